@@ -1,0 +1,41 @@
+"""Every error that a user can cause: one line that says what was found, what is allowed and the nearest valid name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SqueezesimError(Exception):
+    """An error in what the user gave; the command line prints its text as one line and exits with code 2."""
+
+
+class ModelError(SqueezesimError):
+    """A network that is unknown, unreadable, or that rejects the given input."""
+
+
+class HardwareError(SqueezesimError):
+    """An accelerator that is unknown, malformed, or that cannot run a layer."""
+
+
+class UnsupportedOpError(ModelError):
+    """An operator that has no rule."""
+
+
+class OutputError(SqueezesimError):
+    """A result that cannot be written where the user asked."""
+
+
+class UsageError(SqueezesimError):
+    """Options that contradict each other or whose value cannot be read."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x' or 'y'?"`` for the closest of *known*, or an empty string.
+
+    Example:
+        >>> nearest("squeezenex_23", ["squeezenext_23", "alexnet"])
+        "; did you mean 'squeezenext_23'?"
+    """
+    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
