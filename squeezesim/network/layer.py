@@ -1,18 +1,13 @@
-"""Layer and Network: frozen records of loop sizes, operands, parameters, MACs and edges."""
+"""Layer: a frozen record of the loop sizes, operands, parameters and edges of one operator."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from squeezesim.errors import ModelError
-
-if TYPE_CHECKING:
-    from os import PathLike
-
-    import pandas as pd
+from squeezesim.network.checks import check_layer, pair
 
 Kind = Literal["mac", "vector", "view"]
 
@@ -28,6 +23,9 @@ class Layer:
     elements (pooling, add, softmax, an activation); kind ``view`` is free (concat).
 
     Sizes of operands are in elements of the tensors in memory, padding excluded.
+
+    Raises:
+        ModelError: a field has the wrong type or lies outside its range.
     """
 
     name: str
@@ -48,7 +46,10 @@ class Layer:
     ix: int = 1
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)  # above and to the left; what lies below and right follows from the sizes
+    padding: tuple[int, int] = (
+        0,
+        0,
+    )  # above and to the left; what lies below and right follows from the sizes
     input_elements: int = 0
     weight_elements: int = 0
     output_elements: int = 0
@@ -61,9 +62,199 @@ class Layer:
     accumulator_bits: int | None = None
     weight_density: float | None = None
 
+    def __post_init__(self) -> None:
+        check_layer(self)
+
     @property
     def macs(self) -> int:
         """Multiply–accumulates: N·G·K·C·OY·OX·FY·FX for a convolution or matrix product, 0 otherwise."""
         if self.kind != "mac":
             return 0
         return self.n * self.g * self.k * self.c * self.oy * self.ox * self.fy * self.fx
+
+    @classmethod
+    def conv(
+        cls,
+        name: str,
+        *,
+        c: int,
+        k: int,
+        oy: int,
+        ox: int,
+        fy: int,
+        fx: int,
+        n: int = 1,
+        groups: int = 1,
+        stride: int | tuple[int, int] = 1,
+        dilation: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | None = None,
+        iy: int | None = None,
+        ix: int | None = None,
+        bias: bool = False,
+        stage: str = "",
+        inputs: Iterable[str] = (),
+    ) -> Layer:
+        """Return a 2-d convolution of *c* input into *k* output channels (both in total, over all groups).
+
+        Without *padding* it is "same": (span − 1) // 2 above and to the left, an input of stride times the output,
+        where span = (f − 1)·dilation + 1. With *padding* on all four sides and no *iy*, *ix*, the input is the
+        smallest that gives the output: (o − 1)·stride + span − 2·padding.
+
+        Raises:
+            ModelError: a size is out of range, or *groups* does not divide the channels.
+
+        Example:
+            >>> Layer.conv("a", c=64, k=32, oy=56, ox=56, fy=3, fx=3).macs
+            57802752
+        """
+        if groups < 1 or c % groups or k % groups:
+            raise ModelError(f"layer {name!r}: groups = {groups} does not divide c = {c} and k = {k}")
+        strides, dilations = pair(name, "stride", stride), pair(name, "dilation", dilation)
+        spans = tuple((f - 1) * d + 1 for f, d in zip((fy, fx), dilations, strict=True))
+        if padding is None:
+            paddings = ((spans[0] - 1) // 2, (spans[1] - 1) // 2)
+            extents = [o * s for o, s in zip((oy, ox), strides, strict=True)]
+        else:
+            paddings = pair(name, "padding", padding)
+            sizes = zip((oy, ox), strides, spans, paddings, strict=True)
+            extents = [(o - 1) * s + span - 2 * p for o, s, span, p in sizes]
+        iy, ix = extents[0] if iy is None else iy, extents[1] if ix is None else ix
+        weights, outputs = k * (c // groups) * fy * fx, n * k * oy * ox
+        return cls(
+            name=name,
+            op="conv2d",
+            kind="mac",
+            module=name,
+            stage=stage,
+            inputs=tuple(inputs),
+            n=n,
+            g=groups,
+            k=k // groups,
+            c=c // groups,
+            oy=oy,
+            ox=ox,
+            fy=fy,
+            fx=fx,
+            iy=iy,
+            ix=ix,
+            stride=strides,
+            dilation=dilations,
+            padding=paddings,
+            input_elements=n * c * iy * ix,
+            weight_elements=weights,
+            output_elements=outputs,
+            params=weights + (k if bias else 0),
+            vector_ops=outputs if bias else 0,
+            fused=("bias",) if bias else (),
+        )
+
+    @classmethod
+    def matmul(
+        cls,
+        name: str,
+        *,
+        m: int,
+        n: int,
+        k: int,
+        batch: int = 1,
+        bias: bool = False,
+        weights_are_activations: bool = False,
+        stage: str = "",
+        inputs: Iterable[str] = (),
+    ) -> Layer:
+        """Return the matrix product of m×k by k×n, *batch* times, each with its own second operand.
+
+        In the fields of a layer: rows m are ``oy``, columns n are ``k``, the reduced dimension k is ``c`` and the
+        batch is ``g``. The second operand is learnt, unless *weights_are_activations*.
+
+        Raises:
+            ModelError: a size is out of range.
+
+        Example:
+            >>> Layer.matmul("b", m=196, n=64, k=512).macs
+            6422528
+        """
+        weights, outputs = batch * k * n, batch * m * n
+        learnt = 0 if weights_are_activations else weights
+        return cls(
+            name=name,
+            op="matmul",
+            kind="mac",
+            module=name,
+            stage=stage,
+            inputs=tuple(inputs),
+            g=batch,
+            k=n,
+            c=k,
+            oy=m,
+            iy=m,
+            input_elements=batch * m * k,
+            weight_elements=weights,
+            output_elements=outputs,
+            params=learnt + (batch * n if bias else 0),
+            vector_ops=outputs if bias else 0,
+            weights_are_activations=weights_are_activations,
+            fused=("bias",) if bias else (),
+        )
+
+    @classmethod
+    def vector(
+        cls,
+        name: str,
+        *,
+        op: str,
+        k: int,
+        oy: int = 1,
+        ox: int = 1,
+        n: int = 1,
+        fy: int = 1,
+        fx: int = 1,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        iy: int | None = None,
+        ix: int | None = None,
+        operands: int = 1,
+        params: int = 0,
+        stage: str = "",
+        inputs: Iterable[str] = (),
+    ) -> Layer:
+        """Return work on single elements of *k* channels: an add of two *operands*, an activation, a pooling.
+
+        vector_ops = n·k·oy·ox·fy·fx: one for each output element and operator, for pooling one for each element of
+        each fy×fx window. The input is the smallest that gives the output, unless *iy*, *ix* say more.
+
+        Raises:
+            ModelError: a size is out of range.
+
+        Example:
+            >>> Layer.vector("pool", op="max_pool", k=64, oy=28, ox=28, fy=3, fx=3, stride=2).vector_ops
+            451584
+        """
+        strides, paddings = pair(name, "stride", stride), pair(name, "padding", padding)
+        iy = (oy - 1) * strides[0] + fy - 2 * paddings[0] if iy is None else iy
+        ix = (ox - 1) * strides[1] + fx - 2 * paddings[1] if ix is None else ix
+        outputs = n * k * oy * ox
+        return cls(
+            name=name,
+            op=op,
+            kind="vector",
+            module=name,
+            stage=stage,
+            inputs=tuple(inputs),
+            n=n,
+            k=k,
+            c=k,
+            oy=oy,
+            ox=ox,
+            fy=fy,
+            fx=fx,
+            iy=iy,
+            ix=ix,
+            stride=strides,
+            padding=paddings,
+            input_elements=operands * n * k * iy * ix,
+            weight_elements=params,
+            output_elements=outputs,
+            params=params,
+            vector_ops=outputs * fy * fx,
+        )

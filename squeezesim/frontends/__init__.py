@@ -1,0 +1,1 @@
+"""Readers of models: each turns one kind of model into a Network."""

@@ -1,0 +1,152 @@
+"""What a layer and a network may say: types, ranges and edges, for records that come from files of strangers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from squeezesim.errors import ModelError, nearest
+
+if TYPE_CHECKING:
+    from squeezesim.network.layer import Layer
+
+MAX_SIZE = 2**31
+"""Largest loop size."""
+
+MAX_COUNT = 2**62
+"""Largest product of loop sizes and largest count of elements: sums of a few still fit 64-bit integers."""
+
+MAX_TEXT = 1000
+"""Longest name."""
+
+KINDS = ("mac", "vector", "view")
+
+_SIZES = ("n", "g", "k", "c", "oy", "ox", "fy", "fx", "iy", "ix")
+_COUNTS = ("input_elements", "weight_elements", "output_elements", "params", "vector_ops")
+_BITS = ("weight_bits", "activation_bits", "accumulator_bits")
+_PAIRS = (("stride", 1), ("dilation", 1), ("padding", 0))
+
+
+def show(value: object) -> str:
+    """Return *value* for an error message, on one line and never long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a list nested without end
+        return f"a {type(value).__name__}"
+    text = text if text.isprintable() else ascii(text)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def pair(layer: str, field: str, value: int | tuple[int, int]) -> tuple[int, int]:
+    """Return *value* as (vertical, horizontal): one integer stands for both.
+
+    Raises:
+        ModelError: it is neither an integer nor two of them.
+    """
+    if isinstance(value, int):
+        return value, value
+    if isinstance(value, Sequence) and len(value) == 2:
+        return value[0], value[1]
+    raise ModelError(f"layer {show(layer)}: {field} must be an integer or two of them, found {show(value)}")
+
+
+def check_layer(layer: Layer) -> None:
+    """Check types and ranges of every field of *layer*.
+
+    Raises:
+        ModelError: names the layer, the field, the value and what is allowed.
+    """
+    name = layer.name
+    for field in ("name", "op", "kind"):
+        _text(name, field, getattr(layer, field), empty=False)
+    for field in ("module", "stage"):
+        _text(name, field, getattr(layer, field), empty=True)
+    for field in ("inputs", "fused"):
+        _texts(name, field, getattr(layer, field))
+    if layer.kind not in KINDS:
+        raise ModelError(
+            f"layer {show(name)}: kind must be one of {', '.join(KINDS)}, found {show(layer.kind)}"
+        )
+    product = 1
+    for field in _SIZES:
+        size = getattr(layer, field)
+        if type(size) is not int or not 1 <= size <= MAX_SIZE:
+            raise _out_of_range(name, field, size, 1, MAX_SIZE)
+        if field not in ("iy", "ix"):
+            product *= size
+    if product > MAX_COUNT:
+        raise ModelError(
+            f"layer {show(name)}: the product of its loop sizes, {product}, is more than {MAX_COUNT}"
+        )
+    for field in _COUNTS:
+        count = getattr(layer, field)
+        if type(count) is not int or not 0 <= count <= MAX_COUNT:
+            raise _out_of_range(name, field, count, 0, MAX_COUNT)
+    for field, low in _PAIRS:
+        sizes = getattr(layer, field)
+        if type(sizes) is not tuple or len(sizes) != 2:
+            raise ModelError(f"layer {show(name)}: {field} must be two integers, found {show(sizes)}")
+        for size in sizes:
+            if type(size) is not int or not low <= size <= MAX_SIZE:
+                raise _out_of_range(name, field, size, low, MAX_SIZE)
+    for field in _BITS:
+        bits = getattr(layer, field)
+        if bits is not None and (type(bits) is not int or not 1 <= bits <= 64):
+            raise _out_of_range(name, field, bits, 1, 64)
+    density = layer.weight_density
+    if density is not None and not (type(density) in (int, float) and 0 <= density <= 1):
+        raise ModelError(
+            f"layer {show(name)}: weight_density must be a number from 0 to 1, found {show(density)}"
+        )
+    if type(layer.weights_are_activations) is not bool:
+        flag = show(layer.weights_are_activations)
+        raise ModelError(f"layer {show(name)}: weights_are_activations must be true or false, found {flag}")
+
+
+def check_edges(network: str, inputs: Iterable[str], layers: Iterable[Layer]) -> None:
+    """Check that names are unique and that every layer reads only inputs and layers before it.
+
+    Raises:
+        ModelError: names the layer and what it reads.
+    """
+    known = set(inputs)
+    for layer in layers:
+        for source in layer.inputs:
+            if source not in known:
+                hint = nearest(source, known)
+                raise ModelError(
+                    f"network {show(network)}: layer {show(layer.name)} reads {show(source)}, "
+                    f"which is no input and no layer before it{hint}"
+                )
+        if layer.name in known:
+            raise ModelError(f"network {show(network)}: the name {show(layer.name)} is used twice")
+        known.add(layer.name)
+
+
+def check_text(where: str, value: Any, *, empty: bool = True) -> None:
+    """Check that *value* is text that can be printed on one line.
+
+    Raises:
+        ModelError: it is not; *where* says what it is for.
+    """
+    if type(value) is not str or len(value) > MAX_TEXT or not value.isprintable() or not (value or empty):
+        limits = f"{'' if empty else 'non-empty '}printable text of at most {MAX_TEXT} characters"
+        raise ModelError(f"{where} must be {limits}, found {show(value)}")
+
+
+def _text(layer: str, field: str, value: Any, *, empty: bool) -> None:
+    if type(value) is not str or len(value) > MAX_TEXT or not value.isprintable() or not (value or empty):
+        check_text(f"layer {show(layer)}: {field}", value, empty=empty)
+
+
+def _texts(layer: str, field: str, values: Any) -> None:
+    if type(values) is not tuple:
+        raise ModelError(f"layer {show(layer)}: {field} must be a tuple of names, found {show(values)}")
+    for value in values:
+        _text(layer, field, value, empty=False)
+
+
+def _out_of_range(layer: str, field: str, value: object, low: int, high: int) -> ModelError:
+    return ModelError(
+        f"layer {show(layer)}: {field} must be an integer from {low} to {high}, found {show(value)}"
+    )

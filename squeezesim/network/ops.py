@@ -1,0 +1,266 @@
+"""Operators as layers: from the shapes of tensors to loop sizes, operand sizes and vector operations.
+
+Every function returns a layer that is named after its operator; the caller says where it stands in a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+from squeezesim.network.layer import Layer
+
+Shape = tuple[int, ...]
+
+ACTIVATIONS = frozenset(
+    {
+        "celu",
+        "elu",
+        "gelu",
+        "hardsigmoid",
+        "hardswish",
+        "hardtanh",
+        "leaky_relu",
+        "log_sigmoid",
+        "mish",
+        "prelu",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softplus",
+        "tanh",
+    }
+)
+"""Functions of one element each, which hardware applies on the way out of the array."""
+
+
+def convolution(
+    source: Shape,
+    weight: Shape,
+    output: Shape,
+    *,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int = 1,
+    bias: bool = False,
+) -> Layer:
+    """Return a convolution of 1, 2 or 3 dimensions: (N, C, …) with (K, C/G, …) to (N, K, …).
+
+    One dimension is a row (oy = 1). Of three, the output planes are folded into n and the planes of the filter into
+    c: N·OZ images of (C/G)·FZ channels, which leaves the MACs exact.
+    """
+    oz, oy, ox = _volume(output)
+    fz, fy, fx = _volume(weight)
+    _, iy, ix = _volume(source)
+    elements = prod(output)
+    return Layer(
+        name=(op := f"conv{len(weight) - 2}d"),
+        op=op,
+        kind="mac",
+        n=output[0] * oz,
+        g=groups,
+        k=weight[0] // groups,
+        c=weight[1] * fz,
+        oy=oy,
+        ox=ox,
+        fy=fy,
+        fx=fx,
+        iy=iy,
+        ix=ix,
+        stride=_last_two(stride, 1),
+        dilation=_last_two(dilation, 1),
+        padding=_last_two(padding, 0),
+        input_elements=prod(source),
+        weight_elements=prod(weight),
+        output_elements=elements,
+        vector_ops=elements if bias else 0,
+        fused=("bias",) if bias else (),
+    )
+
+
+def transposed_convolution(
+    source: Shape, weight: Shape, output: Shape, *, groups: int = 1, bias: bool = False
+) -> Layer:
+    """Return a transposed convolution of (N, C, …) with (C, K/G, …) as the matrix product that it lowers to.
+
+    Each input pixel is multiplied into (K/G)·F values of its group, which are then summed where they overlap: the
+    sums are vector operations, one for each product.
+    """
+    iz, iy, ix = _volume(source)
+    products = source[0] * groups * weight[1] * prod(weight[2:]) * iz * iy * ix
+    elements = prod(output)
+    return Layer(
+        name=(op := f"conv_transpose{len(weight) - 2}d"),
+        op=op,
+        kind="mac",
+        n=source[0] * iz,
+        g=groups,
+        k=weight[1] * prod(weight[2:]),
+        c=weight[0] // groups,
+        oy=iy,
+        ox=ix,
+        iy=iy,
+        ix=ix,
+        input_elements=prod(source),
+        weight_elements=prod(weight),
+        output_elements=elements,
+        vector_ops=products + (elements if bias else 0),
+        fused=("bias",) if bias else (),
+    )
+
+
+def linear(source: Shape, outputs: int, *, bias: bool = False) -> Layer:
+    """Return (B, …, F) times a matrix of F×*outputs*: n = B, oy = the product of the dimensions between."""
+    batch, rows = (source[0], prod(source[1:-1])) if len(source) > 1 else (1, 1)
+    features = source[-1]
+    elements = batch * rows * outputs
+    return Layer(
+        name="linear",
+        op="linear",
+        kind="mac",
+        n=batch,
+        k=outputs,
+        c=features,
+        oy=rows,
+        iy=rows,
+        input_elements=prod(source),
+        weight_elements=features * outputs,
+        output_elements=elements,
+        vector_ops=elements if bias else 0,
+        fused=("bias",) if bias else (),
+    )
+
+
+def matmul(
+    batch: int, rows: int, reduced: int, columns: int, *, learnt: bool = False, add: bool = False
+) -> Layer:
+    """Return *batch* products of rows×reduced by reduced×columns, each with its own second operand.
+
+    The second operands are activations (as in attention) unless *learnt*; *add* says that a third is added.
+    """
+    elements = batch * rows * columns
+    return Layer(
+        name="matmul",
+        op="matmul",
+        kind="mac",
+        g=batch,
+        k=columns,
+        c=reduced,
+        oy=rows,
+        iy=rows,
+        input_elements=batch * rows * reduced,
+        weight_elements=batch * reduced * columns,
+        output_elements=elements,
+        vector_ops=elements if add else 0,
+        weights_are_activations=not learnt,
+        fused=("add",) if add else (),
+    )
+
+
+def pooling(
+    op: str,
+    source: Shape,
+    output: Shape,
+    *,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (),
+    dilation: Sequence[int] = (),
+) -> Layer:
+    """Return a pooling: one vector operation for each element of each window, windows at the border counted whole."""
+    dimensions = len(kernel)
+    layer = elementwise(op, _image(output, dimensions), (_image(source, dimensions),), window=kernel)
+    strides = stride or kernel
+    return replace(
+        layer,
+        stride=_last_two(strides, 1),
+        padding=_last_two(padding or (0,), 0),
+        dilation=_last_two(dilation or (1,), 1),
+        vector_ops=prod(output) * prod(kernel),
+    )
+
+
+def adaptive_pooling(op: str, source: Shape, output: Shape, dimensions: int) -> Layer:
+    """Return a pooling to a given size: window i of an axis covers ⌊i·in/out⌋ to ⌈(i+1)·in/out⌉ − 1."""
+    reads, kernel = prod(output[:-dimensions]), []
+    for size, count in zip(source[-dimensions:], output[-dimensions:], strict=True):
+        windows = [-(-(i + 1) * size // count) - i * size // count for i in range(count)]
+        reads *= sum(windows)
+        kernel.append(max(windows))
+    strides = [
+        max(1, size // count) for size, count in zip(source[-dimensions:], output[-dimensions:], strict=True)
+    ]
+    layer = pooling(op, source, output, kernel=kernel, stride=strides)
+    return replace(layer, vector_ops=reads)
+
+
+def reduction(op: str, source: Shape, output: Shape) -> Layer:
+    """Return a sum, mean or maximum over dimensions: one vector operation for each input element."""
+    return replace(elementwise(op, output, (source,)), vector_ops=prod(source))
+
+
+def elementwise(
+    op: str,
+    output: Shape,
+    sources: Sequence[Shape],
+    *,
+    window: Sequence[int] = (),
+) -> Layer:
+    """Return an operator with one vector operation for each output element, whatever it computes there."""
+    n, k, oy, ox = _layout(output)
+    _, c, iy, ix = _layout(sources[0] if len(sources) == 1 else output)
+    fy, fx = _last_two(window or (1,), 1)
+    return Layer(
+        name=op,
+        op=op,
+        kind="vector",
+        n=n,
+        k=k,
+        c=c,
+        oy=oy,
+        ox=ox,
+        fy=fy,
+        fx=fx,
+        iy=iy,
+        ix=ix,
+        input_elements=sum(prod(source) for source in sources),
+        output_elements=prod(output),
+        vector_ops=prod(output),
+    )
+
+
+def view(op: str, output: Shape, sources: Sequence[Shape]) -> Layer:
+    """Return a free rearrangement that joins several tensors, such as a concat."""
+    layer = elementwise(op, output, sources)
+    return replace(layer, kind="view", vector_ops=0)
+
+
+def _volume(shape: Shape) -> tuple[int, int, int]:
+    """The last up to three dimensions after the first two, filled up with ones."""
+    spatial = shape[2:]
+    return (1,) * (3 - len(spatial)) + spatial  # type: ignore[return-value]
+
+
+def _last_two(values: Sequence[int], fill: int) -> tuple[int, int]:
+    """(vertical, horizontal) of a value for each dimension; one alone is horizontal."""
+    return (values[-2] if len(values) > 1 else fill, values[-1])
+
+
+def _image(shape: Shape, dimensions: int) -> Shape:
+    """(N, C, …, Y, X) of a tensor that may lack the batch or, with one dimension, the rows."""
+    batched = (1,) * (dimensions + 2 - len(shape)) + shape
+    return batched if dimensions > 1 else (*batched[:-1], 1, batched[-1])
+
+
+def _layout(shape: Shape) -> tuple[int, int, int, int]:
+    """(n, channels, oy, ox): (N, C, …, Y, X) from four dimensions on, channels last below, as in (B, T, F)."""
+    if len(shape) >= 4:
+        return shape[0], shape[1], prod(shape[2:-1]), shape[-1]
+    n, rows, channels = (1,) * (3 - len(shape)) + shape
+    if len(shape) == 2:
+        n, rows = rows, 1
+    return n, channels, rows, 1

@@ -1,0 +1,1 @@
+"""Built-in networks as plain modules, a file for each family, with their published facts and traced graphs."""
