@@ -1,0 +1,153 @@
+"""Accelerator: where a network runs, as one frozen, validated record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from os import PathLike
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from squeezesim.hardware.frozen import FrozenDict
+from squeezesim.hardware.parts import (
+    Array,
+    Control,
+    Dma,
+    Energy,
+    Mapper,
+    Memory,
+    Part,
+    Precision,
+    Real,
+    Sparsity,
+    Vector,
+)
+
+
+class Provenance(Part):
+    """Where a parameter's value comes from."""
+
+    provenance: Literal["paper", "datasheet", "calibrated"] = Field(description="kind of source")
+    source: str = Field(
+        "", description="the source itself: a paper, a data sheet, what was calibrated against what"
+    )
+
+
+class Accelerator(Part):
+    """A PE array with its memories, its mapper and its energy table.
+
+    Example:
+        >>> Accelerator.named("squeezelerator_8x8").replace({"array.rows": 16}).array.pes
+        128
+    """
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$",
+        description="name in reports and file names",
+        json_schema_extra={"allowed": "up to 100 letters, digits and . _ + -, the first a letter or digit"},
+    )
+    description: str = Field("", description="what the accelerator is, in a sentence")
+    source: str = Field("", description="what it was taken from")
+    clock_mhz: Real = Field(
+        ge=0.001,
+        le=100_000,
+        description="clock of the array and the buffer",
+        json_schema_extra={"unit": "MHz"},
+    )
+    array: Array = Field(description="the PE array")
+    precision: Precision = Field(default_factory=Precision, description="operand widths")
+    memory: Memory = Field(description="buffer and DRAM")
+    control: Control = Field(default_factory=Control, description="controller")
+    mapper: Mapper = Field(default_factory=Mapper, description="choice of tiling and dataflow")
+    dma: Dma = Field(default_factory=Dma, description="transfers")
+    sparsity: Sparsity = Field(default_factory=Sparsity, description="zero weights")
+    vector: Vector = Field(default_factory=Vector, description="vector unit")
+    energy: Energy = Field(default_factory=Energy, description="energy per access")
+    provenance: Annotated[dict[str, Provenance], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict, description="dotted path of a parameter → where its value comes from"
+    )
+
+    @property
+    def dram_bytes_per_cycle(self) -> float:
+        """Usable DRAM bandwidth in bytes per cycle: GB/s · 1e9 · usable fraction / (MHz · 1e6)."""
+        dram = self.memory.dram
+        return dram.bandwidth_gb_s * 1e9 * dram.usable_fraction / (self.clock_mhz * 1e6)
+
+    @property
+    def dram_latency_cycles(self) -> int:
+        """DRAM latency in cycles, rounded up: ⌈ns · MHz / 1000⌉ where it is given as a time."""
+        dram = self.memory.dram
+        if dram.latency_ns is None:
+            return dram.latency_cycles or 0
+        # As decimal fractions: 0.1 ns at 30 GHz is 3 cycles, and binary rounding must not make it 4.
+        return math.ceil(Fraction(repr(dram.latency_ns)) * Fraction(repr(self.clock_mhz)) / 1000)
+
+    @classmethod
+    def from_yaml(cls, path: str | PathLike[str]) -> Accelerator:
+        """Read an accelerator from a YAML file; HardwareError names file, line and column of what is wrong."""
+        from squeezesim.hardware.config import load
+
+        return load(path)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Accelerator:
+        """Build an accelerator from nested mappings, as in a YAML file; HardwareError names the path of what is wrong."""
+        from squeezesim.hardware.config import from_dict
+
+        return from_dict(data)
+
+    @classmethod
+    def named(cls, name: str) -> Accelerator:
+        """Return the shipped accelerator *name*; HardwareError with the nearest names where there is none."""
+        from squeezesim.hardware.shipped import named
+
+        return named(name)
+
+    @classmethod
+    def resolve(cls, text: str) -> Accelerator:
+        """Return the accelerator that *text* means: a path of a YAML file or the name of a shipped accelerator."""
+        from squeezesim.hardware.shipped import resolve
+
+        return resolve(text)
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Return the names of the shipped accelerators, sorted."""
+        from squeezesim.hardware.shipped import names
+
+        return names()
+
+    def replace(self, changes: Mapping[str, object]) -> Accelerator:
+        """Return a validated copy with the parameters at dotted paths changed; HardwareError for an unknown path.
+
+        Changes apply in order, then the whole is validated, so that ``memory.dram.latency_ns`` can be given together
+        with ``memory.dram.latency_cycles: None``. The provenance of a value that changes is dropped.
+
+        Example:
+            >>> hw = Accelerator.named("squeezelerator_16x16")
+            >>> hw.replace({"array.rows": 32, "memory.global_buffer.size_kib": 64}).array.rows
+            32
+        """
+        from squeezesim.hardware.config import replace
+
+        return replace(self, changes)
+
+    def to_yaml(self) -> str:
+        """Return the accelerator as YAML text, provenance included; reading it gives an equal accelerator."""
+        from squeezesim.hardware.config import to_yaml
+
+        return to_yaml(self)
+
+    def __str__(self) -> str:
+        from squeezesim.hardware.show import summary
+
+        return summary(self)
+
+    def __repr__(self) -> str:
+        array, buffer = self.array, self.memory.global_buffer
+        dataflows = "+".join(array.dataflows)
+        return (
+            f"<Accelerator {self.name}: {array.rows}×{array.cols} PEs, {dataflows}, {buffer.size_kib:g} KiB>"
+        )

@@ -1,0 +1,10 @@
+"""The names of the dataflows that an accelerator may offer."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Dataflow = Literal["ws", "os"]
+"""``ws``: weight stationary (rows are input channels, columns output channels); ``os``: output stationary (pixels)."""
+
+DATAFLOWS: tuple[Dataflow, ...] = get_args(Dataflow)

@@ -1,0 +1,264 @@
+"""The parts of an accelerator: what each key of a YAML file means, its unit and its range."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from squeezesim.errors import nearest
+from squeezesim.hardware.dataflows import Dataflow
+from squeezesim.hardware.energy_levels import Level, tables
+from squeezesim.hardware.frozen import FrozenDict
+
+Operand = Literal["inputs", "weights", "outputs"]
+
+
+def _number(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _integer(value: object) -> object:
+    """A whole float counts as an integer (``1e3``, a column of a DataFrame); a boolean does not."""
+    value = _number(value)
+    return int(value) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else value
+
+
+def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) < len(values):
+        repeated = next(value for value in values if values.count(value) > 1)
+        raise ValueError(f"names {repeated!r} twice; allowed: each name once")
+    return values
+
+
+_WHOLE = BeforeValidator(_integer)
+_REAL = BeforeValidator(_number)
+Integer = Annotated[int, Field(strict=True), _WHOLE]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False), _REAL]
+Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(_unique)]
+Operands = Annotated[tuple[Operand, ...], AfterValidator(_unique)]
+
+
+class Part(BaseModel):
+    """A section of an accelerator: frozen, and without room for unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class RegisterFile(Part):
+    """The storage inside a processing element (PE)."""
+
+    psum_words: Integer = Field(
+        64,
+        ge=1,
+        le=65536,
+        description="partial sums that each PE keeps: bounds the output channels of an `os` tile",
+        json_schema_extra={"unit": "words"},
+    )
+
+
+class Array(Part):
+    """The PE array and what moves words into and out of it."""
+
+    rows: Integer = Field(
+        ge=1, le=4096, description="rows of the PE array", json_schema_extra={"unit": "PEs"}
+    )
+    cols: Integer = Field(
+        ge=1, le=4096, description="columns of the PE array", json_schema_extra={"unit": "PEs"}
+    )
+    dataflows: Dataflows = Field(
+        min_length=1,
+        description="dataflows that the array can run; each layer gets the best by `mapper.objective`",
+    )
+    interconnect: Literal["broadcast", "systolic"] = Field(
+        "broadcast", description="how operands reach the PEs: to all of a row in one cycle, or PE by PE"
+    )
+    ports: Annotated[int, Field(strict=True, ge=1, le=65536), _WHOLE] | None = Field(
+        None,
+        description="words per cycle between buffer and array for preload and drain; null: one for each column",
+        json_schema_extra={"unit": "words/cycle"},
+    )
+    register_file: RegisterFile = Field(default_factory=RegisterFile, description="storage inside a PE")
+
+    @property
+    def pes(self) -> int:
+        """Processing elements: rows · cols."""
+        return self.rows * self.cols
+
+    @property
+    def port_words(self) -> int:
+        """Words per cycle for preload and drain: ``ports``, or one for each column."""
+        return self.cols if self.ports is None else self.ports
+
+
+class Precision(Part):
+    """Widths of the operands of layers that bring none of their own."""
+
+    weight_bits: Integer = Field(
+        16, ge=1, le=64, description="width of a weight", json_schema_extra={"unit": "bits"}
+    )
+    activation_bits: Integer = Field(
+        16,
+        ge=1,
+        le=64,
+        description="width of an input or output activation",
+        json_schema_extra={"unit": "bits"},
+    )
+    accumulator_bits: Integer = Field(
+        32, ge=1, le=64, description="width of a partial sum", json_schema_extra={"unit": "bits"}
+    )
+
+
+class GlobalBuffer(Part):
+    """The on-chip SRAM that all operands share."""
+
+    size_kib: Real = Field(
+        ge=0.001, le=4194304, description="capacity, 1 KiB = 1024 bytes", json_schema_extra={"unit": "KiB"}
+    )
+    bytes_per_cycle: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=1e6), _REAL] | None = Field(
+        None,
+        description="bytes per cycle between buffer and array; null: never limiting",
+        json_schema_extra={"unit": "bytes/cycle"},
+    )
+    double_buffered: Operands = Field(
+        ("inputs", "weights", "outputs"),
+        description="operands with room for two tiles, so that one is transferred while the other is used",
+    )
+
+
+class Dram(Part):
+    """The memory outside the chip."""
+
+    bandwidth_gb_s: Real = Field(
+        ge=0.001, le=1e6, description="peak bandwidth, 1 GB = 1e9 bytes", json_schema_extra={"unit": "GB/s"}
+    )
+    usable_fraction: Real = Field(
+        1.0,
+        ge=0.001,
+        le=1,
+        description="share of the peak that long transfers reach",
+        json_schema_extra={"unit": "1"},
+    )
+    latency_cycles: Annotated[int, Field(strict=True, ge=0, le=10**9), _WHOLE] | None = Field(
+        None,
+        description="cycles until a transfer that nothing prefetches begins; excludes `latency_ns`",
+        json_schema_extra={"unit": "cycles"},
+    )
+    latency_ns: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e6), _REAL] | None = Field(
+        None,
+        description="the same as a time, so that it follows the clock; excludes `latency_cycles`; neither: 0",
+        json_schema_extra={"unit": "ns"},
+    )
+
+    @model_validator(mode="after")
+    def _one_latency(self) -> Self:
+        if self.latency_cycles is not None and self.latency_ns is not None:
+            raise ValueError(
+                "has both latency_cycles and latency_ns; allowed: one of them (null takes one away)"
+            )
+        return self
+
+
+class Memory(Part):
+    """The memories that operands pass."""
+
+    global_buffer: GlobalBuffer = Field(description="on-chip SRAM shared by all operands")
+    dram: Dram = Field(description="off-chip memory")
+
+
+class Control(Part):
+    """What the controller costs."""
+
+    layer_setup_cycles: Integer = Field(
+        0,
+        ge=0,
+        le=10**9,
+        description="cycles that every layer pays once (descriptors, configuration)",
+        json_schema_extra={"unit": "cycles"},
+    )
+
+
+class Mapper(Part):
+    """How the tiling and dataflow of a layer are chosen."""
+
+    objective: Literal["latency", "energy", "edp"] = Field(
+        "latency", description="what is minimised; `edp` is energy × latency"
+    )
+    latency_slack: Real = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="of the tilings within this share of the best, the one with the least DRAM traffic is taken",
+        json_schema_extra={"unit": "1"},
+    )
+
+
+class Dma(Part):
+    """What a transfer from DRAM has to load."""
+
+    granularity: Literal["whole", "row", "element"] = Field(
+        "row",
+        description="what a strided 1×1 filter that skips pixels still loads: all, the rows it uses, its pixels",
+    )
+
+
+class Sparsity(Part):
+    """Zero weights and the dataflows that skip them."""
+
+    weights: Real = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of zero weights of layers that bring no density of their own",
+        json_schema_extra={"unit": "1"},
+    )
+    skipped_by: Dataflows = Field((), description="dataflows that spend no cycle on a zero weight")
+
+
+class Vector(Part):
+    """The unit for work on single elements: pooling, additions, softmax."""
+
+    model: Literal["lanes", "none"] = Field(
+        "lanes", description="`none`: vector layers cost nothing and are reported as not modelled"
+    )
+    lanes: Integer = Field(
+        16, ge=1, le=65536, description="vector operations per cycle", json_schema_extra={"unit": "ops/cycle"}
+    )
+
+
+class Energy(Part):
+    """Where the energy per access comes from."""
+
+    table: str = Field("eyeriss_relative", description="name of an energy table")
+    overrides: Annotated[
+        dict[Level, Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e9), _REAL]],
+        AfterValidator(FrozenDict),
+    ] = Field(
+        default_factory=FrozenDict,
+        description=(
+            "energies that replace those of the table: of a 16-bit access; `mac`: 16 × 16 bits on a 32-bit accumulator"
+        ),
+        json_schema_extra={"unit": "the table's unit"},
+    )
+    pj_per_unit: Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e9), _REAL] | None = Field(
+        None,
+        description="energy of one unit of a relative table; null: energies stay in units of one MAC",
+        json_schema_extra={"unit": "pJ"},
+    )
+
+    @field_validator("table")
+    @classmethod
+    def _known_table(cls, table: str) -> str:
+        if table not in tables():
+            raise ValueError(f"is {table!r}; allowed: {', '.join(tables())}{nearest(table, tables())}")
+        return table

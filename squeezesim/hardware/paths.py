@@ -1,0 +1,168 @@
+"""Dotted paths of an accelerator's parameters, and what each one may hold in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from squeezesim.errors import nearest
+from squeezesim.hardware.energy_levels import LEVELS, tables
+
+OVERRIDES = "energy.overrides"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One key of an accelerator file: its dotted path, unit, default, meaning, and what it may hold in words."""
+
+    path: str
+    unit: str
+    allowed: str
+    choices: tuple[str, ...]
+    default: object
+    required: bool
+    description: str
+
+
+@cache
+def parameters() -> dict[str, Parameter]:
+    """Return every parameter by its dotted path, in the order of the schema.
+
+    Example:
+        >>> parameters()["array.rows"].allowed
+        'an integer from 1 to 4096 (PEs)'
+    """
+    from squeezesim.hardware.accelerator import Accelerator
+
+    schema = Accelerator.model_json_schema()
+    found: dict[str, Parameter] = {}
+    _walk(schema, schema["$defs"], "", found)
+    return found
+
+
+@cache
+def sections() -> dict[str, tuple[str, ...]]:
+    """Return the keys of every section by its dotted path; the whole file is ``""``.
+
+    Example:
+        >>> sections()["memory"]
+        ('global_buffer', 'dram')
+    """
+    keys: dict[str, dict[str, None]] = {}
+    for path in parameters():
+        parts = path.split(".")
+        for depth, key in enumerate(parts):
+            keys.setdefault(".".join(parts[:depth]), {})[key] = None
+    return {path: tuple(names) for path, names in keys.items()} | {OVERRIDES: LEVELS}
+
+
+def is_leaf(path: str) -> bool:
+    """Return whether *path* names a single value: a parameter, or one level of ``energy.overrides``."""
+    return path.rpartition(".")[0] == OVERRIDES or (path in parameters() and path != OVERRIDES)
+
+
+def is_path(path: str) -> bool:
+    """Return whether *path* names a parameter or a section."""
+    return bool(path) and (is_leaf(path) or path in sections())
+
+
+def choices(path: str) -> tuple[str, ...]:
+    """Return the words that the value at *path* (or an item of its list) may be; () where it is no choice."""
+    if path == "provenance":
+        return ("paper", "datasheet", "calibrated")
+    parameter = parameters().get(_without_index(path))
+    return parameter.choices if parameter else ()
+
+
+def allowed_text(path: str) -> str:
+    """Return in words what the value at *path* may be; for a section, its keys."""
+    path, item = _without_index(path), path.endswith("]")
+    if path.startswith(f"{OVERRIDES}."):
+        return "a number from 0 to 1e+09"
+    if item:
+        return f"one of {', '.join(choices(path))}"
+    if path in parameters():
+        return parameters()[path].allowed
+    return f"a mapping with the keys {', '.join(sections()[path])}"
+
+
+def unknown_key(key: str, section: str) -> str:
+    """Return the message for a key that *section* does not have, with the nearest key here or elsewhere."""
+    known = sections().get(section, ())
+    hint = nearest(key, known) or _elsewhere(key)
+    return f"unknown key {key!r}{f' in {section}' if section else ''}; allowed: {', '.join(known)}{hint}"
+
+
+def unknown_path(path: str) -> str:
+    """Return the message for a dotted path that no accelerator has, with the nearest ones."""
+    known = [*parameters(), *(name for name in sections() if name)]
+    hint = _elsewhere(path.rpartition(".")[2]) or nearest(path, known)
+    return f"unknown parameter {path!r}; allowed: dotted paths such as 'array.rows'{hint}"
+
+
+def _elsewhere(key: str) -> str:
+    """A hint at the paths that end in *key*."""
+    paths = [path for path in dict.fromkeys((*sections(), *parameters())) if path.rpartition(".")[2] == key]
+    return f"; did you mean {' or '.join(map(repr, paths))}?" if key and paths else ""
+
+
+def _without_index(path: str) -> str:
+    return re.sub(r"\[\d+\]$", "", path)
+
+
+def _walk(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], above: str, found: dict[str, Parameter]
+) -> None:
+    for key, node in schema["properties"].items():
+        path = f"{above}{key}"
+        target = definitions.get(node.get("$ref", "").rpartition("/")[2])
+        if target is not None:
+            _walk(target, definitions, f"{path}.", found)
+        elif path != "provenance":
+            unit = node.get("unit", "")
+            found[path] = Parameter(
+                path=path,
+                unit=unit,
+                allowed=_words(node) + (f" ({unit})" if unit not in ("", "1") else ""),
+                choices=tables() if path == "energy.table" else _choices(node),
+                default=node.get("default"),
+                required=key in schema.get("required", ()),
+                description=node["description"],
+            )
+
+
+def _choices(node: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(node.get("enum", node.get("items", {}).get("enum", ())))
+
+
+def _words(node: Mapping[str, Any]) -> str:
+    """What a JSON schema allows, in words."""
+    if "allowed" in node:
+        return str(node["allowed"])
+    if "anyOf" in node:
+        return " or ".join(_words(choice) for choice in node["anyOf"])
+    if "enum" in node:
+        return f"one of {', '.join(node['enum'])}"
+    match node["type"]:
+        case "array":
+            least = "one or more" if node.get("minItems") else "any"
+            return f"a list of {least} of {', '.join(node['items']['enum'])}"
+        case "object":
+            return f"a mapping with any of {', '.join(LEVELS)}"
+        case "integer" | "number" as kind:
+            return f"{'an integer' if kind == 'integer' else 'a number'} {_range(node)}"
+        case kind:
+            return "text" if kind == "string" else str(kind)
+
+
+def _range(node: Mapping[str, Any]) -> str:
+    low = f"from {node['minimum']:g}" if "minimum" in node else f"above {node['exclusiveMinimum']:g}"
+    high = f"to {_number(node['maximum'])}" if "maximum" in node else f"to below {node['exclusiveMaximum']:g}"
+    return f"{low} {high}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}" if value < 1e7 else f"{value:g}"

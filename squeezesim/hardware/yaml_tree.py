@@ -1,0 +1,210 @@
+"""YAML text → a tree of values that know their line and column; plain, safe YAML only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+
+import yaml
+
+from squeezesim.errors import HardwareError
+
+MAX_BYTES = 128 * 1024
+MAX_DEPTH = 16
+MAX_NODES = 10_000
+
+_INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
+_REAL = re.compile(r"[-+]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][-+]?[0-9]{1,4})?")
+_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file: line and column, both from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A YAML value with its position; mappings and lists hold further trees, ``keys`` the positions of a mapping's keys."""
+
+    value: Scalar | list[Tree] | dict[str, Tree]
+    position: Position
+    keys: dict[str, Position]
+
+    def plain(self) -> object:
+        """Return the values without their positions."""
+        if isinstance(self.value, dict):
+            return {key: item.plain() for key, item in self.value.items()}
+        if isinstance(self.value, list):
+            return [item.plain() for item in self.value]
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a file and its name, for errors that point into it."""
+
+    name: str
+    text: str
+
+    def error(self, message: str, position: Position) -> HardwareError:
+        """Return an error that reads ``file:line:column: message``, then the source line and a caret below it."""
+        first = f"{self.name}:{position.line}:{position.column}: {message}"
+        lines = self.text.splitlines()
+        if not 1 <= position.line <= len(lines):
+            return HardwareError(first)
+        line = "".join(c if c.isprintable() else " " for c in lines[position.line - 1])
+        start = max(0, position.column - 80)
+        return HardwareError(
+            f"{first}\n  {line[start : start + 100]}\n  {' ' * (position.column - 1 - start)}^"
+        )
+
+
+def read_source(path: str | PathLike[str]) -> Source:
+    """Return the text of a YAML file of at most 128 KiB; HardwareError when it cannot be read as UTF-8 text."""
+    name = fspath(path)
+    try:
+        with Path(name).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise HardwareError(
+            f"{name}: no such file; allowed: a YAML file that describes an accelerator"
+        ) from None
+    except IsADirectoryError:
+        raise HardwareError(
+            f"{name}: is a folder; allowed: a YAML file that describes an accelerator"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise HardwareError(f"{name!r}: cannot be read ({reason}); allowed: a readable YAML file") from None
+    if len(data) > MAX_BYTES:
+        raise HardwareError(f"{name}: is larger than {MAX_BYTES // 1024} KiB; allowed: at most that")
+    try:
+        return Source(name, data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise HardwareError(f"{name}: byte {error.start + 1} is not UTF-8; allowed: UTF-8 text") from None
+
+
+def parse(source: Source) -> Tree:
+    """Return the one document of a YAML text as a tree; HardwareError with line and column for what is not plain YAML.
+
+    Plain scalars follow YAML 1.2: ``010`` is ten, ``200e6`` a number, ``yes`` and ``1:30`` are texts. Tags, a key
+    that stands twice, and more than 10,000 values are errors.
+    """
+    loader = None
+    try:
+        loader = _Loader(source.text)
+        root = loader.get_single_node()
+    except yaml.reader.ReaderError as error:
+        before = source.text[: error.position]
+        position = Position(before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
+        raise source.error(
+            f"character U+{ord(source.text[error.position]):04X} is not allowed in YAML", position
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        assert mark is not None
+        raise source.error(_syntax_message(error, source.text, mark), _position(mark)) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if root is None:
+        raise HardwareError(f"{source.name}: is empty; allowed: a YAML mapping that describes an accelerator")
+    return _Converter(source).tree(root, 0)
+
+
+def plain_scalar(text: str) -> Scalar:
+    """Return what an unquoted YAML scalar means: null, a boolean, a number, or the text itself.
+
+    Example:
+        >>> [plain_scalar(text) for text in ("010", "200e6", "true", "no", "1:30")]
+        [10, 200000000.0, True, 'no', '1:30']
+    """
+    if text.lower() in _WORDS and text in (text.lower(), text.upper(), text.capitalize()):
+        return _WORDS[text.lower()]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _REAL.fullmatch(text):
+        return float(text)
+    return text
+
+
+class _Loader(yaml.BaseLoader):
+    """PyYAML's composer without its implicit types, and with a bound on nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(
+                None, None, f"values are nested deeper than {MAX_DEPTH} levels", mark
+            )
+        node = super().compose_node(parent, index)  # type: ignore[arg-type]
+        self.depth -= 1
+        return node
+
+
+class _Converter:
+    """Turns PyYAML's nodes into trees; counts them, so that aliases cannot multiply without bound."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.count = 0
+
+    def tree(self, node: yaml.Node, depth: int) -> Tree:
+        position = _position(node.start_mark)
+        self.count += 1
+        if self.count > MAX_NODES or depth > MAX_DEPTH:
+            limit = (
+                f"more than {MAX_NODES:,} values"
+                if self.count > MAX_NODES
+                else "values that contain themselves"
+            )
+            raise self.source.error(f"aliases make {limit}; allowed: fewer", position)
+        if node.tag not in _PLAIN_TAGS:
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            raise self.source.error(f"tag {tag} is not allowed; allowed: values without tags", position)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, position, depth)
+        if isinstance(node, yaml.SequenceNode):
+            return Tree([self.tree(item, depth + 1) for item in node.value], position, {})
+        return Tree(node.value if node.style else plain_scalar(node.value), position, {})
+
+    def _mapping(self, node: yaml.MappingNode, position: Position, depth: int) -> Tree:
+        values: dict[str, Tree] = {}
+        keys: dict[str, Position] = {}
+        for key, value in node.value:
+            at = _position(key.start_mark)
+            if not isinstance(key, yaml.ScalarNode):
+                raise self.source.error("a key is a list or a mapping; allowed: a word", at)
+            if key.value in keys:
+                first = keys[key.value].line
+                raise self.source.error(
+                    f"key {key.value!r} stands twice, first in line {first}; allowed: once", at
+                )
+            keys[key.value] = at
+            values[key.value] = self.tree(value, depth + 1)
+        return Tree(values, position, keys)
+
+
+def _position(mark: yaml.Mark) -> Position:
+    return Position(mark.line + 1, mark.column + 1)
+
+
+def _syntax_message(error: yaml.MarkedYAMLError, text: str, mark: yaml.Mark) -> str:
+    problem = error.problem or error.context or "not YAML"
+    if text[mark.index : mark.index + 1] == "\t":
+        return "a tab begins a value or indents it; allowed: spaces"
+    if error.context == "expected a single document in the stream":
+        return "a second document begins here; allowed: one accelerator in a file"
+    return f"not valid YAML: {problem}"
