@@ -86,14 +86,14 @@ class Accelerator(Part):
 
     @classmethod
     def from_yaml(cls, path: str | PathLike[str]) -> Accelerator:
-        """Read an accelerator from a YAML file; HardwareError names file, line and column of what is wrong."""
+        """Read an accelerator from a YAML file; HardwareError names file, line and column of a mistake."""
         from squeezesim.hardware.config import load
 
         return load(path)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Accelerator:
-        """Build an accelerator from nested mappings, as in a YAML file; HardwareError names the path of what is wrong."""
+        """Build an accelerator from nested mappings; HardwareError names the dotted path of a mistake."""
         from squeezesim.hardware.config import from_dict
 
         return from_dict(data)
@@ -107,7 +107,7 @@ class Accelerator(Part):
 
     @classmethod
     def resolve(cls, text: str) -> Accelerator:
-        """Return the accelerator that *text* means: a path of a YAML file or the name of a shipped accelerator."""
+        """Return the accelerator that *text* means: the name of a shipped one or the path of a YAML file."""
         from squeezesim.hardware.shipped import resolve
 
         return resolve(text)
@@ -120,10 +120,13 @@ class Accelerator(Part):
         return names()
 
     def replace(self, changes: Mapping[str, object]) -> Accelerator:
-        """Return a validated copy with the parameters at dotted paths changed; HardwareError for an unknown path.
+        """Return a validated copy with the parameters at dotted paths changed.
 
-        Changes apply in order, then the whole is validated, so that ``memory.dram.latency_ns`` can be given together
-        with ``memory.dram.latency_cycles: None``. The provenance of a value that changes is dropped.
+        Changes apply in order, then the whole is validated, so that ``memory.dram.latency_ns`` can be given
+        together with ``memory.dram.latency_cycles: None``. The provenance of a value that changes is dropped.
+
+        Errors:
+            HardwareError: a path is unknown (with the nearest ones), or a value is out of its range.
 
         Example:
             >>> hw = Accelerator.named("squeezelerator_16x16")

@@ -24,7 +24,7 @@ def load(path: str | PathLike[str]) -> Accelerator:
 
 
 def from_text(source: Source) -> Accelerator:
-    """Build the accelerator that a YAML text describes; HardwareError with the first mistake and the number of others."""
+    """Build the accelerator that a YAML text describes; HardwareError with the first mistake."""
     tree = parse(source)
     built = _build(tree.plain())
     if isinstance(built, Accelerator):
@@ -43,7 +43,7 @@ def from_dict(data: Mapping[str, object]) -> Accelerator:
 
 
 def replace(accelerator: Accelerator, changes: Mapping[str, object]) -> Accelerator:
-    """Return a validated copy of *accelerator* with the values at dotted paths changed; see Accelerator.replace."""
+    """Return a validated copy with the values at dotted paths changed; see Accelerator.replace."""
     old = to_dict(accelerator)
     new = deepcopy(old)
     for path, value in changes.items():
@@ -73,7 +73,7 @@ def to_dict(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def to_yaml(accelerator: Accelerator) -> str:
-    """Return YAML text that reads back as an equal accelerator: the parameters that are not null, in schema order."""
+    """Return YAML text that reads back as an equal accelerator, in schema order, nulls left out."""
     written = _written(to_dict(accelerator), "", accelerator)
     return yaml.dump(written, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
 
@@ -99,7 +99,7 @@ def _build(data: object) -> Accelerator | list[Mistake]:
 
 
 def _unwrap(data: object, path: str, provenance: dict[str, object]) -> object:
-    """Plain data, with ``{value: …, provenance: …}`` of a parameter replaced by its value and noted in *provenance*."""
+    """The data with each ``{value: …, provenance: …}`` replaced by its value; the rest goes to *provenance*."""
     if not isinstance(data, Mapping):
         return data
     if path and is_leaf(path):
@@ -144,7 +144,7 @@ class _Flow(dict[str, object]):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes lists and annotated values on one line, and quotes each text that this package would not read as text."""
+    """Writes lists and annotated values on one line; quotes each text that would not read back as text."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         return True
@@ -153,6 +153,12 @@ class _Dumper(yaml.SafeDumper):
 def _text(dumper: _Dumper, text: str) -> yaml.Node:
     style = None if text and plain_scalar(text) == text else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _float(dumper: _Dumper, value: float) -> yaml.Node:
+    if value.is_integer() and value < 1e15:
+        return dumper.represent_int(int(value))
+    return dumper.represent_float(value)
 
 
 def _tuple(dumper: _Dumper, items: tuple[object, ...]) -> yaml.Node:
@@ -164,5 +170,6 @@ def _flow(dumper: _Dumper, data: _Flow) -> yaml.Node:
 
 
 _Dumper.add_representer(str, _text)
+_Dumper.add_representer(float, _float)
 _Dumper.add_representer(tuple, _tuple)
 _Dumper.add_representer(_Flow, _flow)

@@ -5,6 +5,6 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Dataflow = Literal["ws", "os"]
-"""``ws``: weight stationary (rows are input channels, columns output channels); ``os``: output stationary (pixels)."""
+"""``ws``: weight stationary, input × output channels; ``os``: output stationary, a block of pixels."""
 
 DATAFLOWS: tuple[Dataflow, ...] = get_args(Dataflow)

@@ -28,7 +28,7 @@ _MAC_BITS = (16, 16, 32)
 class EnergyCosts:
     """Energy of each operation and bit moved, in the unit of the table (pJ, or one MAC for relative tables).
 
-    ``area_mm2`` and ``leakage_mw`` are those of the global buffer: None and 0 where the table does not have them.
+    ``area_mm2`` and ``leakage_mw`` are the global buffer's: None and 0 where the table does not have them.
     ``pj_per_unit`` turns the unit into pJ: 1 for tables in pJ, None for a relative one without a given unit.
     """
 
@@ -62,7 +62,7 @@ class EnergyCosts:
         activation_bits: float | NDArray[np.generic],
         accumulator_bits: float | NDArray[np.generic],
     ) -> float | NDArray[np.float64]:
-        """Energy of one MAC: multiply_per_bit2 · weight bits · activation bits + add_per_bit · accumulator bits.
+        """Energy of a MAC, multiply_per_bit2 · weight bits · activation bits + add_per_bit · sum bits.
 
         Example:
             >>> from squeezesim.hardware import Accelerator
@@ -77,7 +77,7 @@ def energy_costs(accelerator: Accelerator) -> EnergyCosts:
     """Return the energy per operation and bit of *accelerator*, overrides applied.
 
     Errors:
-        HardwareError: the buffer's size is outside of the table's sizes, or ``pj_per_unit`` is given for a table in pJ.
+        HardwareError: the table does not reach the buffer's size, or ``pj_per_unit`` comes with a pJ table.
     """
     energy = accelerator.energy
     table = energy_table(energy.table)

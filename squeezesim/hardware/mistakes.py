@@ -23,7 +23,7 @@ class Mistake:
     message: str
 
     def position(self, tree: Tree) -> Position:
-        """Return where the mistake stands in a file: the value, the unknown key, or the section that lacks a key."""
+        """Return where the mistake stands: the value, the unknown key, or the section that lacks a key."""
         position, path = Position(1, 1), ""
         for depth, step in enumerate(self.location):
             if isinstance(step, str):

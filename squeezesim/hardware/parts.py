@@ -42,9 +42,16 @@ def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 _WHOLE = BeforeValidator(_integer)
-_REAL = BeforeValidator(_number)
+_FINITE = BeforeValidator(_number)
 Integer = Annotated[int, Field(strict=True), _WHOLE]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False), _REAL]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False), _FINITE]
+# pydantic's schema of an optional value shows only the bounds that stand before the BeforeValidator.
+Ports = Annotated[int, Field(strict=True, ge=1, le=65536), _WHOLE]
+Cycles = Annotated[int, Field(strict=True, ge=0, le=10**9), _WHOLE]
+Nanoseconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e6), _FINITE]
+Rate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=1e6), _FINITE]
+EnergyValue = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e9), _FINITE]
+EnergyUnit = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e9), _FINITE]
 Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(_unique)]
 Operands = Annotated[tuple[Operand, ...], AfterValidator(_unique)]
 
@@ -83,9 +90,9 @@ class Array(Part):
     interconnect: Literal["broadcast", "systolic"] = Field(
         "broadcast", description="how operands reach the PEs: to all of a row in one cycle, or PE by PE"
     )
-    ports: Annotated[int, Field(strict=True, ge=1, le=65536), _WHOLE] | None = Field(
+    ports: Ports | None = Field(
         None,
-        description="words per cycle between buffer and array for preload and drain; null: one for each column",
+        description="words per cycle for preload and drain of the array; null: one for each column",
         json_schema_extra={"unit": "words/cycle"},
     )
     register_file: RegisterFile = Field(default_factory=RegisterFile, description="storage inside a PE")
@@ -125,7 +132,7 @@ class GlobalBuffer(Part):
     size_kib: Real = Field(
         ge=0.001, le=4194304, description="capacity, 1 KiB = 1024 bytes", json_schema_extra={"unit": "KiB"}
     )
-    bytes_per_cycle: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=1e6), _REAL] | None = Field(
+    bytes_per_cycle: Rate | None = Field(
         None,
         description="bytes per cycle between buffer and array; null: never limiting",
         json_schema_extra={"unit": "bytes/cycle"},
@@ -149,12 +156,12 @@ class Dram(Part):
         description="share of the peak that long transfers reach",
         json_schema_extra={"unit": "1"},
     )
-    latency_cycles: Annotated[int, Field(strict=True, ge=0, le=10**9), _WHOLE] | None = Field(
+    latency_cycles: Cycles | None = Field(
         None,
         description="cycles until a transfer that nothing prefetches begins; excludes `latency_ns`",
         json_schema_extra={"unit": "cycles"},
     )
-    latency_ns: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e6), _REAL] | None = Field(
+    latency_ns: Nanoseconds | None = Field(
         None,
         description="the same as a time, so that it follows the clock; excludes `latency_cycles`; neither: 0",
         json_schema_extra={"unit": "ns"},
@@ -198,7 +205,7 @@ class Mapper(Part):
         0.0,
         ge=0,
         le=10,
-        description="of the tilings within this share of the best, the one with the least DRAM traffic is taken",
+        description="of the tilings within this share of the best, that with the least DRAM traffic is taken",
         json_schema_extra={"unit": "1"},
     )
 
@@ -208,7 +215,7 @@ class Dma(Part):
 
     granularity: Literal["whole", "row", "element"] = Field(
         "row",
-        description="what a strided 1×1 filter that skips pixels still loads: all, the rows it uses, its pixels",
+        description="what a strided 1×1 filter, which skips pixels, still loads: all, its rows, its pixels",
     )
 
 
@@ -239,18 +246,20 @@ class Vector(Part):
 class Energy(Part):
     """Where the energy per access comes from."""
 
-    table: str = Field("eyeriss_relative", description="name of an energy table")
+    table: str = Field(
+        "eyeriss_relative", description="name of an energy table", json_schema_extra={"enum": list(tables())}
+    )
     overrides: Annotated[
-        dict[Level, Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e9), _REAL]],
+        dict[Level, EnergyValue],
         AfterValidator(FrozenDict),
     ] = Field(
         default_factory=FrozenDict,
         description=(
-            "energies that replace those of the table: of a 16-bit access; `mac`: 16 × 16 bits on a 32-bit accumulator"
+            "energies in place of the table's: of a 16-bit access; `mac`: 16 × 16 bits, 32-bit accumulator"
         ),
         json_schema_extra={"unit": "the table's unit"},
     )
-    pj_per_unit: Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e9), _REAL] | None = Field(
+    pj_per_unit: EnergyUnit | None = Field(
         None,
         description="energy of one unit of a relative table; null: energies stay in units of one MAC",
         json_schema_extra={"unit": "pJ"},

@@ -9,14 +9,14 @@ from functools import cache
 from typing import Any
 
 from squeezesim.errors import nearest
-from squeezesim.hardware.energy_levels import LEVELS, tables
+from squeezesim.hardware.energy_levels import LEVELS
 
 OVERRIDES = "energy.overrides"
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One key of an accelerator file: its dotted path, unit, default, meaning, and what it may hold in words."""
+    """One key of an accelerator file: its dotted path, unit, default, meaning, and what it may hold."""
 
     path: str
     unit: str
@@ -81,7 +81,7 @@ def allowed_text(path: str) -> str:
     """Return in words what the value at *path* may be; for a section, its keys."""
     path, item = _without_index(path), path.endswith("]")
     if path.startswith(f"{OVERRIDES}."):
-        return "a number from 0 to 1e+09"
+        return "a number from 0 to 1e9"
     if item:
         return f"one of {', '.join(choices(path))}"
     if path in parameters():
@@ -127,7 +127,7 @@ def _walk(
                 path=path,
                 unit=unit,
                 allowed=_words(node) + (f" ({unit})" if unit not in ("", "1") else ""),
-                choices=tables() if path == "energy.table" else _choices(node),
+                choices=_choices(node),
                 default=node.get("default"),
                 required=key in schema.get("required", ()),
                 description=node["description"],
@@ -140,22 +140,22 @@ def _choices(node: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _words(node: Mapping[str, Any]) -> str:
     """What a JSON schema allows, in words."""
-    if "allowed" in node:
-        return str(node["allowed"])
-    if "anyOf" in node:
-        return " or ".join(_words(choice) for choice in node["anyOf"])
-    if "enum" in node:
-        return f"one of {', '.join(node['enum'])}"
-    match node["type"]:
-        case "array":
-            least = "one or more" if node.get("minItems") else "any"
-            return f"a list of {least} of {', '.join(node['items']['enum'])}"
-        case "object":
-            return f"a mapping with any of {', '.join(LEVELS)}"
-        case "integer" | "number" as kind:
-            return f"{'an integer' if kind == 'integer' else 'a number'} {_range(node)}"
-        case kind:
-            return "text" if kind == "string" else str(kind)
+    match node:
+        case {"allowed": words}:
+            text = str(words)
+        case {"anyOf": alternatives}:
+            text = " or ".join(_words(alternative) for alternative in alternatives)
+        case {"enum": words}:
+            text = f"one of {', '.join(words)}"
+        case {"type": "array", "items": {"enum": words}}:
+            text = f"a list of {'one or more' if node.get('minItems') else 'any'} of {', '.join(words)}"
+        case {"type": "object"}:
+            text = f"a mapping with any of {', '.join(LEVELS)}"
+        case {"type": "integer" | "number" as kind}:
+            text = f"{'an integer' if kind == 'integer' else 'a number'} {_range(node)}"
+        case {"type": kind}:
+            text = "text" if kind == "string" else str(kind)
+    return text
 
 
 def _range(node: Mapping[str, Any]) -> str:
@@ -165,4 +165,4 @@ def _range(node: Mapping[str, Any]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.10g}" if value < 1e7 else f"{value:g}"
+    return f"{value:.10g}" if value < 1e7 else f"{value:g}".replace("e+0", "e")

@@ -7,12 +7,13 @@ from pathlib import Path
 from squeezesim.errors import HardwareError, nearest
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.config import load
+from squeezesim.hardware.energy import energy_costs
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def directory() -> Path:
-    """Return the folder of the shipped files: inside the package in a wheel, beside it in an editable install."""
+    """Return the folder of the shipped files: in the package (wheel) or beside it (editable install)."""
     inside = _PACKAGE / "hwconfigs"
     return inside if inside.is_dir() else _PACKAGE.parent / "hwconfigs"
 
@@ -35,7 +36,7 @@ def resolve(text: str) -> Accelerator:
     """Return the accelerator that *text* means: the name of a shipped one, otherwise the path of a YAML file.
 
     Errors:
-        HardwareError: there is neither such a name nor such a file; or the file is wrong (with line and column).
+        HardwareError: neither such a name nor such a file exists, or the file is wrong (line and column).
     """
     if text in names():
         return named(text)
@@ -43,6 +44,18 @@ def resolve(text: str) -> Accelerator:
         return load(text)
     stem = Path(text).stem or text
     hint = f"; did you mean {stem!r}?" if stem in names() else nearest(stem, names())
+    known = ", ".join(names())
     raise HardwareError(
-        f"no accelerator {text!r}, neither a file nor a shipped one; allowed: a YAML file or {', '.join(names())}{hint}"
+        f"no accelerator {text!r}, neither a file nor a name; allowed: a YAML file or {known}{hint}"
     )
+
+
+def check(text: str) -> Accelerator:
+    """Return the accelerator that *text* means after looking up its energies, as a simulation would.
+
+    Errors:
+        HardwareError: as ``resolve``; or the energy table does not reach the size of the buffer.
+    """
+    accelerator = resolve(text)
+    energy_costs(accelerator)
+    return accelerator

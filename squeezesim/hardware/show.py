@@ -50,6 +50,7 @@ def summary(accelerator: Accelerator) -> str:
     bits, sparsity = accelerator.precision, accelerator.sparsity
     energy, mapper, vector = accelerator.energy, accelerator.mapper, accelerator.vector
     rate = "" if buffer.bytes_per_cycle is None else f", {buffer.bytes_per_cycle:g} B/cycle"
+    double_buffered = " ".join(buffer.double_buffered) or "nothing"
     skipped = f", zeros skipped by {' '.join(sparsity.skipped_by)}" if sparsity.skipped_by else ""
     lines = [
         f"{accelerator.name}: {accelerator.description}".removesuffix(": "),
@@ -58,7 +59,7 @@ def summary(accelerator: Accelerator) -> str:
         f"{array.port_words} port words/cycle, {array.register_file.psum_words} partial sums/PE",
         f"  precision {bits.weight_bits}-bit weights, {bits.activation_bits}-bit activations, "
         f"{bits.accumulator_bits}-bit partial sums",
-        f"  buffer    {buffer.size_kib:g} KiB{rate}, double-buffered: {' '.join(buffer.double_buffered) or 'nothing'}",
+        f"  buffer    {buffer.size_kib:g} KiB{rate}, double-buffered: {double_buffered}",
         f"  dram      {dram.bandwidth_gb_s:g} GB/s × {dram.usable_fraction:g} = "
         f"{accelerator.dram_bytes_per_cycle:.4g} B/cycle, latency {accelerator.dram_latency_cycles} cycles",
         f"  control   {accelerator.control.layer_setup_cycles} cycles set-up a layer, DMA granularity "

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sram:
-    """Tabulated SRAMs of one word width: size (KiB) → energy of an access (pJ), area (mm²) and leakage (mW)."""
+    """Tabulated SRAMs of one word width: size (KiB) → energy of an access (pJ), area (mm²), leakage (mW)."""
 
     word_bits: float
     size_kib: Floats
@@ -73,8 +73,10 @@ def cacti(node_nm: int) -> tuple[Sram, ...]:
 def choose(srams: tuple[Sram, ...], size_kib: float, access_bits: float, table: str) -> Sram:
     """Return the widest of *srams* that holds *size_kib* and whose word is not wider than an access.
 
-    Where each word is wider than an access, it is the narrowest. HardwareError names the range of sizes where none
-    holds *size_kib*: an energy outside the tabulated sizes would be a guess.
+    Where each word is wider than an access, it is the narrowest.
+
+    Errors:
+        HardwareError: no table holds *size_kib*; an energy outside of the tabulated sizes would be a guess.
     """
     covering = [sram for sram in srams if sram.covers(size_kib)]
     if not covering:

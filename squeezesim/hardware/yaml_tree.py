@@ -33,7 +33,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A YAML value with its position; mappings and lists hold further trees, ``keys`` the positions of a mapping's keys."""
+    """A YAML value with its position; mappings and lists hold trees, ``keys`` a mapping's keys' positions."""
 
     value: Scalar | list[Tree] | dict[str, Tree]
     position: Position
@@ -56,7 +56,7 @@ class Source:
     text: str
 
     def error(self, message: str, position: Position) -> HardwareError:
-        """Return an error that reads ``file:line:column: message``, then the source line and a caret below it."""
+        """Return an error that reads ``file:line:column: message``, then the source line and a caret."""
         first = f"{self.name}:{position.line}:{position.column}: {message}"
         lines = self.text.splitlines()
         if not 1 <= position.line <= len(lines):
@@ -69,7 +69,7 @@ class Source:
 
 
 def read_source(path: str | PathLike[str]) -> Source:
-    """Return the text of a YAML file of at most 128 KiB; HardwareError when it cannot be read as UTF-8 text."""
+    """Return the text of a YAML file of at most 128 KiB; HardwareError where that cannot be read."""
     name = fspath(path)
     try:
         with Path(name).open("rb") as file:
@@ -94,18 +94,18 @@ def read_source(path: str | PathLike[str]) -> Source:
 
 
 def parse(source: Source) -> Tree:
-    """Return the one document of a YAML text as a tree; HardwareError with line and column for what is not plain YAML.
+    """Return the one document of a YAML text as a tree; HardwareError with line and column of a mistake.
 
-    Plain scalars follow YAML 1.2: ``010`` is ten, ``200e6`` a number, ``yes`` and ``1:30`` are texts. Tags, a key
-    that stands twice, and more than 10,000 values are errors.
+    Plain scalars follow YAML 1.2: ``010`` is ten, ``200e6`` a number, ``yes`` and ``1:30`` are texts. Tags, a
+    key that stands twice, and more than 10,000 values are errors.
     """
     loader = None
     try:
         loader = _Loader(source.text)
         root = loader.get_single_node()
     except yaml.reader.ReaderError as error:
-        before = source.text[: error.position]
-        position = Position(before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
+        before = (source.text[: error.position] + "x").splitlines()
+        position = Position(len(before), len(before[-1]))
         raise source.error(
             f"character U+{ord(source.text[error.position]):04X} is not allowed in YAML", position
         ) from None
@@ -145,7 +145,7 @@ class _Loader(yaml.BaseLoader):
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(
                 None, None, f"values are nested deeper than {MAX_DEPTH} levels", mark
             )
@@ -178,6 +178,7 @@ class _Converter:
             return self._mapping(node, position, depth)
         if isinstance(node, yaml.SequenceNode):
             return Tree([self.tree(item, depth + 1) for item in node.value], position, {})
+        assert isinstance(node, yaml.ScalarNode)
         return Tree(node.value if node.style else plain_scalar(node.value), position, {})
 
     def _mapping(self, node: yaml.MappingNode, position: Position, depth: int) -> Tree:
