@@ -1,0 +1,1 @@
+"""What it costs: pure functions over arrays from (layers, accelerators) to cycles, losses, traffic and energy."""

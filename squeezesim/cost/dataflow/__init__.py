@@ -1,0 +1,9 @@
+"""One file for each dataflow: cycles, active PEs and accesses of a tile on the array."""
+
+from squeezesim.cost.dataflow.base import Accesses, Dataflow, Work
+from squeezesim.cost.dataflow.os import OS
+from squeezesim.cost.dataflow.ws import WS
+
+DATAFLOWS: dict[str, Dataflow] = {flow.name: flow for flow in (WS, OS)}
+
+__all__ = ["DATAFLOWS", "Accesses", "Dataflow", "Work"]

@@ -1,0 +1,84 @@
+"""Machine: the numbers of an accelerator that the cost formulas read, in bytes, bits and cycles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from squeezesim.hardware.energy import EnergyCosts, energy_costs
+
+if TYPE_CHECKING:
+    from squeezesim.hardware.accelerator import Accelerator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One accelerator as plain numbers; the cost formulas see nothing else of it."""
+
+    rows: int
+    cols: int
+    dataflows: tuple[str, ...]
+    ports: int  # words a cycle into or out of the array's registers
+    psum_words: int  # partial sums that one PE keeps
+    systolic: bool
+    weight_bits: int
+    activation_bits: int
+    accumulator_bits: int
+    buffer_bits: int  # capacity
+    buffer_bits_per_cycle: float  # inf: not limiting
+    double_inputs: bool
+    double_weights: bool
+    double_outputs: bool
+    dram_bytes_per_cycle: float
+    dram_latency: int  # cycles
+    setup: int  # cycles a layer
+    objective: str
+    slack: float
+    skip_rows: bool  # the DMA can leave out input rows that no filter tap touches
+    skip_columns: bool
+    weight_density: float  # of layers that bring none of their own
+    skips_zeros: tuple[str, ...]
+    vector_lanes: int  # 0: vector layers cost nothing
+    clock_hz: float
+    energy: EnergyCosts
+
+    @property
+    def pes(self) -> int:
+        """Number of processing elements: rows × columns."""
+        return self.rows * self.cols
+
+    @classmethod
+    def of(cls, accelerator: Accelerator) -> Machine:
+        """Read the numbers from a validated accelerator."""
+        array, memory = accelerator.array, accelerator.memory
+        buffer = memory.global_buffer
+        rate = buffer.bytes_per_cycle
+        vector = accelerator.vector
+        return cls(
+            rows=array.rows,
+            cols=array.cols,
+            dataflows=tuple(array.dataflows),
+            ports=array.port_words,
+            psum_words=array.register_file.psum_words,
+            systolic=array.interconnect == "systolic",
+            weight_bits=accelerator.precision.weight_bits,
+            activation_bits=accelerator.precision.activation_bits,
+            accumulator_bits=accelerator.precision.accumulator_bits,
+            buffer_bits=int(buffer.size_kib * 1024) * 8,
+            buffer_bits_per_cycle=float("inf") if rate is None else rate * 8,
+            double_inputs="inputs" in buffer.double_buffered,
+            double_weights="weights" in buffer.double_buffered,
+            double_outputs="outputs" in buffer.double_buffered,
+            dram_bytes_per_cycle=accelerator.dram_bytes_per_cycle,
+            dram_latency=accelerator.dram_latency_cycles,
+            setup=accelerator.control.layer_setup_cycles,
+            objective=accelerator.mapper.objective,
+            slack=accelerator.mapper.latency_slack,
+            skip_rows=accelerator.dma.granularity in ("row", "element"),
+            skip_columns=accelerator.dma.granularity == "element",
+            weight_density=1.0 - accelerator.sparsity.weights,
+            skips_zeros=tuple(accelerator.sparsity.skipped_by),
+            vector_lanes=vector.lanes if vector.model == "lanes" else 0,
+            clock_hz=accelerator.clock_mhz * 1e6,
+            energy=energy_costs(accelerator),
+        )

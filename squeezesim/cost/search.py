@@ -1,0 +1,216 @@
+"""The best tiling of every problem for one dataflow: bounds for all of them, the exact pipeline where it can still win.
+
+The objective is never below the bound, so a tiling whose bound exceeds the best value found cannot be the best. Of
+the tilings within ``slack`` of the best value the one with the least DRAM traffic is taken; ties go to the better
+value, then to the first in the order of enumeration. The result equals that of playing every tiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from squeezesim.cost.bounds import FlowTerms, Matrix, Problem, Space, cycle_bounds, flow_terms, traffic_matrices
+from squeezesim.cost.dataflow.base import Accesses, Dataflow
+from squeezesim.cost.energy import layer_energy
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.pipeline import Points, Timing, play
+from squeezesim.cost.tiling import ORDERS
+from squeezesim.cost.workload import Floats, Ints
+
+_ROUND = 24  # tilings of a problem that the first round plays together; each later round takes four times as many
+_MARGIN = 1 + 1e-5  # covers the float32 rounding of the traffic matrices
+
+
+class Choice(NamedTuple):
+    """The tiling taken for each problem; ``value`` is inf where none fits the buffer."""
+
+    value: Floats  # of the objective
+    order: Ints
+    pixel: Ints  # index of the pixel option, over all problems
+    channel: Ints  # index of the channel option, over all problems
+
+
+def dram_bits(space: Space, rows: Ints, order: Ints, pixel: Ints, channel: Ints) -> tuple[Ints, ...]:
+    """Bits of inputs, weights, finished outputs and spilled partial sums that a tiling moves, exactly.
+
+    The spilled ones are stored and loaded, half each. *rows* are the tilings' problems.
+    """
+    problem = space.work.take(rows)
+    tiles = space.pixels.count[pixel]
+    tk, tc = space.channels.tiles.b[channel], space.channels.tiles.c[channel]
+    several = tiles > 1
+    inner_k, inner_pixels = order == ORDERS.index("PCK"), order == ORDERS.index("KCP")
+    again = np.where(inner_pixels, several | (tc > 1), (tc > 1) & ~inner_k)
+    inputs = space.inputs.total[pixel] * problem.g * problem.c * problem.activation_bits * np.where(again, tk, 1)
+    weights = problem.weights * problem.weight_bits * np.where(~inner_pixels & ((tk > 1) | (tc > 1)), tiles, 1)
+    outputs = problem.g * problem.k * problem.pixels
+    spills = np.where(inner_pixels, several, inner_k & (tk > 1))
+    psums = np.where(spills, 2 * (tc - 1), 0) * outputs * problem.accumulator_bits
+    return inputs, weights, outputs * problem.activation_bits, psums
+
+
+class _Played:
+    """The tilings of one problem that were played: flat index, value of the objective, DRAM bits."""
+
+    def __init__(self) -> None:
+        self.index = np.empty(0, np.int64)
+        self.value = np.empty(0)
+        self.traffic = np.empty(0, np.int64)
+
+    def add(self, index: Ints, value: Floats, traffic: Ints) -> None:
+        self.index = np.concatenate([self.index, index])
+        self.value = np.concatenate([self.value, value])
+        self.traffic = np.concatenate([self.traffic, traffic])
+
+    @property
+    def best(self) -> float:
+        return float(self.value.min())
+
+    def chosen(self, slack: float) -> int:
+        """Row of the least traffic within *slack* of the best value, then the least value, then the first index."""
+        within = np.where(self.value <= (1 + slack) * self.best, self.traffic, np.iinfo(np.int64).max)
+        return int(np.lexsort((self.index, self.value, within))[0])
+
+
+class Search:
+    """One dataflow on one machine: bounds of all problems, and the rounds that settle the choice."""
+
+    def __init__(self, space: Space, flow: Dataflow, machine: Machine) -> None:
+        self.space, self.flow, self.machine = space, flow, machine
+        self.terms: FlowTerms = flow_terms(space, flow, machine)
+        skipping = flow.skips_zeros and flow.name in machine.skips_zeros
+        work = space.work
+        self.executed = (work.nonzeros if skipping else work.weights) * work.pixels
+
+    def choose(self, limit: Floats) -> Choice:
+        """Return the choice for each problem; one whose bound exceeds its *limit* is left at inf."""
+        count = len(self.space.work)
+        bounds: dict[int, Matrix] = {}
+        traffic: dict[int, Matrix] = {}
+        for row in range(count):
+            bound, bits = self._bounds(row)
+            least = float(bound.min())
+            if np.isfinite(least) and least <= limit[row]:
+                bounds[row], traffic[row] = bound.reshape(-1), bits.reshape(-1)
+        played = {row: _Played() for row in bounds}
+        self._play(played, {row: bound.argmin(keepdims=True) for row, bound in bounds.items()})
+        self._rounds(played, bounds, traffic, lambda row: (bounds[row] <= played[row].best, bounds[row]))
+        slack = self.machine.slack
+
+        def cheaper(row: int) -> tuple[Any, Any]:
+            done = played[row]
+            threshold = (1 + slack) * done.best
+            least = done.traffic[done.value <= threshold].min()
+            return (bounds[row] <= threshold) & (traffic[row] <= least * _MARGIN), traffic[row]
+
+        if slack > 0:
+            self._rounds(played, bounds, traffic, cheaper)
+        choice = Choice(np.full(count, np.inf), *(np.zeros(count, np.int64) for _ in range(3)))
+        for row, done in played.items():
+            taken = done.chosen(slack)
+            choice.value[row] = done.value[taken]
+            for column, part in zip(choice[1:], self._unflatten(row, done.index[[taken]]), strict=True):
+                column[row] = part[0]
+        return choice
+
+    def _rounds(
+        self,
+        played: dict[int, _Played],
+        bounds: dict[int, Matrix],
+        traffic: dict[int, Matrix],
+        wanted: Callable[[int], tuple[Any, Any]],
+    ) -> None:
+        """Play what *wanted* names, in ascending order of its key, until nothing that is left is wanted."""
+        size, open_rows = _ROUND, set(played)
+        while open_rows:
+            batch = {}
+            for row in sorted(open_rows):
+                mask, key = wanted(row)
+                index = np.flatnonzero(mask)
+                index = np.setdiff1d(index, played[row].index, assume_unique=True)
+                if len(index) > size:
+                    nearest = np.argpartition(key[index], size)[:size]
+                    index = np.sort(index[nearest])
+                if len(index):
+                    batch[row] = index
+            open_rows = set(batch)
+            self._play(played, batch)
+            size *= 4
+
+    def _play(self, played: dict[int, _Played], batch: dict[int, Ints]) -> None:
+        if not batch:
+            return
+        lengths = [len(index) for index in batch.values()]
+        rows = np.repeat(np.fromiter(batch, np.int64), lengths)
+        parts = [self._unflatten(row, index) for row, index in batch.items()]
+        order, pixel, channel = (np.concatenate(column) for column in zip(*parts, strict=True))
+        bits = dram_bits(self.space, rows, order, pixel, channel)
+        value = self._value(rows, self.timing(rows, order, pixel, channel).cycles, pixel, channel, bits)
+        ends = np.cumsum(lengths)
+        for row, end, length in zip(batch, ends, lengths, strict=True):
+            part = slice(end - length, end)
+            played[row].add(batch[row], value[part], sum(bits)[part])
+
+    def _unflatten(self, row: int, index: Ints) -> tuple[Ints, Ints, Ints]:
+        pixels, channels = self.space.pixels.offsets, self.space.channels.offsets
+        shape = (len(ORDERS), pixels[row + 1] - pixels[row], channels[row + 1] - channels[row])
+        order, pixel, channel = np.unravel_index(index, shape)
+        return order, pixel + pixels[row], channel + channels[row]
+
+    def timing(self, rows: Ints, order: Ints, pixel: Ints, channel: Ints) -> Timing:
+        """Play the given tilings of problems *rows*."""
+        space = self.space
+        sizes = np.stack([axis[pixel] for axis in space.pixels.sizes] + [axis[channel] for axis in space.channels.sizes])
+        return play(Points(space.work.take(rows), order, sizes), self.flow, self.machine)
+
+    def accesses(self, rows: Any, pixel: Any, channel: Any) -> Accesses:
+        """Accesses of whole layers with the given options; *pixel* and *channel* broadcast."""
+        problem = self.space.work.take(rows)
+        outputs = (problem.g * problem.k * problem.pixels).astype(np.float64)
+        by_pixel = [term[pixel] for term in self.terms.pixel]
+        by_channel = [term[channel] for term in self.terms.channel]
+        return self.flow.accesses(problem, by_pixel, by_channel, outputs, self.machine)
+
+    def _bounds(self, row: int) -> tuple[Matrix, Matrix]:
+        space, machine = self.space, self.machine
+        problem = Problem.of(space, row)
+        pixels = slice(space.pixels.offsets[row], space.pixels.offsets[row + 1])
+        channels = slice(space.channels.offsets[row], space.channels.offsets[row + 1])
+        array = self.flow.bounds(
+            [term[pixels] for term in self.terms.pixel], [term[channels] for term in self.terms.channel]
+        )
+        bits = traffic_matrices(problem)
+        cycles = cycle_bounds(problem, array, bits, problem.fits(machine), machine)
+        if machine.objective == "latency":
+            return cycles, bits
+        shape = bits.shape
+        order, pixel, channel = np.ix_(
+            np.arange(shape[0]), np.arange(pixels.start, pixels.stop), np.arange(channels.start, channels.stop)
+        )
+        rows = np.full((1, 1, 1), row)
+        exact = dram_bits(space, rows, order, pixel, channel)
+        energy = self._energy(rows, cycles.astype(np.float64), pixel, channel, exact)
+        value = energy * cycles if machine.objective == "edp" else energy
+        return (value * (1 - 1e-6)).astype(np.float32), bits
+
+    def _energy(self, rows: Ints, cycles: Any, pixel: Ints, channel: Ints, bits: tuple[Ints, ...]) -> Floats:
+        inputs, weights, outputs, psums = (part.astype(np.float64) for part in bits)
+        parts = layer_energy(
+            self.space.work.take(rows),
+            self.accesses(rows, pixel, channel),
+            self.executed[rows],
+            inputs + weights + psums / 2,
+            outputs + psums / 2,
+            cycles,
+            self.machine,
+        )
+        return parts.total
+
+    def _value(self, rows: Ints, cycles: Ints, pixel: Ints, channel: Ints, bits: tuple[Ints, ...]) -> Floats:
+        if self.machine.objective == "latency":
+            return cycles.astype(np.float64)
+        energy = self._energy(rows, cycles, pixel, channel, bits)
+        return energy * cycles if self.machine.objective == "edp" else energy

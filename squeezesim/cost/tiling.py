@@ -1,0 +1,190 @@
+"""The tilings of a layer: which tiles there are, whether they fit the buffer, and the DRAM traffic that each causes.
+
+A tile is a part of the pixels (n, y, x) and a part of the channels (g, k, c). It holds several images only if it holds
+them whole, and several groups only if it holds them whole. So the options of a layer are a list of pixel options and
+a list of channel options, and every quantity of a tiling is a sum of products of one term of each.
+
+Three orders of the tile loops, groups outermost, cover the traffic of all six orders of pixels (P), output channels
+(K) and input channels (C): what stays in the buffer over the innermost loop is not loaded again there.
+
+    order   loops, outer to inner   inputs loaded          weights loaded        partial sums leave the buffer
+    PKC     pixels, K, C            × tiles of K if C is   × tiles of pixels     never
+                                    cut, else once         if K or C is cut
+    PCK     pixels, C, K            once                   × tiles of pixels     where K and C are cut
+                                                           if K or C is cut
+    KCP     K, C, pixels            × tiles of K if pixels once                  where pixels and C are cut
+                                    or C are cut
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from squeezesim.cost.axes import input_extent, tile_sizes
+from squeezesim.cost.dataflow.base import Terms
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.workload import Floats, Ints, Workload
+
+ORDERS = ("PKC", "PCK", "KCP")
+
+
+class Sizes(NamedTuple):
+    """Tile sizes: of (n, y, x) for pixel options, of (g, k, c) for channel options."""
+
+    a: Ints
+    b: Ints
+    c: Ints
+
+
+@lru_cache(maxsize=16384)
+def _pixel_sizes(n: int, y: int, x: int, row_multiple: int, column_multiple: int) -> Sizes:
+    ys, xs = tile_sizes(y, row_multiple), tile_sizes(x, column_multiple)
+    several = tile_sizes(n)[1:]
+    return Sizes(
+        np.concatenate([np.ones(len(ys) * len(xs), np.int64), several]),
+        np.concatenate([np.repeat(ys, len(xs)), np.full(len(several), y)]),
+        np.concatenate([np.tile(xs, len(ys)), np.full(len(several), x)]),
+    )
+
+
+@lru_cache(maxsize=16384)
+def _channel_sizes(g: int, k: int, c: int, k_multiple: int, c_multiple: int) -> Sizes:
+    ks, cs = tile_sizes(k, k_multiple), tile_sizes(c, c_multiple)
+    several = tile_sizes(g)[1:]
+    return Sizes(
+        np.concatenate([np.ones(len(ks) * len(cs), np.int64), several]),
+        np.concatenate([np.repeat(ks, len(cs)), np.full(len(several), k)]),
+        np.concatenate([np.tile(cs, len(ks)), np.full(len(several), c)]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Pixel or channel options of all problems, one after the other.
+
+    ``offsets[i] : offsets[i + 1]`` are those of problem i; ``tiles`` counts the tiles along each axis.
+    """
+
+    owner: Ints
+    offsets: Ints
+    sizes: Sizes
+    extents: Sizes
+    tiles: Sizes
+
+    @property
+    def count(self) -> Ints:
+        """Tiles in all."""
+        return self.tiles.a * self.tiles.b * self.tiles.c
+
+    def last(self) -> Sizes:
+        """Sizes of the last tile along each axis, the remainder."""
+        return Sizes(*(e - (t - 1) * s for s, e, t in zip(self.sizes, self.extents, self.tiles, strict=True)))
+
+    def total(self, terms: Callable[[Ints, Ints, Ints], Terms]) -> list[Floats]:
+        """Σ over the tiles of each option of the terms of a tile with the given sizes, exactly."""
+        last = self.last()
+        sums: list[Floats] | None = None
+        for corner in np.ndindex(2, 2, 2):
+            axes = list(zip(corner, self.sizes, last, self.tiles, strict=True))
+            if any(edge == 0 and not np.any(tiles > 1) for edge, _, _, tiles in axes):
+                continue
+            weight = np.ones(len(self.owner))
+            for edge, _, _, tiles in axes:
+                if not edge:
+                    weight = weight * (tiles - 1)
+            values = terms(*(end if edge else size for edge, size, end, _ in axes))
+            part = [weight * value for value in values]
+            sums = part if sums is None else [s + p for s, p in zip(sums, part, strict=True)]
+        assert sums is not None
+        return sums
+
+
+def _options(extents: Sizes, sizes: list[Sizes]) -> Options:
+    lengths = np.array([len(option.a) for option in sizes], np.int64)
+    owner = np.repeat(np.arange(len(sizes)), lengths)
+    flat = Sizes(*(np.concatenate(axis) for axis in zip(*sizes, strict=True)))
+    whole = Sizes(*(extent[owner] for extent in extents))
+    tiles = Sizes(*(-(-e // s) for e, s in zip(whole, flat, strict=True)))
+    return Options(owner, np.concatenate([[0], np.cumsum(lengths)]), flat, whole, tiles)
+
+
+def pixel_options(work: Workload, machine: Machine) -> Options:
+    """Return the pixel tiles of every problem; a matrix product's pixels are rounded to the whole array."""
+    multiple = np.where(work.pointwise, machine.pes, machine.cols)
+    columns = zip(work.n.tolist(), work.y.tolist(), work.x.tolist(), multiple.tolist(), strict=True)
+    return _options(Sizes(work.n, work.y, work.x), [_pixel_sizes(n, y, x, machine.rows, m) for n, y, x, m in columns])
+
+
+def channel_options(work: Workload, machine: Machine) -> Options:
+    """Return the channel tiles of every problem, K rounded to the array's columns and C to its rows."""
+    columns = zip(work.g.tolist(), work.k.tolist(), work.c.tolist(), strict=True)
+    return _options(
+        Sizes(work.g, work.k, work.c), [_channel_sizes(g, k, c, machine.cols, machine.rows) for g, k, c in columns]
+    )
+
+
+def loaded_inputs(work: Workload, starts: Sizes, sizes: Sizes, machine: Machine) -> Ints:
+    """Input elements of one channel that a tile of output pixels makes the DMA load: n · rows · columns."""
+    rows = input_extent(
+        starts.b, sizes.b, work.sy, work.fy, work.dy, work.py, work.iy, machine.skip_rows
+    )
+    columns = input_extent(
+        starts.c, sizes.c, work.sx, work.fx, work.dx, work.px, work.ix, machine.skip_columns
+    )
+    return sizes.a * rows * columns
+
+
+class InputTraffic(NamedTuple):
+    """Input elements of one channel for each pixel option: of all tiles, of the first tile, of the largest."""
+
+    total: Ints
+    first: Ints
+    largest: Ints
+
+
+@lru_cache(maxsize=65536)
+def _axis_extents(extent: int, multiple: int, window: tuple[int, ...], skip: bool) -> InputTraffic:
+    """Sum, first and largest input extent over the tiles of one axis, for each of its candidate sizes."""
+    sizes = tile_sizes(extent, multiple)
+    tiles = -(-extent // sizes)
+    ends = np.cumsum(tiles)
+    starts = ends - tiles
+    size = np.repeat(sizes, tiles)
+    first = (np.arange(ends[-1]) - np.repeat(starts, tiles)) * size
+    length = np.minimum(size, extent - first)
+    loaded = input_extent(first, length, *(np.int64(value) for value in window), skip)
+    return InputTraffic(np.add.reduceat(loaded, starts), loaded[starts], np.maximum.reduceat(loaded, starts))
+
+
+def input_traffic(work: Workload, options: Options, machine: Machine) -> InputTraffic:
+    """Count the input elements of every pixel option, halos included and padding excluded, exactly.
+
+    A matrix product has no halo: each element is read once.
+    """
+    n, y, x = options.sizes
+    pixels = n * y * x
+    traffic = InputTraffic(work.pixels[options.owner], pixels.copy(), pixels.copy())
+    for row in np.flatnonzero(~work.pointwise).tolist():
+        problem = work.take(slice(row, row + 1))
+        part = slice(options.offsets[row], options.offsets[row + 1])
+        windows = (
+            (problem.y, machine.rows, (problem.sy, problem.fy, problem.dy, problem.py, problem.iy), machine.skip_rows),
+            (problem.x, machine.cols, (problem.sx, problem.fx, problem.dx, problem.px, problem.ix), machine.skip_columns),
+        )
+        rows, columns = (
+            _axis_extents(int(extent[0]), multiple, tuple(int(value[0]) for value in window), skip)
+            for extent, multiple, window, skip in windows
+        )
+        several = n[part][len(rows.total) * len(columns.total) :]
+        images = (int(problem.n[0]), 1, 1)
+        for target, count, along_y, along_x in zip(traffic, images, rows, columns, strict=True):
+            grid = np.multiply.outer(along_y, along_x).ravel()
+            # Tiles of several images hold them whole, as the last option of one image does.
+            whole = grid[-1:] * (1 if target is traffic.total else several)
+            target[part] = count * np.concatenate([grid, np.broadcast_to(whole, several.shape)])
+    return traffic

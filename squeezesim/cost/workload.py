@@ -1,0 +1,132 @@
+"""Workload: MAC layers as columns of loop sizes, one row for each distinct shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from squeezesim.cost.machine import Machine
+from squeezesim.network.layer import Layer
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Columns over problems; a problem is a loop nest N·G·K·C·Y·X·FY·FX with its operands' widths and non-zeros.
+
+    ``pointwise`` problems are matrix products: a 1×1 filter without stride and padding makes no difference between
+    batch, rows and columns, so that their pixels stand in ``x`` alone (n = y = 1).
+    """
+
+    n: Ints
+    g: Ints
+    k: Ints
+    c: Ints
+    y: Ints
+    x: Ints
+    fy: Ints
+    fx: Ints
+    iy: Ints
+    ix: Ints
+    sy: Ints
+    sx: Ints
+    dy: Ints
+    dx: Ints
+    py: Ints
+    px: Ints
+    weight_bits: Ints
+    activation_bits: Ints
+    accumulator_bits: Ints
+    nonzeros: Ints  # weights that are not zero
+    pointwise: Bools
+
+    def __len__(self) -> int:
+        return len(self.n)
+
+    def take(self, index: Any) -> Workload:
+        """Return the rows *index*: an index array, a mask or a slice."""
+        return Workload(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    @property
+    def taps(self) -> Ints:
+        """Filter taps FY·FX."""
+        return self.fy * self.fx
+
+    @property
+    def pixels(self) -> Ints:
+        """Output pixels N·Y·X of one channel."""
+        return self.n * self.y * self.x
+
+    @property
+    def slices(self) -> Ints:
+        """Filter slices G·K·C: the FY·FX weights of one output and one input channel."""
+        return self.g * self.k * self.c
+
+    @property
+    def weights(self) -> Ints:
+        """Weights G·K·C·FY·FX."""
+        return self.slices * self.taps
+
+    @property
+    def macs(self) -> Ints:
+        """Dense multiply–accumulates."""
+        return self.weights * self.pixels
+
+
+_Row = tuple[int, ...]
+
+
+def _row(layer: Layer, machine: Machine) -> _Row:
+    weights = layer.g * layer.k * layer.c * layer.fy * layer.fx
+    if layer.weights_are_activations:
+        density, stored_bits = 1.0, layer.activation_bits or machine.activation_bits
+    else:
+        density = machine.weight_density if layer.weight_density is None else layer.weight_density
+        stored_bits = layer.weight_bits or machine.weight_bits
+    pointwise = (
+        layer.fy == layer.fx == 1
+        and layer.stride == (1, 1)
+        and layer.padding == (0, 0)
+        and (layer.iy, layer.ix) == (layer.oy, layer.ox)
+    )
+    pixels = (1, 1, layer.n * layer.oy * layer.ox) if pointwise else (layer.n, layer.oy, layer.ox)
+    extents = (1, pixels[2]) if pointwise else (layer.iy, layer.ix)
+    return (
+        pixels[0],
+        layer.g,
+        layer.k,
+        layer.c,
+        *pixels[1:],
+        layer.fy,
+        layer.fx,
+        *extents,
+        *layer.stride,
+        *layer.dilation,
+        *layer.padding,
+        stored_bits,
+        layer.activation_bits or machine.activation_bits,
+        layer.accumulator_bits or machine.accumulator_bits,
+        int(np.floor(density * weights + 0.5)),
+        int(pointwise),
+    )
+
+
+def workload_of(layers: Sequence[Layer], machine: Machine) -> tuple[Workload, Ints]:
+    """Return the distinct problems of the MAC layers and, for each layer, the row of its problem.
+
+    A layer's own widths and density win; the machine's are for layers that bring none.
+    """
+    seen: dict[_Row, int] = {}
+    rows = np.array([seen.setdefault(_row(layer, machine), len(seen)) for layer in layers], np.int64)
+    names = [field.name for field in fields(Workload)]
+    table = np.array(list(seen), np.int64).reshape(len(seen), len(names)).T
+    columns: dict[str, Any] = {name: np.ascontiguousarray(column) for name, column in zip(names, table, strict=True)}
+    columns["pointwise"] = columns["pointwise"].astype(np.bool_)
+    return Workload(**columns), rows
