@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from squeezesim.errors import HardwareError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.frozen import FrozenDict
-from squeezesim.hardware.mistakes import Mistake, explain, section_mistake
+from squeezesim.hardware.mistakes import Mistake, explain, section_mistake, without_renamed
 from squeezesim.hardware.paths import is_leaf, is_path, unknown_path
 from squeezesim.hardware.yaml_tree import Source, parse, plain_scalar, read_source
 
@@ -88,7 +88,7 @@ def _build(data: object) -> Accelerator | list[Mistake]:
     try:
         accelerator = Accelerator.model_validate(values)
     except ValidationError as error:
-        return [explain(detail) for detail in error.errors(include_url=False)]
+        return without_renamed([explain(detail) for detail in error.errors(include_url=False)])
     if misplaced:
         return [
             Mistake(
@@ -99,7 +99,7 @@ def _build(data: object) -> Accelerator | list[Mistake]:
 
 
 def _unwrap(data: object, path: str, provenance: dict[str, object]) -> object:
-    """The data with each ``{value: …, provenance: …}`` replaced by its value; the rest goes to *provenance*."""
+    """The data, each ``{value: …, provenance: …}`` replaced by its value and noted in *provenance*."""
     if not isinstance(data, Mapping):
         return data
     if path and is_leaf(path):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic_core import ErrorDetails
 
 from squeezesim.errors import nearest
-from squeezesim.hardware.paths import allowed_text, choices, is_leaf, unknown_key
-from squeezesim.hardware.yaml_tree import Position, Tree
+from squeezesim.hardware.paths import allowed_text, choices, is_leaf, parameters, unknown_key
+from squeezesim.hardware.yaml_tree import Position, Tree, plain_scalar
 
 Location = tuple[str | int, ...]
 _ANNOTATION = ("value", "provenance", "source")
@@ -21,6 +22,7 @@ class Mistake:
 
     location: Location
     message: str
+    kind: Literal["value", "missing", "unknown"] = "value"
 
     def position(self, tree: Tree) -> Position:
         """Return where the mistake stands: the value, the unknown key, or the section that lacks a key."""
@@ -53,16 +55,27 @@ def explain(detail: ErrorDetails) -> Mistake:
     path = _dotted(location)
     match detail["type"]:
         case "missing":
-            return Mistake(location, f"{path} is missing; allowed: {allowed_text(path)}")
+            return Mistake(location, f"{path} is missing; allowed: {allowed_text(path)}", "missing")
         case "extra_forbidden" | "invalid_key":
-            return Mistake(location, unknown_key(str(location[-1]), _dotted(location[:-1])))
+            return Mistake(location, unknown_key(str(location[-1]), _dotted(location[:-1])), "unknown")
         case "value_error":
             return Mistake(location, f"{path} {detail['msg'].removeprefix('Value error, ')}")
-    hint = nearest(found, choices(path)) if isinstance(found, str) else ""
-    if detail["type"] == "string_type" and not isinstance(found, Mapping | list | tuple):
-        hint = "; quotes make it a text"
-    where = path or "the file"
-    return Mistake(location, f"{where} is {shown(found)}; allowed: {allowed_text(path)}{hint}")
+    where, allowed = path or "the file", allowed_text(path) + _hint(path, detail)
+    return Mistake(location, f"{where} is {shown(found)}; allowed: {allowed}")
+
+
+def without_renamed(mistakes: list[Mistake]) -> list[Mistake]:
+    """Leave out the missing keys that stand in their section under a similar, unknown name: that is one mistake."""
+    unknown = [mistake.location for mistake in mistakes if mistake.kind == "unknown"]
+
+    def renamed(mistake: Mistake) -> bool:
+        if mistake.kind != "missing":
+            return False
+        above, key = mistake.location[:-1], mistake.location[-1]
+        siblings = [str(location[-1]) for location in unknown if location[:-1] == above]
+        return bool(nearest(str(key), siblings))
+
+    return [mistake for mistake in mistakes if not renamed(mistake)]
 
 
 def section_mistake(path: str, found: object) -> str:
@@ -84,8 +97,26 @@ def shown(value: object) -> str:
     if isinstance(value, list | tuple):
         text = f"[{', '.join(shown(item) for item in value[:10])}]"
     else:
-        text = repr(value)
+        text = f"{value:.10g}" if isinstance(value, float) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _hint(path: str, detail: ErrorDetails) -> str:
+    """How the value that was found could be meant."""
+    found = detail["input"]
+    if isinstance(found, str):
+        if found in choices(path):
+            return f"; did you mean [{found}]?"
+        if isinstance(plain_scalar(found), int | float) and path in parameters():
+            return "; without quotes it is a number"
+        return nearest(found, choices(path))
+    if isinstance(found, Mapping) and is_leaf(path):
+        return " or {value: …, provenance: …}"
+    return (
+        "; quotes make it a text"
+        if detail["type"] == "string_type" and isinstance(found, int | float)
+        else ""
+    )
 
 
 def _in_annotation(location: Location, detail: ErrorDetails) -> Mistake:

@@ -117,7 +117,9 @@ def parse(source: Source) -> Tree:
         if loader is not None:
             loader.dispose()
     if root is None:
-        raise HardwareError(f"{source.name}: is empty; allowed: a YAML mapping that describes an accelerator")
+        raise source.error(
+            "the file is empty; allowed: a mapping that describes an accelerator", Position(1, 1)
+        )
     return _Converter(source).tree(root, 0)
 
 
@@ -165,12 +167,11 @@ class _Converter:
         position = _position(node.start_mark)
         self.count += 1
         if self.count > MAX_NODES or depth > MAX_DEPTH:
-            limit = (
-                f"more than {MAX_NODES:,} values"
-                if self.count > MAX_NODES
-                else "values that contain themselves"
+            many = self.count > MAX_NODES
+            what = f"more than {MAX_NODES:,} values" if many else "a value that contains itself"
+            raise self.source.error(
+                f"{what}, aliases followed; allowed: the keys of an accelerator", position
             )
-            raise self.source.error(f"aliases make {limit}; allowed: fewer", position)
         if node.tag not in _PLAIN_TAGS:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
             raise self.source.error(f"tag {tag} is not allowed; allowed: values without tags", position)
