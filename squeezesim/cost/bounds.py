@@ -159,6 +159,15 @@ class Problem:
         outputs[-1] = psums[-1] * self.output_channels * (1 + (machine.double_outputs & cut_outputs))
         return np.asarray(inputs + outputs + weights <= machine.buffer_bits)
 
+    def repeated(self, order: str) -> Bools:
+        """Whether a tiling is the same under an earlier order, for each pixel and channel option."""
+        several = (self.tiles > 1)[:, None]
+        if order == "PKC":
+            return np.zeros((len(self.tiles), len(self.tiles_k)), np.bool_)
+        if order == "PCK":
+            return np.broadcast_to(~(self.cut_k & self.cut_c), (len(self.tiles), len(self.tiles_k)))
+        return ~(several & (self.cut_k | self.cut_c))
+
     def traffic(self, order: str) -> tuple[Traffic, Traffic, Traffic]:
         """Traffic of inputs, weights and outputs for one of ``tiling.ORDERS``; the table in ``tiling`` says why."""
         ones, unit = np.ones_like(self.tiles), np.ones_like(self.tiles_k)
@@ -232,5 +241,6 @@ def cycle_bounds(
     constant = np.float32(machine.setup + 3 * machine.dram_latency)
     result += constant
     result *= _MARGIN
-    result[:, ~fits] = np.inf
+    for row, order in enumerate(ORDERS):
+        result[row, problem.repeated(order) | ~fits] = np.inf
     return result

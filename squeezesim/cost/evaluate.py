@@ -65,10 +65,12 @@ def _mac_costs(layers: Sequence[Layer], machine: Machine, name: str) -> dict[str
     space = Space.of(work, machine)
     everything = np.arange(len(work))
     searches = {flow: Search(space, DATAFLOWS[flow], machine) for flow in machine.dataflows}
+    # A dataflow is settled only where it can still beat the others' choices, which are within the slack of their best.
+    limit = np.min([search.bound() for search in searches.values()], axis=0) * (1 + machine.slack)
     value = np.full(len(work), np.inf)
     taken: dict[str, Any] = {}
     for flow, search in searches.items():
-        choice = search.choose(value)
+        choice = search.choose(np.minimum(limit, value))
         better = choice.value < value
         value = np.where(better, choice.value, value)
         taken[flow] = (choice, better)

@@ -20,7 +20,7 @@ from squeezesim.cost.pipeline import Points, Timing, play
 from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import Floats, Ints
 
-_ROUND = 24  # tilings of a problem that the first round plays together; each later round takes four times as many
+_ROUND = 8  # tilings of a problem that the first round plays together; each later round takes four times as many
 _MARGIN = 1 + 1e-5  # covers the float32 rounding of the traffic matrices
 
 
@@ -83,64 +83,75 @@ class Search:
         self.terms: FlowTerms = flow_terms(space, flow, machine)
         skipping = flow.skips_zeros and flow.name in machine.skips_zeros
         work = space.work
+        self.least = np.full(len(work), np.inf)
+        self.bounds: dict[int, Matrix] = {}
+        self.traffic: dict[int, Matrix] = {}
+        self.played: dict[int, _Played] = {}
         self.executed = (work.nonzeros if skipping else work.weights) * work.pixels
 
-    def choose(self, limit: Floats) -> Choice:
-        """Return the choice for each problem; one whose bound exceeds its *limit* is left at inf."""
-        count = len(self.space.work)
-        bounds: dict[int, Matrix] = {}
-        traffic: dict[int, Matrix] = {}
-        for row in range(count):
+    def bound(self) -> Floats:
+        """Bound every tiling, play each problem's most promising one and return the values reached (inf: none fits)."""
+        reached = np.full(len(self.space.work), np.inf)
+        for row in range(len(self.space.work)):
             bound, bits = self._bounds(row)
-            least = float(bound.min())
-            if np.isfinite(least) and least <= limit[row]:
-                bounds[row], traffic[row] = bound.reshape(-1), bits.reshape(-1)
-        played = {row: _Played() for row in bounds}
-        self._play(played, {row: bound.argmin(keepdims=True) for row, bound in bounds.items()})
-        self._rounds(played, bounds, traffic, lambda row: (bounds[row] <= played[row].best, bounds[row]))
+            self.least[row] = bound.min()
+            if np.isfinite(self.least[row]):
+                self.bounds[row], self.traffic[row] = bound.reshape(-1), bits.reshape(-1)
+                self.played[row] = _Played()
+        self._play({row: bound.argmin(keepdims=True) for row, bound in self.bounds.items()})
+        for row, done in self.played.items():
+            reached[row] = done.best
+        return reached
+
+    def choose(self, limit: Floats) -> Choice:
+        """Return the choice for each problem; one that cannot come within *limit* is left at inf."""
+        open_rows = [row for row in self.played if self.least[row] <= limit[row]]
         slack = self.machine.slack
 
-        def cheaper(row: int) -> tuple[Any, Any]:
-            done = played[row]
-            threshold = (1 + slack) * done.best
-            least = done.traffic[done.value <= threshold].min()
-            return (bounds[row] <= threshold) & (traffic[row] <= least * _MARGIN), traffic[row]
+        def better(row: int) -> tuple[Any, Any]:
+            return self.bounds[row] <= self.played[row].best, self.bounds[row]
 
+        def cheaper(row: int) -> tuple[Any, Any]:
+            done, bound, traffic = self.played[row], self.bounds[row], self.traffic[row]
+            threshold = (1 + slack) * done.best
+            taken = done.chosen(slack)
+            least, value = done.traffic[taken], done.value[taken]
+            wanted = (bound <= threshold) & (traffic <= least * _MARGIN)
+            wanted &= (traffic < least / _MARGIN) | (bound <= value)
+            return wanted, traffic + bound * (1e-3 * least / value)
+
+        self._rounds(open_rows, better)
         if slack > 0:
-            self._rounds(played, bounds, traffic, cheaper)
+            self._rounds(open_rows, cheaper)
+        count = len(self.space.work)
         choice = Choice(np.full(count, np.inf), *(np.zeros(count, np.int64) for _ in range(3)))
-        for row, done in played.items():
+        for row in open_rows:
+            done = self.played[row]
             taken = done.chosen(slack)
             choice.value[row] = done.value[taken]
             for column, part in zip(choice[1:], self._unflatten(row, done.index[[taken]]), strict=True):
                 column[row] = part[0]
         return choice
 
-    def _rounds(
-        self,
-        played: dict[int, _Played],
-        bounds: dict[int, Matrix],
-        traffic: dict[int, Matrix],
-        wanted: Callable[[int], tuple[Any, Any]],
-    ) -> None:
+    def _rounds(self, rows: list[int], wanted: Callable[[int], tuple[Any, Any]]) -> None:
         """Play what *wanted* names, in ascending order of its key, until nothing that is left is wanted."""
-        size, open_rows = _ROUND, set(played)
-        while open_rows:
+        size = _ROUND
+        while rows:
             batch = {}
-            for row in sorted(open_rows):
+            for row in rows:
                 mask, key = wanted(row)
+                mask[self.played[row].index] = False
                 index = np.flatnonzero(mask)
-                index = np.setdiff1d(index, played[row].index, assume_unique=True)
                 if len(index) > size:
                     nearest = np.argpartition(key[index], size)[:size]
                     index = np.sort(index[nearest])
                 if len(index):
                     batch[row] = index
-            open_rows = set(batch)
-            self._play(played, batch)
+            rows = list(batch)
+            self._play(batch)
             size *= 4
 
-    def _play(self, played: dict[int, _Played], batch: dict[int, Ints]) -> None:
+    def _play(self, batch: dict[int, Ints]) -> None:
         if not batch:
             return
         lengths = [len(index) for index in batch.values()]
@@ -152,7 +163,7 @@ class Search:
         ends = np.cumsum(lengths)
         for row, end, length in zip(batch, ends, lengths, strict=True):
             part = slice(end - length, end)
-            played[row].add(batch[row], value[part], sum(bits)[part])
+            self.played[row].add(batch[row], value[part], sum(bits)[part])
 
     def _unflatten(self, row: int, index: Ints) -> tuple[Ints, Ints, Ints]:
         pixels, channels = self.space.pixels.offsets, self.space.channels.offsets

@@ -96,7 +96,8 @@ def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> 
 
 
 def _bounds(pixel: Sequence[Floats], channel: Sequence[Floats]) -> Sequence[Products]:
-    return [[(pixel[0], channel[0]), (pixel[1], channel[1])], [(pixel[1], channel[3])]]
+    last_drain = (pixel[4], channel[4])
+    return [[(pixel[0], channel[0]), (pixel[1], channel[1]), last_drain], [(pixel[1], channel[3]), last_drain]]
 
 
 def _accesses(

@@ -29,8 +29,9 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
 
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
-    """Blocks, rows preloaded over all blocks in port cycles, filter slices, blocks · columns, columns · rows streamed."""
+    """Blocks, their preload, slices, blocks · columns, blocks · rows, the first block's preload, one; then k, c, g."""
     taps = problem.taps * g
+    first = np.minimum(c, machine.rows) * ceil_div(np.minimum(k, machine.cols), machine.ports)
     folds_c, folds_k = ceil_div(c, machine.rows), ceil_div(k, machine.cols)
     full_k, edge_k = np.divmod(k, machine.cols)
     lines = full_k * -(-machine.cols // machine.ports) + ceil_div(edge_k, machine.ports)
@@ -40,6 +41,8 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
         g * k * c,
         taps * folds_c * k,
         taps * c * folds_k,
+        first,
+        np.ones_like(first),
         k,
         c,
         g,
@@ -48,7 +51,8 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
 
 def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
     pixels, blocks = pixel[0], channel[0]
-    k, c, g = channel[5:8]
+    first = channel[5]
+    k, c, g = channel[7:10]
     rows, cols, ports = machine.rows, machine.cols, machine.ports
     full_c, edge_c = np.divmod(c, rows)
     full_k, edge_k = np.divmod(k, cols)
@@ -59,7 +63,6 @@ def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> 
             preload = rows_used * ceil_div(np.asarray(cols_used), ports)
             beyond += copies * count_c * count_k * np.maximum(preload - pixels, 0)
     used_rows, used_cols = np.minimum(c, rows), np.minimum(k, cols)
-    first = used_rows * ceil_div(used_cols, ports)
     fill = first + beyond - np.maximum(first - pixels, 0)
     if machine.systolic:
         fill = fill + used_rows + used_cols - 2
@@ -68,7 +71,7 @@ def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> 
 
 def _bounds(pixel: Sequence[Floats], channel: Sequence[Floats]) -> Sequence[Products]:
     pixels, tiles = pixel[0], pixel[1]
-    return [[(pixels, channel[0])], [(tiles, channel[1])]]
+    return [[(pixels, channel[0]), (tiles, channel[5])], [(tiles, channel[1]), (pixels, channel[6])]]
 
 
 def _accesses(
