@@ -16,6 +16,7 @@ Shape = tuple[int, ...]
 ACTIVATIONS = frozenset(
     {
         "celu",
+        "clamp",
         "elu",
         "gelu",
         "hardsigmoid",

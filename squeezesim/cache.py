@@ -1,0 +1,60 @@
+"""Traced networks on disk, so that a network is traced once for each of its inputs and options."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from squeezesim.errors import ModelError, OutputError
+from squeezesim.network import Network
+
+_SOURCES = ("network", "frontends", "zoo")
+
+
+def cache_folder() -> Path:
+    """Return the folder of the cached networks, in the user's cache folder."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("squeezesim") / "networks"
+
+
+def cached(key: Mapping[str, object], build: Callable[[], Network]) -> Network:
+    """Return the network that *build* makes, from the cache where *key* was built before.
+
+    The key is completed by the versions of squeezesim and torch and by a hash of the sources that trace, so that a
+    graph of other sources is never read. A broken file is built again; a cache that cannot be written is passed over.
+    """
+    from squeezesim import __version__
+
+    complete = {"squeezesim": __version__, "torch": _torch_version(), "sources": _sources_hash(), **key}
+    text = json.dumps(complete, sort_keys=True, default=str)
+    path = cache_folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.graph.json"
+    with suppress(ModelError, OSError):
+        return Network.load(path)
+    network = build()
+    with suppress(OutputError, OSError):
+        network.save(path)
+    return network
+
+
+def _torch_version() -> str:
+    try:
+        return version("torch")  # importing torch to ask for its version would take a second
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@cache
+def _sources_hash() -> str:
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for folder in _SOURCES:
+        for path in sorted((package / folder).glob("*.py")):
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

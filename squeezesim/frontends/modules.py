@@ -1,0 +1,87 @@
+"""Which module is running: the stack of module calls during a forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils.module_tracker import ModuleTracker
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """One call of a module: its path in the model, its class, its place among all calls, the shapes it got."""
+
+    path: str
+    kind: type[nn.Module]
+    serial: int
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the module is, or extends, a class of ``torch.nn`` that computes (no container)."""
+        computing = (cls.__module__ for cls in self.kind.__mro__)
+        return any(
+            name.startswith("torch.nn.modules.") and not name.endswith((".module", ".container"))
+            for name in computing
+        )
+
+
+class ModuleStack:
+    """A context in which ``current`` is the call that runs, innermost module first.
+
+    ``ModuleTracker`` knows the set of modules that run, by path; what a call adds to the set is the module entered.
+    The hooks are global and leave with the context, so no module is touched.
+    """
+
+    def __init__(self) -> None:
+        self._tracker = ModuleTracker()
+        self._entered: list[tuple[ModuleCall, nn.Module]] = []
+        self._paths: dict[int, str] = {}
+        self._calls = 0
+        self._hooks: list[torch.utils.hooks.RemovableHandle] = []
+
+    @property
+    def current(self) -> ModuleCall | None:
+        """The call that runs, or the one that failed if an exception left it."""
+        return self._entered[-1][0] if self._entered else None
+
+    def __enter__(self) -> ModuleStack:
+        self._tracker.__enter__()
+        self._hooks = [
+            register_module_forward_pre_hook(self._enter_module),
+            register_module_forward_hook(self._leave_module),
+        ]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._tracker.__exit__(kind, error, trace)
+
+    def _enter_module(self, module: nn.Module, args: Any) -> None:
+        if id(module) not in self._paths:
+            running = {path for path in map(_relative, self._tracker.parents) if path is not None}
+            fresh = running - {call.path for call, _ in self._entered}
+            self._paths[id(module)] = fresh.pop() if len(fresh) == 1 else type(module).__name__
+        leaves = torch.utils._pytree.tree_leaves(args)
+        shapes = tuple(tuple(leaf.shape) for leaf in leaves if isinstance(leaf, torch.Tensor))
+        self._calls += 1
+        call = ModuleCall(self._paths[id(module)], type(module), self._calls, shapes)
+        self._entered.append((call, module))
+
+    def _leave_module(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
+        # A module that failed inside a forward that caught the exception was never left.
+        while self._entered and self._entered.pop()[1] is not module:
+            pass
+
+
+def _relative(path: str) -> str | None:
+    """The path below the root, whose own name is its class; None for what is no module."""
+    return None if path == "Global" else path.partition(".")[2]

@@ -1,0 +1,193 @@
+"""Recorder: sees every operator of a forward pass and keeps the layers and what each of them reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from squeezesim.frontends.aten import FREE, HANDLES, Call, Operand
+from squeezesim.frontends.modules import ModuleCall, ModuleStack
+from squeezesim.network import Layer, Unmodelled
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the values of a storage come from: layers (inputs of the network below zero) and parameters."""
+
+    layers: tuple[int, ...] = ()
+    params: tuple[int, ...] = ()
+
+    def __or__(self, other: Origin) -> Origin:
+        return Origin(_union(self.layers, other.layers), _union(self.params, other.params))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A layer as it ran: without its name, with the numbers of the layers that it reads."""
+
+    layer: Layer
+    reads: tuple[int, ...]
+    call: ModuleCall | None
+
+
+class Recorder(TorchDispatchMode):
+    """Records the operators that run while it is active.
+
+    Tensors are followed by their storage, so that views, and what is written in place, lead to the layer that made the
+    values. Work on parameters and constants alone is no layer of the network; a layer that reads its result reads the
+    parameters. Each parameter is counted in the first layer that reads it.
+    """
+
+    def __init__(
+        self, stack: ModuleStack, parameters: Iterable[nn.Parameter], inputs: Iterable[torch.Tensor]
+    ):
+        super().__init__()
+        self.recorded: list[Recorded] = []
+        self._stack = stack
+        self._unmodelled: Counter[str] = Counter()
+        self._first_module: dict[str, str] = {}
+        self._origins: dict[int, Origin] = {}
+        self._alive: dict[
+            int, StorageWeakRef
+        ] = {}  # keeps the address of a dead storage from being used again
+        self._rows: dict[tuple[int, int, tuple[int, ...]], tuple[int, ...]] = {}
+        self._sizes: list[int] = []
+        self._uncounted: set[int] = set()
+        for index, parameter in enumerate(parameters):
+            self._sizes.append(parameter.numel())
+            self._uncounted.add(index)
+            self._merge(parameter, Origin(params=(index,)))
+        for index, tensor in enumerate(inputs):
+            self._merge(tensor, Origin(layers=(-1 - index,)))
+
+    @property
+    def unread_params(self) -> int:
+        """Learnable values that no layer read."""
+        return sum(self._sizes[index] for index in self._uncounted)
+
+    @property
+    def unmodelled(self) -> tuple[Unmodelled, ...]:
+        """Operators without a rule, in the order in which they first ran."""
+        return tuple(Unmodelled(op, count, self._first_module[op]) for op, count in self._unmodelled.items())
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run *func* and record it."""
+        del types
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        outputs = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
+        if func.is_view:
+            self._remember_rows(args[0], outputs)
+        else:
+            self._record(func, args, kwargs, outputs)
+        return output
+
+    def _record(
+        self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: list[torch.Tensor]
+    ) -> None:
+        schema = func._schema
+        values = {
+            argument.name: args[index]
+            if index < len(args)
+            else kwargs.get(argument.name, argument.default_value)
+            for index, argument in enumerate(schema.arguments)
+        }
+        written = [
+            leaf
+            for argument in schema.arguments
+            if argument.alias_info is not None and argument.alias_info.is_write
+            for leaf in tree_leaves(values[argument.name])
+            if isinstance(leaf, torch.Tensor)
+        ]
+        results = outputs or written
+        if not results:
+            return
+        origin = Origin()
+        for leaf in tree_leaves(values):
+            if isinstance(leaf, torch.Tensor):
+                origin |= self._origin(leaf)
+        name = _operator(schema.name, bool(written))
+        if name in FREE or not results[0].numel():
+            self._remember_rows(args[0] if args else None, outputs)
+        elif name in HANDLES:
+            arguments = {key: self._operands(value) for key, value in values.items()}
+            layer = HANDLES[name](Call(name, arguments, tuple(results[0].shape)))
+            if origin.layers or layer.kind == "mac":
+                origin = self._append(layer, origin)
+        elif origin.layers:
+            call = self._stack.current
+            self._unmodelled[name] += 1
+            self._first_module.setdefault(name, call.path if call else "")
+            origin = Origin(origin.layers)
+        for tensor in (*outputs, *written):
+            self._set(tensor, origin, in_place=any(tensor is target for target in written))
+
+    def _append(self, layer: Layer, origin: Origin) -> Origin:
+        read = sum(self._sizes[index] for index in origin.params)
+        learnt = sum(self._sizes[index] for index in origin.params if index in self._uncounted)
+        self._uncounted.difference_update(origin.params)
+        layer = replace(layer, params=learnt, weight_elements=layer.weight_elements or read)
+        self.recorded.append(Recorded(layer, origin.layers, self._stack.current))
+        return Origin(layers=(len(self.recorded) - 1,))
+
+    def _operands(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            shape = tuple(value.shape)
+            rows = self._rows.get((_key(value), value.storage_offset(), shape))
+            return Operand(shape, bool(self._origin(value).layers), rows)
+        if isinstance(value, (list, tuple)):
+            return [self._operands(item) for item in value]
+        return value
+
+    def _remember_rows(self, source: Any, outputs: list[torch.Tensor]) -> None:
+        """Remember the shape of what a linear layer flattens to a matrix, to know its batch and rows apart."""
+        if (
+            isinstance(source, torch.Tensor)
+            and source.dim() > 2
+            and len(outputs) == 1
+            and outputs[0].dim() == 2
+        ):
+            result = outputs[0]
+            if result.shape[-1] == source.shape[-1]:
+                self._rows[_key(result), result.storage_offset(), tuple(result.shape)] = tuple(source.shape)
+
+    def _origin(self, tensor: torch.Tensor) -> Origin:
+        return self._origins.get(_key(tensor), Origin())
+
+    def _merge(self, tensor: torch.Tensor, origin: Origin) -> None:
+        self._set(tensor, self._origin(tensor) | origin, in_place=False)
+
+    def _set(self, tensor: torch.Tensor, origin: Origin, *, in_place: bool) -> None:
+        key = _key(tensor)
+        storage = tensor.untyped_storage()
+        if in_place and tensor.numel() * tensor.element_size() < storage.nbytes():
+            origin = self._origin(tensor) | origin  # the rest of the storage keeps its values
+        self._origins[key] = origin
+        if key not in self._alive:
+            self._alive[key] = StorageWeakRef(storage)
+
+
+def _key(tensor: torch.Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _operator(qualified: str, in_place: bool) -> str:
+    """``aten::relu_`` → ``relu``; another library's operator keeps its namespace."""
+    namespace, _, name = qualified.partition("::")
+    if in_place and name.endswith("_") and not name.endswith("__"):
+        name = name.removesuffix("_")
+    return name if namespace == "aten" else f"{namespace}.{name}"
+
+
+def _union(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(first + second)) if first and second else first or second

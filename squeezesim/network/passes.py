@@ -1,0 +1,99 @@
+"""Network to network: fuse what the array applies on the way out, mark stages. Totals never change."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from squeezesim.network.graph import Network
+from squeezesim.network.layer import Layer
+from squeezesim.network.ops import ACTIVATIONS
+
+_FUSIBLE = ACTIVATIONS | {"batch_norm", "bias"}
+_ADDS = ("add", "sub")
+_STAGE = re.compile(r"stem|head|stage\d+")
+
+
+def fuse(network: Network) -> Network:
+    """Return *network* with batch-norm, bias and activations made part of the layer that they follow.
+
+    An operator is fused into a MAC layer or an add if it reads nothing else, alone, and all of it. The producer takes
+    over its params and vector operations and lists it in ``fused``; what read the operator reads the producer.
+
+    Example:
+        >>> from squeezesim.network import Layer
+        >>> relu = Layer.vector("relu", op="relu", k=64)
+        >>> fuse(Network.from_layers([Layer.matmul("fc", m=1, n=64, k=128), relu])).layers[0].fused
+        ('relu',)
+    """
+    readers: dict[str, int] = {}
+    for layer in network.layers:
+        for source in set(layer.inputs):
+            readers[source] = readers.get(source, 0) + 1
+    kept: dict[str, Layer] = {}
+    producer_of: dict[str, str] = {}  # a fused operator's name → the layer that it became part of
+    for layer in network.layers:
+        inputs = tuple(producer_of.get(source, source) for source in layer.inputs)
+        producer = kept.get(inputs[0]) if len(inputs) == 1 else None
+        if producer and readers[layer.inputs[0]] == 1 and _fits(layer, producer):
+            producer_of[layer.name] = producer.name
+            kept[producer.name] = replace(
+                producer,
+                fused=(*producer.fused, layer.op),
+                params=producer.params + layer.params,
+                vector_ops=producer.vector_ops + layer.vector_ops,
+            )
+        else:
+            kept[layer.name] = layer if inputs == layer.inputs else replace(layer, inputs=inputs)
+    return replace(network, layers=tuple(kept.values()))
+
+
+def mark_stages(network: Network) -> Network:
+    """Return *network* with every layer's stage: ``stem``, ``stage1`` … ``stageN``, ``head``.
+
+    Where components of the module paths are called so, they say it, and a layer without one belongs where the layer
+    before it does. Else a stage begins where the spatial size shrinks: the first size is the stem, and the head is
+    what comes after the last layer larger than 1×1.
+    """
+    named = [_named_stage(layer) for layer in network.layers]
+    stages = _inherited(named) if any(named) else _by_size(network.layers)
+    marked = (
+        layer if layer.stage == stage else replace(layer, stage=stage)
+        for layer, stage in zip(network.layers, stages, strict=True)
+    )
+    return replace(network, layers=tuple(marked))
+
+
+def _fits(layer: Layer, producer: Layer) -> bool:
+    return (
+        layer.kind == "vector"
+        and layer.op in _FUSIBLE
+        and (producer.kind == "mac" or producer.op in _ADDS)
+        and layer.input_elements == layer.output_elements == producer.output_elements
+    )
+
+
+def _named_stage(layer: Layer) -> str:
+    return next((part for part in layer.module.split(".") if _STAGE.fullmatch(part)), "")
+
+
+def _inherited(named: list[str]) -> list[str]:
+    stages, current = [], "stem"
+    for stage in named:
+        current = stage or current
+        stages.append(current)
+    return stages
+
+
+def _by_size(layers: tuple[Layer, ...]) -> list[str]:
+    # Channels-last tensors of elementwise layers look spatial where they are not, so windows and products decide.
+    sizes = [layer.oy * layer.ox if layer.kind == "mac" or layer.fy * layer.fx > 1 else 0 for layer in layers]
+    last_spatial = max((i for i, layer in enumerate(layers) if layer.oy * layer.ox > 1), default=-1)
+    stages: list[str] = []
+    smallest, number = 0, 0
+    for index, size in enumerate(sizes):
+        if size > 1:
+            number += smallest > size
+            smallest = min(smallest or size, size)
+        stages.append("head" if index > last_spatial else f"stage{number}" if number else "stem")
+    return stages if number else ["stage1" if stage == "stem" else stage for stage in stages]

@@ -1,0 +1,177 @@
+"""Finding and building built-in networks: what a name with options stands for. Imports no torch until it builds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from squeezesim.errors import ModelError, nearest
+from squeezesim.network.checks import show
+from squeezesim.zoo.options import Option, Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+GRAPHS = Path(__file__).parent / "graphs"
+"""Folder of the traced graphs of the built-in networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Exact counts of the published network at its own input, and its printed accuracy in per cent."""
+
+    params: int
+    macs: int | None
+    top1: float | None
+    top5: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Networks that one class builds: where it is, its options, its source."""
+
+    name: str
+    source: str
+    year: int
+    module: str
+    factory: str
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A built-in network: a family with a value for each option, at an input (C, H, W)."""
+
+    name: str
+    title: str
+    family: Family
+    input: tuple[int, ...]
+    facts: Facts
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Path:
+        """The file of its traced graph."""
+        return GRAPHS / f"{self.name}.graph.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A built-in network with the options that differ from its own; ``str`` gives the text that parses to it."""
+
+    entry: Entry
+    changes: Mapping[str, Value]
+
+    @property
+    def options(self) -> dict[str, Value]:
+        """A value for every option of the family."""
+        return dict(self.entry.defaults) | dict(self.changes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the network relates to another built-in one of the same depth, where the options name a depth."""
+        if not self.changes:
+            return ()
+        options = self.options
+        others = [entry for entry in catalogue().values() if entry.family.name == self.entry.family.name]
+        unlike = {
+            other.name: [key for key in options if options[key] != other.defaults[key]] for other in others
+        }
+        alike = min(unlike, key=lambda name: len(unlike[name]))
+        if not unlike[alike]:
+            return (f"same as {alike}",)
+        twins = [name for name, keys in unlike.items() if "depth" in self.changes and "depth" not in keys]
+        if not twins:
+            return ()
+        twin = min(twins, key=lambda name: len(unlike[name]))
+        return (f"differs from {twin} in {', '.join(unlike[twin])}",)
+
+    def __str__(self) -> str:
+        texts = [
+            f"{option.name}={option.format(self.changes[option.name])}"
+            for option in self.entry.family.options
+            if option.name in self.changes
+        ]
+        return f"{self.entry.name}@{','.join(texts)}" if texts else self.entry.name
+
+
+@cache
+def catalogue() -> Mapping[str, Entry]:
+    """Return the built-in networks by name, in the order in which they are listed."""
+    from squeezesim.zoo.catalogue import CATALOGUE
+
+    return {entry.name: entry for entry in CATALOGUE}
+
+
+def models() -> list[str]:
+    """Return the names of the built-in networks."""
+    return list(catalogue())
+
+
+def parse_spec(text: str, options: Mapping[str, object] | None = None) -> Spec:
+    """Return what ``name`` or ``name@option=value,option=value`` stands for, with *options* added.
+
+    Raises:
+        ModelError: the name or an option is unknown, a value cannot be read, or an option is given twice.
+
+    Example:
+        >>> str(parse_spec("squeezenext_23@width=1.0,depth=2-4-14-1"))
+        'squeezenext_23@depth=2-4-14-1'
+    """
+    name, at, listed = text.partition("@")
+    if name not in catalogue():
+        raise ModelError(f"unknown network {show(name)}{nearest(name, catalogue())}")
+    entry = catalogue()[name]
+    given: dict[str, object] = {}
+    for item in listed.split(",") if at else ():
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise ModelError(f"options of {name!r} are written option=value,option=value, found {show(item)}")
+        if key in given:
+            raise ModelError(f"option {key!r} of {name!r} is given twice")
+        given[key] = value
+    for key, value in (options or {}).items():
+        if key in given:
+            raise ModelError(f"option {key!r} of {name!r} is given twice")
+        given[key] = value
+    known = {option.name: option for option in entry.family.options}
+    changes: dict[str, Value] = {}
+    for key, value in given.items():
+        if key not in known:
+            allowed = f"it has {', '.join(known)}" if known else "it has none"
+            raise ModelError(f"{name!r} has no option {show(key)}; {allowed}{nearest(key, known)}")
+        parsed = known[key].parse(value)
+        if parsed != entry.defaults[key]:
+            changes[key] = parsed
+    return Spec(entry, changes)
+
+
+def build(spec: Spec, *, device: str = "cpu", seed: int = 0) -> nn.Module:
+    """Return the module of *spec* with random weights of *seed*; the global random state stays as it is.
+
+    Raises:
+        ModelError: its options do not fit together.
+    """
+    import torch
+
+    factory: Any = getattr(import_module(spec.entry.family.module), spec.entry.family.factory)
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        torch.manual_seed(seed)
+        module: nn.Module = factory(**spec.options)
+    return module
+
+
+def folder_name(model: str) -> str:
+    """Return *model* as the name of a folder: a path without its folders, other signs than letters, digits, ``_.-`` as ``-``.
+
+    Example:
+        >>> folder_name("squeezenext_23@depth=2-4-14-1,width=1.5")
+        'squeezenext_23-depth-2-4-14-1-width-1.5'
+    """
+    last = re.split(r"[/\\]", model)[-1].removesuffix(".graph.json")
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip(".-") or "network"

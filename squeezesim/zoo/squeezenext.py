@@ -1,0 +1,109 @@
+"""SqueezeNext: a family of small networks of 1×1, 3×1 and 1×3 convolutions.
+
+Source: A. Gholami et al., "SqueezeNext: Hardware-Aware Neural Network Design", 2018, arXiv:1803.10615.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Literal
+
+import torch
+from torch import nn
+
+from squeezesim.errors import ModelError
+from squeezesim.zoo.parts import Conv
+
+Wiring = Literal["parallel", "serial"]
+
+
+class Block(nn.Module):
+    """Two 1×1 squeezes to a quarter of the channels, a 3×1 and a 1×3, a 1×1 expansion, and a shortcut.
+
+    Of the first block of a stage the shortcut is a 1×1 convolution. With ``parallel`` wiring the first squeeze reads
+    what the shortcut reads, with ``serial`` wiring it reads the shortcut's output.
+    """
+
+    def __init__(
+        self, c: int, k: int, *, first: bool, stride: int, tall_first: bool, groups: int, wiring: Wiring
+    ) -> None:
+        super().__init__()
+        self.serial = first and wiring == "serial"
+        self.shortcut = Conv(c, k, stride=stride) if first else None
+        read, step = (k, 1) if self.serial else (c, stride)
+        self.squeeze1 = Conv(read, k // 2, stride=step, groups=groups)
+        self.squeeze2 = Conv(k // 2, k // 4)
+        tall, wide = ((3, 1), (1, 0)), ((1, 3), (0, 1))
+        (size1, padding1), (size2, padding2) = (tall, wide) if tall_first else (wide, tall)
+        self.conv1 = Conv(k // 4, k // 2, size1, padding=padding1, groups=groups)
+        self.conv2 = Conv(k // 2, k // 2, size2, padding=padding2, groups=groups)
+        self.expand = Conv(k // 2, k)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return relu(shortcut(x) + the five convolutions of x)."""
+        shortcut = x if self.shortcut is None else self.shortcut(x)
+        y = self.squeeze2(self.squeeze1(shortcut if self.serial else x))
+        y = self.expand(self.conv2(self.conv1(y)))
+        z: torch.Tensor = self.relu(shortcut + y)
+        return z
+
+
+class SqueezeNext(nn.Module):
+    """The network of a number of blocks for each of four stages.
+
+    Args:
+        depth: blocks in each stage.
+        width: factor on the channels of the stages (32, 64, 128, 256), rounded to what a block can divide.
+        conv1: size of the first convolution's kernel.
+        groups: groups of the first squeeze, the 3×1 and the 1×3.
+        wiring: how the first block of a stage reads its input.
+    """
+
+    def __init__(
+        self,
+        depth: tuple[int, ...] = (6, 6, 8, 1),
+        width: float = 1.0,
+        conv1: int = 7,
+        groups: int = 1,
+        wiring: Wiring = "parallel",
+        classes: int = 1000,
+    ) -> None:
+        super().__init__()
+        unit = 4 * groups
+        channels = [max(unit, round(c * width / unit) * unit) for c in (32, 64, 128, 256)]
+        if len(depth) != len(channels):
+            raise ModelError(f"depth must name the blocks of four stages, found {len(depth)}")
+        conv = Conv(3, 64, conv1, stride=2)
+        pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        self.stem = nn.Sequential(OrderedDict(conv=conv, pool=pool))
+        c = 64
+        for stage, (blocks, k) in enumerate(zip(depth, channels, strict=True), 1):
+            members: OrderedDict[str, nn.Module] = OrderedDict()
+            for block in range(blocks):
+                first = block == 0
+                members[f"block{block + 1}"] = Block(
+                    c,
+                    k,
+                    first=first,
+                    stride=2 if first and stage > 1 else 1,
+                    tall_first=block % 2 == 0,
+                    groups=groups,
+                    wiring=wiring,
+                )
+                c = k
+            self.add_module(f"stage{stage}", nn.Sequential(members))
+        self.head = nn.Sequential(
+            OrderedDict(
+                conv=Conv(c, 128),
+                pool=nn.AdaptiveAvgPool2d(1),
+                flatten=nn.Flatten(),
+                fc=nn.Linear(128, classes, bias=False),
+            )
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the scores of the classes for images (N, 3, H, W)."""
+        for part in self.children():
+            x = part(x)
+        return x
