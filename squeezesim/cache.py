@@ -26,8 +26,9 @@ def cache_folder() -> Path:
 def cached(key: Mapping[str, object], build: Callable[[], Network]) -> Network:
     """Return the network that *build* makes, from the cache where *key* was built before.
 
-    The key is completed by the versions of squeezesim and torch and by a hash of the sources that trace, so that a
-    graph of other sources is never read. A broken file is built again; a cache that cannot be written is passed over.
+    The key is completed by the versions of squeezesim and torch and by a hash of the sources that trace, so
+    that a graph of other sources is never read. A broken file is built again; a cache that cannot be
+    written is passed over.
     """
     from squeezesim import __version__
 

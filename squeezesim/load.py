@@ -182,7 +182,7 @@ def _trace(
 
 
 def _shape(given: str | Sequence[int] | None, batch: int | None, default: Shape | None) -> Shape | None:
-    """The literal shape; *default* is without the batch, and tells the rank of the input where there is one."""
+    """The literal shape; *default* is without the batch and, where there is one, tells the rank."""
     if given is None:
         return None if default is None else (batch or 1, *default)
     sizes = parse_shape(given) if isinstance(given, str) else tuple(given)

@@ -1,8 +1,8 @@
 """How PyTorch's operators become layers: a table from the operator's name to a small pure function.
 
-To teach the tracer an operator, write a function of a ``Call`` that returns a layer and enter it in ``HANDLES``; one
-that works element by element only needs its name in ``ELEMENTWISE``, one that moves data without computing in
-``FREE``.
+To teach the tracer an operator, write a function of a ``Call`` that returns a layer and enter it in
+``HANDLES``; one that works element by element only needs its name in ``ELEMENTWISE``, one that moves data
+without computing in ``FREE``.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _convolution(call: Call) -> Layer:
 
 
 def _product(left: Operand, right: Operand, *, add: bool, learnt_add: bool) -> Layer:
-    """A product of two matrices: a linear layer where one of them is learnt, the learnt one being the weights."""
+    """A product of two matrices: linear where one of them is learnt, that one being the weights."""
     rows, reduced = left.shape
     columns = right.shape[1]
     if left.is_activation and right.is_activation:

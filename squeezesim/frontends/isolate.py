@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def weightless_copy(module: nn.Module) -> nn.Module:
-    """Return a copy of *module* on the meta device: all of its structure, tied tensors still tied, no values."""
+    """Return a copy of *module* on the meta device: its structure, tied tensors still tied, no values."""
     memo: dict[int, Any] = {}
     for tensor in _tensors(module):
         meta = torch.empty_like(tensor, device="meta", requires_grad=False)
@@ -55,8 +55,9 @@ def evaluating(module: nn.Module) -> Iterator[nn.Module]:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """A context for one forward pass: no gradients, attention decomposed, no warnings, random states restored."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - the models' own state
+    """A context for a forward pass: no gradients, attention decomposed, warnings off, random states kept."""
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()  # noqa: NPY002 - a model draws from the global state
     fast_path = torch.backends.mha.get_fastpath_enabled()
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())

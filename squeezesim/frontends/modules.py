@@ -14,7 +14,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 @dataclass(frozen=True, slots=True)
 class ModuleCall:
-    """One call of a module: its path in the model, its class, its place among all calls, the shapes it got."""
+    """One call of a module: its path and class, its place among all calls, the shapes that it got."""
 
     path: str
     kind: type[nn.Module]
@@ -34,8 +34,8 @@ class ModuleCall:
 class ModuleStack:
     """A context in which ``current`` is the call that runs, innermost module first.
 
-    ``ModuleTracker`` knows the set of modules that run, by path; what a call adds to the set is the module entered.
-    The hooks are global and leave with the context, so no module is touched.
+    ``ModuleTracker`` knows the set of modules that run, by path; what a call adds to the set is the module
+    entered. The hooks are global and leave with the context, so no module is touched.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class ModuleStack:
         return self._entered[-1][0] if self._entered else None
 
     def __enter__(self) -> ModuleStack:
-        self._tracker.__enter__()
+        self._tracker.__enter__()  # type: ignore[no-untyped-call]
         self._hooks = [
             register_module_forward_pre_hook(self._enter_module),
             register_module_forward_hook(self._leave_module),
@@ -63,7 +63,7 @@ class ModuleStack:
     ) -> None:
         for hook in self._hooks:
             hook.remove()
-        self._tracker.__exit__(kind, error, trace)
+        self._tracker.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
         if id(module) not in self._paths:

@@ -38,18 +38,18 @@ class Recorded:
     call: ModuleCall | None
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the operators that run while it is active.
 
-    Tensors are followed by their storage, so that views, and what is written in place, lead to the layer that made the
-    values. Work on parameters and constants alone is no layer of the network; a layer that reads its result reads the
-    parameters. Each parameter is counted in the first layer that reads it.
+    Tensors are followed by their storage, so that views, and what is written in place, lead to the layer
+    that made the values. Work on parameters and constants alone is no layer of the network; a layer that
+    reads its result reads the parameters. Each parameter is counted in the first layer that reads it.
     """
 
     def __init__(
         self, stack: ModuleStack, parameters: Iterable[nn.Parameter], inputs: Iterable[torch.Tensor]
     ):
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.recorded: list[Recorded] = []
         self._stack = stack
         self._unmodelled: Counter[str] = Counter()
@@ -143,14 +143,14 @@ class Recorder(TorchDispatchMode):
     def _operands(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             shape = tuple(value.shape)
-            rows = self._rows.get((_key(value), value.storage_offset(), shape))
+            rows = self._rows.get((_key(value), int(value.storage_offset()), shape))
             return Operand(shape, bool(self._origin(value).layers), rows)
         if isinstance(value, (list, tuple)):
             return [self._operands(item) for item in value]
         return value
 
     def _remember_rows(self, source: Any, outputs: list[torch.Tensor]) -> None:
-        """Remember the shape of what a linear layer flattens to a matrix, to know its batch and rows apart."""
+        """Remember the shape of what is flattened to a matrix, to tell batch and rows of a linear layer."""
         if (
             isinstance(source, torch.Tensor)
             and source.dim() > 2
@@ -159,7 +159,8 @@ class Recorder(TorchDispatchMode):
         ):
             result = outputs[0]
             if result.shape[-1] == source.shape[-1]:
-                self._rows[_key(result), result.storage_offset(), tuple(result.shape)] = tuple(source.shape)
+                place = (_key(result), int(result.storage_offset()), tuple(result.shape))
+                self._rows[place] = tuple(source.shape)
 
     def _origin(self, tensor: torch.Tensor) -> Origin:
         return self._origins.get(_key(tensor), Origin())
@@ -174,7 +175,7 @@ class Recorder(TorchDispatchMode):
             origin = self._origin(tensor) | origin  # the rest of the storage keeps its values
         self._origins[key] = origin
         if key not in self._alive:
-            self._alive[key] = StorageWeakRef(storage)
+            self._alive[key] = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
 
 
 def _key(tensor: torch.Tensor) -> int:

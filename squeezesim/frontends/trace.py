@@ -1,4 +1,4 @@
-"""From a torch.nn.Module to a Network: one forward pass, every operator recorded, the module left as it was."""
+"""From a torch.nn.Module to a Network: one forward pass, recorded, the module left as it was."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -30,16 +31,17 @@ def trace(
     kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Network:
-    """Return the network that one forward pass of *module* in eval mode runs, with stages marked, nothing fused.
+    """Return the network that one forward pass of *module* in eval mode runs: stages marked, nothing fused.
 
-    The pass runs on a copy without weights on the meta device, and where the forward needs the value of a tensor, on a
-    copy with weights on the CPU. The module's modes, buffers, hooks and the random states are as before afterwards.
+    The pass runs on a copy without weights on the meta device, and where the forward needs the value of a
+    tensor, on a copy with weights on the CPU. The module's modes, buffers, hooks and the random states are
+    as before afterwards.
 
     Args:
         module: the model.
         input_shape: the shape of its only input, batch included.
-        inputs: its positional inputs, or inputs by the name of the argument: tensors, shapes in place of float
-            tensors, or any nesting of tensors.
+        inputs: its positional inputs, or inputs by the name of the argument: tensors, shapes in place of
+            float tensors, or any nesting of tensors.
         kwargs: further arguments of its forward.
         name: the network's name; the class's by default.
 
@@ -148,7 +150,7 @@ def _input_tensors(
 
 
 def _named(recorded: Sequence[Recorded], inputs: Sequence[str]) -> Iterable[Layer]:
-    """Layers under their module's path, or path/operator where a module does more than its class's own operator."""
+    """Layers under their module's path, or path/operator where it does more than its class's own operator."""
     own = Counter(item.call.serial for item in recorded if item.call)
     used = Counter(inputs)
     names: list[str] = []
@@ -160,13 +162,7 @@ def _named(recorded: Sequence[Recorded], inputs: Sequence[str]) -> Iterable[Laye
         name = base if used[base] == 1 else f"{base}#{used[base]}"
         reads = tuple(names[index] if index >= 0 else inputs[-1 - index] for index in item.reads)
         names.append(name)
-        yield _place(item.layer, name, path, reads)
-
-
-def _place(layer: Layer, name: str, module: str, inputs: tuple[str, ...]) -> Layer:
-    from dataclasses import replace
-
-    return replace(layer, name=name, module=module, inputs=inputs)
+        yield replace(item.layer, name=name, module=path, inputs=reads)
 
 
 def _failure(

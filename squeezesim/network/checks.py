@@ -1,4 +1,4 @@
-"""What a layer and a network may say: types, ranges and edges, for records that come from files of strangers."""
+"""What a layer and a network may say: types, ranges and edges, for they may come from a stranger's file."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ def check_layer(layer: Layer) -> None:
     Raises:
         ModelError: names the layer, the field, the value and what is allowed.
     """
+    _check_texts(layer)
+    _check_sizes(layer)
+    _check_precision(layer)
+
+
+def _check_texts(layer: Layer) -> None:
     name = layer.name
     for field in ("name", "op", "kind"):
         _text(name, field, getattr(layer, field), empty=False)
@@ -67,7 +73,10 @@ def check_layer(layer: Layer) -> None:
         raise ModelError(
             f"layer {show(name)}: kind must be one of {', '.join(KINDS)}, found {show(layer.kind)}"
         )
-    product = 1
+
+
+def _check_sizes(layer: Layer) -> None:
+    name, product = layer.name, 1
     for field in _SIZES:
         size = getattr(layer, field)
         if type(size) is not int or not 1 <= size <= MAX_SIZE:
@@ -89,6 +98,10 @@ def check_layer(layer: Layer) -> None:
         for size in sizes:
             if type(size) is not int or not low <= size <= MAX_SIZE:
                 raise _out_of_range(name, field, size, low, MAX_SIZE)
+
+
+def _check_precision(layer: Layer) -> None:
+    name = layer.name
     for field in _BITS:
         bits = getattr(layer, field)
         if bits is not None and (type(bits) is not int or not 1 <= bits <= 64):

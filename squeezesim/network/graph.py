@@ -80,7 +80,7 @@ class Network:
 
     @classmethod
     def from_layers(cls, layers: Iterable[Layer], name: str = "custom") -> Network:
-        """Return a network of *layers*; a layer that names no inputs reads the one before it, the first one "input".
+        """Return a network of *layers*; one that names no inputs reads the one before it, the first "input".
 
         Raises:
             ModelError: there is no layer, names repeat, or a layer reads what is not there before it.
@@ -109,7 +109,7 @@ class Network:
 
     @cached_property
     def vector_ops(self) -> int:
-        """Operations on single elements: one for each output element and operator, window elements for pooling."""
+        """Operations on single elements: one for each output element and operator, or window element."""
         return sum(layer.vector_ops for layer in self.layers)
 
     @cached_property
@@ -190,11 +190,11 @@ class Network:
         shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in self.inputs)
         lines = [
             f"{self.name} ({shapes})",
-            f"  {len(self.layers)} layers, {self.params:,} params, {self.macs:,} MACs, {self.vector_ops:,} vector ops",
+            f"  {len(self.layers)} layers, {_counts(self.params, self.macs)}, {self.vector_ops:,} vector ops",
         ]
         for stage in self.stages:
             members = [layer for layer in self.layers if layer.stage == stage]
-            sizes = f"{sum(layer.params for layer in members):,} params, {sum(layer.macs for layer in members):,} MACs"
+            sizes = _counts(sum(layer.params for layer in members), sum(layer.macs for layer in members))
             lines.append(f"  {stage:<8} {len(members)} layers, {sizes}")
         if self.unmodelled:
             counted = ", ".join(f"{item.op} ×{item.count}" for item in self.unmodelled)
@@ -206,5 +206,9 @@ class Network:
         kinds = Counter(layer.kind for layer in self.layers)
         return (
             f"<Network {self.name!r}: {len(self.layers)} layers ({kinds['mac']} mac), "
-            f"{self.params:,} params, {self.macs:,} MACs>"
+            f"{_counts(self.params, self.macs)}>"
         )
+
+
+def _counts(params: int, macs: int) -> str:
+    return f"{params:,} params, {macs:,} MACs"

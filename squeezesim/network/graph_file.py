@@ -1,4 +1,4 @@
-"""Networks as JSON text, one layer a line; what is read is checked field by field, for it may be a stranger's."""
+"""Networks as JSON text, one layer a line; all that is read is checked, for it may be a stranger's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERSION = 1
 MAX_BYTES = 256 * 2**20
 """Largest file that is read; a network of 100,000 layers takes about 30 MB."""
 
-# A layer's ``module`` is left out where it equals the name, and ``inputs`` where it reads just the layer before it.
+# A layer's ``module`` is left out where it equals the name, ``inputs`` where it reads just the layer before.
 _DEFAULTS = {field.name: field.default for field in fields(Layer) if field.name not in ("name", "op", "kind")}
 _KEYS = frozenset(_DEFAULTS) | {"name", "op", "kind"}
 _TUPLES = ("inputs", "fused", "stride", "dilation", "padding")

@@ -17,10 +17,12 @@ class Layer:
     """One operator of a network, as loop sizes and operand sizes.
 
     A layer of kind ``mac`` is the loop nest
-    ``out[n, g·K+k, y, x] += in[n, g·C+c, y·sy + fy·dy − py, x·sx + fx·dx − px] · w[g·K+k, c, fy, fx]``
+
+        out[n, g·K+k, y, x] += in[n, g·C+c, y·sy + fy·dy − py, x·sx + fx·dx − px] · w[g·K+k, c, fy, fx]
+
     over N (batch), G (groups), K (output channels in a group), C (input channels in a group), OY, OX, FY, FX.
-    A matrix product has FY = FX = 1, one row of its left operand for each (n, oy). Kind ``vector`` is work on single
-    elements (pooling, add, softmax, an activation); kind ``view`` is free (concat).
+    A matrix product has FY = FX = 1, one row of its left operand for each (n, oy). Kind ``vector`` is work on
+    single elements (pooling, add, softmax, an activation); kind ``view`` is free (concat).
 
     Sizes of operands are in elements of the tensors in memory, padding excluded.
 
@@ -49,7 +51,7 @@ class Layer:
     padding: tuple[int, int] = (
         0,
         0,
-    )  # above and to the left; what lies below and right follows from the sizes
+    )  # above and to the left; below and to the right it follows from the sizes
     input_elements: int = 0
     weight_elements: int = 0
     output_elements: int = 0
@@ -96,9 +98,9 @@ class Layer:
     ) -> Layer:
         """Return a 2-d convolution of *c* input into *k* output channels (both in total, over all groups).
 
-        Without *padding* it is "same": (span − 1) // 2 above and to the left, an input of stride times the output,
-        where span = (f − 1)·dilation + 1. With *padding* on all four sides and no *iy*, *ix*, the input is the
-        smallest that gives the output: (o − 1)·stride + span − 2·padding.
+        Without *padding* it is "same": (span − 1) // 2 above and to the left, an input of stride times the
+        output, where span = (f − 1)·dilation + 1. With *padding* on all four sides and no *iy*, *ix*, the
+        input is the smallest that gives the output: (o − 1)·stride + span − 2·padding.
 
         Raises:
             ModelError: a size is out of range, or *groups* does not divide the channels.
@@ -164,8 +166,8 @@ class Layer:
     ) -> Layer:
         """Return the matrix product of m×k by k×n, *batch* times, each with its own second operand.
 
-        In the fields of a layer: rows m are ``oy``, columns n are ``k``, the reduced dimension k is ``c`` and the
-        batch is ``g``. The second operand is learnt, unless *weights_are_activations*.
+        In the fields of a layer: rows m are ``oy``, columns n are ``k``, the reduced dimension k is ``c``
+        and the batch is ``g``. The second operand is learnt, unless *weights_are_activations*.
 
         Raises:
             ModelError: a size is out of range.
@@ -220,8 +222,9 @@ class Layer:
     ) -> Layer:
         """Return work on single elements of *k* channels: an add of two *operands*, an activation, a pooling.
 
-        vector_ops = n·k·oy·ox·fy·fx: one for each output element and operator, for pooling one for each element of
-        each fy×fx window. The input is the smallest that gives the output, unless *iy*, *ix* say more.
+        vector_ops = n·k·oy·ox·fy·fx: one for each output element and operator, for pooling one for each
+        element of each fy×fx window. The input is the smallest that gives the output, unless *iy*, *ix* say
+        more.
 
         Raises:
             ModelError: a size is out of range.

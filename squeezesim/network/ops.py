@@ -51,8 +51,8 @@ def convolution(
 ) -> Layer:
     """Return a convolution of 1, 2 or 3 dimensions: (N, C, …) with (K, C/G, …) to (N, K, …).
 
-    One dimension is a row (oy = 1). Of three, the output planes are folded into n and the planes of the filter into
-    c: N·OZ images of (C/G)·FZ channels, which leaves the MACs exact.
+    One dimension is a row (oy = 1). Of three, the output planes are folded into n and the planes of the
+    filter into c: N·OZ images of (C/G)·FZ channels, which leaves the MACs exact.
     """
     oz, oy, ox = _volume(output)
     fz, fy, fx = _volume(weight)
@@ -88,8 +88,8 @@ def transposed_convolution(
 ) -> Layer:
     """Return a transposed convolution of (N, C, …) with (C, K/G, …) as the matrix product that it lowers to.
 
-    Each input pixel is multiplied into (K/G)·F values of its group, which are then summed where they overlap: the
-    sums are vector operations, one for each product.
+    Each input pixel is multiplied into (K/G)·F values of its group, which are then summed where they
+    overlap: the sums are vector operations, one for each product.
     """
     iz, iy, ix = _volume(source)
     products = source[0] * groups * weight[1] * prod(weight[2:]) * iz * iy * ix
@@ -172,7 +172,7 @@ def pooling(
     padding: Sequence[int] = (),
     dilation: Sequence[int] = (),
 ) -> Layer:
-    """Return a pooling: one vector operation for each element of each window, windows at the border counted whole."""
+    """Return a pooling: a vector operation for each element of each window, those at the border whole."""
     dimensions = len(kernel)
     layer = elementwise(op, _image(output, dimensions), (_image(source, dimensions),), window=kernel)
     strides = stride or kernel
@@ -258,7 +258,7 @@ def _image(shape: Shape, dimensions: int) -> Shape:
 
 
 def _layout(shape: Shape) -> tuple[int, int, int, int]:
-    """(n, channels, oy, ox): (N, C, …, Y, X) from four dimensions on, channels last below, as in (B, T, F)."""
+    """(n, channels, oy, ox): (N, C, …, Y, X) from four dimensions on, below channels last: (B, T, F)."""
     if len(shape) >= 4:
         return shape[0], shape[1], prod(shape[2:-1]), shape[-1]
     n, rows, channels = (1,) * (3 - len(shape)) + shape

@@ -17,8 +17,9 @@ _STAGE = re.compile(r"stem|head|stage\d+")
 def fuse(network: Network) -> Network:
     """Return *network* with batch-norm, bias and activations made part of the layer that they follow.
 
-    An operator is fused into a MAC layer or an add if it reads nothing else, alone, and all of it. The producer takes
-    over its params and vector operations and lists it in ``fused``; what read the operator reads the producer.
+    An operator is fused into a MAC layer or an add if it reads nothing else, alone, and all of it. The
+    producer takes over its params and vector operations and lists it in ``fused``; what read the operator
+    reads the producer.
 
     Example:
         >>> from squeezesim.network import Layer
@@ -51,9 +52,9 @@ def fuse(network: Network) -> Network:
 def mark_stages(network: Network) -> Network:
     """Return *network* with every layer's stage: ``stem``, ``stage1`` … ``stageN``, ``head``.
 
-    Where components of the module paths are called so, they say it, and a layer without one belongs where the layer
-    before it does. Else a stage begins where the spatial size shrinks: the first size is the stem, and the head is
-    what comes after the last layer larger than 1×1.
+    Where components of the module paths are called so, they say it, and a layer without one belongs where
+    the layer before it does. Else a stage begins where the spatial size shrinks: the first size is the
+    stem, and the head is what comes after the last layer larger than 1×1.
     """
     named = [_named_stage(layer) for layer in network.layers]
     stages = _inherited(named) if any(named) else _by_size(network.layers)
@@ -86,7 +87,7 @@ def _inherited(named: list[str]) -> list[str]:
 
 
 def _by_size(layers: tuple[Layer, ...]) -> list[str]:
-    # Channels-last tensors of elementwise layers look spatial where they are not, so windows and products decide.
+    # Elementwise layers on (B, T, F) look spatial where they are not, so windows and products decide.
     sizes = [layer.oy * layer.ox if layer.kind == "mac" or layer.fy * layer.fx > 1 else 0 for layer in layers]
     last_spatial = max((i for i, layer in enumerate(layers) if layer.oy * layer.ox > 1), default=-1)
     stages: list[str] = []

@@ -1,1 +1,1 @@
-"""Built-in networks as plain modules, a file for each family, with their published facts and traced graphs."""
+"""Built-in networks: plain modules, a file for each family, with published facts and traced graphs."""

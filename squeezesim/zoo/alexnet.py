@@ -1,7 +1,7 @@
 """AlexNet as BVLC published it for Caffe: two groups in conv2, conv4 and conv5.
 
-Source: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
-NIPS 2012; layers as in BVLC's reference model.
+Source: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural
+Networks", NIPS 2012; layers as in BVLC's reference model.
 """
 
 from __future__ import annotations

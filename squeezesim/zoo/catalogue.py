@@ -1,12 +1,13 @@
-"""The built-in networks: names, defaults of their options, inputs, published facts. Data only; imports no torch.
+"""The built-in networks as data: names, defaults of their options, inputs, published facts.
 
-Facts: accuracy on ImageNet (top-1 and top-5, single crop, per cent) as the source of the family prints it, for
-SqueezeNext Tables 1 to 3 of arXiv:1803.10615. Params and MACs are exact counts of the published network.
+Facts: accuracy on ImageNet (top-1 and top-5, single crop, per cent) as the source of the family prints it,
+for SqueezeNext Tables 1 to 3 of arXiv:1803.10615. Params and MACs are exact counts of the published
+network.
 """
 
 from __future__ import annotations
 
-from squeezesim.zoo.options import Option
+from squeezesim.zoo.options import Option, Value
 from squeezesim.zoo.registry import Entry, Facts, Family
 
 _SQUEEZENEXT = Family(
@@ -62,6 +63,7 @@ def _squeezenext(
     name: str,
     title: str,
     facts: Facts,
+    *,
     depth: tuple[int, int, int, int] = (6, 6, 8, 1),
     width: float = 1.0,
     conv1: int = 7,
@@ -69,14 +71,20 @@ def _squeezenext(
 ) -> Entry:
     # The variants with a 5×5 first convolution are those whose squeeze reads the shortcut's output.
     wiring = "serial" if conv1 == 5 else "parallel"
-    defaults = {"depth": depth, "width": width, "conv1": conv1, "groups": groups, "wiring": wiring}
+    defaults: dict[str, Value] = {
+        "depth": depth,
+        "width": width,
+        "conv1": conv1,
+        "groups": groups,
+        "wiring": wiring,
+    }
     return Entry(
         name=name, title=title, family=_SQUEEZENEXT, input=(3, 227, 227), defaults=defaults, facts=facts
     )
 
 
 def _squeezenet(name: str, title: str, facts: Facts, version: str = "1.0", bypass: str = "none") -> Entry:
-    defaults = {"version": version, "bypass": bypass}
+    defaults: dict[str, Value] = {"version": version, "bypass": bypass}
     return Entry(
         name=name, title=title, family=_SQUEEZENET, input=(3, 224, 224), defaults=defaults, facts=facts
     )
@@ -91,18 +99,18 @@ CATALOGUE: tuple[Entry, ...] = (
         "squeezenext_23_v3",
         "1.0-SqNxt-23v3",
         Facts(747_840, 224_916_480, 58.18, 81.96),
-        (4, 8, 8, 1),
+        depth=(4, 8, 8, 1),
         conv1=5,
     ),
     _squeezenext(
         "squeezenext_23_v4",
         "1.0-SqNxt-23v4",
         Facts(762_016, 224_916_480, 59.09, 82.41),
-        (2, 10, 8, 1),
+        depth=(2, 10, 8, 1),
         conv1=5,
     ),
     _squeezenext(
-        "squeezenext_23_v5", "1.0-SqNxt-23v5", Facts(930_016, 224_916_480, 59.24, 82.41), _V5, conv1=5
+        "squeezenext_23_v5", "1.0-SqNxt-23v5", Facts(930_016, 224_916_480, 59.24, 82.41), depth=_V5, conv1=5
     ),
     _squeezenext("squeezenext_23_g", "1.0-G-SqNxt-23", Facts(543_072, 224_191_552, 57.16, 80.23), groups=2),
     _squeezenext("squeezenext_23_1_5x", "1.5-SqNxt-23", Facts(1_406_384, None, 63.52, 85.66), width=1.5),
@@ -111,7 +119,7 @@ CATALOGUE: tuple[Entry, ...] = (
         "squeezenext_23_2x_v4",
         "2.0-SqNxt-23v4",
         Facts(2_555_136, 702_592_000, 66.95, 87.89),
-        (2, 10, 8, 1),
+        depth=(2, 10, 8, 1),
         width=2.0,
         conv1=5,
     ),
@@ -119,13 +127,19 @@ CATALOGUE: tuple[Entry, ...] = (
         "squeezenext_23_2x_v5",
         "2.0-SqNxt-23v5",
         Facts(3_222_912, 702_592_000, 67.44, 88.20),
-        _V5,
+        depth=_V5,
         width=2.0,
         conv1=5,
     ),
-    _squeezenext("squeezenext_44", "1.0-SqNxt-44", Facts(1_238_976, None, 62.64, 85.15), (12, 12, 16, 2)),
     _squeezenext(
-        "squeezenext_44_2x", "2.0-SqNxt-44", Facts(4_428_096, None, 69.59, 89.53), (12, 12, 16, 2), width=2.0
+        "squeezenext_44", "1.0-SqNxt-44", Facts(1_238_976, None, 62.64, 85.15), depth=(12, 12, 16, 2)
+    ),
+    _squeezenext(
+        "squeezenext_44_2x",
+        "2.0-SqNxt-44",
+        Facts(4_428_096, None, 69.59, 89.53),
+        depth=(12, 12, 16, 2),
+        width=2.0,
     ),
     _squeezenet("squeezenet_1_0", "SqueezeNet v1.0", Facts(1_248_424, 818_924_576, 57.5, 80.3)),
     _squeezenet(

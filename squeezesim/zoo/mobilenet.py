@@ -1,7 +1,7 @@
 """MobileNet v1: 3×3 depthwise and 1×1 convolutions in turn.
 
-Source: A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", 2017,
-arXiv:1704.04861.
+Source: A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision
+Applications", 2017, arXiv:1704.04861.
 """
 
 from __future__ import annotations

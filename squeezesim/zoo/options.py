@@ -14,7 +14,7 @@ Value = int | float | str | tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """What an option may be: numbers lie in *low* … *high*, ``ints`` has *length* of them, ``choice`` one of *choices*.
+    """What an option may be: a number in *low* … *high*, *length* of them, or one of *choices*.
 
     Example:
         >>> Option(name="depth", kind="ints", low=1, high=100, length=4).parse("2-4-14-1")

@@ -1,4 +1,4 @@
-"""Finding and building built-in networks: what a name with options stands for. Imports no torch until it builds."""
+"""What the name of a built-in network with options stands for. Imports no torch until it builds."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A built-in network with the options that differ from its own; ``str`` gives the text that parses to it."""
+    """A built-in network and the options that differ from its own; ``str`` is the text that parses to it."""
 
     entry: Entry
     changes: Mapping[str, Value]
@@ -74,7 +74,7 @@ class Spec:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How the network relates to another built-in one of the same depth, where the options name a depth."""
+        """How the network relates to the built-in one that is equal to it, or of the depth asked for."""
         if not self.changes:
             return ()
         options = self.options
@@ -82,13 +82,17 @@ class Spec:
         unlike = {
             other.name: [key for key in options if options[key] != other.defaults[key]] for other in others
         }
-        alike = min(unlike, key=lambda name: len(unlike[name]))
+
+        def distance(name: str) -> int:
+            return len(unlike[name])
+
+        alike = min(unlike, key=distance)
         if not unlike[alike]:
             return (f"same as {alike}",)
         twins = [name for name, keys in unlike.items() if "depth" in self.changes and "depth" not in keys]
         if not twins:
             return ()
-        twin = min(twins, key=lambda name: len(unlike[name]))
+        twin = min(twins, key=distance)
         return (f"differs from {twin} in {', '.join(unlike[twin])}",)
 
     def __str__(self) -> str:
@@ -127,25 +131,23 @@ def parse_spec(text: str, options: Mapping[str, object] | None = None) -> Spec:
     if name not in catalogue():
         raise ModelError(f"unknown network {show(name)}{nearest(name, catalogue())}")
     entry = catalogue()[name]
-    given: dict[str, object] = {}
+    written: list[tuple[str, object]] = []
     for item in listed.split(",") if at else ():
         key, equals, value = item.partition("=")
         if not equals or not key:
             raise ModelError(f"options of {name!r} are written option=value,option=value, found {show(item)}")
-        if key in given:
-            raise ModelError(f"option {key!r} of {name!r} is given twice")
-        given[key] = value
-    for key, value in (options or {}).items():
-        if key in given:
-            raise ModelError(f"option {key!r} of {name!r} is given twice")
-        given[key] = value
+        written.append((key, value))
     known = {option.name: option for option in entry.family.options}
     changes: dict[str, Value] = {}
-    for key, value in given.items():
+    given: set[str] = set()
+    for key, option in (*written, *(options or {}).items()):
+        if key in given:
+            raise ModelError(f"option {key!r} of {name!r} is given twice")
+        given.add(key)
         if key not in known:
             allowed = f"it has {', '.join(known)}" if known else "it has none"
             raise ModelError(f"{name!r} has no option {show(key)}; {allowed}{nearest(key, known)}")
-        parsed = known[key].parse(value)
+        parsed = known[key].parse(option)
         if parsed != entry.defaults[key]:
             changes[key] = parsed
     return Spec(entry, changes)
@@ -167,7 +169,7 @@ def build(spec: Spec, *, device: str = "cpu", seed: int = 0) -> nn.Module:
 
 
 def folder_name(model: str) -> str:
-    """Return *model* as the name of a folder: a path without its folders, other signs than letters, digits, ``_.-`` as ``-``.
+    """Return *model* as the name of a folder: the last part of a path, ``-`` for what a shell might read.
 
     Example:
         >>> folder_name("squeezenext_23@depth=2-4-14-1,width=1.5")

@@ -1,8 +1,8 @@
 """SqueezeNet v1.0 and v1.1, plain or with bypasses around fire modules.
 
-Source: F. Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size", 2016,
-arXiv:1602.07360. Pooling is in ceil mode, as in the published Caffe files. Their padding of 1 on the last 1×1
-convolution, which only adds outputs of the bias, is left out, as in most ports.
+Source: F. Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model
+size", 2016, arXiv:1602.07360. Pooling is in ceil mode, as in the published Caffe files. Their padding of 1
+on the last 1×1 convolution, which only adds outputs of the bias, is left out, as in most ports.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ class Fire(nn.Module):
         """Return the concatenated expansions of *x*, plus its bypass."""
         s = self.squeeze(x)
         y = torch.cat([self.expand1x1(s), self.expand3x3(s)], dim=1)
-        if self.bypass is not None:
-            return y + self.bypass(x)
-        return y + x if self.adds_input else y
+        if self.adds_input:
+            y = y + x
+        elif self.bypass is not None:
+            y = y + self.bypass(x)
+        return y
 
 
 class SqueezeNet(nn.Module):
@@ -50,8 +52,8 @@ class SqueezeNet(nn.Module):
 
     Args:
         version: ``1.0`` or ``1.1``, which pools earlier.
-        bypass: ``simple`` adds the input of every fire module that keeps the number of channels, ``complex`` adds a
-            1×1 convolution of it around the others too.
+        bypass: ``simple`` adds the input of every fire module that keeps the number of channels, ``complex``
+            adds a 1×1 convolution of it around the others too.
     """
 
     def __init__(self, version: str = "1.0", bypass: Bypass = "none", classes: int = 1000) -> None:

@@ -20,8 +20,8 @@ Wiring = Literal["parallel", "serial"]
 class Block(nn.Module):
     """Two 1×1 squeezes to a quarter of the channels, a 3×1 and a 1×3, a 1×1 expansion, and a shortcut.
 
-    Of the first block of a stage the shortcut is a 1×1 convolution. With ``parallel`` wiring the first squeeze reads
-    what the shortcut reads, with ``serial`` wiring it reads the shortcut's output.
+    Of the first block of a stage the shortcut is a 1×1 convolution. With ``parallel`` wiring the first
+    squeeze reads what the shortcut reads, with ``serial`` wiring it reads the shortcut's output.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class SqueezeNext(nn.Module):
         conv1: int = 7,
         groups: int = 1,
         wiring: Wiring = "parallel",
+        *,
         classes: int = 1000,
     ) -> None:
         super().__init__()
