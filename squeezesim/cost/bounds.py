@@ -1,25 +1,32 @@
-"""Lower bounds on the cycles of every tiling of a layer: one matrix for each loop order, pixel × channel options.
+"""Lower bounds on the cycles of every tiling: for each problem and loop order a matrix, pixel × channel options.
 
     cycles ≥ setup + latency + max(first load + array + last store, all traffic / bandwidth)
 
-Both sides are sums of products of a term of the pixel option and a term of the channel option, so that a bound for
-all tilings is a few small matrix products. The last pixel option is always the whole layer: with it, loops over
-pixels disappear and operands stay that would otherwise be loaded again.
+Both sides are sums of products of a term of the pixel option and a term of the channel option, so that the bounds of
+all tilings are a few small matrix products. The last pixel option of a problem is always the whole layer: with it the
+loop over pixels disappears, and operands stay that would otherwise be loaded again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezesim.cost.dataflow.base import Dataflow, Products
+from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.tiling import ORDERS, InputTraffic, Options, channel_options, input_traffic, pixel_options
-from squeezesim.cost.workload import Bools, Floats, Workload
+from squeezesim.cost.tiling import (
+    ORDERS,
+    InputTraffic,
+    Options,
+    channel_options,
+    input_traffic,
+    pixel_options,
+)
+from squeezesim.cost.workload import Floats, Workload
 
 Matrix = NDArray[np.float32]
 # Rounding of float32 sums of a dozen non-negative terms stays below this share; a bound is lowered by it.
@@ -27,220 +34,192 @@ _MARGIN = np.float32(1 - 2e-6)
 
 
 @dataclass(frozen=True, slots=True)
+class Products:
+    """Σ over j of rows[:, j] · columns[j]: a quantity of every tiling, over the options of all problems.
+
+    ``single`` are the columns for the last pixel option of a problem, where they differ.
+    """
+
+    rows: NDArray[Any]
+    columns: NDArray[Any]
+    single: NDArray[Any] | None = None
+
+    def matrix(self, pixels: slice, channels: slice) -> NDArray[Any]:
+        """The quantity for one problem, (pixel options, channel options)."""
+        result = self.rows[pixels] @ self.columns[:, channels]
+        if self.single is not None:
+            result[-1] = self.rows[pixels.stop - 1] @ self.single[:, channels]
+        return np.asarray(result)
+
+
+def _products(rows: Sequence[Any], columns: Sequence[Any], single: Sequence[Any] | None = None) -> Products:
+    def stacked(parts: Sequence[Any], axis: int) -> Matrix:
+        return np.ascontiguousarray(np.stack(np.broadcast_arrays(*parts), axis=axis), np.float32)
+
+    return Products(stacked(rows, 1), stacked(columns, 0), None if single is None else stacked(single, 0))
+
+
 class Space:
-    """All tilings of all problems: the options and what they load, for one machine."""
+    """All tilings of all problems on one machine: their options, footprints, traffic and start-up."""
 
-    work: Workload
-    pixels: Options
-    channels: Options
-    inputs: InputTraffic
+    def __init__(self, work: Workload, machine: Machine) -> None:
+        self.work, self.machine = work, machine
+        self.pixels: Options = pixel_options(work, machine)
+        self.channels: Options = channel_options(work, machine)
+        self.inputs: InputTraffic = input_traffic(work, self.pixels, machine)
+        self.by_pixel, self.by_channel = work.take(self.pixels.owner), work.take(self.channels.owner)
+        self._footprint = self._footprints()
+        self._traffic = [self._traffic_of(order, (True, True, True)) for order in ORDERS]
+        double = (machine.double_inputs, machine.double_weights, machine.double_outputs)
+        exposed = (not double[0], not double[1], not double[2])
+        self._exposed = [self._traffic_of(order, exposed) for order in ORDERS] if any(exposed) else None
+        self.startup_rows, self.startup_columns = self._startup(double)
+        self._shared: dict[int, tuple[Matrix, Matrix]] = {}
 
-    @classmethod
-    def of(cls, work: Workload, machine: Machine) -> Space:
-        """Lay out the design space of *work* on *machine*; capacity, bandwidth and energy do not enter."""
-        pixels = pixel_options(work, machine)
-        return cls(work, pixels, channel_options(work, machine), input_traffic(work, pixels, machine))
-
-
-class FlowTerms(NamedTuple):
-    """Σ over the tiles of each option of a dataflow's terms."""
-
-    pixel: list[Floats]
-    channel: list[Floats]
-
-
-def flow_terms(space: Space, flow: Dataflow, machine: Machine) -> FlowTerms:
-    """Sum the dataflow's terms over the tiles of every option of every problem."""
-    by_pixel, by_channel = space.work.take(space.pixels.owner), space.work.take(space.channels.owner)
-    return FlowTerms(
-        space.pixels.total(lambda n, y, x: flow.pixel_terms(by_pixel, n, y, x, machine)),
-        space.channels.total(lambda g, k, c: flow.channel_terms(by_channel, g, k, c, machine)),
-    )
-
-
-def _product(rows: Sequence[Floats], columns: Sequence[Floats]) -> Matrix:
-    return np.stack(rows, axis=1).astype(np.float32) @ np.stack(columns).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """DRAM traffic of every tiling of one problem, in bits, for each loop order, as factors of matrix products.
-
-    ``several`` holds for pixel options of more than one tile, ``single`` for the last one, which is the whole layer.
-    """
-
-    rows: list[Floats]
-    several: list[Floats]
-    single: list[Floats]
-
-    def matrix(self, scale: float = 1.0) -> Matrix:
-        """Bits × *scale*, (pixel options, channel options)."""
-        result = _product([row * scale for row in self.rows], self.several)
-        result[-1:] = _product([row[-1:] * scale for row in self.rows], self.single)
-        return result
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """The columns of one problem's options that its matrices are made of."""
-
-    tiles: Floats  # of pixels
-    inputs_total: Floats  # bits of all channels
-    inputs_first: Floats  # bits of one channel
-    inputs_largest: Floats
-    pixel_size: Floats
-    pixel_last: Floats
-    cut_k: Bools
-    cut_c: Bools
-    cut_g: Bools
-    tiles_k: Floats
-    input_channels: Floats  # of a tile, over its groups
-    output_channels: Floats
-    output_channels_last: Floats
-    tile_weights: Floats  # bits
-    weights: float  # bits
-    outputs: float  # bits
-    spill: Floats  # bits of partial sums stored and loaded where every input-channel tile but the last spills
-    accumulator_bits: int
-    activation_bits: int
-
-    @classmethod
-    def of(cls, space: Space, index: int) -> Problem:
-        """Gather the columns of problem *index*."""
-        work = space.work
-        pixels = slice(space.pixels.offsets[index], space.pixels.offsets[index + 1])
-        channels = slice(space.channels.offsets[index], space.channels.offsets[index + 1])
-        n, y, x = (axis[pixels] for axis in space.pixels.sizes)
-        g, k, c = (axis[channels] for axis in space.channels.sizes)
-        tn, ty, tx = (axis[pixels] for axis in space.pixels.tiles)
-        tg, tk, tc = (axis[channels] for axis in space.channels.tiles)
-        n_last, y_last, x_last = (e[pixels] - (t - 1) * s for e, t, s in zip(
-            space.pixels.extents, (tn, ty, tx), (n, y, x), strict=True))
-        g_last, k_last = (
-            e[channels] - (t - 1) * s
-            for e, t, s in zip(space.channels.extents[:2], (tg, tk), (g, k), strict=True)
-        )
-        activation, accumulator = int(work.activation_bits[index]), int(work.accumulator_bits[index])
-        weight_bits = int(work.weight_bits[index])
-        outputs = float(work.g[index]) * float(work.k[index]) * float(work.pixels[index])
-        channel_count = float(work.g[index]) * float(work.c[index])
-        traffic = InputTraffic(*(column[pixels].astype(np.float64) for column in space.inputs))
-        return cls(
-            tiles=(tn * ty * tx).astype(np.float64),
-            inputs_total=traffic.total * channel_count * activation,
-            inputs_first=traffic.first * activation,
-            inputs_largest=traffic.largest * activation,
-            pixel_size=(n * y * x).astype(np.float64),
-            pixel_last=(n_last * y_last * x_last).astype(np.float64),
-            cut_k=tk > 1,
-            cut_c=tc > 1,
-            cut_g=tg > 1,
-            tiles_k=tk.astype(np.float64),
-            input_channels=(g * c).astype(np.float64),
-            output_channels=(g * k).astype(np.float64),
-            output_channels_last=(g_last * k_last).astype(np.float64),
-            tile_weights=(g * k * c * work.taps[index] * weight_bits).astype(np.float64),
-            weights=float(work.weights[index]) * weight_bits,
-            outputs=outputs * activation,
-            spill=2.0 * accumulator * outputs * (tc - 1),
-            accumulator_bits=accumulator,
-            activation_bits=activation,
+    def part(self, row: int) -> tuple[slice, slice]:
+        """The pixel and the channel options of problem *row*."""
+        pixels, channels = self.pixels.offsets, self.channels.offsets
+        return slice(int(pixels[row]), int(pixels[row + 1])), slice(
+            int(channels[row]), int(channels[row + 1])
         )
 
-    def fits(self, machine: Machine) -> Bools:
-        """Whether each tiling's operands fit the buffer together, twice where they are double-buffered and change."""
-        cut_inputs, cut_outputs = self.cut_c | self.cut_g, self.cut_k | self.cut_g
-        cut_weights = cut_inputs | self.cut_k
-        weights = self.tile_weights * (1 + (machine.double_weights & cut_weights))
-        inputs = self.inputs_largest[:, None] * (self.input_channels * (1 + machine.double_inputs))
-        inputs[-1] = self.inputs_largest[-1] * self.input_channels * (1 + (machine.double_inputs & cut_inputs))
-        psums = self.pixel_size * self.accumulator_bits
-        outputs = psums[:, None] * (self.output_channels * (1 + machine.double_outputs))
-        outputs[-1] = psums[-1] * self.output_channels * (1 + (machine.double_outputs & cut_outputs))
-        return np.asarray(inputs + outputs + weights <= machine.buffer_bits)
+    def footprint(self, row: int) -> Floats:
+        """Buffer bits of every tiling: each operand's tile, twice where it is double-buffered and changes."""
+        return self._footprint.matrix(*self.part(row))
 
-    def repeated(self, order: str) -> Bools:
-        """Whether a tiling is the same under an earlier order, for each pixel and channel option."""
-        several = (self.tiles > 1)[:, None]
-        if order == "PKC":
-            return np.zeros((len(self.tiles), len(self.tiles_k)), np.bool_)
-        if order == "PCK":
-            return np.broadcast_to(~(self.cut_k & self.cut_c), (len(self.tiles), len(self.tiles_k)))
-        return ~(several & (self.cut_k | self.cut_c))
+    def traffic(self, row: int) -> tuple[Matrix, Matrix]:
+        """Traffic in cycles of the DMA, (orders, pixel options, channel options), and what excludes a tiling.
 
-    def traffic(self, order: str) -> tuple[Traffic, Traffic, Traffic]:
-        """Traffic of inputs, weights and outputs for one of ``tiling.ORDERS``; the table in ``tiling`` says why."""
-        ones, unit = np.ones_like(self.tiles), np.ones_like(self.tiles_k)
-        cut = self.cut_k | self.cut_c
-        again_k = np.where(self.cut_c, self.tiles_k, 1)
+        The second is inf where a tiling does not fit the buffer or is the same under an earlier order, 0 elsewhere.
+        """
+        if row not in self._shared:
+            pixels, channels = self.part(row)
+            cycles = np.stack([products.matrix(pixels, channels) for products in self._traffic])
+            excluded = np.zeros_like(cycles)
+            excluded[:, self.footprint(row) > self.machine.buffer_bits] = np.inf
+            cut_k, cut_c = self.channels.tiles.b[channels] > 1, self.channels.tiles.c[channels] > 1
+            excluded[ORDERS.index("PCK")][:, ~(cut_k & cut_c)] = np.inf
+            excluded[ORDERS.index("KCP")][:, ~(cut_k | cut_c)] = np.inf
+            excluded[ORDERS.index("KCP"), -1] = np.inf
+            self._shared[row] = cycles, excluded
+        return self._shared[row]
+
+    def exposed(self, row: int, order: int) -> Matrix | float:
+        """Cycles of the transfers that nothing overlaps, those of single-buffered operands."""
+        return 0.0 if self._exposed is None else self._exposed[order].matrix(*self.part(row))
+
+    def _footprints(self) -> Products:
+        machine, tiles, work = self.machine, self.channels.tiles, self.by_channel
+        g, k, c = self.channels.sizes
+        cut_inputs, cut_outputs = (tiles.a > 1) | (tiles.c > 1), (tiles.a > 1) | (tiles.b > 1)
+        weights = (
+            g
+            * k
+            * c
+            * work.taps
+            * work.weight_bits
+            * (1 + (machine.double_weights & (cut_inputs | cut_outputs)))
+        )
+        n, y, x = self.pixels.sizes
+        rows = [
+            self.inputs.largest * self.by_pixel.activation_bits,
+            n * y * x * self.by_pixel.accumulator_bits,
+        ]
+        several = [g * c * (1 + machine.double_inputs), g * k * (1 + machine.double_outputs), weights]
+        single = [
+            g * c * (1 + (machine.double_inputs & cut_inputs)),
+            g * k * (1 + (machine.double_outputs & cut_outputs)),
+            weights,
+        ]
+        return Products(
+            np.stack([*rows, np.ones_like(rows[0])], axis=1).astype(np.float64),
+            np.stack(several).astype(np.float64),
+            np.stack(single).astype(np.float64),
+        )
+
+    def _traffic_of(self, order: str, operands: tuple[bool, bool, bool]) -> Products:
+        """DMA cycles of the named operands (inputs, weights, outputs) under a loop order; see ``tiling`` for why."""
+        tiles, work = self.channels.tiles, self.by_channel
+        cut_k, cut_c = tiles.b > 1, tiles.c > 1
+        tiles_k = tiles.b.astype(np.float64)
+        per_cycle = 8 * self.machine.dram_bytes_per_cycle
+        count, channels = (
+            self.pixels.count.astype(np.float64),
+            (self.by_pixel.g * self.by_pixel.c).astype(np.float64),
+        )
+        inputs = self.inputs.total * channels * (self.by_pixel.activation_bits / per_cycle)
+        weights = work.weights * (work.weight_bits / per_cycle)
+        outputs = work.g * work.k * work.pixels * (work.activation_bits / per_cycle)
+        spill = 2.0 * (tiles.c - 1) * work.g * work.k * work.pixels * (work.accumulator_bits / per_cycle)
+        again = np.where(cut_c, tiles_k, 1.0)
+        nothing = np.zeros_like(again)
+        with_inputs, with_weights, with_outputs = operands
+        rows = [inputs * with_inputs, count * with_weights, np.ones_like(count)]
         if order == "KCP":
-            inputs = Traffic([self.inputs_total], [self.tiles_k], [again_k])
-            weights = Traffic([ones], [unit * self.weights], [unit * self.weights])
-            outputs = Traffic([ones], [self.outputs + self.spill], [self.outputs * unit])
-            return inputs, weights, outputs
-        once = [again_k if order == "PKC" else unit]
-        spilled = [self.outputs + (self.spill * self.cut_k if order == "PCK" else 0 * unit)]
-        reloaded = [self.weights * cut, self.weights * ~cut]
+            fixed = weights * with_weights
+            return _products(
+                rows,
+                [tiles_k, nothing, fixed + (outputs + spill) * with_outputs],
+                [again, nothing, fixed + outputs * with_outputs],
+            )
+        reloaded = cut_k | cut_c
+        stored = outputs + (spill * cut_k if order == "PCK" else nothing)
+        factor = again if order == "PKC" else np.ones_like(again)
+        fixed = weights * ~reloaded * with_weights
+        return _products(rows, [factor, weights * reloaded, fixed + stored * with_outputs])
+
+    def _startup(self, operands: tuple[bool, bool, bool]) -> tuple[list[Floats], list[Floats]]:
+        """DMA cycles of the first load and the last store of the named operands, as terms to multiply and add."""
+        per_cycle = 8 * self.machine.dram_bytes_per_cycle
+        g, k, c = self.channels.sizes
+        last_pixels, last_channels = self.pixels.last(), self.channels.last()
+        pixels_last = last_pixels.a * last_pixels.b * last_pixels.c
+        tile_weights = g * k * c * self.by_channel.taps * self.by_channel.weight_bits
+        scale = self.by_pixel.activation_bits / per_cycle
+        with_inputs, with_weights, with_outputs = operands
         return (
-            Traffic([self.inputs_total], once, once),
-            Traffic([self.tiles, ones], reloaded, reloaded),
-            Traffic([ones], spilled, spilled),
+            [
+                self.inputs.first * scale * with_inputs,
+                np.ones(len(scale)),
+                pixels_last * scale * with_outputs,
+            ],
+            [
+                (g * c).astype(np.float64),
+                tile_weights * (with_weights / per_cycle),
+                (last_channels.a * last_channels.b).astype(np.float64),
+            ],
         )
 
 
-def _joined(parts: Sequence[Traffic]) -> Traffic:
-    return Traffic(
-        [row for part in parts for row in part.rows],
-        [column for part in parts for column in part.several],
-        [column for part in parts for column in part.single],
-    )
+class FlowBounds:
+    """Bounds of all problems for one dataflow."""
 
+    def __init__(self, space: Space, flow: Dataflow) -> None:
+        machine = space.machine
+        self.space = space
+        self.pixel_terms: list[Floats] = space.pixels.total(
+            lambda n, y, x: flow.pixel_terms(space.by_pixel, n, y, x, machine)
+        )
+        self.channel_terms: list[Floats] = space.channels.total(
+            lambda g, k, c: flow.channel_terms(space.by_channel, g, k, c, machine)
+        )
+        self._sides = []
+        for alternative in flow.bounds(self.pixel_terms, self.channel_terms):
+            rows, columns = zip(*alternative, strict=True)
+            self._sides.append(_products([*rows, *space.startup_rows], [*columns, *space.startup_columns]))
+        self._constant = np.float32(machine.setup + 3 * machine.dram_latency)
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Of one problem and dataflow: lower bounds on cycles (inf where a tiling does not fit) and the DRAM bits.
-
-    Both (orders, pixel options, channel options).
-    """
-
-    cycles: Matrix
-    dram_bits: Matrix
-
-
-def traffic_matrices(problem: Problem) -> Matrix:
-    """DRAM bits of every tiling, (orders, pixel options, channel options)."""
-    return np.stack([_joined(problem.traffic(order)).matrix() for order in ORDERS])
-
-
-def cycle_bounds(
-    problem: Problem, array: Sequence[Products], dram_bits: Matrix, fits: Bools, machine: Machine
-) -> Matrix:
-    """Lower bounds on the cycles of every tiling; *array* are the dataflow's bounds on the array's cycles."""
-    scale = 1 / (8 * machine.dram_bytes_per_cycle)
-    one = np.ones_like(problem.tiles)
-    doubled = (machine.double_inputs, machine.double_weights, machine.double_outputs)
-    startup: Products = (
-        (problem.inputs_first * scale, problem.input_channels),
-        (one * scale, problem.tile_weights),
-        (problem.pixel_last * (problem.activation_bits * scale), problem.output_channels_last),
-    )
-    hidden = [part for part, double in zip(startup, doubled, strict=True) if double]
-    sides = []
-    for products in array:
-        rows, columns = zip(*products, *hidden, strict=True)
-        sides.append(_product(rows, columns))
-    compute = sides[0]
-    for side in sides[1:]:
-        np.maximum(compute, side, out=compute)
-    result = np.empty_like(dram_bits)
-    for row, order in enumerate(ORDERS):
-        exposed = [part for part, double in zip(problem.traffic(order), doubled, strict=True) if not double]
-        side = compute + _joined(exposed).matrix(scale) if exposed else compute
-        np.multiply(dram_bits[row], np.float32(scale), out=result[row])
-        np.maximum(result[row], side, out=result[row])
-    constant = np.float32(machine.setup + 3 * machine.dram_latency)
-    result += constant
-    result *= _MARGIN
-    for row, order in enumerate(ORDERS):
-        result[row, problem.repeated(order) | ~fits] = np.inf
-    return result
+    def cycles(self, row: int) -> Matrix:
+        """Lower bounds on the cycles of problem *row*, (orders, pixel options, channel options); inf: excluded."""
+        pixels, channels = self.space.part(row)
+        compute = self._sides[0].matrix(pixels, channels)
+        for side in self._sides[1:]:
+            np.maximum(compute, side.matrix(pixels, channels), out=compute)
+        traffic, excluded = self.space.traffic(row)
+        result = np.empty_like(traffic)
+        for order in range(len(ORDERS)):
+            np.maximum(traffic[order], compute + self.space.exposed(row, order), out=result[order])
+        result += self._constant
+        result *= _MARGIN
+        result += excluded
+        return result

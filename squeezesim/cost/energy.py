@@ -29,7 +29,18 @@ class Energy(NamedTuple):
     @property
     def total(self) -> Floats:
         """Sum of the parts."""
-        return self.mac + self.register_file + self.inter_pe + self.buffer + self.dram + self.vector + self.leakage
+        return (
+            self.mac
+            + self.register_file
+            + self.inter_pe
+            + self.buffer
+            + self.dram
+            + self.vector
+            + self.leakage
+        )
+
+
+LEVELS = Energy._fields
 
 
 def buffer_bits(work: Workload, accesses: Accesses) -> tuple[Any, Any]:
@@ -55,7 +66,9 @@ def layer_energy(
         + accesses.register_weights * work.weight_bits
         + accesses.register_psums * work.accumulator_bits
     )
-    between = accesses.inter_pe_inputs * work.activation_bits + accesses.inter_pe_psums * work.accumulator_bits
+    between = (
+        accesses.inter_pe_inputs * work.activation_bits + accesses.inter_pe_psums * work.accumulator_bits
+    )
     read, written = buffer_bits(work, accesses)
     return Energy(
         mac=executed * costs.mac(work.weight_bits, work.activation_bits, work.accumulator_bits),

@@ -7,9 +7,6 @@ While the array computes tile i, one DMA stores what tile i−1 finished and the
 
 Operands that are not double-buffered are moved between two steps instead. A transfer takes ⌈bytes / bytes a cycle⌉,
 and one that nothing prefetches (in the first load, the last store, or single-buffered) the DRAM latency on top.
-
-Tiles along an axis are alike but for the first, the last and the last but one, so an axis of many tiles is played with
-four of them, the second standing for all that are like it.
 """
 
 from __future__ import annotations
@@ -20,33 +17,25 @@ from typing import NamedTuple
 import numpy as np
 
 from squeezesim.cost.axes import input_extent
-from squeezesim.cost.dataflow.base import Dataflow
+from squeezesim.cost.dataflow.base import Dataflow, Work
+from squeezesim.cost.energy import buffer_bits
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.steps import AXES, C, G, K, N, Steps, X, Y, steps_of
+from squeezesim.cost.tiling import windows
 from squeezesim.cost.workload import Bools, Ints, Workload
-
-AXES = ("n", "y", "x", "g", "k", "c")
-_N, _Y, _X, _G, _K, _C = range(6)
-# Axes from the outermost loop to the innermost, for each of tiling.ORDERS.
-_NESTS = np.array([[_G, _N, _Y, _X, _K, _C], [_G, _N, _Y, _X, _C, _K], [_G, _K, _C, _N, _Y, _X]])
-_DEPTHS = np.argsort(_NESTS, axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Tilings to play: the problem (a row for each point), the loop order's index, tile sizes along ``AXES``."""
+    """Tilings to play: the problem (a row for each point), the index of the loop order, tile sizes along ``AXES``."""
 
     problem: Workload
     order: Ints
     sizes: Ints  # (6, points)
 
-    @property
-    def extents(self) -> Ints:
-        """Loop sizes along ``AXES``, (6, points)."""
-        return np.stack([getattr(self.problem, name) for name in AXES])
-
 
 class Timing(NamedTuple):
-    """Cycles of each point, by where they go; all but ``busy`` and the ``*_bound`` ones sum to ``cycles``."""
+    """Cycles of each point by where they go; those from ``setup`` to ``dram`` sum to ``cycles``."""
 
     cycles: Ints
     setup: Ints
@@ -56,8 +45,8 @@ class Timing(NamedTuple):
     buffer: Ints  # waiting for the buffer's bandwidth
     dram: Ints  # waiting for the DMA
     busy: Ints  # PE-cycles of the stream in which a PE holds work
-    dram_bound: Ints  # cycles of the steps in which the DMA is the slower
-    buffer_bound: Ints  # cycles of the other steps in which the buffer's bandwidth is
+    dram_bound: Ints  # cycles of the steps in which the DMA is the slowest
+    buffer_bound: Ints  # cycles of the steps in which the buffer's bandwidth is
 
 
 def transfer_cycles(bits: Ints, machine: Machine) -> Ints:
@@ -68,175 +57,121 @@ def transfer_cycles(bits: Ints, machine: Machine) -> Ints:
     return np.ceil(-(-bits // 8) / machine.dram_bytes_per_cycle).astype(np.int64)
 
 
-def _window(problem: Workload, axis: int, machine: Machine) -> tuple[tuple[Ints, ...], bool]:
-    if axis == _Y:
-        return (problem.sy, problem.fy, problem.dy, problem.py, problem.iy), machine.skip_rows
-    return (problem.sx, problem.fx, problem.dx, problem.px, problem.ix), machine.skip_columns
+@dataclass(frozen=True, slots=True)
+class _Tiles:
+    """One tile for each step: sizes and positions along ``AXES``, and the bits of its operands."""
 
+    problem: Workload
+    index: Ints  # (6, steps)
+    sizes: Ints  # (6, steps)
+    full: Ints  # (6, steps), sizes of the tiles before the last
 
-def _uniform(points: Points, axis: int, tiles: Ints) -> Bools:
-    """Whether tiles 2 … T−2 along a spatial axis read equally much: none of them touches the padding."""
-    stride, taps, dilation, padding, available = _window_columns(points.problem, axis)
-    size = points.sizes[axis]
-    end = ((tiles - 1) * size - 1) * stride - padding + (taps - 1) * dilation + 1
-    return (2 * size * stride >= padding) & (end <= available)
+    def inputs(self, machine: Machine) -> Ints:
+        window_y, window_x = windows(self.problem)
+        start = self.index * self.full
+        rows = input_extent(start[Y], self.sizes[Y], window_y, machine.skip_rows)
+        columns = input_extent(start[X], self.sizes[X], window_x, machine.skip_columns)
+        pixels = self.sizes[N] * np.where(
+            self.problem.pointwise, self.sizes[Y] * self.sizes[X], rows * columns
+        )
+        return np.asarray(pixels * self.sizes[G] * self.sizes[C] * self.problem.activation_bits)
 
+    def weights(self) -> Ints:
+        return np.asarray(
+            self.sizes[G] * self.sizes[K] * self.sizes[C] * self.problem.taps * self.problem.weight_bits
+        )
 
-def _window_columns(problem: Workload, axis: int) -> tuple[Ints, ...]:
-    return (
-        (problem.sy, problem.fy, problem.dy, problem.py, problem.iy)
-        if axis == _Y
-        else (problem.sx, problem.fx, problem.dx, problem.px, problem.ix)
-    )
-
-
-class _Steps(NamedTuple):
-    """The steps that are played: their point, how many they stand for, tile indices along ``AXES``."""
-
-    point: Ints
-    weight: Ints
-    this: Ints  # (6, steps)
-    before: Ints
-    after: Ints
-    first: Bools
-    last: Bools
-
-
-def _steps(points: Points, tiles: Ints) -> _Steps:
-    reduced = tiles > 4
-    for axis in (_Y, _X):
-        reduced[axis] &= points.problem.pointwise | _uniform(points, axis, tiles[axis])
-    played = np.where(reduced, 4, tiles)
-
-    nest = _NESTS[points.order].T
-    tiles_nested = np.take_along_axis(tiles, nest, 0)
-    played_nested = np.take_along_axis(played, nest, 0)
-    reduced_nested = np.take_along_axis(reduced, nest, 0)
-
-    counts = np.prod(played, axis=0)
-    ends = np.cumsum(counts)
-    point = np.repeat(np.arange(len(counts)), counts)
-    rest = np.arange(ends[-1]) - (ends - counts)[point]
-    weight = np.ones_like(rest)
-    this, before, after = (np.empty((6, len(point)), np.int64) for _ in range(3))
-    carry = np.ones(len(point), np.bool_)
-    borrow = carry.copy()
-    for depth in range(5, -1, -1):
-        if np.all(tiles_nested[depth] == 1):
-            this[depth] = before[depth] = after[depth] = 0
-            continue
-        rest, digit = np.divmod(rest, played_nested[depth][point])
-        end = tiles_nested[depth][point] - 1
-        shortened = reduced_nested[depth][point]
-        index = np.where(shortened & (digit >= 2), end - 3 + digit, digit)
-        weight *= np.where(shortened & (digit == 1), end - 2, 1)
-        this[depth] = index
-        at_end, at_start = index == end, index == 0
-        after[depth] = np.where(carry, np.where(at_end, 0, index + 1), index)
-        before[depth] = np.where(borrow, np.where(at_start, end, index - 1), index)
-        carry &= at_end
-        borrow &= at_start
-    depths = _DEPTHS[points.order].T[:, point]
-    this, before, after = (np.take_along_axis(index, depths, 0) for index in (this, before, after))
-    return _Steps(point, weight, this, before, after, borrow, carry)
+    def outputs(self) -> Ints:
+        """Elements, not bits: partial sums are wider than what is finished."""
+        return np.asarray(np.prod(self.sizes[[N, Y, X, G, K]], axis=0))
 
 
 def play(points: Points, flow: Dataflow, machine: Machine) -> Timing:
     """Play the tiles of each point through the pipeline and return where its cycles go."""
-    tiles = -(-points.extents // points.sizes)
-    steps = _steps(points, tiles)
-    problem = points.problem.take(steps.point)
-    size = points.sizes[:, steps.point]
-    extent = points.extents[:, steps.point]
-    ends = tiles[:, steps.point] - 1
+    extents = np.stack([getattr(points.problem, name) for name in AXES])
+    steps = steps_of(points.problem, points.order, points.sizes, extents)
+    problem, size = points.problem.take(steps.point), points.sizes[:, steps.point]
+    extent = extents[:, steps.point]
 
-    def sizes_at(index: Ints) -> Ints:
-        return np.minimum(size, extent - index * size)
+    def tiles_at(index: Ints) -> _Tiles:
+        return _Tiles(problem, index, np.minimum(size, extent - index * size), size)
 
-    def input_bits(index: Ints, at: Ints) -> Ints:
-        pixels = at[_N].copy()
-        for axis in (_Y, _X):
-            window, skip = _window(problem, axis, machine)
-            loaded = input_extent(index[axis] * size[axis], at[axis], *window, skip)
-            pixels *= np.where(problem.pointwise, at[axis], loaded)
-        return pixels * at[_G] * at[_C] * problem.activation_bits
-
-    def weight_bits(at: Ints) -> Ints:
-        return at[_G] * at[_K] * at[_C] * problem.taps * problem.weight_bits
-
-    def outputs(at: Ints) -> Ints:
-        return np.prod(at[[_N, _Y, _X, _G, _K]], axis=0)
-
-    here, coming, gone = sizes_at(steps.this), sizes_at(steps.after), sizes_at(steps.before)
-    moved, came = steps.after != steps.this, steps.before != steps.this
-    new_pixels = moved[_N] | moved[_Y] | moved[_X]
-    new_inputs = new_pixels | moved[_G] | moved[_C]
-    new_weights = moved[_G] | moved[_K] | moved[_C]
-    new_outputs = new_pixels | moved[_G] | moved[_K]
-    more = ~steps.last
-
-    load_inputs = transfer_cycles(np.where(new_inputs & more, input_bits(steps.after, coming), 0), machine)
-    load_weights = transfer_cycles(np.where(new_weights & more, weight_bits(coming), 0), machine)
-    resumed = new_outputs & more & (steps.after[_C] > 0)
-    load_psums = transfer_cycles(np.where(resumed, outputs(coming) * problem.accumulator_bits, 0), machine)
-    left = ~steps.first & (came[_N] | came[_Y] | came[_X] | came[_G] | came[_K])
-    finished = steps.before[_C] == ends[_C]
-    stored_bits = np.where(finished, problem.activation_bits, problem.accumulator_bits)
-    store = transfer_cycles(np.where(left, outputs(gone) * stored_bits, 0), machine)
-
-    pixel = flow.pixel_terms(problem, here[_N], here[_Y], here[_X], machine)
-    channel = flow.channel_terms(problem, here[_G], here[_K], here[_C], machine)
-    work = flow.work(problem, pixel, channel, machine)
-    compute = work.cycles
-    if np.isfinite(machine.buffer_bits_per_cycle):
-        started = np.where(steps.this[_C] == 0, outputs(here), 0).astype(np.float64)
-        used = flow.accesses(problem, [*pixel], [*channel], started, machine)
-        bits = (
-            used.buffer_inputs * problem.activation_bits
-            + used.buffer_weights * problem.weight_bits
-            + (used.buffer_psums_read + used.buffer_psums_written) * problem.accumulator_bits
-        )
-        compute = np.maximum(compute, np.ceil(bits / machine.buffer_bits_per_cycle).astype(np.int64))
-
-    transfers = (
-        (load_inputs, machine.double_inputs),
-        (load_weights, machine.double_weights),
-        (load_psums, machine.double_outputs),
-        (store, machine.double_outputs),
-    )
-    overlapped = sum((cycles for cycles, double in transfers if double), np.zeros_like(compute))
-    exposed = sum(
-        (cycles + machine.dram_latency * (cycles > 0) for cycles, double in transfers if not double),
-        np.zeros_like(compute),
-    )
+    here = tiles_at(steps.this)
+    work, compute = _array(here, steps, flow, machine)
+    overlapped, exposed = _transfers(tiles_at(steps.before), tiles_at(steps.after), steps, machine)
     step = np.maximum(compute, overlapped) + exposed
 
     starts = np.flatnonzero(steps.first)
-    last = np.flatnonzero(steps.last)
-    startup = (
-        transfer_cycles(input_bits(steps.this, here)[starts], machine)
-        + transfer_cycles(weight_bits(here)[starts], machine)
-        + transfer_cycles((outputs(here) * problem.activation_bits)[last], machine)
-        + 3 * machine.dram_latency
+    ends = np.flatnonzero(steps.last)
+    first_loads = transfer_cycles(here.inputs(machine)[starts], machine) + transfer_cycles(
+        here.weights()[starts], machine
     )
+    last_store = transfer_cycles((here.outputs() * problem.activation_bits)[ends], machine)
+    startup = first_loads + last_store + 3 * machine.dram_latency
+    setup = np.full_like(startup, machine.setup)
 
     def total(values: Ints) -> Ints:
-        return np.add.reduceat(values * steps.weight, starts)
+        return np.asarray(np.add.reduceat(values * steps.weight, starts))
 
-    setup = np.full_like(startup, machine.setup)
     stream, fill, waiting = total(work.stream), total(work.fill), total(compute - work.cycles)
     by_dram = exposed + overlapped > compute
-    by_buffer = ~by_dram & (compute > work.cycles)
-    steps_total = total(step)
+    all_steps = total(step)
     return Timing(
-        cycles=setup + startup + steps_total,
+        cycles=setup + startup + all_steps,
         setup=setup,
         startup=startup,
         stream=stream,
         fill=fill,
         buffer=waiting,
-        dram=steps_total - stream - fill - waiting,
+        dram=all_steps - stream - fill - waiting,
         busy=total(work.busy),
         dram_bound=total(np.where(by_dram, step, 0)),
-        buffer_bound=total(np.where(by_buffer, step, 0)),
+        buffer_bound=total(np.where(~by_dram & (compute > work.cycles), step, 0)),
     )
+
+
+def _array(tiles: _Tiles, steps: Steps, flow: Dataflow, machine: Machine) -> tuple[Work, Ints]:
+    """The array's work for each step, and its cycles with the buffer's bandwidth."""
+    problem, sizes = tiles.problem, tiles.sizes
+    pixel = flow.pixel_terms(problem, sizes[N], sizes[Y], sizes[X], machine)
+    channel = flow.channel_terms(problem, sizes[G], sizes[K], sizes[C], machine)
+    work = flow.work(problem, pixel, channel, machine)
+    if not np.isfinite(machine.buffer_bits_per_cycle):
+        return work, work.cycles
+    started = np.where(steps.this[C] == 0, tiles.outputs(), 0).astype(np.float64)
+    used = flow.accesses(
+        problem, [term * 1.0 for term in pixel], [term * 1.0 for term in channel], started, machine
+    )
+    bits = sum(buffer_bits(problem, used))
+    return work, np.maximum(work.cycles, np.ceil(bits / machine.buffer_bits_per_cycle).astype(np.int64))
+
+
+def _transfers(gone: _Tiles, coming: _Tiles, steps: Steps, machine: Machine) -> tuple[Ints, Ints]:
+    """DMA cycles of each step that its computing overlaps, and those that it waits for."""
+    problem = gone.problem
+    moved, came = steps.after != steps.this, steps.before != steps.this
+    more = ~steps.last
+
+    def loaded(axes: list[int], bits: Ints, also: Bools) -> Ints:
+        return transfer_cycles(np.where(moved[axes].any(axis=0) & also, bits, 0), machine)
+
+    resumed = more & (steps.after[C] > 0)
+    left = ~steps.first & came[[N, Y, X, G, K]].any(axis=0)
+    finished = steps.last_c[steps.point] == steps.before[C]
+    stored = gone.outputs() * np.where(finished, problem.activation_bits, problem.accumulator_bits)
+    transfers = (
+        (loaded([N, Y, X, G, C], coming.inputs(machine), more), machine.double_inputs),
+        (loaded([G, K, C], coming.weights(), more), machine.double_weights),
+        (
+            loaded([N, Y, X, G, K], coming.outputs() * problem.accumulator_bits, resumed),
+            machine.double_outputs,
+        ),
+        (transfer_cycles(np.where(left, stored, 0), machine), machine.double_outputs),
+    )
+    overlapped, exposed = np.zeros((2, len(more)), np.int64)
+    for cycles, double in transfers:
+        if double:
+            overlapped += cycles
+        else:
+            exposed += cycles + machine.dram_latency * (cycles > 0)
+    return overlapped, exposed

@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.bounds import FlowTerms, Matrix, Problem, Space, cycle_bounds, flow_terms, traffic_matrices
+from squeezesim.cost.bounds import FlowBounds, Matrix, Space
 from squeezesim.cost.dataflow.base import Accesses, Dataflow
 from squeezesim.cost.energy import layer_energy
-from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import Points, Timing, play
 from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import Floats, Ints
 
-_ROUND = 8  # tilings of a problem that the first round plays together; each later round takes four times as many
+_ROUND = (
+    8  # tilings of a problem that the first round plays together; each later round takes four times as many
+)
 _MARGIN = 1 + 1e-5  # covers the float32 rounding of the traffic matrices
 
 
@@ -44,8 +45,12 @@ def dram_bits(space: Space, rows: Ints, order: Ints, pixel: Ints, channel: Ints)
     several = tiles > 1
     inner_k, inner_pixels = order == ORDERS.index("PCK"), order == ORDERS.index("KCP")
     again = np.where(inner_pixels, several | (tc > 1), (tc > 1) & ~inner_k)
-    inputs = space.inputs.total[pixel] * problem.g * problem.c * problem.activation_bits * np.where(again, tk, 1)
-    weights = problem.weights * problem.weight_bits * np.where(~inner_pixels & ((tk > 1) | (tc > 1)), tiles, 1)
+    inputs = (
+        space.inputs.total[pixel] * problem.g * problem.c * problem.activation_bits * np.where(again, tk, 1)
+    )
+    weights = (
+        problem.weights * problem.weight_bits * np.where(~inner_pixels & ((tk > 1) | (tc > 1)), tiles, 1)
+    )
     outputs = problem.g * problem.k * problem.pixels
     spills = np.where(inner_pixels, several, inner_k & (tk > 1))
     psums = np.where(spills, 2 * (tc - 1), 0) * outputs * problem.accumulator_bits
@@ -78,9 +83,10 @@ class _Played:
 class Search:
     """One dataflow on one machine: bounds of all problems, and the rounds that settle the choice."""
 
-    def __init__(self, space: Space, flow: Dataflow, machine: Machine) -> None:
+    def __init__(self, space: Space, flow: Dataflow) -> None:
+        machine = space.machine
         self.space, self.flow, self.machine = space, flow, machine
-        self.terms: FlowTerms = flow_terms(space, flow, machine)
+        self.terms = FlowBounds(space, flow)
         skipping = flow.skips_zeros and flow.name in machine.skips_zeros
         work = space.work
         self.least = np.full(len(work), np.inf)
@@ -92,13 +98,16 @@ class Search:
     def bound(self) -> Floats:
         """Bound every tiling, play each problem's most promising one and return the values reached (inf: none fits)."""
         reached = np.full(len(self.space.work), np.inf)
+        best: dict[int, Ints] = {}
         for row in range(len(self.space.work)):
-            bound, bits = self._bounds(row)
-            self.least[row] = bound.min()
+            bound = self._objective_bounds(row).reshape(-1)
+            first = bound.argmin()
+            self.least[row] = bound[first]
             if np.isfinite(self.least[row]):
-                self.bounds[row], self.traffic[row] = bound.reshape(-1), bits.reshape(-1)
+                self.bounds[row], self.traffic[row] = bound, self.space.traffic(row)[0].reshape(-1)
                 self.played[row] = _Played()
-        self._play({row: bound.argmin(keepdims=True) for row, bound in self.bounds.items()})
+                best[row] = np.array([first])
+        self._play(best)
         for row, done in self.played.items():
             reached[row] = done.best
         return reached
@@ -107,6 +116,7 @@ class Search:
         """Return the choice for each problem; one that cannot come within *limit* is left at inf."""
         open_rows = [row for row in self.played if self.least[row] <= limit[row]]
         slack = self.machine.slack
+        scale = 1 / (8 * self.machine.dram_bytes_per_cycle)
 
         def better(row: int) -> tuple[Any, Any]:
             return self.bounds[row] <= self.played[row].best, self.bounds[row]
@@ -115,7 +125,7 @@ class Search:
             done, bound, traffic = self.played[row], self.bounds[row], self.traffic[row]
             threshold = (1 + slack) * done.best
             taken = done.chosen(slack)
-            least, value = done.traffic[taken], done.value[taken]
+            least, value = done.traffic[taken] * scale, done.value[taken]
             wanted = (bound <= threshold) & (traffic <= least * _MARGIN)
             wanted &= (traffic < least / _MARGIN) | (bound <= value)
             return wanted, traffic + bound * (1e-3 * least / value)
@@ -163,7 +173,7 @@ class Search:
         ends = np.cumsum(lengths)
         for row, end, length in zip(batch, ends, lengths, strict=True):
             part = slice(end - length, end)
-            self.played[row].add(batch[row], value[part], sum(bits)[part])
+            self.played[row].add(batch[row], value[part], np.sum(bits, axis=0)[part])
 
     def _unflatten(self, row: int, index: Ints) -> tuple[Ints, Ints, Ints]:
         pixels, channels = self.space.pixels.offsets, self.space.channels.offsets
@@ -171,41 +181,44 @@ class Search:
         order, pixel, channel = np.unravel_index(index, shape)
         return order, pixel + pixels[row], channel + channels[row]
 
+    def tile_sizes(self, pixel: Ints, channel: Ints) -> list[Ints]:
+        """Tile sizes of the given options along ``pipeline.AXES``."""
+        space = self.space
+        return [axis[pixel] for axis in space.pixels.sizes] + [axis[channel] for axis in space.channels.sizes]
+
     def timing(self, rows: Ints, order: Ints, pixel: Ints, channel: Ints) -> Timing:
         """Play the given tilings of problems *rows*."""
-        space = self.space
-        sizes = np.stack([axis[pixel] for axis in space.pixels.sizes] + [axis[channel] for axis in space.channels.sizes])
-        return play(Points(space.work.take(rows), order, sizes), self.flow, self.machine)
+        sizes = np.stack(self.tile_sizes(pixel, channel))
+        return play(Points(self.space.work.take(rows), order, sizes), self.flow, self.machine)
 
     def accesses(self, rows: Any, pixel: Any, channel: Any) -> Accesses:
         """Accesses of whole layers with the given options; *pixel* and *channel* broadcast."""
         problem = self.space.work.take(rows)
         outputs = (problem.g * problem.k * problem.pixels).astype(np.float64)
-        by_pixel = [term[pixel] for term in self.terms.pixel]
-        by_channel = [term[channel] for term in self.terms.channel]
+        by_pixel = [term[pixel] for term in self.terms.pixel_terms]
+        by_channel = [term[channel] for term in self.terms.channel_terms]
         return self.flow.accesses(problem, by_pixel, by_channel, outputs, self.machine)
 
-    def _bounds(self, row: int) -> tuple[Matrix, Matrix]:
-        space, machine = self.space, self.machine
-        problem = Problem.of(space, row)
-        pixels = slice(space.pixels.offsets[row], space.pixels.offsets[row + 1])
-        channels = slice(space.channels.offsets[row], space.channels.offsets[row + 1])
-        array = self.flow.bounds(
-            [term[pixels] for term in self.terms.pixel], [term[channels] for term in self.terms.channel]
-        )
-        bits = traffic_matrices(problem)
-        cycles = cycle_bounds(problem, array, bits, problem.fits(machine), machine)
-        if machine.objective == "latency":
-            return cycles, bits
-        shape = bits.shape
+    def _objective_bounds(self, row: int) -> Matrix:
+        cycles = self.terms.cycles(row)
+        if self.machine.objective == "latency":
+            return cycles
+        pixels, channels = self.space.part(row)
         order, pixel, channel = np.ix_(
-            np.arange(shape[0]), np.arange(pixels.start, pixels.stop), np.arange(channels.start, channels.stop)
+            np.arange(len(ORDERS)),
+            np.arange(pixels.start, pixels.stop),
+            np.arange(channels.start, channels.stop),
         )
         rows = np.full((1, 1, 1), row)
-        exact = dram_bits(space, rows, order, pixel, channel)
-        energy = self._energy(rows, cycles.astype(np.float64), pixel, channel, exact)
-        value = energy * cycles if machine.objective == "edp" else energy
-        return (value * (1 - 1e-6)).astype(np.float32), bits
+        energy = self._energy(
+            rows,
+            cycles.astype(np.float64),
+            pixel,
+            channel,
+            dram_bits(self.space, rows, order, pixel, channel),
+        )
+        value = energy * cycles if self.machine.objective == "edp" else energy
+        return (value * (1 - 1e-6)).astype(np.float32) + self.space.traffic(row)[1]
 
     def _energy(self, rows: Ints, cycles: Any, pixel: Ints, channel: Ints, bits: tuple[Ints, ...]) -> Floats:
         inputs, weights, outputs, psums = (part.astype(np.float64) for part in bits)

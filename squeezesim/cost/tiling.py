@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.axes import input_extent, tile_sizes
+from squeezesim.cost.axes import Window, input_extent, tile_sizes
 from squeezesim.cost.dataflow.base import Terms
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import Floats, Ints, Workload
@@ -117,26 +117,26 @@ def pixel_options(work: Workload, machine: Machine) -> Options:
     """Return the pixel tiles of every problem; a matrix product's pixels are rounded to the whole array."""
     multiple = np.where(work.pointwise, machine.pes, machine.cols)
     columns = zip(work.n.tolist(), work.y.tolist(), work.x.tolist(), multiple.tolist(), strict=True)
-    return _options(Sizes(work.n, work.y, work.x), [_pixel_sizes(n, y, x, machine.rows, m) for n, y, x, m in columns])
+    return _options(
+        Sizes(work.n, work.y, work.x), [_pixel_sizes(n, y, x, machine.rows, m) for n, y, x, m in columns]
+    )
 
 
 def channel_options(work: Workload, machine: Machine) -> Options:
     """Return the channel tiles of every problem, K rounded to the array's columns and C to its rows."""
     columns = zip(work.g.tolist(), work.k.tolist(), work.c.tolist(), strict=True)
     return _options(
-        Sizes(work.g, work.k, work.c), [_channel_sizes(g, k, c, machine.cols, machine.rows) for g, k, c in columns]
+        Sizes(work.g, work.k, work.c),
+        [_channel_sizes(g, k, c, machine.cols, machine.rows) for g, k, c in columns],
     )
 
 
-def loaded_inputs(work: Workload, starts: Sizes, sizes: Sizes, machine: Machine) -> Ints:
-    """Input elements of one channel that a tile of output pixels makes the DMA load: n · rows · columns."""
-    rows = input_extent(
-        starts.b, sizes.b, work.sy, work.fy, work.dy, work.py, work.iy, machine.skip_rows
+def windows(work: Workload) -> tuple[Window, Window]:
+    """How the problems' outputs read their inputs along y and x."""
+    return (
+        Window(work.sy, work.fy, work.dy, work.py, work.iy),
+        Window(work.sx, work.fx, work.dx, work.px, work.ix),
     )
-    columns = input_extent(
-        starts.c, sizes.c, work.sx, work.fx, work.dx, work.px, work.ix, machine.skip_columns
-    )
-    return sizes.a * rows * columns
 
 
 class InputTraffic(NamedTuple):
@@ -157,7 +157,7 @@ def _axis_extents(extent: int, multiple: int, window: tuple[int, ...], skip: boo
     size = np.repeat(sizes, tiles)
     first = (np.arange(ends[-1]) - np.repeat(starts, tiles)) * size
     length = np.minimum(size, extent - first)
-    loaded = input_extent(first, length, *(np.int64(value) for value in window), skip)
+    loaded = input_extent(first, length, Window(*(np.asarray(value) for value in window)), skip)
     return InputTraffic(np.add.reduceat(loaded, starts), loaded[starts], np.maximum.reduceat(loaded, starts))
 
 
@@ -169,22 +169,15 @@ def input_traffic(work: Workload, options: Options, machine: Machine) -> InputTr
     n, y, x = options.sizes
     pixels = n * y * x
     traffic = InputTraffic(work.pixels[options.owner], pixels.copy(), pixels.copy())
+    along = np.stack(windows(work)).transpose(2, 0, 1).tolist()  # a window for each problem and axis
     for row in np.flatnonzero(~work.pointwise).tolist():
-        problem = work.take(slice(row, row + 1))
         part = slice(options.offsets[row], options.offsets[row + 1])
-        windows = (
-            (problem.y, machine.rows, (problem.sy, problem.fy, problem.dy, problem.py, problem.iy), machine.skip_rows),
-            (problem.x, machine.cols, (problem.sx, problem.fx, problem.dx, problem.px, problem.ix), machine.skip_columns),
-        )
-        rows, columns = (
-            _axis_extents(int(extent[0]), multiple, tuple(int(value[0]) for value in window), skip)
-            for extent, multiple, window, skip in windows
-        )
+        rows = _axis_extents(int(work.y[row]), machine.rows, tuple(along[row][0]), machine.skip_rows)
+        columns = _axis_extents(int(work.x[row]), machine.cols, tuple(along[row][1]), machine.skip_columns)
         several = n[part][len(rows.total) * len(columns.total) :]
-        images = (int(problem.n[0]), 1, 1)
-        for target, count, along_y, along_x in zip(traffic, images, rows, columns, strict=True):
-            grid = np.multiply.outer(along_y, along_x).ravel()
-            # Tiles of several images hold them whole, as the last option of one image does.
-            whole = grid[-1:] * (1 if target is traffic.total else several)
-            target[part] = count * np.concatenate([grid, np.broadcast_to(whole, several.shape)])
+        total, first, largest = (np.multiply.outer(a, b).ravel() for a, b in zip(rows, columns, strict=True))
+        # Tiles of several images hold them whole, as the last option of one image does.
+        traffic.total[part] = work.n[row] * np.concatenate([total, np.repeat(total[-1], len(several))])
+        traffic.first[part] = np.concatenate([first, first[-1] * several])
+        traffic.largest[part] = np.concatenate([largest, largest[-1] * several])
     return traffic

@@ -48,9 +48,12 @@ def vector_costs(layers: Sequence[Layer], machine: Machine) -> dict[str, Any]:
         "cycles": cycles,
         "executed": nothing,
         "losses": machine.pes
-        * np.stack([nothing, nothing, nothing, steps - computing, nothing, startup, setup, computing], axis=1),
+        * np.stack(
+            [nothing, nothing, nothing, steps - computing, nothing, startup, setup, computing], axis=1
+        ),
         "time": np.stack(
-            [nothing, np.where(by_dram, steps, 0), nothing, setup + startup, np.where(by_dram, 0, steps)], axis=1
+            [nothing, np.where(by_dram, steps, 0), nothing, setup + startup, np.where(by_dram, 0, steps)],
+            axis=1,
         ),
         "dram_bytes": np.stack(
             [-(-inputs * bits // 8), -(-parameters * weight_bits // 8), -(-stored // 8), nothing], axis=1

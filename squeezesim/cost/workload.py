@@ -13,7 +13,7 @@ from squeezesim.cost.machine import Machine
 from squeezesim.network.layer import Layer
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 
 
@@ -127,6 +127,8 @@ def workload_of(layers: Sequence[Layer], machine: Machine) -> tuple[Workload, In
     rows = np.array([seen.setdefault(_row(layer, machine), len(seen)) for layer in layers], np.int64)
     names = [field.name for field in fields(Workload)]
     table = np.array(list(seen), np.int64).reshape(len(seen), len(names)).T
-    columns: dict[str, Any] = {name: np.ascontiguousarray(column) for name, column in zip(names, table, strict=True)}
+    columns: dict[str, Any] = {
+        name: np.ascontiguousarray(column) for name, column in zip(names, table, strict=True)
+    }
     columns["pointwise"] = columns["pointwise"].astype(np.bool_)
     return Workload(**columns), rows

@@ -53,7 +53,8 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
     lines = n * y * (full_x * full_line + edge_line)
     last = np.where(edge_y > 0, edge_y, rows) * np.where(edge_x > 0, edge_line, full_line)
     span = [
-        full_count * _span(size, stride, taps, dilation) + np.where(edge > 0, _span(edge, stride, taps, dilation), 0)
+        full_count * _span(size, stride, taps, dilation)
+        + np.where(edge > 0, _span(edge, stride, taps, dilation), 0)
         for full_count, size, edge, stride, taps, dilation in (
             (full_y, rows, edge_y, problem.sy, problem.fy, problem.dy),
             (full_x, cols, edge_x, problem.sx, problem.fx, problem.dx),
@@ -72,7 +73,7 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
 
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
-    """Slice cycles, input channels preloaded over all chunks, filter slices, outputs, output channels of the last chunk."""
+    """Slice cycles, input channels preloaded over all chunks, filter slices, outputs, channels of the last chunk."""
     slices = g * k * c
     chunks = ceil_div(k, machine.psum_words)
     return (
@@ -97,7 +98,10 @@ def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> 
 
 def _bounds(pixel: Sequence[Floats], channel: Sequence[Floats]) -> Sequence[Products]:
     last_drain = (pixel[4], channel[4])
-    return [[(pixel[0], channel[0]), (pixel[1], channel[1]), last_drain], [(pixel[1], channel[3]), last_drain]]
+    return [
+        [(pixel[0], channel[0]), (pixel[1], channel[1]), last_drain],
+        [(pixel[1], channel[3]), last_drain],
+    ]
 
 
 def _accesses(
