@@ -29,9 +29,9 @@ def from_text(source: Source) -> Accelerator:
     built = _build(tree.plain())
     if isinstance(built, Accelerator):
         return built
-    placed = sorted(((mistake.position(tree), mistake) for mistake in built), key=lambda item: item[0])
-    position, mistake = placed[0]
-    raise source.error(mistake.message + _others(len(placed)), position)
+    # What stands in the file goes before what is missing: it is more often the cause.
+    mistake = min(built, key=lambda mistake: (mistake.kind == "missing", mistake.position(tree)))
+    raise source.error(mistake.message + _others(len(built)), mistake.position(tree))
 
 
 def from_dict(data: Mapping[str, object]) -> Accelerator:
@@ -39,7 +39,8 @@ def from_dict(data: Mapping[str, object]) -> Accelerator:
     built = _build(data)
     if isinstance(built, Accelerator):
         return built
-    raise HardwareError(built[0].message + _others(len(built)))
+    first = min(built, key=lambda mistake: mistake.kind == "missing")
+    raise HardwareError(first.message + _others(len(built)))
 
 
 def replace(accelerator: Accelerator, changes: Mapping[str, object]) -> Accelerator:
@@ -151,7 +152,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.Node:
-    style = None if text and plain_scalar(text) == text else '"'
+    plain = text.isprintable() and plain_scalar(text) == text
+    style = None if plain else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

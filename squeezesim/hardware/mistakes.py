@@ -65,7 +65,7 @@ def explain(detail: ErrorDetails) -> Mistake:
 
 
 def without_renamed(mistakes: list[Mistake]) -> list[Mistake]:
-    """Leave out the missing keys that stand in their section under a similar, unknown name: that is one mistake."""
+    """Leave out each missing key that its section has under a similar, unknown name: that is one mistake."""
     unknown = [mistake.location for mistake in mistakes if mistake.kind == "unknown"]
 
     def renamed(mistake: Mistake) -> bool:
@@ -94,6 +94,8 @@ def shown(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, Mapping):
         return "a mapping"
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return "an integer of more than 300 digits"
     if isinstance(value, list | tuple):
         text = f"[{', '.join(shown(item) for item in value[:10])}]"
     else:

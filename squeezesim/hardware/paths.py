@@ -98,15 +98,22 @@ def unknown_key(key: str, section: str) -> str:
 
 def unknown_path(path: str) -> str:
     """Return the message for a dotted path that no accelerator has, with the nearest ones."""
+    above, _, key = path.rpartition(".")
+    siblings = [name for name in sections().get(above, ()) if nearest(key, [name])]
     known = [*parameters(), *(name for name in sections() if name)]
-    hint = _elsewhere(path.rpartition(".")[2]) or nearest(path, known)
+    hint = _did_you_mean([f"{above}.{name}" if above else name for name in siblings])
+    hint = hint or _elsewhere(key) or nearest(path, known)
     return f"unknown parameter {path!r}; allowed: dotted paths such as 'array.rows'{hint}"
 
 
 def _elsewhere(key: str) -> str:
     """A hint at the paths that end in *key*."""
-    paths = [path for path in dict.fromkeys((*sections(), *parameters())) if path.rpartition(".")[2] == key]
-    return f"; did you mean {' or '.join(map(repr, paths))}?" if key and paths else ""
+    known = dict.fromkeys((*sections(), *parameters()))
+    return _did_you_mean([path for path in known if key and path.rpartition(".")[2] == key])
+
+
+def _did_you_mean(paths: list[str]) -> str:
+    return f"; did you mean {' or '.join(map(repr, paths))}?" if paths else ""
 
 
 def _without_index(path: str) -> str:

@@ -40,7 +40,7 @@ def resolve(text: str) -> Accelerator:
     """
     if text in names():
         return named(text)
-    if Path(text).exists():
+    if text and Path(text).exists():
         return load(text)
     stem = Path(text).stem or text
     hint = f"; did you mean {stem!r}?" if stem in names() else nearest(stem, names())

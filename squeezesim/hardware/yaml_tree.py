@@ -16,7 +16,7 @@ MAX_DEPTH = 16
 MAX_NODES = 10_000
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
-_REAL = re.compile(r"[-+]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][-+]?[0-9]{1,4})?")
+_REAL = re.compile(r"[-+]?(?:[0-9]{1,300}(?:\.[0-9]{0,300})?|\.[0-9]{1,300})(?:[eE][-+]?[0-9]{1,4})?")
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
@@ -63,9 +63,8 @@ class Source:
             return HardwareError(first)
         line = "".join(c if c.isprintable() else " " for c in lines[position.line - 1])
         start = max(0, position.column - 80)
-        return HardwareError(
-            f"{first}\n  {line[start : start + 100]}\n  {' ' * (position.column - 1 - start)}^"
-        )
+        shown, caret = f"  {line[start : start + 100]}".rstrip(), f"{' ' * (position.column + 1 - start)}^"
+        return HardwareError(f"{first}\n{shown}\n{caret}")
 
 
 def read_source(path: str | PathLike[str]) -> Source:
