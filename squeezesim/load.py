@@ -21,7 +21,9 @@ from squeezesim.zoo.registry import Spec, build, catalogue, models, parse_spec
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["load", "load_module", "models", "parse_named_shapes", "parse_shape"]
+    from squeezesim.frontends.crosscheck import CrossCheck
+
+__all__ = ["cross_check", "load", "load_module", "models", "parse_named_shapes", "parse_shape"]
 
 Shape = tuple[int, ...]
 
@@ -77,6 +79,31 @@ def load(
     module, name = load_module(model, **options)
     shape = None if inputs is not None else _shape(input_shape, batch, None)
     return _trace(module, name, shape, inputs, kwargs)
+
+
+def cross_check(
+    model: str | os.PathLike[str] | nn.Module,
+    *,
+    input_shape: str | Sequence[int] | None = None,
+    batch: int | None = None,
+    **options: object,
+) -> list[CrossCheck]:
+    """Return our and fvcore's MACs of every module of *model*, given as to ``load``.
+
+    Raises:
+        ModelError: there is no such model, it has no module to run, or it rejects the input.
+        UsageError: there is no input.
+    """
+    from squeezesim.frontends.crosscheck import cross_check as compare
+
+    if isinstance(model, (str, os.PathLike)) and os.fspath(model).endswith(_GRAPH):
+        raise ModelError(f"{os.fspath(model)!r} is a traced network: there is no module to count again")
+    module, name = load_module(model, **options)
+    entry = catalogue().get(name.partition("@")[0])
+    shape = _shape(input_shape, batch, entry.input if entry else None)
+    if shape is None:
+        raise UsageError(f"{name} needs its input: give input_shape, such as 3x224x224")
+    return compare(module, shape)
 
 
 def load_module(model: str | os.PathLike[str] | nn.Module, **options: object) -> tuple[nn.Module, str]:

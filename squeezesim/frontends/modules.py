@@ -50,6 +50,15 @@ class ModuleStack:
         """The call that runs, or the one that failed if an exception left it."""
         return self._entered[-1][0] if self._entered else None
 
+    def describe(self) -> str:
+        """Return the running module in words: its path, what it was made with, the shapes that it got."""
+        if not self._entered:
+            return "the module"
+        call, module = self._entered[-1]
+        settings = module.extra_repr().replace("\n", " ")
+        got = f" got {', '.join('x'.join(map(str, shape)) or 'a scalar' for shape in call.shapes)}"
+        return f"layer {call.path!r} {call.kind.__name__}({settings}){got if call.shapes else ''}"
+
     def __enter__(self) -> ModuleStack:
         self._tracker.__enter__()  # type: ignore[no-untyped-call]
         self._hooks = [

@@ -9,24 +9,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from squeezesim.frontends.aten import FREE, HANDLES, Call, Operand
 from squeezesim.frontends.modules import ModuleCall, ModuleStack
+from squeezesim.frontends.origins import Origin, Origins, Region, region_of, storage_key
 from squeezesim.network import Layer, Unmodelled
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where the values of a storage come from: layers (inputs of the network below zero) and parameters."""
-
-    layers: tuple[int, ...] = ()
-    params: tuple[int, ...] = ()
-
-    def __or__(self, other: Origin) -> Origin:
-        return Origin(_union(self.layers, other.layers), _union(self.params, other.params))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +43,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._stack = stack
         self._unmodelled: Counter[str] = Counter()
         self._first_module: dict[str, str] = {}
-        self._origins: dict[int, Origin] = {}
-        self._alive: dict[
-            int, StorageWeakRef
-        ] = {}  # keeps the address of a dead storage from being used again
-        self._rows: dict[tuple[int, int, tuple[int, ...]], tuple[int, ...]] = {}
+        self._origins = Origins()
+        self._rows: dict[tuple[int, Region], tuple[int, ...]] = {}
         self._sizes: list[int] = []
         self._uncounted: set[int] = set()
         for index, parameter in enumerate(parameters):
             self._sizes.append(parameter.numel())
             self._uncounted.add(index)
-            self._merge(parameter, Origin(params=(index,)))
+            known = self._origins.of(parameter)  # a parameter may be a view of another one's memory
+            self._origins.set(parameter, known | Origin(params=(index,)))
         for index, tensor in enumerate(inputs):
-            self._merge(tensor, Origin(layers=(-1 - index,)))
+            self._origins.set(tensor, Origin(layers=(-1 - index,)))
 
     @property
     def unread_params(self) -> int:
@@ -115,7 +102,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         origin = Origin()
         for leaf in tree_leaves(values):
             if isinstance(leaf, torch.Tensor):
-                origin |= self._origin(leaf)
+                origin |= self._origins.of(leaf)
         name = _operator(schema.name, bool(written))
         if name in FREE or not results[0].numel():
             self._remember_rows(args[0] if args else None, outputs)
@@ -130,7 +117,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._first_module.setdefault(name, call.path if call else "")
             origin = Origin(origin.layers)
         for tensor in (*outputs, *written):
-            self._set(tensor, origin, in_place=any(tensor is target for target in written))
+            self._origins.set(tensor, origin, in_place=any(tensor is target for target in written))
 
     def _append(self, layer: Layer, origin: Origin) -> Origin:
         read = sum(self._sizes[index] for index in origin.params)
@@ -143,8 +130,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _operands(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             shape = tuple(value.shape)
-            rows = self._rows.get((_key(value), int(value.storage_offset()), shape))
-            return Operand(shape, bool(self._origin(value).layers), rows)
+            rows = self._rows.get((storage_key(value), region_of(value)))
+            return Operand(shape, bool(self._origins.of(value).layers), rows)
         if isinstance(value, (list, tuple)):
             return [self._operands(item) for item in value]
         return value
@@ -159,27 +146,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ):
             result = outputs[0]
             if result.shape[-1] == source.shape[-1]:
-                place = (_key(result), int(result.storage_offset()), tuple(result.shape))
-                self._rows[place] = tuple(source.shape)
-
-    def _origin(self, tensor: torch.Tensor) -> Origin:
-        return self._origins.get(_key(tensor), Origin())
-
-    def _merge(self, tensor: torch.Tensor, origin: Origin) -> None:
-        self._set(tensor, self._origin(tensor) | origin, in_place=False)
-
-    def _set(self, tensor: torch.Tensor, origin: Origin, *, in_place: bool) -> None:
-        key = _key(tensor)
-        storage = tensor.untyped_storage()
-        if in_place and tensor.numel() * tensor.element_size() < storage.nbytes():
-            origin = self._origin(tensor) | origin  # the rest of the storage keeps its values
-        self._origins[key] = origin
-        if key not in self._alive:
-            self._alive[key] = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
-
-
-def _key(tensor: torch.Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
+                self._rows[storage_key(result), region_of(result)] = tuple(source.shape)
 
 
 def _operator(qualified: str, in_place: bool) -> str:
@@ -188,7 +155,3 @@ def _operator(qualified: str, in_place: bool) -> str:
     if in_place and name.endswith("_") and not name.endswith("__"):
         name = name.removesuffix("_")
     return name if namespace == "aten" else f"{namespace}.{name}"
-
-
-def _union(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(first + second)) if first and second else first or second

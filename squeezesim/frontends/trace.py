@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_flatten_with_path, tree_map
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.isolate import evaluating, undisturbed, weightless_copy
-from squeezesim.frontends.modules import ModuleCall, ModuleStack
+from squeezesim.frontends.modules import ModuleStack
 from squeezesim.frontends.recorder import Recorded, Recorder
 from squeezesim.network import Layer, Network
 from squeezesim.network.passes import mark_stages
@@ -59,11 +59,10 @@ def trace(
     with undisturbed():
         try:
             return _on_meta(module, args, named, name)
-        except Exception as meta_error:
-            try:
-                return _on_cpu(module, args, named, name)
-            except ModelError as error:
-                raise error from meta_error
+        except Exception:
+            if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+                raise  # it has no values to fall back on
+            return _on_cpu(module, args, named, name)
 
 
 def _on_meta(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Network:
@@ -96,7 +95,7 @@ def _record(
         with stack, recorder:
             module(*args, **kwargs)
     except Exception as error:
-        raise ModelError(_failure(name, shapes, stack.current, error)) from error
+        raise ModelError(_failure(name, shapes, stack, error)) from error
     network = Network(
         name=name,
         layers=tuple(_named(recorder.recorded, [label for label, _ in shapes])),
@@ -165,18 +164,7 @@ def _named(recorded: Sequence[Recorded], inputs: Sequence[str]) -> Iterable[Laye
         yield replace(item.layer, name=name, module=path, inputs=reads)
 
 
-def _failure(
-    name: str, inputs: Iterable[tuple[str, Shape]], call: ModuleCall | None, error: Exception
-) -> str:
-    given = ", ".join(f"{label} {_show(shape)}" for label, shape in inputs)
-    where = ""
-    if call is not None:
-        layer = f"{call.path!r} ({call.kind.__name__})" if call.path else call.kind.__name__
-        got = f" got {', '.join(map(_show, call.shapes))} and" if call.shapes else ""
-        where = f" layer {layer}{got} says:"
+def _failure(name: str, inputs: Iterable[tuple[str, Shape]], stack: ModuleStack, error: Exception) -> str:
+    given = ", ".join(f"{label} {'x'.join(map(str, shape))}" for label, shape in inputs)
     reason = " ".join(str(error).split())[:300] or type(error).__name__
-    return f"{name} does not accept {given}:{where} {reason}"
-
-
-def _show(shape: Shape) -> str:
-    return "x".join(map(str, shape)) or "scalar"
+    return f"{name} rejects {given}: {stack.describe()}: {reason}"
