@@ -1,6 +1,7 @@
 """Lower bounds on the cycles of every tiling: for each problem and loop order a matrix, pixel × channel options.
 
-    cycles ≥ setup + latency + max(first load + array + last store, all traffic / bandwidth)
+    cycles ≥ setup + latency + max(first load + array + last store,
+                                   all traffic / bandwidth + what the last tile computes beyond the store beside it)
 
 Both sides are sums of products of a term of the pixel option and a term of the channel option, so that the bounds of
 all tilings are a few small matrix products. The last pixel option of a problem is always the whole layer: with it the
@@ -207,7 +208,20 @@ class FlowBounds:
         for alternative in flow.bounds(self.pixel_terms, self.channel_terms):
             rows, columns = zip(*alternative, strict=True)
             self._sides.append(_products([*rows, *space.startup_rows], [*columns, *space.startup_columns]))
+        self._last = self._last_step(flow)
         self._constant = np.float32(machine.setup + 3 * machine.dram_latency)
+
+    def _last_step(self, flow: Dataflow) -> Products:
+        """Array cycles of the last tile less the longest store that can run beside it."""
+        space, machine = self.space, self.space.machine
+        pixel = flow.pixel_terms(space.by_pixel, *space.pixels.last(), machine)
+        channel = flow.channel_terms(space.by_channel, *space.channels.last(), machine)
+        rows, columns = zip(*flow.bounds(pixel, channel)[0], strict=True)
+        bits = np.maximum(space.by_pixel.activation_bits, space.by_pixel.accumulator_bits)
+        n, y, x = space.pixels.sizes
+        g, k, _ = space.channels.sizes
+        store = n * y * x * (bits / (-8 * machine.dram_bytes_per_cycle))
+        return _products([*rows, store, -np.ones_like(store)], [*columns, g * k, np.ones_like(g)])
 
     def cycles(self, row: int) -> Matrix:
         """Lower bounds on the cycles of problem *row*, (orders, pixel options, channel options); inf: excluded."""
@@ -215,10 +229,12 @@ class FlowBounds:
         compute = self._sides[0].matrix(pixels, channels)
         for side in self._sides[1:]:
             np.maximum(compute, side.matrix(pixels, channels), out=compute)
+        beyond = self._last.matrix(pixels, channels)
+        np.maximum(beyond, 0, out=beyond)
         traffic, excluded = self.space.traffic(row)
-        result = np.empty_like(traffic)
+        result = traffic + beyond
         for order in range(len(ORDERS)):
-            np.maximum(traffic[order], compute + self.space.exposed(row, order), out=result[order])
+            np.maximum(result[order], compute + self.space.exposed(row, order), out=result[order])
         result += self._constant
         result *= _MARGIN
         result += excluded

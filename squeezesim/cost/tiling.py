@@ -98,7 +98,7 @@ class Options:
                 if not edge:
                     weight = weight * (tiles - 1)
             values = terms(*(end if edge else size for edge, size, end, _ in axes))
-            part = [weight * value for value in values]
+            part: list[Floats] = [weight * value for value in values]
             sums = part if sums is None else [s + p for s, p in zip(sums, part, strict=True)]
         assert sums is not None
         return sums

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import Floats, Ints, Workload
 
 Terms = tuple[Ints, ...]
-Products = Sequence[tuple[Floats, Floats]]  # Σ a·b, a over the pixels, b over the channels
+Products = Sequence[tuple[Any, Any]]  # Σ a·b, a over the pixels, b over the channels
 
 
 class Work(NamedTuple):
@@ -67,7 +67,7 @@ class Dataflow:
     pixel_terms: Callable[[Workload, Ints, Ints, Ints, Machine], Terms]
     channel_terms: Callable[[Workload, Ints, Ints, Ints, Machine], Terms]
     work: Callable[[Workload, Terms, Terms, Machine], Work]
-    bounds: Callable[[Sequence[Floats], Sequence[Floats]], Sequence[Products]]
+    bounds: Callable[[Sequence[Any], Sequence[Any]], Sequence[Products]]
     accesses: Callable[[Workload, Sequence[Floats], Sequence[Floats], Floats, Machine], Accesses]
 
 

@@ -19,6 +19,7 @@ Hand-worked: 3×3, 8 → 16 channels, 28×28 pixels on 16×16 PEs with 16 ports,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> 
     return Work(stream=stream, fill=fill, busy=pixel[2] * channel[0])
 
 
-def _bounds(pixel: Sequence[Floats], channel: Sequence[Floats]) -> Sequence[Products]:
+def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     last_drain = (pixel[4], channel[4])
     return [
         [(pixel[0], channel[0]), (pixel[1], channel[1]), last_drain],

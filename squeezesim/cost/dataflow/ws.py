@@ -14,6 +14,7 @@ preload 16 · 1 = 16: 16 + 72 · 196 = 14,128 cycles.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> 
     return Work(stream=blocks * pixels, fill=fill, busy=problem.taps * channel[2] * pixels)
 
 
-def _bounds(pixel: Sequence[Floats], channel: Sequence[Floats]) -> Sequence[Products]:
+def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     pixels, tiles = pixel[0], pixel[1]
     return [[(pixels, channel[0]), (tiles, channel[5])], [(tiles, channel[1]), (pixels, channel[6])]]
 

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.pipeline import Points, play
+from squeezesim.cost.steps import AXES
+from squeezesim.cost.tiling import ORDERS
+from squeezesim.network.layer import Layer
+from tests.cost import reference
+from tests.cost.cases import layers, machine, machines, problem_of
+
+
+@settings(max_examples=400, deadline=None)
+@given(layers(largest=12), machines(), st.data())
+def test_equals_the_tiles_played_one_by_one(layer: Layer, on: Machine, data: st.DataObject) -> None:
+    problem = problem_of(layer, on)
+    sizes = {axis: data.draw(st.integers(1, int(getattr(problem, axis)[0])), label=axis) for axis in AXES}
+    order = data.draw(st.integers(0, 2), label="order")
+    flow = DATAFLOWS[data.draw(st.sampled_from(sorted(DATAFLOWS)), label="flow")]
+    points = Points(problem, np.array([order]), np.array([[sizes[axis]] for axis in AXES]))
+    timing = play(points, flow, on)
+    expected = reference.play(problem, sizes, ORDERS[order], flow, on)
+    assert timing.cycles[0] == expected.cycles
+    assert (timing.stream + timing.fill + timing.buffer)[0] == expected.array
+    parts = (timing.setup, timing.startup, timing.stream, timing.fill, timing.buffer, timing.dram)
+    assert sum(part[0] for part in parts) == expected.cycles
+    assert all(part[0] >= 0 for part in parts)
+
+
+def test_hand_worked_layer() -> None:
+    """The layer of docs/timing.md: 1×1, 8 → 8 channels, 8 pixels in two tiles, on 4×4 PEs at 4 bytes a cycle."""
+    on = machine()
+    layer = Layer(name="a", op="conv2d", kind="mac", k=8, c=8, oy=1, ox=8, iy=1, ix=8)
+    sizes = {"n": 1, "y": 1, "x": 4, "g": 1, "k": 8, "c": 8}
+    points = Points(problem_of(layer, on), np.array([0]), np.array([[sizes[axis]] for axis in AXES]))
+    timing = play(points, DATAFLOWS["ws"], on)
+    # Array: 4 blocks of 4 pixels, the first block's preload of 4 cycles exposed: 20 cycles a tile.
+    # DMA: inputs 64 B = 16 cycles a tile, weights 128 B = 32, outputs 64 B = 16 a tile.
+    # First load 16 + 32, step 1 max(20, 16), step 2 max(20, 16), last store 16; latency 3 · 7, setup 11.
+    assert timing.cycles[0] == 11 + (16 + 32 + 16 + 3 * 7) + 20 + 20
+    assert timing.fill[0] == 8
+    assert timing.stream[0] == 32
+    assert timing.busy[0] == 8 * 8 * 8
+    assert timing.dram[0] == 0
