@@ -1,0 +1,184 @@
+"""Reports as JSON: totals and rows for readers, and all that makes an equal report again; read with distrust."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.energy import LEVELS
+from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS, Costs
+from squeezesim.cost.tiling import ORDERS
+from squeezesim.errors import SqueezesimError
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.network import Layer, Network
+from squeezesim.network.checks import MAX_COUNT, show
+
+if TYPE_CHECKING:
+    from squeezesim.report.report import Report
+
+FORMAT = "squeezesim.report"
+VERSION = 1
+_AXES = ("n", "y", "x", "g", "k", "c")
+_FLOWS = ("", *DATAFLOWS)  # Costs.dataflow + 1
+
+
+def encode(report: Report) -> str:
+    """Return *report* as JSON, a layer a line; equal reports give the same text.
+
+    Ratios are rounded to ten significant digits; what ``decode`` reads is exact.
+    """
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "totals": _rounded(report.totals),
+        "accelerator": report.accelerator.model_dump(mode="json"),
+    }
+    lines = [f"{json.dumps(key)}: {_dump(value)}," for key, value in header.items()]
+    rows = [
+        _dump(_rounded(row) | exact) for row, exact in zip(report.rows(), _exact(report.costs), strict=True)
+    ]
+    network = report.network.to_json().rstrip()
+    body = ",\n".join(rows)
+    return "\n".join(["{", *lines, f'"network": {network},', '"layers": [', body, "]", "}"]) + "\n"
+
+
+def decode(text: str | bytes) -> Report:
+    """Return the report that ``encode`` wrote.
+
+    Raises:
+        SqueezesimError: one line that says what is wrong.
+    """
+    from squeezesim.report.report import Report
+
+    try:
+        document = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise SqueezesimError("a report is nested too deeply") from None
+    except ValueError as error:  # bad JSON, bad UTF-8, an integer of thousands of digits
+        raise SqueezesimError(f"a report is not JSON: {' '.join(str(error).split())[:200]}") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise SqueezesimError(f'no report: it must be an object with "format": "{FORMAT}"')
+    if document.get("version") != VERSION:
+        raise SqueezesimError(
+            f"a report of version {show(document.get('version'))}; this program reads {VERSION}"
+        )
+    network = Network.from_json(json.dumps(document.get("network")))
+    accelerator = _accelerator(document.get("accelerator"))
+    rows = document.get("layers")
+    if not isinstance(rows, list) or len(rows) != len(network.layers):
+        raise SqueezesimError(
+            f"layers must be a list of {len(network.layers)}, one for each layer of the network"
+        )
+    pes = accelerator.array.rows * accelerator.array.cols
+    parsed = [_row(row, layer, pes) for row, layer in zip(rows, network.layers, strict=True)]
+    costs = Costs(
+        pes=np.array([[pes]]),
+        clock_hz=np.array([[accelerator.clock_mhz * 1e6]]),
+        **{key: np.array([[row[key] for row in parsed]], _TYPES.get(key, np.int64)) for key in parsed[0]},
+    )
+    return Report(network=network, accelerator=accelerator, costs=costs)
+
+
+_TYPES: dict[str, Any] = {"energy": np.float64, "pointwise": np.bool_}
+
+
+def _exact(costs: Costs) -> Iterable[dict[str, Any]]:
+    """What the columns of a report do not say, or only rounded, for each layer."""
+    for index in range(costs.cycles.shape[1]):
+        yield {
+            "order": ORDERS[costs.order[0, index]],
+            "tile": dict(zip(_AXES, costs.tile[0, index].tolist(), strict=True)),
+            "pointwise": bool(costs.pointwise[0, index]),
+            "time_cycles": dict(zip(BOUNDS, costs.time[0, index].tolist(), strict=True)),
+            "energy": dict(zip(LEVELS, costs.energy[0, index].tolist(), strict=True)),
+        }
+
+
+def _row(row: Any, layer: Layer, pes: int) -> dict[str, Any]:
+    """The costs that one row says of *layer*."""
+    where = f"the row of layer {layer.name!r}"
+    if not isinstance(row, dict) or row.get("name") != layer.name:
+        raise SqueezesimError(f"{where} must be an object with its name, found {show(row)}")
+    values: dict[str, Any] = {
+        "cycles": _integer(row, "cycles", where),
+        "executed": _integer(row, "executed_macs", where),
+        "losses": [_integer(row, f"lost_{cause}", where) for cause in LOSSES],
+        "time": [_integer(_object(row, "time_cycles", where), bound, where) for bound in BOUNDS],
+        "dataflow": _choice(row, "dataflow", where, _FLOWS) - 1,
+        "order": _choice(row, "order", where, ORDERS),
+        "tile": [_integer(_object(row, "tile", where), axis, where) for axis in _AXES],
+        "pointwise": _choice(row, "pointwise", where, (False, True)) == 1,
+        "dram_bytes": [_integer(row, f"dram_{operand}_bytes", where) for operand in OPERANDS],
+        "buffer_bytes": _integer(row, "buffer_bytes", where),
+        "energy": [_number(_object(row, "energy", where), level, where) for level in LEVELS],
+    }
+    if pes * values["cycles"] > MAX_COUNT:
+        raise SqueezesimError(f"{where}: PEs · cycles are more than {MAX_COUNT}")
+    if pes * values["cycles"] != values["executed"] + sum(values["losses"]):
+        raise SqueezesimError(f"{where}: PEs · cycles are not executed_macs + the losses")
+    if values["executed"] > layer.macs or sum(values["time"]) != values["cycles"]:
+        raise SqueezesimError(f"{where}: executed_macs or time_cycles do not fit its macs and cycles")
+    return values
+
+
+def _accelerator(data: Any) -> Accelerator:
+    if not isinstance(data, dict):
+        raise SqueezesimError(f"accelerator must be an object, found {show(data)}")
+    values = json.loads(json.dumps(data))
+    provenance = values.pop("provenance", {})
+    if not isinstance(provenance, dict):
+        raise SqueezesimError(f"accelerator: provenance must be an object, found {show(provenance)}")
+    for path, origin in provenance.items():
+        *above, key = path.split(".")
+        section = values
+        for name in above:
+            section = section.get(name) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or key not in section or not isinstance(origin, dict):
+            raise SqueezesimError(f"accelerator: provenance of {show(path)}, which is no parameter of it")
+        section[key] = {**origin, "value": section[key]}
+    return Accelerator.from_dict(values)
+
+
+def _integer(row: Mapping[str, Any], key: str, where: str) -> int:
+    value = row.get(key)
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+        raise SqueezesimError(f"{where}: {key} must be an integer from 0 to {MAX_COUNT}, found {show(value)}")
+    return value
+
+
+def _number(row: Mapping[str, Any], key: str, where: str) -> float:
+    value = row.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e300:
+        raise SqueezesimError(f"{where}: {key} must be a number from 0 up, found {show(value)}")
+    return float(value)
+
+
+def _choice(row: Mapping[str, Any], key: str, where: str, allowed: Sequence[object]) -> int:
+    value = row.get(key)
+    if value not in allowed:
+        words = ", ".join(json.dumps(item) for item in allowed)
+        raise SqueezesimError(f"{where}: {key} must be one of {words}, found {show(value)}")
+    return allowed.index(value)
+
+
+def _object(row: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    value = row.get(key)
+    if not isinstance(value, dict):
+        raise SqueezesimError(f"{where}: {key} must be an object, found {show(value)}")
+    return value
+
+
+def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: float(f"{value:.10g}") if isinstance(value, float) else value for key, value in row.items()}
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number here")

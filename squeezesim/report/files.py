@@ -1,0 +1,112 @@
+"""Reports as files: the suffix says what is written; whole or not at all, the same bytes for equal reports."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from squeezesim.errors import SqueezesimError, UsageError, nearest
+from squeezesim.files import atomic_write
+from squeezesim.report.document import decode, encode
+
+if TYPE_CHECKING:
+    from squeezesim.report.report import Report
+
+MAX_BYTES = 256 * 2**20
+"""Largest report that is read."""
+
+
+def save(report: Report, path: str | PathLike[str]) -> None:
+    """Write *report* to *path* in the format of its suffix.
+
+    Raises:
+        UsageError: there is no format of this suffix.
+        OutputError: the file cannot be written.
+    """
+    writer = _WRITERS[file_format(path)]
+    atomic_write(path, writer(report))
+
+
+def load(path: str | PathLike[str]) -> Report:
+    """Read the report in a ``.json`` file.
+
+    Raises:
+        SqueezesimError: the file is missing, unreadable, larger than 256 MiB or malformed.
+    """
+    file = Path(path)
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            limit = MAX_BYTES // 2**20
+            raise SqueezesimError(f"{str(file)!r} is larger than {limit} MiB, the largest report read")
+        content = file.read_bytes()
+    except OSError as error:
+        raise SqueezesimError(f"cannot read {str(file)!r}: {error.strerror or error}") from error
+    try:
+        return decode(content)
+    except SqueezesimError as error:
+        raise SqueezesimError(f"{str(file)!r}: {error}") from None
+
+
+def file_format(path: str | PathLike[str]) -> str:
+    """Return the suffix of *path*, one of ``FORMATS``.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    name = fspath(path)
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    if suffixes and suffixes[-1] in FORMATS and suffixes[-2:] != [".trace", ".json"]:
+        return suffixes[-1]
+    suffix = "".join(suffixes[-2:]) if suffixes[-2:-1] == [".trace"] else "".join(suffixes[-1:])
+    raise UsageError(
+        f"cannot write {name!r}: files end in {', '.join(FORMATS)}, found {suffix or 'no suffix'}"
+        f"{nearest(suffix, FORMATS)}"
+    )
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return *rows*, at least one, as CSV: a header, then one line a row; what is no number is empty.
+
+    Floats have ten significant digits, so that the text does not depend on the last bit.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(rows[0])
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return repr(float(f"{value:.10g}")) if isinstance(value, float) else str(value)
+
+
+def _csv(report: Report) -> str:
+    return csv_text(report.rows())
+
+
+def _png(report: Report) -> bytes:
+    from squeezesim.report.plots import png
+
+    return png(report)
+
+
+def _svg(report: Report) -> bytes:
+    from squeezesim.report.plots import svg
+
+    return svg(report)
+
+
+_WRITERS: dict[str, Callable[[Report], str | bytes]] = {
+    ".csv": _csv,
+    ".json": encode,
+    ".png": _png,
+    ".svg": _svg,
+}
+FORMATS = tuple(_WRITERS)
+"""The suffixes of files that can be written."""

@@ -1,0 +1,203 @@
+"""Findings: the layers that lose the most, each with the reason in a sentence computed from the loss accounting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from squeezesim.cost.evaluate import LOSSES, OPERANDS
+from squeezesim.report import units
+from squeezesim.report.columns import dataflows
+
+if TYPE_CHECKING:
+    from squeezesim.network import Layer
+    from squeezesim.report.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A layer that loses PE-cycles, and why.
+
+    Attributes:
+        layer: its name.
+        cause: the loss, one of ``cost.evaluate.LOSSES``, that takes most of its PE-cycles.
+        share: its part of the network's cycles.
+        lost: the part of its PE-cycles that ``cause`` takes.
+        text: the sentence.
+    """
+
+    layer: str
+    cause: str
+    share: float
+    lost: float
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One layer of a report, with the numbers that sentences are made of."""
+
+    report: Report
+    index: int
+
+    @property
+    def layer(self) -> Layer:
+        """The layer."""
+        return self.report.network.layers[self.index]
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the layer."""
+        return int(self.report.tally.cycles[self.index])
+
+    @property
+    def dataflow(self) -> str:
+        """Name of the dataflow that was chosen, empty for a layer without MACs."""
+        return dataflows(self.report.costs)[self.index]
+
+    def lost(self, cause: str) -> int:
+        """PE-cycles lost to *cause*."""
+        return int(self.report.tally.losses[self.index, LOSSES.index(cause)])
+
+    def lost_share(self, cause: str) -> float:
+        """Part of the layer's PE-cycles that is lost to *cause*."""
+        return self.lost(cause) / (self.report.scale.pes * self.cycles)
+
+
+def findings(report: Report, n: int) -> list[Finding]:
+    """Return the *n* layers with the most lost PE-cycles, worst first; layers that take no time are left out."""
+    lost = report.tally.losses.sum(axis=1)
+    worst = np.argsort(-lost, kind="stable")[: max(n, 0)]
+    return [_finding(Case(report, index)) for index in worst.tolist() if lost[index] > 0]
+
+
+def _finding(case: Case) -> Finding:
+    report, index = case.report, case.index
+    cause = max(LOSSES, key=case.lost)
+    share = case.cycles / int(report.tally.cycles.sum())
+    busy = float(report.tally.utilization(report.scale)[index])
+    at = f"at {units.share(busy)} utilization" if case.layer.macs else "without a MAC"
+    text = f"{case.layer.name} takes {units.share(share)} of the time {at}: {_REASONS[cause](case)}"
+    return Finding(case.layer.name, cause, share, case.lost_share(cause), text)
+
+
+def _edge(case: Case) -> str:
+    empty = units.share(case.lost_share("edge"))
+    partly = sorted((axis for axis in _axes(case) if axis.filled < 1), key=lambda axis: axis.filled)
+    reason = f"its {' and its '.join(map(str, partly))}" if partly else "it fills the array only in part"
+    return f"{reason}, so that {empty} of its PE-cycles find no work"
+
+
+def _axes(case: Case) -> list[_Axis]:
+    """What lies along the rows and the columns of the array."""
+    array, layer = case.report.accelerator.array, case.layer
+    _, y, x, _, k, c = case.report.costs.tile[0, case.index].tolist()
+    each = " of a group" if layer.g > 1 else ""
+    if case.dataflow == "ws":
+        return [
+            _Axis(f"input channel{{s}}{each}", layer.c, c, array.rows, "rows"),
+            _Axis(f"output channel{{s}}{each}", layer.k, k, array.cols, "columns"),
+        ]
+    if case.dataflow == "os" and case.report.costs.pointwise[0, case.index]:
+        pixels = layer.n * layer.oy * layer.ox
+        return [_Axis("output pixel{s}", pixels, x, array.rows * array.cols, "PEs")]
+    if case.dataflow == "os":
+        return [
+            _Axis("output row{s}", layer.oy, y, array.rows, "rows"),
+            _Axis("output column{s}", layer.ox, x, array.cols, "columns"),
+        ]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """*extent* items in tiles of *tile*, laid on *width* rows, columns or PEs at a time."""
+
+    noun: str
+    extent: int
+    tile: int
+    width: int
+    what: str
+
+    @property
+    def passes(self) -> int:
+        full, rest = divmod(self.extent, self.tile)
+        return full * -(-self.tile // self.width) + -(-rest // self.width)
+
+    @property
+    def filled(self) -> float:
+        """Part of the rows, columns or PEs that holds an item, over all passes."""
+        return self.extent / (self.passes * self.width)
+
+    def __str__(self) -> str:
+        items = f"{self.extent:,} {self.noun.format(s='' if self.extent == 1 else 's')}"
+        verb = "fills" if self.extent == 1 else "fill"
+        if self.passes == 1:
+            return f"{items} {verb} {self.extent:,} of {self.width:,} {self.what}"
+        return f"{items} {verb} {units.share(self.filled)} of {self.width:,} {self.what} in {self.passes:,} passes"
+
+
+def _zeros(case: Case) -> str:
+    spent = units.share(case.lost_share("zeros"))
+    return (
+        f"{spent} of its PE-cycles go to filter slices without a non-zero weight, which still take one cycle"
+    )
+
+
+def _fill(case: Case) -> str:
+    return f"filling and draining the array takes {units.share(case.lost_share('fill'))} of its cycles"
+
+
+def _dram(case: Case) -> str:
+    moved = case.report.tally.dram[case.index]
+    most = int(moved.argmax())
+    rate = case.report.accelerator.dram_bytes_per_cycle
+    return (
+        f"it waits for DRAM for {units.share(case.lost_share('dram'))} of its cycles, moving "
+        f"{units.size(int(moved.sum()))} ({units.share(moved[most] / moved.sum())} {_OPERANDS[OPERANDS[most]]}) "
+        f"at {rate:.4g} bytes a cycle"
+    )
+
+
+def _buffer(case: Case) -> str:
+    rate = case.report.accelerator.memory.global_buffer.bytes_per_cycle
+    return (
+        f"it waits for the buffer for {units.share(case.lost_share('buffer'))} of its cycles, moving "
+        f"{units.size(int(case.report.tally.buffer_bytes[case.index]))} at {rate or 0:.4g} bytes a cycle"
+    )
+
+
+def _startup(case: Case) -> str:
+    spent = units.share(case.lost_share("startup"))
+    return f"its first load and last store, which nothing hides, take {spent} of its cycles"
+
+
+def _setup(case: Case) -> str:
+    cycles = case.lost("setup") // case.report.scale.pes
+    return f"setting it up takes {cycles:,} of its {case.cycles:,} cycles"
+
+
+def _vector(case: Case) -> str:
+    lanes = case.report.accelerator.vector.lanes
+    spent = units.share(case.lost_share("vector"))
+    ops = units.count(case.layer.vector_ops)
+    return f"{spent} of its cycles are {ops} vector operations on {units.plural(lanes, 'lane')}"
+
+
+_OPERANDS = {"inputs": "inputs", "weights": "weights", "outputs": "outputs", "psums": "partial sums"}
+_REASONS: dict[str, Callable[[Case], str]] = {
+    "edge": _edge,
+    "zeros": _zeros,
+    "fill": _fill,
+    "dram": _dram,
+    "buffer": _buffer,
+    "startup": _startup,
+    "setup": _setup,
+    "vector": _vector,
+}

@@ -1,0 +1,177 @@
+"""The utilization figure: where the cycles of each layer go, and how busy the PEs are meanwhile."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from squeezesim.cost.evaluate import LOSSES
+from squeezesim.report import units
+from squeezesim.report.table import shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from squeezesim.report.report import Report
+
+Places = NDArray[np.intp]
+
+# Paul Tol's "muted" scheme: distinct for every kind of colour vision.
+_COLOURS = {
+    "executed": "#332288",
+    "edge": "#CC6677",
+    "zeros": "#999933",
+    "fill": "#DDCC77",
+    "dram": "#88CCEE",
+    "buffer": "#117733",
+    "startup": "#44AA99",
+    "setup": "#AA4499",
+    "vector": "#882255",
+}
+_LABELS = {
+    "executed": "MACs",
+    "edge": "edge: PEs without work",
+    "zeros": "zeros: slices without a weight",
+    "fill": "fill: preload and drain",
+    "dram": "dram: waiting for DRAM",
+    "buffer": "buffer: waiting for the buffer",
+    "startup": "startup: first load, last store",
+    "setup": "setup: once a layer",
+    "vector": "vector: vector lanes at work",
+}
+_HEADROOM = 1.12
+_INCHES_A_LAYER = 0.19
+_MOST_INCHES = 60.0
+_MOST_LABELS = 300
+_LONGEST_LABEL = 36
+_UPRIGHT = 60  # characters of labels that stand side by side
+_DPI = 110
+
+
+def png(report: Report) -> bytes:
+    """Return the figure as PNG, the same bytes for equal reports and one version of matplotlib."""
+    return _render(report, "png", {"Software": None})
+
+
+def svg(report: Report) -> bytes:
+    """Return the figure as SVG, the same bytes for equal reports and one version of matplotlib."""
+    return _render(report, "svg", {"Date": None, "Creator": None})
+
+
+def utilization_figure(report: Report) -> Figure:
+    """Return the figure: a bar of cycles for each layer that takes time, utilization as a line on a second axis."""
+    from matplotlib.figure import Figure
+
+    index = np.flatnonzero(report.tally.cycles > 0)
+    layers = [report.network.layers[number] for number in index]
+    count = len(layers)
+    width = min(max(8.0, 3.0 + _INCHES_A_LAYER * count), _MOST_INCHES)
+    figure = Figure(figsize=(width, 6.4), layout="constrained")
+    axes = figure.add_subplot()
+    _bands(axes, [layer.stage for layer in layers], (width - 1.5) / count)
+    _bars(axes, report, index)
+    _utilization(axes, report, index)
+    step = -(-count // _MOST_LABELS)
+    names = [shorten(layer.name, _LONGEST_LABEL) for layer in layers[::step]]
+    upright = sum(map(len, names)) <= _UPRIGHT
+    size, turn = (9, 0) if upright else (7, 90)
+    axes.set_xticks(range(0, count, step), names, rotation=turn, fontsize=size, parse_math=False)
+    axes.set_xlim(-0.6, count - 0.4)
+    totals = report.totals
+    axes.set_title(
+        f"{report.network.name} on {report.accelerator.name}: {units.decimal(totals['latency_us'])} µs, "
+        f"{units.count(totals['cycles'])} cycles, utilization {units.share(totals['utilization'])}",
+        parse_math=False,
+    )
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=3 if count <= 40 else 5, fontsize=8, frameon=False
+    )
+    return figure
+
+
+def _bars(axes: Axes, report: Report, index: Places) -> None:
+    """Stack executed MACs and losses, each divided by the PEs: a bar is as high as the layer's cycles."""
+    from matplotlib.ticker import EngFormatter
+
+    tally = report.tally
+    parts = [tally.executed[index], *tally.losses[index].T]
+    base = np.zeros(len(index))
+    places = np.arange(len(index))
+    for cause, part in zip(("executed", *LOSSES), parts, strict=True):
+        height = part / report.scale.pes
+        if height.any():
+            axes.bar(places, height, 0.84, bottom=base, color=_COLOURS[cause], label=_LABELS[cause], zorder=2)
+        base += height
+    axes.set_ylim(0, base.max() * _HEADROOM)  # the stages' names stand above the highest bar
+    axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
+    axes.set_ylabel("cycles")
+    axes.grid(axis="y", color="0.85", linewidth=0.6, zorder=0)
+    axes.set_axisbelow(True)
+
+
+def _utilization(axes: Axes, report: Report, index: Places) -> None:
+    """Draw a line through the layers that have MACs, 100 % as high as the highest bar."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    places = np.flatnonzero(report.tally.macs[index] > 0)
+    ratio = report.tally.utilization(report.scale)[index][places]
+    second = axes.twinx()
+    halo = [Stroke(linewidth=2.4, foreground="white"), Normal()]
+    style: dict[str, Any] = {"color": "black", "linewidth": 0.9, "marker": "o", "markersize": 3}
+    style |= {"markerfacecolor": "white", "path_effects": halo}
+    second.plot(places, 100 * ratio, **style)
+    second.set_ylim(0, 100 * _HEADROOM)
+    second.set_yticks(range(0, 101, 20))
+    second.set_ylabel("utilization (%)")
+    axes.plot([], [], label="utilization (right axis)", **style)
+
+
+def _bands(axes: Axes, stages: Sequence[str], inches: float) -> None:
+    """Shade every second stage and write its name at the top, upwards where its layers of *inches* are too narrow."""
+    start = 0
+    for number, (stage, members) in enumerate(groupby(stages)):
+        count = len(list(members))
+        if number % 2 == 0:
+            axes.axvspan(start - 0.5, start + count - 0.5, color="0.95", zorder=0, linewidth=0)
+        axes.text(
+            start + (count - 1) / 2,
+            0.99,
+            shorten(stage, 16),
+            transform=axes.get_xaxis_transform(),
+            ha="center",
+            va="top",
+            fontsize=8,
+            rotation=0 if count * inches > 0.09 * len(stage) else 90,
+            parse_math=False,
+        )
+        start += count
+
+
+def _render(report: Report, file_format: str, metadata: dict[str, None]) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    stream = io.BytesIO()
+    with _own_style(), catch_warnings():
+        filterwarnings("ignore", message="Glyph")  # a name may have signs that the font has not
+        figure = utilization_figure(report)
+        FigureCanvasAgg(figure).print_figure(stream, format=file_format, dpi=_DPI, metadata=metadata)
+    return stream.getvalue()
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """Matplotlib's defaults, whatever the user's configuration, so that the bytes are the same everywhere."""
+    from matplotlib import rc_context
+    from matplotlib.style import context
+
+    with context("default"), rc_context({"svg.hashsalt": "squeezesim"}):
+        yield

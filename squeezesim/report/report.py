@@ -1,0 +1,164 @@
+"""Report: what a network costs on an accelerator, as tables, sentences, files and a figure."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezesim.cost.evaluate import Costs
+from squeezesim.errors import UsageError, nearest
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.network import Network, Unmodelled
+from squeezesim.report import columns
+from squeezesim.report.tally import Scale, Tally
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    import pandas as pd
+
+    from squeezesim.report.findings import Finding
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What *network* costs on *accelerator*; ``costs`` has one row, of this accelerator.
+
+    Tables are pandas DataFrames, made on access; ``rows`` and ``totals`` are plain Python and need no pandas.
+
+    Example:
+        >>> import squeezesim as sq
+        >>> report = sq.simulate(sq.load("alexnet"), sq.Accelerator.named("squeezelerator_16x16"))
+        >>> report.totals["energy_uj"] is None  # the table of this accelerator is relative
+        True
+    """
+
+    network: Network
+    accelerator: Accelerator
+    costs: Costs
+
+    @cached_property
+    def scale(self) -> Scale:
+        """What turns sums into ratios and units."""
+        return Scale.of(self.accelerator)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """The sums behind every table, one row for each layer."""
+        return Tally.of(self.network.layers, self.costs)
+
+    @property
+    def totals(self) -> dict[str, int | float | None]:
+        """Sums and ratios of the whole, by name.
+
+        params, macs, vector_ops, cycles, latency_us, utilization, efficiency, energy_uj, energy_mac_equiv, dram_bytes:
+        ``energy_uj`` is None where the energy table is relative and the accelerator gives no ``pj_per_unit``;
+        ``energy_mac_equiv`` is the energy in units of one MAC, ``dram_bytes`` what moves between DRAM and buffer.
+        """
+        return columns.totals(self)
+
+    def rows(self, by: str = "layer") -> list[dict[str, Any]]:
+        """Return one dictionary for each layer, stage or op; None where there is no number.
+
+        Raises:
+            UsageError: *by* is none of the three.
+        """
+        return columns.to_rows(self.columns(by))
+
+    def columns(self, by: str = "layer") -> columns.Columns:
+        """Return the columns of the table of layers, stages or ops.
+
+        Raises:
+            UsageError: *by* is none of the three.
+        """
+        if by == "layer":
+            return columns.layer_columns(self)
+        if by in columns.GROUPS:
+            return columns.group_columns(self, by)
+        allowed = ", ".join(columns.GROUPS)
+        raise UsageError(f"rows are by {allowed}, found {by!r}{nearest(by, columns.GROUPS)}")
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """One row for each layer, fused ones with the layer that they are part of."""
+        return _frame(self.columns("layer"))
+
+    @property
+    def stages(self) -> pd.DataFrame:
+        """One row for each stage: sums over its layers, and ``share`` of the network's cycles."""
+        return _frame(self.columns("stage"))
+
+    @property
+    def losses(self) -> pd.DataFrame:
+        """Where each layer's PE-cycles go: pe_cycles = executed_macs + edge + zeros + fill + …, exactly."""
+        return _frame(columns.loss_columns(self))
+
+    @property
+    def energy(self) -> pd.DataFrame:
+        """Each layer's energy by level, in µJ and in units of one MAC."""
+        return _frame(columns.energy_columns(self))
+
+    @property
+    def unmodelled(self) -> tuple[Unmodelled, ...]:
+        """Operators of the network that have no rule and cost nothing here."""
+        return self.network.unmodelled
+
+    def bottlenecks(self, n: int = 3) -> list[Finding]:
+        """Return the *n* layers that lose the most PE-cycles, worst first, each with the reason in a sentence."""
+        from squeezesim.report.findings import findings
+
+        return findings(self, n)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the report to *path*: layers as ``.csv``, all of it as ``.json``, the figure as ``.png`` or ``.svg``.
+
+        Raises:
+            UsageError: the path ends in none of these.
+            OutputError: the file cannot be written.
+        """
+        from squeezesim.report.files import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Report:
+        """Read the report that ``save`` wrote to a ``.json`` file; a file of a stranger is safe to load.
+
+        Raises:
+            SqueezesimError: the file is missing, unreadable or malformed.
+        """
+        from squeezesim.report.files import load
+
+        return load(path)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Report):
+            return NotImplemented
+        arrays = (
+            np.array_equal(getattr(self.costs, field.name), getattr(other.costs, field.name))
+            for field in dataclasses.fields(Costs)
+        )
+        return self.network == other.network and self.accelerator == other.accelerator and all(arrays)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        from squeezesim.report.text import text
+
+        return text(self)
+
+    def __repr__(self) -> str:
+        cycles, latency = self.totals["cycles"], self.totals["latency_us"]
+        return (
+            f"<Report {self.network.name} on {self.accelerator.name}: {cycles:,} cycles, {latency:,.4g} µs>"
+        )
+
+
+def _frame(table: columns.Columns) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(table)

@@ -1,0 +1,141 @@
+"""A report as people read it in a terminal or in a pipe: tables, totals, the worst layers, what is missing."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from squeezesim.report import units
+from squeezesim.report.table import Grid, grid, select
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from squeezesim.report.report import Report
+
+WORST = 3
+"""Layers that are explained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, then a table or lines; a line that is too long goes on below its own text."""
+
+    heading: str
+    body: Grid | Sequence[str]
+
+
+def text(report: Report, *, by: str = "layer", sort: str | None = None, top: int | None = None) -> str:
+    """Return *report* as plain text with all columns, whatever the width.
+
+    Raises:
+        UsageError: there is no such column to sort by.
+    """
+    parts = []
+    for section in sections(report, by=by, sort=sort, top=top, width=None):
+        body = section.body.plain() if isinstance(section.body, Grid) else "\n".join(section.body)
+        parts.append(f"{section.heading}\n{textwrap.indent(body, '  ')}" if body else section.heading)
+    return "\n\n".join(parts)
+
+
+def show(
+    report: Report, console: Console, *, by: str = "layer", sort: str | None = None, top: int | None = None
+) -> None:
+    """Print *report* on *console*: as wide as it is where it is a terminal, otherwise plain and with all columns.
+
+    Raises:
+        UsageError: there is no such column to sort by.
+    """
+    if not console.is_terminal:
+        console.file.write(text(report, by=by, sort=sort, top=top) + "\n")
+        return
+    from rich.padding import Padding
+    from rich.text import Text
+
+    # What is printed is assembled first, so that a wrong option prints nothing.
+    for number, section in enumerate(sections(report, by=by, sort=sort, top=top, width=console.width - 2)):
+        if number:
+            console.print()
+        console.print(Text(section.heading, style="bold cyan"), soft_wrap=True)
+        if isinstance(section.body, Grid):
+            table = section.body.rich()
+            width = max(console.width, sum(section.body.widths) + 4 * len(section.body.columns))
+            console.print(Padding(table, (0, 0, 0, 2), expand=False), width=width, crop=False, no_wrap=True)
+        else:
+            for line in section.body:
+                console.print(Text(_wrapped(line, console.width)), soft_wrap=True)
+
+
+def sections(
+    report: Report, *, by: str, sort: str | None, top: int | None, width: int | None
+) -> list[Section]:
+    """Return the parts of the text in their order, tables at most *width* wide."""
+    rows = select(report, by, sort, top)
+    shown = [row for row in rows if row["cycles"]] if by == "layer" else rows
+    parts = [
+        Section(f"{report.network.name} on {report.accelerator.name}", _subject(report)),
+        Section(_heading(by, len(shown), sort, top), grid(report, shown, by, width)),
+    ]
+    if by == "layer" and top is None and (hidden := [row["op"] for row in rows if not row["cycles"]]):
+        ops = ", ".join(f"{count} {op}" for op, count in Counter(hidden).most_common())
+        parts.append(Section(f"not shown, for they take no time: {ops}", ()))
+    if by == "layer":
+        parts.append(Section("stages", grid(report, report.rows("stage"), "stage", width)))
+    parts.append(Section("total", _totals(report)))
+    worst = [f"{place}. {finding}" for place, finding in enumerate(report.bottlenecks(WORST), 1)]
+    parts.append(Section("where most PE-cycles are lost", worst))
+    if report.unmodelled:
+        listed = [
+            f"{item.op} ×{item.count}, first in {item.module or 'the network'}" for item in report.unmodelled
+        ]
+        parts.append(Section("not modelled, and not in any number above", listed))
+    if report.network.notes:
+        parts.append(Section("notes", report.network.notes))
+    return parts
+
+
+def _heading(by: str, count: int, sort: str | None, top: int | None) -> str:
+    if top is not None and sort is None:
+        return f"the {units.plural(count, by)} that {'takes' if count == 1 else 'take'} longest"
+    return f"{by}s" + (f" by {sort}" if sort else "")
+
+
+def _subject(report: Report) -> list[str]:
+    hardware, network = report.accelerator, report.network
+    array, buffer = hardware.array, hardware.memory.global_buffer
+    shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in network.inputs)
+    lines = [
+        f"{array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {hardware.clock_mhz:g} MHz, "
+        f"{buffer.size_kib:g} KiB buffer, DRAM {hardware.dram_bytes_per_cycle:.4g} bytes a cycle"
+    ]
+    return [*lines, shapes] if shapes else lines
+
+
+def _totals(report: Report) -> list[str]:
+    totals = report.totals
+    energy = f"{units.count(totals['energy_mac_equiv'])} MACs' worth"
+    if totals["energy_uj"] is not None:
+        energy = f"{units.decimal(totals['energy_uj'])} µJ, {energy}"
+    values = {
+        "params": units.count(totals["params"]),
+        "MACs": units.count(totals["macs"]),
+        "vector ops": units.count(totals["vector_ops"]),
+        "cycles": units.count(totals["cycles"]),
+        "latency": f"{units.decimal(totals['latency_us'])} µs",
+        "utilization": units.share(totals["utilization"]),
+        "efficiency": units.share(totals["efficiency"]),
+        "energy": energy,
+        "DRAM": units.size(totals["dram_bytes"]),
+    }
+    width = max(map(len, values))
+    return [f"{label:<{width}}  {value}" for label, value in values.items()]
+
+
+def _wrapped(line: str, width: int) -> str:
+    deeper = "     " if line[:1].isdigit() else "  "
+    return textwrap.fill(
+        line, max(width, 40), initial_indent="  ", subsequent_indent=deeper, break_on_hyphens=False
+    )

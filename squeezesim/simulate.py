@@ -1,0 +1,36 @@
+"""simulate(network, accelerator) → Report: what runs, where it runs, what it costs, what that says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from squeezesim.cost.evaluate import evaluate
+from squeezesim.errors import ModelError
+from squeezesim.network.passes import fuse
+from squeezesim.report.report import Report
+
+if TYPE_CHECKING:
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.network import Network
+
+
+def simulate(network: Network, accelerator: Accelerator) -> Report:
+    """Return what *network* costs on *accelerator*, layer by layer; pure, without input or output.
+
+    Batch-norm, bias and activations are first made part of the layer that they follow.
+
+    Raises:
+        ModelError: no layer of the network multiplies.
+        HardwareError: a layer does not fit the global buffer at its smallest tile.
+
+    Example:
+        >>> from squeezesim import Accelerator, load
+        >>> simulate(load("squeezenext_23"), Accelerator.named("os_32x32")).totals["macs"]
+        277999808
+    """
+    if network.macs == 0:
+        raise ModelError(
+            f"network {network.name!r} has no MAC layer: nothing in it is a convolution or a matrix product"
+        )
+    fused = fuse(network)
+    return Report(network=fused, accelerator=accelerator, costs=evaluate(fused.layers, [accelerator]))
