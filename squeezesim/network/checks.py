@@ -76,13 +76,13 @@ def _check_texts(layer: Layer) -> None:
 
 
 def _check_sizes(layer: Layer) -> None:
-    name, product = layer.name, 1
+    name = layer.name
     for field in _SIZES:
         size = getattr(layer, field)
         if type(size) is not int or not 1 <= size <= MAX_SIZE:
             raise _out_of_range(name, field, size, 1, MAX_SIZE)
-        if field not in ("iy", "ix"):
-            product *= size
+    loops = layer.n * layer.g * layer.k * layer.c * layer.oy * layer.ox * layer.fy * layer.fx
+    product = max(loops, layer.n * layer.g * layer.c * layer.iy * layer.ix)
     if product > MAX_COUNT:
         raise ModelError(
             f"layer {show(name)}: the product of its loop sizes, {product}, is more than {MAX_COUNT}"

@@ -176,4 +176,4 @@ def folder_name(model: str) -> str:
         'squeezenext_23-depth-2-4-14-1-width-1.5'
     """
     last = re.split(r"[/\\]", model)[-1].removesuffix(".graph.json")
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip(".-") or "network"
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", last).strip(".-") or "network"

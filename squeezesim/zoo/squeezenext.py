@@ -16,6 +16,12 @@ from squeezesim.zoo.parts import Conv
 
 Wiring = Literal["parallel", "serial"]
 
+STEM = 64
+"""Channels of the first convolution, which width does not scale; nor does it scale the tail."""
+
+TAIL = 128
+"""Channels of the convolution before the classifier."""
+
 
 class Block(nn.Module):
     """Two 1×1 squeezes to a quarter of the channels, a 3×1 and a 1×3, a 1×1 expansion, and a shortcut.
@@ -71,14 +77,16 @@ class SqueezeNext(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
+        if wiring == "parallel" and STEM % groups:
+            raise ModelError(f"groups = {groups} must divide the {STEM} channels of the first convolution")
         unit = 4 * groups
         channels = [max(unit, round(c * width / unit) * unit) for c in (32, 64, 128, 256)]
         if len(depth) != len(channels):
             raise ModelError(f"depth must name the blocks of four stages, found {len(depth)}")
-        conv = Conv(3, 64, conv1, stride=2)
+        conv = Conv(3, STEM, conv1, stride=2)
         pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.stem = nn.Sequential(OrderedDict(conv=conv, pool=pool))
-        c = 64
+        c = STEM
         for stage, (blocks, k) in enumerate(zip(depth, channels, strict=True), 1):
             members: OrderedDict[str, nn.Module] = OrderedDict()
             for block in range(blocks):
@@ -96,10 +104,10 @@ class SqueezeNext(nn.Module):
             self.add_module(f"stage{stage}", nn.Sequential(members))
         self.head = nn.Sequential(
             OrderedDict(
-                conv=Conv(c, 128),
+                conv=Conv(c, TAIL),
                 pool=nn.AdaptiveAvgPool2d(1),
                 flatten=nn.Flatten(),
-                fc=nn.Linear(128, classes, bias=False),
+                fc=nn.Linear(TAIL, classes, bias=False),
             )
         )
 

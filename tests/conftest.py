@@ -1,0 +1,15 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The first example of a test may import torch, on a machine that others use too.
+settings.register_profile("squeezesim", deadline=None)
+settings.load_profile("squeezesim")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache of traced networks."""
+    folder: Path = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setattr("squeezesim.cache.cache_folder", lambda: folder)

@@ -1,0 +1,267 @@
+import copy
+import random
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from squeezesim.errors import ModelError
+from squeezesim.frontends.trace import trace
+from squeezesim.network import Network
+
+from . import models
+
+
+def edges(network: Network) -> dict[str, tuple[str, ...]]:
+    return {layer.name: layer.inputs for layer in network.layers}
+
+
+def test_edges_of_a_residual_and_a_concat():
+    assert edges(trace(models.Residual(), (1, 3, 8, 8))) == {
+        "first": ("input",),
+        "act": ("first",),
+        "second": ("act",),
+        "act#2": ("second",),
+        "add": ("act#2", "act"),
+        "concat": ("act", "add"),
+        "last": ("concat",),
+    }
+
+
+def test_names_modules_and_counts_of_a_residual():
+    network = trace(models.Residual(), (2, 3, 8, 8))
+    layers = {layer.name: layer for layer in network.layers}
+    assert layers["act#2"].module == "act"
+    assert layers["add"].module == ""
+    assert layers["first"].fused == ("bias",)
+    assert layers["first"].vector_ops == 2 * 4 * 64
+    assert layers["second"].vector_ops == 0
+    assert layers["concat"].kind == "view"
+    assert layers["add"].vector_ops == 2 * 4 * 64
+    assert network.macs == 2 * 64 * (3 * 4 * 9 + 4 * 4 * 9 + 8 * 2)
+    assert network.inputs == (("input", (2, 3, 8, 8)),)
+    assert network.name == "Residual"
+
+
+def test_a_module_that_runs_three_times_is_three_layers_and_counted_once():
+    network = trace(models.Repeated(), (5, 4))
+    assert [layer.name for layer in network.layers] == ["step", "step#2", "step#3"]
+    assert [layer.params for layer in network.layers] == [20, 0, 0]
+    assert network.macs == 3 * 5 * 16
+
+
+def test_tied_weights_count_once_and_unread_ones_too():
+    module = models.Tied()
+    network = trace(module, inputs=(torch.zeros(1, 7, dtype=torch.int64),))
+    assert [(layer.name, layer.params) for layer in network.layers] == [("embed", 60), ("decode", 0)]
+    assert network.unread_params == 5
+    assert network.params == sum(parameter.numel() for parameter in module.parameters()) == 65
+    assert network.layers[1].weight_elements == 60
+
+
+def disturbing_state(module: nn.Module) -> dict[str, object]:
+    return {
+        "modes": [part.training for part in module.modules()],
+        "state": copy.deepcopy(module.state_dict()),
+        "devices": [str(tensor.device) for tensor in module.state_dict().values()],
+        "hooks": [len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules()],
+        "global hooks": len(nn.modules.module._global_forward_hooks)
+        + len(nn.modules.module._global_forward_pre_hooks),
+        "grad": torch.is_grad_enabled(),
+        "torch": torch.random.get_rng_state(),
+        "numpy": np.random.get_state(),  # noqa: NPY002
+        "python": random.getstate(),
+        "fast path": torch.backends.mha.get_fastpath_enabled(),
+        "mkldnn": torch._C._get_mkldnn_enabled(),
+        "flash": torch.backends.cuda.flash_sdp_enabled(),
+        "filters": list(warnings.filters),
+    }
+
+
+def same(one: object, other: object) -> bool:
+    if isinstance(one, torch.Tensor | np.ndarray):
+        return bool((one == other).all())
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("fail", [True, False])
+def test_the_module_and_the_process_are_as_before(training, fail):
+    module = models.Counting(fail=fail).train(training)
+    module.norm.eval()
+    module.norm.register_forward_hook(lambda *_: None)
+    before = disturbing_state(module)
+    if fail:
+        with pytest.raises(ModelError):
+            trace(module, (2, 3, 4, 4))
+    else:
+        assert len(trace(module, (2, 3, 4, 4)).layers) == 2
+    after = disturbing_state(module)
+    assert [key for key in before if not same(before[key], after[key])] == []
+
+
+class Uncopyable(models.NeedsValue):
+    """Runs itself, for want of a copy."""
+
+    def __deepcopy__(self, memo: object) -> nn.Module:
+        raise TypeError("not to be copied")
+
+
+@pytest.mark.parametrize("kind", [models.NeedsValue, Uncopyable])
+def test_a_forward_that_needs_a_value_runs_on_the_cpu_and_changes_nothing(kind):
+    module = kind().train()
+    before = disturbing_state(module)
+    network = trace(module, (3, 4))
+    assert [layer.name for layer in network.layers] == ["step", "norm", "step#2", "norm#2"]
+    assert network.layers[3].inputs == ("step#2",)
+    assert network.params == sum(parameter.numel() for parameter in module.parameters())
+    after = disturbing_state(module)
+    assert [key for key in before if not same(before[key], after[key])] == []
+
+
+def test_training_mode_does_not_show():
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout())
+    assert trace(module.train(), (1, 3, 2, 2)) == trace(module.eval(), (1, 3, 2, 2))
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+def test_attention_is_decomposed_into_its_products(fast_path):
+    """Batch 3, 5 tokens of 8 features, 2 heads: 4 projections of 5×8×8, and two products of 5×5×4 a head."""
+    previous = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(fast_path)
+    try:
+        network = trace(models.Attention().eval(), (3, 5, 8))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(previous)
+    products = [layer for layer in network.layers if layer.op == "matmul"]
+    assert [(layer.g, layer.oy, layer.k, layer.c) for layer in products] == [(6, 5, 5, 4), (6, 5, 4, 5)]
+    assert all(layer.weights_are_activations and layer.params == 0 for layer in products)
+    assert network.macs == 3 * (4 * 5 * 8 * 8 + 2 * 2 * 5 * 5 * 4)
+    assert [layer.op for layer in network.layers].count("softmax") == 1
+    assert network.unmodelled == ()
+    assert network.params == 4 * 8 * 8 + 4 * 8
+
+
+def test_scaled_dot_product_attention_is_decomposed():
+    class Heads(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)
+
+    network = trace(Heads(), (2, 3, 5, 4))
+    assert network.macs == 2 * 2 * 3 * 5 * 5 * 4
+    assert network.unmodelled == ()
+
+
+def test_a_linear_layer_knows_batch_and_rows():
+    network = trace(nn.Linear(8, 6), (2, 5, 8))
+    (layer,) = network.layers
+    assert (layer.n, layer.oy, layer.c, layer.k, layer.name) == (2, 5, 8, 6, "linear")
+
+
+def test_what_has_no_rule_is_listed_and_its_edges_stay():
+    network = trace(models.Sorting(), (3, 4))
+    assert [(item.op, item.count, item.module) for item in network.unmodelled] == [("sort", 1, "")]
+    assert edges(network) == {"first": ("input",), "last": ("first",)}
+
+
+def test_writes_to_parts_of_a_tensor_keep_their_edges_apart():
+    assert edges(trace(models.Halves(), (3, 4))) == {
+        "make": ("input",),
+        "sigmoid": ("make",),
+        "tanh": ("make",),
+        "mul": ("sigmoid", "tanh"),
+        "exp": ("make", "sigmoid", "tanh"),
+        "add": ("mul", "exp"),
+    }
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"inputs": (torch.zeros(2, 4), torch.zeros(2, 6))},
+        {"inputs": {"image": (2, 4), "text": (2, 6)}},
+        {"inputs": {"text": torch.zeros(2, 6), "image": (2, 4)}, "kwargs": {"scale": 2.0}},
+    ],
+)
+def test_several_inputs_have_the_names_of_the_arguments(inputs):
+    network = trace(models.Merge(), **inputs)
+    assert dict(network.inputs) == {"image": (2, 4), "text": (2, 6)}
+    assert edges(network) == {
+        "left": ("image",),
+        "right": ("text",),
+        "mul": ("right",),
+        "add": ("left", "mul"),
+    }
+
+
+def test_nested_inputs_are_named_by_their_place():
+    class Pair(nn.Module):
+        def forward(self, pair: list[torch.Tensor]) -> torch.Tensor:
+            return pair[0] + pair[1]
+
+    network = trace(Pair(), inputs=([torch.zeros(2), torch.zeros(2)],))
+    assert [name for name, _ in network.inputs] == ["pair[0]", "pair[1]"]
+    assert edges(network) == {"add": ("pair[0]", "pair[1]")}
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "parts"),
+    [
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(5, 4, 3)),
+            (1, 3, 8, 8),
+            ["layer '1' Conv2d(5, 4", "got 1x4x6x6"],
+        ),
+        (nn.Sequential(nn.Flatten(), nn.Linear(7, 2)), (2, 3), ["layer '1' Linear(in_features=7", "got 2x3"]),
+        (nn.Conv2d(3, 4, 9), (1, 3, 4, 4), ["input 1x3x4x4", "Kernel size"]),
+        (
+            models.Counting(fail=True),
+            (1, 3, 4, 4),
+            ["Counting rejects input 1x3x4x4", "on purpose and on two lines"],
+        ),
+        (models.Merge(), (1, 4), ["Merge rejects", "text"]),
+    ],
+)
+def test_a_rejected_input_names_layer_and_shapes_on_one_line(module, shape, parts):
+    with pytest.raises(ModelError) as caught:
+        trace(module, shape)
+    message = str(caught.value)
+    assert all(part in message for part in parts), message
+    assert "\n" not in message
+
+
+def test_neither_and_both_inputs_are_refused():
+    for given in ({}, {"input_shape": (1, 4), "inputs": (torch.zeros(1, 4),)}):
+        with pytest.raises(ModelError, match="either input_shape or inputs"):
+            trace(nn.Linear(4, 4), **given)
+
+
+def test_lazy_modules_are_refused():
+    with pytest.raises(ModelError, match="lazy parameters"):
+        trace(nn.LazyLinear(4), (1, 4))
+
+
+def test_nothing_is_printed_or_warned(capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trace(models.Attention(), (3, 5, 8))
+        trace(models.NeedsValue(), (3, 4))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_half_precision_models_get_inputs_of_their_own():
+    assert trace(nn.Linear(4, 4).half(), (1, 4)).macs == 16
+
+
+def test_weight_normalisation_is_no_layer_of_the_network():
+    module = nn.utils.parametrizations.weight_norm(nn.Linear(4, 6))
+    network = trace(module, (1, 4))
+    assert [layer.op for layer in network.layers] == ["linear"]
+    assert network.params == sum(parameter.numel() for parameter in module.parameters()) == 24 + 6 + 6
+    assert network.unread_params == 0

@@ -1,0 +1,124 @@
+from hypothesis import given
+
+from squeezesim.load import load
+from squeezesim.network import Layer, Network
+from squeezesim.network.passes import fuse, mark_stages
+
+from .strategies import ACTIVATIONS, networks
+
+
+def reachable(network: Network) -> dict[str, set[str]]:
+    """Every layer with all that it depends on, directly or not."""
+    above: dict[str, set[str]] = {}
+    for layer in network.layers:
+        above[layer.name] = set(layer.inputs).union(*(above.get(name, set()) for name in layer.inputs))
+    return above
+
+
+@given(networks())
+def test_fusing_changes_no_total_and_no_dependency(network):
+    fused = fuse(network)
+    assert (fused.params, fused.macs, fused.vector_ops) == (network.params, network.macs, network.vector_ops)
+    kept = {layer.name for layer in fused.layers}
+    before, after = reachable(network), reachable(fused)
+    for name in kept:
+        assert after[name] == before[name] & (kept | {"input"})
+    gone = [layer for layer in network.layers if layer.name not in kept]
+    assert all(layer.op in ACTIVATIONS for layer in gone)
+    added = [op for layer in fused.layers for op in layer.fused]
+    assert sorted(added) == sorted(
+        [op for layer in network.layers for op in layer.fused] + [x.op for x in gone]
+    )
+
+
+@given(networks())
+def test_fusing_again_changes_nothing(network):
+    assert fuse(fuse(network)) == fuse(network)
+
+
+def chain(*layers: Layer) -> Network:
+    return Network.from_layers(layers)
+
+
+CONV = Layer.conv("conv", c=3, k=4, oy=6, ox=6, fy=3, fx=3)
+
+
+def vector(name: str, op: str, **more: object) -> Layer:
+    return Layer.vector(name, op=op, k=4, oy=6, ox=6, **more)
+
+
+def test_a_chain_becomes_part_of_its_convolution():
+    network = chain(CONV, vector("norm", "batch_norm", params=8), vector("act", "relu"), vector("sum", "add"))
+    conv, add = fuse(network).layers
+    assert (conv.fused, conv.params, conv.vector_ops) == (("batch_norm", "relu"), CONV.params + 8, 2 * 144)
+    assert add.inputs == ("conv",)
+
+
+def test_what_two_read_is_not_fused():
+    network = chain(CONV, vector("act", "relu"), vector("sum", "add", operands=2, inputs=("conv", "act")))
+    assert [layer.name for layer in fuse(network).layers] == ["conv", "act", "sum"]
+
+
+def test_an_activation_of_a_part_of_the_output_is_not_fused():
+    network = chain(CONV, Layer.vector("act", op="relu", k=2, oy=6, ox=6))
+    assert fuse(network) == network
+
+
+def test_an_activation_follows_an_add_but_no_pooling():
+    pool = Layer.vector("pool", op="max_pool", k=4, oy=6, ox=6, fy=3, fx=3, padding=1)
+    network = chain(CONV, pool, vector("a", "relu"), vector("sum", "add", inputs=("a",)), vector("b", "relu"))
+    fused = fuse(network).layers
+    assert [(layer.name, layer.fused) for layer in fused] == [
+        ("conv", ()),
+        ("pool", ()),
+        ("a", ()),
+        ("sum", ("relu",)),
+    ]
+
+
+def test_squeezenext_fuses_to_its_published_layers():
+    """111 convolutions, 1 product, 21 adds and 2 pools are left; everything else is applied on the way out."""
+    layers = fuse(load("squeezenext_23")).layers
+    kinds = [layer.op for layer in layers]
+    assert {op: kinds.count(op) for op in set(kinds)} == {
+        "conv2d": 111,
+        "linear": 1,
+        "add": 21,
+        "max_pool": 1,
+        "avg_pool": 1,
+    }
+    assert all(layer.fused == ("batch_norm", "relu") for layer in layers if layer.op == "conv2d")
+    assert all(layer.fused == ("relu",) for layer in layers if layer.op == "add")
+
+
+def test_stages_come_from_module_paths():
+    layers = [
+        Layer.matmul("before", m=1, n=1, k=1),
+        Layer.matmul("net.stem.fc", m=1, n=1, k=1),
+        Layer.matmul("net.stage12.fc", m=1, n=1, k=1),
+        Layer.matmul("between", m=1, n=1, k=1),
+        Layer.matmul("net.head.fc", m=1, n=1, k=1),
+        Layer.matmul("stagecoach", m=1, n=1, k=1),
+    ]
+    stages = [layer.stage for layer in mark_stages(Network.from_layers(layers)).layers]
+    assert stages == ["stem", "stem", "stage12", "stage12", "head", "head"]
+
+
+def test_stages_follow_the_spatial_size_where_paths_do_not_say():
+    """A squeeze-and-excitation branch at 1×1 begins no stage; the layers after the last spatial one are the head."""
+
+    def conv(name: str, size: int) -> Layer:
+        return Layer.conv(name, c=8, k=8, oy=size, ox=size, fy=1, fx=1)
+
+    layers = [
+        conv("a", 32), conv("b", 16), conv("squeeze", 1), conv("excite", 1),
+        Layer.vector("scale", op="mul", k=8, oy=16, ox=16), conv("c", 8), conv("up", 16), conv("d", 8),
+        Layer.vector("pool", op="avg_pool", k=8, fy=8, fx=8), Layer.matmul("fc", m=1, n=10, k=8),
+    ]  # fmt: skip
+    stages = [layer.stage for layer in mark_stages(Network.from_layers(layers)).layers]
+    assert stages == ["stem", *["stage1"] * 4, *["stage2"] * 3, "head", "head"]
+
+
+def test_a_network_whose_size_never_shrinks_is_one_stage():
+    layers = [Layer.matmul("a", m=197, n=8, k=8), Layer.matmul("b", m=197, n=8, k=8)]
+    assert mark_stages(Network.from_layers(layers)).stages == ("stage1",)

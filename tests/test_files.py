@@ -1,0 +1,50 @@
+import stat
+import threading
+
+import pytest
+
+from squeezesim.errors import OutputError
+from squeezesim.files import atomic_write
+
+
+def test_text_and_bytes_are_written_and_folders_made(tmp_path):
+    atomic_write(tmp_path / "a" / "b.txt", "µ\n")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == "µ\n".encode()
+    atomic_write(tmp_path / "a" / "b.txt", b"\x00")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == b"\x00"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+def test_the_file_is_readable_as_any_other(tmp_path):
+    (tmp_path / "plain").write_text("")
+    atomic_write(tmp_path / "written", "")
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "written")]
+    assert modes[0] == modes[1]
+
+
+@pytest.mark.parametrize("name", ["file/below", "folder"])
+def test_what_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, name):
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "folder" / "full").mkdir(parents=True)
+    with pytest.raises(OutputError) as caught:
+        atomic_write(tmp_path / name, "text")
+    assert str(tmp_path / name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_readers_never_see_a_part(tmp_path):
+    path = tmp_path / "shared"
+    contents = [letter * 200_000 for letter in "abc"]
+    atomic_write(path, contents[0])
+    writers = [
+        threading.Thread(target=lambda text=text: [atomic_write(path, text) for _ in range(20)])
+        for text in contents
+    ]
+    for writer in writers:
+        writer.start()
+    seen = {path.read_text() for _ in range(50)}
+    for writer in writers:
+        writer.join()
+    assert seen <= set(contents)

@@ -1,0 +1,214 @@
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from squeezesim.errors import ModelError, SqueezesimError, UsageError
+from squeezesim.load import cross_check, load, parse_named_shapes, parse_shape
+from squeezesim.network import Network
+
+
+def test_a_built_in_network_is_its_shipped_graph():
+    network = load("squeezenext_23")
+    assert (network.name, network.source) == ("squeezenext_23", "built-in")
+    assert network.inputs == (("input", (1, 3, 227, 227)),)
+
+
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [
+        ({}, (1, 3, 224, 224)),
+        ({"batch": 1}, (1, 3, 224, 224)),
+        ({"batch": 4}, (4, 3, 224, 224)),
+        ({"input_shape": "3x64x96"}, (1, 3, 64, 96)),
+        ({"input_shape": "3x64x96", "batch": 2}, (2, 3, 64, 96)),
+        ({"input_shape": (3, 64, 96)}, (1, 3, 64, 96)),
+        ({"input_shape": (3, 64, 96), "batch": 2}, (2, 3, 64, 96)),
+        ({"input_shape": (2, 3, 64, 96)}, (2, 3, 64, 96)),
+        ({"inputs": {"x": (2, 3, 64, 96)}}, (2, 3, 64, 96)),
+    ],
+)
+def test_the_batch_is_the_first_dimension_of_the_traced_input(given, shape):
+    network = load("squeezenet_1_1", **given)
+    (read,) = (read for _, read in network.inputs)
+    assert read == shape
+    assert network.layers[0].n == shape[0]
+    assert (network.layers[0].iy, network.layers[0].ix) == shape[2:]
+
+
+def test_macs_grow_with_the_batch_and_params_do_not():
+    one, four = load("mobilenet_v1"), load("mobilenet_v1", batch=4)
+    assert (four.macs, four.vector_ops, four.params) == (4 * one.macs, 4 * one.vector_ops, one.params)
+    assert [layer.weight_elements for layer in four.layers] == [layer.weight_elements for layer in one.layers]
+
+
+def test_options_as_text_and_as_arguments_are_the_same():
+    text = load("squeezenext_23@depth=2-4-14-1,width=1.5")
+    assert text == load("squeezenext_23", depth=(2, 4, 14, 1), width=1.5)
+    assert text.name == "squeezenext_23@depth=2-4-14-1,width=1.5"
+
+
+def test_options_that_do_not_fit_together_say_so():
+    with pytest.raises(ModelError, match="groups = 5 must divide the 64 channels"):
+        load("squeezenext_23", groups=5)
+    assert load("squeezenext_23", groups=5, wiring="serial").layers[-1].op == "linear"
+
+
+def test_a_module():
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+    network = load(module, input_shape=(1, 3, 8, 8))
+    assert [layer.name for layer in network.layers] == ["0", "1"]
+    assert load(module, input_shape="3x8x8") == network
+    assert load(module, input_shape=(3, 8, 8), batch=1) == network
+    assert load(nn.Linear(4, 4), inputs=(torch.zeros(1, 4),)).macs == 16
+
+
+def test_a_saved_network(tmp_path):
+    path = tmp_path / "net.graph.json"
+    load("tiny_darknet").save(path)
+    assert load(path) == load(str(path)) == load("tiny_darknet")
+    for given in ({"batch": 2}, {"input_shape": "3x64x64"}, {"width": 2}, {"inputs": {"x": (1,)}}):
+        with pytest.raises(UsageError, match="its input and options are fixed"):
+            load(path, **given)
+
+
+SOURCE = """
+import torch
+from neighbour import WIDTH
+
+def make(width=WIDTH):
+    return torch.nn.Linear(4, width)
+
+ready = torch.nn.Linear(4, 5)
+number = 3
+
+def nothing():
+    return None
+
+def fails():
+    raise KeyError("lost\\nkey")
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    (tmp_path / "neighbour.py").write_text("WIDTH = 7\n")
+    (tmp_path / "my model.py").write_text(SOURCE)
+    return str(tmp_path / "my model.py")
+
+
+def test_a_factory_in_a_file(source):
+    before = list(sys.path)
+    network = load(f"{source}:make", input_shape=(2, 4))
+    assert (network.macs, network.name) == (2 * 4 * 7, f"{source}:make")
+    assert load(f"{source}:make", input_shape=(2, 4), width=3).macs == 2 * 4 * 3
+    assert load(f"{source}:ready", input_shape="4").macs == 4 * 5
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("maker", "has no 'maker'; did you mean 'make'"),
+        ("number", "must be a function that returns a torch.nn.Module"),
+        ("nothing", "must return a torch.nn.Module, found NoneType"),
+        ("fails", r"KeyError: 'lost\nkey'"),
+        ("make()", "written file.py:factory"),
+        ("", "written file.py:factory"),
+    ],
+)
+def test_a_factory_that_gives_no_module(source, factory, message):
+    with pytest.raises(ModelError) as caught:
+        load(f"{source}:{factory}", input_shape=(1, 4))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_does_not_run(tmp_path):
+    (tmp_path / "broken.py").write_text("def make(:\n")
+    with pytest.raises(ModelError, match=r"broken.py: SyntaxError: "):
+        load(f"{tmp_path / 'broken.py'}:make", input_shape=(1, 4))
+    with pytest.raises(ModelError, match="there is no file"):
+        load(f"{tmp_path / 'none.py'}:make", input_shape=(1, 4))
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        ("squeezenex_23", {}, "unknown network 'squeezenex_23'; did you mean 'squeezenext_23'"),
+        ("", {}, "unknown network ''"),
+        (
+            "net.onnx",
+            {},
+            "cannot load 'net.onnx': a model is a built-in name, a .graph.json file or file.py:factory",
+        ),
+        ("runs/net", {}, "cannot load 'runs/net'"),
+        ("none.graph.json", {}, "cannot read 'none.graph.json'"),
+        ("squeezenext_23", {"dept": (1, 1, 1, 1)}, "no option 'dept'; it has depth"),
+        ("squeezenext_23", {"depth": 3}, "option 'depth' must be 4 integers"),
+        (3, {}, "found int"),
+        (nn.Linear(4, 4), {}, "Linear needs its input"),
+        (nn.Linear(4, 4), {"input_shape": (1, 4), "width": 2}, "a module has no options, found width"),
+        ("alexnet", {"input_shape": "3x227"}, "alexnet rejects input 1x3x227:"),
+        ("alexnet", {"input_shape": "3x227x227x227x2"}, "alexnet rejects input 1x3x227x227x227x2:"),
+        ("alexnet", {"input_shape": "227"}, "alexnet rejects input 1x227:"),
+        ("squeezenext_23", {"input_shape": "5x227x227"}, "layer 'stem.conv' Conv(3, 64"),
+        ("squeezenext_23", {"input_shape": "0x227x227"}, "sizes must be integers from 1 to 65536"),
+        (
+            "squeezenext_23",
+            {"input_shape": "3x-1x227"},
+            "sizes joined by 'x', such as 3x227x227, found '3x-1x227'",
+        ),
+        ("squeezenext_23", {"input_shape": "3x227"}, "squeezenext_23 rejects"),
+        ("squeezenext_23", {"input_shape": (3, 99999999, 1)}, "sizes must be integers from 1 to 65536"),
+        ("squeezenext_23", {"input_shape": (3, 65536, 65536)}, "has more than 2147483648 elements"),
+        ("squeezenext_23", {"input_shape": (1, 3, 227, 227), "batch": 2}, "says the batch already"),
+        ("squeezenext_23", {"batch": 0}, "batch: sizes must be integers from 1"),
+        ("squeezenext_23", {"batch": 2, "inputs": {"x": (1, 3, 227, 227)}}, "batch cannot be given"),
+        ("squeezenext_23", {"inputs": {"x": (1, 3, 0, 227)}}, "input 'x': sizes must be"),
+        ("squeezenext_23", {"inputs": {"y": (1, 3, 227, 227)}}, "rejects y 1x3x227x227"),
+    ],
+)
+def test_mistakes_get_one_line(model, given, message):
+    with pytest.raises(SqueezesimError) as caught:
+        load(model, **given)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_shapes_as_text():
+    assert parse_shape("3X227x1") == (3, 227, 1)
+    assert parse_named_shapes(["x=1x3x8x8", "y=5"]) == {"x": (1, 3, 8, 8), "y": (5,)}
+    for text in ("", "x", "3x", "3*4", "3x2.5", "٣x4", "9999999999", "3 x 4"):
+        with pytest.raises(UsageError):
+            parse_shape(text)
+    for texts in (["1x3"], ["x=1", "x=2"], ["=3"], ["x="]):
+        with pytest.raises(UsageError):
+            parse_named_shapes(texts)
+
+
+def test_cross_check_of_a_network_with_options_and_of_a_file(source, tmp_path):
+    rows = cross_check("squeezenet_1_1", input_shape="3x64x64", bypass="complex")
+    assert (
+        sum(row.macs for row in rows) == load("squeezenet_1_1", input_shape="3x64x64", bypass="complex").macs
+    )
+    assert all(row.agrees for row in rows)
+    assert [(row.module, row.fvcore_macs) for row in cross_check(f"{source}:make", input_shape="4")] == [
+        ("", 28)
+    ]
+    with pytest.raises(UsageError, match="needs its input"):
+        cross_check(f"{source}:make")
+    Network.save(load("alexnet"), tmp_path / "a.graph.json")
+    with pytest.raises(ModelError, match="no module to count"):
+        cross_check(tmp_path / "a.graph.json")
+
+
+def test_cross_check_shows_where_counts_differ():
+    class Heads(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    (row,) = cross_check(Heads(), input_shape=(1, 2, 5, 4))
+    assert (row.module, row.macs, row.agrees) == ("", 2 * 2 * 5 * 5 * 4, False)
