@@ -1,5 +1,91 @@
-"""squeezesim: latency, utilization and energy of neural networks on PE-array accelerators, layer by layer."""
+"""squeezesim: latency, utilization and energy of neural networks on PE-array accelerators, layer by layer.
+
+Public names are loaded on first use, so that importing the package imports neither torch nor pandas nor matplotlib.
+
+Example:
+    >>> import squeezesim as sq
+    >>> report = sq.simulate(sq.load("squeezenext_23"), sq.Accelerator.named("os_32x32"))
+    >>> report.totals["macs"]
+    277999808
+"""
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from squeezesim.errors import (
+        HardwareError,
+        ModelError,
+        OutputError,
+        SqueezesimError,
+        UnsupportedOpError,
+        UsageError,
+    )
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.load import load, models
+    from squeezesim.network import Layer, Network
+    from squeezesim.report.report import Report
+    from squeezesim.simulate import simulate
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Accelerator",
+    "HardwareError",
+    "Layer",
+    "ModelError",
+    "Network",
+    "OutputError",
+    "Report",
+    "SqueezesimError",
+    "UnsupportedOpError",
+    "UsageError",
+    "load",
+    "models",
+    "simulate",
+]
+
+_HOMES = {
+    "squeezesim.errors": (
+        "HardwareError",
+        "ModelError",
+        "OutputError",
+        "SqueezesimError",
+        "UnsupportedOpError",
+        "UsageError",
+    ),
+    "squeezesim.hardware.accelerator": ("Accelerator",),
+    "squeezesim.load": ("load", "models"),
+    "squeezesim.network": ("Layer", "Network"),
+    "squeezesim.report.report": ("Report",),
+    "squeezesim.simulate": ("simulate",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """The package: importing the modules ``load`` and ``simulate`` must not hide the functions of the same name."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if isinstance(value, ModuleType) and _HOME_OF.get(name) == value.__name__:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

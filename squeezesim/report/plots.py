@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.report import units
-from squeezesim.report.table import shorten
+from squeezesim.report.grid import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,6 +47,7 @@ _LABELS = {
     "setup": "setup: once a layer",
     "vector": "vector: vector lanes at work",
 }
+_BAR_WIDTH = 0.84
 _HEADROOM = 1.12
 _INCHES_A_LAYER = 0.19
 _MOST_INCHES = 60.0
@@ -100,17 +101,27 @@ def utilization_figure(report: Report) -> Figure:
 
 def _bars(axes: Axes, report: Report, index: Places) -> None:
     """Stack executed MACs and losses, each divided by the PEs: a bar is as high as the layer's cycles."""
+    from matplotlib.collections import PolyCollection
     from matplotlib.ticker import EngFormatter
 
     tally = report.tally
     parts = [tally.executed[index], *tally.losses[index].T]
+    left = np.arange(len(index)) - _BAR_WIDTH / 2
+    right = left + _BAR_WIDTH
     base = np.zeros(len(index))
-    places = np.arange(len(index))
     for cause, part in zip(("executed", *LOSSES), parts, strict=True):
-        height = part / report.scale.pes
-        if height.any():
-            axes.bar(places, height, 0.84, bottom=base, color=_COLOURS[cause], label=_LABELS[cause], zorder=2)
-        base += height
+        top = base + part / report.scale.pes
+        if part.any():
+            corners = ((left, base), (left, top), (right, top), (right, base))
+            bars = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+            # One collection is drawn in a fraction of the time of many single bars.
+            axes.add_collection(
+                PolyCollection(
+                    list(bars), facecolor=_COLOURS[cause], label=_LABELS[cause], linewidth=0, zorder=2
+                ),
+                autolim=False,
+            )
+        base = top
     axes.set_ylim(0, base.max() * _HEADROOM)  # the stages' names stand above the highest bar
     axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set_ylabel("cycles")

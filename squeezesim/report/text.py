@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from squeezesim.report import units
-from squeezesim.report.table import Grid, grid, select
+from squeezesim.report.grid import Grid
+from squeezesim.report.table import grid, select
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +53,6 @@ def show(
     if not console.is_terminal:
         console.file.write(text(report, by=by, sort=sort, top=top) + "\n")
         return
-    from rich.padding import Padding
     from rich.text import Text
 
     # What is printed is assembled first, so that a wrong option prints nothing.
@@ -61,9 +61,7 @@ def show(
             console.print()
         console.print(Text(section.heading, style="bold cyan"), soft_wrap=True)
         if isinstance(section.body, Grid):
-            table = section.body.rich()
-            width = max(console.width, sum(section.body.widths) + 4 * len(section.body.columns))
-            console.print(Padding(table, (0, 0, 0, 2), expand=False), width=width, crop=False, no_wrap=True)
+            section.body.print(console, indent=2)
         else:
             for line in section.body:
                 console.print(Text(_wrapped(line, console.width)), soft_wrap=True)

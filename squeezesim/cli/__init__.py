@@ -1,0 +1,91 @@
+"""The command line: one short file for each command; mistakes are one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from squeezesim.cli import hw, layers, models, profile
+from squeezesim.errors import SqueezesimError
+
+OK, FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+
+app = typer.Typer(
+    name="squeezesim",
+    help="Latency, utilization and energy of neural networks on PE-array accelerators, layer by layer.",
+    epilog="Exit codes: 0 ok, 1 a check failed, 2 bad input.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+app.command("profile")(profile.profile)
+app.command("layers")(layers.layers)
+app.command("models")(models.models)
+app.add_typer(hw.app, name="hw")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that *arguments* (those of the process by default) name; return the exit code.
+
+    0 ok, 1 a check failed, 2 bad input, 130 interrupted. Bugs raise.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that has no µ gets a question mark
+    try:
+        code = app(words, prog_name="squeezesim", standalone_mode=False)
+        sys.stdout.flush()
+    except SqueezesimError as error:
+        if "--debug" in words:
+            raise
+        return _refuse(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print("error: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone; what is still buffered goes nowhere, or Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        # Mistakes in options are exceptions of click, of which typer may bring a copy of its own.
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        return _refuse(" ".join(str(message()).split()).rstrip("."))
+    return code if isinstance(code, int) else OK
+
+
+def _refuse(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import platform
+        from importlib.metadata import PackageNotFoundError, version
+
+        from squeezesim import __version__
+
+        try:
+            torch = version("torch")  # importing it would take a second
+        except PackageNotFoundError:
+            torch = "not installed"
+        print(f"squeezesim {__version__}, torch {torch}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print versions and exit."),
+    ] = False,
+) -> None:
+    del version

@@ -1,0 +1,75 @@
+"""The options that say which network runs, with which input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from squeezesim.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from squeezesim.network import Network
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A built-in name, my.py:factory or net.graph.json.")
+]
+Input = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="SHAPE",
+        help="Without the batch, as 3x227x227; or literally by name, as tokens=1x128:int64, once for each input.",
+    ),
+]
+Batch = Annotated[int | None, typer.Option(metavar="N", help="Images at once, 1 by default.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep traced networks.")]
+
+_DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
+
+
+def load_network(model: str, inputs: Sequence[str], batch: int | None, *, cache: bool = True) -> Network:
+    """Return the network that the options mean.
+
+    Raises:
+        ModelError: there is no such network, or it does not accept the input.
+        UsageError: the options contradict each other.
+    """
+    from squeezesim.load import load
+
+    if any("=" in text for text in inputs):
+        return load(model, inputs=_named(inputs), batch=batch, cache=cache)
+    return load(model, input_shape=one_shape(inputs), batch=batch, cache=cache)
+
+
+def one_shape(inputs: Sequence[str]) -> str | None:
+    """Return the one shape without a name, or None where none is given.
+
+    Raises:
+        UsageError: there are several.
+    """
+    if len(inputs) > 1:
+        raise UsageError(
+            f"several inputs need names, such as --input image=1x3x224x224, found {', '.join(inputs)}"
+        )
+    return inputs[0] if inputs else None
+
+
+def _named(texts: Sequence[str]) -> dict[str, Any]:
+    """Shapes by name, as tensors where they bring a type."""
+    from squeezesim.load import parse_named_shapes
+
+    pairs = [text.partition(":") for text in texts]
+    shapes = parse_named_shapes([shape for shape, _, _ in pairs])
+    named: dict[str, Any] = dict(shapes)
+    for (name, shape), (_, colon, dtype) in zip(shapes.items(), pairs, strict=True):
+        if colon:
+            if dtype not in _DTYPES:
+                raise UsageError(
+                    f"input {name!r}: unknown type {dtype!r}; allowed: {', '.join(_DTYPES)}{nearest(dtype, _DTYPES)}"
+                )
+            import torch
+
+            named[name] = torch.zeros((), dtype=getattr(torch, dtype)).expand(shape)
+    return named

@@ -1,0 +1,70 @@
+"""What commands share in writing: choices, tables on the terminal or in a pipe, files that can be written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from squeezesim.errors import OutputError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from squeezesim.report.grid import Grid
+
+FORMATS = ("table", "csv", "json")
+
+Debug = Annotated[bool, typer.Option("--debug", help="On a mistake, print Python's traceback.")]
+Format = Annotated[
+    str, typer.Option("--format", metavar="|".join(FORMATS), help="Print a table, or only data.")
+]
+
+
+def choice(option: str, value: str, allowed: Sequence[str]) -> str:
+    """Return *value* of *option*.
+
+    Raises:
+        UsageError: it is none of *allowed*.
+    """
+    if value not in allowed:
+        raise UsageError(f"{option} {value!r}; allowed: {', '.join(allowed)}{nearest(value, allowed)}")
+    return value
+
+
+def console() -> Console:
+    """Return a console for stdout that prints texts as they are."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def print_grid(grid: Grid) -> None:
+    """Print a table: as wide as the terminal, plain and with all columns in a pipe."""
+    target = console()
+    if target.is_terminal:
+        grid.fit(target.width).print(target)
+    else:
+        print(grid.plain())
+
+
+def check_writable(paths: Iterable[Path]) -> None:
+    """Check that files can be made at *paths*, and leave nothing behind.
+
+    Raises:
+        OutputError: a path is a folder, lies below a file, or its folder cannot be written.
+    """
+    for path in paths:
+        if path.is_dir():
+            raise OutputError(f"cannot write {str(path)!r}: it is a folder")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            reason = error.strerror or os.strerror(error.errno or 0)
+            raise OutputError(f"cannot write {str(path)!r}: {reason}: {str(folder)!r}") from error

@@ -1,0 +1,185 @@
+"""squeezesim profile: a network on accelerators, layer by layer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from squeezesim.cli import output
+from squeezesim.cli.inputs import Batch, Input, Model, NoCache, load_network
+from squeezesim.errors import UsageError
+
+if TYPE_CHECKING:
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.report.report import Report
+
+_DEFAULT_FILES = ("layers.csv", "report.json", "utilization.png")
+_OBJECTIVES = ("latency", "energy", "edp")
+_BY = ("layer", "stage", "op")
+_FIGURES = (".png", ".svg")
+
+
+def profile(
+    model: Model,
+    hw: Annotated[
+        list[str], typer.Option(metavar="FILE|NAME", help="Accelerator; may be given several times.")
+    ],
+    input: Input = None,
+    batch: Batch = None,
+    dataflow: Annotated[
+        str, typer.Option(metavar="ws|os|best", help="One dataflow of the array, or for each layer the best.")
+    ] = "best",
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(_OBJECTIVES), help="What the best is; by default the accelerator says."
+        ),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write a report: .csv, .json, .png or .svg."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figure: .png or .svg.")] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Show N rows; without --sort, the slowest.")
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Sort by a column of the CSV, numbers descending.")
+    ] = None,
+    by: Annotated[
+        str, typer.Option(metavar="|".join(_BY), help="Rows of the table and of --format csv.")
+    ] = "layer",
+    format: output.Format = "table",
+    no_files: Annotated[bool, typer.Option("--no-files", help="Write no files.")] = False,
+    no_cache: NoCache = False,
+    debug: output.Debug = False,
+) -> None:
+    """Say how long MODEL takes on an accelerator, how busy its PEs are, and where cycles and energy go.
+
+    Unless files are named, --no-files is given or --format is csv or json, writes layers.csv, report.json and
+    utilization.png to reports/MODEL__HW/.
+    """
+    del debug
+    inputs = input or ()
+    output.choice("--by", by, _BY)
+    output.choice("--format", format, output.FORMATS)
+    if format == "json" and (sort or top or by != "layer"):
+        raise UsageError("--sort, --top and --by are for tables and CSV; --format json is the whole report")
+    accelerators = [_accelerator(text, dataflow, objective) for text in hw]
+    named = [*(out or ()), *([plot] if plot else [])]
+    settings = _settings(inputs, batch, dataflow, objective)
+    default = not named and format == "table" and not no_files
+    targets = _targets(accelerators, model, settings) if default else [_named(named, plot, accelerators)]
+    output.check_writable(path for paths in targets for path in paths)
+
+    from squeezesim.report.table import select
+    from squeezesim.simulate import simulate
+
+    network = load_network(model, inputs, batch, cache=not no_cache)
+    reports = [simulate(network, accelerator) for accelerator in accelerators]
+    rows = [select(report, by, sort, top) for report in reports]
+    for report, paths in zip(reports, targets, strict=False):
+        for path in paths:
+            report.save(path)
+    if format == "csv":
+        _print_csv(reports, rows)
+    elif format == "json":
+        _print_json(reports)
+    else:
+        _print_tables(reports, targets, by=by, sort=sort, top=top)
+
+
+def _accelerator(text: str, dataflow: str, objective: str | None) -> Accelerator:
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.hardware.dataflows import DATAFLOWS
+
+    output.choice("--dataflow", dataflow, (*DATAFLOWS, "best"))
+    accelerator = Accelerator.resolve(text)
+    changes: dict[str, object] = {}
+    if dataflow != "best":
+        offered = accelerator.array.dataflows
+        if dataflow not in offered:
+            raise UsageError(f"--dataflow {dataflow!r}; {accelerator.name} has {', '.join(offered)}")
+        changes["array.dataflows"] = [dataflow]
+    if objective is not None:
+        changes["mapper.objective"] = output.choice("--objective", objective, _OBJECTIVES)
+    return accelerator.replace(changes) if changes else accelerator
+
+
+def _settings(inputs: Sequence[str], batch: int | None, dataflow: str, objective: str | None) -> list[str]:
+    """What sets this run apart from the default one, as parts of a folder's name."""
+    return [
+        *(f"input-{text}" for text in inputs),
+        *([f"batch-{batch}"] if batch not in (None, 1) else []),
+        *([dataflow] if dataflow != "best" else []),
+        *([objective] if objective else []),
+    ]
+
+
+def _targets(accelerators: Sequence[Accelerator], model: str, settings: Sequence[str]) -> list[list[Path]]:
+    """The default files of each accelerator's report."""
+    from squeezesim.zoo.registry import folder_name
+
+    names = [accelerator.name for accelerator in accelerators]
+    if len(set(names)) < len(names):
+        raise UsageError(f"two accelerators share a name, and so a folder: {', '.join(names)}")
+    parts = [folder_name(setting) for setting in settings]
+    folders = [Path("reports", "__".join([folder_name(model), name, *parts])) for name in names]
+    return [[folder / file for file in _DEFAULT_FILES] for folder in folders]
+
+
+def _named(paths: Sequence[Path], plot: Path | None, accelerators: Sequence[Accelerator]) -> list[Path]:
+    """The files that the user named, whose suffixes must be known."""
+    from squeezesim.report.files import file_format
+
+    if paths and len(accelerators) > 1:
+        raise UsageError(
+            f"{str(paths[0])!r} would hold one report, but there are {len(accelerators)} accelerators"
+        )
+    for path in paths:
+        file_format(path)
+    if plot and plot.suffix.lower() not in _FIGURES:
+        raise UsageError(f"--plot {str(plot)!r}: a figure ends in {' or '.join(_FIGURES)}")
+    return list(paths)
+
+
+def _print_csv(reports: Sequence[Report], tables: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+    from squeezesim.report.files import csv_text
+
+    if len(reports) == 1:
+        sys.stdout.write(csv_text(tables[0]))
+        return
+    pairs = zip(reports, tables, strict=True)
+    rows = [{"accelerator": report.accelerator.name, **row} for report, table in pairs for row in table]
+    sys.stdout.write(csv_text(rows))
+
+
+def _print_json(reports: Sequence[Report]) -> None:
+    from squeezesim.report.document import encode
+
+    texts = [encode(report) for report in reports]
+    sys.stdout.write(texts[0] if len(texts) == 1 else f"[\n{','.join(texts)}]\n")
+
+
+def _print_tables(
+    reports: Sequence[Report],
+    targets: Sequence[Sequence[Path]],
+    *,
+    by: str,
+    sort: str | None,
+    top: int | None,
+) -> None:
+    from squeezesim.report.text import show
+
+    console = output.console()
+    for number, report in enumerate(reports):
+        if number:
+            print()
+        show(report, console, by=by, sort=sort, top=top)
+    written = [str(path) for paths in targets for path in paths]
+    if written:
+        print("\nwrote " + "\n      ".join(written))
