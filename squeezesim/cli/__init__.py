@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from squeezesim.cli import hw, layers, models, profile
 from squeezesim.errors import SqueezesimError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
+
+class _EndedError(Exception):
+    """The user or the reader of stdout ended the command; click has its own ideas of both, which this passes by."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class _Group(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _EndedError(INTERRUPTED) from None
+        except BrokenPipeError:
+            raise _EndedError(BROKEN_PIPE) from None
+
+
 app = typer.Typer(
     name="squeezesim",
+    cls=_Group,
     help="Latency, utilization and energy of neural networks on PE-array accelerators, layer by layer.",
     epilog="Exit codes: 0 ok, 1 a check failed, 2 bad input.",
     rich_markup_mode=None,
@@ -43,27 +64,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except SqueezesimError as error:
         if "--debug" in words:
-            raise
+            traceback.print_exc()
         return _refuse(str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        print("error: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone; what is still buffered goes nowhere, or Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+    except (_EndedError, BrokenPipeError, KeyboardInterrupt) as error:
+        return _end(error)
     except Exception as error:
         # Mistakes in options are exceptions of click, of which typer may bring a copy of its own.
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        return _refuse(" ".join(str(message()).split()).rstrip("."))
+        line = " ".join(str(message()).split()).rstrip(".")
+        return _refuse(f"{line}; see squeezesim --help")
     return code if isinstance(code, int) else OK
 
 
 def _refuse(message: str) -> int:
     print(f"error: {message}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _end(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt) or (isinstance(error, _EndedError) and error.code == INTERRUPTED):
+        print("error: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    # What is still buffered goes nowhere, or Python would complain at exit that the reader has gone.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
 
 
 def _version(wanted: bool) -> None:

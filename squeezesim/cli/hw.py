@@ -64,7 +64,7 @@ def show(hardware: Hardware, debug: output.Debug = False) -> None:
     accelerator = Accelerator.resolve(hardware)
     found = [row for row in rows(accelerator) if row.path not in _HEADING]
     sources = list(dict.fromkeys(row.source for row in found if row.source))
-    columns = [Column("parameter", left=True), Column("value", left=True), Column("unit", left=True)]
+    columns = [Column("parameter", left=True), Column("value", left=True), Column("unit", 1, left=True)]
     columns.append(Column("provenance", left=True))
     for key in _HEADING:
         print(f"{key}: {getattr(accelerator, key) or units.EMPTY}")
@@ -72,8 +72,8 @@ def show(hardware: Hardware, debug: output.Debug = False) -> None:
     cells = [
         [
             row.path,
-            row.value or units.EMPTY,
-            row.unit,
+            row.value.strip("[]") or units.EMPTY,
+            row.unit.removeprefix("1"),
             row.provenance + (f" [{sources.index(row.source) + 1}]" if row.source else ""),
         ]
         for row in found

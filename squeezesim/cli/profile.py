@@ -103,7 +103,8 @@ def _accelerator(text: str, dataflow: str, objective: str | None) -> Accelerator
     if dataflow != "best":
         offered = accelerator.array.dataflows
         if dataflow not in offered:
-            raise UsageError(f"--dataflow {dataflow!r}; {accelerator.name} has {', '.join(offered)}")
+            allowed = ", ".join((*offered, "best"))
+            raise UsageError(f"--dataflow {dataflow!r}; allowed for {accelerator.name}: {allowed}")
         changes["array.dataflows"] = [dataflow]
     if objective is not None:
         changes["mapper.objective"] = output.choice("--objective", objective, _OBJECTIVES)
