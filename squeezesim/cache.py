@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from squeezesim.errors import ModelError, OutputError
@@ -44,6 +43,8 @@ def cached(key: Mapping[str, object], build: Callable[[], Network]) -> Network:
 
 
 def _torch_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("torch")  # importing torch to ask for its version would take a second
     except PackageNotFoundError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from squeezesim.frontends.isolate import undisturbed
+from squeezesim.frontends.isolate import decomposed, undisturbed
 from squeezesim.frontends.trace import trace
 
 # fvcore's names of operators that multiply and accumulate; it also counts normalisations and upsampling.
@@ -57,10 +56,10 @@ def cross_check(module: nn.Module, input_shape: Sequence[int]) -> list[CrossChec
 
 
 def _fvcore_macs(module: nn.Module, input_shape: Sequence[int]) -> Mapping[str, int]:
-    with undisturbed():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its import, and the tracing of PyTorch that it uses, warn
-            from fvcore.nn import FlopCountAnalysis
+    with undisturbed(), decomposed(onednn=True):
+        from fvcore.nn import FlopCountAnalysis  # in here, for its import warns
+
+        # It runs the forward to trace it, which needs values and takes time without oneDNN.
         analysis = FlopCountAnalysis(copy.deepcopy(module).eval(), torch.zeros(tuple(input_shape)))
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         counted = analysis.by_module_and_operator()

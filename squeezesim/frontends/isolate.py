@@ -55,19 +55,26 @@ def evaluating(module: nn.Module) -> Iterator[nn.Module]:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """A context for a forward pass: no gradients, attention decomposed, warnings off, random states kept."""
+    """A context for a forward pass: no gradients, no warnings, and the random states are as before when it ends."""
     python_state = random.getstate()
     numpy_state = np.random.get_state()  # noqa: NPY002 - a model draws from the global state
-    fast_path = torch.backends.mha.get_fastpath_enabled()
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.callback(random.setstate, python_state)
         stack.callback(np.random.set_state, numpy_state)
-        stack.callback(torch.backends.mha.set_fastpath_enabled, fast_path)
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.no_grad())
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
-        torch.backends.mha.set_fastpath_enabled(False)
         yield
+
+
+@contextlib.contextmanager
+def decomposed(*, onednn: bool = False) -> Iterator[None]:
+    """A context in which attention runs as its products, and no layer as one of *onednn*'s unless that is wanted."""
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=onednn):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)

@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_flatten_with_path, tree_map
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.isolate import evaluating, undisturbed, weightless_copy
+from squeezesim.frontends.isolate import decomposed, evaluating, undisturbed, weightless_copy
 from squeezesim.frontends.modules import ModuleStack
 from squeezesim.frontends.recorder import Recorded, Recorder
 from squeezesim.network import Layer, Network
@@ -56,7 +56,7 @@ def trace(
     if any(is_lazy(parameter) for parameter in module.parameters()):
         raise ModelError(f"{name} has lazy parameters without a shape: run it once before it is traced")
     args, named = _arguments(module, input_shape, inputs, kwargs)
-    with undisturbed():
+    with undisturbed(), decomposed():
         try:
             return _on_meta(module, args, named, name)
         except Exception:
