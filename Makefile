@@ -1,0 +1,33 @@
+# Short names for what CONTRIBUTING.md describes; all of them expect the virtual environment of `make setup`.
+python ?= .venv/bin/python
+
+.PHONY: setup test slow check bench graphs reports
+
+setup:
+	python3 -m venv .venv
+	.venv/bin/pip install -q -c constraints.txt -e '.[dev]'
+
+test:
+	$(python) -m pytest -n auto
+
+slow:
+	$(python) -m pytest -m slow
+
+check:
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+	$(python) -m mypy
+
+bench:
+	$(python) -m pytest benchmarks -m ''
+
+# The traced graphs of the built-in networks, squeezesim/zoo/graphs/.
+graphs:
+	$(python) -m squeezesim.zoo.build
+
+# The committed results, reports/, and the figure of README.md.
+reports:
+	$(python) -m squeezesim profile squeezenext_23 --hw hwconfigs/os_32x32.yaml > /dev/null
+	$(python) -m squeezesim profile squeezenext_23_v5 --hw squeezelerator_16x16 --hw squeezelerator_8x8 > /dev/null
+	mkdir -p docs/img
+	cp reports/squeezenext_23__os_32x32/utilization.png docs/img/squeezenext_23__os_32x32.png
