@@ -1,7 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Tests run beside each other: threads of torch that wait for one another take longer than the work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The first example of a test may import torch, on a machine that others use too.
 settings.register_profile("squeezesim", deadline=None)
