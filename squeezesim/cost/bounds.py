@@ -224,18 +224,16 @@ class FlowBounds:
         return _products([*rows, store, -np.ones_like(store)], [*columns, g * k, np.ones_like(g)])
 
     def cycles(self, row: int) -> Matrix:
-        """Lower bounds on the cycles of problem *row*, (orders, pixel options, channel options); inf: excluded."""
+        """Lower bounds on the cycles of problem *row*, (orders, pixel options, channel options)."""
         pixels, channels = self.space.part(row)
         compute = self._sides[0].matrix(pixels, channels)
         for side in self._sides[1:]:
             np.maximum(compute, side.matrix(pixels, channels), out=compute)
         beyond = self._last.matrix(pixels, channels)
         np.maximum(beyond, 0, out=beyond)
-        traffic, excluded = self.space.traffic(row)
-        result = traffic + beyond
+        result = self.space.traffic(row)[0] + beyond
         for order in range(len(ORDERS)):
             np.maximum(result[order], compute + self.space.exposed(row, order), out=result[order])
         result += self._constant
         result *= _MARGIN
-        result += excluded
-        return result
+        return np.asarray(result)

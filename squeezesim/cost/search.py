@@ -200,8 +200,10 @@ class Search:
         return self.flow.accesses(problem, by_pixel, by_channel, outputs, self.machine)
 
     def _objective_bounds(self, row: int) -> Matrix:
-        cycles = self.terms.cycles(row)
+        """Lower bounds on the objective of every tiling of problem *row*; inf where one is excluded."""
+        cycles, excluded = self.terms.cycles(row), self.space.traffic(row)[1]
         if self.machine.objective == "latency":
+            cycles += excluded
             return cycles
         pixels, channels = self.space.part(row)
         order, pixel, channel = np.ix_(
@@ -218,7 +220,7 @@ class Search:
             dram_bits(self.space, rows, order, pixel, channel),
         )
         value = energy * cycles if self.machine.objective == "edp" else energy
-        return (value * (1 - 1e-6)).astype(np.float32) + self.space.traffic(row)[1]
+        return (value * (1 - 1e-6)).astype(np.float32) + excluded
 
     def _energy(self, rows: Ints, cycles: Any, pixel: Ints, channel: Ints, bits: tuple[Ints, ...]) -> Floats:
         inputs, weights, outputs, psums = (part.astype(np.float64) for part in bits)

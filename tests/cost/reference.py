@@ -80,8 +80,15 @@ def play(problem: Workload, sizes: dict[str, int], nest: str, flow: Dataflow, ma
         cycles = int(flow.work(problem, pixel, channel, machine).cycles[0])
         if math.isfinite(machine.buffer_bits_per_cycle):
             started = np.array([bits(step, "outputs") if step["c"] == 0 else 0.0])
-            used = flow.accesses(problem, [p * 1.0 for p in pixel], [c * 1.0 for c in channel], started, machine)
-            cycles = max(cycles, math.ceil(sum(part[0] for part in buffer_bits(problem, used)) / machine.buffer_bits_per_cycle))
+            used = flow.accesses(
+                problem, [p * 1.0 for p in pixel], [c * 1.0 for c in channel], started, machine
+            )
+            cycles = max(
+                cycles,
+                math.ceil(
+                    sum(part[0] for part in buffer_bits(problem, used)) / machine.buffer_bits_per_cycle
+                ),
+            )
         return cycles
 
     doubled = {
@@ -92,10 +99,11 @@ def play(problem: Workload, sizes: dict[str, int], nest: str, flow: Dataflow, ma
     }
 
     def loads(step: dict[str, int], before: dict[str, int] | None) -> list[tuple[str, int]]:
-        found = []
-        for operand in ("inputs", "weights"):
-            if before is None or identity(step, operand) != identity(before, operand):
-                found.append((operand, bits(step, operand)))
+        found = [
+            (operand, bits(step, operand))
+            for operand in ("inputs", "weights")
+            if before is None or identity(step, operand) != identity(before, operand)
+        ]
         changed = before is None or identity(step, "outputs") != identity(before, "outputs")
         if changed and step["c"] > 0:
             found.append(("psums", bits(step, "outputs") * one["accumulator_bits"]))
@@ -104,7 +112,9 @@ def play(problem: Workload, sizes: dict[str, int], nest: str, flow: Dataflow, ma
     def stores(step: dict[str, int], after: dict[str, int] | None) -> list[tuple[str, int]]:
         if after is not None and identity(step, "outputs") == identity(after, "outputs"):
             return []
-        kind, width = ("outputs", one["activation_bits"]) if step["c"] == last_c else ("psums", one["accumulator_bits"])
+        kind, width = (
+            ("outputs", one["activation_bits"]) if step["c"] == last_c else ("psums", one["accumulator_bits"])
+        )
         return [(kind, bits(step, "outputs") * width)]
 
     def count(transfers: list[tuple[str, int]]) -> None:
@@ -115,7 +125,9 @@ def play(problem: Workload, sizes: dict[str, int], nest: str, flow: Dataflow, ma
     final = stores(steps[-1], None)
     count(first)
     count(final)
-    result.cycles = machine.setup + sum(machine.dram_latency + transfer(amount) for _, amount in first + final)
+    result.cycles = machine.setup + sum(
+        machine.dram_latency + transfer(amount) for _, amount in first + final
+    )
     for number, step in enumerate(steps):
         moves = []
         if number > 0:
@@ -124,7 +136,11 @@ def play(problem: Workload, sizes: dict[str, int], nest: str, flow: Dataflow, ma
             moves += loads(steps[number + 1], step)
         count(moves)
         beside = sum(transfer(amount) for operand, amount in moves if doubled[operand])
-        between = sum(machine.dram_latency + transfer(amount) for operand, amount in moves if not doubled[operand] and amount)
+        between = sum(
+            machine.dram_latency + transfer(amount)
+            for operand, amount in moves
+            if not doubled[operand] and amount
+        )
         busy = array(step)
         result.array += busy
         result.cycles += max(busy, beside) + between
@@ -146,7 +162,10 @@ def footprint(problem: Workload, sizes: dict[str, int], machine: Machine) -> int
                 for i in range(tiles[axis])
             )
     amounts: dict[str, Any] = {
-        "inputs": (sizes["n"] * area * sizes["g"] * sizes["c"] * one["activation_bits"], machine.double_inputs),
+        "inputs": (
+            sizes["n"] * area * sizes["g"] * sizes["c"] * one["activation_bits"],
+            machine.double_inputs,
+        ),
         "weights": (
             sizes["g"] * sizes["k"] * sizes["c"] * one["fy"] * one["fx"] * one["weight_bits"],
             machine.double_weights,

@@ -27,7 +27,9 @@ def test_long_axes_offer_few_sizes(extent: int) -> None:
 @given(
     start=st.integers(0, 6),
     size=st.integers(1, 6),
-    window=st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.integers(0, 4), st.integers(1, 30)),
+    window=st.tuples(
+        st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.integers(0, 4), st.integers(1, 30)
+    ),
     skip=st.booleans(),
 )
 def test_input_extent_counts_positions(start: int, size: int, window: tuple[int, ...], skip: bool) -> None:

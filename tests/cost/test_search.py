@@ -70,7 +70,9 @@ def test_equals_a_full_enumeration(layer: Layer, data: st.DataObject) -> None:
     choice = search.choose(np.array([np.inf]))
     best = min(cycles for cycles, _ in expected)
     within = [(bits, cycles) for cycles, bits in expected if cycles <= (1 + slack) * best]
-    bits = sum(part[0] for part in dram_bits(search.space, np.array([0]), choice.order, choice.pixel, choice.channel))
+    bits = sum(
+        part[0] for part in dram_bits(search.space, np.array([0]), choice.order, choice.pixel, choice.channel)
+    )
     assert (bits, choice.value[0]) == min(within)
     assert choice.value[0] <= (1 + slack) * best
 
@@ -82,14 +84,17 @@ def test_three_loop_orders_cause_the_traffic_of_all_six(layer: Layer, machine: M
     every = tuple("".join(nest) for nest in itertools.permutations("PKC"))
     for sizes in tilings(problem, machine)[::7]:
         amounts = {
-            nest: tuple(reference.play(problem, sizes, nest, DATAFLOWS["ws"], machine).bits.items()) for nest in every
+            nest: tuple(reference.play(problem, sizes, nest, DATAFLOWS["ws"], machine).bits.items())
+            for nest in every
         }
         assert {amounts[nest] for nest in every} == {amounts[nest] for nest in ORDERS}
 
 
 @settings(max_examples=100, deadline=None)
 @given(layers(largest=8), machines(), st.data())
-def test_bounds_traffic_and_footprint_of_every_tiling(layer: Layer, machine: Machine, data: st.DataObject) -> None:
+def test_bounds_traffic_and_footprint_of_every_tiling(
+    layer: Layer, machine: Machine, data: st.DataObject
+) -> None:
     problem = problem_of(layer, machine)
     flow = DATAFLOWS[data.draw(st.sampled_from(sorted(DATAFLOWS)))]
     space = Space(problem, machine)
@@ -104,6 +109,8 @@ def test_bounds_traffic_and_footprint_of_every_tiling(layer: Layer, machine: Mac
     assert space.footprint(0)[pixel, channel] == reference.footprint(problem, sizes, machine)
     exact = [int(part[0]) for part in dram_bits(space, np.array([0]), *where)]
     assert exact == list(played.bits.values())
-    assert cycles[order, pixel, channel] * 8 * machine.dram_bytes_per_cycle == pytest.approx(sum(exact), rel=1e-6)
+    assert cycles[order, pixel, channel] * 8 * machine.dram_bytes_per_cycle == pytest.approx(
+        sum(exact), rel=1e-6
+    )
     if excluded[order, pixel, channel] == 0:
         assert bounds[order, pixel, channel] <= played.cycles

@@ -37,7 +37,7 @@ def test_squeezelerator(name: str, pes: int, kib: int) -> None:
     assert hw.precision.model_dump() == {"weight_bits": 16, "activation_bits": 16, "accumulator_bits": 16}
     assert hw.dram_bytes_per_cycle == pytest.approx(0.95 * 16)
     assert hw.dram_latency_cycles == 100
-    assert hw.control.layer_setup_cycles == 1000
+    assert hw.control.layer_setup_cycles == 700
     assert hw.sparsity.model_dump() == {"weights": 0.4, "skipped_by": ("os",)}
     assert hw.mapper.model_dump() == {"objective": "latency", "latency_slack": 0.15}
     assert (hw.vector.model, hw.energy.table) == ("none", "eyeriss_relative")

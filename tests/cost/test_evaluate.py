@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from squeezesim.cost.energy import LEVELS
+from squeezesim.cost.evaluate import BOUNDS, LOSSES, Costs, evaluate
+from squeezesim.errors import HardwareError
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.network.layer import Layer
+from tests.cost.cases import layers
+
+BASE = Accelerator.named("squeezelerator_16x16")
+
+
+@st.composite
+def accelerators(draw: st.DrawFn) -> Accelerator:
+    return BASE.replace(
+        {
+            "array.rows": draw(st.integers(1, 8)),
+            "array.cols": draw(st.integers(1, 8)),
+            "array.ports": draw(st.integers(1, 8)),
+            "array.dataflows": draw(st.sampled_from([("ws",), ("os",), ("ws", "os")])),
+            "array.interconnect": draw(st.sampled_from(["broadcast", "systolic"])),
+            "memory.global_buffer.size_kib": draw(st.sampled_from([8, 64])),
+            "memory.global_buffer.bytes_per_cycle": draw(st.sampled_from([None, 4, 32])),
+            "memory.dram.bandwidth_gb_s": draw(st.sampled_from([1, 16, 100])),
+            "mapper.objective": draw(st.sampled_from(["latency", "energy", "edp"])),
+            "mapper.latency_slack": draw(st.sampled_from([0, 0.15])),
+            "sparsity.weights": draw(st.sampled_from([0, 0.4, 0.9])),
+        }
+    )
+
+
+def energy(costs: Costs) -> float:
+    return float(costs.energy.sum())
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(layers(), min_size=1, max_size=4), accelerators())
+def test_what_always_holds(several: list[Layer], hw: Accelerator) -> None:
+    costs = evaluate(several, [hw])
+    dense = np.array([layer.macs for layer in several])
+    executed, cycles = costs.executed[0], costs.cycles[0]
+    assert np.array_equal(hw.array.pes * cycles, executed + costs.losses[0].sum(axis=1))
+    assert np.all(costs.losses >= 0)
+    assert np.array_equal(costs.time[0].sum(axis=1), cycles)
+    assert np.all(executed <= dense)
+    assert np.all(cycles * hw.array.pes >= executed)
+    assert np.all(cycles >= np.floor(costs.dram_bytes[0].sum(axis=1) / hw.dram_bytes_per_cycle))
+    assert np.all(costs.energy >= 0)
+    # Each touched input, each weight and each output crosses the DRAM interface at least once.
+    for number, layer in enumerate(several):
+        _, weights, outputs, _ = costs.dram_bytes[0, number]
+        assert weights >= layer.g * layer.k * layer.c * layer.fy * layer.fx * 2
+        assert outputs == layer.n * layer.g * layer.k * layer.oy * layer.ox * 2
+    apart = [evaluate([layer], [hw]) for layer in several]
+    assert [int(part.cycles[0, 0]) for part in apart] == cycles.tolist()
+    assert [energy(part) for part in apart] == pytest.approx(costs.energy[0].sum(axis=1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers(largest=12), accelerators(), st.data())
+def test_more_hardware_never_makes_latency_worse(layer: Layer, hw: Accelerator, data: st.DataObject) -> None:
+    hw = hw.replace({"mapper.objective": "latency", "mapper.latency_slack": 0, "array.dataflows": ("os",)})
+    more = data.draw(
+        st.sampled_from(
+            [
+                {"memory.global_buffer.size_kib": 100},
+                {"memory.dram.bandwidth_gb_s": 137},
+                {"array.dataflows": ("os", "ws")},
+                {"memory.dram.latency_cycles": 10},
+            ]
+        )
+    )
+    assert evaluate([layer], [hw.replace(more)]).cycles[0, 0] <= evaluate([layer], [hw]).cycles[0, 0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers(largest=12), accelerators())
+def test_the_objective_is_the_best_of_the_three(layer: Layer, hw: Accelerator) -> None:
+    hw = hw.replace({"mapper.latency_slack": 0})
+    found = {
+        name: evaluate([layer], [hw.replace({"mapper.objective": name})])
+        for name in ("latency", "energy", "edp")
+    }
+    assert found["latency"].cycles[0, 0] == min(int(costs.cycles[0, 0]) for costs in found.values())
+    assert energy(found["energy"]) == pytest.approx(min(map(energy, found.values())), rel=1e-9)
+    product = {name: energy(costs) * int(costs.cycles[0, 0]) for name, costs in found.items()}
+    assert product["edp"] == pytest.approx(min(product.values()), rel=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers(), accelerators())
+def test_doubling_the_clock_halves_the_time(layer: Layer, hw: Accelerator) -> None:
+    faster = hw.replace({"clock_mhz": 2000, "memory.dram.bandwidth_gb_s": hw.memory.dram.bandwidth_gb_s * 2})
+    assert np.array_equal(evaluate([layer], [hw]).cycles, evaluate([layer], [faster]).cycles)
+
+
+def test_several_accelerators_stand_side_by_side() -> None:
+    layer = Layer.conv("a", c=8, k=8, oy=14, ox=14, fy=3, fx=3)
+    other = BASE.replace({"array.rows": 8})
+    together = evaluate([layer, layer], [BASE, other])
+    assert together.cycles.shape == (2, 2)
+    for row, hw in enumerate((BASE, other)):
+        alone = evaluate([layer, layer], [hw])
+        for field in dataclasses.fields(Costs):
+            assert np.array_equal(getattr(together, field.name)[[row]], getattr(alone, field.name)), (
+                field.name
+            )
+
+
+def test_views_and_absent_vector_lanes_cost_nothing() -> None:
+    view = Layer(name="cat", op="cat", kind="view", output_elements=99)
+    pool = Layer(
+        name="pool", op="max_pool2d", kind="vector", input_elements=400, output_elements=100, vector_ops=900
+    )
+    costs = evaluate([view, pool], [BASE])
+    assert not costs.cycles.any()
+    assert not costs.energy.any()
+
+
+def test_vector_layer_by_hand() -> None:
+    hw = BASE.replace({"vector.model": "lanes", "vector.lanes": 16, "memory.dram.usable_fraction": 1})
+    pool = Layer(
+        name="pool", op="max_pool2d", kind="vector", input_elements=400, output_elements=100, vector_ops=9000
+    )
+    costs = evaluate([pool], [hw])
+    # 9,000 operations on 16 lanes take 563 cycles; 800 and 200 bytes at 16 bytes a cycle 50 + 13.
+    assert costs.cycles[0, 0] == hw.control.layer_setup_cycles + 2 * 100 + 563
+    assert dict(zip(LOSSES, costs.losses[0, 0] // 256, strict=True))["vector"] == 563
+    assert BOUNDS[costs.bound[0, 0]] == ("startup" if hw.control.layer_setup_cycles + 200 > 563 else "vector")
+    assert costs.dram_bytes[0, 0].tolist() == [800, 0, 200, 0]
+    by_level = dict(zip(LEVELS, costs.energy[0, 0], strict=True))
+    assert by_level["dram"] == 500 * 200
+    assert by_level["buffer"] == 500 * 2 * 6
+
+
+def test_a_layer_that_fits_no_buffer_is_named() -> None:
+    hw = BASE.replace({"memory.global_buffer.size_kib": 0.125})
+    layer = Layer.conv("stage1.wide", c=64, k=64, oy=8, ox=8, fy=7, fx=7)
+    with pytest.raises(HardwareError) as caught:
+        evaluate([layer], [hw])
+    assert str(caught.value) == (
+        "squeezelerator_16x16: layer 'stage1.wide' does not fit the global buffer even at its smallest tile, "
+        # Inputs and weights 7 · 7 · 2 B, outputs 2 B, all of them twice.
+        "which needs 0.3867 KiB; memory.global_buffer.size_kib is 0.125"
+    )
