@@ -88,8 +88,10 @@ class Grid:
         for cells in self.cells:
             table.add_row(*map(Text, cells))
         width = indent + sum(self.widths) + (GAP + 1) * len(self.columns)
-        padded = Padding(table, (0, 0, 0, indent), expand=False)
-        console.print(padded, width=max(console.width, width), crop=False, no_wrap=True)
+        across = console.width
+        console.width = max(across, width)  # rather a line that is too long than a cropped number
+        console.print(Padding(table, (0, 0, 0, indent), expand=False))
+        console.width = across
 
 
 def shorten(name: str, width: int) -> str:

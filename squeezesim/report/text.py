@@ -59,12 +59,12 @@ def show(
     for number, section in enumerate(sections(report, by=by, sort=sort, top=top, width=console.width - 2)):
         if number:
             console.print()
-        console.print(Text(section.heading, style="bold cyan"), soft_wrap=True)
+        console.print(Text(_wrapped(section.heading, console.width), style="bold cyan"), soft_wrap=True)
         if isinstance(section.body, Grid):
             section.body.print(console, indent=2)
         else:
             for line in section.body:
-                console.print(Text(_wrapped(line, console.width)), soft_wrap=True)
+                console.print(Text(_wrapped(line, console.width, "  ")), soft_wrap=True)
 
 
 def sections(
@@ -132,8 +132,9 @@ def _totals(report: Report) -> list[str]:
     return [f"{label:<{width}}  {value}" for label, value in values.items()]
 
 
-def _wrapped(line: str, width: int) -> str:
-    deeper = "     " if line[:1].isdigit() else "  "
+def _wrapped(line: str, width: int, indent: str = "") -> str:
+    """Return *line* on lines of at most *width* characters, those after the first below its text."""
+    deeper = f"{indent}   " if line[:1].isdigit() else indent
     return textwrap.fill(
-        line, max(width, 40), initial_indent="  ", subsequent_indent=deeper, break_on_hyphens=False
+        line, max(width, 40), initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False
     )

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from squeezesim.errors import SqueezesimError
+from squeezesim.report.document import decode, encode
+from squeezesim.report.report import Report
+from tests.report.cases import few, report, reports
+
+
+@few
+@given(reports())
+def test_reading_gives_an_equal_report_and_the_same_text(made: Report) -> None:
+    text = encode(made)
+    again = decode(text)
+    assert again == made
+    assert encode(again) == text
+
+
+def test_provenance_is_kept() -> None:
+    again = decode(encode(report()))
+    assert again.accelerator.provenance["memory.dram.bandwidth_gb_s"].source == "a test"
+
+
+def test_it_is_json_with_totals_and_rows_for_readers() -> None:
+    document = json.loads(encode(report()))
+    assert document["format"] == "squeezesim.report"
+    assert document["version"] == 1
+    assert document["totals"]["cycles"] == report().totals["cycles"]
+    assert document["totals"]["energy_uj"] is None
+    assert [row["name"] for row in document["layers"]] == [row["name"] for row in report().rows()]
+    assert document["accelerator"]["array"]["rows"] == 8
+
+
+def broken(change: Any) -> str:
+    document = json.loads(encode(report()))
+    change(document)
+    return json.dumps(document)
+
+
+WHERE = "the row of layer 'stem.conv': "
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda d: d.update(format="x"),
+            'no report: it must be an object with "format": "squeezesim.report"',
+        ),
+        (lambda d: d.update(version=2), "a report of version 2; this program reads 1"),
+        (lambda d: d.update(layers=[]), "layers must be a list of 8, one for each layer of the network"),
+        (
+            lambda d: d["layers"].reverse(),
+            "the row of layer 'stem.conv' must be an object with its name, found {",
+        ),
+        (
+            lambda d: d["layers"][0].update(cycles=-1),
+            f"{WHERE}cycles must be an integer from 0 to 4611686018427387904, found -1",
+        ),
+        (
+            lambda d: d["layers"][0].update(cycles=10**30),
+            f"{WHERE}cycles must be an integer from 0 to 4611686018427387904, found 1000000000000000000000000000000",
+        ),
+        (
+            lambda d: d["layers"][0].update(lost_edge=1),
+            f"{WHERE}PEs · cycles are not executed_macs + the losses",
+        ),
+        (
+            lambda d: d["layers"][0].update(cycles=2**61),
+            f"{WHERE}PEs · cycles are more than 4611686018427387904",
+        ),
+        (
+            lambda d: d["layers"][0]["time_cycles"].update(dram=2**40),
+            f"{WHERE}executed_macs or time_cycles do not fit its macs and cycles",
+        ),
+        (
+            lambda d: d["layers"][0]["energy"].update(mac="1"),
+            f"{WHERE}mac must be a number from 0 up, found '1'",
+        ),
+        (
+            lambda d: d["layers"][0]["energy"].update(mac=10**400),
+            f"{WHERE}mac must be a number from 0 up, found 1000",
+        ),
+        (lambda d: d["layers"][0].update(energy=[]), f"{WHERE}energy must be an object, found []"),
+        (
+            lambda d: d["layers"][0].update(dataflow="rs"),
+            f"{WHERE}dataflow must be one of ",
+        ),
+        (lambda d: d["layers"][0].update(order=["PKC"]), f"{WHERE}order must be one of "),
+        (
+            lambda d: d.update(network=None),
+            'no network file: it must be an object with "format": "squeezesim.network"',
+        ),
+        (lambda d: d.update(accelerator=3), "accelerator must be an object, found 3"),
+        (lambda d: d["accelerator"]["array"].update(rows=0), "array.rows"),
+        (
+            lambda d: d["accelerator"]["provenance"].update({"a.b": {}}),
+            "accelerator: provenance of 'a.b', which is no parameter of it",
+        ),
+        (
+            lambda d: d["accelerator"].update(provenance=[]),
+            "accelerator: provenance must be an object, found []",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(change: Any, message: str) -> None:
+    with pytest.raises(SqueezesimError) as caught:
+        decode(broken(change))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a report is not JSON: Expecting value"),
+        ("[" * 100_000, "a report is nested too deeply"),
+        ('{"a": NaN}', "a report is not JSON: NaN is no number here"),
+        (b"\xff\xfe\xff", "a report is not JSON: "),
+        ("[]", "no report: "),
+        ("9" * 10_000, "a report is not JSON: "),
+    ],
+)
+def test_what_is_no_report_is_refused_in_one_line(text: str | bytes, message: str) -> None:
+    with pytest.raises(SqueezesimError) as caught:
+        decode(text)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The places of all values of a document."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for key, item in items for found in paths(item, (*path, key)))]
+
+
+DOCUMENT = json.loads(encode(report()))
+PLACES = [path for path in paths(DOCUMENT) if path]
+
+
+@given(
+    st.sampled_from(PLACES),
+    st.sampled_from([None, True, -1, 0, 1.5, 2**63, 10**400, "", "x", [], [[]], {}, {"value": 1}]),
+)
+def test_no_replaced_value_gives_anything_but_a_report_or_one_line(
+    place: tuple[Any, ...], value: Any
+) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    holder = document
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    refused, again = "", report()
+    try:
+        again = decode(json.dumps(document))
+    except SqueezesimError as error:
+        refused = str(error)
+    assert "\n" not in refused
+    assert len(again.rows()) == len(again.network.layers)
+    assert again.totals["cycles"] == sum(row["cycles"] for row in again.rows())

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+
+from squeezesim.errors import OutputError, SqueezesimError, UsageError
+from squeezesim.report.files import csv_text, file_format
+from squeezesim.report.report import Report
+from tests.report.cases import few, report, reports
+
+
+@few
+@given(reports())
+def test_csv_says_what_rows_say(made: Report) -> None:
+    lines = list(csv.DictReader(io.StringIO(csv_text(made.rows()))))
+    for line, row in zip(lines, made.rows(), strict=True):
+        assert list(line) == list(row)
+        for key, value in row.items():
+            if value is None:
+                assert line[key] == ""
+            elif isinstance(value, float):
+                assert float(line[key]) == pytest.approx(value, rel=1e-9)
+            else:
+                assert line[key] == str(value)
+
+
+def test_csv_of_known_rows() -> None:
+    rows = [
+        {"name": "a,b", "cycles": 7, "utilization": 1 / 3},
+        {"name": 'c"', "cycles": 10**18, "utilization": None},
+    ]
+    assert csv_text(rows) == 'name,cycles,utilization\n"a,b",7,0.3333333333\n"c""",1000000000000000000,\n'
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".png", ".svg"])
+def test_files_are_the_same_bytes_when_written_again(tmp_path: Path, suffix: str) -> None:
+    report().save(tmp_path / f"a{suffix}")
+    report().save(tmp_path / f"b{suffix}")
+    content = (tmp_path / f"a{suffix}").read_bytes()
+    assert len(content) > 500
+    assert content == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_a_saved_report_is_loaded_again(tmp_path: Path) -> None:
+    report().save(tmp_path / "deep" / "report.json")
+    assert Report.load(tmp_path / "deep" / "report.json") == report()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("r.html", "cannot write 'r.html': files end in .csv, .json, .png, .svg, found .html"),
+        (
+            "r.jsno",
+            "cannot write 'r.jsno': files end in .csv, .json, .png, .svg, found .jsno; did you mean '.json'?",
+        ),
+        ("r", "cannot write 'r': files end in .csv, .json, .png, .svg, found no suffix"),
+        (".csv", "cannot write '.csv': files end in .csv, .json, .png, .svg, found no suffix"),
+        ("r.parquet", "cannot write 'r.parquet': files end in .csv, .json, .png, .svg, found .parquet"),
+    ],
+)
+def test_an_unknown_suffix_is_refused(name: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        report().save(name)
+    assert str(caught.value) == message
+
+
+def test_a_trace_is_no_report() -> None:
+    with pytest.raises(UsageError, match=r"found \.trace\.json"):
+        file_format("r.trace.json")
+
+
+def test_case_of_a_suffix_does_not_matter(tmp_path: Path) -> None:
+    report().save(tmp_path / "R.CSV")
+    assert (tmp_path / "R.CSV").read_text().startswith("name,op,stage,")
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"^cannot write .*r\.csv': "):
+        report().save(tmp_path / "file" / "r.csv")
+
+
+def test_a_missing_or_broken_report_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SqueezesimError, match=r"^cannot read '.*none\.json': No such file or directory$"):
+        Report.load(tmp_path / "none.json")
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(SqueezesimError, match=r"^'.*broken\.json': a report is not JSON: "):
+        Report.load(tmp_path / "broken.json")
+
+
+def test_a_report_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("squeezesim.report.files.MAX_BYTES", 2**20)
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(2**20 + 1)
+    with pytest.raises(SqueezesimError, match=r"is larger than 1 MiB, the largest report read$"):
+        Report.load(tmp_path / "large.json")

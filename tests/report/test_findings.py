@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from squeezesim.cost.evaluate import LOSSES
+from squeezesim.network import Layer, Network
+from squeezesim.report.report import Report
+from squeezesim.simulate import simulate
+from tests.report.cases import accelerator, few, report, reports
+
+
+def why(layer: Layer, **changes: Any) -> tuple[str, str]:
+    """Cause and reason of the one layer of a network, on an array that waits for nothing."""
+    quick = {
+        "memory.dram.bandwidth_gb_s": 10_000,
+        "memory.dram.latency_ns": 0,
+        "control.layer_setup_cycles": 0,
+    }
+    named = {key.replace("__", "."): value for key, value in changes.items()}
+    (finding,) = simulate(Network.from_layers([layer]), accelerator(quick | named)).bottlenecks()
+    return finding.cause, finding.text.partition(": ")[2]
+
+
+@few
+@given(reports())
+def test_the_worst_layers_come_first_with_their_largest_loss(made: Report) -> None:
+    found = made.bottlenecks(4)
+    lost = {layer.name: losses for layer, losses in zip(made.network.layers, made.tally.losses, strict=True)}
+    sums = [int(lost[finding.layer].sum()) for finding in found]
+    assert sums == sorted((int(losses.sum()) for losses in lost.values()), reverse=True)[:4][: len(sums)]
+    assert len(found) == min(4, sum(losses.any() for losses in lost.values()))
+    for finding in found:
+        assert lost[finding.layer][LOSSES.index(finding.cause)] == lost[finding.layer].max()
+        assert 0 < finding.lost <= 1
+        assert 0 < finding.share <= 1
+        assert "\n" not in finding.text
+        assert str(finding) == finding.text
+
+
+def test_a_sentence_begins_with_share_and_utilization() -> None:
+    made = report()
+    rows = {row["name"]: row for row in made.rows()}
+    worst = next(finding for finding in made.bottlenecks(8) if rows[finding.layer]["macs"])
+    row = rows[worst.layer]
+    assert worst.text.startswith(
+        f"{row['name']} takes {100 * row['share']:.1f} % of the time at {100 * row['utilization']:.1f} % utilization: "
+    )
+
+
+def test_channels_that_do_not_fill_rows_and_columns() -> None:
+    cause, text = why(Layer.conv("a", c=3, k=8, oy=40, ox=40, fy=3, fx=3), array__dataflows=["ws"])
+    assert cause == "edge"
+    assert text.startswith("its 3 input channels fill 3 of 8 rows, so that 6")
+
+    cause, text = why(
+        Layer.conv("a", c=16, k=16, groups=16, oy=40, ox=40, fy=3, fx=3),
+        array__dataflows=["ws"],
+        array__cols=4,
+    )
+    assert cause == "edge"
+    assert text.startswith(
+        "its 1 input channel of a group fills 1 of 8 rows and its 1 output channel of a group fills 1 of 4 columns, "
+    )
+
+
+def test_channels_that_fill_the_last_pass_only_in_part() -> None:
+    layer = Layer.matmul("a", m=64, n=8, k=9)
+    cause, text = why(layer, array__dataflows=["ws"], memory__global_buffer__size_kib=1024)
+    assert cause == "edge"
+    assert text.startswith("its 9 input channels fill 56.2 % of 8 rows in 2 passes, so that ")
+
+
+def test_pixels_that_do_not_fill_the_array() -> None:
+    cause, text = why(Layer.conv("a", c=64, k=64, oy=8, ox=2, fy=3, fx=3), array__dataflows=["os"])
+    assert cause == "edge"
+    assert text.startswith("its 2 output columns fill 2 of 8 columns, so that ")
+
+    cause, text = why(Layer.matmul("a", m=1, n=64, k=64), array__dataflows=["os"])
+    assert cause == "edge"
+    assert text.startswith("its 1 output pixel fills 1 of 64 PEs, so that ")
+
+
+def test_the_share_without_work_is_the_edge_loss() -> None:
+    made = simulate(
+        Network.from_layers([Layer.conv("a", c=3, k=8, oy=40, ox=40, fy=3, fx=3)]),
+        accelerator({"array.dataflows": ["ws"]}),
+    )
+    row = made.rows()[0]
+    share = 100 * row["lost_edge"] / (64 * row["cycles"])
+    assert made.bottlenecks()[0].text.endswith(f"so that {share:.1f} % of its PE-cycles find no work")
+
+
+def test_waiting_for_dram() -> None:
+    slow = accelerator({"memory.dram.bandwidth_gb_s": 0.1, "memory.dram.latency_ns": 0})
+    made = simulate(Network.from_layers([Layer.matmul("fc", m=1, n=512, k=256)]), slow)
+    (finding,) = made.bottlenecks()
+    row = made.rows()[0]
+    assert finding.cause == "dram"
+    # 262,144 bytes of weights, 512 of inputs and 1,024 of outputs, at 0.1 GB/s / 500 MHz.
+    assert (row["dram_weights_bytes"], row["dram_inputs_bytes"], row["dram_outputs_bytes"]) == (
+        262144,
+        512,
+        1024,
+    )
+    waited = 100 * row["lost_dram"] / (64 * row["cycles"])
+    assert finding.text.endswith(
+        f"it waits for DRAM for {waited:.1f} % of its cycles, moving 257.5 KiB (99.4 % weights) at 0.2 bytes a cycle"
+    )
+
+
+def test_waiting_for_the_buffer() -> None:
+    cause, text = why(
+        Layer.matmul("a", m=64, n=8, k=8), array__dataflows=["ws"], memory__global_buffer__bytes_per_cycle=1
+    )
+    assert cause == "buffer"
+    assert text.startswith("it waits for the buffer for ")
+    assert text.endswith(" at 1 bytes a cycle")
+
+
+def test_set_up() -> None:
+    made = simulate(
+        Network.from_layers([Layer.matmul("a", m=8, n=8, k=8)]),
+        accelerator({"control.layer_setup_cycles": 10_000}),
+    )
+    (finding,) = made.bottlenecks()
+    assert finding.cause == "setup"
+    assert finding.text.endswith(f": setting it up takes 10,000 of its {made.totals['cycles']:,} cycles")
+
+
+def test_first_load_and_last_store() -> None:
+    cause, text = why(Layer.matmul("a", m=8, n=8, k=8), memory__dram__latency_ns=10_000)
+    assert cause == "startup"
+    assert text.startswith("its first load and last store, which nothing hides, take 99.")
+
+
+def test_filling_the_array() -> None:
+    cause, text = why(Layer.matmul("a", m=1, n=64, k=64), array__dataflows=["ws"], array__ports=1)
+    assert cause == "fill"
+    assert text.startswith("filling and draining the array takes ")
+
+
+def test_slices_without_a_weight() -> None:
+    cause, text = why(
+        Layer.matmul("a", m=64, n=64, k=64),
+        array__dataflows=["os"],
+        sparsity__weights=0.9,
+        sparsity__skipped_by=["os"],
+    )
+    assert cause == "zeros"
+    assert text.endswith(
+        " of its PE-cycles go to filter slices without a non-zero weight, which still take one cycle"
+    )
+
+
+def test_vector_work() -> None:
+    layers = [
+        Layer.matmul("a", m=1, n=1, k=1),
+        Layer.vector("pool", op="max_pool", k=8, oy=16, ox=16, fy=3, fx=3),
+    ]
+    finding = simulate(Network.from_layers(layers), accelerator({"vector.lanes": 1})).bottlenecks(1)[0]
+    assert finding.cause == "vector"
+    assert " of the time without a MAC: " in finding.text
+    assert finding.text.endswith(" of its cycles are 18.43 k vector operations on 1 lane")
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_none_are_found_where_none_are_wanted(n: int) -> None:
+    assert report().bottlenecks(n) == []
+
+
+def test_layers_that_take_no_time_are_not_found() -> None:
+    names = [finding.layer for finding in report().bottlenecks(100)]
+    assert "stage1.concat" not in names
+    assert len(names) == np.count_nonzero(report().tally.cycles)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from squeezesim.report.grid import SHORTEST_NAME, Column, Grid, shorten
+
+COLUMNS = [Column("layer", left=True), Column("cycles"), Column("bound", 2, left=True), Column("tiling", 1)]
+CELLS = [["stage1.conv", "1,234", "dram", "PKC"], ["fc", "5", "–", ""]]
+
+
+def test_plain_text_is_aligned_without_lines() -> None:
+    assert Grid(COLUMNS, CELLS).plain() == (
+        "layer        cycles  bound  tiling\nstage1.conv   1,234  dram      PKC\nfc                5  –"
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "headers"),
+    [
+        (34, ["layer", "cycles", "bound", "tiling"]),
+        (33, ["layer", "cycles", "tiling"]),
+        (27, ["layer", "cycles", "tiling"]),
+        (26, ["layer", "cycles"]),
+        (16, ["layer", "cycles"]),
+        (15, ["layer"]),
+    ],
+)
+def test_columns_of_the_highest_rank_go_first(width: int, headers: list[str]) -> None:
+    assert [column.header for column in Grid(COLUMNS, CELLS).fit(width).columns] == headers
+
+
+def test_names_are_shortened_in_their_middle() -> None:
+    assert [row[0] for row in Grid(COLUMNS, CELLS).fit(17).cells] == ["stag…conv", "fc"]
+
+
+words = st.text("abcdef.1234", max_size=30)
+
+
+@given(st.lists(st.tuples(words, words, words, words), min_size=1, max_size=4), st.integers(1, 120))
+def test_numbers_are_never_cropped(cells: list[tuple[str, ...]], width: int) -> None:
+    whole = Grid(COLUMNS, cells)
+    fitted = whole.fit(width)
+    places = [whole.columns.index(column) for column in fitted.columns]
+    assert [[row[place] for place in places[1:]] for row in cells] == [list(row[1:]) for row in fitted.cells]
+    narrow = max(width, SHORTEST_NAME)
+    assert sum(fitted.widths) + 2 * (len(places) - 1) <= narrow
+
+    stream = io.StringIO()
+    fitted.print(Console(file=stream, width=width, force_terminal=True, color_system=None))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 2 + len(cells)
+    for row, line in zip(fitted.cells, lines[2:], strict=True):
+        assert line.split() == " ".join(row).split()
+
+
+@given(words, st.integers(3, 40))
+def test_a_shortened_name_keeps_both_ends(name: str, width: int) -> None:
+    short = shorten(name, width)
+    if len(name) <= width:
+        assert short == name
+    else:
+        assert len(short) == width
+        front, back = short.split("…")
+        assert name.startswith(front)
+        assert name.endswith(back)

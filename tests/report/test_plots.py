@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import dataclasses
+import struct
+import warnings
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.collections import PolyCollection
+
+from squeezesim.network import Layer, Network
+from squeezesim.report.plots import png, svg, utilization_figure
+from squeezesim.simulate import simulate
+from tests.report.cases import accelerator, network, report
+
+REPORT = report()
+
+
+def many(count: int) -> Network:
+    layers = [
+        Layer.matmul(
+            f"stage{number // 30}.layer{number}", m=8, n=8, k=8 + number % 5, stage=f"stage{number // 30}"
+        )
+        for number in range(count)
+    ]
+    return Network.from_layers(layers)
+
+
+def test_bars_are_stacked_up_to_the_cycles() -> None:
+    axes = utilization_figure(REPORT).axes[0]
+    bars = [collection for collection in axes.collections if isinstance(collection, PolyCollection)]
+    cycles = [row["cycles"] for row in REPORT.rows() if row["cycles"]]
+    heights = np.zeros(len(cycles))
+    for collection in bars:
+        corners = np.array([path.vertices for path in collection.get_paths()])
+        np.testing.assert_allclose(
+            corners[:, 0, 1], heights, atol=1e-6
+        )  # each part begins where the one below ends
+        heights = corners[:, 1, 1]
+    np.testing.assert_allclose(heights, cycles, atol=1e-6)
+
+
+def test_the_line_is_the_utilization_of_layers_with_macs() -> None:
+    line = utilization_figure(REPORT).axes[1].lines[0]
+    rows = [row for row in REPORT.rows() if row["cycles"]]
+    expected = [(place, 100 * row["utilization"]) for place, row in enumerate(rows) if row["macs"]]
+    np.testing.assert_allclose(np.column_stack([line.get_xdata(), line.get_ydata()]), expected)
+
+
+def test_axes_have_units_and_stages_names() -> None:
+    figure = utilization_figure(REPORT)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["cycles", "utilization (%)"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["stem", "stage1", "head"]
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels[:2] == ["stem.conv", "stage1.depthwise"]
+    assert "stage1.concat" not in labels
+
+
+def test_only_causes_that_occur_are_in_the_legend() -> None:
+    (legend,) = utilization_figure(REPORT).legends
+    labels = {text.get_text().partition(":")[0] for text in legend.get_texts()}
+    lost = REPORT.losses.drop(
+        columns=["name", "stage", "dataflow", "cycles", "pe_cycles", "executed_macs"]
+    ).sum()
+    assert labels == {"MACs", "utilization (right axis)", *lost[lost > 0].index}
+
+
+@pytest.mark.parametrize("count", [1, 3, 112])
+def test_no_text_overlaps_another(count: int) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = utilization_figure(simulate(many(count), accelerator()))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    axes = figure.axes[0]
+    for texts in (axes.get_xticklabels(), axes.texts, [axes.title, *axes.texts]):
+        boxes = [text.get_window_extent(canvas.get_renderer()) for text in texts]
+        for place, box in enumerate(boxes):
+            assert not any(box.overlaps(other) for other in boxes[place + 1 :])
+            assert box.x0 >= 0
+            assert box.x1 <= figure.bbox.x1
+
+
+def test_a_figure_is_no_wider_than_a_picture_can_be() -> None:
+    figure = utilization_figure(simulate(many(700), accelerator()))
+    assert figure.get_size_inches()[0] == 60
+    assert len(figure.axes[0].get_xticks()) <= 300
+
+
+def test_pictures_are_pictures_without_dates() -> None:
+    data = png(REPORT)
+    width, height = struct.unpack(">II", data[16:24])
+    assert data.startswith(b"\x89PNG")
+    assert width > 600
+    assert height > 500
+    assert b"Software" not in data
+    root = ElementTree.fromstring(svg(REPORT))
+    assert root.tag.endswith("svg")
+    assert b"dc:date" not in svg(REPORT)
+
+
+def test_the_user_s_settings_neither_matter_nor_change(tmp_path: Path) -> None:
+    before = png(REPORT)
+    with mpl.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.hashsalt": "mine"}):
+        assert png(REPORT) == before
+        assert mpl.rcParams["font.size"] == 30
+        assert mpl.rcParams["svg.hashsalt"] == "mine"
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_with_signs_that_the_font_has_not_are_drawn_quietly() -> None:
+    strange = dataclasses.replace(network(), name="網絡 $x^2$ \\alpha")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert png(simulate(strange, accelerator())).startswith(b"\x89PNG")
