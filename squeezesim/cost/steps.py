@@ -37,10 +37,10 @@ class Steps:
 
 
 def _alike(window: Window, size: Ints, tiles: Ints) -> Bools:
-    """Whether tiles 2 … T−2 along a spatial axis read equally much: none of them touches the padding."""
+    """Whether tiles 1 … T−2 along a spatial axis read equally much: none of them touches the padding."""
     stride, taps, dilation, padding, available = window
     end = ((tiles - 1) * size - 1) * stride - padding + (taps - 1) * dilation + 1
-    return np.asarray((2 * size * stride >= padding) & (end <= available))
+    return np.asarray((size * stride >= padding) & (end <= available))
 
 
 def steps_of(problem: Workload, order: Ints, sizes: Ints, extents: Ints) -> Steps:

@@ -14,8 +14,8 @@ from tests.cost import reference
 from tests.cost.cases import layers, machine, machines, problem_of
 
 
-@settings(max_examples=400, deadline=None)
-@given(layers(largest=12), machines(), st.data())
+@settings(max_examples=300, deadline=None)
+@given(layers(largest=8), machines(), st.data())
 def test_equals_the_tiles_played_one_by_one(layer: Layer, on: Machine, data: st.DataObject) -> None:
     problem = problem_of(layer, on)
     sizes = {axis: data.draw(st.integers(1, int(getattr(problem, axis)[0])), label=axis) for axis in AXES}

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.axes import tile_sizes
@@ -51,16 +51,15 @@ def enumerate_all(
     return results
 
 
-@settings(max_examples=200, deadline=None)
-@given(layers(largest=6), st.data())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(layers(largest=5), st.data())
 def test_equals_a_full_enumeration(layer: Layer, data: st.DataObject) -> None:
     slack = data.draw(st.sampled_from([0.0, 0.0, 0.15, 1.0]), label="slack")
     kib = data.draw(st.sampled_from([256, 1024, 8192]), label="bytes")
     machine = data.draw(machines(slack=slack, buffer_bits=8 * kib), label="machine")
     flow = data.draw(st.sampled_from(sorted(DATAFLOWS)), label="flow")
     problem = problem_of(layer, machine)
-    if len(tilings(problem, machine)) > 300:
-        return
+    assume(len(tilings(problem, machine)) <= 80)
     expected = enumerate_all(problem, machine, flow)
     search = Search(Space(problem, machine), DATAFLOWS[flow])
     reached = search.bound()
@@ -77,8 +76,8 @@ def test_equals_a_full_enumeration(layer: Layer, data: st.DataObject) -> None:
     assert choice.value[0] <= (1 + slack) * best
 
 
-@settings(max_examples=100, deadline=None)
-@given(layers(largest=4), machines())
+@settings(max_examples=60, deadline=None)
+@given(layers(largest=3), machines())
 def test_three_loop_orders_cause_the_traffic_of_all_six(layer: Layer, machine: Machine) -> None:
     problem = problem_of(layer, machine)
     every = tuple("".join(nest) for nest in itertools.permutations("PKC"))
