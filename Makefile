@@ -25,9 +25,11 @@ bench:
 graphs:
 	$(python) -m squeezesim.zoo.build
 
-# The committed results, reports/, and the figure of README.md.
+# The committed results, reports/, with the figure and the outputs in README.md.
 reports:
 	$(python) -m squeezesim profile squeezenext_23 --hw hwconfigs/os_32x32.yaml > /dev/null
-	$(python) -m squeezesim profile squeezenext_23_v5 --hw squeezelerator_16x16 --hw squeezelerator_8x8 > /dev/null
+	$(python) -m squeezesim profile squeezenext_23 --hw hwconfigs/squeezelerator_16x16.yaml > /dev/null
+	$(python) -m squeezesim profile squeezenext_23_v5 --hw hwconfigs/squeezelerator_16x16.yaml > /dev/null
 	mkdir -p docs/img
 	cp reports/squeezenext_23__os_32x32/utilization.png docs/img/squeezenext_23__os_32x32.png
+	$(python) -m tests.readme

@@ -1,0 +1,91 @@
+"""README.md says what happens: its commands exist, print what stands there, and its Python runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from squeezesim.cli import app
+from tests.readme import GAP, README, ROOT, Example, again, blocks, examples, marked, run
+
+TEXT = README.read_text(encoding="utf-8")
+EXAMPLES = list(examples(TEXT))
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+def commands() -> list[str]:
+    """Every command line that starts with squeezesim, in the code of all pages."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        code = [*re.findall(r"`([^`\n]+)`", text), *"\n".join(blocks(text, r"\w+")).splitlines()]
+        parts = [
+            part.strip().removeprefix("$ ").removeprefix(".venv/bin/")
+            for line in code
+            for part in line.split("&&")
+        ]
+        found += [part.partition("#")[0] for part in parts if part.startswith("squeezesim ")]
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_and_options_exist(command: str) -> None:
+    node: Any = typer.main.get_command(app)
+    for word in shlex.split(command)[1:]:
+        if word.startswith("-"):
+            assert word in {option for parameter in node.params for option in parameter.opts} | {
+                "--help",
+                "-h",
+            }
+        elif getattr(node, "commands", None) and "|" not in word:
+            node = node.commands[word]
+
+
+def test_every_command_is_shown() -> None:
+    lines = [f"{example.command} " for example in EXAMPLES]
+    root: Any = typer.main.get_command(app)
+    for name, command in root.commands.items():
+        for inner in getattr(command, "commands", {"": None}):
+            start = f"squeezesim {name} {inner}".rstrip() + " "
+            assert any(line.startswith(start) for line in lines), start
+
+
+def test_the_two_commands_differ_in_what_they_install_and_run() -> None:
+    start = "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt -e "
+    assert marked(TEXT, "main") == (
+        f"{start}. && .venv/bin/squeezesim profile squeezenext_23 --hw hwconfigs/os_32x32.yaml"
+    )
+    assert marked(TEXT, "test") == f"{start}'.[dev]' && .venv/bin/pytest -n auto"
+
+
+def test_outputs_are_rewritten_with_their_gaps() -> None:
+    example = Example("x", ("a 1", GAP, "m 1", "n 1", GAP, "z 1"))
+    printed = ["a 2", "b", "m 2", "n 2", "o", "z 2"]
+    assert again(example, printed) == ["a 2", GAP, "m 2", "n 2", GAP, "z 2"]
+    assert again(Example("x", ("a",)), printed) == printed
+    assert again(Example("x", ("a", GAP)), printed) == ["a 2", GAP]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.command)
+def test_commands_print_what_stands_there(example: Example, tmp_path: Path) -> None:
+    code, printed = run(["-m", *shlex.split(example.command)], tmp_path)
+    assert code == (2 if example.output[0].startswith("error:") else 0), printed
+    position = 0
+    for number, segment in enumerate(example.segments):
+        starts = range(position, len(printed) - len(segment) + 1) if number else [0]
+        found = next((i for i in starts if printed[i : i + len(segment)] == segment), None)
+        assert found is not None, (segment, printed)
+        position = found + len(segment)
+    assert position == len(printed) or not example.segments[-1]
+
+
+@pytest.mark.slow
+def test_the_python_prints_what_stands_there(tmp_path: Path) -> None:
+    (code,), (output,) = blocks(TEXT, "python"), blocks(TEXT, "text")
+    assert run(["-W", "error", "-c", code], tmp_path) == (0, output.rstrip("\n").split("\n"))
