@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import csv
+import io
+import sys
+
+import pytest
+
+from squeezesim.network import Network
+from tests.cli.conftest import Run
+from tests.report.cases import network
+
+
+def test_csv_lists_every_layer(run: Run) -> None:
+    code, out, err = run("layers", "small.graph.json", "--format", "csv")
+    assert (code, err) == (0, "")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["name"] for row in rows] == [layer.name for layer in network().layers]
+    assert sum(int(row["macs"]) for row in rows) == network().macs
+    assert rows[0]["stride"] == "2x2"
+
+
+def test_json_is_the_network(run: Run) -> None:
+    assert Network.from_json(run("layers", "small.graph.json", "--format", "json").out) == network()
+
+
+def test_a_table_ends_with_the_totals(run: Run) -> None:
+    code, out, _ = run("layers", "squeezenet_1_1")
+    assert code == 0
+    assert "  64 layers, 1,235,496 params, 349,151,936 MACs, " in out
+
+
+def test_a_cross_check_that_agrees(run: Run) -> None:
+    code, out, err = run("layers", "squeezenet_1_1", "--cross-check", "--input", "3x64x64")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].split() == ["module", "MACs", "fvcore"]
+    assert out.endswith("\n26 modules with MACs, none counted differently by fvcore\n")
+
+
+def test_a_cross_check_that_differs_is_a_failed_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from squeezesim.frontends.crosscheck import CrossCheck
+
+    def differing(model: str, **options: object) -> list[CrossCheck]:
+        assert model == "alexnet"
+        assert options == {"input_shape": None, "batch": 2}
+        return [CrossCheck("a", 1000, 1000), CrossCheck("", 7, 8)]
+
+    monkeypatch.setattr(sys.modules["squeezesim.load"], "cross_check", differing)
+    code, out, err = run("layers", "alexnet", "--cross-check", "--batch", "2")
+    assert (code, err) == (1, "")
+    assert out == (
+        "module     MACs  fvcore\n"
+        "a         1,000   1,000\n"
+        "(itself)      7       8  differ\n"
+        "\n2 modules with MACs, 1 counted differently by fvcore\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["alexnet", "--format", "cvs"], "--format 'cvs'; allowed: table, csv, json; did you mean 'csv'?"),
+        (
+            ["alexnet", "--cross-check", "--format", "csv"],
+            "--cross-check prints a table; --format cannot be given with it",
+        ),
+        (
+            ["alexnet", "--input", "3x1x1", "--input", "3x2x2"],
+            "several inputs need names, such as --input image=1x3x224x224, found 3x1x1, 3x2x2",
+        ),
+        (
+            ["small.graph.json", "--cross-check"],
+            "'small.graph.json' is a traced network: there is no module to count again",
+        ),
+        (
+            ["alexnet", "--input", "x=1x3:f32"],
+            "input 'x': unknown type 'f32'; allowed: float16, bfloat16, float32, float64, int8, uint8, int16, int32, "
+            "int64, bool; did you mean 'float32'?",
+        ),
+    ],
+)
+def test_mistakes(run: Run, arguments: list[str], message: str) -> None:
+    assert run("layers", *arguments) == (2, "", f"error: {message}\n")

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.load import load
+from squeezesim.network import Layer, Network
+from squeezesim.report.document import decode
+from squeezesim.report.files import csv_text
+from squeezesim.report.report import Report
+from squeezesim.report.text import text
+from squeezesim.simulate import simulate
+from tests.cli.conftest import Run
+from tests.report.cases import accelerator, report
+
+SMALL = ("profile", "small.graph.json", "--hw", "small_8x8.yaml")
+FILES = ["layers.csv", "report.json", "utilization.png"]
+
+
+def files() -> list[str]:
+    """What lies in the folder beside the network and the accelerator."""
+    given = ("small.graph.json", "small_8x8.yaml", "other.yaml")
+    return sorted(str(path) for path in Path().rglob("*") if path.is_file() and str(path) not in given)
+
+
+def test_it_prints_the_report_and_writes_three_files(run: Run) -> None:
+    code, out, err = run(*SMALL)
+    assert (code, err) == (0, "")
+    names = [f"reports/small__small_8x8/{name}" for name in FILES]
+    written = "\n      ".join(names)
+    assert out == f"{text(report())}\n\nwrote {written}\n"
+    assert files() == names
+    assert Path(names[0]).read_text() == csv_text(report().rows())
+    assert Report.load(names[1]) == report()
+    assert Path(names[2]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_rerun_writes_the_same_bytes(run: Run) -> None:
+    run(*SMALL)
+    before = [Path(name).read_bytes() for name in files()]
+    run(*SMALL)
+    assert [Path(name).read_bytes() for name in files()] == before
+
+
+@pytest.mark.parametrize("arguments", [["--no-files"], ["--format", "csv"], ["--format", "json"]])
+def test_no_files_where_none_are_wanted(run: Run, arguments: list[str]) -> None:
+    assert run(*SMALL, *arguments).code == 0
+    assert files() == []
+
+
+def test_only_the_files_that_are_named(run: Run) -> None:
+    code, out, _ = run(*SMALL, "-o", "a/b.csv", "-o", "c.json", "--plot", "d.svg")
+    assert code == 0
+    assert out.endswith("\n\nwrote a/b.csv\n      c.json\n      d.svg\n")
+    assert files() == ["a/b.csv", "c.json", "d.svg"]
+
+
+def test_data_alone_on_stdout_beside_a_file(run: Run) -> None:
+    code, out, err = run(*SMALL, "--format", "json", "-o", "a.csv")
+    assert (code, err) == (0, "")
+    assert decode(out) == report()
+    assert files() == ["a.csv"]
+
+
+def test_csv_alone_on_stdout(run: Run) -> None:
+    assert run(*SMALL, "--format", "csv") == (0, csv_text(report().rows()), "")
+
+
+@pytest.mark.parametrize("by", ["layer", "stage", "op"])
+def test_csv_of_the_largest_rows(run: Run, by: str) -> None:
+    code, out, _ = run(*SMALL, "--format", "csv", "--by", by, "--sort", "macs", "--top", "2")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0
+    expected = sorted((row["macs"] for row in report().rows(by)), reverse=True)[:2]
+    assert [int(row["macs"]) for row in rows] == expected
+
+
+def test_several_accelerators_give_a_report_each(run: Run) -> None:
+    other = accelerator({"name": "other", "array.rows": 4})
+    Path("other.yaml").write_text(other.to_yaml())
+    code, out, _ = run(*SMALL, "--hw", "other.yaml")
+    assert code == 0
+    assert out.startswith(f"{text(report())}\n\nsmall on other\n")
+    assert files() == [f"reports/small__{name}/{file}" for name in ("other", "small_8x8") for file in FILES]
+
+    rows = list(csv.DictReader(io.StringIO(run(*SMALL, "--hw", "other.yaml", "--format", "csv").out)))
+    assert [row["accelerator"] for row in rows] == ["small_8x8"] * 8 + ["other"] * 8
+    documents = json.loads(run(*SMALL, "--hw", "other.yaml", "--format", "json").out)
+    assert [document["accelerator"]["name"] for document in documents] == ["small_8x8", "other"]
+
+
+def test_dataflow_and_objective_change_the_accelerator(run: Run) -> None:
+    options = ["--dataflow", "ws", "--objective", "energy", "--format", "json"]
+    changed = accelerator({"array.dataflows": ["ws"], "mapper.objective": "energy"})
+    made = decode(run(*SMALL, *options).out)
+    assert made.accelerator == changed
+    assert {row["dataflow"] for row in made.rows()} == {"ws", ""}
+
+
+def test_the_best_dataflow_is_what_the_accelerator_offers(run: Run) -> None:
+    assert run(*SMALL, "--dataflow", "best", "--format", "csv").out == csv_text(report().rows())
+
+
+def test_a_run_with_other_settings_has_a_folder_of_its_own(run: Run) -> None:
+    run(*SMALL, "--dataflow", "os", "--objective", "edp")
+    assert files() == [f"reports/small__small_8x8__os__edp/{name}" for name in FILES]
+
+
+def test_a_built_in_network_by_name(run: Run) -> None:
+    code, out, err = run("profile", "squeezenet_1_1", "--hw", "squeezelerator_8x8", "--format", "csv")
+    expected = simulate(load("squeezenet_1_1"), Accelerator.named("squeezelerator_8x8"))
+    assert (code, err) == (0, "")
+    assert out == csv_text(expected.rows())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["profile", "squeezenex_23", "--hw", "os_32x32"],
+            "unknown network 'squeezenex_23'; did you mean 'squeezenext_23' or 'squeezenext_23_g' or "
+            "'squeezenext_23_v5'?",
+        ),
+        (
+            ["profile", "alexnet", "--hw", "os_32x23"],
+            "no accelerator 'os_32x23', neither a file nor a name; allowed: a YAML file or hybrid_32x32, os_32x32, "
+            "squeezelerator_16x16, squeezelerator_8x8, ws_32x32; did you mean 'os_32x32' or 'ws_32x32'?",
+        ),
+        (
+            ["profile", "none.graph.json", "--hw", "os_32x32"],
+            "cannot read 'none.graph.json': No such file or directory",
+        ),
+        (
+            ["profile", "alexnet", "--hw", "os_32x32", "--input", "3x10x10"],
+            "alexnet rejects input 1x3x10x10: layer 'stem.conv1' BiasConv(3, 96, kernel_size=(11, 11), stride=(4, 4)) "
+            "got 1x3x10x10: Calculated padded input size per channel: (10 x 10). Kernel size: (11 x 11). Kernel size "
+            "can't be greater than actual input size",
+        ),
+        (
+            ["profile", "alexnet", "--hw", "os_32x32", "--input", "3xab"],
+            "a shape is written as sizes joined by 'x', such as 3x227x227, found '3xab'",
+        ),
+        (
+            ["profile", "alexnet", "--hw", "os_32x32", "--input", "x=1x3x227x227", "--batch", "2"],
+            "named inputs are literal, batch included: batch cannot be given with them",
+        ),
+        ([*SMALL, "--dataflow", "wss"], "--dataflow 'wss'; allowed: ws, os, best; did you mean 'ws'?"),
+        (
+            ["profile", "alexnet", "--hw", "os_32x32", "--dataflow", "ws"],
+            "--dataflow 'ws'; allowed for os_32x32: os, best",
+        ),
+        (
+            [*SMALL, "--objective", "latncy"],
+            "--objective 'latncy'; allowed: latency, energy, edp; did you mean 'latency'?",
+        ),
+        ([*SMALL, "--by", "lyer"], "--by 'lyer'; allowed: layer, stage, op; did you mean 'layer'?"),
+        ([*SMALL, "--format", "cvs"], "--format 'cvs'; allowed: table, csv, json; did you mean 'csv'?"),
+        (
+            [*SMALL, "--by", "op", "--sort", "cycle"],
+            "there is no column 'cycle'; allowed: op, layers, params, macs, vector_ops, cycles, latency_us, "
+            "utilization, efficiency, bound, energy_uj, dram_bytes, buffer_bytes, energy_mac_equiv, share; did you mean 'cycles'?",
+        ),
+        (
+            [*SMALL, "--format", "json", "--top", "2"],
+            "--sort, --top and --by are for tables and CSV; --format json is the whole report",
+        ),
+        (
+            [*SMALL, "-o", "r.html"],
+            "cannot write 'r.html': files end in .csv, .json, .png, .svg, found .html",
+        ),
+        (
+            [*SMALL, "-o", "small.graph.json/r.csv"],
+            "cannot write 'small.graph.json/r.csv': Not a directory: ",
+        ),
+        ([*SMALL, "--plot", "r.csv"], "--plot 'r.csv': a figure ends in .png or .svg"),
+        (
+            [*SMALL, "--hw", "os_32x32", "-o", "r.csv"],
+            "'r.csv' would hold one report, but there are 2 accelerators",
+        ),
+        (
+            [*SMALL, "--hw", "small_8x8.yaml"],
+            "two accelerators share a name, and so a folder: small_8x8, small_8x8",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(run: Run, arguments: list[str], message: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.removesuffix("\n").startswith(f"error: {message}")
+    assert err == f"error: {message}\n" or message.endswith(": ")
+    assert err.count("\n") == 1
+    assert files() == []
+
+
+def test_malformed_yaml_is_named_with_line_and_column(run: Run) -> None:
+    Path("bad.yaml").write_text("name: x\nclock_mhz: [\n")
+    code, out, err = run("profile", "small.graph.json", "--hw", "bad.yaml")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: bad.yaml:3:1: not valid YAML: ")
+
+
+def test_a_network_without_macs(run: Run) -> None:
+    Network.from_layers([Layer.vector("pool", op="max_pool", k=3)], name="pools").save("pools.graph.json")
+    assert run("profile", "pools.graph.json", "--hw", "small_8x8.yaml") == (
+        2,
+        "",
+        "error: network 'pools' has no MAC layer: nothing in it is a convolution or a matrix product\n",
+    )
+
+
+def test_a_layer_that_fits_no_buffer(run: Run) -> None:
+    wide = Layer.conv("wide", c=1, k=1, oy=1, ox=1, fy=200, fx=200)
+    Network.from_layers([wide]).save("wide.graph.json")
+    code, out, err = run("profile", "wide.graph.json", "--hw", "small_8x8.yaml")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(
+        "error: small_8x8: layer 'wide' does not fit the global buffer even at its smallest tile"
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "squeezesim.simulate")  # would be imported again, had the work begun
+    Path("reports").write_text("a file")
+    code, out, err = run(*SMALL)
+    assert (code, out) == (2, "")
+    place = Path("reports").absolute()
+    assert err == (
+        f"error: cannot write 'reports/small__small_8x8/layers.csv': Not a directory: {str(place)!r}\n"
+    )
+    assert "squeezesim.simulate" not in sys.modules
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission(run: Run) -> None:
+    Path("closed").mkdir(mode=0o500)
+    _, _, err = run(*SMALL, "-o", "closed/r.csv")
+    assert err.startswith("error: cannot write 'closed/r.csv': Permission denied: ")
+
+
+def test_an_existing_folder_is_no_file(run: Run) -> None:
+    Path("r.csv").mkdir()
+    assert run(*SMALL, "-o", "r.csv") == (2, "", "error: cannot write 'r.csv': it is a folder\n")
+
+
+def in_terminal(width: int, **environment: str) -> str:
+    """The output of the command in a terminal."""
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "squeezesim", *SMALL, "--no-files"],
+        stdout=follower,
+        stderr=subprocess.PIPE,
+        env={"TERM": "xterm", "COLUMNS": str(width), **environment},
+    ) as process:
+        os.close(follower)
+        read = b""
+        while True:
+            try:
+                part = os.read(leader, 65536)
+            except OSError:  # Linux says so where the other end is closed
+                break
+            if not part:
+                break
+            read += part
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    os.close(leader)
+    assert process.returncode == 0
+    return read.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.usefixtures("run")
+def test_a_terminal_gets_colours_unless_it_wants_none() -> None:
+    assert "\x1b[1;36m" in in_terminal(80)
+    assert "\x1b[1;36m" not in in_terminal(80, NO_COLOR="1")
+    golden = Path(__file__).parents[1] / "golden" / "profile-80.txt"
+    assert in_terminal(80, TERM="dumb") == golden.read_text()
