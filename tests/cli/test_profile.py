@@ -167,7 +167,8 @@ def test_a_built_in_network_by_name(run: Run) -> None:
         (
             [*SMALL, "--by", "op", "--sort", "cycle"],
             "there is no column 'cycle'; allowed: op, layers, params, macs, vector_ops, cycles, latency_us, "
-            "utilization, efficiency, bound, energy_uj, dram_bytes, buffer_bytes, energy_mac_equiv, share; did you mean 'cycles'?",
+            "utilization, efficiency, bound, energy_uj, dram_bytes, buffer_bytes, energy_mac_equiv, share; "
+            "did you mean 'cycles'?",
         ),
         (
             [*SMALL, "--format", "json", "--top", "2"],
