@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,23 @@ def test_a_cross_check_that_differs_is_a_failed_check(run: Run, monkeypatch: pyt
 )
 def test_mistakes(run: Run, arguments: list[str], message: str) -> None:
     assert run("layers", *arguments) == (2, "", f"error: {message}\n")
+
+
+def test_a_named_input_may_bring_its_type(run: Run) -> None:
+    Path("tokens.py").write_text(
+        "from torch import nn\n"
+        "class Model(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.embedding, self.head = nn.Embedding(100, 32), nn.Linear(32, 10)\n"
+        "    def forward(self, tokens):\n"
+        "        return self.head(self.embedding(tokens))\n"
+    )
+    code, out, err = run("layers", "tokens.py:Model", "--input", "tokens=1x128:int64", "--format", "csv")
+    assert (code, err) == (0, "")
+    macs = {row["op"]: int(row["macs"]) for row in csv.DictReader(io.StringIO(out))}
+    assert macs["linear"] == 128 * 32 * 10
+
+    code, out, err = run("layers", "tokens.py:Model", "--input", "tokens=1x128", "--format", "csv")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: tokens.py:Model rejects input ")
