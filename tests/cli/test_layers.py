@@ -101,4 +101,4 @@ def test_a_named_input_may_bring_its_type(run: Run) -> None:
 
     code, out, err = run("layers", "tokens.py:Model", "--input", "tokens=1x128", "--format", "csv")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith("error: tokens.py:Model rejects input ")
+    assert err.startswith("error: tokens.py:Model rejects tokens 1x128: layer 'embedding' ")
