@@ -118,17 +118,18 @@ class Search:
         slack = self.machine.slack
         scale = 1 / (8 * self.machine.dram_bytes_per_cycle)
 
-        def better(row: int) -> tuple[Any, Any]:
-            return self.bounds[row] <= self.played[row].best, self.bounds[row]
+        def better(row: int) -> tuple[Ints, Floats]:
+            index = np.flatnonzero(self.bounds[row] <= self.played[row].best)
+            return index, self.bounds[row][index]
 
-        def cheaper(row: int) -> tuple[Any, Any]:
-            done, bound, traffic = self.played[row], self.bounds[row], self.traffic[row]
-            threshold = (1 + slack) * done.best
+        def cheaper(row: int) -> tuple[Ints, Floats]:
+            done = self.played[row]
             taken = done.chosen(slack)
             least, value = done.traffic[taken] * scale, done.value[taken]
-            wanted = (bound <= threshold) & (traffic <= least * _MARGIN)
-            wanted &= (traffic < least / _MARGIN) | (bound <= value)
-            return wanted, traffic + bound * (1e-3 * least / value)
+            index = np.flatnonzero(self.bounds[row] <= (1 + slack) * done.best)
+            bound, traffic = self.bounds[row][index], self.traffic[row][index]
+            wanted = (traffic < least / _MARGIN) | ((traffic <= least * _MARGIN) & (bound <= value))
+            return index[wanted], (traffic + bound * (1e-3 * least / value))[wanted]
 
         self._rounds(open_rows, better)
         if slack > 0:
@@ -143,18 +144,15 @@ class Search:
                 column[row] = part[0]
         return choice
 
-    def _rounds(self, rows: list[int], wanted: Callable[[int], tuple[Any, Any]]) -> None:
-        """Play what *wanted* names, in ascending order of its key, until nothing that is left is wanted."""
+    def _rounds(self, rows: list[int], wanted: Callable[[int], tuple[Ints, Floats]]) -> None:
+        """Play the tilings that *wanted* names, in ascending order of its key, until it names none."""
         size = _ROUND
         while rows:
             batch = {}
             for row in rows:
-                mask, key = wanted(row)
-                mask[self.played[row].index] = False
-                index = np.flatnonzero(mask)
+                index, key = wanted(row)
                 if len(index) > size:
-                    nearest = np.argpartition(key[index], size)[:size]
-                    index = np.sort(index[nearest])
+                    index = np.sort(index[np.argpartition(key, size)[:size]])
                 if len(index):
                     batch[row] = index
             rows = list(batch)
@@ -162,6 +160,7 @@ class Search:
             size *= 4
 
     def _play(self, batch: dict[int, Ints]) -> None:
+        """Play the tilings named for each problem; their bounds become inf, so that none is played twice."""
         if not batch:
             return
         lengths = [len(index) for index in batch.values()]
@@ -170,10 +169,13 @@ class Search:
         order, pixel, channel = (np.concatenate(column) for column in zip(*parts, strict=True))
         bits = dram_bits(self.space, rows, order, pixel, channel)
         value = self._value(rows, self.timing(rows, order, pixel, channel).cycles, pixel, channel, bits)
-        ends = np.cumsum(lengths)
-        for row, end, length in zip(batch, ends, lengths, strict=True):
-            part = slice(end - length, end)
-            self.played[row].add(batch[row], value[part], np.sum(bits, axis=0)[part])
+        traffic = np.sum(bits, axis=0)
+        end = 0
+        for row, index in batch.items():
+            part = slice(end, end + len(index))
+            end = part.stop
+            self.played[row].add(index, value[part], traffic[part])
+            self.bounds[row][index] = np.inf
 
     def _unflatten(self, row: int, index: Ints) -> tuple[Ints, Ints, Ints]:
         pixels, channels = self.space.pixels.offsets, self.space.channels.offsets

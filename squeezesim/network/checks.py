@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 MAX_SIZE = 2**31
 """Largest loop size."""
 
-MAX_COUNT = 2**62
-"""Largest product of loop sizes and largest count of elements: sums of a few still fit 64-bit integers."""
+MAX_COUNT = 2**50
+"""Largest product of loop sizes and largest count of elements: bits and cycles still fit 64-bit integers."""
 
 MAX_TEXT = 1000
 """Longest name."""

@@ -31,22 +31,16 @@ def fuse(network: Network) -> Network:
     for layer in network.layers:
         for source in set(layer.inputs):
             readers[source] = readers.get(source, 0) + 1
-    kept: dict[str, Layer] = {}
-    producer_of: dict[str, str] = {}  # a fused operator's name → the layer that it became part of
+    parts: dict[str, list[Layer]] = {}  # each layer that stays, and what becomes part of it
+    producer_of: dict[str, str] = {}  # a fused operator's name → the layer that it becomes part of
     for layer in network.layers:
-        inputs = tuple(producer_of.get(source, source) for source in layer.inputs)
-        producer = kept.get(inputs[0]) if len(inputs) == 1 else None
-        if producer and readers[layer.inputs[0]] == 1 and _fits(layer, producer):
-            producer_of[layer.name] = producer.name
-            kept[producer.name] = replace(
-                producer,
-                fused=(*producer.fused, layer.op),
-                params=producer.params + layer.params,
-                vector_ops=producer.vector_ops + layer.vector_ops,
-            )
+        source = producer_of.get(layer.inputs[0], layer.inputs[0]) if len(layer.inputs) == 1 else ""
+        if source in parts and readers[layer.inputs[0]] == 1 and _fits(layer, parts[source][0]):
+            producer_of[layer.name] = source
+            parts[source].append(layer)
         else:
-            kept[layer.name] = layer if inputs == layer.inputs else replace(layer, inputs=inputs)
-    return replace(network, layers=tuple(kept.values()))
+            parts[layer.name] = [layer]
+    return replace(network, layers=tuple(_joined(part, producer_of) for part in parts.values()))
 
 
 def mark_stages(network: Network) -> Network:
@@ -63,6 +57,20 @@ def mark_stages(network: Network) -> Network:
         for layer, stage in zip(network.layers, stages, strict=True)
     )
     return replace(network, layers=tuple(marked))
+
+
+def _joined(part: list[Layer], producer_of: dict[str, str]) -> Layer:
+    producer, *fused = part
+    inputs = tuple(producer_of.get(source, source) for source in producer.inputs)
+    if not fused:
+        return producer if inputs == producer.inputs else replace(producer, inputs=inputs)
+    return replace(
+        producer,
+        inputs=inputs,
+        fused=(*producer.fused, *(layer.op for layer in fused)),
+        params=sum(layer.params for layer in part),
+        vector_ops=sum(layer.vector_ops for layer in part),
+    )
 
 
 def _fits(layer: Layer, producer: Layer) -> bool:

@@ -82,8 +82,8 @@ def test_a_vector_layer_by_hand():
         ({"c": 2**31 + 1}, "c must be an integer from 1 to 2147483648"),
         ({"oy": True}, "oy must be an integer from 1 to 2147483648, found True"),
         ({"ox": 1.0}, "ox must be an integer"),
-        ({"params": -1}, "params must be an integer from 0 to 4611686018427387904"),
-        ({"vector_ops": 2**62 + 1}, "vector_ops must be an integer"),
+        ({"params": -1}, "params must be an integer from 0 to 1125899906842624"),
+        ({"vector_ops": 2**50 + 1}, "vector_ops must be an integer"),
         (
             {"k": 2**31, "c": 2**31, "oy": 2},
             "the product of its loop sizes, 332041393326771929088, is more than",
