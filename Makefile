@@ -1,7 +1,7 @@
 # Short names for what CONTRIBUTING.md describes; all of them expect the virtual environment of `make setup`.
 python ?= .venv/bin/python
 
-.PHONY: setup test slow check bench graphs reports
+.PHONY: setup test slow check bench golden graphs reports
 
 setup:
 	python3 -m venv .venv
@@ -19,7 +19,11 @@ check:
 	$(python) -m mypy
 
 bench:
-	$(python) -m pytest benchmarks -m ''
+	$(python) -m pytest benchmarks --benchmark-only
+
+# The exact outputs of the command line, tests/golden/.
+golden:
+	$(python) -m tests.golden
 
 # The traced graphs of the built-in networks, squeezesim/zoo/graphs/.
 graphs:
