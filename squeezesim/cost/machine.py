@@ -19,6 +19,7 @@ class Machine:
     cols: int
     dataflows: tuple[str, ...]
     ports: int  # words a cycle into or out of the array's registers
+    weight_swap: int  # cycles for each block of weights in `ws`
     psum_words: int  # partial sums that one PE keeps
     systolic: bool
     weight_bits: int
@@ -59,6 +60,7 @@ class Machine:
             cols=array.cols,
             dataflows=tuple(array.dataflows),
             ports=array.port_words,
+            weight_swap=array.weight_swap_cycles,
             psum_words=array.register_file.psum_words,
             systolic=array.interconnect == "systolic",
             weight_bits=accelerator.precision.weight_bits,
@@ -71,7 +73,7 @@ class Machine:
             double_outputs="outputs" in buffer.double_buffered,
             dram_bytes_per_cycle=accelerator.dram_bytes_per_cycle,
             dram_latency=accelerator.dram_latency_cycles,
-            setup=accelerator.control.layer_setup_cycles,
+            setup=accelerator.setup_cycles,
             objective=accelerator.mapper.objective,
             slack=accelerator.mapper.latency_slack,
             skip_rows=accelerator.dma.granularity in ("row", "element"),

@@ -84,6 +84,11 @@ class Accelerator(Part):
         # As decimal fractions: 0.1 ns at 30 GHz is 3 cycles, and binary rounding must not make it 4.
         return math.ceil(Fraction(repr(dram.latency_ns)) * Fraction(repr(self.clock_mhz)) / 1000)
 
+    @property
+    def setup_cycles(self) -> int:
+        """Cycles that every layer pays once: layer_setup_cycles + ⌈PEs · pe_setup_cycles⌉."""
+        return self.control.layer_setup_cycles + math.ceil(self.array.pes * self.control.pe_setup_cycles)
+
     @classmethod
     def from_yaml(cls, path: str | PathLike[str]) -> Accelerator:
         """Read an accelerator from a YAML file; HardwareError names file, line and column of a mistake."""

@@ -95,6 +95,11 @@ class Array(Part):
         description="words per cycle for preload and drain of the array; null: one for each column",
         json_schema_extra={"unit": "words/cycle"},
     )
+    weight_swap_cycles: Cycles = Field(
+        0,
+        description="cycles in which `ws` takes over a preloaded block of weights and multiplies nothing",
+        json_schema_extra={"unit": "cycles"},
+    )
     register_file: RegisterFile = Field(default_factory=RegisterFile, description="storage inside a PE")
 
     @property
@@ -192,6 +197,13 @@ class Control(Part):
         le=10**9,
         description="cycles that every layer pays once (descriptors, configuration)",
         json_schema_extra={"unit": "cycles"},
+    )
+    pe_setup_cycles: Real = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description="cycles that every layer pays once for each PE (PEs configured one after the other)",
+        json_schema_extra={"unit": "cycles/PE"},
     )
 
 

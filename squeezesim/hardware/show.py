@@ -62,7 +62,7 @@ def summary(accelerator: Accelerator) -> str:
         f"  buffer    {buffer.size_kib:g} KiB{rate}, double-buffered: {double_buffered}",
         f"  dram      {dram.bandwidth_gb_s:g} GB/s × {dram.usable_fraction:g} = "
         f"{accelerator.dram_bytes_per_cycle:.4g} B/cycle, latency {accelerator.dram_latency_cycles} cycles",
-        f"  control   {accelerator.control.layer_setup_cycles} cycles set-up a layer, DMA granularity "
+        f"  control   {accelerator.setup_cycles} cycles set-up a layer, DMA granularity "
         f"{accelerator.dma.granularity}",
         f"  mapper    {mapper.objective}, slack {mapper.latency_slack:g}",
         f"  sparsity  {sparsity.weights:.0%} zero weights{skipped}",

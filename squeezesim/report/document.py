@@ -15,13 +15,14 @@ from squeezesim.cost.tiling import ORDERS
 from squeezesim.errors import SqueezesimError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Layer, Network
-from squeezesim.network.checks import MAX_COUNT, show
+from squeezesim.network.checks import show
 
 if TYPE_CHECKING:
     from squeezesim.report.report import Report
 
 FORMAT = "squeezesim.report"
 VERSION = 1
+_MOST = 2**62  # largest count: sums of two still fit 64-bit integers
 _AXES = ("n", "y", "x", "g", "k", "c")
 _FLOWS = ("", *DATAFLOWS)  # Costs.dataflow + 1
 
@@ -116,8 +117,8 @@ def _row(row: Any, layer: Layer, pes: int) -> dict[str, Any]:
         "buffer_bytes": _integer(row, "buffer_bytes", where),
         "energy": [_number(_object(row, "energy", where), level, where) for level in LEVELS],
     }
-    if pes * values["cycles"] > MAX_COUNT:
-        raise SqueezesimError(f"{where}: PEs · cycles are more than {MAX_COUNT}")
+    if pes * values["cycles"] > _MOST:
+        raise SqueezesimError(f"{where}: PEs · cycles are more than {_MOST}")
     if pes * values["cycles"] != values["executed"] + sum(values["losses"]):
         raise SqueezesimError(f"{where}: PEs · cycles are not executed_macs + the losses")
     if values["executed"] > layer.macs or sum(values["time"]) != values["cycles"]:
@@ -145,8 +146,8 @@ def _accelerator(data: Any) -> Accelerator:
 
 def _integer(row: Mapping[str, Any], key: str, where: str) -> int:
     value = row.get(key)
-    if type(value) is not int or not 0 <= value <= MAX_COUNT:
-        raise SqueezesimError(f"{where}: {key} must be an integer from 0 to {MAX_COUNT}, found {show(value)}")
+    if type(value) is not int or not 0 <= value <= _MOST:
+        raise SqueezesimError(f"{where}: {key} must be an integer from 0 to {_MOST}, found {show(value)}")
     return value
 
 

@@ -15,7 +15,7 @@ from squeezesim.network.layer import Layer
 
 
 def relative_energy() -> EnergyCosts:
-    return energy_costs(Accelerator.named("squeezelerator_16x16"))
+    return energy_costs(Accelerator.named("squeezelerator_16x16").replace({"energy.overrides": {}}))
 
 
 def machine(**changes: Any) -> Machine:
@@ -25,6 +25,7 @@ def machine(**changes: Any) -> Machine:
         "cols": 4,
         "dataflows": ("ws", "os"),
         "ports": 4,
+        "weight_swap": 0,
         "psum_words": 8,
         "systolic": False,
         "weight_bits": 16,
@@ -59,6 +60,7 @@ def machines(draw: st.DrawFn, **fixed: Any) -> Machine:
         "rows": draw(sizes),
         "cols": draw(sizes),
         "ports": draw(sizes),
+        "weight_swap": draw(st.integers(0, 2)),
         "psum_words": draw(sizes),
         "systolic": draw(st.booleans()),
         "weight_bits": draw(st.sampled_from([4, 8, 16])),

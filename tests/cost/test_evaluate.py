@@ -14,7 +14,7 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers
 
-BASE = Accelerator.named("squeezelerator_16x16")
+BASE = Accelerator.named("squeezelerator_16x16").replace({"energy.overrides": {}})
 
 
 @st.composite
@@ -131,9 +131,9 @@ def test_vector_layer_by_hand() -> None:
     )
     costs = evaluate([pool], [hw])
     # 9,000 operations on 16 lanes take 563 cycles; 800 and 200 bytes at 16 bytes a cycle 50 + 13.
-    assert costs.cycles[0, 0] == hw.control.layer_setup_cycles + 2 * 100 + 563
+    assert costs.cycles[0, 0] == hw.setup_cycles + 2 * 100 + 563
     assert dict(zip(LOSSES, costs.losses[0, 0] // 256, strict=True))["vector"] == 563
-    assert BOUNDS[costs.bound[0, 0]] == ("startup" if hw.control.layer_setup_cycles + 200 > 563 else "vector")
+    assert BOUNDS[costs.bound[0, 0]] == ("startup" if hw.setup_cycles + 200 > 563 else "vector")
     assert costs.dram_bytes[0, 0].tolist() == [800, 0, 200, 0]
     by_level = dict(zip(LEVELS, costs.energy[0, 0], strict=True))
     assert by_level["dram"] == 500 * 200

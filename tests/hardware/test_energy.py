@@ -11,7 +11,7 @@ from squeezesim.errors import HardwareError
 from squeezesim.hardware import Accelerator, EnergyCosts, energy_costs, tables
 from squeezesim.hardware.energy_table import energy_table
 
-BASE = Accelerator.named("squeezelerator_16x16")
+BASE = Accelerator.named("squeezelerator_16x16").replace({"energy.overrides": {}})
 
 
 def costs(table: str, **changes: object) -> EnergyCosts:

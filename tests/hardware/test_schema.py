@@ -138,7 +138,7 @@ def test_the_example_on_the_page_is_an_accelerator() -> None:
 
 def test_the_energies_on_the_page_are_those_of_the_tables() -> None:
     for name in tables():
-        paths = {"energy.table": name, "memory.global_buffer.size_kib": 32}
+        paths = {"energy.table": name, "energy.overrides": {}, "memory.global_buffer.size_kib": 32}
         costs = energy_costs(named("squeezelerator_8x8").replace(paths))
         row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |"))
         mac, register_file, inter_pe, _, dram = (cell.strip() for cell in row.split("|")[3:8])

@@ -5,7 +5,8 @@ pixels of the tile stream past it, one pixel a cycle; partial sums run down the 
 buffer. The next block is preloaded meanwhile, row by row, ``ports`` words a cycle.
 
     blocks = G · FY·FX · ⌈C/R⌉ · ⌈K/cols⌉                    preload(block) = rows used · ⌈columns used / ports⌉
-    cycles = preload(first) + pixels + Σ over the other blocks max(pixels, preload)   [+ rows + cols − 2 if systolic]
+    cycles = preload(first) + pixels + Σ over the other blocks max(pixels, preload) + blocks · weight_swap_cycles
+             [+ rows + cols − 2 if systolic]
 
 Hand-worked: 3×3, 64 → 32 channels, 14×14 pixels on 16×16 PEs with 16 ports: 9 · 4 · 2 = 72 blocks of 196 cycles,
 preload 16 · 1 = 16: 16 + 72 · 196 = 14,128 cycles.
@@ -30,7 +31,7 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
 
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
-    """Blocks, their preload, slices, blocks · columns, blocks · rows, the first block's preload, one; then k, c, g."""
+    """Blocks, preload, slices, blocks · columns, blocks · rows, what is paid once a tile, one; then k, c, g."""
     taps = problem.taps * g
     first = np.minimum(c, machine.rows) * ceil_div(np.minimum(k, machine.cols), machine.ports)
     folds_c, folds_k = ceil_div(c, machine.rows), ceil_div(k, machine.cols)
@@ -42,7 +43,7 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
         g * k * c,
         taps * folds_c * k,
         taps * c * folds_k,
-        first,
+        first + taps * folds_c * folds_k * machine.weight_swap,
         np.ones_like(first),
         k,
         c,
@@ -52,7 +53,6 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
 
 def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
     pixels, blocks = pixel[0], channel[0]
-    first = channel[5]
     k, c, g = channel[7:10]
     rows, cols, ports = machine.rows, machine.cols, machine.ports
     full_c, edge_c = np.divmod(c, rows)
@@ -64,7 +64,8 @@ def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> 
             preload = rows_used * ceil_div(np.asarray(cols_used), ports)
             beyond += copies * count_c * count_k * np.maximum(preload - pixels, 0)
     used_rows, used_cols = np.minimum(c, rows), np.minimum(k, cols)
-    fill = first + beyond - np.maximum(first - pixels, 0)
+    first = used_rows * ceil_div(used_cols, ports)
+    fill = channel[5] + beyond - np.maximum(first - pixels, 0)
     if machine.systolic:
         fill = fill + used_rows + used_cols - 2
     return Work(stream=blocks * pixels, fill=fill, busy=problem.taps * channel[2] * pixels)
@@ -78,8 +79,10 @@ def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
 def _accesses(
     problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], started: Floats, machine: Machine
 ) -> Accesses:
-    """A MAC reads its weight from a register and hands its sum to the PE below; the buffer accumulates the columns."""
-    del machine
+    """A MAC reads its weight from a register and hands its sum to the PE below; the buffer accumulates the columns.
+
+    In a systolic array the inputs go from PE to PE too, from the first column on.
+    """
     pixels, tiles = pixel[0], pixel[1]
     macs = pixels * channel[2] * problem.taps
     preloaded = tiles * channel[2] * problem.taps
@@ -89,7 +92,7 @@ def _accesses(
         register_inputs=none,
         register_weights=macs + preloaded,
         register_psums=none,
-        inter_pe_inputs=none,
+        inter_pe_inputs=macs - pixels * channel[4] if machine.systolic else none,
         inter_pe_psums=macs,
         buffer_inputs=pixels * channel[4],
         buffer_weights=preloaded,

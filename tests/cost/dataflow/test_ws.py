@@ -22,7 +22,7 @@ def by_blocks(layer: Layer, on: Machine, pixels: int) -> Work:
         for k in range(0, layer.k, on.cols)
     ]
     preloads = [rows * -(-cols // on.ports) for rows, cols in blocks]
-    cycles = preloads[0] + sum(max(pixels, after) for after in [*preloads[1:], 0])
+    cycles = preloads[0] + sum(on.weight_swap + max(pixels, after) for after in [*preloads[1:], 0])
     if on.systolic:
         cycles += min(on.rows, layer.c) + min(on.cols, layer.k) - 2
     stream = pixels * len(blocks)
