@@ -31,19 +31,21 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
 
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
-    """Blocks, preload, slices, blocks · columns, blocks · rows, what is paid once a tile, one; then k, c, g."""
+    """Blocks, preloads and swaps, slices, blocks · columns, blocks · rows, first preload and swaps, one, k, c, g."""
     taps = problem.taps * g
     first = np.minimum(c, machine.rows) * ceil_div(np.minimum(k, machine.cols), machine.ports)
     folds_c, folds_k = ceil_div(c, machine.rows), ceil_div(k, machine.cols)
+    blocks = taps * folds_c * folds_k
+    swaps = blocks * machine.weight_swap
     full_k, edge_k = np.divmod(k, machine.cols)
     lines = full_k * -(-machine.cols // machine.ports) + ceil_div(edge_k, machine.ports)
     return (
-        taps * folds_c * folds_k,
-        taps * c * lines,
+        blocks,
+        taps * c * lines + swaps,
         g * k * c,
         taps * folds_c * k,
         taps * c * folds_k,
-        first + taps * folds_c * folds_k * machine.weight_swap,
+        first + swaps,
         np.ones_like(first),
         k,
         c,
