@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
-from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 from numpy.typing import NDArray
 
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.report import units
+from squeezesim.report.canvas import render
 from squeezesim.report.grid import shorten
 
 if TYPE_CHECKING:
@@ -54,17 +52,16 @@ _MOST_INCHES = 60.0
 _MOST_LABELS = 300
 _LONGEST_LABEL = 36
 _UPRIGHT = 60  # characters of labels that stand side by side
-_DPI = 110
 
 
 def png(report: Report) -> bytes:
     """Return the figure as PNG, the same bytes for equal reports and one version of matplotlib."""
-    return _render(report, "png", {"Software": None})
+    return render(lambda: utilization_figure(report), "png")
 
 
 def svg(report: Report) -> bytes:
     """Return the figure as SVG, the same bytes for equal reports and one version of matplotlib."""
-    return _render(report, "svg", {"Date": None, "Creator": None})
+    return render(lambda: utilization_figure(report), "svg")
 
 
 def utilization_figure(report: Report) -> Figure:
@@ -165,24 +162,3 @@ def _bands(axes: Axes, stages: Sequence[str], inches: float) -> None:
             parse_math=False,
         )
         start += count
-
-
-def _render(report: Report, file_format: str, metadata: dict[str, None]) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    stream = io.BytesIO()
-    with _own_style(), catch_warnings():
-        filterwarnings("ignore", message="Glyph")  # a name may have signs that the font has not
-        figure = utilization_figure(report)
-        FigureCanvasAgg(figure).print_figure(stream, format=file_format, dpi=_DPI, metadata=metadata)
-    return stream.getvalue()
-
-
-@contextmanager
-def _own_style() -> Iterator[None]:
-    """Matplotlib's defaults, whatever the user's configuration, so that the bytes are the same everywhere."""
-    from matplotlib import rc_context
-    from matplotlib.style import context
-
-    with context("default"), rc_context({"svg.hashsalt": "squeezesim"}):
-        yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,11 +35,7 @@ def text(report: Report, *, by: str = "layer", sort: str | None = None, top: int
     Raises:
         UsageError: there is no such column to sort by.
     """
-    parts = []
-    for section in sections(report, by=by, sort=sort, top=top, width=None):
-        body = section.body.plain() if isinstance(section.body, Grid) else "\n".join(section.body)
-        parts.append(f"{section.heading}\n{textwrap.indent(body, '  ')}" if body else section.heading)
-    return "\n\n".join(parts)
+    return plain(sections(report, by=by, sort=sort, top=top, width=None))
 
 
 def show(
@@ -53,10 +49,24 @@ def show(
     if not console.is_terminal:
         console.file.write(text(report, by=by, sort=sort, top=top) + "\n")
         return
+    # What is printed is assembled first, so that a wrong option prints nothing.
+    print_sections(sections(report, by=by, sort=sort, top=top, width=console.width - 2), console)
+
+
+def plain(parts: Iterable[Section]) -> str:
+    """Return sections as plain text, tables with all columns."""
+    texts = []
+    for section in parts:
+        body = section.body.plain() if isinstance(section.body, Grid) else "\n".join(section.body)
+        texts.append(f"{section.heading}\n{textwrap.indent(body, '  ')}" if body else section.heading)
+    return "\n\n".join(texts)
+
+
+def print_sections(parts: Iterable[Section], console: Console) -> None:
+    """Print sections on a terminal, lines that are too long on several."""
     from rich.text import Text
 
-    # What is printed is assembled first, so that a wrong option prints nothing.
-    for number, section in enumerate(sections(report, by=by, sort=sort, top=top, width=console.width - 2)):
+    for number, section in enumerate(parts):
         if number:
             console.print()
         console.print(Text(_wrapped(section.heading, console.width), style="bold cyan"), soft_wrap=True)
