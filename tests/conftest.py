@@ -9,6 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The first example of a test may import torch, on a machine that others use too.
 settings.register_profile("squeezesim", deadline=None)
+# pytest tests/verify --hypothesis-profile=thorough: 100,000 tiles on the simulated array and in the event simulator.
+settings.register_profile("thorough", deadline=None, max_examples=50_000)
 settings.load_profile("squeezesim")
 
 

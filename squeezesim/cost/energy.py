@@ -67,7 +67,9 @@ def layer_energy(
         + accesses.register_psums * work.accumulator_bits
     )
     between = (
-        accesses.inter_pe_inputs * work.activation_bits + accesses.inter_pe_psums * work.accumulator_bits
+        accesses.inter_pe_inputs * work.activation_bits
+        + accesses.inter_pe_weights * work.weight_bits
+        + accesses.inter_pe_psums * work.accumulator_bits
     )
     read, written = buffer_bits(work, accesses)
     return Energy(

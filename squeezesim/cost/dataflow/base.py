@@ -44,6 +44,7 @@ class Accesses(NamedTuple):
     buffer_weights: Floats  # read
     buffer_psums_read: Floats
     buffer_psums_written: Floats
+    inter_pe_weights: Floats | float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class Dataflow:
             are never below.
         accesses: (problem, pixel terms, channel terms, outputs whose sum starts here, machine) → exact ``Accesses``
             of one tile, or of a whole layer when given the Σ of the terms.
+        least_accesses: where ``accesses`` holds for single tiles only: those that a whole layer's are never below,
+            from the Σ of the terms.
     """
 
     name: str
@@ -69,6 +72,9 @@ class Dataflow:
     work: Callable[[Workload, Terms, Terms, Machine], Work]
     bounds: Callable[[Sequence[Any], Sequence[Any]], Sequence[Products]]
     accesses: Callable[[Workload, Sequence[Floats], Sequence[Floats], Floats, Machine], Accesses]
+    least_accesses: (
+        Callable[[Workload, Sequence[Floats], Sequence[Floats], Floats, Machine], Accesses] | None
+    ) = None
 
 
 def ceil_div(numerator: Ints, denominator: Ints | int) -> Ints:
@@ -81,18 +87,22 @@ def ceil_div(numerator: Ints, denominator: Ints | int) -> Ints:
     return -(-numerator // denominator)
 
 
-def slice_cycles(slices: Ints, problem: Workload, skipping: bool) -> Ints:
-    """Cycles that *slices* filter slices of the problem take, one weight a cycle.
+def dealt(slices: Ints, problem: Workload) -> tuple[Ints, Ints]:
+    """Cycles of the smaller of *slices* filter slices, and how many take one cycle more, where zeros are skipped.
 
-    Without skipping FY·FX cycles a slice. With it, the layer's non-zeros are dealt as evenly as they go over its
-    slices: q, r = divmod(nonzeros, all slices); r of them cost max(1, q + 1) and the rest max(1, q). A tile's share of
-    the r larger slices is rounded up.
+    The layer's non-zeros are dealt as evenly as they go over its slices: q, r = divmod(nonzeros, all slices); r of
+    them hold q + 1 and the rest q, and a slice takes at least one cycle. A tile's share of the r is rounded up.
+    """
+    q, r = np.divmod(problem.nonzeros, problem.slices)
+    return np.maximum(q, 1), np.where(q == 0, 0, ceil_div(slices * r, problem.slices))
+
+
+def slice_cycles(slices: Ints, problem: Workload, skipping: bool) -> Ints:
+    """Cycles that *slices* filter slices of the problem take, one weight a cycle: FY·FX each, or as ``dealt``.
 
     Example: 60 non-zeros in 12 slices of 3×3 cost 5 cycles a slice instead of 9.
     """
     if not skipping:
         return slices * problem.taps
-    total = problem.slices
-    q, r = np.divmod(problem.nonzeros, total)
-    larger = np.where(q == 0, 0, ceil_div(slices * r, total))
-    return slices * np.maximum(q, 1) + larger
+    least, larger = dealt(slices, problem)
+    return slices * least + larger

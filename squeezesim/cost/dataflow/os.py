@@ -1,19 +1,23 @@
 """Output stationary: the array is a block of pixels of one output channel; a weight is broadcast each cycle.
 
-A PE keeps the partial sums of its pixel for up to ``psum_words`` output channels (a chunk), so that an input block is
-loaded once for all of them. For each chunk and input channel the block's inputs are preloaded, ``ports`` words a
-cycle; then every output channel of the chunk passes its filter slice, one non-zero weight a cycle, inputs shifting
-between neighbours. Finished partial sums drain through the ports while the next block computes; the last drain of a
-tile is exposed.
+A PE keeps the partial sums of its pixel for up to ``psum_words`` output channels (a chunk), so that an input window is
+loaded once for all of them. For each chunk and input channel the window of the block, halo and padding included, is
+preloaded, ``ports`` words a cycle; then every output channel of the chunk passes its filter slice, one non-zero weight
+a cycle, while the window shifts between neighbours. Finished sums move to a second set and drain row by row through
+the ports while the next chunk or block computes; that one can end only when they have left.
 
     blocks  = N · ⌈Y/R⌉ · ⌈X/cols⌉, or ⌈X/(R·cols)⌉ for a matrix product, whose pixels are dealt over rows × columns
-    lines   = Σ over blocks (rows used · ⌈columns used / ports⌉)
+    window  = input rows · input columns that the pixels of a block touch; the pixels themselves for a matrix product
     stream  = blocks · Σ over filter slices of its cycles (FY·FX, or max(1, non-zeros) where zeros are skipped)
-    preload = lines · G · ⌈K/psum_words⌉ · C           drain = lines · G · K
-    cycles  = max(stream + preload, drain) + drain of the last block and chunk    [+ rows + cols − 2 if systolic]
+    preload = Σ over blocks of ⌈window / ports⌉ · G · ⌈K/psum_words⌉ · C
+    drain   = rows used · ⌈columns used / ports⌉ for each output channel of a block
+    cycles  = stream + preload + waiting + drain of the last block and chunk       [+ rows + cols − 2 if systolic]
+
+``waiting`` (``os_drain``) is what drains take longer than the work beside them.
 
 Hand-worked: 3×3, 8 → 16 channels, 28×28 pixels on 16×16 PEs with 16 ports, nothing skipped, 64 psum words:
-4 blocks; stream 4 · 128 · 9 = 4,608; lines 2 · 28 = 56; preload 56 · 8 = 448; last drain 12 · 16 = 192 → 5,248 cycles.
+4 blocks; stream 4 · 128 · 9 = 4,608; windows of 18×18, 18×14, 14×18 and 14×14 take 21 + 16 + 16 + 13 = 66 cycles,
+preload 66 · 8 = 528; last drain 12 · 16 = 192 → 5,328 cycles.
 """
 
 from __future__ import annotations
@@ -23,86 +27,84 @@ from typing import Any
 
 import numpy as np
 
-from squeezesim.cost.dataflow.base import Accesses, Dataflow, Products, Terms, Work, ceil_div, slice_cycles
+from squeezesim.cost.dataflow.base import Accesses, Dataflow, Products, Terms, Work, slice_cycles
+from squeezesim.cost.dataflow.os_blocks import blocks_of
+from squeezesim.cost.dataflow.os_drain import waiting
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import Floats, Ints, Workload
 
 
-def _span(outputs: Ints | int, stride: Ints, filter_size: Ints, dilation: Ints) -> Ints:
-    """Input positions that a run of outputs touches along one axis."""
-    extent = (filter_size - 1) * dilation + 1
-    return np.asarray((outputs - 1) * stride + extent - (outputs - 1) * np.maximum(stride - extent, 0))
-
-
 def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
-    """Blocks, lines, pixels, input words of all blocks, lines of the last block, rows and columns used."""
-    rows, cols, ports = machine.rows, machine.cols, machine.ports
-    full_line = -(-cols // ports)
-    pixels = n * y * x
+    """Blocks, pixels, window words, preload of one channel, drain of one channel, the last block's; rows and columns.
 
-    # A matrix product's pixels fill the array line by line.
-    full, rest = np.divmod(x, rows * cols)
-    rest_lines = rest // cols * full_line + ceil_div(rest % cols, ports)
-    flat_blocks = full + (rest > 0)
-    flat_lines = full * rows * full_line + rest_lines
-    flat_last = np.where(rest > 0, rest_lines, rows * full_line)
-
-    full_y, edge_y = np.divmod(y, rows)
-    full_x, edge_x = np.divmod(x, cols)
-    edge_line = ceil_div(edge_x, ports)
-    blocks = n * (full_y + (edge_y > 0)) * (full_x + (edge_x > 0))
-    lines = n * y * (full_x * full_line + edge_line)
-    last = np.where(edge_y > 0, edge_y, rows) * np.where(edge_x > 0, edge_line, full_line)
-    span = [
-        full_count * _span(size, stride, taps, dilation)
-        + np.where(edge > 0, _span(edge, stride, taps, dilation), 0)
-        for full_count, size, edge, stride, taps, dilation in (
-            (full_y, rows, edge_y, problem.sy, problem.fy, problem.dy),
-            (full_x, cols, edge_x, problem.sx, problem.fx, problem.dx),
-        )
-    ]
-    flat = problem.pointwise
+    All but the last block's are of all blocks. Then n, y, x.
+    """
+    blocks = blocks_of(problem, n, y, x, machine)
+    used_rows, used_cols = blocks.used(problem, y, x, machine)
     return (
-        np.where(flat, flat_blocks, blocks),
-        np.where(flat, flat_lines, lines),
-        pixels,
-        np.where(flat, pixels, n * span[0] * span[1]),
-        np.where(flat, flat_last, last),
-        np.where(flat, np.minimum(ceil_div(x, cols), rows), np.minimum(y, rows)),
-        np.minimum(x, cols),
+        blocks.count,
+        n * y * x,
+        blocks.total(blocks.words),
+        blocks.total(blocks.preload),
+        blocks.total(blocks.drain),
+        blocks.last(blocks.drain),
+        used_rows,
+        used_cols,
+        n,
+        y,
+        x,
     )
 
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
-    """Slice cycles, input channels preloaded over all chunks, filter slices, outputs, channels of the last chunk."""
+    """Slice cycles, windows loaded for each block, filter slices, outputs, channels of the last chunk; then g, k, c."""
     slices = g * k * c
-    chunks = ceil_div(k, machine.psum_words)
+    chunks = -(-k // machine.psum_words)
     return (
         slice_cycles(slices, problem, "os" in machine.skips_zeros),
         g * chunks * c,
         slices,
         g * k,
         k - (chunks - 1) * machine.psum_words,
+        g,
+        k,
+        c,
     )
 
 
 def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
-    del problem
     stream = pixel[0] * channel[0]
-    preload = pixel[1] * channel[1]
-    drain = pixel[1] * channel[3]
-    fill = preload + np.maximum(drain - stream - preload, 0) + pixel[4] * channel[4]
+    fill = pixel[3] * channel[1] + pixel[5] * channel[4]
+    fill = fill + waiting(problem, pixel[8:], channel[5:], machine)
     if machine.systolic:
-        fill = fill + pixel[5] + pixel[6] - 2
-    return Work(stream=stream, fill=fill, busy=pixel[2] * channel[0])
+        fill = fill + pixel[6] + pixel[7] - 2
+    return Work(stream=stream, fill=fill, busy=pixel[1] * channel[0])
 
 
 def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
-    last_drain = (pixel[4], channel[4])
     return [
-        [(pixel[0], channel[0]), (pixel[1], channel[1]), last_drain],
-        [(pixel[1], channel[3]), last_drain],
+        [(pixel[0], channel[0]), (pixel[3], channel[1]), (pixel[5], channel[4])],
+        [(pixel[4], channel[3])],
     ]
+
+
+def _moves(problem: Workload) -> Ints:
+    """Words that a PE takes from its neighbours while a filter slice passes.
+
+    With a stride s and a dilation d, the taps along an axis read s / gcd(s, d) different words of each PE's own, and
+    two taps that read the same word of different PEs are d / gcd(s, d) PEs apart. The window goes through the
+    taps of a slice to and fro, row by row, those of zero weights included.
+    """
+    along = [
+        (np.minimum(taps, stride // np.gcd(stride, dilation)), dilation // np.gcd(stride, dilation))
+        for stride, taps, dilation in (
+            (problem.sy, problem.fy, problem.dy),
+            (problem.sx, problem.fx, problem.dx),
+        )
+    ]
+    (own_y, apart_y), (own_x, apart_x) = along
+    rows = problem.fy * (problem.fx - own_x) * apart_x
+    return np.asarray(rows + (problem.fy - own_y) * apart_y * own_x)
 
 
 def _accesses(
@@ -110,26 +112,25 @@ def _accesses(
 ) -> Accesses:
     """A MAC reads its input and reads and writes its sum in registers; inputs shift, weights come from the buffer.
 
-    The first weight of a slice finds its input in place, each further one moves it by one PE; what enters at the
-    block's edges comes from the buffer.
+    A sum's first MAC reads none, but draining does. In a systolic array weights go from PE to PE.
     """
-    del machine
-    blocks, pixels = pixel[0], pixel[2]
+    blocks, pixels = pixel[0], pixel[1]
     executed = pixels * channel[0]
-    preloaded = pixels * channel[1]
-    entering = (pixel[3] - pixels) * channel[2]
+    weights = blocks * channel[0]
+    loaded = pixel[2] * channel[1]
     outputs = pixels * channel[3]
     none = np.zeros_like(executed)
     return Accesses(
-        register_inputs=executed + preloaded,
+        register_inputs=executed + loaded,
         register_weights=none,
         register_psums=2 * executed,
-        inter_pe_inputs=np.where(problem.taps > 1, executed - pixels * channel[2], 0),
+        inter_pe_inputs=pixels * channel[2] * _moves(problem),
         inter_pe_psums=none,
-        buffer_inputs=preloaded + entering,
-        buffer_weights=blocks * channel[0],
+        buffer_inputs=loaded,
+        buffer_weights=weights,
         buffer_psums_read=outputs - started,
         buffer_psums_written=outputs,
+        inter_pe_weights=executed - weights if machine.systolic else none,
     )
 
 

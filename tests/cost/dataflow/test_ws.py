@@ -1,40 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from squeezesim.cost.dataflow import DATAFLOWS, Work
+from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import Machine
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machine, machines, problem_of
 from tests.cost.dataflow.arrays import tile_terms, whole
 
 WS = DATAFLOWS["ws"]
-
-
-def by_blocks(layer: Layer, on: Machine, pixels: int) -> Work:
-    """The blocks one by one: each waits for the longer of its pixels and the next block's preload."""
-    blocks = [
-        (min(on.rows, layer.c - c), min(on.cols, layer.k - k))
-        for _ in range(layer.g * layer.fy * layer.fx)
-        for c in range(0, layer.c, on.rows)
-        for k in range(0, layer.k, on.cols)
-    ]
-    preloads = [rows * -(-cols // on.ports) for rows, cols in blocks]
-    cycles = preloads[0] + sum(on.weight_swap + max(pixels, after) for after in [*preloads[1:], 0])
-    if on.systolic:
-        cycles += min(on.rows, layer.c) + min(on.cols, layer.k) - 2
-    stream = pixels * len(blocks)
-    busy = sum(rows * cols * pixels for rows, cols in blocks)
-    return Work(np.array([stream]), np.array([cycles - stream]), np.array([busy]))
-
-
-@settings(max_examples=300, deadline=None)
-@given(layers(), machines())
-def test_equals_blocks_one_by_one(layer: Layer, on: Machine) -> None:
-    work = WS.work(problem_of(layer, on), *whole(WS, layer, on), on)
-    assert work == by_blocks(layer, on, layer.n * layer.oy * layer.ox)
 
 
 def test_hand_worked_convolution() -> None:

@@ -1,0 +1,93 @@
+"""One tile of a layer on the simulated array, beside what the closed forms say of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.workload import workload_of
+from squeezesim.network.layer import Layer
+from squeezesim.verify.array_sim import Counts, Ints, is_matrix_product, simulate_array
+from squeezesim.verify.nonzeros import convolution, dealt_weights
+
+
+class Tile(NamedTuple):
+    """Sizes of a tile, as in the pipeline's axes."""
+
+    n: int
+    y: int
+    x: int
+    g: int
+    k: int
+    c: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Case:
+    """A tile of a layer, on a machine, with a dataflow; *resumed* where the buffer holds partial sums already."""
+
+    layer: Layer
+    tile: Tile
+    machine: Machine
+    dataflow: str
+    resumed: bool
+    seed: int
+
+    def as_layer(self) -> Layer:
+        """The tile as a layer of its own, at the first pixels and channels of its layer."""
+        n, y, x, g, k, c = self.tile
+        if is_matrix_product(self.layer):
+            return dataclasses.replace(self.layer, n=1, oy=1, iy=1, ox=x, ix=x, g=g, k=k, c=c)
+        return dataclasses.replace(self.layer, n=n, oy=y, ox=x, g=g, k=k, c=c)
+
+
+def simulated(case: Case) -> tuple[bool, Counts]:
+    """Whether the array computes what the convolution is, and what happened in it."""
+    tile, rng = case.as_layer(), np.random.default_rng(case.seed)
+    work = workload_of([case.layer], case.machine)[0]
+    q, r = divmod(int(work.nonzeros[0]), int(work.slices[0]))
+    larger = -(-tile.g * tile.k * tile.c * r // int(work.slices[0]))  # a tile's share is rounded up
+    weights = dealt_weights(tile, q, larger, case.machine.psum_words, rng)
+    inputs = rng.integers(-99, 100, (tile.n, tile.g * tile.c, tile.iy, tile.ix))
+    sums: Ints | None = None
+    if case.resumed:
+        sums = rng.integers(-99, 100, (tile.n, tile.g * tile.k, tile.oy, tile.ox))
+    outputs, counts = simulate_array(tile, inputs, weights, case.machine, case.dataflow, sums)
+    expected = convolution(tile, inputs, weights) + (0 if sums is None else sums)
+    return np.array_equal(outputs, expected), counts
+
+
+def closed_form(case: Case) -> dict[str, int]:
+    """What ``cost.dataflow`` says of the tile, under the names of ``Counts``."""
+    flow, machine = DATAFLOWS[case.dataflow], case.machine
+    work = workload_of([case.layer], machine)[0]
+    n, y, x, g, k, c = (np.array([size]) for size in case.tile)
+    pixel = flow.pixel_terms(work, n, y, x, machine)
+    channel = flow.channel_terms(work, g, k, c, machine)
+    done = flow.work(work, pixel, channel, machine)
+    started = np.zeros(1) if case.resumed else (n * y * x * g * k).astype(np.float64)
+    accesses = flow.accesses(
+        work, [term * 1.0 for term in pixel], [term * 1.0 for term in channel], started, machine
+    )
+    numbers = {"cycles": done.cycles, "stream": done.stream, "busy": done.busy, **accesses._asdict()}
+    return {name: int(np.asarray(value).reshape(-1)[0]) for name, value in numbers.items()}
+
+
+def differences(case: Case) -> list[str]:
+    """One line for each number in which the simulated array and the closed forms differ.
+
+    Example line: ``os cycles: 41 simulated, 40 in closed form``.
+    """
+    right, counts = simulated(case)
+    found = [] if right else [f"{case.dataflow} outputs differ from the convolution"]
+    for name, value in closed_form(case).items():
+        count = getattr(counts, name)
+        if count != value:
+            found.append(f"{case.dataflow} {name}: {count} simulated, {value} in closed form")
+    if counts.busy + counts.skipped != case.as_layer().macs:
+        found.append(f"{case.dataflow}: {counts.busy} + {counts.skipped} MACs of {case.as_layer().macs}")
+    return found

@@ -1,0 +1,156 @@
+"""The PE array, cycle by cycle: what the two dataflow simulators share, and the one call that runs them.
+
+Nothing here knows a closed form. A controller beside the array issues one command each cycle; the array executes it
+with its registers, and every number is a count of what happened. In a systolic array a command goes from PE to PE and
+reaches PE (r, c) r + c cycles after it was issued; in a broadcast one it reaches all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from squeezesim.cost.machine import Machine
+from squeezesim.network.layer import Layer
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Command = TypeVar("Command")
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened: cycles, PE-cycles, and words read, written or handed on, with the names of ``Accesses``."""
+
+    cycles: int = 0
+    stream: int = 0  # cycles in which the PEs were told to multiply
+    busy: int = 0  # PE-cycles in which one did
+    executed: int = 0  # of those, with a weight that is not zero
+    skipped: int = 0  # multiplications with a zero weight that took no cycle
+    register_inputs: int = 0
+    register_weights: int = 0
+    register_psums: int = 0
+    inter_pe_inputs: int = 0
+    inter_pe_weights: int = 0
+    inter_pe_psums: int = 0
+    buffer_inputs: int = 0
+    buffer_weights: int = 0
+    buffer_psums_read: int = 0
+    buffer_psums_written: int = 0
+
+
+class Pixel(NamedTuple):
+    """An output pixel."""
+
+    n: int
+    y: int
+    x: int
+
+
+@dataclass(slots=True)
+class Buffer:
+    """The global buffer with a layer's operands; its accumulators add what leaves the array to the sums it holds.
+
+    Attributes:
+        inputs: (N, G·C, IY, IX).
+        weights: (G·K, C, FY, FX).
+        sums: (N, G·K, OY, OX), what is there already where an earlier tile of input channels has left partial sums.
+    """
+
+    layer: Layer
+    inputs: Ints
+    weights: Ints
+    counts: Counts
+    sums: Ints | None = None
+    outputs: Ints = field(init=False)
+    started: Bools = field(init=False)
+
+    def __post_init__(self) -> None:
+        layer = self.layer
+        shape = (layer.n, layer.g * layer.k, layer.oy, layer.ox)
+        self.outputs = np.zeros(shape, np.int64) if self.sums is None else self.sums.copy()
+        self.started = np.full(shape, self.sums is not None)
+
+    def input(self, n: int, channel: int, y: int, x: int) -> int:
+        """Read an input; in the padding the address is clamped and the word replaced by zero."""
+        self.counts.buffer_inputs += 1
+        inside = 0 <= y < self.layer.iy and 0 <= x < self.layer.ix
+        return int(self.inputs[n, channel, y, x]) if inside else 0
+
+    def weight(self, g: int, k: int, c: int, tap: tuple[int, int]) -> int:
+        """Read weight *tap* of output channel *k* and input channel *c* of a group."""
+        self.counts.buffer_weights += 1
+        return int(self.weights[g * self.layer.k + k, c, tap[0], tap[1]])
+
+    def accumulate(self, pixel: Pixel, channel: int, value: int) -> None:
+        """Add *value* to an output; the first one to arrive needs no read."""
+        at = (pixel.n, channel, pixel.y, pixel.x)
+        if self.started[at]:
+            self.counts.buffer_psums_read += 1
+        self.started[at] = True
+        self.outputs[at] += value
+        self.counts.buffer_psums_written += 1
+
+
+class Line(Generic[Command]):
+    """The way of a command through the array: PEs at distance d execute what was issued d cycles ago."""
+
+    def __init__(self, machine: Machine, used_rows: int, used_cols: int) -> None:
+        self.depth = used_rows + used_cols - 2 if machine.systolic else 0
+        rows, cols = np.indices((machine.rows, machine.cols))
+        distance = (rows + cols) * machine.systolic
+        self._reached = [np.asarray(distance == d) for d in range(self.depth + 1)]
+        self._commands: deque[Command | None] = deque([None] * (self.depth + 1), self.depth + 1)
+
+    def issue(self, command: Command | None) -> Command | None:
+        """Send a command in; return the one that every PE has seen by the end of this cycle."""
+        self._commands.appendleft(command)
+        return self._commands[-1]
+
+    def underway(self) -> Iterator[tuple[Command, Bools]]:
+        """The commands in the array, the PEs that each reaches in this cycle; the oldest first."""
+        for command, reached in zip(reversed(self._commands), reversed(self._reached), strict=True):
+            if command is not None:
+                yield command, reached
+
+
+def portions(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Cut *items* into runs of at most *size*: what the ports move in one cycle each."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def is_matrix_product(layer: Layer) -> bool:
+    """Whether batch, rows and columns of the pixels make no difference."""
+    alone = layer.fy == layer.fx == 1 and layer.stride == (1, 1) and layer.padding == (0, 0)
+    return alone and (layer.iy, layer.ix) == (layer.oy, layer.ox)
+
+
+def pixels_of(layer: Layer) -> list[Pixel]:
+    """The output pixels, row by row."""
+    return [Pixel(*index) for index in np.ndindex(layer.n, layer.oy, layer.ox)]
+
+
+def simulate_array(
+    layer: Layer, inputs: Any, weights: Any, machine: Machine, dataflow: str, sums: Any = None
+) -> tuple[Ints, Counts]:
+    """Run a layer, or a tile as a layer of its own, on the array: its output (N, G·K, OY, OX), and what happened.
+
+    *sums* are partial sums that the buffer holds already.
+
+    Example: a 1×1 convolution from 2 to 2 channels on one pixel takes 2×2 weight-stationary PEs with two ports
+    3 cycles, two of which load the weights.
+    """
+    from squeezesim.verify.array_sim_os import run_output_stationary
+    from squeezesim.verify.array_sim_ws import run_weight_stationary
+
+    buffer = Buffer(layer, np.asarray(inputs), np.asarray(weights), Counts(), sums)
+    runs = {"ws": run_weight_stationary, "os": run_output_stationary}
+    runs[dataflow](layer, buffer, machine)
+    return buffer.outputs, buffer.counts

@@ -1,0 +1,64 @@
+"""Layers and tiles that are small enough for a simulation of every cycle."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.workload import Workload
+from squeezesim.network.layer import Layer
+from squeezesim.verify.array_case import Case, Tile
+from tests.cost.cases import layers, machine, problem_of
+
+
+def at_least(cases: int) -> int:
+    """Drawn cases of a test: *cases*, or what the chosen profile asks for."""
+    return max(cases, settings().max_examples)
+
+
+@st.composite
+def small_layers(draw: st.DrawFn, macs: int = 3000) -> Layer:
+    """A layer of at most *macs*."""
+    layer = draw(layers(largest=7))
+    for axis in ("n", "k", "c", "g") * 3:
+        if layer.macs > macs:
+            layer = dataclasses.replace(layer, **{axis: -(-getattr(layer, axis) // 2)})
+    return layer
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> Machine:
+    """Any array of up to 6×6 PEs; what lies outside the array is as in ``machine``."""
+    sizes = st.integers(1, 6)
+    return machine(
+        rows=draw(sizes),
+        cols=draw(sizes),
+        ports=draw(sizes),
+        psum_words=draw(sizes),
+        weight_swap=draw(st.integers(0, 2)),
+        systolic=draw(st.booleans()),
+        weight_density=draw(st.sampled_from([1.0, 0.6, 0.35, 0.1, 0.0])),
+        skips_zeros=draw(st.sampled_from([(), ("os",), ("os",)])),
+    )
+
+
+def tile_of(problem: Workload, draw: st.DrawFn) -> Tile:
+    """A tile of any size, more often than not the whole."""
+    sizes = [int(getattr(problem, axis)[0]) for axis in Tile._fields]
+    return Tile(*(size if draw(st.booleans()) else draw(st.integers(1, size)) for size in sizes))
+
+
+@st.composite
+def array_cases(draw: st.DrawFn) -> Case:
+    layer, on = draw(small_layers()), draw(arrays())
+    return Case(
+        layer=layer,
+        tile=tile_of(problem_of(layer, on), draw),
+        machine=on,
+        dataflow=draw(st.sampled_from(["ws", "os"])),
+        resumed=draw(st.booleans()),
+        seed=draw(st.integers(0, 1 << 16)),
+    )

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from squeezesim.cost.dataflow.base import dealt
+from squeezesim.network.layer import Layer
+from squeezesim.verify.array_case import Case, Tile, closed_form, differences
+from squeezesim.verify.array_sim import simulate_array
+from squeezesim.verify.nonzeros import convolution, dealt_weights, larger_by_chunk
+from tests.cost.cases import machine, problem_of
+from tests.verify.cases import array_cases, at_least, small_layers
+
+
+@settings(max_examples=at_least(1200), deadline=None)
+@given(array_cases())
+def test_closed_forms_equal_the_simulated_array(case: Case) -> None:
+    assert differences(case) == []
+
+
+@settings(max_examples=at_least(200), deadline=None)
+@given(small_layers(), st.sampled_from(["ws", "os"]), st.integers(0, 1 << 16))
+def test_computes_what_torch_computes(layer: Layer, flow: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    inputs = rng.integers(-128, 128, (layer.n, layer.g * layer.c, layer.iy, layer.ix))
+    weights = rng.integers(-128, 128, (layer.g * layer.k, layer.c, layer.fy, layer.fx))
+    reach = [
+        (out - 1) * stride + (taps - 1) * dilation + 1
+        for out, stride, taps, dilation in zip(
+            (layer.oy, layer.ox), layer.stride, (layer.fy, layer.fx), layer.dilation, strict=True
+        )
+    ]
+    (top, left), (height, width) = layer.padding, (layer.iy, layer.ix)
+    sides = (left, reach[1] - left - width, top, reach[0] - top - height)  # cuts what no tap reaches
+    padded = torch.nn.functional.pad(torch.from_numpy(inputs), sides)
+    expected = torch.nn.functional.conv2d(
+        padded, torch.from_numpy(weights), stride=layer.stride, dilation=layer.dilation, groups=layer.g
+    ).numpy()
+    outputs, _ = simulate_array(layer, inputs, weights, machine(rows=3, cols=4, skips_zeros=("os",)), flow)
+    assert np.array_equal(outputs, expected)
+    assert np.array_equal(convolution(layer, inputs, weights), expected)
+
+
+def whole(layer: Layer) -> Tile:
+    return Tile(layer.n, layer.oy, layer.ox, layer.g, layer.k, layer.c)
+
+
+CONV = Layer.conv("a", c=4, k=6, oy=5, ox=5, fy=3, fx=3)
+
+
+@pytest.mark.parametrize("density", [0.9, 0.6, 0.3, 0.1])
+def test_random_zeros_cost_what_their_empty_slices_cost(density: float) -> None:
+    """Zeros anywhere: a mean of slices · P(slice is empty) cycles a block beyond zeros dealt evenly, if q ≥ 1."""
+    on = machine(rows=5, cols=5, skips_zeros=("os",), weight_density=density)
+    weights = CONV.g * CONV.k * CONV.c * 9
+    nonzeros = round(weights * density)
+    rng = np.random.default_rng(0)
+    streams = []
+    for _ in range(60):
+        flat = np.zeros(weights, np.int64)
+        flat[rng.permutation(weights)[:nonzeros]] = 1
+        inputs = np.zeros((1, 4, 5, 5), np.int64)
+        _, counts = simulate_array(CONV, inputs, flat.reshape(6, 4, 3, 3), on, "os")
+        assert counts.executed == nonzeros * 25
+        streams.append(counts.stream)
+    dealt_evenly = closed_form(Case(CONV, whole(CONV), on, "os", False, 0))["stream"]
+    slices = 24
+    empty = slices * (1 - density) ** 9
+    spread = 4 * np.sqrt(max(empty, 0.05) / len(streams))  # of the mean number of empty slices
+    assert min(streams) >= dealt_evenly
+    assert abs(np.mean(streams) - (max(nonzeros, slices) + empty - max(0, slices - nonzeros))) <= spread
+    if density >= 0.6:
+        assert np.mean(streams) <= 1.005 * dealt_evenly
+
+
+@given(small_layers(), st.integers(1, 6), st.integers(0, 1 << 16), st.data())
+def test_dealt_weights_are_as_even_as_they_go(
+    layer: Layer, words: int, seed: int, data: st.DataObject
+) -> None:
+    taps, slices = layer.fy * layer.fx, layer.g * layer.k * layer.c
+    nonzeros = data.draw(st.integers(0, taps * slices))
+    least, larger = divmod(nonzeros, slices)
+    weights = dealt_weights(layer, least, larger, words, np.random.default_rng(seed))
+    held = np.count_nonzero(weights, axis=(2, 3))
+    assert held.sum() == nonzeros
+    assert held.min() >= least
+    assert held.max() <= least + 1
+    # Chunks of equal size hold equally much, to within one slice.
+    shares = larger_by_chunk(layer, larger, words)
+    last = max(chunk for _, chunk in shares)
+    for chunks in ({last}, set(range(last))):
+        of_one_kind = [share for (_, chunk), share in shares.items() if chunk in chunks]
+        assert not of_one_kind or max(of_one_kind) - min(of_one_kind) <= 1
+
+
+@given(small_layers(), st.integers(0, 9))
+def test_a_layers_cycles_follow_from_its_non_zeros(layer: Layer, tenths: int) -> None:
+    on = machine(weight_density=tenths / 10, skips_zeros=("os",))
+    problem = problem_of(layer, on)
+    least, larger = dealt(problem.slices, problem)
+    q, r = divmod(int(problem.nonzeros[0]), int(problem.slices[0]))
+    cycles = (problem.slices - r) * max(1, q) + r * max(1, q + 1)
+    assert least * problem.slices + larger == cycles
+
+
+def test_a_difference_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(CONV, whole(CONV), machine(), "ws", False, 0)
+    told = closed_form(case)
+    monkeypatch.setattr(
+        "squeezesim.verify.array_case.closed_form", lambda _: told | {"cycles": told["cycles"] + 1}
+    )
+    assert differences(case) == [
+        f"ws cycles: {told['cycles']} simulated, {told['cycles'] + 1} in closed form"
+    ]
+
+
+def test_one_pixel_by_hand() -> None:
+    layer = Layer(name="a", op="linear", kind="mac", k=2, c=2)
+    on = machine(rows=2, cols=2, ports=2)
+    outputs, counts = simulate_array(layer, [[[[3]], [[5]]]], [[[[1]], [[2]]], [[[-1]], [[4]]]], on, "ws")
+    assert outputs.ravel().tolist() == [13, 17]
+    assert (counts.cycles, counts.stream, counts.busy) == (3, 1, 4)
+    assert (counts.buffer_inputs, counts.buffer_weights, counts.buffer_psums_written) == (2, 4, 2)
+    assert (counts.register_weights, counts.inter_pe_psums) == (8, 4)
