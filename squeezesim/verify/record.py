@@ -1,4 +1,4 @@
-"""What a check of the model against a source yields: rows of reference and ours, and the bounds that must hold."""
+"""What a check of the model against a source yields: rows of reference and ours, bounds that must hold."""
 
 from __future__ import annotations
 
@@ -43,6 +43,23 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Further numbers, as they are printed: the first column holds names.
+
+    Attributes:
+        title: one line.
+        headers: one for each column.
+        cells: rows of as many texts.
+        note: how the table is made, one paragraph.
+    """
+
+    title: str
+    headers: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """All that is compared with one source.
 
@@ -54,6 +71,7 @@ class Check:
         rows: reference beside ours.
         bounds: what must hold; ``validate`` exits 1 where one does not.
         notes: what differs and why, contradictions of the source.
+        tables: what else belongs to the check: errors without a parameter, by family …
     """
 
     name: str
@@ -63,6 +81,7 @@ class Check:
     rows: tuple[Row, ...]
     bounds: tuple[Bound, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    tables: tuple[Table, ...] = ()
 
     @property
     def holds(self) -> bool:

@@ -1,0 +1,110 @@
+"""squeezesim validate: the model beside sources that do not share its code; exit code 1 where a bound is broken."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from squeezesim.cli import output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from squeezesim.verify.record import Check
+
+_FORMATS = ("table", "markdown", "json")
+
+
+def validate(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SOURCE]...", help="What to check against; by default every source."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out what takes long.")] = False,
+    format: Annotated[
+        str, typer.Option("--format", metavar="|".join(_FORMATS), help="Print tables, a page, or only data.")
+    ] = "table",
+    out: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file instead.")
+    ] = None,
+    debug: output.Debug = False,
+) -> None:
+    """Compute what published results and simulators of the array say, and print reference beside ours.
+
+    Exit code 1 where a stated bound is broken.
+    """
+    del debug
+    from squeezesim.verify.sources import SOURCES, known
+
+    output.choice("--format", format, _FORMATS)
+    names = list(dict.fromkeys(map(known, sources or SOURCES)))
+    if out is not None:
+        output.check_writable([out])
+    checks = _run(names, quick)
+    if out is None:
+        _print(checks, format)
+    else:
+        from squeezesim.files import atomic_write
+
+        atomic_write(out, _text(checks, format))
+        print(f"wrote {out}")
+    _conclude(checks, aloud=out is not None or format == "table")
+
+
+def _run(names: Sequence[str], quick: bool) -> list[Check]:
+    from squeezesim.verify.sources import Options, run
+
+    checks = []
+    for name in names:
+        checks.append(run(name, Options(quick=quick, progress=_progress(name))))
+        _progress(name)("")
+    return checks
+
+
+def _progress(name: str) -> Callable[[str], None]:
+    """Return what rewrites one line of stderr, where that is a terminal."""
+
+    def rewrite(text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{name}: {text}" if text else "\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    return rewrite
+
+
+def _print(checks: Sequence[Check], format: str) -> None:
+    console = output.console()
+    if format != "table" or not console.is_terminal:
+        sys.stdout.write(_text(checks, format))
+        return
+    from squeezesim.report.text import print_sections
+    from squeezesim.verify.document import sections
+
+    for check in checks:
+        print_sections(sections(check, console.width - 2), console)
+        print()
+
+
+def _text(checks: Sequence[Check], format: str) -> str:
+    from squeezesim.report.text import plain
+    from squeezesim.verify.document import markdown, sections, to_json
+
+    if format == "markdown":
+        return markdown(checks)
+    if format == "json":
+        return to_json(checks)
+    return "".join(f"{plain(sections(check))}\n\n" for check in checks)
+
+
+def _conclude(checks: Sequence[Check], *, aloud: bool) -> None:
+    from squeezesim.verify.document import verdict
+
+    for check in checks:
+        if aloud:
+            print(verdict(check))
+        elif not check.holds:
+            print(verdict(check), file=sys.stderr)
+    if not all(check.holds for check in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,178 @@
+"""Checks as people and programs read them: sections of text, Markdown, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+
+from squeezesim.report import units
+from squeezesim.report.grid import Column, Grid
+from squeezesim.report.text import Section
+from squeezesim.verify.record import Check, Row, Table
+
+_HEADERS = ("", "quantity", "reference", "ours", "error", "unit")
+_INTRODUCTION = """\
+# Validation
+
+What `squeezesim validate` computes: the model beside sources that do not share its code. For each source: the bounds
+that must hold (the command exits with 1 where one does not), then reference beside ours, error = ours / reference − 1.
+This page is the command's output; `make validation` writes it.
+"""
+
+
+def sections(check: Check, width: int | None = None) -> list[Section]:
+    """Return *check* as headings with tables and lines, tables at most *width* wide."""
+    parts = [
+        Section(f"{check.name}: {check.title}", ()),
+        Section("source", (check.source,)),
+        Section("method", (check.method,)),
+    ]
+    parts.append(Section("reference and ours", _grid(_row_headers(check), _row_cells(check), width, left=2)))
+    for table in check.tables:
+        parts.append(Section(table.title, _grid(table.headers, table.cells, width)))
+        if table.note:
+            parts.append(Section("how", (table.note,)))
+    if check.notes:
+        parts.append(Section("notes", [f"{number}. {note}" for number, note in enumerate(check.notes, 1)]))
+    if check.bounds:
+        parts.append(Section("bounds", _grid(("bound", "value", "limit", ""), _bound_cells(check), width)))
+    return parts
+
+
+def markdown(checks: Iterable[Check]) -> str:
+    """Return *checks* as a page, a heading for each source."""
+    parts = [_INTRODUCTION]
+    for check in checks:
+        parts.append(f"## {check.title}\n")
+        parts.append(f"`squeezesim validate {check.name}` · {check.source}\n")
+        parts.append(f"{check.method}\n")
+        if check.bounds:
+            parts.append(_markdown_table(("bound", "value", "limit", ""), _bound_cells(check)))
+        parts.append("### Reference and ours\n")
+        parts.append(_markdown_table(_row_headers(check), _row_cells(check), left=2))
+        parts.extend(_markdown_section(table) for table in check.tables)
+        if check.notes:
+            parts.append("".join(f"- {note}\n" for note in check.notes))
+    return "\n".join(parts)
+
+
+def to_json(checks: Sequence[Check]) -> str:
+    """Return *checks* as JSON; an error that is infinite is null."""
+    document = [
+        {
+            "name": check.name,
+            "title": check.title,
+            "source": check.source,
+            "method": check.method,
+            "holds": check.holds,
+            "bounds": [
+                {"text": item.text, "value": _finite(item.value), "limit": item.limit, "holds": item.holds}
+                for item in check.bounds
+            ],
+            "rows": [
+                {
+                    "subject": row.subject,
+                    "quantity": row.quantity,
+                    "reference": row.reference,
+                    "ours": _finite(row.ours),
+                    "error": _finite(row.error),
+                    "unit": row.unit,
+                }
+                for row in check.rows
+            ],
+            "tables": [
+                {
+                    "title": table.title,
+                    "note": table.note,
+                    "rows": [dict(zip(table.headers, cells, strict=True)) for cells in table.cells],
+                }
+                for table in check.tables
+            ],
+            "notes": list(check.notes),
+        }
+        for check in checks
+    ]
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def verdict(check: Check) -> str:
+    """Return one line: how many bounds hold, and which do not.
+
+    Example line: ``squeezenext: 5 of 6 bounds hold; BROKEN: relative times, largest error 3.6 %, limit 3.0 %``.
+    """
+    broken = [bound for bound in check.bounds if not bound.holds]
+    line = (
+        f"{check.name}: {len(check.bounds) - len(broken)} of {units.plural(len(check.bounds), 'bound')} hold"
+    )
+    if not broken:
+        return line
+    names = (f"{bound.text} {_limit(bound.value)}, limit {_limit(bound.limit)}" for bound in broken)
+    return f"{line}; BROKEN: {'; '.join(names)}"
+
+
+def number(value: float, pair: Sequence[float]) -> str:
+    """Return *value* of a *pair* of reference and ours: exact where both are integers, else four digits.
+
+    Example:
+        >>> number(1_245_234, (1_240_000, 1_245_234)), number(2.6044, (2.59, 2.6044)), number(4.5e9, (4.5e9, 4.7e9))
+        ('1,245,234', '2.604', '4.500 G')
+    """
+    if all(float(item).is_integer() and abs(item) < 1e8 for item in pair):
+        return f"{value:,.0f}"
+    return units.count(value) if abs(value) >= 1e5 else units.decimal(value)
+
+
+def _row_headers(check: Check) -> tuple[str, ...]:
+    return _HEADERS if any(row.unit for row in check.rows) else _HEADERS[:-1]
+
+
+def _row_cells(check: Check) -> list[tuple[str, ...]]:
+    width = len(_row_headers(check))
+    return [_cells(row)[:width] for row in check.rows]
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    pair = (row.reference, row.ours)
+    error = f"{100 * row.error:+.1f} %" if math.isfinite(row.error) else "∞"
+    if row.ours == row.reference:
+        error = "0"
+    return (row.subject, row.quantity, number(row.reference, pair), number(row.ours, pair), error, row.unit)
+
+
+def _bound_cells(check: Check) -> list[tuple[str, ...]]:
+    return [
+        (bound.text, _limit(bound.value), _limit(bound.limit), "ok" if bound.holds else "BROKEN")
+        for bound in check.bounds
+    ]
+
+
+def _limit(value: float) -> str:
+    """A limit is a share of the reference, or a count of what may differ."""
+    return f"{value:g}" if value == 0 or value >= 1 else f"{100 * value:.1f} %"
+
+
+def _grid(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int | None, left: int = 1) -> Grid:
+    # What stands to the right is the first to go on a narrow terminal.
+    columns = [
+        Column(header, rank=max(0, place - 4), left=place < left or header in ("", "unit"))
+        for place, header in enumerate(headers)
+    ]
+    whole = Grid(columns, cells)
+    return whole if width is None else whole.fit(width)
+
+
+def _markdown_section(table: Table) -> str:
+    title = f"### {table.title[0].upper()}{table.title[1:]}\n"
+    note = f"\n{table.note}\n" if table.note else ""
+    return f"{title}{note}\n{_markdown_table(table.headers, table.cells)}"
+
+
+def _markdown_table(headers: Sequence[str], cells: Iterable[Sequence[str]], left: int = 1) -> str:
+    marks = ["---" if place < left else "---:" for place in range(len(headers))]
+    lines = [headers, marks, *cells]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
