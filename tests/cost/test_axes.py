@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezesim.cost.axes import Window, input_extent, tile_sizes
-from tests.cost.reference import touched
+from squeezesim.verify.tiles import touched
 
 
 @given(st.integers(1, 4000), st.integers(1, 64))

@@ -36,6 +36,21 @@ def accelerators(draw: st.DrawFn) -> Accelerator:
     )
 
 
+def touched_inputs(layer: Layer) -> int:
+    """Positions of one input channel that a tap of the filter reads."""
+    count = 1
+    for axis, (out, taps, available) in enumerate(
+        ((layer.oy, layer.fy, layer.iy), (layer.ox, layer.fx, layer.ix))
+    ):
+        read = {
+            o * layer.stride[axis] + tap * layer.dilation[axis] - layer.padding[axis]
+            for o in range(out)
+            for tap in range(taps)
+        }
+        count *= len(read & set(range(available)))
+    return count
+
+
 def energy(costs: Costs) -> float:
     return float(costs.energy.sum())
 
@@ -55,12 +70,49 @@ def test_what_always_holds(several: list[Layer], hw: Accelerator) -> None:
     assert np.all(costs.energy >= 0)
     # Each touched input, each weight and each output crosses the DRAM interface at least once.
     for number, layer in enumerate(several):
-        _, weights, outputs, _ = costs.dram_bytes[0, number]
+        inputs, weights, outputs, _ = costs.dram_bytes[0, number]
+        assert inputs >= layer.n * layer.g * layer.c * touched_inputs(layer) * 2
         assert weights >= layer.g * layer.k * layer.c * layer.fy * layer.fx * 2
         assert outputs == layer.n * layer.g * layer.k * layer.oy * layer.ox * 2
     apart = [evaluate([layer], [hw]) for layer in several]
     assert [int(part.cycles[0, 0]) for part in apart] == cycles.tolist()
     assert [energy(part) for part in apart] == pytest.approx(costs.energy[0].sum(axis=1))
+    # The same tilings, chosen alone or among others.
+    assert [part.tile[0, 0].tolist() for part in apart] == costs.tile[0].tolist()
+    assert [part.losses[0, 0].tolist() for part in apart] == costs.losses[0].tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers(), accelerators())
+def test_energy_is_the_sum_of_what_each_level_costs(layer: Layer, hw: Accelerator) -> None:
+    costs = evaluate([layer], [hw])
+    free = {"mac": 0, "register_file": 0, "inter_pe": 0, "buffer": 0, "dram": 0}
+    hw = hw.replace({"mapper.objective": "latency"})  # so that prices do not change the choice
+    costs = evaluate([layer], [hw])
+    parts = []
+    for level in free:
+        others = {f"energy.overrides.{other}": 0 for other in free if other != level}
+        parts.append(energy(evaluate([layer], [hw.replace(others)])))
+    assert sum(parts) == pytest.approx(energy(costs))
+    assert parts[0] == pytest.approx(costs.executed.sum())  # in units of one MAC
+
+
+@settings(max_examples=100, deadline=None)
+@given(layers(), accelerators(), st.integers(1, 3))
+def test_a_larger_batch_never_takes_less(layer: Layer, hw: Accelerator, more: int) -> None:
+    hw = hw.replace({"mapper.objective": "latency", "mapper.latency_slack": 0})
+    larger = dataclasses.replace(layer, n=layer.n + more)
+    assert evaluate([larger], [hw]).cycles[0, 0] >= evaluate([layer], [hw]).cycles[0, 0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers(largest=12), accelerators(), st.sampled_from([0.02, 0.15, 0.5]))
+def test_slack_buys_traffic_within_its_share(layer: Layer, hw: Accelerator, slack: float) -> None:
+    hw = hw.replace({"mapper.objective": "latency", "array.dataflows": ("os",)})
+    best = evaluate([layer], [hw.replace({"mapper.latency_slack": 0})])
+    chosen = evaluate([layer], [hw.replace({"mapper.latency_slack": slack})])
+    assert best.cycles[0, 0] <= chosen.cycles[0, 0] <= (1 + slack) * best.cycles[0, 0]
+    assert chosen.dram_bytes.sum() <= best.dram_bytes.sum()
 
 
 @settings(max_examples=60, deadline=None)

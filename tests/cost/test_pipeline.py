@@ -1,34 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import Points, play
 from squeezesim.cost.steps import AXES
-from squeezesim.cost.tiling import ORDERS
 from squeezesim.network.layer import Layer
-from tests.cost import reference
-from tests.cost.cases import layers, machine, machines, problem_of
-
-
-@settings(max_examples=300, deadline=None)
-@given(layers(largest=8), machines(), st.data())
-def test_equals_the_tiles_played_one_by_one(layer: Layer, on: Machine, data: st.DataObject) -> None:
-    problem = problem_of(layer, on)
-    sizes = {axis: data.draw(st.integers(1, int(getattr(problem, axis)[0])), label=axis) for axis in AXES}
-    order = data.draw(st.integers(0, 2), label="order")
-    flow = DATAFLOWS[data.draw(st.sampled_from(sorted(DATAFLOWS)), label="flow")]
-    points = Points(problem, np.array([order]), np.array([[sizes[axis]] for axis in AXES]))
-    timing = play(points, flow, on)
-    expected = reference.play(problem, sizes, ORDERS[order], flow, on)
-    assert timing.cycles[0] == expected.cycles
-    assert (timing.stream + timing.fill + timing.buffer)[0] == expected.array
-    parts = (timing.setup, timing.startup, timing.stream, timing.fill, timing.buffer, timing.dram)
-    assert sum(part[0] for part in parts) == expected.cycles
-    assert all(part[0] >= 0 for part in parts)
+from tests.cost.cases import machine, problem_of
 
 
 def test_hand_worked_layer() -> None:

@@ -17,7 +17,8 @@ from squeezesim.cost.steps import AXES
 from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import Workload
 from squeezesim.network.layer import Layer
-from tests.cost import reference
+from squeezesim.verify.pipeline_case import Case, simulated
+from squeezesim.verify.tiles import Tiling
 from tests.cost.cases import layers, machines, problem_of
 
 
@@ -40,13 +41,13 @@ def tilings(problem: Workload, machine: Machine) -> list[dict[str, int]]:
 def enumerate_all(
     problem: Workload, machine: Machine, flow: str, nests: tuple[str, ...] = ORDERS
 ) -> list[tuple[int, int]]:
-    """(cycles, DRAM bits) of every tiling that fits, each played by the reference."""
+    """(cycles, DRAM bits) of every tiling that fits, each played event by event."""
     results = []
     for sizes in tilings(problem, machine):
-        if reference.footprint(problem, sizes, machine) > machine.buffer_bits:
+        if Tiling(problem, sizes, "PKC", machine).footprint() > machine.buffer_bits:
             continue
         for nest in nests:
-            played = reference.play(problem, sizes, nest, DATAFLOWS[flow], machine)
+            played = simulated(Case(problem, sizes, nest, DATAFLOWS[flow], machine))
             results.append((played.cycles, sum(played.bits.values())))
     return results
 
@@ -83,7 +84,7 @@ def test_three_loop_orders_cause_the_traffic_of_all_six(layer: Layer, machine: M
     every = tuple("".join(nest) for nest in itertools.permutations("PKC"))
     for sizes in tilings(problem, machine)[::7]:
         amounts = {
-            nest: tuple(reference.play(problem, sizes, nest, DATAFLOWS["ws"], machine).bits.items())
+            nest: tuple(simulated(Case(problem, sizes, nest, DATAFLOWS["ws"], machine)).bits.items())
             for nest in every
         }
         assert {amounts[nest] for nest in every} == {amounts[nest] for nest in ORDERS}
@@ -104,8 +105,8 @@ def test_bounds_traffic_and_footprint_of_every_tiling(
     channel = data.draw(st.integers(0, cycles.shape[2] - 1))
     where = np.array([order]), np.array([pixel]), np.array([channel])
     sizes = dict(zip(AXES, (int(size[0]) for size in search.tile_sizes(*where[1:])), strict=True))
-    played = reference.play(problem, sizes, ORDERS[order], flow, machine)
-    assert space.footprint(0)[pixel, channel] == reference.footprint(problem, sizes, machine)
+    played = simulated(Case(problem, sizes, ORDERS[order], flow, machine))
+    assert space.footprint(0)[pixel, channel] == Tiling(problem, sizes, "PKC", machine).footprint()
     exact = [int(part[0]) for part in dram_bits(space, np.array([0]), *where)]
     assert exact == list(played.bits.values())
     assert cycles[order, pixel, channel] * 8 * machine.dram_bytes_per_cycle == pytest.approx(

@@ -45,8 +45,9 @@ def arrays(draw: st.DrawFn) -> Machine:
     )
 
 
-def tile_of(problem: Workload, draw: st.DrawFn) -> Tile:
-    """A tile of any size, more often than not the whole."""
+@st.composite
+def tiles(draw: st.DrawFn, problem: Workload) -> Tile:
+    """A tile of any size; along every other axis the whole."""
     sizes = [int(getattr(problem, axis)[0]) for axis in Tile._fields]
     return Tile(*(size if draw(st.booleans()) else draw(st.integers(1, size)) for size in sizes))
 
@@ -56,7 +57,7 @@ def array_cases(draw: st.DrawFn) -> Case:
     layer, on = draw(small_layers()), draw(arrays())
     return Case(
         layer=layer,
-        tile=tile_of(problem_of(layer, on), draw),
+        tile=draw(tiles(problem_of(layer, on))),
         machine=on,
         dataflow=draw(st.sampled_from(["ws", "os"])),
         resumed=draw(st.booleans()),
