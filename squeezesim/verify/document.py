@@ -107,7 +107,11 @@ def verdict(check: Check) -> str:
     )
     if not broken:
         return line
-    names = (f"{bound.text} {_limit(bound.value)}, limit {_limit(bound.limit)}" for bound in broken)
+    names = (
+        "{} {}, limit {}".format(*cells[:-1])
+        for cells, bound in zip(_bound_cells(check), check.bounds, strict=True)
+        if not bound.holds
+    )
     return f"{line}; BROKEN: {'; '.join(names)}"
 
 
@@ -142,14 +146,18 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _bound_cells(check: Check) -> list[tuple[str, ...]]:
     return [
-        (bound.text, _limit(bound.value), _limit(bound.limit), "ok" if bound.holds else "BROKEN")
+        (
+            bound.text,
+            *(_quantity(value, share=0 < bound.limit < 1) for value in (bound.value, bound.limit)),
+            "ok" if bound.holds else "BROKEN",
+        )
         for bound in check.bounds
     ]
 
 
-def _limit(value: float) -> str:
-    """A limit is a share of the reference, or a count of what may differ."""
-    return f"{value:g}" if value == 0 or value >= 1 else f"{100 * value:.1f} %"
+def _quantity(value: float, *, share: bool) -> str:
+    """A limit below 1 is a share of the reference; others, 0 among them, count what differs."""
+    return f"{100 * value:.1f} %" if share else f"{value:g}"
 
 
 def _grid(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int | None, left: int = 1) -> Grid:

@@ -23,8 +23,15 @@ def _squeezenext(options: Options) -> Check:
     return check(quick=options.quick, progress=options.progress)
 
 
+def _array(options: Options) -> Check:
+    from squeezesim.verify.array_check import check
+
+    return check(cases=50 if options.quick else 400)
+
+
 SOURCES: dict[str, Callable[[Options], Check]] = {
     "squeezenext": _squeezenext,
+    "array": _array,
 }
 
 
