@@ -63,3 +63,33 @@ def array_cases(draw: st.DrawFn) -> Case:
         resumed=draw(st.booleans()),
         seed=draw(st.integers(0, 1 << 16)),
     )
+
+
+@st.composite
+def waiting_cases(draw: st.DrawFn) -> Case:
+    """One input channel, several chunks and blocks: sums take longer to drain than the next ones to compute."""
+    taps = draw(st.sampled_from([(1, 1), (1, 1), (1, 3), (2, 1)]))
+    layer = Layer.conv(
+        "waits",
+        c=(groups := draw(st.integers(1, 3))),
+        k=groups * draw(st.integers(2, 6)),
+        groups=groups,
+        n=draw(st.integers(1, 3)),
+        oy=draw(st.integers(1, 7)),
+        ox=draw(st.integers(1, 7)),
+        fy=taps[0],
+        fx=taps[1],
+        stride=draw(st.sampled_from([1, 2])),
+    )
+    on = machine(
+        rows=draw(st.integers(1, 4)),
+        cols=draw(st.integers(2, 4)),
+        ports=draw(st.integers(1, 2)),
+        psum_words=draw(st.integers(1, 4)),
+        weight_density=draw(st.sampled_from([1.0, 0.8, 0.55])),
+        skips_zeros=("os",),
+    )
+    tile = Tile(*(int(getattr(problem_of(layer, on), axis)[0]) for axis in Tile._fields))
+    return Case(
+        layer=layer, tile=tile, machine=on, dataflow="os", resumed=False, seed=draw(st.integers(0, 99))
+    )

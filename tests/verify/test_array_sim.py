@@ -12,16 +12,22 @@ from squeezesim.verify.array_case import Case, Tile, closed_form, differences
 from squeezesim.verify.array_sim import simulate_array
 from squeezesim.verify.nonzeros import convolution, dealt_weights, larger_by_chunk
 from tests.cost.cases import machine, problem_of
-from tests.verify.cases import array_cases, at_least, small_layers
+from tests.verify.cases import array_cases, at_least, small_layers, waiting_cases
 
 
-@settings(max_examples=at_least(1200), deadline=None)
+@settings(max_examples=at_least(1000), deadline=None)
 @given(array_cases())
 def test_closed_forms_equal_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
 
 
-@settings(max_examples=at_least(200), deadline=None)
+@settings(max_examples=300, deadline=None)
+@given(waiting_cases())
+def test_waiting_for_drains_equals_the_simulated_array(case: Case) -> None:
+    assert differences(case) == []
+
+
+@settings(max_examples=200, deadline=None)
 @given(small_layers(), st.sampled_from(["ws", "os"]), st.integers(0, 1 << 16))
 def test_computes_what_torch_computes(layer: Layer, flow: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
