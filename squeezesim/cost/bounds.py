@@ -10,7 +10,7 @@ loop over pixels disappears, and operands stay that would otherwise be loaded ag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from squeezesim.cost.tiling import (
     input_traffic,
     pixel_options,
 )
-from squeezesim.cost.workload import Floats, Workload
+from squeezesim.cost.workload import Bools, Floats, Ints, Workload
 
 Matrix = NDArray[np.float32]
 # Rounding of float32 sums of a dozen non-negative terms stays below this share; a bound is lowered by it.
@@ -84,6 +84,14 @@ class Space:
             int(channels[row]), int(channels[row + 1])
         )
 
+    def tiles(self, pixel: Ints, channel: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """Different tiles of the tilings: the tiling of each, how many there are, sizes along (n, y, x, g, k, c)."""
+        for pixels, outer in self.pixels.corners(pixel):
+            for channels, inner in self.channels.corners(channel):
+                count = (pixels * channels).astype(np.int64)
+                owner = np.flatnonzero(count)
+                yield owner, count[owner], np.stack([size[owner] for size in (*outer, *inner)])
+
     def footprint(self, row: int) -> Floats:
         """Buffer bits of every tiling: each operand's tile, twice where it is double-buffered and changes."""
         return self._footprint.matrix(*self.part(row))
@@ -97,13 +105,23 @@ class Space:
             pixels, channels = self.part(row)
             cycles = np.stack([products.matrix(pixels, channels) for products in self._traffic])
             excluded = np.zeros_like(cycles)
-            excluded[:, self.footprint(row) > self.machine.buffer_bits] = np.inf
+            excluded[:, self.footprint(row) > self.machine.buffer_bits - self.machine.weights_bits] = np.inf
             cut_k, cut_c = self.channels.tiles.b[channels] > 1, self.channels.tiles.c[channels] > 1
             excluded[ORDERS.index("PCK")][:, ~(cut_k & cut_c)] = np.inf
             excluded[ORDERS.index("KCP")][:, ~(cut_k | cut_c)] = np.inf
             excluded[ORDERS.index("KCP"), -1] = np.inf
+            if self.machine.weights_bits:
+                self._exclude_kept_weights(excluded, channels, ~(cut_k | cut_c))
             self._shared[row] = cycles, excluded
         return self._shared[row]
+
+    def _exclude_kept_weights(self, excluded: Matrix, channels: slice, uncut: Bools) -> None:
+        """Exclude what keeps weights for several tiles of pixels that their part of the buffer cannot hold."""
+        g, k, c = (size[channels] for size in self.channels.sizes)
+        work = self.by_channel.take(channels)
+        large = g * k * c * work.taps * work.weight_bits > self.machine.weights_bits
+        excluded[ORDERS.index("KCP")][:, large] = np.inf
+        excluded[:, :-1, large & uncut] = np.inf
 
     def exposed(self, row: int, order: int) -> Matrix | float:
         """Cycles of the transfers that nothing overlaps, those of single-buffered operands."""
@@ -120,6 +138,7 @@ class Space:
             * work.taps
             * work.weight_bits
             * (1 + (machine.double_weights & (cut_inputs | cut_outputs)))
+            * (machine.weights_bits == 0)
         )
         n, y, x = self.pixels.sizes
         rows = [

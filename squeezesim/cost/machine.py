@@ -21,11 +21,17 @@ class Machine:
     ports: int  # words a cycle into or out of the array's registers
     weight_swap: int  # cycles for each block of weights in `ws`
     psum_words: int  # partial sums that one PE keeps
+    filter_words: int = 224  # weights that one PE keeps in `rs`
+    input_words: int = 12  # inputs that one PE keeps in `rs`
+    network_weights: int = 4  # words a cycle from the buffer to the PEs in `rs`
+    network_inputs: int = 1
+    network_psums: int = 4  # words a cycle each way
     systolic: bool
     weight_bits: int
     activation_bits: int
     accumulator_bits: int
     buffer_bits: int  # capacity
+    weights_bits: int = 0  # part of the capacity for weights alone; 0: all operands share the whole
     buffer_bits_per_cycle: float  # inf: not limiting
     double_inputs: bool
     double_weights: bool
@@ -62,11 +68,17 @@ class Machine:
             ports=array.port_words,
             weight_swap=array.weight_swap_cycles,
             psum_words=array.register_file.psum_words,
+            filter_words=array.register_file.filter_words,
+            input_words=array.register_file.input_words,
+            network_weights=array.network.weights_words,
+            network_inputs=array.network.inputs_words,
+            network_psums=array.network.psums_words,
             systolic=array.interconnect == "systolic",
             weight_bits=accelerator.precision.weight_bits,
             activation_bits=accelerator.precision.activation_bits,
             accumulator_bits=accelerator.precision.accumulator_bits,
             buffer_bits=int(buffer.size_kib * 1024) * 8,
+            weights_bits=int(buffer.weights_kib * 1024) * 8,
             buffer_bits_per_cycle=float("inf") if rate is None else rate * 8,
             double_inputs="inputs" in buffer.double_buffered,
             double_weights="weights" in buffer.double_buffered,

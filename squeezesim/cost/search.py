@@ -194,12 +194,35 @@ class Search:
         return play(Points(self.space.work.take(rows), order, sizes), self.flow, self.machine)
 
     def accesses(self, rows: Any, pixel: Any, channel: Any) -> Accesses:
-        """Accesses of whole layers with the given options; *pixel* and *channel* broadcast."""
+        """Accesses of whole layers with the given options."""
+        if self.flow.least_accesses is None:
+            return self._least_accesses(rows, pixel, channel)
+        return self._summed_accesses(rows, pixel, channel)
+
+    def _summed_accesses(self, rows: Ints, pixel: Ints, channel: Ints) -> Accesses:
+        """Sum the accesses of the different tiles of each tiling."""
+        flow, machine = self.flow, self.machine
+        tiles = list(self.space.tiles(pixel, channel))
+        owner, count, sizes = (np.concatenate(part, axis=-1) for part in zip(*tiles, strict=True))
+        problem = self.space.work.take(rows[owner])
+        n, y, x, g, k, c = sizes
+        pixel_terms = [term * 1.0 for term in flow.pixel_terms(problem, n, y, x, machine)]
+        channel_terms = [term * 1.0 for term in flow.channel_terms(problem, g, k, c, machine)]
+        of_a_tile = flow.accesses(problem, pixel_terms, channel_terms, np.zeros(len(owner)), machine)
+        words: list[Any] = [np.bincount(owner, part * count, len(rows)) for part in of_a_tile]
+        sums = Accesses(*words)
+        whole = self.space.work.take(rows)
+        started = whole.g * whole.k * whole.pixels
+        return sums._replace(buffer_psums_read=sums.buffer_psums_read - started)
+
+    def _least_accesses(self, rows: Any, pixel: Any, channel: Any) -> Accesses:
+        """Accesses that those of whole layers are never below; *pixel* and *channel* broadcast."""
         problem = self.space.work.take(rows)
         outputs = (problem.g * problem.k * problem.pixels).astype(np.float64)
         by_pixel = [term[pixel] for term in self.terms.pixel_terms]
         by_channel = [term[channel] for term in self.terms.channel_terms]
-        return self.flow.accesses(problem, by_pixel, by_channel, outputs, self.machine)
+        accesses = self.flow.least_accesses or self.flow.accesses
+        return accesses(problem, by_pixel, by_channel, outputs, self.machine)
 
     def _objective_bounds(self, row: int) -> Matrix:
         """Lower bounds on the objective of every tiling of problem *row*; inf where one is excluded."""
@@ -217,18 +240,17 @@ class Search:
         energy = self._energy(
             rows,
             cycles.astype(np.float64),
-            pixel,
-            channel,
+            self._least_accesses(rows, pixel, channel),
             dram_bits(self.space, rows, order, pixel, channel),
         )
         value = energy * cycles if self.machine.objective == "edp" else energy
         return (value * (1 - 1e-6)).astype(np.float32) + excluded
 
-    def _energy(self, rows: Ints, cycles: Any, pixel: Ints, channel: Ints, bits: tuple[Ints, ...]) -> Floats:
+    def _energy(self, rows: Ints, cycles: Any, accesses: Accesses, bits: tuple[Ints, ...]) -> Floats:
         inputs, weights, outputs, psums = (part.astype(np.float64) for part in bits)
         parts = layer_energy(
             self.space.work.take(rows),
-            self.accesses(rows, pixel, channel),
+            accesses,
             self.executed[rows],
             inputs + weights + psums / 2,
             outputs + psums / 2,
@@ -240,5 +262,5 @@ class Search:
     def _value(self, rows: Ints, cycles: Ints, pixel: Ints, channel: Ints, bits: tuple[Ints, ...]) -> Floats:
         if self.machine.objective == "latency":
             return cycles.astype(np.float64)
-        energy = self._energy(rows, cycles, pixel, channel, bits)
+        energy = self._energy(rows, cycles, self.accesses(rows, pixel, channel), bits)
         return energy * cycles if self.machine.objective == "edp" else energy

@@ -18,7 +18,7 @@ Three orders of the tile loops, groups outermost, cover the traffic of all six o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -85,20 +85,26 @@ class Options:
         """Sizes of the last tile along each axis, the remainder."""
         return Sizes(*(e - (t - 1) * s for s, e, t in zip(self.sizes, self.extents, self.tiles, strict=True)))
 
+    def corners(self, index: Ints | slice) -> Iterator[tuple[Floats, Sizes]]:
+        """Different tiles of the options *index*: how many there are of each, and their sizes."""
+        sizes, last, tiles = (
+            Sizes(*(axis[index] for axis in part)) for part in (self.sizes, self.last(), self.tiles)
+        )
+        for corner in np.ndindex(2, 2, 2):
+            axes = list(zip(corner, sizes, last, tiles, strict=True))
+            if any(edge == 0 and not np.any(count > 1) for edge, _, _, count in axes):
+                continue
+            weight = np.ones(len(tiles.a))
+            for edge, _, _, count in axes:
+                if not edge:
+                    weight = weight * (count - 1)
+            yield weight, Sizes(*(end if edge else size for edge, size, end, _ in axes))
+
     def total(self, terms: Callable[[Ints, Ints, Ints], Terms]) -> list[Floats]:
         """Σ over the tiles of each option of the terms of a tile with the given sizes, exactly."""
-        last = self.last()
         sums: list[Floats] | None = None
-        for corner in np.ndindex(2, 2, 2):
-            axes = list(zip(corner, self.sizes, last, self.tiles, strict=True))
-            if any(edge == 0 and not np.any(tiles > 1) for edge, _, _, tiles in axes):
-                continue
-            weight = np.ones(len(self.owner))
-            for edge, _, _, tiles in axes:
-                if not edge:
-                    weight = weight * (tiles - 1)
-            values = terms(*(end if edge else size for edge, size, end, _ in axes))
-            part: list[Floats] = [weight * value for value in values]
+        for weight, sizes in self.corners(slice(None)):
+            part: list[Floats] = [weight * value for value in terms(*sizes)]
             sums = part if sums is None else [s + p for s, p in zip(sums, part, strict=True)]
         assert sums is not None
         return sums

@@ -69,8 +69,48 @@ class RegisterFile(Part):
         64,
         ge=1,
         le=65536,
-        description="partial sums that each PE keeps: bounds the output channels of an `os` tile",
+        description="partial sums that each PE keeps: output channels of an `os` chunk, filters in an `rs` PE",
         json_schema_extra={"unit": "words"},
+    )
+    filter_words: Integer = Field(
+        224,
+        ge=1,
+        le=65536,
+        description="weights that each PE keeps in `rs`: filters · channels · taps of a filter row",
+        json_schema_extra={"unit": "words"},
+    )
+    input_words: Integer = Field(
+        12,
+        ge=1,
+        le=65536,
+        description="inputs that each PE keeps in `rs`: channels · taps of a filter row",
+        json_schema_extra={"unit": "words"},
+    )
+
+
+class Network(Part):
+    """What moves words between the buffer and the PEs in `rs`, one network for each operand."""
+
+    weights_words: Integer = Field(
+        4,
+        ge=1,
+        le=65536,
+        description="weights per cycle into the PEs",
+        json_schema_extra={"unit": "words/cycle"},
+    )
+    inputs_words: Integer = Field(
+        1,
+        ge=1,
+        le=65536,
+        description="inputs per cycle into the PEs",
+        json_schema_extra={"unit": "words/cycle"},
+    )
+    psums_words: Integer = Field(
+        4,
+        ge=1,
+        le=65536,
+        description="partial sums per cycle into the PEs, and as many out of them",
+        json_schema_extra={"unit": "words/cycle"},
     )
 
 
@@ -101,6 +141,7 @@ class Array(Part):
         json_schema_extra={"unit": "cycles"},
     )
     register_file: RegisterFile = Field(default_factory=RegisterFile, description="storage inside a PE")
+    network: Network = Field(default_factory=Network, description="links between buffer and PEs")
 
     @property
     def pes(self) -> int:
@@ -142,10 +183,28 @@ class GlobalBuffer(Part):
         description="bytes per cycle between buffer and array; null: never limiting",
         json_schema_extra={"unit": "bytes/cycle"},
     )
+    weights_kib: Real = Field(
+        0.0,
+        ge=0,
+        le=4194304,
+        description=(
+            "part of the capacity that only weights pass through, on their way to the PEs' registers; "
+            "0: they share the whole with the other operands"
+        ),
+        json_schema_extra={"unit": "KiB"},
+    )
     double_buffered: Operands = Field(
         ("inputs", "weights", "outputs"),
         description="operands with room for two tiles, so that one is transferred while the other is used",
     )
+
+    @model_validator(mode="after")
+    def _room_beside_weights(self) -> Self:
+        if self.weights_kib >= self.size_kib:
+            raise ValueError(
+                f"has weights_kib {self.weights_kib:g} of size_kib {self.size_kib:g}; allowed: less than size_kib"
+            )
+        return self
 
 
 class Dram(Part):

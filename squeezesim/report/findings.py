@@ -112,6 +112,14 @@ def _axes(case: Case) -> list[_Axis]:
             _Axis("output row{s}", layer.oy, y, array.rows, "rows"),
             _Axis("output column{s}", layer.ox, x, array.cols, "columns"),
         ]
+    if case.dataflow == "rs" and not case.report.costs.pointwise[0, case.index]:
+        # Sets of PEs stand one above the other and side by side: what matters is the room of each.
+        high = array.rows // max(array.rows // layer.fy, 1)
+        wide = array.cols // max(array.cols // y, 1)
+        return [
+            _Axis("filter row{s}", layer.fy, layer.fy, high, "rows"),
+            _Axis("output row{s}", layer.oy, y, wide, "columns"),
+        ]
     return []
 
 

@@ -23,6 +23,7 @@ def reals(low: float, high: float) -> st.SearchStrategy[float]:
 
 
 BITS = st.integers(1, 64)
+WORDS = st.integers(1, 65536)
 DRAM = section({"bandwidth_gb_s": reals(0.001, 1e6)}, {"usable_fraction": reals(0.001, 1)}) | section(
     {"bandwidth_gb_s": reals(0.001, 1e6)}, {"latency_ns": reals(0, 1e6)}
 )
@@ -41,7 +42,12 @@ ACCELERATORS = section(
             {
                 "interconnect": st.sampled_from(["broadcast", "systolic"]),
                 "ports": st.none() | st.integers(1, 65536),
-                "register_file": section({}, {"psum_words": st.integers(1, 65536)}),
+                "register_file": section(
+                    {}, dict.fromkeys(("psum_words", "filter_words", "input_words"), WORDS)
+                ),
+                "network": section(
+                    {}, dict.fromkeys(("weights_words", "inputs_words", "psums_words"), WORDS)
+                ),
             },
         ),
         "memory": st.fixed_dictionaries(
@@ -49,6 +55,7 @@ ACCELERATORS = section(
                 "global_buffer": section(
                     {"size_kib": reals(0.001, 4194304)},
                     {
+                        "weights_kib": st.floats(0, 0.0009, **FLOATS),
                         "bytes_per_cycle": st.none() | reals(0.001, 1e6),
                         "double_buffered": st.lists(
                             st.sampled_from(["inputs", "weights", "outputs"]), unique=True

@@ -76,7 +76,7 @@ def test_accelerators_are_valid(data: dict[str, Any]) -> None:
         ("array.rows", 2.5),
         ("array.rowz", 3),
         ("array.dataflows", []),
-        ("array.dataflows", ["rs"]),
+        ("array.dataflows", ["xs"]),
         ("array.ports", 0),
         ("memory.dram.usable_fraction", 1.5),
         ("sparsity.weights", 1),

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
-import math
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -14,7 +14,15 @@ from squeezesim.hardware import Accelerator, energy_costs
 from squeezesim.hardware.shipped import check, directory
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("hybrid_32x32", "os_32x32", "squeezelerator_16x16", "squeezelerator_8x8", "ws_32x32")
+NAMES = (
+    "eyeriss",
+    "eyeriss_isca16",
+    "hybrid_32x32",
+    "os_32x32",
+    "squeezelerator_16x16",
+    "squeezelerator_8x8",
+    "ws_32x32",
+)
 
 
 def test_names_and_files() -> None:

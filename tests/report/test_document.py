@@ -89,7 +89,7 @@ WHERE = "the row of layer 'stem.conv': "
         ),
         (lambda d: d["layers"][0].update(energy=[]), f"{WHERE}energy must be an object, found []"),
         (
-            lambda d: d["layers"][0].update(dataflow="rs"),
+            lambda d: d["layers"][0].update(dataflow="xs"),
             f"{WHERE}dataflow must be one of ",
         ),
         (lambda d: d["layers"][0].update(order=["PKC"]), f"{WHERE}order must be one of "),

@@ -41,6 +41,13 @@ def test_the_worst_layers_come_first_with_their_largest_loss(made: Report) -> No
         assert str(finding) == finding.text
 
 
+def test_row_stationary_edge_names_filter_rows() -> None:
+    layer = Layer.conv("a", c=12, k=24, oy=9, ox=30, fy=3, fx=3)
+    cause, text = why(layer, array__dataflows=["rs"], array__rows=5, array__cols=14)
+    assert cause == "edge"
+    assert text.startswith("its 3 filter rows fill 3 of 5 rows, so that ")
+
+
 def test_a_sentence_begins_with_share_and_utilization() -> None:
     made = report()
     rows = {row["name"]: row for row in made.rows()}

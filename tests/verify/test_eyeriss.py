@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from squeezesim.verify.eyeriss import check
+from squeezesim.verify.eyeriss_chip import alexnet, alexnet_fc, figures, vgg16
+from squeezesim.verify.record import Check
+
+
+@pytest.fixture(scope="module")
+def eyeriss() -> Check:
+    return check()
+
+
+def test_every_bound_holds(eyeriss: Check) -> None:
+    assert [bound.text for bound in eyeriss.bounds if not bound.holds] == []
+
+
+def test_every_published_number_has_its_row(eyeriss: Check) -> None:
+    found = {(row.subject, row.quantity): row.reference for row in eyeriss.rows}
+    assert len(found) == len(eyeriss.rows) == 4 * 5 + 2 * 13 + 3 * 8
+    assert found["CONV2", "processing latency"] == 39.2
+    assert found["CONV2-2", "processing latency, VGG-16"] == 810.8
+    assert found["FC1", "energy, DRAM"] == 7.78
+
+
+def test_the_layers_have_the_printed_macs() -> None:
+    assert [round(layer.macs / 1e9, 2) for layer in alexnet(4)] == [0.42, 0.90, 0.60, 0.45, 0.30]
+    assert [round(layer.macs / 1e9, 2) for layer in vgg16(3)] == [
+        0.26, 5.55, 2.77, 5.55, 2.77, 5.55, 5.55, 2.77, 5.55, 5.55, 1.39, 1.39, 1.39
+    ]  # fmt: skip
+    energies = figures("eyeriss_isca16")
+    for layer in (*alexnet(16), *alexnet_fc(16)):
+        assert layer.macs / 1e9 == pytest.approx(energies[layer.name]["alu"], abs=0.006)
+
+
+def test_the_printed_totals_are_the_sums() -> None:
+    assert sum(row["processing_ms"] for row in figures("eyeriss_alexnet").values()) == pytest.approx(103.5)
+    vgg = figures("eyeriss_vgg16").values()
+    assert sum(row["processing_ms"] for row in vgg) == pytest.approx(3755.2, abs=0.2)
+    assert sum(row["total_ms"] for row in vgg) == pytest.approx(4309.5, abs=0.7)
+    busy = sum(row["active_pes"] * row["processing_ms"] for row in vgg)
+    assert busy / sum(row["processing_ms"] for row in vgg) == pytest.approx(158, abs=0.5)
+
+
+def test_register_file_is_four_times_the_alu_on_convolutions(eyeriss: Check) -> None:
+    ours = {(row.subject, row.quantity): row.ours for row in eyeriss.rows}
+    for layer in alexnet(16):
+        ratio = ours[layer.name, "energy, register file"] / ours[layer.name, "energy, ALU"]
+        assert 4 <= ratio < 4.1
