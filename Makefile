@@ -1,7 +1,7 @@
 # Short names for what CONTRIBUTING.md describes; all of them expect the virtual environment of `make setup`.
 python ?= .venv/bin/python
 
-.PHONY: setup test slow check bench golden graphs reports
+.PHONY: setup test slow check bench golden graphs reports validation
 
 setup:
 	python3 -m venv .venv
@@ -34,6 +34,11 @@ reports:
 	$(python) -m squeezesim profile squeezenext_23 --hw hwconfigs/os_32x32.yaml > /dev/null
 	$(python) -m squeezesim profile squeezenext_23 --hw hwconfigs/squeezelerator_16x16.yaml > /dev/null
 	$(python) -m squeezesim profile squeezenext_23_v5 --hw hwconfigs/squeezelerator_16x16.yaml > /dev/null
+	$(python) -m squeezesim reproduce squeezenext > /dev/null
 	mkdir -p docs/img
 	cp reports/squeezenext_23__os_32x32/utilization.png docs/img/squeezenext_23__os_32x32.png
 	$(python) -m tests.readme
+
+# What validate computes, docs/validation.md; fails where a bound is broken.
+validation:
+	$(python) -m squeezesim validate --format markdown -o docs/validation.md

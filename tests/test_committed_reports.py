@@ -13,7 +13,8 @@ from squeezesim.report import Report
 from squeezesim.simulate import simulate
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = sorted(path for path in (ROOT / "reports").iterdir() if path.is_dir())
+# Those of `profile`; what `reproduce` writes is compared in tests/cli/test_reproduce.py.
+FOLDERS = sorted(path for path in (ROOT / "reports").glob("*__*") if path.is_dir())
 
 
 def report(folder: Path) -> Report:

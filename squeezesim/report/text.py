@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -144,7 +145,7 @@ def _totals(report: Report) -> list[str]:
 
 def _wrapped(line: str, width: int, indent: str = "") -> str:
     """Return *line* on lines of at most *width* characters, those after the first below its text."""
-    deeper = f"{indent}   " if line[:1].isdigit() else indent
+    deeper = f"{indent}   " if re.match(r"\d+\. ", line) else indent
     return textwrap.fill(
         line, max(width, 40), initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False
     )

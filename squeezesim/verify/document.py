@@ -53,6 +53,7 @@ def markdown(checks: Iterable[Check]) -> str:
         parts.append(_markdown_table(_row_headers(check), _row_cells(check), left=2))
         parts.extend(_markdown_section(table) for table in check.tables)
         if check.notes:
+            parts.append("### Notes\n")
             parts.append("".join(f"- {note}\n" for note in check.notes))
     return "\n".join(parts)
 
@@ -122,6 +123,8 @@ def number(value: float, pair: Sequence[float]) -> str:
         >>> number(1_245_234, (1_240_000, 1_245_234)), number(2.6044, (2.59, 2.6044)), number(4.5e9, (4.5e9, 4.7e9))
         ('1,245,234', '2.604', '4.500 G')
     """
+    if not math.isfinite(value):
+        return "∞"
     if all(float(item).is_integer() and abs(item) < 1e8 for item in pair):
         return f"{value:,.0f}"
     return units.count(value) if abs(value) >= 1e5 else units.decimal(value)
@@ -138,7 +141,7 @@ def _row_cells(check: Check) -> list[tuple[str, ...]]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     pair = (row.reference, row.ours)
-    error = f"{100 * row.error:+.1f} %" if math.isfinite(row.error) else "∞"
+    error = f"{round(100 * row.error, 1) + 0.0:+.1f} %" if math.isfinite(row.error) else "∞"  # no −0.0
     if row.ours == row.reference:
         error = "0"
     return (row.subject, row.quantity, number(row.reference, pair), number(row.ours, pair), error, row.unit)

@@ -29,9 +29,17 @@ def _array(options: Options) -> Check:
     return check(cases=50 if options.quick else 400)
 
 
+def _eyeriss(options: Options) -> Check:
+    del options
+    from squeezesim.verify.eyeriss import check
+
+    return check()
+
+
 SOURCES: dict[str, Callable[[Options], Check]] = {
     "squeezenext": _squeezenext,
     "array": _array,
+    "eyeriss": _eyeriss,
 }
 
 
