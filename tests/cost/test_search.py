@@ -58,7 +58,8 @@ def test_equals_a_full_enumeration(layer: Layer, data: st.DataObject) -> None:
     slack = data.draw(st.sampled_from([0.0, 0.0, 0.15, 1.0]), label="slack")
     kib = data.draw(st.sampled_from([256, 1024, 8192]), label="bytes")
     machine = data.draw(machines(slack=slack, buffer_bits=8 * kib), label="machine")
-    flow = data.draw(st.sampled_from(sorted(DATAFLOWS)), label="flow")
+    # A tile of `rs` is mapped before it is costed, which takes longer than all the rest: one case in nine.
+    flow = data.draw(st.sampled_from(sorted(DATAFLOWS.keys() - {"rs"}) * 4 + ["rs"]), label="flow")
     problem = problem_of(layer, machine)
     assume(len(tilings(problem, machine)) <= 80)
     expected = enumerate_all(problem, machine, flow)

@@ -106,7 +106,7 @@ class Passes:
                         self.inputs_delivered += strip * rows * reach * held_c * math.ceil(held_k / p)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(layers(), rs_machines(), st.data())
 def test_equals_passes_one_by_one(layer: Layer, on: Machine, data: st.DataObject) -> None:
     problem, pixel, channel = tile_terms(RS, layer, on, data)
@@ -147,7 +147,7 @@ def test_bounds_hold_for_every_tiling(layer: Layer, on: Machine, data: st.DataOb
     exact = search.accesses(row, pixel, channel)
     least = search._least_accesses(row, pixel, channel)
     for name, words in least._asdict().items():
-        assert float(np.asarray(words)[0]) <= float(np.asarray(getattr(exact, name))[0]) * (1 + 1e-9), name
+        assert float(np.asarray(words)[0]) <= float(np.asarray(getattr(exact, name))[0]) + 1e-6, name
 
 
 @settings(max_examples=100, deadline=None)
