@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Dataflow = Literal["ws", "os", "rs"]
+Dataflow = Literal["ws", "os", "rs", "scalesim_os", "scalesim_ws", "scalesim_is"]
 """``ws``: weight stationary, input × output channels; ``os``: output stationary, a block of pixels; ``rs``: row
-stationary, filter rows × output rows."""
+stationary, filter rows × output rows; ``scalesim_*``: SCALE-Sim's systolic array, outputs, weights or inputs
+stationary."""
 
 DATAFLOWS: tuple[Dataflow, ...] = get_args(Dataflow)

@@ -10,6 +10,7 @@ import numpy as np
 
 from squeezesim.cost.evaluate import LOSSES, OPERANDS
 from squeezesim.report import units
+from squeezesim.report.axes import axes
 from squeezesim.report.columns import dataflows
 
 if TYPE_CHECKING:
@@ -89,66 +90,12 @@ def _finding(case: Case) -> Finding:
 
 def _edge(case: Case) -> str:
     empty = units.share(case.lost_share("edge"))
-    partly = sorted((axis for axis in _axes(case) if axis.filled < 1), key=lambda axis: axis.filled)
+    costs = case.report.costs
+    tile, pointwise = costs.tile[0, case.index].tolist(), bool(costs.pointwise[0, case.index])
+    laid = axes(case.layer, case.dataflow, tile, pointwise, case.report.accelerator.array)
+    partly = sorted((axis for axis in laid if axis.filled < 1), key=lambda axis: axis.filled)
     reason = f"its {' and its '.join(map(str, partly))}" if partly else "it fills the array only in part"
     return f"{reason}, so that {empty} of its PE-cycles find no work"
-
-
-def _axes(case: Case) -> list[_Axis]:
-    """What lies along the rows and the columns of the array."""
-    array, layer = case.report.accelerator.array, case.layer
-    _, y, x, _, k, c = case.report.costs.tile[0, case.index].tolist()
-    each = " of a group" if layer.g > 1 else ""
-    if case.dataflow == "ws":
-        return [
-            _Axis(f"input channel{{s}}{each}", layer.c, c, array.rows, "rows"),
-            _Axis(f"output channel{{s}}{each}", layer.k, k, array.cols, "columns"),
-        ]
-    if case.dataflow == "os" and case.report.costs.pointwise[0, case.index]:
-        pixels = layer.n * layer.oy * layer.ox
-        return [_Axis("output pixel{s}", pixels, x, array.rows * array.cols, "PEs")]
-    if case.dataflow == "os":
-        return [
-            _Axis("output row{s}", layer.oy, y, array.rows, "rows"),
-            _Axis("output column{s}", layer.ox, x, array.cols, "columns"),
-        ]
-    if case.dataflow == "rs" and not case.report.costs.pointwise[0, case.index]:
-        # Sets of PEs stand one above the other and side by side: what matters is the room of each.
-        high = array.rows // max(array.rows // layer.fy, 1)
-        wide = array.cols // max(array.cols // y, 1)
-        return [
-            _Axis("filter row{s}", layer.fy, layer.fy, high, "rows"),
-            _Axis("output row{s}", layer.oy, y, wide, "columns"),
-        ]
-    return []
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """*extent* items in tiles of *tile*, laid on *width* rows, columns or PEs at a time."""
-
-    noun: str
-    extent: int
-    tile: int
-    width: int
-    what: str
-
-    @property
-    def passes(self) -> int:
-        full, rest = divmod(self.extent, self.tile)
-        return full * -(-self.tile // self.width) + -(-rest // self.width)
-
-    @property
-    def filled(self) -> float:
-        """Part of the rows, columns or PEs that holds an item, over all passes."""
-        return self.extent / (self.passes * self.width)
-
-    def __str__(self) -> str:
-        items = f"{self.extent:,} {self.noun.format(s='' if self.extent == 1 else 's')}"
-        verb = "fills" if self.extent == 1 else "fill"
-        if self.passes == 1:
-            return f"{items} {verb} {self.extent:,} of {self.width:,} {self.what}"
-        return f"{items} {verb} {units.share(self.filled)} of {self.width:,} {self.what} in {self.passes:,} passes"
 
 
 def _zeros(case: Case) -> str:

@@ -8,6 +8,7 @@ from hypothesis import given
 
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.network import Layer, Network
+from squeezesim.report.findings import Case, _edge
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, report, reports
@@ -46,6 +47,34 @@ def test_row_stationary_edge_names_filter_rows() -> None:
     cause, text = why(layer, array__dataflows=["rs"], array__rows=5, array__cols=14)
     assert cause == "edge"
     assert text.startswith("its 3 filter rows fill 3 of 5 rows, so that ")
+
+
+@pytest.mark.parametrize(
+    ("dataflow", "reason"),
+    [
+        (
+            "scalesim_os",
+            "its 8 output channels fill 8 of 16 columns and its 25 output pixels fill 78.1 % of 16 rows in 2",
+        ),
+        (
+            "scalesim_ws",
+            "its 8 output channels fill 8 of 16 columns and its 18 weights of a filter fill 56.2 % of 16 rows",
+        ),
+        (
+            "scalesim_is",
+            "its 18 weights of a filter fill 56.2 % of 16 rows in 2 passes and its 25 output pixels fill ",
+        ),
+    ],
+)
+def test_scalesim_edge_names_the_dimensions_of_the_product(dataflow: str, reason: str) -> None:
+    layer = Layer.conv("a", c=2, k=8, oy=5, ox=5, fy=3, fx=3)
+    made = simulate(
+        Network.from_layers([layer]),
+        accelerator({"array.dataflows": [dataflow], "array.rows": 16, "array.cols": 16}),
+    )
+    case = Case(made, 0)
+    assert _edge(case).startswith(reason)
+    assert case.lost("edge") > 0
 
 
 def test_a_sentence_begins_with_share_and_utilization() -> None:

@@ -1,0 +1,156 @@
+"""SCALE-Sim's systolic array: a matrix product cut into folds that run one after the other.
+
+A tile is a product of M pixels (N·Y·X) by N filters (K of a group) over K weights each (FY·FX·C). Two of the three lie
+along the R rows and S columns of the array, the third, T, streams. A fold that does not fill the array costs as much
+as one that does.
+
+    name          rows   columns   T   folds             cycles of a fold
+    scalesim_os   M      N         K   ⌈M/R⌉ · ⌈N/S⌉     T + R + S − 2
+    scalesim_ws   K      N         M   ⌈K/R⌉ · ⌈N/S⌉     T + 2R + S − 2
+    scalesim_is   K      M         N   ⌈K/R⌉ · ⌈M/S⌉     T + 2R + S − 2
+
+    mapping efficiency = M·N·K / (R·S · folds · T)        "Total Cycles" that SCALE-Sim prints = Σ folds − 1 + stalls
+
+Groups run one after the other: SCALE-Sim has none, and takes each as a layer. Source: SCALE-Sim 3.0.0, what it prints.
+
+Hand-worked: 3×3, 8 → 16 channels, 6×6 pixels on 8×8 PEs: M = 36, N = 16, K = 72. `scalesim_os`: 5 · 2 folds of
+72 + 14 = 86: 860 cycles, mapping efficiency 36 · 16 / (10 · 64) = 90 %; SCALE-Sim prints 859.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from squeezesim.cost.dataflow.base import Accesses, Dataflow, Products, Terms, Work, ceil_div
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.workload import Floats, Ints, Workload
+
+
+class Printed(NamedTuple):
+    """What SCALE-Sim prints for whole layers when memory never stalls, a group of a layer as a layer of its own."""
+
+    total_cycles: Ints
+    mapping_efficiency: Floats  # share, 1 where every PE of every fold is used
+    ifmap_reads: Floats  # SRAM accesses, in words
+    filter_reads: Floats
+    ofmap_writes: Floats  # without the second count that SCALE-Sim 3.0.0 adds in `scalesim_os`
+
+
+# Terms of the pixels: M, what the stream of a tile is repeated for, folds.
+# Terms of the channels: stream, the fill of its folds, MACs a pixel, input words read a pixel, sums written a pixel.
+
+
+def _os_pixels(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
+    del problem
+    pixels = n * y * x
+    folds = ceil_div(pixels, machine.rows)
+    return pixels, folds, folds
+
+
+def _os_channels(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
+    weights = problem.taps * c
+    folds = g * ceil_div(k, machine.cols)
+    fill = folds * (machine.rows + machine.cols - 2)
+    return folds * weights, fill, g * k * weights, folds * weights, g * k
+
+
+def _ws_pixels(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
+    del problem, machine
+    pixels = n * y * x
+    return pixels, pixels, np.ones_like(pixels)
+
+
+def _ws_channels(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
+    weights = problem.taps * c
+    folds_k, folds_n = ceil_div(weights, machine.rows), ceil_div(k, machine.cols)
+    folds = g * folds_k * folds_n
+    fill = folds * (2 * machine.rows + machine.cols - 2)
+    return folds, fill, g * k * weights, g * folds_n * weights, g * folds_k * k
+
+
+def _is_pixels(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
+    del problem
+    pixels = n * y * x
+    folds = ceil_div(pixels, machine.cols)
+    return pixels, folds, folds
+
+
+def _is_channels(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
+    weights = problem.taps * c
+    folds = g * ceil_div(weights, machine.rows)
+    fill = folds * (2 * machine.rows + machine.cols - 2)
+    return folds * k, fill, g * k * weights, g * weights, folds * k
+
+
+def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
+    del problem, machine
+    return Work(stream=pixel[1] * channel[0], fill=pixel[2] * channel[1], busy=pixel[0] * channel[2])
+
+
+def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
+    return [[(pixel[1], channel[0]), (pixel[2], channel[1])]]
+
+
+def _accesses(stays: str) -> Callable[..., Accesses]:
+    """Accesses of the dataflow in which *stays* ("inputs", "weights" or "psums") stays in the PEs.
+
+    What stays is read in a register by each MAC, and written there once for each word from the buffer; a sum that
+    stays is read and written. What moves enters at the edge, from the buffer, and passes from PE to PE.
+    """
+
+    def accesses(
+        problem: Workload,
+        pixel: Sequence[Floats],
+        channel: Sequence[Floats],
+        started: Floats,
+        machine: Machine,
+    ) -> Accesses:
+        del problem, machine
+        macs, inputs = pixel[0] * channel[2], pixel[0] * channel[3]
+        weights, written = pixel[2] * channel[2], pixel[0] * channel[4]
+        none = np.zeros_like(macs)
+        return Accesses(
+            register_inputs=macs + inputs if stays == "inputs" else none,
+            register_weights=macs + weights if stays == "weights" else none,
+            register_psums=2 * macs if stays == "psums" else none,
+            inter_pe_inputs=none if stays == "inputs" else macs - inputs,
+            inter_pe_weights=none if stays == "weights" else macs - weights,
+            inter_pe_psums=none if stays == "psums" else macs,
+            buffer_inputs=inputs,
+            buffer_weights=weights,
+            buffer_psums_read=written - started,
+            buffer_psums_written=written,
+        )
+
+    return accesses
+
+
+SCALESIM_OS = Dataflow("scalesim_os", False, _os_pixels, _os_channels, _work, _bounds, _accesses("psums"))
+SCALESIM_WS = Dataflow("scalesim_ws", False, _ws_pixels, _ws_channels, _work, _bounds, _accesses("weights"))
+SCALESIM_IS = Dataflow("scalesim_is", False, _is_pixels, _is_channels, _work, _bounds, _accesses("inputs"))
+
+SCALESIM = {flow.name: flow for flow in (SCALESIM_OS, SCALESIM_WS, SCALESIM_IS)}
+
+
+def printed(flow: Dataflow, problem: Workload, machine: Machine) -> Printed:
+    """What SCALE-Sim prints for the whole layers *problem* with one of its dataflows.
+
+    Example: 72 weights, 16 filters, 36 pixels on 8×8 PEs with ``scalesim_os`` take 860 cycles, printed as 859.
+    """
+    pixel = flow.pixel_terms(problem, problem.n, problem.y, problem.x, machine)
+    channel = flow.channel_terms(problem, problem.g, problem.k, problem.c, machine)
+    work = flow.work(problem, pixel, channel, machine)
+    outputs = (problem.g * problem.k * problem.pixels).astype(np.float64)
+    used = flow.accesses(
+        problem, [term * 1.0 for term in pixel], [term * 1.0 for term in channel], outputs, machine
+    )
+    return Printed(
+        total_cycles=work.cycles - problem.g,
+        mapping_efficiency=work.busy / (machine.pes * work.stream),
+        ifmap_reads=used.buffer_inputs,
+        filter_reads=used.buffer_weights,
+        ofmap_writes=used.buffer_psums_written,
+    )
