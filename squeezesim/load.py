@@ -30,6 +30,7 @@ Shape = tuple[int, ...]
 MAX_SIZE = 2**16
 MAX_ELEMENTS = 2**31
 _GRAPH = ".graph.json"
+_TOPOLOGY = ".csv"
 
 
 def load(
@@ -45,8 +46,9 @@ def load(
     """Return the network of *model*.
 
     Args:
-        model: the name of a built-in network, with or without ``@option=value,…``; a ``.graph.json`` file;
-            ``file.py:factory``, a function without required arguments that returns a module; or a module.
+        model: the name of a built-in network, with or without ``@option=value,…``; a ``.graph.json`` file; a
+            ``.csv`` topology of SCALE-Sim; ``file.py:factory``, a function without required arguments that returns a
+            module; or a module.
         input_shape: the shape of the input. Text as ``3x227x227`` excludes the batch, a tuple is literal,
             ``(1, 3, 227, 227)``, unless *batch* is given: then it excludes the batch too.
         inputs: several inputs, or inputs by name: tensors or literal shapes, batch included.
@@ -68,10 +70,10 @@ def load(
     if batch is not None:
         _check_sizes((batch,), "batch")
     text = os.fspath(model) if isinstance(model, (str, os.PathLike)) else ""
-    if text.endswith(_GRAPH):
+    if what := _listed(text):
         if options or kwargs or any(given is not None for given in (input_shape, inputs, batch)):
-            raise UsageError(f"{text!r} is a traced network: its input and options are fixed")
-        return Network.load(text)
+            raise UsageError(f"{text!r} is a {what}: its input and options are fixed")
+        return _load_listed(text)
     if text and not _is_python(text):
         spec = _built_in(text, options)
         shape = None if inputs is not None else _shape(input_shape, batch, spec.entry.input)
@@ -96,8 +98,8 @@ def cross_check(
     """
     from squeezesim.frontends.crosscheck import cross_check as compare
 
-    if isinstance(model, (str, os.PathLike)) and os.fspath(model).endswith(_GRAPH):
-        raise ModelError(f"{os.fspath(model)!r} is a traced network: there is no module to count again")
+    if isinstance(model, (str, os.PathLike)) and (what := _listed(os.fspath(model))):
+        raise ModelError(f"{os.fspath(model)!r} is a {what}: there is no module to count again")
     module, name = load_module(model, **options)
     entry = catalogue().get(name.partition("@")[0])
     shape = _shape(input_shape, batch, entry.input if entry else None)
@@ -158,6 +160,19 @@ def parse_named_shapes(texts: Sequence[str]) -> dict[str, Shape]:
     return shapes
 
 
+def _listed(text: str) -> str:
+    """What kind of file that lists layers a path ends like, empty for none."""
+    return "traced network" if text.endswith(_GRAPH) else "topology" if text.endswith(_TOPOLOGY) else ""
+
+
+def _load_listed(path: str) -> Network:
+    if path.endswith(_GRAPH):
+        return Network.load(path)
+    from squeezesim.frontends.scalesim import read
+
+    return read(path)
+
+
 def _is_python(text: str) -> bool:
     return ".py:" in text or text.endswith(".py")
 
@@ -165,7 +180,7 @@ def _is_python(text: str) -> bool:
 def _built_in(text: str, options: Mapping[str, object]) -> Spec:
     name = text.partition("@")[0]
     if name not in catalogue() and (Path(text).suffix or os.sep in text):
-        kinds = f"a {_GRAPH} file or file.py:factory"
+        kinds = f"a {_GRAPH} file, a {_TOPOLOGY} topology of SCALE-Sim or file.py:factory"
         raise ModelError(
             f"cannot load {show(text)}: a model is a built-in name, {kinds}{nearest(name, catalogue())}"
         )

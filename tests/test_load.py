@@ -142,7 +142,8 @@ def test_a_file_that_does_not_run(tmp_path):
         (
             "net.onnx",
             {},
-            "cannot load 'net.onnx': a model is a built-in name, a .graph.json file or file.py:factory",
+            "cannot load 'net.onnx': a model is a built-in name, a .graph.json file, a .csv topology of SCALE-Sim "
+            "or file.py:factory",
         ),
         ("runs/net", {}, "cannot load 'runs/net'"),
         ("none.graph.json", {}, "cannot read 'none.graph.json'"),

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from squeezesim.cli import hw, layers, models, profile, reproduce, validate
+from squeezesim.cli import export, hw, layers, models, profile, reproduce, validate
 from squeezesim.errors import SqueezesimError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
@@ -47,6 +47,7 @@ app = typer.Typer(
 app.command("profile")(profile.profile)
 app.command("layers")(layers.layers)
 app.command("models")(models.models)
+app.command("export")(export.export)
 app.command("reproduce")(reproduce.reproduce)
 app.command("validate")(validate.validate)
 app.add_typer(hw.app, name="hw")

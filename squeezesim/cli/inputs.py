@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from squeezesim.network import Network
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A built-in name, my.py:factory or net.graph.json.")
+    str,
+    typer.Argument(metavar="MODEL", help="A built-in name, my.py:factory, net.graph.json or topology.csv."),
 ]
 Input = Annotated[
     list[str] | None,

@@ -112,7 +112,7 @@ class Accelerator(Part):
 
     @classmethod
     def resolve(cls, text: str) -> Accelerator:
-        """Return the accelerator that *text* means: the name of a shipped one or the path of a YAML file."""
+        """Return the accelerator that *text* means: a shipped one's name, the path of a YAML or a SCALE-Sim file."""
         from squeezesim.hardware.shipped import resolve
 
         return resolve(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from squeezesim.errors import HardwareError, nearest
+from squeezesim.hardware import scalesim_cfg
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.config import load
 from squeezesim.hardware.energy import energy_costs
@@ -33,7 +34,7 @@ def named(name: str) -> Accelerator:
 
 
 def resolve(text: str) -> Accelerator:
-    """Return the accelerator that *text* means: the name of a shipped one, otherwise the path of a YAML file.
+    """Return the accelerator that *text* means: the name of a shipped one, or the path of a YAML or SCALE-Sim file.
 
     Errors:
         HardwareError: neither such a name nor such a file exists, or the file is wrong (line and column).
@@ -41,12 +42,12 @@ def resolve(text: str) -> Accelerator:
     if text in names():
         return named(text)
     if text and Path(text).exists():
-        return load(text)
+        return scalesim_cfg.load(text) if Path(text).suffix.lower() == ".cfg" else load(text)
     stem = Path(text).stem or text
     hint = f"; did you mean {stem!r}?" if stem in names() else nearest(stem, names())
     known = ", ".join(names())
     raise HardwareError(
-        f"no accelerator {text!r}, neither a file nor a name; allowed: a YAML file or {known}{hint}"
+        f"no accelerator {text!r}, neither a file nor a name; allowed: a YAML file, a SCALE-Sim .cfg or {known}{hint}"
     )
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS
+from squeezesim.cost.machine import Machine
 from squeezesim.cost.tiling import ORDERS
+from squeezesim.cost.workload import workload_of
 
 if TYPE_CHECKING:
     from squeezesim.cost.evaluate import Costs
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from squeezesim.report.tally import Scale, Tally
 
 Columns = dict[str, Any]
-"""Column name → one entry for each row: a list of texts, or an array in which NaN stands for no number."""
+"""Column name → one entry for each row: a list, in which None is no value, or an array, in which NaN is none."""
 
 GROUPS = ("layer", "stage", "op")
 
@@ -55,6 +58,7 @@ def layer_columns(report: Report) -> Columns:
         "executed_macs": tally.executed,
         **{f"dram_{operand}_bytes": tally.dram[:, i] for i, operand in enumerate(OPERANDS)},
         **{f"lost_{cause}": tally.losses[:, i] for i, cause in enumerate(LOSSES)},
+        **_scalesim_columns(report),
     }
 
 
@@ -162,6 +166,23 @@ def _cost_columns(tally: Tally, scale: Scale) -> Columns:
         "buffer_bytes": tally.buffer_bytes,
         "energy_mac_equiv": tally.energy_mac_equiv(scale).sum(axis=1),
     }
+
+
+def _scalesim_columns(report: Report) -> Columns:
+    """What SCALE-Sim prints without stalls of the layers that run one of its dataflows; no columns where none does."""
+    names = dataflows(report.costs)
+    if not SCALESIM.keys() & set(names):
+        return {}
+    layers, machine = report.network.layers, Machine.of(report.accelerator)
+    total, efficiency = np.full((2, len(layers)), np.nan)
+    for name, flow in SCALESIM.items():
+        index = [number for number, chosen in enumerate(names) if chosen == name]
+        if index:
+            work, rows = workload_of([layers[number] for number in index], machine)
+            shown = printed(flow, work, machine)
+            total[index], efficiency[index] = shown.total_cycles[rows], shown.mapping_efficiency[rows]
+    cycles = [int(value) if np.isfinite(value) else None for value in total.tolist()]
+    return {"scalesim_total_cycles": cycles, "scalesim_mapping_efficiency": efficiency}
 
 
 def _heading(report: Report) -> Columns:

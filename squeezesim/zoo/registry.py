@@ -175,5 +175,5 @@ def folder_name(model: str) -> str:
         >>> folder_name("squeezenext_23@depth=2-4-14-1,width=1.5")
         'squeezenext_23-depth-2-4-14-1-width-1.5'
     """
-    last = re.split(r"[/\\]", model)[-1].removesuffix(".graph.json")
+    last = re.split(r"[/\\]", model)[-1].removesuffix(".graph.json").removesuffix(".csv")
     return re.sub(r"[^A-Za-z0-9_.]+", "-", last).strip(".-") or "network"

@@ -132,8 +132,9 @@ def test_a_built_in_network_by_name(run: Run) -> None:
         ),
         (
             ["profile", "alexnet", "--hw", "os_32x23"],
-            "no accelerator 'os_32x23', neither a file nor a name; allowed: a YAML file or hybrid_32x32, os_32x32, "
-            "squeezelerator_16x16, squeezelerator_8x8, ws_32x32; did you mean 'os_32x32' or 'ws_32x32'?",
+            "no accelerator 'os_32x23', neither a file nor a name; allowed: a YAML file, a SCALE-Sim .cfg or "
+            "eyeriss, eyeriss_isca16, hybrid_32x32, os_32x32, squeezelerator_16x16, squeezelerator_8x8, ws_32x32; "
+            "did you mean 'os_32x32' or 'ws_32x32'?",
         ),
         (
             ["profile", "none.graph.json", "--hw", "os_32x32"],
@@ -153,7 +154,10 @@ def test_a_built_in_network_by_name(run: Run) -> None:
             ["profile", "alexnet", "--hw", "os_32x32", "--input", "x=1x3x227x227", "--batch", "2"],
             "named inputs are literal, batch included: batch cannot be given with them",
         ),
-        ([*SMALL, "--dataflow", "wss"], "--dataflow 'wss'; allowed: ws, os, best; did you mean 'ws'?"),
+        (
+            [*SMALL, "--dataflow", "wss"],
+            "--dataflow 'wss'; allowed: ws, os, rs, scalesim_os, scalesim_ws, scalesim_is, best; did you mean 'ws'?",
+        ),
         (
             ["profile", "alexnet", "--hw", "os_32x32", "--dataflow", "ws"],
             "--dataflow 'ws'; allowed for os_32x32: os, best",

@@ -99,7 +99,7 @@ def test_resolve_unknown(text: str, hint: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     with pytest.raises(HardwareError) as error:
         Accelerator.resolve(text)
-    allowed = f"a YAML file or {', '.join(NAMES)}"
+    allowed = f"a YAML file, a SCALE-Sim .cfg or {', '.join(NAMES)}"
     assert str(error.value) == f"no accelerator {text!r}, neither a file nor a name; allowed: {allowed}{hint}"
 
 

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from squeezesim.errors import ModelError
+from squeezesim.frontends.scalesim import MAX_BYTES, read
+from squeezesim.network import Layer
+
+CONV = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
+GEMM = "Layer, M, N, K,"
+
+
+def topology(folder: Path, text: str) -> Path:
+    file = folder / "net.csv"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def layers(folder: Path, text: str) -> tuple[Layer, ...]:
+    return read(topology(folder, text)).layers
+
+
+def test_convolutions(tmp_path: Path) -> None:
+    network = read(
+        topology(
+            tmp_path, f"{CONV}\nConv1, 227, 227, 11, 11, 3, 96, 4,\n\nConv2, 31, 31, 5, 5, 48, 128, 1,\n"
+        )
+    )
+    first, second = network.layers
+    assert (network.name, network.source) == ("net", "SCALE-Sim topology")
+    assert (first.k, first.c, first.oy, first.ox, first.fy, first.stride) == (96, 3, 55, 55, 11, (4, 4))
+    assert (first.iy, first.ix, first.padding, first.macs) == (227, 227, (0, 0), 105_415_200)
+    assert (second.macs, second.inputs) == (27 * 27 * 25 * 48 * 128, ("Conv1",))
+    assert network.params == 96 * 3 * 121 + 128 * 48 * 25
+
+
+def test_matrix_products(tmp_path: Path) -> None:
+    (layer,) = layers(tmp_path, f"{GEMM}\nqkv, 128, 1536, 512,\n")
+    expected = Layer.matmul("qkv", m=128, n=1536, k=512, inputs=["input"])
+    assert replace(layer, stage="") == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "taps", "stride", "outputs"),
+    [
+        (8, 3, 1, 6),
+        (9, 3, 4, 3),  # ⌈2.5⌉: the last window reaches beyond the input
+        (8, 3, 4, 3),
+        (7, 3, 4, 2),
+        (5, 5, 3, 1),
+    ],
+)
+def test_outputs_are_rounded_up(tmp_path: Path, size: int, taps: int, stride: int, outputs: int) -> None:
+    (layer,) = layers(tmp_path, f"{CONV}\na,{size},{size + stride},{taps},{taps},2,5,{stride},\n")
+    assert (layer.oy, layer.ox) == (outputs, outputs + 1)
+
+
+SPELLINGS = [
+    f"{CONV}\na, 9, 8, 3, 2, 4, 5, 2,\n",
+    f"{CONV[:-1]}\na, 9, 8, 3, 2, 4, 5, 2\n",  # no comma at the end
+    f"{CONV}\r\na,9,8,3,2,4,5,2\r\n\r\n,,,\r\n",
+    f"\ufeff{CONV.upper()}\na,9,8,3,2,4,5,2,",
+    "name,num_filter,channels,strides,filter_width,filter_height,ifmap_width,ifmap_height\na,5,4,2,2,3,8,9\n",
+    "Layer name,IFMAP height,IFMAP width,Filter height,Filter width,Channels,Num filter,Stride height,Stride width,\n"
+    "a,9,8,3,2,4,5,2,2,\n",
+    "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides, Sparsity\n"
+    "a,9,8,3,2,4,5,2,1:1\n",
+]
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_names_say_what_a_column_holds_and_commas_at_the_end_say_nothing(tmp_path: Path, text: str) -> None:
+    assert layers(tmp_path, text) == layers(tmp_path, SPELLINGS[0])
+
+
+def test_two_strides(tmp_path: Path) -> None:
+    header = CONV.replace("Strides", "Stride Height, Stride Width")
+    (layer,) = layers(tmp_path, f"{header}\na,9,9,3,3,4,5,2,3,\n")
+    assert (layer.stride, layer.oy, layer.ox) == ((2, 3), 4, 3)
+
+
+def test_dp_is_depthwise(tmp_path: Path) -> None:
+    (layer,) = layers(tmp_path, f"{CONV}\nconv2 DP, 10, 10, 3, 3, 32, 2, 1,\n")
+    assert (layer.g, layer.c, layer.k, layer.macs) == (32, 1, 2, 64 * 64 * 9)
+
+
+def test_names_that_repeat_are_numbered(tmp_path: Path) -> None:
+    found = layers(tmp_path, f"{GEMM}\na,1,2,3\na,1,2,3\na#2,1,2,3\ninput,1,2,3\na,1,2,3\n")
+    assert [layer.name for layer in found] == ["a", "a#2", "a#2#2", "input#2", "a#3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            f"{CONV}\na,8,8,3,3,2,5,1,\nb,8,8,3,3,2,5,\n",
+            ":3: the row has 7 values, the header names 8 columns",
+        ),
+        (f"{CONV}\n\na, 8, 8, 3, 3, 2, 5, 1, 1\n", ":3: the row has 9 values, the header names 8 columns"),
+        (f"{CONV}\na,8,8,3,3,2,0,1,\n", ":2: num filter must be a positive integer, found '0'"),
+        (f"{CONV}\na,8,8,3,3,2,-5,1,\n", ":2: num filter must be a positive integer, found '-5'"),
+        (f"{CONV}\na,8,8,3,3,2,,1,\n", ":2: num filter must be a positive integer, found ''"),
+        (f"{CONV}\na,8,8,3,3,2,5e1,1,\n", ":2: num filter must be a positive integer, found '5e1'"),
+        (f"{CONV}\na,8,8,3,9,2,5,1,\n", ":2: filter width 9 is larger than IFMAP width 8"),
+        (f"{CONV}\n,8,8,3,3,2,5,1,\n", ":2: the layer has no name"),
+        (
+            f"{GEMM}\na,4294967296,1,1,\n",
+            ":2: layer 'a': oy must be an integer from 1 to 2147483648, found 4294967296",
+        ),
+        (f"{GEMM}\na,1,{'9' * 40},1,\n", f":2: n must be a positive integer, found '{'9' * 40}'"),
+        (f"{GEMM}\na\x07,1,1,1,\n", ":2: layer 'a\\x07': name must be non-empty printable text"),
+        (f"{GEMM}\n", ":1: the topology lists no layer"),
+        ("Layer, M, N, K, Sparsity,\na,1,2,3,2:4,\n", ":2: sparsity '2:4' is not modelled; allowed: 1:1"),
+        ("Layer, M, N,\na,1,2,\n", ":1: the header has no column 'k'; needed: layer name, m, n, k"),
+        ("Layer, M, N, K, N,\na,1,2,3,4\n", ":1: column 'N' is there twice"),
+        (
+            CONV.replace("Strides", "Stides"),
+            ":1: unknown column 'Stides'; allowed: layer name, ifmap height, ",
+        ),
+        (f"{CONV} Target\na,8,8,3,3,2,5,1,NPU\n", ":1: unknown column 'Target'; allowed: "),
+        (
+            "epoch,loss\n1,2\n",
+            ":1: this is no SCALE-Sim topology: its header names neither IFMAP Height, IFMAP ",
+        ),
+        ("Conv1,227,227,11,11,3,96,4,\n", ":1: this is no SCALE-Sim topology"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    file = topology(tmp_path, text)
+    with pytest.raises(ModelError) as error:
+        read(file)
+    assert str(error.value).startswith(f"{file}{message}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_column_that_is_almost_right_has_its_name_suggested(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"unknown column 'Stides'.*; did you mean 'strides'"):
+        read(topology(tmp_path, CONV.replace("Strides", "Stides")))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"^cannot read '.*none.csv': No such file or directory$"):
+        read(tmp_path / "none.csv")
+    with pytest.raises(ModelError, match="is no SCALE-Sim topology: it is empty"):
+        read(topology(tmp_path, "\n ,, \n"))
+    binary = tmp_path / "binary.csv"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ModelError, match="is no SCALE-Sim topology: it is not UTF-8 text"):
+        read(binary)
+    large = tmp_path / "large.csv"
+    large.write_bytes(b"a" * (MAX_BYTES + 1))
+    with pytest.raises(ModelError, match="is larger than 4 MiB, the largest topology read"):
+        read(large)
+
+
+@given(st.text(st.sampled_from("a1,:\n #MNK-xé\x00\t"), max_size=60))
+def test_any_text_is_read_or_refused_in_one_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    file = topology(tmp_path_factory.mktemp("any"), f"{GEMM}\n{text}")
+    try:
+        found = read(file).macs
+    except ModelError as error:
+        message = str(error)
+        found = message.startswith(str(file)) and "\n" not in message
+    assert found
