@@ -36,9 +36,17 @@ def _eyeriss(options: Options) -> Check:
     return check()
 
 
+def _scalesim(options: Options) -> Check:
+    del options
+    from squeezesim.verify.scalesim import check
+
+    return check()
+
+
 SOURCES: dict[str, Callable[[Options], Check]] = {
     "squeezenext": _squeezenext,
     "array": _array,
+    "scalesim": _scalesim,
     "eyeriss": _eyeriss,
 }
 

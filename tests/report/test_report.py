@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from squeezesim.errors import UsageError
-from squeezesim.network import Unmodelled
+from squeezesim.network import Layer, Network, Unmodelled
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, network, report, reports
@@ -187,3 +187,16 @@ def test_its_short_form_names_network_accelerator_and_time() -> None:
         f"<Report small on small_8x8: {made.totals['cycles']:,} cycles, {made.totals['latency_us']:,.4g} µs>"
     )
     assert str(made).startswith("small on small_8x8\n")
+
+
+def test_scalesims_numbers_stand_where_its_dataflows_run() -> None:
+    made = report()
+    assert not [name for name in made.columns() if name.startswith("scalesim")]
+    grouped = Layer.conv("grouped", c=8, k=8, oy=9, ox=9, fy=3, fx=3, groups=4)
+    pool = Layer.vector("pool", op="max_pool", k=8, oy=3, ox=3, fy=3, fx=3, stride=3)
+    mixed = simulate(Network.from_layers([grouped, pool]), accelerator({"array.dataflows": ["scalesim_os"]}))
+    first, second = mixed.rows()
+    # Four groups of ⌈81/8⌉ · ⌈2/8⌉ folds of 18 + 8 + 8 − 2 cycles.
+    assert first["scalesim_total_cycles"] == 4 * (11 * 32 - 1)
+    assert first["scalesim_mapping_efficiency"] == pytest.approx(81 * 2 / (11 * 64))
+    assert second["scalesim_total_cycles"] is second["scalesim_mapping_efficiency"] is None
