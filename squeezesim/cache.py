@@ -56,7 +56,7 @@ def _sources_hash() -> str:
     package = Path(__file__).parent
     digest = hashlib.sha256()
     for folder in _SOURCES:
-        for path in sorted((package / folder).glob("*.py")):
-            digest.update(path.name.encode())
+        for path in sorted((package / folder).rglob("*.py")):
+            digest.update(path.relative_to(package).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -12,7 +12,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from squeezesim.frontends.aten import FREE, HANDLES, Call, Operand
+from squeezesim.errors import ModelError
+from squeezesim.frontends.aten.call import Call, Operand
+from squeezesim.frontends.aten.rules import is_free, rule_for
 from squeezesim.frontends.modules import ModuleCall, ModuleStack
 from squeezesim.frontends.origins import Origin, Origins, Region, region_of, storage_key
 from squeezesim.network import Layer, Unmodelled
@@ -104,11 +106,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(leaf, torch.Tensor):
                 origin |= self._origins.of(leaf)
         name = _operator(schema.name, bool(written))
-        if name in FREE or not results[0].numel():
+        if is_free(name) or not results[0].numel():
             self._remember_rows(args[0] if args else None, outputs)
-        elif name in HANDLES:
+        elif rule := rule_for(name):
             arguments = {key: self._operands(value) for key, value in values.items()}
-            layer = HANDLES[name](Call(name, arguments, tuple(results[0].shape)))
+            layer = rule(Call(name, arguments, tuple(results[0].shape)))
+            if not isinstance(layer, Layer):
+                raise ModelError(f"the rule of {name} must return a Layer, found {type(layer).__name__}")
             if origin.layers or layer.kind == "mac":
                 origin = self._append(layer, origin)
         elif origin.layers:

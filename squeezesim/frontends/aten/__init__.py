@@ -1,0 +1,1 @@
+"""What PyTorch's operators become: a file for each kind of operator."""

@@ -1,0 +1,159 @@
+"""Element-wise work, normalisation and lookups: a vector operation for each output element."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from squeezesim.frontends.aten.call import Call, Rule
+from squeezesim.network import ops
+from squeezesim.network.layer import Layer
+
+ELEMENTWISE = {
+    "_log_softmax": "log_softmax",
+    "_safe_softmax": "softmax",
+    "_softmax": "softmax",
+    "abs": "abs",
+    "acos": "acos",
+    "addcdiv": "addcdiv",
+    "addcmul": "addcmul",
+    "asin": "asin",
+    "atan": "atan",
+    "atan2": "atan2",
+    "bitwise_and": "and",
+    "bitwise_not": "not",
+    "bitwise_or": "or",
+    "bitwise_xor": "xor",
+    "ceil": "ceil",
+    "celu": "celu",
+    "clamp": "clamp",
+    "clamp_max": "clamp",
+    "clamp_min": "clamp",
+    "cos": "cos",
+    "cumsum": "cumsum",
+    "cumprod": "cumprod",
+    "div": "div",
+    "elu": "elu",
+    "eq": "eq",
+    "erf": "erf",
+    "exp": "exp",
+    "expm1": "expm1",
+    "floor": "floor",
+    "floor_divide": "floor_divide",
+    "fmod": "fmod",
+    "gather": "gather",
+    "ge": "ge",
+    "gelu": "gelu",
+    "glu": "glu",
+    "grid_sampler_2d": "grid_sample",
+    "gt": "gt",
+    "hardsigmoid": "hardsigmoid",
+    "hardswish": "hardswish",
+    "index": "index",
+    "index_put": "index_put",
+    "index_select": "index_select",
+    "isnan": "isnan",
+    "le": "le",
+    "leaky_relu": "leaky_relu",
+    "lerp": "lerp",
+    "log": "log",
+    "log1p": "log1p",
+    "log2": "log2",
+    "log_sigmoid_forward": "log_sigmoid",
+    "logical_and": "and",
+    "logical_not": "not",
+    "logical_or": "or",
+    "logit": "logit",
+    "lt": "lt",
+    "masked_fill": "masked_fill",
+    "maximum": "maximum",
+    "minimum": "minimum",
+    "mish": "mish",
+    "mul": "mul",
+    "native_group_norm": "group_norm",
+    "native_layer_norm": "layer_norm",
+    "_fused_rms_norm": "rms_norm",
+    "ne": "ne",
+    "neg": "neg",
+    "pow": "pow",
+    "_prelu_kernel": "prelu",
+    "reciprocal": "reciprocal",
+    "relu": "relu",
+    "remainder": "remainder",
+    "round": "round",
+    "rrelu_with_noise": "leaky_relu",
+    "rsqrt": "rsqrt",
+    "rsub": "sub",
+    "scatter": "scatter",
+    "scatter_add": "scatter_add",
+    "selu": "selu",
+    "sgn": "sign",
+    "sigmoid": "sigmoid",
+    "sign": "sign",
+    "silu": "silu",
+    "sin": "sin",
+    "softplus": "softplus",
+    "sqrt": "sqrt",
+    "square": "square",
+    "sub": "sub",
+    "take": "take",
+    "tanh": "tanh",
+    "threshold": "threshold",
+    "tril": "tril",
+    "triu": "triu",
+    "trunc": "trunc",
+    "upsample_bicubic2d": "upsample",
+    "upsample_bilinear2d": "upsample",
+    "_upsample_bicubic2d_aa": "upsample",
+    "_upsample_bilinear2d_aa": "upsample",
+    "upsample_linear1d": "upsample",
+    "upsample_nearest1d": "upsample",
+    "upsample_nearest2d": "upsample",
+    "upsample_nearest3d": "upsample",
+    "_upsample_nearest_exact1d": "upsample",
+    "_upsample_nearest_exact2d": "upsample",
+    "upsample_trilinear3d": "upsample",
+    "where": "where",
+    "xlogy": "xlogy",
+}
+"""One vector operation for each output element: PyTorch's name → the name in reports."""
+
+
+def _batch_norm(call: Call) -> Layer:
+    # With statistics of the input itself the result cannot be folded into the layer before it.
+    own = call.get("training", False)
+    return _elementwise("instance_norm" if own else "batch_norm")(call)
+
+
+def _lookup(call: Call) -> Layer:
+    layer = ops.elementwise("embedding", call.output, [call["indices"].shape])
+    return replace(layer, weight_elements=prod(call.output))
+
+
+def _elementwise(op: str) -> Rule:
+    def rule(call: Call) -> Layer:
+        return ops.elementwise(op, call.output, call.activations)
+
+    return rule
+
+
+def _add(call: Call) -> Layer:
+    learnt = [item for item in call.operands if not item.is_activation]
+    is_bias = any(len(item.shape) == 1 and item.shape[0] == call.output[-1] for item in learnt if call.output)
+    return ops.elementwise("bias" if is_bias else "add", call.output, call.activations)
+
+
+def _hardtanh(call: Call) -> Layer:
+    op = "relu6" if (call["min_val"], call["max_val"]) == (0, 6) else "hardtanh"
+    return ops.elementwise(op, call.output, call.activations)
+
+
+RULES: dict[str, Rule] = {
+    **{name: _elementwise(op) for name, op in ELEMENTWISE.items()},
+    "_native_batch_norm_legit": _batch_norm,
+    "_native_batch_norm_legit_no_training": _batch_norm,
+    "add": _add,
+    "embedding": _lookup,
+    "hardtanh": _hardtanh,
+    "native_batch_norm": _batch_norm,
+}
