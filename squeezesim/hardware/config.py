@@ -15,7 +15,7 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.frozen import FrozenDict
 from squeezesim.hardware.mistakes import Mistake, explain, section_mistake, without_renamed
 from squeezesim.hardware.paths import is_leaf, is_path, unknown_path
-from squeezesim.hardware.yaml_tree import Source, parse, plain_scalar, read_source
+from squeezesim.yaml_tree import Source, parse, plain_scalar, read_source
 
 
 def load(path: str | PathLike[str]) -> Accelerator:

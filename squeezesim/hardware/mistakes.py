@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from squeezesim.errors import nearest
 from squeezesim.hardware.paths import allowed_text, choices, is_leaf, parameters, unknown_key
-from squeezesim.hardware.yaml_tree import Position, Tree, plain_scalar
+from squeezesim.yaml_tree import Position, Tree, plain_scalar
 
 Location = tuple[str | int, ...]
 _ANNOTATION = ("value", "provenance", "source")

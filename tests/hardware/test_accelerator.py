@@ -16,7 +16,7 @@ from squeezesim.errors import HardwareError
 from squeezesim.hardware import Accelerator, Provenance
 from squeezesim.hardware.config import from_text, to_dict
 from squeezesim.hardware.parts import Array
-from squeezesim.hardware.yaml_tree import Source
+from squeezesim.yaml_tree import Source
 
 from .strategies import ACCELERATORS, annotated_accelerators
 

@@ -9,7 +9,7 @@ import pytest
 from squeezesim.errors import HardwareError
 from squeezesim.hardware.config import from_text
 from squeezesim.hardware.mistakes import shown
-from squeezesim.hardware.yaml_tree import Source
+from squeezesim.yaml_tree import Source
 
 GOOD = """\
 name: a

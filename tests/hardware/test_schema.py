@@ -13,7 +13,7 @@ from squeezesim.hardware.config import from_text, to_dict
 from squeezesim.hardware.paths import OVERRIDES, parameters, sections
 from squeezesim.hardware.schema import key_table, schema
 from squeezesim.hardware.shipped import directory, named, names
-from squeezesim.hardware.yaml_tree import Source, parse, read_source
+from squeezesim.yaml_tree import Source, parse, read_source
 
 from .strategies import annotate, annotated_accelerators
 

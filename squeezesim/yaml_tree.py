@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from squeezesim.errors import HardwareError
+from squeezesim.errors import HardwareError, SqueezesimError
 
 MAX_BYTES = 128 * 1024
 MAX_DEPTH = 16
@@ -50,50 +50,53 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The text of a file and its name, for errors that point into it."""
+    """The text of a file and its name, for errors that point into it: what it describes, and their class."""
 
     name: str
     text: str
+    noun: str = "an accelerator"
+    mistake: type[SqueezesimError] = HardwareError
 
-    def error(self, message: str, position: Position) -> HardwareError:
+    def error(self, message: str, position: Position) -> SqueezesimError:
         """Return an error that reads ``file:line:column: message``, then the source line and a caret."""
         first = f"{self.name}:{position.line}:{position.column}: {message}"
         lines = self.text.splitlines()
         if not 1 <= position.line <= len(lines):
-            return HardwareError(first)
+            return self.mistake(first)
         line = "".join(c if c.isprintable() else " " for c in lines[position.line - 1])
         start = max(0, position.column - 80)
         shown, caret = f"  {line[start : start + 100]}".rstrip(), f"{' ' * (position.column + 1 - start)}^"
-        return HardwareError(f"{first}\n{shown}\n{caret}")
+        return self.mistake(f"{first}\n{shown}\n{caret}")
 
 
-def read_source(path: str | PathLike[str]) -> Source:
-    """Return the text of a YAML file of at most 128 KiB; HardwareError where that cannot be read."""
+def read_source(
+    path: str | PathLike[str],
+    *,
+    noun: str = "an accelerator",
+    mistake: type[SqueezesimError] = HardwareError,
+) -> Source:
+    """Return the text of a YAML file of at most 128 KiB that describes *noun*; *mistake* where it cannot be read."""
     name = fspath(path)
     try:
         with Path(name).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise HardwareError(
-            f"{name}: no such file; allowed: a YAML file that describes an accelerator"
-        ) from None
+        raise mistake(f"{name}: no such file; allowed: a YAML file that describes {noun}") from None
     except IsADirectoryError:
-        raise HardwareError(
-            f"{name}: is a folder; allowed: a YAML file that describes an accelerator"
-        ) from None
+        raise mistake(f"{name}: is a folder; allowed: a YAML file that describes {noun}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise HardwareError(f"{name!r}: cannot be read ({reason}); allowed: a readable YAML file") from None
+        raise mistake(f"{name!r}: cannot be read ({reason}); allowed: a readable YAML file") from None
     if len(data) > MAX_BYTES:
-        raise HardwareError(f"{name}: is larger than {MAX_BYTES // 1024} KiB; allowed: at most that")
+        raise mistake(f"{name}: is larger than {MAX_BYTES // 1024} KiB; allowed: at most that")
     try:
-        return Source(name, data.decode("utf-8-sig"))
+        return Source(name, data.decode("utf-8-sig"), noun, mistake)
     except UnicodeDecodeError as error:
-        raise HardwareError(f"{name}: byte {error.start + 1} is not UTF-8; allowed: UTF-8 text") from None
+        raise mistake(f"{name}: byte {error.start + 1} is not UTF-8; allowed: UTF-8 text") from None
 
 
 def parse(source: Source) -> Tree:
-    """Return the one document of a YAML text as a tree; HardwareError with line and column of a mistake.
+    """Return the one document of a YAML text as a tree; an error with line and column of a mistake.
 
     Plain scalars follow YAML 1.2: ``010`` is ten, ``200e6`` a number, ``yes`` and ``1:30`` are texts. Tags, a
     key that stands twice, and more than 10,000 values are errors.
@@ -111,13 +114,13 @@ def parse(source: Source) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         assert mark is not None
-        raise source.error(_syntax_message(error, source.text, mark), _position(mark)) from None
+        raise source.error(_syntax_message(error, source, mark), _position(mark)) from None
     finally:
         if loader is not None:
             loader.dispose()
     if root is None:
         raise source.error(
-            "the file is empty; allowed: a mapping that describes an accelerator", Position(1, 1)
+            f"the file is empty; allowed: a mapping that describes {source.noun}", Position(1, 1)
         )
     return _Converter(source).tree(root, 0)
 
@@ -169,7 +172,7 @@ class _Converter:
             many = self.count > MAX_NODES
             what = f"more than {MAX_NODES:,} values" if many else "a value that contains itself"
             raise self.source.error(
-                f"{what}, aliases followed; allowed: the keys of an accelerator", position
+                f"{what}, aliases followed; allowed: the keys of {self.source.noun}", position
             )
         if node.tag not in _PLAIN_TAGS:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
@@ -202,10 +205,10 @@ def _position(mark: yaml.Mark) -> Position:
     return Position(mark.line + 1, mark.column + 1)
 
 
-def _syntax_message(error: yaml.MarkedYAMLError, text: str, mark: yaml.Mark) -> str:
+def _syntax_message(error: yaml.MarkedYAMLError, source: Source, mark: yaml.Mark) -> str:
     problem = error.problem or error.context or "not YAML"
-    if text[mark.index : mark.index + 1] == "\t":
+    if source.text[mark.index : mark.index + 1] == "\t":
         return "a tab begins a value or indents it; allowed: spaces"
     if error.context == "expected a single document in the stream":
-        return "a second document begins here; allowed: one accelerator in a file"
+        return f"a second document begins here; allowed: one {source.noun.partition(' ')[2]} in a file"
     return f"not valid YAML: {problem}"

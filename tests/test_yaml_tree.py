@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squeezesim.errors import HardwareError
-from squeezesim.hardware.yaml_tree import MAX_BYTES, Position, Source, parse, plain_scalar, read_source
+from squeezesim.yaml_tree import MAX_BYTES, Position, Source, parse, plain_scalar, read_source
 
 
 @pytest.mark.parametrize(
