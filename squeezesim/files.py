@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all; reading those of strangers up to a size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from squeezesim.errors import OutputError
+from squeezesim.errors import OutputError, SqueezesimError
 
 
 def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
@@ -37,6 +37,28 @@ def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
             raise
     except OSError as error:
         raise OutputError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
+
+
+def read_text(
+    path: str | os.PathLike[str], most: int, kind: str, error: type[SqueezesimError] = SqueezesimError
+) -> str:
+    """Return the text of a file of at most *most* bytes, without a byte-order mark.
+
+    Raises:
+        error: the file cannot be read, is larger, or is not UTF-8; *kind* is what it should have been.
+    """
+    name = os.fspath(path)
+    try:
+        with Path(name).open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as reason:
+        raise error(f"cannot read {name!r}: {reason.strerror or reason}") from reason
+    if len(data) > most:
+        raise error(f"{name!r} is larger than {most // 2**20} MiB, the largest {kind} read")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as reason:
+        raise error(f"{name!r} is no {kind}: it is not UTF-8 text") from reason
 
 
 def _umask() -> int:

@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
-from squeezesim.errors import OutputError
-from squeezesim.files import atomic_write
+from squeezesim.errors import ModelError, OutputError
+from squeezesim.files import atomic_write, read_text
 
 
 def test_text_and_bytes_are_written_and_folders_made(tmp_path):
@@ -48,3 +48,23 @@ def test_readers_never_see_a_part(tmp_path):
     for writer in writers:
         writer.join()
     assert seen <= set(contents)
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "binary").write_bytes(b"\xff")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name, message in {
+        "none": "cannot read {}: No such file or directory",
+        "folder": "cannot read {}: Is a directory",
+        "binary": "{} is no list: it is not UTF-8 text",
+        "endless": "{} is larger than 1 MiB, the largest list read",
+    }.items():
+        with pytest.raises(ModelError) as caught:
+            read_text(tmp_path / name, 2**20, "list", ModelError)
+        assert str(caught.value) == message.format(repr(str(tmp_path / name)))
+
+
+def test_text_is_read_up_to_a_size_without_its_mark(tmp_path):
+    (tmp_path / "list").write_bytes("\ufeffé".encode())
+    assert read_text(tmp_path / "list", 5, "list") == "é"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from squeezesim.errors import ModelError, nearest
+from squeezesim.files import read_text
 from squeezesim.network import Layer, Network
 from squeezesim.network.checks import show
 from squeezesim.network.passes import mark_stages
 
-MAX_BYTES = 4 * 2**20
+MAX_BYTES = 2**20
 """Largest topology that is read."""
 
 CONV = ("ifmap height", "ifmap width", "filter height", "filter width", "channels", "num filter")
@@ -51,9 +53,12 @@ def read(path: str | os.PathLike[str]) -> Network:
     """Return the network that a topology file lists; each layer reads the one before it.
 
     The header's names say what a column holds, in any order: ``Layer name, IFMAP Height, IFMAP Width, Filter Height,
-    Filter Width, Channels, Num Filter, Strides`` for convolutions, ``Layer, M, N, K`` for matrix products. A comma at
-    the end of a line makes no difference. As in SCALE-Sim a convolution has ⌈(in − filter + stride) / stride⌉ outputs
-    along an axis, and a name with ``DP`` in it is a depthwise one: each channel has Num Filter filters of its own.
+    Filter Width, Channels, Num Filter, Strides`` for convolutions, ``Layer, M, N, K`` for matrix products. Commas at
+    the end of a line make no difference, nor does a remark behind them that starts with ``#``.
+
+    As in SCALE-Sim a convolution has ⌈(in − filter + stride) / stride⌉ outputs along an axis, and a name with ``DP``
+    in it is a depthwise one: each channel has Num Filter filters of its own. A filter of one row that is as wide as
+    its input is SCALE-Sim's form of a matrix product and is read as one.
 
     Raises:
         ModelError: the file cannot be read, is no topology, or has a bad row (file and line).
@@ -65,13 +70,8 @@ def read(path: str | os.PathLike[str]) -> Network:
     file = Path(path)
     header, *rows = _lines(file)
     columns = _columns(header)
-    layers: list[Layer] = []
-    taken = {"input"}
-    for row in rows:
-        layer = _layer(row, dict(zip(columns, _values(row, columns), strict=True)))
-        layer = replace(layer, name=(name := _free(layer.name, taken)), module=name)
-        taken.add(name)
-        layers.append(layer)
+    taken = {"input": 1}
+    layers = [_layer(row, dict(zip(columns, _values(row, columns), strict=True)), taken) for row in rows]
     if not layers:
         raise header.error("the topology lists no layer")
     network = Network.from_layers(layers, name=file.stem)
@@ -79,23 +79,16 @@ def read(path: str | os.PathLike[str]) -> Network:
 
 
 def _lines(file: Path) -> list[_Line]:
-    """The lines that are not blank, split at commas; what stands after the last comma only if it is something."""
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise ModelError(
-                f"{str(file)!r} is larger than {MAX_BYTES // 2**20} MiB, the largest topology read"
-            )
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ModelError(f"cannot read {str(file)!r}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{str(file)!r} is no SCALE-Sim topology: it is not UTF-8 text") from error
+    """The lines that say something, split at commas, without a remark and blanks at the end."""
+    text = read_text(file, MAX_BYTES, "SCALE-Sim topology", ModelError)
     lines = []
     for number, line in enumerate(text.split("\n"), start=1):
-        values = [value.strip() for value in line.split(",")]
-        if any(values):
-            kept = values[:-1] if not values[-1] else values
-            lines.append(_Line(str(file), number, tuple(kept)))
+        name, *rest = (value.strip() for value in line.split(","))
+        values = [name, *takewhile(lambda value: not value.startswith("#"), rest)]
+        while values and not values[-1]:
+            values.pop()
+        if values:
+            lines.append(_Line(str(file), number, tuple(values)))
     if not lines:
         raise ModelError(f"{str(file)!r} is no SCALE-Sim topology: it is empty")
     return lines
@@ -133,10 +126,9 @@ def _values(row: _Line, columns: Sequence[str]) -> tuple[str, ...]:
     return row.values
 
 
-def _layer(row: _Line, values: Mapping[str, str]) -> Layer:
-    """The layer of one row; its name may be that of another."""
-    name = values[_NAME]
-    if not name:
+def _layer(row: _Line, values: Mapping[str, str], taken: dict[str, int]) -> Layer:
+    """The layer of one row, under a name that no row before has *taken*."""
+    if not values[_NAME]:
         raise row.error("the layer has no name")
     if (ratio := values.get(_SPARSITY, "1:1")).partition(":")[0] != ratio.partition(":")[2]:
         raise row.error(f"sparsity {show(ratio)} is not modelled; allowed: 1:1")
@@ -150,6 +142,7 @@ def _layer(row: _Line, values: Mapping[str, str]) -> Layer:
             raise row.error(
                 f"filter {axis} {sizes[f'filter {axis}']} is larger than IFMAP {axis} {sizes[f'ifmap {axis}']}"
             )
+    name = _free(values[_NAME], taken)
     try:
         return _product(name, sizes) if "m" in sizes else _convolution(name, sizes)
     except ModelError as error:
@@ -165,11 +158,15 @@ def _convolution(name: str, sizes: Mapping[str, int]) -> Layer:
     taps = sizes["filter height"], sizes["filter width"]
     strides = [sizes.get(column, sizes.get("strides", 1)) for column in _STRIDES[1:]]
     outputs = [-(-(i - f + s) // s) for i, f, s in zip(extents, taps, strides, strict=True)]
-    groups = sizes["channels"] if "DP" in name else 1
+    channels, filters = sizes["channels"], sizes["num filter"]
+    groups = channels if "DP" in name else 1
+    if taps == (1, extents[1]):
+        k = channels // groups * taps[1]
+        return Layer.matmul(name, m=outputs[0], n=filters, k=k, batch=groups)
     return Layer.conv(
         name,
-        c=sizes["channels"],
-        k=groups * sizes["num filter"],
+        c=channels,
+        k=groups * filters,
         groups=groups,
         oy=outputs[0],
         ox=outputs[1],
@@ -188,14 +185,11 @@ def _size(row: _Line, column: str, text: str) -> int:
     return int(text)
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """The name, numbered where a layer before has it."""
-    return next(candidate for candidate in _numbered(name) if candidate not in taken)
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    number = 2
-    while True:
-        yield f"{name}#{number}"
-        number += 1
+def _free(name: str, taken: dict[str, int]) -> str:
+    """The name, numbered where a layer before has it; *taken* holds the last number of each."""
+    free = name
+    while free in taken:
+        taken[name] += 1
+        free = f"{name}#{taken[name]}"
+    taken[free] = 1
+    return free

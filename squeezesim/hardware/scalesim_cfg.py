@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from squeezesim.errors import HardwareError, nearest
+from squeezesim.files import read_text
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.config import from_dict
 
@@ -95,7 +96,7 @@ def load(path: str | os.PathLike[str]) -> Accelerator:
             modelled: sparsity, a custom layout, a DRAM trace.
     """
     file = Path(path)
-    config = _Config(file, _text(file))
+    config = _Config(file, read_text(file, MAX_BYTES, "SCALE-Sim configuration", HardwareError))
     for key in _OFF:
         entry = config.get(key)
         if entry is not None and entry.text.lower() != "false":
@@ -125,19 +126,6 @@ def load(path: str | os.PathLike[str]) -> Accelerator:
             "vector": {"model": "none"},
         }
     )
-
-
-def _text(file: Path) -> str:
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise HardwareError(
-                f"{str(file)!r} is larger than {MAX_BYTES // 2**20} MiB, the largest file read"
-            )
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise HardwareError(f"cannot read {str(file)!r}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise HardwareError(f"{str(file)!r} is no SCALE-Sim configuration: it is not UTF-8 text") from error
 
 
 def _bandwidth(config: _Config) -> int:

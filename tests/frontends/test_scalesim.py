@@ -70,6 +70,8 @@ SPELLINGS = [
     "a,9,8,3,2,4,5,2,2,\n",
     "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides, Sparsity\n"
     "a,9,8,3,2,4,5,2,1:1\n",
+    f"{CONV},,\n\ta, 9, 8, 3, 2, 4, 5, 2,#strided\n",  # remarks, as in topologies that SCALE-Sim ships
+    f"{CONV}\na,9,8,3,2,4,5,2,,,,# strided, and, more\n",
 ]
 
 
@@ -87,6 +89,22 @@ def test_two_strides(tmp_path: Path) -> None:
 def test_dp_is_depthwise(tmp_path: Path) -> None:
     (layer,) = layers(tmp_path, f"{CONV}\nconv2 DP, 10, 10, 3, 3, 32, 2, 1,\n")
     assert (layer.g, layer.c, layer.k, layer.macs) == (32, 1, 2, 64 * 64 * 9)
+
+
+def test_a_filter_as_wide_as_its_input_is_a_matrix_product(tmp_path: Path) -> None:
+    rows = "fc,1024,13,1,13,1,512,1,\ndeep,9,4,1,4,3,5,2,\nheads DP,64,32,1,32,12,16,1,\n"
+    found = layers(tmp_path, f"{CONV}\n{rows}")
+    assert [layer.op for layer in found] == ["matmul"] * 3
+    assert [(layer.g, layer.oy, layer.k, layer.c) for layer in found] == [
+        (1, 1024, 512, 13),
+        (1, 5, 5, 12),  # every second row, of 4 · 3 inputs
+        (12, 64, 16, 32),
+    ]
+
+
+def test_many_rows_of_one_name_are_read_in_time_that_grows_with_their_number(tmp_path: Path) -> None:
+    found = layers(tmp_path, GEMM + "\na,1,2,3" * 20_000)
+    assert (found[0].name, found[-1].name) == ("a", "a#20000")
 
 
 def test_names_that_repeat_are_numbered(tmp_path: Path) -> None:
@@ -114,6 +132,17 @@ def test_names_that_repeat_are_numbered(tmp_path: Path) -> None:
         ),
         (f"{GEMM}\na,1,{'9' * 40},1,\n", f":2: n must be a positive integer, found '{'9' * 40}'"),
         (f"{GEMM}\na\x07,1,1,1,\n", ":2: layer 'a\\x07': name must be non-empty printable text"),
+        (
+            f"{GEMM}\n{'a' * 1000},1,1,1\n{'a' * 1000},1,1,1\n",
+            ":3: layer 'aaaaaaaa",  # with its number, the name is too long
+        ),
+        (f"{CONV}\na,8,8,3,3,2,5,#1\n", ":2: the row has 7 values, the header names 8 columns"),
+        (f"{CONV}\na,nan,8,3,3,2,5,1\n", ":2: ifmap height must be a positive integer, found 'nan'"),
+        (f"{CONV}\na,8,8,3,3,2,5,{2**40}\n", ":2: layer 'a': stride must be an integer from 1 to "),
+        (
+            f"{CONV}\na,{2**31},{2**31},1,1,1,1,1\n",
+            ":2: layer 'a': the product of its loop sizes, 4611686018427387904, is more than ",
+        ),
         (f"{GEMM}\n", ":1: the topology lists no layer"),
         ("Layer, M, N, K, Sparsity,\na,1,2,3,2:4,\n", ":2: sparsity '2:4' is not modelled; allowed: 1:1"),
         ("Layer, M, N,\na,1,2,\n", ":1: the header has no column 'k'; needed: layer name, m, n, k"),
@@ -154,7 +183,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read(binary)
     large = tmp_path / "large.csv"
     large.write_bytes(b"a" * (MAX_BYTES + 1))
-    with pytest.raises(ModelError, match="is larger than 4 MiB, the largest topology read"):
+    with pytest.raises(ModelError, match="is larger than 1 MiB, the largest SCALE-Sim topology read"):
         read(large)
 
 
