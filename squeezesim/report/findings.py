@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from squeezesim.cost.evaluate import LOSSES, OPERANDS
+from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS
 from squeezesim.report import units
 from squeezesim.report.axes import axes
-from squeezesim.report.columns import dataflows
+from squeezesim.report.columns import bounds, dataflows
 
 if TYPE_CHECKING:
     from squeezesim.network import Layer
@@ -24,7 +24,8 @@ class Finding:
 
     Attributes:
         layer: its name.
-        cause: the loss, one of ``cost.evaluate.LOSSES``, that takes most of its PE-cycles.
+        cause: the loss that the sentence is about, one of ``cost.evaluate.LOSSES``: the one that takes most of its
+            PE-cycles or, of a layer without MACs, that its bound names.
         share: its part of the network's cycles.
         lost: the part of its PE-cycles that ``cause`` takes.
         text: the sentence.
@@ -62,6 +63,15 @@ class Case:
         """Name of the dataflow that was chosen, empty for a layer without MACs."""
         return dataflows(self.report.costs)[self.index]
 
+    @property
+    def bound(self) -> str:
+        """What set the pace for most of the cycles, one of ``cost.evaluate.BOUNDS``."""
+        return bounds(self.report.tally)[self.index]
+
+    def paced_share(self, bound: str) -> float:
+        """Part of the layer's cycles in which *bound* set the pace."""
+        return int(self.report.tally.time[self.index, BOUNDS.index(bound)]) / self.cycles
+
     def lost(self, cause: str) -> int:
         """PE-cycles lost to *cause*."""
         return int(self.report.tally.losses[self.index, LOSSES.index(cause)])
@@ -80,11 +90,13 @@ def findings(report: Report, n: int) -> list[Finding]:
 
 def _finding(case: Case) -> Finding:
     report, index = case.report, case.index
-    cause = max(LOSSES, key=case.lost)
+    cause = max(LOSSES if case.layer.macs else _CAUSES[case.bound], key=case.lost)
     share = case.cycles / int(report.tally.cycles.sum())
     busy = float(report.tally.utilization(report.scale)[index])
     at = f"at {units.share(busy)} utilization" if case.layer.macs else "without a MAC"
     text = f"{case.layer.name} takes {units.share(share)} of the time {at}: {_REASONS[cause](case)}"
+    if cause in _HIDDEN and case.bound in _PACES:
+        text += f", but {_PACES[case.bound]} sets the pace in {units.share(case.paced_share(case.bound))} of its cycles"
     return Finding(case.layer.name, cause, share, case.lost_share(cause), text)
 
 
@@ -101,7 +113,9 @@ def _edge(case: Case) -> str:
 def _zeros(case: Case) -> str:
     spent = units.share(case.lost_share("zeros"))
     return (
-        f"{spent} of its PE-cycles go to filter slices without a non-zero weight, which still take one cycle"
+        f"{spent} of its PE-cycles are spent on zero weights, which are skipped only in "
+        "part: a filter takes at least one cycle for each input channel, even where it has only zeros there, and each "
+        "tile rounds up to whole cycles"
     )
 
 
@@ -113,10 +127,15 @@ def _dram(case: Case) -> str:
     moved = case.report.tally.dram[case.index]
     most = int(moved.argmax())
     rate = case.report.accelerator.dram_bytes_per_cycle
-    return (
-        f"it waits for DRAM for {units.share(case.lost_share('dram'))} of its cycles, moving "
-        f"{units.size(int(moved.sum()))} ({units.share(moved[most] / moved.sum())} {_OPERANDS[OPERANDS[most]]}) "
+    what = (
+        f"moving {units.size(int(moved.sum()))} ({units.share(moved[most] / moved.sum())} {_OPERANDS[OPERANDS[most]]}) "
         f"at {rate:.4g} bytes a cycle"
+    )
+    if case.layer.macs:
+        return f"it waits for DRAM for {units.share(case.lost_share('dram'))} of its cycles, {what}"
+    return (
+        f"{what} takes {units.share(case.paced_share('dram'))} of its cycles, beside which its {_on_lanes(case)} take "
+        f"{units.share(case.lost_share('vector'))}"
     )
 
 
@@ -139,13 +158,20 @@ def _setup(case: Case) -> str:
 
 
 def _vector(case: Case) -> str:
+    return f"{units.share(case.lost_share('vector'))} of its cycles are {_on_lanes(case)}"
+
+
+def _on_lanes(case: Case) -> str:
     lanes = case.report.accelerator.vector.lanes
-    spent = units.share(case.lost_share("vector"))
-    ops = units.count(case.layer.vector_ops)
-    return f"{spent} of its cycles are {ops} vector operations on {units.plural(lanes, 'lane')}"
+    return f"{units.count(case.layer.vector_ops)} vector operations on {units.plural(lanes, 'lane')}"
 
 
 _OPERANDS = {"inputs": "inputs", "weights": "weights", "outputs": "outputs", "psums": "partial sums"}
+# What a layer without MACs loses its cycles to, by its bound.
+_CAUSES = {"dram": ("dram",), "vector": ("vector",), "startup": ("startup", "setup")}
+# Losses within the time of computing: where something slower runs beside that, to mend them saves no time.
+_HIDDEN = ("edge", "zeros", "fill")
+_PACES = {"dram": "DRAM", "buffer": "the buffer"}
 _REASONS: dict[str, Callable[[Case], str]] = {
     "edge": _edge,
     "zeros": _zeros,

@@ -37,7 +37,7 @@ _COLOURS = {
 _LABELS = {
     "executed": "MACs",
     "edge": "edge: PEs without work",
-    "zeros": "zeros: slices without a weight",
+    "zeros": "zeros: zero weights not skipped",
     "fill": "fill: preload and drain",
     "dram": "dram: waiting for DRAM",
     "buffer": "buffer: waiting for the buffer",
@@ -45,12 +45,16 @@ _LABELS = {
     "setup": "setup: once a layer",
     "vector": "vector: vector lanes at work",
 }
+_LINE = "utilization (right axis)"
 _BAR_WIDTH = 0.84
-_HEADROOM = 1.12
-_INCHES_A_LAYER = 0.19
-_MOST_INCHES = 60.0
-_MOST_LABELS = 300
-_LONGEST_LABEL = 36
+_HEADROOM = 1.16
+_ACROSS = 46  # layers that stand side by side, so that their names are read on a page
+_MOST_ROWS = 6
+_INCHES = (8.0, 11.0)  # of width, for few layers and for many
+_INCHES_A_LAYER = 0.25
+_INCHES_A_ROW = 3.7
+_INCHES_OF_LEGEND = 1.4
+_LONGEST_LABEL = 28
 _UPRIGHT = 60  # characters of labels that stand side by side
 
 
@@ -65,35 +69,62 @@ def svg(report: Report) -> bytes:
 
 
 def utilization_figure(report: Report) -> Figure:
-    """Return the figure: a bar of cycles for each layer that takes time, utilization as a line on a second axis."""
+    """Return the figure: a bar of cycles for each layer that takes time, utilization as a line on a second axis.
+
+    Many layers go on in further rows. Each row has a scale of its own, or one large layer would hide what the others
+    are made of.
+    """
     from matplotlib.figure import Figure
 
-    index = np.flatnonzero(report.tally.cycles > 0)
-    layers = [report.network.layers[number] for number in index]
-    count = len(layers)
-    width = min(max(8.0, 3.0 + _INCHES_A_LAYER * count), _MOST_INCHES)
-    figure = Figure(figsize=(width, 6.4), layout="constrained")
-    axes = figure.add_subplot()
-    _bands(axes, [layer.stage for layer in layers], (width - 1.5) / count)
-    _bars(axes, report, index)
-    _utilization(axes, report, index)
-    step = -(-count // _MOST_LABELS)
-    names = [shorten(layer.name, _LONGEST_LABEL) for layer in layers[::step]]
-    upright = sum(map(len, names)) <= _UPRIGHT
-    size, turn = (9, 0) if upright else (7, 90)
-    axes.set_xticks(range(0, count, step), names, rotation=turn, fontsize=size, parse_math=False)
-    axes.set_xlim(-0.6, count - 0.4)
+    rows = _rows(np.flatnonzero(report.tally.cycles > 0))
+    across = len(rows[0])
+    width = float(np.clip(3.0 + _INCHES_A_LAYER * across, *_INCHES))
+    height = _INCHES_A_ROW * max(len(rows), 1.25) + _INCHES_OF_LEGEND
+    figure = Figure(figsize=(width, height), layout="constrained")
+    stages = list(dict.fromkeys(layer.stage for layer in report.network.layers))
+    shown: dict[str, Any] = {}  # what the legend names, from all rows
+    for axes, index in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows, strict=True):
+        members = [stages.index(report.network.layers[place].stage) for place in index]
+        _bands(axes, members, stages, (width - 1.5) / across)
+        _bars(axes, report, index)
+        axes.set_ylabel("cycles" if len(rows) == 1 else "cycles (this row's scale)")
+        _utilization(axes, report, index)
+        _names(axes, [report.network.layers[place].name for place in index])
+        axes.set_xlim(-0.6, across - 0.4)
+        handles, labels = axes.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
     totals = report.totals
-    axes.set_title(
+    figure.axes[0].set_title(
         f"{report.network.name} on {report.accelerator.name}: {units.decimal(totals['latency_us'])} µs, "
         f"{units.count(totals['cycles'])} cycles, utilization {units.share(totals['utilization'])}",
         parse_math=False,
     )
-    handles, labels = axes.get_legend_handles_labels()
+    labels = [label for label in (*_LABELS.values(), _LINE) if label in shown]
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=3 if count <= 40 else 5, fontsize=8, frameon=False
+        [shown[label] for label in labels],
+        labels,
+        loc="outside lower center",
+        ncols=3,
+        fontsize=9,
+        frameon=False,
     )
     return figure
+
+
+def _rows(index: Places) -> list[Places]:
+    """Deal layers to rows of equal length, the last one shorter."""
+    count = min(-(-len(index) // _ACROSS), _MOST_ROWS)
+    across = -(-len(index) // count)
+    return [index[start : start + across] for start in range(0, len(index), across)]
+
+
+def _names(axes: Axes, names: Sequence[str]) -> None:
+    """Write the layers' names below their bars; of more than fit, every second or third."""
+    step = -(-len(names) // _ACROSS)
+    texts = [shorten(name, _LONGEST_LABEL) for name in names[::step]]
+    upright = sum(map(len, texts)) <= _UPRIGHT
+    size, turn = (9, 0) if upright else (8, 90)
+    axes.set_xticks(range(0, len(names), step), texts, rotation=turn, fontsize=size, parse_math=False)
 
 
 def _bars(axes: Axes, report: Report, index: Places) -> None:
@@ -121,7 +152,6 @@ def _bars(axes: Axes, report: Report, index: Places) -> None:
         base = top
     axes.set_ylim(0, base.max() * _HEADROOM)  # the stages' names stand above the highest bar
     axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
-    axes.set_ylabel("cycles")
     axes.grid(axis="y", color="0.85", linewidth=0.6, zorder=0)
     axes.set_axisbelow(True)
 
@@ -140,25 +170,29 @@ def _utilization(axes: Axes, report: Report, index: Places) -> None:
     second.set_ylim(0, 100 * _HEADROOM)
     second.set_yticks(range(0, 101, 20))
     second.set_ylabel("utilization (%)")
-    axes.plot([], [], label="utilization (right axis)", **style)
+    axes.plot([], [], label=_LINE, **style)
 
 
-def _bands(axes: Axes, stages: Sequence[str], inches: float) -> None:
-    """Shade every second stage and write its name at the top, upwards where its layers of *inches* are too narrow."""
+def _bands(axes: Axes, members: Sequence[int], stages: Sequence[str], inches: float) -> None:
+    """Shade every second of *stages* and write its name at the top, upwards where its layers are too narrow for it.
+
+    *members* has the stage of each layer, *inches* is the width of one.
+    """
     start = 0
-    for number, (stage, members) in enumerate(groupby(stages)):
-        count = len(list(members))
-        if number % 2 == 0:
+    for stage, part in groupby(members):
+        count = len(list(part))
+        name = shorten(stages[stage], 16)
+        if stage % 2 == 0:
             axes.axvspan(start - 0.5, start + count - 0.5, color="0.95", zorder=0, linewidth=0)
         axes.text(
             start + (count - 1) / 2,
             0.99,
-            shorten(stage, 16),
+            name,
             transform=axes.get_xaxis_transform(),
             ha="center",
             va="top",
-            fontsize=8,
-            rotation=0 if count * inches > 0.09 * len(stage) else 90,
+            fontsize=9,
+            rotation=0 if count * inches > 0.1 * len(name) else 90,
             parse_math=False,
         )
         start += count

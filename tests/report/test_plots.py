@@ -9,7 +9,9 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 
 from squeezesim.network import Layer, Network
 from squeezesim.report.plots import png, svg, utilization_figure
@@ -27,6 +29,11 @@ def many(count: int) -> Network:
         for number in range(count)
     ]
     return Network.from_layers(layers)
+
+
+def main_axes(figure: Figure) -> list[Axes]:
+    """The rows of the figure, without the second axes of utilization."""
+    return figure.axes[: len(figure.axes) // 2]
 
 
 def test_bars_are_stacked_up_to_the_cycles() -> None:
@@ -68,26 +75,51 @@ def test_only_causes_that_occur_are_in_the_legend() -> None:
     assert labels == {"MACs", "utilization (right axis)", *lost[lost > 0].index}
 
 
-@pytest.mark.parametrize("count", [1, 3, 112])
-def test_no_text_overlaps_another(count: int) -> None:
+@pytest.mark.parametrize("count", [1, 3, 46, 47, 112, 230])
+def test_text_is_large_and_none_overlaps_another(count: int) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = utilization_figure(simulate(many(count), accelerator()))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    axes = figure.axes[0]
-    for texts in (axes.get_xticklabels(), axes.texts, [axes.title, *axes.texts]):
-        boxes = [text.get_window_extent(canvas.get_renderer()) for text in texts]
-        for place, box in enumerate(boxes):
-            assert not any(box.overlaps(other) for other in boxes[place + 1 :])
-            assert box.x0 >= 0
-            assert box.x1 <= figure.bbox.x1
+    page = 890 / figure.get_size_inches()[0] / 72  # pixels a point, in a column of text on a screen
+    for axes in main_axes(figure):
+        for texts in (axes.get_xticklabels(), axes.texts, [axes.title, *axes.texts]):
+            boxes = [text.get_window_extent(canvas.get_renderer()) for text in texts]
+            assert all(text.get_fontsize() * page > 8.5 for text in texts)
+            for place, box in enumerate(boxes):
+                assert not any(box.overlaps(other) for other in boxes[place + 1 :])
+                assert box.x0 >= 0
+                assert box.x1 <= figure.bbox.x1
 
 
-def test_a_figure_is_no_wider_than_a_picture_can_be() -> None:
+@pytest.mark.parametrize(("count", "rows"), [(46, [46]), (47, [24, 23]), (112, [38, 38, 36])])
+def test_many_layers_go_on_in_rows_of_equal_width(count: int, rows: list[int]) -> None:
+    figure = utilization_figure(simulate(many(count), accelerator()))
+    main = main_axes(figure)
+    assert [len(axes.get_xticks()) for axes in main] == rows
+    assert len({axes.get_xlim() for axes in main}) == 1
+    names = [label.get_text() for axes in main for label in axes.get_xticklabels()]
+    assert names == [layer.name for layer in many(count).layers]
+    assert {axes.get_ylabel() for axes in main} == {
+        "cycles" if len(rows) == 1 else "cycles (this row's scale)"
+    }
+
+
+def test_the_legend_names_what_any_row_shows() -> None:
+    pool = Layer.vector("stage9.pool", op="max_pool", k=8, oy=8, ox=8, stage="stage9")
+    layers = [*many(60).layers, dataclasses.replace(pool, inputs=())]
+    figure = utilization_figure(simulate(Network.from_layers(layers), accelerator()))
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[0] == "MACs"
+    assert labels[-2:] == ["vector: vector lanes at work", "utilization (right axis)"]
+    assert len(labels) == len(set(labels))
+
+
+def test_a_figure_is_no_larger_than_a_picture_can_be() -> None:
     figure = utilization_figure(simulate(many(700), accelerator()))
-    assert figure.get_size_inches()[0] == 60
-    assert len(figure.axes[0].get_xticks()) <= 300
+    assert max(figure.get_size_inches()) < 30
+    assert sum(len(axes.get_xticks()) for axes in main_axes(figure)) <= 300
 
 
 def test_pictures_are_pictures_without_dates() -> None:
