@@ -149,7 +149,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             and outputs[0].dim() == 2
         ):
             result = outputs[0]
-            if result.shape[-1] == source.shape[-1]:
+            if result.shape[-1] == source.shape[-1] and result.numel() == source.numel():
                 self._rows[storage_key(result), region_of(result)] = tuple(source.shape)
 
 

@@ -91,6 +91,17 @@ class Attention(nn.Module):
         return self.attention(x, x, x, need_weights=False)[0]
 
 
+class FirstToken(nn.Module):
+    """A classifier of the first of several tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x.exp()[:, 0])
+
+
 class Sorting(nn.Module):
     """An operator without a rule between two layers."""
 

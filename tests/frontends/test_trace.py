@@ -164,6 +164,11 @@ def test_a_linear_layer_knows_batch_and_rows():
     assert (layer.n, layer.oy, layer.c, layer.k, layer.name) == (2, 5, 8, 6, "linear")
 
 
+def test_a_linear_layer_on_one_token_has_one_row():
+    network = trace(models.FirstToken(), (2, 5, 8))
+    assert (network.macs, network.layers[-1].n, network.layers[-1].oy) == (2 * 8 * 3, 2, 1)
+
+
 def test_what_has_no_rule_is_listed_and_its_edges_stay():
     network = trace(models.Sorting(), (3, 4))
     assert [(item.op, item.count, item.module) for item in network.unmodelled] == [("sort", 1, "")]

@@ -13,6 +13,7 @@ FREE = frozenset(
         "_to_copy",
         "_unsafe_view",
         "alias",
+        "as_strided",
         "as_strided_copy",
         "bernoulli",
         "channel_shuffle",
