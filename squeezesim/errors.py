@@ -18,8 +18,8 @@ class HardwareError(SqueezesimError):
     """An accelerator that is unknown, malformed, or that cannot run a layer."""
 
 
-class UnsupportedOpError(ModelError):
-    """An operator that has no rule."""
+class ReportError(SqueezesimError):
+    """A report file that is missing, unreadable, malformed or of another version."""
 
 
 class OutputError(SqueezesimError):

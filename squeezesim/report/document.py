@@ -12,7 +12,7 @@ from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS, Costs
 from squeezesim.cost.tiling import ORDERS
-from squeezesim.errors import SqueezesimError
+from squeezesim.errors import ReportError, SqueezesimError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Layer, Network
 from squeezesim.network.checks import show
@@ -51,27 +51,30 @@ def decode(text: str | bytes) -> Report:
     """Return the report that ``encode`` wrote.
 
     Raises:
-        SqueezesimError: one line that says what is wrong.
+        ReportError: one line that says what is wrong.
     """
     from squeezesim.report.report import Report
 
     try:
         document = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
-        raise SqueezesimError("a report is nested too deeply") from None
+        raise ReportError("a report is nested too deeply") from None
     except ValueError as error:  # bad JSON, bad UTF-8, an integer of thousands of digits
-        raise SqueezesimError(f"a report is not JSON: {' '.join(str(error).split())[:200]}") from None
+        raise ReportError(f"a report is not JSON: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise SqueezesimError(f'no report: it must be an object with "format": "{FORMAT}"')
+        raise ReportError(f'no report: it must be an object with "format": "{FORMAT}"')
     if document.get("version") != VERSION:
-        raise SqueezesimError(
+        raise ReportError(
             f"a report of version {show(document.get('version'))}; this program reads {VERSION}"
         )
-    network = Network.from_json(json.dumps(document.get("network")))
-    accelerator = _accelerator(document.get("accelerator"))
+    try:
+        network = Network.from_json(json.dumps(document.get("network")))
+        accelerator = _accelerator(document.get("accelerator"))
+    except SqueezesimError as error:
+        raise ReportError(str(error)) from None
     rows = document.get("layers")
     if not isinstance(rows, list) or len(rows) != len(network.layers):
-        raise SqueezesimError(
+        raise ReportError(
             f"layers must be a list of {len(network.layers)}, one for each layer of the network"
         )
     pes = accelerator.array.rows * accelerator.array.cols
@@ -103,7 +106,7 @@ def _row(row: Any, layer: Layer, pes: int) -> dict[str, Any]:
     """The costs that one row says of *layer*."""
     where = f"the row of layer {layer.name!r}"
     if not isinstance(row, dict) or row.get("name") != layer.name:
-        raise SqueezesimError(f"{where} must be an object with its name, found {show(row)}")
+        raise ReportError(f"{where} must be an object with its name, found {show(row)}")
     values: dict[str, Any] = {
         "cycles": _integer(row, "cycles", where),
         "executed": _integer(row, "executed_macs", where),
@@ -118,28 +121,28 @@ def _row(row: Any, layer: Layer, pes: int) -> dict[str, Any]:
         "energy": [_number(_object(row, "energy", where), level, where) for level in LEVELS],
     }
     if pes * values["cycles"] > _MOST:
-        raise SqueezesimError(f"{where}: PEs · cycles are more than {_MOST}")
+        raise ReportError(f"{where}: PEs · cycles are more than {_MOST}")
     if pes * values["cycles"] != values["executed"] + sum(values["losses"]):
-        raise SqueezesimError(f"{where}: PEs · cycles are not executed_macs + the losses")
+        raise ReportError(f"{where}: PEs · cycles are not executed_macs + the losses")
     if values["executed"] > layer.macs or sum(values["time"]) != values["cycles"]:
-        raise SqueezesimError(f"{where}: executed_macs or time_cycles do not fit its macs and cycles")
+        raise ReportError(f"{where}: executed_macs or time_cycles do not fit its macs and cycles")
     return values
 
 
 def _accelerator(data: Any) -> Accelerator:
     if not isinstance(data, dict):
-        raise SqueezesimError(f"accelerator must be an object, found {show(data)}")
+        raise ReportError(f"accelerator must be an object, found {show(data)}")
     values = json.loads(json.dumps(data))
     provenance = values.pop("provenance", {})
     if not isinstance(provenance, dict):
-        raise SqueezesimError(f"accelerator: provenance must be an object, found {show(provenance)}")
+        raise ReportError(f"accelerator: provenance must be an object, found {show(provenance)}")
     for path, origin in provenance.items():
         *above, key = path.split(".")
         section = values
         for name in above:
             section = section.get(name) if isinstance(section, dict) else None
         if not isinstance(section, dict) or key not in section or not isinstance(origin, dict):
-            raise SqueezesimError(f"accelerator: provenance of {show(path)}, which is no parameter of it")
+            raise ReportError(f"accelerator: provenance of {show(path)}, which is no parameter of it")
         section[key] = {**origin, "value": section[key]}
     return Accelerator.from_dict(values)
 
@@ -147,14 +150,14 @@ def _accelerator(data: Any) -> Accelerator:
 def _integer(row: Mapping[str, Any], key: str, where: str) -> int:
     value = row.get(key)
     if type(value) is not int or not 0 <= value <= _MOST:
-        raise SqueezesimError(f"{where}: {key} must be an integer from 0 to {_MOST}, found {show(value)}")
+        raise ReportError(f"{where}: {key} must be an integer from 0 to {_MOST}, found {show(value)}")
     return value
 
 
 def _number(row: Mapping[str, Any], key: str, where: str) -> float:
     value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e300:
-        raise SqueezesimError(f"{where}: {key} must be a number from 0 up, found {show(value)}")
+        raise ReportError(f"{where}: {key} must be a number from 0 up, found {show(value)}")
     return float(value)
 
 
@@ -162,14 +165,14 @@ def _choice(row: Mapping[str, Any], key: str, where: str, allowed: Sequence[obje
     value = row.get(key)
     if value not in allowed:
         words = ", ".join(json.dumps(item) for item in allowed)
-        raise SqueezesimError(f"{where}: {key} must be one of {words}, found {show(value)}")
+        raise ReportError(f"{where}: {key} must be one of {words}, found {show(value)}")
     return allowed.index(value)
 
 
 def _object(row: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
     value = row.get(key)
     if not isinstance(value, dict):
-        raise SqueezesimError(f"{where}: {key} must be an object, found {show(value)}")
+        raise ReportError(f"{where}: {key} must be an object, found {show(value)}")
     return value
 
 

@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.errors import SqueezesimError, UsageError, nearest
+from squeezesim.errors import ReportError, UsageError, nearest
 from squeezesim.files import atomic_write
 from squeezesim.report.document import decode, encode
 
@@ -35,20 +35,20 @@ def load(path: str | PathLike[str]) -> Report:
     """Read the report in a ``.json`` file.
 
     Raises:
-        SqueezesimError: the file is missing, unreadable, larger than 256 MiB or malformed.
+        ReportError: the file is missing, unreadable, larger than 256 MiB, malformed or of another version.
     """
     file = Path(path)
     try:
         if file.stat().st_size > MAX_BYTES:
             limit = MAX_BYTES // 2**20
-            raise SqueezesimError(f"{str(file)!r} is larger than {limit} MiB, the largest report read")
+            raise ReportError(f"{str(file)!r} is larger than {limit} MiB, the largest report read")
         content = file.read_bytes()
     except OSError as error:
-        raise SqueezesimError(f"cannot read {str(file)!r}: {error.strerror or error}") from error
+        raise ReportError(f"cannot read {str(file)!r}: {error.strerror or error}") from error
     try:
         return decode(content)
-    except SqueezesimError as error:
-        raise SqueezesimError(f"{str(file)!r}: {error}") from None
+    except ReportError as error:
+        raise ReportError(f"{str(file)!r}: {error}") from None
 
 
 def file_format(path: str | PathLike[str]) -> str:

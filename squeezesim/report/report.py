@@ -129,7 +129,7 @@ class Report:
         """Read the report that ``save`` wrote to a ``.json`` file; a file of a stranger is safe to load.
 
         Raises:
-            SqueezesimError: the file is missing, unreadable or malformed.
+            ReportError: the file is missing, unreadable, malformed or of another version.
         """
         from squeezesim.report.files import load
 

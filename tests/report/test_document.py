@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squeezesim.errors import SqueezesimError
+from squeezesim.errors import ReportError
 from squeezesim.report.document import decode, encode
 from squeezesim.report.report import Report
 from tests.report.cases import few, report, reports
@@ -110,7 +110,7 @@ WHERE = "the row of layer 'stem.conv': "
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(change: Any, message: str) -> None:
-    with pytest.raises(SqueezesimError) as caught:
+    with pytest.raises(ReportError) as caught:
         decode(broken(change))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -128,7 +128,7 @@ def test_what_does_not_fit_is_refused_in_one_line(change: Any, message: str) -> 
     ],
 )
 def test_what_is_no_report_is_refused_in_one_line(text: str | bytes, message: str) -> None:
-    with pytest.raises(SqueezesimError) as caught:
+    with pytest.raises(ReportError) as caught:
         decode(text)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
@@ -159,7 +159,7 @@ def test_no_replaced_value_gives_anything_but_a_report_or_one_line(
     refused, again = "", report()
     try:
         again = decode(json.dumps(document))
-    except SqueezesimError as error:
+    except ReportError as error:
         refused = str(error)
     assert "\n" not in refused
     assert len(again.rows()) == len(again.network.layers)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from squeezesim.errors import OutputError, SqueezesimError, UsageError
+from squeezesim.errors import OutputError, ReportError, UsageError
 from squeezesim.report.files import csv_text, file_format
 from squeezesim.report.report import Report
 from tests.report.cases import few, report, reports
@@ -86,10 +86,10 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_broken_report_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(SqueezesimError, match=r"^cannot read '.*none\.json': No such file or directory$"):
+    with pytest.raises(ReportError, match=r"^cannot read '.*none\.json': No such file or directory$"):
         Report.load(tmp_path / "none.json")
     (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(SqueezesimError, match=r"^'.*broken\.json': a report is not JSON: "):
+    with pytest.raises(ReportError, match=r"^'.*broken\.json': a report is not JSON: "):
         Report.load(tmp_path / "broken.json")
 
 
@@ -97,5 +97,5 @@ def test_a_report_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("squeezesim.report.files.MAX_BYTES", 2**20)
     with (tmp_path / "large.json").open("wb") as file:
         file.truncate(2**20 + 1)
-    with pytest.raises(SqueezesimError, match=r"is larger than 1 MiB, the largest report read$"):
+    with pytest.raises(ReportError, match=r"is larger than 1 MiB, the largest report read$"):
         Report.load(tmp_path / "large.json")
