@@ -1,0 +1,145 @@
+"""An ONNX file → Network: the file is bounded and checked before anything is made of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from squeezesim.errors import ModelError
+from squeezesim.network import Network
+from squeezesim.network.checks import show
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+MAX_BYTES = 2**31 - 1
+"""Largest file that is read; protobuf allows no more."""
+
+MAX_NODES = 100_000
+"""Most nodes, those of subgraphs and of functions included, each as often as it is called."""
+
+OLDEST_OPSET = 11
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    batch: int | None = None,
+) -> Network:
+    """Return the network of an ONNX graph: stages marked, nothing fused, no weights loaded.
+
+    Args:
+        path: the file. Weights that it keeps in other files are not needed.
+        input_shapes: shapes of inputs by name, batch included, for the dimensions that the file leaves open.
+        batch: the first dimension of every input that leaves it open.
+
+    Raises:
+        ModelError: the file cannot be read or holds no valid graph, an input's dimension is open and not given,
+            or the package onnx is not installed.
+
+    Example:
+        >>> read("squeezenet1.1.onnx", batch=1).macs  # doctest: +SKIP
+        349152000
+    """
+    try:
+        import onnx  # noqa: F401 - an extra
+    except ModuleNotFoundError as error:
+        if error.name != "onnx":
+            raise
+        raise ModelError("to read ONNX files, install onnx: pip install 'squeezesim[onnx]'") from None
+    from squeezesim.frontends.onnx.graph import network_of
+
+    name = os.fspath(path)
+    try:
+        return network_of(_model(name), input_shapes or {}, batch, name=Path(name).stem, source=name)
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error.__cause__
+
+
+def _model(path: str) -> ModelProto:
+    """The parsed file, with the functions that it defines inlined."""
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
+
+    try:
+        size = Path(path).stat().st_size
+        if not Path(path).is_file():
+            raise ModelError("is no file")
+        if size > MAX_BYTES:
+            raise ModelError(f"has {size} bytes, more than {MAX_BYTES}")
+        model = ModelProto.FromString(Path(path).read_bytes())
+    except OSError as error:
+        raise ModelError(error.strerror or str(error)) from None
+    except DecodeError:
+        raise ModelError("is no ONNX model, or only a part of one") from None
+    if not model.HasField("graph") or not model.opset_import:
+        raise ModelError("is no ONNX model: it has no graph or no operator set")
+    _check_opset(model)
+    _check_nodes(model)
+    return _inlined(model) if model.functions else model
+
+
+def _check_opset(model: ModelProto) -> None:
+    from onnx.defs import onnx_opset_version
+
+    newest = onnx_opset_version()
+    for opset in model.opset_import:
+        if opset.domain in ("", "ai.onnx") and not OLDEST_OPSET <= opset.version <= newest:
+            way = "a newer onnx reads more" if opset.version > newest else "onnx.version_converter raises it"
+            raise ModelError(f"has operator set {opset.version}; read are {OLDEST_OPSET} to {newest}: {way}")
+
+
+def _check_nodes(model: ModelProto) -> None:
+    """Check that functions do not call themselves and that inlining them gives no more than MAX_NODES."""
+    functions = {(item.domain, item.name): item.node for item in model.functions}
+    counts: dict[tuple[str, str], int] = {}
+    running: set[tuple[str, str]] = set()
+
+    def count(nodes: Iterable[NodeProto]) -> int:
+        total = 0
+        for node in nodes:
+            total += called((node.domain, node.op_type)) + sum(
+                count(graph.node) for graph in _subgraphs(node)
+            )
+        return total
+
+    def called(key: tuple[str, str]) -> int:
+        if key not in functions:
+            return 1
+        if key in running:
+            raise ModelError(f"function {show(key[1])} calls itself")
+        if key not in counts:
+            running.add(key)
+            counts[key] = count(functions[key])
+            running.discard(key)
+        return counts[key]
+
+    try:
+        total = count(model.graph.node)
+    except RecursionError:
+        raise ModelError("functions or subgraphs are nested too deeply") from None
+    if total > MAX_NODES:
+        raise ModelError(f"has {total} nodes, more than {MAX_NODES}")
+
+
+def _subgraphs(node: NodeProto) -> Iterable[GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _inlined(model: ModelProto) -> ModelProto:
+    from onnx.inliner import inline_local_functions
+
+    for tensor in model.graph.initializer:  # the inliner copies the model; it needs no weights
+        if tensor.ByteSize() > 2**16:
+            for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
+                tensor.ClearField(field)
+    try:
+        return inline_local_functions(model)
+    except Exception as error:  # the library raises several unrelated types
+        raise ModelError(f"functions cannot be inlined: {' '.join(str(error).split())[:300]}") from error

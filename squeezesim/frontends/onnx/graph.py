@@ -1,0 +1,366 @@
+"""From an ONNX graph to a Network: one walk over the nodes, in which each becomes layers, a constant, or neither."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from onnx import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    TypeProto,
+    ValueInfoProto,
+    helper,
+)
+
+from squeezesim.errors import ModelError, nearest
+from squeezesim.frontends.aten.call import Operand
+from squeezesim.frontends.onnx.names import Place, module_of_weight, place_of, unique_names
+from squeezesim.frontends.onnx.node import Node, Part
+from squeezesim.frontends.onnx.rules import FREE, OPERANDS, RULES
+from squeezesim.frontends.onnx.values import Inference, Shape, Value, check_shape, tensor_type, values_of
+from squeezesim.network import Layer, Network, Unmodelled
+from squeezesim.network.checks import show
+from squeezesim.network.passes import mark_stages
+
+MAX_LAYERS = 200_000
+"""Most layers: a recurrent layer becomes some for each time step."""
+
+_QUANTISED: dict[int, int] = {
+    TensorProto.INT8: 8,
+    TensorProto.UINT8: 8,
+    TensorProto.INT4: 4,
+    TensorProto.UINT4: 4,
+    TensorProto.INT16: 16,
+    TensorProto.UINT16: 16,
+    TensorProto.FLOAT8E4M3FN: 8,
+    TensorProto.FLOAT8E5M2: 8,
+}
+"""Widths in bits of the types that values are quantised to."""
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+
+
+def network_of(
+    model: ModelProto, input_shapes: Mapping[str, Sequence[int]], batch: int | None, *, name: str, source: str
+) -> Network:
+    """Return the network of *model*, whose functions are inlined; see ``file.read``.
+
+    Raises:
+        ModelError: the graph is not valid, or an input's dimension is open and not given.
+    """
+    walk = _Walk(model)
+    inputs = _input_shapes(model.graph, input_shapes, batch)
+    walk.enter_inputs(model.graph, inputs)
+    walk.run(model.graph)
+    placed = [(layer, place) for layer, place, _ in walk.recorded]
+    names = unique_names(placed, [label for label, _ in inputs])
+    layers = []
+    for (layer, place, reads), own in zip(walk.recorded, names, strict=True):
+        sources = tuple(names[index] if index >= 0 else inputs[-1 - index][0] for index in reads)
+        layers.append(replace(layer, name=own, module=place.module, inputs=sources))
+    network = Network(
+        name=name, layers=tuple(layers), inputs=tuple(inputs), unmodelled=walk.unmodelled, source=source
+    )
+    return mark_stages(network)
+
+
+def _input_shapes(
+    graph: GraphProto, given: Mapping[str, Sequence[int]], batch: int | None
+) -> list[tuple[str, Shape]]:
+    """Every input that is no initializer, with all its dimensions."""
+    initial = {tensor.name for tensor in graph.initializer}
+    declared = [value for value in graph.input if value.name not in initial]
+    names = [value.name for value in declared]
+    for name in given:
+        if name not in names:
+            raise ModelError(f"has no input {show(name)}; it has {', '.join(names)}{nearest(name, names)}")
+    return [(value.name, _input_shape(value, given.get(value.name), batch)) for value in declared]
+
+
+def _input_shape(value: ValueInfoProto, given: Sequence[int] | None, batch: int | None) -> Shape:
+    tensor = value.type.tensor_type
+    if value.type.WhichOneof("value") != "tensor_type" or (not tensor.HasField("shape") and given is None):
+        raise ModelError(f"input {show(value.name)} is no tensor of known rank: give its shape")
+    dims = tensor.shape.dim
+    sizes = [dim.dim_value if dim.dim_value > 0 else None for dim in dims]
+    labels = [str(size) if size else dim.dim_param or "?" for size, dim in zip(sizes, dims, strict=True)]
+    written = "x".join(labels)
+    if given is not None:
+        shape = tuple(given)
+        check_shape(f"input {show(value.name)}", shape)
+        fits = len(shape) == len(sizes) and all(a in (None, b) for a, b in zip(sizes, shape, strict=True))
+        if tensor.HasField("shape") and not fits:
+            raise ModelError(
+                f"input {show(value.name)} is {written}; {'x'.join(map(str, shape))} does not fit"
+            )
+        return shape
+    if batch is not None and sizes:
+        if sizes[0] not in (None, batch):
+            raise ModelError(f"input {show(value.name)} is {written}; a batch of {batch} does not fit")
+        sizes[0] = batch
+    for index, size in enumerate(sizes):
+        if size is None:
+            raise ModelError(
+                f"input {show(value.name)} is {written}: dimension {index}, {labels[index]!r}, is open; give its shape"
+            )
+    shape = tuple(size for size in sizes if size is not None)
+    check_shape(f"input {show(value.name)}", shape)
+    return shape
+
+
+class _Walk:
+    """The state of the walk: what is known of every tensor, and the layers so far with what they read."""
+
+    def __init__(self, model: ModelProto):
+        opsets = {
+            "" if item.domain == "ai.onnx" else item.domain: item.version for item in model.opset_import
+        }
+        self.recorded: list[tuple[Layer, Place, tuple[int, ...]]] = []
+        self._inference = Inference(opsets, model.ir_version)
+        self._values: dict[str, Value] = {}
+        self._declared: dict[str, TypeProto] = {}
+        self._sizes: list[int] = []
+        self._weights: list[str] = []
+        self._uncounted: set[int] = set()
+        self._unmodelled: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+
+    @property
+    def unmodelled(self) -> tuple[Unmodelled, ...]:
+        """Operators without a rule, in the order in which they first ran."""
+        return tuple(Unmodelled(op, count, self._first[op]) for op, count in self._unmodelled.items())
+
+    def enter_inputs(self, graph: GraphProto, inputs: Sequence[tuple[str, Shape]]) -> None:
+        """Make the network's inputs known."""
+        types = {value.name: value.type.tensor_type.elem_type for value in graph.input}
+        for index, (name, shape) in enumerate(inputs):
+            self._values[name] = Value(tensor_type(types[name], shape), layers=(-1 - index,))
+
+    def run(self, graph: GraphProto) -> None:
+        """Walk over *graph*, or over the branch of a condition within it."""
+        for declared in (*graph.value_info, *graph.output):
+            self._declared[declared.name] = declared.type
+        for tensor in graph.initializer:
+            self._enter_initializer(tensor)
+        for sparse in graph.sparse_initializer:
+            self._enter_initializer(sparse.values, tuple(sparse.dims))
+        made = Counter(name for node in graph.node for name in node.output if name)
+        for node in graph.node:
+            for name in node.input:
+                if name and name not in self._values:
+                    why = "only a later node makes" if name in made else "nothing makes"
+                    raise ModelError(f"{_called(node)} reads {show(name)}, which {why}")
+            for name in node.output:
+                if name in self._values:
+                    raise ModelError(f"{_called(node)} makes {show(name)}, which is there already")
+            self._step(node)
+
+    def _enter_initializer(self, tensor: TensorProto, dims: Shape | None = None) -> None:
+        shape = tuple(tensor.dims) if dims is None else dims
+        check_shape(f"initializer {show(tensor.name)}", shape)
+        params: tuple[int, ...] = ()
+        if tensor.data_type in _FLOATS + tuple(_QUANTISED) and shape:
+            params = (len(self._sizes),)
+            self._uncounted.add(len(self._sizes))
+            self._sizes.append(prod(shape))
+            self._weights.append(tensor.name)
+        constant = values_of(tensor) if dims is None else None
+        self._values[tensor.name] = Value(tensor_type(tensor.data_type, shape), constant, params=params)
+
+    def _step(self, node: NodeProto) -> None:
+        inputs = [self._values[name] if name else None for name in node.input]
+        branch = _branch(node, inputs)
+        if branch is not None:
+            self.run(branch)
+            for name, inner in zip(node.output, branch.output, strict=False):
+                if inner.name not in self._values:
+                    raise ModelError(
+                        f"{_called(node)}: a branch returns {show(inner.name)}, which nothing makes"
+                    )
+                self._values[name] = self._values[inner.name]
+            return
+        try:
+            types = self._types(node)
+            constants = self._inference.evaluate(node, inputs, types)
+            made = self._layers(node, inputs, types) if constants is None else self._constant(node, inputs)
+        except ModelError as error:
+            raise ModelError(f"{_called(node)}: {error}") from error.__cause__
+        for index, name in enumerate(node.output):
+            if name:
+                kind = types.get(name) or TypeProto()
+                if constants is not None:
+                    kind = tensor_type(
+                        helper.np_dtype_to_tensor_dtype(constants[index].dtype), constants[index].shape
+                    )
+                constant = None if constants is None else constants[index]
+                self._values[name] = replace(made, type=kind, constant=constant)
+
+    def _types(self, node: NodeProto) -> dict[str, TypeProto]:
+        """Types of the outputs: as inferred, else as the file says, else with no shape."""
+        schema = self._inference.schema(node)
+        found = {}
+        if schema is not None:
+            known = {name: self._values[name] for name in node.input if name}
+            found = self._inference.types(node, schema, known)
+        for name in node.output:
+            if name and (name not in found or not found[name].tensor_type.HasField("shape")):
+                found[name] = self._declared.get(name) or found.get(name) or TypeProto()
+        return found
+
+    def _layers(
+        self, node: NodeProto, inputs: Sequence[Value | None], types: Mapping[str, TypeProto]
+    ) -> Value:
+        """Record what the node computes; the value that its outputs share."""
+        data = self._data(node, inputs)
+        rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        shapes = [Value(types[name]).shape if name else None for name in node.output]
+        is_free = node.op_type in FREE and node.domain in ("", "ai.onnx")
+        if is_free or (shapes and shapes[0] is not None and not prod(shapes[0])):
+            return replace(data, bits=_bits(node, inputs), rows=_rows(inputs, shapes))
+        is_open = (
+            any(value is not None and value.shape is None for value in inputs)
+            or not shapes
+            or shapes[0] is None
+        )
+        if rule is None or is_open:
+            if data.layers:
+                self._leave_out(node, "" if rule is None else " of unknown shape")
+            return replace(data, params=())
+        attributes = {item.name: _attribute(item) for item in node.attribute}
+        operands = [
+            None if value is None else Operand(value.shape or (), bool(value.layers), value.rows)
+            for value in inputs
+        ]
+        constants = [None if value is None else value.constant for value in inputs]
+        result = rule(Node(node.op_type, attributes, operands, constants, shapes))
+        if isinstance(result, Layer):
+            result = [Part(result, tuple(range(len(inputs))))]
+        if not result or not (data.layers or any(part.layer.kind == "mac" for part in result)):
+            return data
+        return Value(data.type, layers=(self._append(node, inputs, result),))
+
+    def _data(self, node: NodeProto, inputs: Sequence[Value | None]) -> Value:
+        """What the node's result comes from: its data and learnt inputs, without sizes and limits."""
+        data = OPERANDS.get(node.op_type)
+        layers: dict[int, None] = {}
+        params: dict[int, None] = {}
+        for index, value in enumerate(inputs):
+            if value is not None:
+                layers.update(dict.fromkeys(value.layers))
+                if data is None or index in data:
+                    params.update(dict.fromkeys(value.params))
+        return Value(TypeProto(), layers=tuple(layers), params=tuple(params))
+
+    def _constant(self, node: NodeProto, inputs: Sequence[Value | None]) -> Value:
+        """What a constant comes from: a shape does not depend on the data."""
+        return replace(self._data(node, inputs), layers=())
+
+    def _append(self, node: NodeProto, inputs: Sequence[Value | None], parts: Sequence[Part]) -> int:
+        """Record the layers of a node; the number of the last."""
+        first = len(self.recorded)
+        data = OPERANDS.get(node.op_type)
+        if first + len(parts) > MAX_LAYERS:
+            raise ModelError(f"the network has more than {MAX_LAYERS} layers")
+        for part in parts:
+            read = [inputs[index] for index in part.inputs if index < len(inputs)]
+            sources = [value for value in read if value is not None]
+            reads = dict.fromkeys(number for value in sources for number in value.layers)
+            reads.update(dict.fromkeys(first + index for index in part.after))
+            learnt = dict.fromkeys(
+                number
+                for index in part.inputs
+                if index < len(inputs) and (data is None or index in data)
+                for value in [inputs[index]]
+                if value is not None
+                for number in value.params
+            )
+            place = place_of(node)
+            if part.layer.kind == "mac":
+                weights = [module_of_weight(self._weights[number]) for number in learnt]
+                place = Place(module=next(filter(None, weights), place.module), name=place.name)
+            layer = replace(
+                part.layer,
+                params=sum(self._sizes[number] for number in learnt if number in self._uncounted),
+                weight_elements=part.layer.weight_elements or sum(self._sizes[number] for number in learnt),
+            )
+            layer = _quantised(layer, sources)
+            self._uncounted.difference_update(learnt)
+            self.recorded.append((layer, place, tuple(reads)))
+        return len(self.recorded) - 1
+
+    def _leave_out(self, node: NodeProto, why: str) -> None:
+        domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
+        op = f"{domain}{node.op_type}{why}"
+        self._unmodelled[op] += 1
+        self._first.setdefault(op, place_of(node).module)
+
+
+def _called(node: NodeProto) -> str:
+    return (
+        f"node {show(node.name)} ({show(node.op_type)[1:-1]})"
+        if node.name
+        else f"a node {show(node.op_type)[1:-1]}"
+    )
+
+
+def _branch(node: NodeProto, inputs: Sequence[Value | None]) -> GraphProto | None:
+    """The branch that a condition takes, if its value is known."""
+    if node.op_type != "If" or not inputs or inputs[0] is None or inputs[0].constant is None:
+        return None
+    wanted = "then_branch" if bool(inputs[0].constant.reshape(-1)[:1].any()) else "else_branch"
+    return next((item.g for item in node.attribute if item.name == wanted), None)
+
+
+def _attribute(attribute: AttributeProto) -> Any:
+    return None if attribute.type in _NOT_VALUES else helper.get_attribute_value(attribute)
+
+
+_NOT_VALUES = (
+    AttributeProto.UNDEFINED,
+    AttributeProto.TENSOR,
+    AttributeProto.TENSORS,
+    AttributeProto.GRAPH,
+    AttributeProto.GRAPHS,
+)
+
+
+def _bits(node: NodeProto, inputs: Sequence[Value | None]) -> int | None:
+    """The width of what a node that moves data hands on."""
+    source = inputs[0] if inputs else None
+    if source is None:
+        return None
+    return _QUANTISED.get(source.element) if node.op_type == "DequantizeLinear" else source.bits
+
+
+def _rows(inputs: Sequence[Value | None], shapes: Sequence[Shape | None]) -> Shape | None:
+    """The shape of what is flattened to a matrix, to tell batch and rows of a linear layer."""
+    source = inputs[0].shape if inputs and inputs[0] is not None else None
+    result = shapes[0] if shapes else None
+    if source is None or result is None or len(source) < 3 or len(result) != 2:
+        return None
+    return source if source[-1] == result[-1] else None
+
+
+def _quantised(layer: Layer, sources: Sequence[Value]) -> Layer:
+    """The layer with the widths that its operands were quantised to, where they were."""
+
+    def width(value: Value) -> int | None:
+        return value.bits or _QUANTISED.get(value.element)
+
+    activations = [width(value) for value in sources if value.layers]
+    weights = [width(value) for value in sources if not value.layers and value.params][:1]
+    if layer.weights_are_activations:
+        activations, weights = activations[:1], activations[1:]
+    known = [bits for bits in activations if bits is not None]
+    if known and len(known) == len(activations):
+        layer = replace(layer, activation_bits=max(known))
+    if layer.kind == "mac" and weights and weights[0] is not None:
+        layer = replace(layer, weight_bits=weights[0])
+    return layer

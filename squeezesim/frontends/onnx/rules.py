@@ -1,0 +1,73 @@
+"""Every operator of ONNX that has a rule; which of its inputs are data, and which operators are no layer.
+
+Operators that PyTorch has too are handed to the rules of ``aten``, so that both ways in count alike. To teach the
+reader an operator, write a function of a ``Node`` that returns a layer and enter it in the ``RULES`` of its kind; one
+that works element by element only needs its name in ``ELEMENTWISE``, one that moves data without computing in ``FREE``.
+"""
+
+from __future__ import annotations
+
+from squeezesim.frontends.onnx import elementwise, products, windows
+from squeezesim.frontends.onnx.node import Rule
+
+RULES: dict[str, Rule] = {**windows.RULES, **products.RULES, **elementwise.RULES}
+
+OPERANDS: dict[str, tuple[int, ...]] = {
+    "BatchNormalization": (0, 1, 2),
+    "Clip": (0,),
+    "ConvInteger": (0, 1),
+    "CumProd": (0,),
+    "CumSum": (0,),
+    "DequantizeLinear": (0,),
+    "Dropout": (0,),
+    "DynamicQuantizeLinear": (0,),
+    "Expand": (0,),
+    "MatMulInteger": (0, 1),
+    "Pad": (0,),
+    "QLinearConv": (0, 3, 8),
+    "QLinearMatMul": (0, 3),
+    "QuantizeLinear": (0,),
+    "Resize": (0,),
+    "Tile": (0,),
+    "Trilu": (0,),
+    "Upsample": (0,),
+}
+"""Which inputs are data or learnt; others are sizes, limits, statistics, scales and zero points. Default: all."""
+
+FREE = frozenset(
+    {
+        "Bernoulli",
+        "Cast",
+        "CastLike",
+        "CenterCropPad",
+        "Col2Im",
+        "Constant",
+        "ConstantOfShape",
+        "DepthToSpace",
+        "DequantizeLinear",
+        "Dropout",
+        "Expand",
+        "EyeLike",
+        "Flatten",
+        "Identity",
+        "Pad",
+        "QuantizeLinear",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+        "Range",
+        "Reshape",
+        "ReverseSequence",
+        "Shape",
+        "Size",
+        "Slice",
+        "SpaceToDepth",
+        "Split",
+        "Squeeze",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
+"""Operators that lay data out anew, make it from nothing, or say its width: no layer, readers see through them."""

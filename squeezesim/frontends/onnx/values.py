@@ -1,0 +1,267 @@
+"""What is known of the tensors of an ONNX graph before it runs: types, shapes, and the values of small constants."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, TypeProto, helper, numpy_helper, shape_inference
+from onnx.defs import OpSchema
+from onnx.reference import ReferenceEvaluator
+
+from squeezesim.errors import ModelError
+from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
+
+Shape = tuple[int, ...]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MAX_VALUES = 1024
+"""Most elements of a tensor whose values are followed; shapes and indices are far smaller."""
+
+FOLDED = frozenset(
+    {
+        "Abs",
+        "Add",
+        "And",
+        "Cast",
+        "CastLike",
+        "Ceil",
+        "Concat",
+        "ConstantOfShape",
+        "Div",
+        "Equal",
+        "Expand",
+        "Flatten",
+        "Floor",
+        "Gather",
+        "GatherElements",
+        "GatherND",
+        "Greater",
+        "GreaterOrEqual",
+        "Identity",
+        "Less",
+        "LessOrEqual",
+        "Max",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "NonZero",
+        "Not",
+        "Or",
+        "Pow",
+        "Range",
+        "ReduceMax",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSum",
+        "Reshape",
+        "ScatterElements",
+        "ScatterND",
+        "Sign",
+        "Slice",
+        "Split",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Sum",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+        "Xor",
+    }
+)
+"""Operators that are computed where all their inputs are small constants: what exporters compute shapes with."""
+
+_DATA_DEPENDENT = {"NonZero"}  # the shape of the output follows from values, so it cannot be known before
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor: its type, its values if they are few and constant, and what made it.
+
+    Attributes:
+        type: its ONNX type; without a shape where that is not known.
+        constant: its values.
+        layers: the layers that it was computed from; inputs of the network count down from −1.
+        params: the learnable initializers that it was computed from, by number.
+        bits: the width that it was quantised to.
+        rows: its shape before its leading dimensions were flattened, as before a ``Gemm``.
+    """
+
+    type: TypeProto
+    constant: Array | None = None
+    layers: tuple[int, ...] = ()
+    params: tuple[int, ...] = ()
+    bits: int | None = None
+    rows: Shape | None = None
+
+    @property
+    def shape(self) -> Shape | None:
+        """Its sizes, or None where one is not known."""
+        return shape_of(self.type)
+
+    @property
+    def element(self) -> int:
+        """The ONNX number of its element type."""
+        return int(self.type.tensor_type.elem_type)
+
+
+def shape_of(kind: TypeProto) -> Shape | None:
+    """Return the sizes that *kind* says, or None where it leaves one open."""
+    tensor = kind.tensor_type
+    if kind.WhichOneof("value") != "tensor_type" or not tensor.HasField("shape"):
+        return None
+    dims = tensor.shape.dim
+    return tuple(dim.dim_value for dim in dims) if all(dim.HasField("dim_value") for dim in dims) else None
+
+
+def tensor_type(element: int, shape: Sequence[int] | None) -> TypeProto:
+    """Return the type of a tensor."""
+    return helper.make_tensor_type_proto(element, shape)
+
+
+def check_shape(what: str, shape: Sequence[int]) -> None:
+    """Check that a tensor can be counted.
+
+    Raises:
+        ModelError: a size is negative or too large, or there are too many elements.
+    """
+    if any(not 0 <= size <= MAX_SIZE for size in shape):
+        raise ModelError(f"{what}: sizes must be from 0 to {MAX_SIZE}, found {show(tuple(shape))}")
+    if prod(shape) > MAX_COUNT:
+        raise ModelError(f"{what}: {show(tuple(shape))} has more than {MAX_COUNT} elements")
+
+
+def values_of(tensor: TensorProto) -> Array | None:
+    """Return the values of a small numeric tensor that are in the file; None for any other.
+
+    Raises:
+        ModelError: it holds more or fewer values than its shape says.
+    """
+    is_elsewhere = tensor.data_location == TensorProto.EXTERNAL
+    numeric = {*TensorProto.DataType.values()} - {TensorProto.UNDEFINED, TensorProto.STRING}
+    if is_elsewhere or tensor.data_type not in numeric or prod(tensor.dims) > MAX_VALUES:
+        return None
+    try:
+        return numpy_helper.to_array(tensor)
+    except Exception as error:
+        raise ModelError(
+            f"initializer {show(tensor.name)} does not hold what its shape {show(tuple(tensor.dims))} says"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """Shapes and small values, one node at a time, by the rules of onnx for the model's operator sets."""
+
+    opsets: Mapping[str, int]
+    ir_version: int
+
+    def schema(self, node: onnx.NodeProto) -> OpSchema | None:
+        """Return the definition of the node's operator, None where onnx has none."""
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        version = self.opsets.get(domain)
+        if version is None or not onnx.defs.has(node.op_type, domain):
+            return None
+        try:
+            return onnx.defs.get_schema(node.op_type, version, domain)
+        except onnx.defs.SchemaError:
+            return None
+
+    def types(
+        self, node: onnx.NodeProto, schema: OpSchema, inputs: Mapping[str, Value]
+    ) -> dict[str, TypeProto]:
+        """Return the types of the node's outputs, as far as they follow from its inputs.
+
+        Raises:
+            ModelError: the inputs do not fit the operator.
+        """
+        imports = [helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]
+        known = {name: value.type for name, value in inputs.items()}
+        data = {
+            name: numpy_helper.from_array(value.constant, name)
+            for name, value in inputs.items()
+            if value.constant is not None
+        }
+        try:
+            types = shape_inference.infer_node_outputs(
+                schema, node, known, data, opset_imports=imports, ir_version=self.ir_version
+            )
+        except Exception as error:  # the library raises several unrelated types
+            raise ModelError(f"{' '.join(str(error).split())[:300]}") from error
+        for name, kind in types.items():
+            if (shape := shape_of(kind)) is not None:
+                check_shape(f"tensor {show(name)}", shape)
+        return types
+
+    def evaluate(
+        self, node: onnx.NodeProto, inputs: Sequence[Value | None], types: Mapping[str, TypeProto]
+    ) -> list[Array] | None:
+        """Return the values of the node's outputs where they are few and follow from constants, else None."""
+        if node.op_type == "Constant":
+            return _constant(node)
+        if node.op_type in ("Shape", "Size"):
+            return _measured(node, inputs)
+        given = [value for value in inputs if value is not None]
+        if node.op_type not in FOLDED or not given or any(value.constant is None for value in given):
+            return None
+        shapes = [shape_of(types[name]) if name in types else None for name in node.output if name]
+        if node.op_type not in _DATA_DEPENDENT and any(
+            shape is None or prod(shape) > MAX_VALUES for shape in shapes
+        ):
+            return None
+        names = [name for name in dict.fromkeys(node.input) if name]
+        graph = helper.make_graph(
+            [node],
+            "constants",
+            [helper.make_value_info(name, TypeProto()) for name in names],
+            [helper.make_value_info(name, TypeProto()) for name in node.output if name],
+        )
+        imports = [helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]
+        model = helper.make_model(graph, opset_imports=imports)
+        feeds = {name: value.constant for name, value in zip(node.input, inputs, strict=True) if value}
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                results = ReferenceEvaluator(model).run(None, feeds)
+        except Exception:  # what cannot be computed here is not known, and its readers say so
+            return None
+        return [np.asarray(result) for result in results]
+
+
+def _constant(node: onnx.NodeProto) -> list[Array] | None:
+    """The value of a ``Constant``, in any of the ways to write one."""
+    if len(node.attribute) != 1:
+        raise ModelError("Constant needs exactly one attribute")
+    attribute = node.attribute[0]
+    if attribute.name == "value":
+        values = values_of(attribute.t)
+        return None if values is None else [values]
+    scalar = {
+        "value_float": np.float32,
+        "value_floats": np.float32,
+        "value_int": np.int64,
+        "value_ints": np.int64,
+    }
+    if attribute.name not in scalar:
+        return None
+    found = np.asarray(helper.get_attribute_value(attribute), dtype=scalar[attribute.name])
+    return [found] if found.size <= MAX_VALUES else None
+
+
+def _measured(node: onnx.NodeProto, inputs: Sequence[Value | None]) -> list[Array] | None:
+    """What ``Shape`` and ``Size`` say of a tensor whose shape is known."""
+    shape = inputs[0].shape if inputs and inputs[0] is not None else None
+    if shape is None:
+        return None
+    if node.op_type == "Size":
+        return [np.asarray(prod(shape), dtype=np.int64)]
+    bounds = {attribute.name: int(attribute.i) for attribute in node.attribute}
+    return [np.asarray(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], dtype=np.int64)]
