@@ -1,0 +1,190 @@
+"""Low rank: a layer becomes two, with fewer weights between fewer channels.
+
+The weights of a group, W[k, c, y, x], are laid out as a matrix of C·FY rows and K·FX columns. Its best approximation
+of rank r is a product of a (C·FY)×r and an r×(K·FX) matrix (singular value decomposition): a convolution with FY×1
+filters to r channels, then one with 1×FX filters to K channels. Where FX is 1, as in matrix products, the second is
+1×1.
+
+    weights before  G · C · K · FY · FX
+    weights after   G · r · (C · FY + K · FX)
+
+Sources: Denton et al., arXiv 1404.0736 (products); Jaderberg et al., arXiv 1405.3866, and Tai et al., arXiv 1511.06067
+(FY×1 and 1×FX filters).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from squeezesim.errors import UsageError
+from squeezesim.network.checks import show
+from squeezesim.network.compress.rules import Chosen, Given, Value, chosen, learnt, number
+from squeezesim.network.graph import Network
+from squeezesim.network.layer import Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_RANK = re.compile(r"rank:(\d{1,9})")
+SUFFIX = "/low_rank"
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """How a rank is found: a share of the full one, itself, or a share of the weights' energy."""
+
+    by: Literal["share", "rank", "energy"]
+    value: float
+
+
+def low_rank(network: Network, rank: Given, weights: Mapping[str, NDArray[Any]] | None = None) -> Network:
+    """Return *network* with each layer that *rank* names in two factors, if these have fewer weights than the layer.
+
+    A rank is a share of the full rank min(C·FY, K·FX), as ``0.25``, rounded; ``"rank:16"``; or ``"energy:0.9"``: the
+    smallest whose singular values hold that share of Σσ² of the layer's *weights* (arrays by layer name). One for all
+    layers, or several by pattern, of which the first that matches wins.
+
+    The second factor keeps the layer's name, the first is called ``NAME/low_rank``. Widths are kept; factors of pruned
+    weights are dense.
+
+    Raises:
+        UsageError: a rank is out of range, a pattern matches no layer with weights, or *weights* are missing.
+
+    Example:
+        >>> from squeezesim.network import Layer
+        >>> net = Network.from_layers([Layer.matmul("fc", m=1, n=1000, k=500)])
+        >>> [layer.params for layer in low_rank(net, "rank:10").layers]
+        [5000, 10000]
+    """
+    choices = chosen(network, rank, _rank, learnt, "factorised")
+    if weights is None and any(choice.value.by == "energy" for choice in choices.values()):
+        raise UsageError("a rank by energy is that of a model's real weights, and none are given")
+    taken = {layer.name for layer in network.layers}
+    layers: list[Layer] = []
+    for layer in network.layers:
+        channels = _channels(layer, choices.get(layer.name), weights or {})
+        if channels is None or not _saves(layer, channels):
+            layers.append(layer)
+            continue
+        name = layer.name + SUFFIX
+        while name in taken:
+            name += SUFFIX
+        taken.add(name)
+        layers.extend(_factors(layer, channels, name))
+    return replace(network, layers=tuple(layers))
+
+
+def full_rank(layer: Layer) -> int:
+    """Return the most that the rank of a group's weights can be: min(C·FY, K·FX)."""
+    return min(layer.c * layer.fy, layer.k * layer.fx)
+
+
+def energy_rank(layer: Layer, weights: NDArray[Any], share: float) -> int:
+    """Return the smallest rank whose singular values hold *share* of Σσ², the largest over the layer's groups.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = Layer.matmul("fc", m=1, n=3, k=3)
+        >>> energy_rank(layer, np.diag([3.0, 1.0, 0.0]), 0.9), energy_rank(layer, np.diag([3.0, 1.0, 0.0]), 0.95)
+        (1, 2)
+    """
+    import numpy as np
+
+    ranks = []
+    for matrix in _matrices(layer, weights):
+        small = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+        energies = np.maximum(np.linalg.eigvalsh(small)[::-1], 0.0)  # σ², largest first
+        held = np.cumsum(energies)
+        ranks.append(int(np.searchsorted(held, share * held[-1] * (1 - 1e-12))) + 1)
+    return max(ranks)
+
+
+def _matrices(layer: Layer, weights: NDArray[Any]) -> NDArray[Any]:
+    """The matrices of C·FY rows and K·FX columns of each group."""
+    import numpy as np
+
+    values = np.asarray(weights, np.float64)
+    if layer.op.startswith("conv_transpose"):  # (C, K/G, …), already a product
+        return values.reshape(layer.g, layer.c, layer.k)
+    parts = values.reshape(layer.g, layer.k, layer.c, layer.fy, layer.fx).transpose(0, 2, 3, 1, 4)
+    return parts.reshape(layer.g, layer.c * layer.fy, layer.k * layer.fx)
+
+
+def _channels(layer: Layer, choice: Chosen[Rank] | None, weights: Mapping[str, NDArray[Any]]) -> int | None:
+    """The channels of each group between the factors, or None where the layer stays."""
+    if choice is None:
+        return None
+    match choice.value:
+        case Rank("rank", value):
+            return int(value)
+        case Rank("share", value):
+            return max(1, math.floor(value * full_rank(layer) + 0.5))
+    if layer.name in weights:
+        return energy_rank(layer, weights[layer.name], choice.value.value)
+    if choice.pattern == layer.name:
+        raise UsageError(f"the weights of layer {layer.name!r} are not among those given")
+    return None
+
+
+def _saves(layer: Layer, rank: int) -> bool:
+    return rank * (layer.c * layer.fy + layer.k * layer.fx) < layer.c * layer.k * layer.fy * layer.fx
+
+
+def _factors(layer: Layer, rank: int, name: str) -> tuple[Layer, Layer]:
+    (sy, sx), (dy, dx), (py, px) = layer.stride, layer.dilation, layer.padding
+    both = layer.fx == 1  # the first factor then does all that is spatial
+    width = layer.ox if both else layer.ix
+    between = layer.n * layer.g * rank * layer.oy * width
+    first_weights = layer.g * rank * layer.c * layer.fy
+    second_weights = layer.g * rank * layer.k * layer.fx
+    own = layer.params >= layer.weight_elements  # else the weights are counted in another layer
+    density = None if layer.weight_density is None else 1.0
+    first = replace(
+        layer,
+        name=name,
+        op=layer.op.replace("conv_transpose", "conv"),
+        k=rank,
+        ox=width,
+        fx=1,
+        stride=(sy, sx if both else 1),
+        dilation=(dy, dx if both else 1),
+        padding=(py, px if both else 0),
+        weight_elements=first_weights,
+        output_elements=between,
+        params=first_weights if own else 0,
+        vector_ops=0,
+        fused=(),
+        weight_density=density,
+    )
+    second = replace(
+        layer,
+        inputs=(name,),
+        c=rank,
+        fy=1,
+        iy=layer.oy,
+        ix=width,
+        stride=(1, 1 if both else sx),
+        dilation=(1, 1 if both else dx),
+        padding=(0, 0 if both else px),
+        input_elements=between,
+        weight_elements=second_weights,
+        params=layer.params - layer.weight_elements + second_weights if own else layer.params,
+        weight_density=density,
+    )
+    return first, second
+
+
+def _rank(value: Value) -> Rank:
+    if isinstance(value, str):
+        if match := _RANK.fullmatch(value):
+            if int(match[1]) < 1:
+                raise UsageError(f"a rank must be at least 1, found {show(value)}")
+            return Rank("rank", int(match[1]))
+        kind, colon, share = value.partition(":")
+        if colon and kind == "energy":
+            return Rank("energy", number(share, "a share of the energy"))
+    return Rank("share", number(value, "a rank, if neither rank:N nor energy:SHARE,"))

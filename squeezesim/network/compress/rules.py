@@ -1,0 +1,95 @@
+"""Which layer gets what: values are given for shell-style patterns of layer names, and the first that matches wins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import translate
+from typing import Generic, TypeVar
+
+from squeezesim.errors import UsageError, nearest
+from squeezesim.network.checks import show
+from squeezesim.network.graph import Network
+from squeezesim.network.layer import Layer
+
+Value = float | str
+Given = Value | Mapping[str, Value]
+"""One value for all layers, or values by pattern, in the order in which they are tried."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Generic[T]):
+    """What a layer gets, and the pattern that said so."""
+
+    value: T
+    pattern: str
+
+
+def chosen(
+    network: Network,
+    given: Given,
+    read: Callable[[Value], T],
+    eligible: Callable[[Layer], bool],
+    what: str,
+) -> dict[str, Chosen[T]]:
+    """Return what each of the *eligible* layers gets, by name; a layer that no pattern matches gets nothing.
+
+    In a pattern ``*`` is any text, dots included, ``?`` one character, ``[ab]`` one of these.
+
+    Raises:
+        UsageError: a pattern matches no layer that can be *what*, or *read* rejects a value.
+    """
+    rules = list(given.items()) if isinstance(given, Mapping) else [("*", given)]
+    names = [layer.name for layer in network.layers if eligible(layer)]
+    if not names:
+        raise UsageError(f"network {network.name!r} has no layer that can be {what}")
+    found: dict[str, Chosen[T]] = {}
+    for pattern, value in rules:
+        choice = Chosen(read(value), pattern)
+        matched = _matched(pattern, names)
+        if not matched:
+            raise UsageError(_unmatched(network, pattern, names, what))
+        for name in matched:
+            found.setdefault(name, choice)
+    return found
+
+
+def learnt(layer: Layer) -> bool:
+    """Whether *layer* multiplies by weights, not by activations as attention does."""
+    return layer.kind == "mac" and not layer.weights_are_activations
+
+
+def number(value: Value, what: str, low: str = "above 0") -> float:
+    """Return *value* as a number above 0, or from 0 where *low* says so, and up to 1.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        result = -1.0
+    if isinstance(value, bool) or not (0 < result <= 1 or (result == 0 and low == "from 0")):
+        raise UsageError(f"{what} must be a number {low} to 1, found {show(value)}")
+    return result
+
+
+def _matched(pattern: str, names: Iterable[str]) -> list[str]:
+    if not re.search(r"[*?[]", pattern):
+        return [pattern] if pattern in set(names) else []
+    matches = re.compile(translate(pattern)).match
+    return [name for name in names if name == pattern or matches(name)]
+
+
+def _unmatched(network: Network, pattern: str, names: Iterable[str], what: str) -> str:
+    if _matched(pattern, [layer.name for layer in network.layers]):
+        return f"pattern {show(pattern)} matches only layers that cannot be {what}"
+    # A pattern often means a part of the path, so that parts are as near as whole names.
+    parts = dict.fromkeys(
+        name[:end] for name in names for end in [*(dot.start() for dot in re.finditer(r"[./]", name)), None]
+    )
+    hint = nearest(pattern.strip("*?.") or pattern, parts)
+    return f"pattern {show(pattern)} matches no layer of network {network.name!r}{hint}"
