@@ -7,42 +7,47 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-import torch
 from torch import nn
 
-from squeezesim.zoo.parts import Conv
+from squeezesim.zoo.parts import Conv, Staged, numbered
 
-# Channels of the convolutions of each stage; 1×1 where there are fewer than before, 3×3 where there are more.
-STAGES = ((32,), (16, 128, 16, 128), (32, 256, 32, 256), (64, 512, 64, 512, 128))
+# Channels of the 3×3 convolutions of each stage, and of the 1×1 squeeze before each of them.
+STAGES = ((32, None), (128, 16), (256, 32), (512, 64))
 
 
-class TinyDarknet(nn.Module):
-    """Tiny Darknet: every stage begins with a 2×2 max-pool; leaky ReLU throughout."""
+class TinyDarknet(Staged):
+    """Tiny Darknet: every stage begins with a 2×2 max-pool; leaky ReLU throughout.
 
-    def __init__(self, classes: int = 1000) -> None:
-        super().__init__()
-        c = 16
-        self.stem = nn.Sequential(OrderedDict(conv=_conv(3, c, 3)))
-        for stage, channels in enumerate(STAGES, 1):
-            members: OrderedDict[str, nn.Module] = OrderedDict(pool=nn.MaxPool2d(2))
-            for number, k in enumerate(channels, 1):
-                members[f"conv{number}"] = _conv(c, k, 3 if k > c else 1)
+    Args:
+        depth: 3×3 convolutions in each stage; those of the first stage have no squeeze before them.
+        width: factor on all channels.
+    """
+
+    def __init__(
+        self, depth: tuple[int, ...] = (1, 2, 2, 2), width: float = 1.0, classes: int = 1000
+    ) -> None:
+        def scaled(channels: int) -> int:
+            return max(1, int(channels * width))
+
+        stem = c = scaled(16)
+        stages: list[nn.Module] = []
+        for repeats, (wide, squeezed) in zip(depth, STAGES, strict=True):
+            channels = [scaled(wide)] if squeezed is None else [scaled(squeezed), scaled(wide)]
+            convs: list[nn.Module] = []
+            for number, k in enumerate(channels * repeats):
+                convs.append(_conv(c, k, 3 if (number + 1) % len(channels) == 0 else 1))
                 c = k
-            self.add_module(f"stage{stage}", nn.Sequential(members))
-        self.head = nn.Sequential(
-            OrderedDict(
-                conv=nn.Conv2d(c, classes, 1),
-                act=nn.LeakyReLU(0.1, inplace=True),
-                pool=nn.AdaptiveAvgPool2d(1),
-                flatten=nn.Flatten(),
-            )
+            if len(stages) == len(STAGES) - 1:
+                convs.append(_conv(c, scaled(128), 1))
+                c = scaled(128)
+            stages.append(nn.Sequential(OrderedDict(pool=nn.MaxPool2d(2), **numbered("conv", convs))))
+        head = OrderedDict(
+            conv=nn.Conv2d(c, classes, 1),
+            act=nn.LeakyReLU(0.1, inplace=True),
+            pool=nn.AdaptiveAvgPool2d(1),
+            flatten=nn.Flatten(),
         )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores of the classes for images (N, 3, H, W)."""
-        for part in self.children():
-            x = part(x)
-        return x
+        super().__init__(nn.Sequential(OrderedDict(conv=_conv(3, stem, 3))), stages, nn.Sequential(head))
 
 
 def _conv(c: int, k: int, size: int) -> Conv:

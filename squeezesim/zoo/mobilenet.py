@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-import torch
 from torch import nn
 
-from squeezesim.zoo.parts import Conv
+from squeezesim.zoo.parts import Conv, Staged, blocks, classifier
 
 # Output channels of the blocks of each stage; a stage after the first begins with a stride of 2.
-STAGES = ((64,), (128, 128), (256, 256), (512,) * 6, (1024, 1024))
+STAGES = (64, 128, 256, 512, 1024)
 
 
 class Block(nn.Sequential):
@@ -25,29 +24,26 @@ class Block(nn.Sequential):
         super().__init__(OrderedDict(depthwise=depthwise, pointwise=Conv(c, k)))
 
 
-class MobileNetV1(nn.Module):
-    """MobileNet v1; *width* is the factor on all channels, with at least 8 of them."""
+class MobileNetV1(Staged):
+    """MobileNet v1.
 
-    def __init__(self, width: float = 1.0, classes: int = 1000) -> None:
-        super().__init__()
-        c = _scaled(32, width)
-        self.stem = nn.Sequential(OrderedDict(conv=Conv(3, c, 3, stride=2, padding=1)))
-        for stage, channels in enumerate(STAGES, 1):
-            members: OrderedDict[str, nn.Module] = OrderedDict()
-            for block, full in enumerate(channels, 1):
-                k = _scaled(full, width)
-                members[f"block{block}"] = Block(c, k, stride=2 if block == 1 and stage > 1 else 1)
-                c = k
-            self.add_module(f"stage{stage}", nn.Sequential(members))
-        self.head = nn.Sequential(
-            OrderedDict(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(c, classes))
-        )
+    Args:
+        depth: blocks in each stage.
+        width: factor on all channels, with at least 8 of them.
+    """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores of the classes for images (N, 3, H, W)."""
-        for part in self.children():
-            x = part(x)
-        return x
+    def __init__(
+        self, depth: tuple[int, ...] = (1, 2, 2, 6, 2), width: float = 1.0, classes: int = 1000
+    ) -> None:
+        stem = c = _scaled(32, width)
+        stages: list[nn.Module] = []
+        for repeats, channels in zip(depth, STAGES, strict=True):
+            k = _scaled(channels, width)
+            first = Block(c, k, stride=2 if stages else 1)
+            stages.append(blocks([first, *(Block(k, k, stride=1) for _ in range(repeats - 1))]))
+            c = k
+        conv = Conv(3, stem, 3, stride=2, padding=1)
+        super().__init__(nn.Sequential(OrderedDict(conv=conv)), stages, classifier(c, classes))
 
 
 def _scaled(channels: int, width: float) -> int:

@@ -17,12 +17,14 @@ class Option:
     """What an option may be: a number in *low* … *high*, *length* of them, or one of *choices*.
 
     Example:
-        >>> Option(name="depth", kind="ints", low=1, high=100, length=4).parse("2-4-14-1")
+        >>> depth = Option(name="depth", kind="ints", low=1, high=100, length=4, default=(6, 6, 8, 1))
+        >>> depth.parse("2-4-14-1")
         (2, 4, 14, 1)
     """
 
     name: str
     kind: Literal["int", "float", "ints", "choice"]
+    default: Value
     low: float = 0
     high: float = 0
     length: int = 0

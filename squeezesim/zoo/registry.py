@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -21,14 +21,15 @@ GRAPHS = Path(__file__).parent / "graphs"
 """Folder of the traced graphs of the built-in networks."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Exact counts of the published network at its own input, and its printed accuracy in per cent."""
+    """Exact counts of the published network at its own input, its accuracy in per cent and where that is printed."""
 
     params: int
-    macs: int | None
+    macs: int
     top1: float | None
     top5: float | None
+    printed_in: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +49,11 @@ class Entry:
     """A built-in network: a family with a value for each option, at an input (C, H, W)."""
 
     name: str
-    title: str
+    published_as: str
     family: Family
     input: tuple[int, ...]
     facts: Facts
-    defaults: Mapping[str, Value] = field(default_factory=dict)
+    defaults: Mapping[str, Value]
 
     @property
     def graph(self) -> Path:
@@ -71,6 +72,14 @@ class Spec:
     def options(self) -> dict[str, Value]:
         """A value for every option of the family."""
         return dict(self.entry.defaults) | dict(self.changes)
+
+    @property
+    def input(self) -> tuple[int, ...]:
+        """The input (C, H, W): that of the built-in network, at the option ``resolution`` where there is one."""
+        resolution = self.options.get("resolution")
+        return (
+            (self.entry.input[0], resolution, resolution) if isinstance(resolution, int) else self.entry.input
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """SqueezeNet v1.0 and v1.1, plain or with bypasses around fire modules.
 
 Source: F. Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model
-size", 2016, arXiv:1602.07360. Pooling is in ceil mode, as in the published Caffe files. Their padding of 1
-on the last 1×1 convolution, which only adds outputs of the bias, is left out, as in most ports.
+size", 2016, arXiv:1602.07360; v1.1 from its code, https://github.com/forresti/SqueezeNet. Pooling is in ceil
+mode, as in the published Caffe files. Their padding of 1 on the last 1×1 convolution, which only adds outputs
+of the bias, is left out, as in most ports.
 """
 
 from __future__ import annotations
@@ -13,15 +14,9 @@ from typing import Literal
 import torch
 from torch import nn
 
-from squeezesim.zoo.parts import BiasConv
+from squeezesim.zoo.parts import BiasConv, Staged
 
 Bypass = Literal["none", "simple", "complex"]
-
-# Squeeze channels and expand channels (1×1 and 3×3 each) of fire2 to fire9.
-FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
-
-# Version → kernel and channels of conv1, the number of the fire module that each stage begins with.
-VERSIONS = {"1.0": (7, 96, (2, 5, 9)), "1.1": (3, 64, (2, 4, 6))}
 
 
 class Fire(nn.Module):
@@ -47,38 +42,43 @@ class Fire(nn.Module):
         return y
 
 
-class SqueezeNet(nn.Module):
-    """SqueezeNet.
+class SqueezeNet(Staged):
+    """SqueezeNet: fire modules that widen after every second one, numbered from 2 as in the paper.
 
     Args:
-        version: ``1.0`` or ``1.1``, which pools earlier.
+        depth: fire modules in each of three stages, which begin with a max-pool.
+        width: factor on all channels, in steps of 16 after the first convolution.
+        conv1: size of the first convolution's kernel.
+        stem: output channels of the first convolution, before *width*.
         bypass: ``simple`` adds the input of every fire module that keeps the number of channels, ``complex``
             adds a 1×1 convolution of it around the others too.
     """
 
-    def __init__(self, version: str = "1.0", bypass: Bypass = "none", classes: int = 1000) -> None:
-        super().__init__()
-        kernel, c, begins = VERSIONS[version]
-        self.stem = nn.Sequential(OrderedDict(conv1=BiasConv(3, c, kernel, stride=2)))
-        stages: list[OrderedDict[str, nn.Module]] = []
-        for number, (squeeze, expand) in enumerate(FIRES, 2):
-            if number in begins:
-                stages.append(OrderedDict(pool=nn.MaxPool2d(3, stride=2, ceil_mode=True)))
-            stages[-1][f"fire{number}"] = Fire(c, squeeze, expand, bypass)
-            c = 2 * expand
-        for number, members in enumerate(stages, 1):
-            self.add_module(f"stage{number}", nn.Sequential(members))
-        self.head = nn.Sequential(
-            OrderedDict(
-                dropout=nn.Dropout(),
-                conv10=BiasConv(c, classes, 1),
-                pool=nn.AdaptiveAvgPool2d(1),
-                flatten=nn.Flatten(),
-            )
+    def __init__(
+        self,
+        depth: tuple[int, ...] = (3, 4, 1),
+        width: float = 1.0,
+        conv1: int = 7,
+        stem: int = 96,
+        bypass: Bypass = "none",
+        classes: int = 1000,
+    ) -> None:
+        first = c = max(1, round(stem * width))
+        stages: list[nn.Module] = []
+        number = 2
+        for fires in depth:
+            members: OrderedDict[str, nn.Module] = OrderedDict(pool=nn.MaxPool2d(3, stride=2, ceil_mode=True))
+            for _ in range(fires):
+                squeeze = max(1, round(number // 2 * width)) * 16
+                members[f"fire{number}"] = Fire(c, squeeze, 4 * squeeze, bypass)
+                c = 8 * squeeze
+                number += 1
+            stages.append(nn.Sequential(members))
+        head = OrderedDict(
+            dropout=nn.Dropout(),
+            conv10=BiasConv(c, classes, 1),
+            pool=nn.AdaptiveAvgPool2d(1),
+            flatten=nn.Flatten(),
         )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores of the classes for images (N, 3, H, W)."""
-        for part in self.children():
-            x = part(x)
-        return x
+        conv = BiasConv(3, first, conv1, stride=2)
+        super().__init__(nn.Sequential(OrderedDict(conv1=conv)), stages, nn.Sequential(head))

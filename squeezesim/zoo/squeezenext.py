@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from squeezesim.errors import ModelError
-from squeezesim.zoo.parts import Conv
+from squeezesim.zoo.parts import Conv, Staged, blocks
 
 Wiring = Literal["parallel", "serial"]
 
@@ -55,7 +55,7 @@ class Block(nn.Module):
         return z
 
 
-class SqueezeNext(nn.Module):
+class SqueezeNext(Staged):
     """The network of a number of blocks for each of four stages.
 
     Args:
@@ -76,43 +76,36 @@ class SqueezeNext(nn.Module):
         *,
         classes: int = 1000,
     ) -> None:
-        super().__init__()
         if wiring == "parallel" and STEM % groups:
             raise ModelError(f"groups = {groups} must divide the {STEM} channels of the first convolution")
         unit = 4 * groups
         channels = [max(unit, round(c * width / unit) * unit) for c in (32, 64, 128, 256)]
-        if len(depth) != len(channels):
-            raise ModelError(f"depth must name the blocks of four stages, found {len(depth)}")
-        conv = Conv(3, STEM, conv1, stride=2)
-        pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.stem = nn.Sequential(OrderedDict(conv=conv, pool=pool))
+        stages: list[nn.Module] = []
         c = STEM
-        for stage, (blocks, k) in enumerate(zip(depth, channels, strict=True), 1):
-            members: OrderedDict[str, nn.Module] = OrderedDict()
-            for block in range(blocks):
+        for repeats, k in zip(depth, channels, strict=True):
+            members: list[nn.Module] = []
+            for block in range(repeats):
                 first = block == 0
-                members[f"block{block + 1}"] = Block(
-                    c,
-                    k,
-                    first=first,
-                    stride=2 if first and stage > 1 else 1,
-                    tall_first=block % 2 == 0,
-                    groups=groups,
-                    wiring=wiring,
+                members.append(
+                    Block(
+                        c,
+                        k,
+                        first=first,
+                        stride=2 if first and stages else 1,
+                        tall_first=block % 2 == 0,
+                        groups=groups,
+                        wiring=wiring,
+                    )
                 )
                 c = k
-            self.add_module(f"stage{stage}", nn.Sequential(members))
-        self.head = nn.Sequential(
-            OrderedDict(
-                conv=Conv(c, TAIL),
-                pool=nn.AdaptiveAvgPool2d(1),
-                flatten=nn.Flatten(),
-                fc=nn.Linear(TAIL, classes, bias=False),
-            )
+            stages.append(blocks(members))
+        stem = OrderedDict(
+            conv=Conv(3, STEM, conv1, stride=2), pool=nn.MaxPool2d(3, stride=2, ceil_mode=True)
         )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores of the classes for images (N, 3, H, W)."""
-        for part in self.children():
-            x = part(x)
-        return x
+        head = OrderedDict(
+            conv=Conv(c, TAIL),
+            pool=nn.AdaptiveAvgPool2d(1),
+            flatten=nn.Flatten(),
+            fc=nn.Linear(TAIL, classes, bias=False),
+        )
+        super().__init__(nn.Sequential(stem), stages, nn.Sequential(head))
