@@ -25,9 +25,15 @@ if TYPE_CHECKING:
         SqueezesimError,
         UsageError,
     )
+    from squeezesim.frontends.weights import densities, weights
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.load import load, models
     from squeezesim.network import Layer, Network
+    from squeezesim.network.compress.channels import prune_channels
+    from squeezesim.network.compress.factorization import low_rank
+    from squeezesim.network.compress.pruning import prune
+    from squeezesim.network.compress.quantization import quantize
+    from squeezesim.network.compress.recipe import compress
     from squeezesim.report.report import Report
     from squeezesim.simulate import simulate
 
@@ -44,9 +50,16 @@ __all__ = [
     "ReportError",
     "SqueezesimError",
     "UsageError",
+    "compress",
+    "densities",
     "load",
+    "low_rank",
     "models",
+    "prune",
+    "prune_channels",
+    "quantize",
     "simulate",
+    "weights",
 ]
 
 _HOMES = {
@@ -58,9 +71,15 @@ _HOMES = {
         "SqueezesimError",
         "UsageError",
     ),
+    "squeezesim.frontends.weights": ("densities", "weights"),
     "squeezesim.hardware.accelerator": ("Accelerator",),
     "squeezesim.load": ("load", "models"),
     "squeezesim.network": ("Layer", "Network"),
+    "squeezesim.network.compress.channels": ("prune_channels",),
+    "squeezesim.network.compress.factorization": ("low_rank",),
+    "squeezesim.network.compress.pruning": ("prune",),
+    "squeezesim.network.compress.quantization": ("quantize",),
+    "squeezesim.network.compress.recipe": ("compress",),
     "squeezesim.report.report": ("Report",),
     "squeezesim.simulate": ("simulate",),
 }

@@ -12,8 +12,10 @@ from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.operands import operands_of
 from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import workload_of
+from squeezesim.network.compress.rules import learnt
 
 if TYPE_CHECKING:
     from squeezesim.cost.evaluate import Costs
@@ -51,6 +53,8 @@ def layer_columns(report: Report) -> Columns:
         **{name: costs.pop(name) for name in ("dram_bytes", "buffer_bytes")},
         "tiling": tilings(layers, report.costs),
         "energy_mac_equiv": costs.pop("energy_mac_equiv"),
+        **{name: costs.pop(name) for name in ("weights_bytes", "weights_values_bytes")},
+        **_operand_columns(report),
         "share": tally.cycles / tally.cycles.sum(),
         "n": _sizes(layers, "n"),
         "module": [layer.module for layer in layers],
@@ -95,10 +99,9 @@ def energy_columns(report: Report) -> Columns:
 def totals(report: Report) -> dict[str, int | float | None]:
     """Return the sums over all layers; ``params`` counts those that no layer reads, too."""
     columns = _cost_columns(report.tally.total(), report.scale)
-    names = ("params", "macs", "vector_ops", "cycles", "latency_us", "utilization", "efficiency")
-    (row,) = to_rows(
-        {name: columns[name] for name in (*names, "energy_uj", "energy_mac_equiv", "dram_bytes")}
-    )
+    names = ["params", "macs", "vector_ops", "cycles", "latency_us", "utilization", "efficiency"]
+    names += ["energy_uj", "energy_mac_equiv", "dram_bytes", "weights_bytes", "weights_values_bytes"]
+    (row,) = to_rows({name: columns[name] for name in names})
     row["params"] = report.network.params
     return row
 
@@ -165,6 +168,19 @@ def _cost_columns(tally: Tally, scale: Scale) -> Columns:
         "dram_bytes": tally.dram_bytes,
         "buffer_bytes": tally.buffer_bytes,
         "energy_mac_equiv": tally.energy_mac_equiv(scale).sum(axis=1),
+        "weights_bytes": tally.weights[:, 0],
+        "weights_values_bytes": tally.weights[:, 1],
+    }
+
+
+def _operand_columns(report: Report) -> Columns:
+    """Widths and density with which each layer runs; empty where it has no such operand."""
+    machine = Machine.of(report.accelerator)
+    rows = [(layer, operands_of(layer, machine)) for layer in report.network.layers]
+    return {
+        "weight_bits": [bits.weight_bits if layer.weight_elements else None for layer, bits in rows],
+        "activation_bits": [bits.activation_bits if layer.kind != "view" else None for layer, bits in rows],
+        "weight_density": [bits.weight_density if learnt(layer) else None for layer, bits in rows],
     }
 
 

@@ -49,15 +49,17 @@ class Report:
     @cached_property
     def tally(self) -> Tally:
         """The sums behind every table, one row for each layer."""
-        return Tally.of(self.network.layers, self.costs)
+        return Tally.of(self.network.layers, self.costs, self.accelerator)
 
     @property
     def totals(self) -> dict[str, int | float | None]:
         """Sums and ratios of the whole, by name.
 
-        params, macs, vector_ops, cycles, latency_us, utilization, efficiency, energy_uj, energy_mac_equiv, dram_bytes:
+        params, macs, vector_ops, cycles, latency_us, utilization, efficiency, energy_uj, energy_mac_equiv, dram_bytes,
+        weights_bytes, weights_values_bytes:
         ``energy_uj`` is None where the energy table is relative and the accelerator gives no ``pj_per_unit``;
-        ``energy_mac_equiv`` is the energy in units of one MAC, ``dram_bytes`` what moves between DRAM and buffer.
+        ``energy_mac_equiv`` is the energy in units of one MAC, ``dram_bytes`` what moves between DRAM and buffer,
+        ``weights_bytes`` what the learnt values take in a compressed file, ``weights_values_bytes`` without indices.
         """
         return columns.totals(self)
 
@@ -106,6 +108,13 @@ class Report:
     def unmodelled(self) -> tuple[Unmodelled, ...]:
         """Operators of the network that have no rule and cost nothing here."""
         return self.network.unmodelled
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know: of the network, and of compression that the accelerator makes no use of."""
+        from squeezesim.report.unused import notes
+
+        return (*self.network.notes, *notes(self))
 
     def bottlenecks(self, n: int = 3) -> list[Finding]:
         """Return the *n* layers that lose the most PE-cycles, worst first, each with the reason in a sentence."""

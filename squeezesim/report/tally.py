@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squeezesim.hardware.energy import energy_costs
+from squeezesim.report.stored import stored_bytes
 
 if TYPE_CHECKING:
     from squeezesim.cost.evaluate import Costs
@@ -56,10 +57,11 @@ class Tally:
     dram: Ints  # bytes by OPERANDS
     buffer_bytes: Ints
     energy: Floats  # by level, in the unit of the table
+    weights: Ints  # bytes of what was learnt: with what finds the non-zeros, and without
 
     @classmethod
-    def of(cls, layers: Iterable[Layer], costs: Costs) -> Tally:
-        """Return one row for each layer, of the first accelerator of *costs*."""
+    def of(cls, layers: Sequence[Layer], costs: Costs, accelerator: Accelerator) -> Tally:
+        """Return one row for each layer, of the first accelerator of *costs*, which is *accelerator*."""
         counts = np.array([(1, layer.params, layer.macs, layer.vector_ops) for layer in layers], np.int64)
         return cls(
             layers=counts[:, 0],
@@ -73,6 +75,7 @@ class Tally:
             dram=costs.dram_bytes[0],
             buffer_bytes=costs.buffer_bytes[0],
             energy=costs.energy[0],
+            weights=stored_bytes(layers, accelerator),
         )
 
     def grouped(self, groups: Ints, count: int) -> Tally:

@@ -101,8 +101,8 @@ def sections(
             f"{item.op} ×{item.count}, first in {item.module or 'the network'}" for item in report.unmodelled
         ]
         parts.append(Section("not modelled, and not in any number above", listed))
-    if report.network.notes:
-        parts.append(Section("notes", report.network.notes))
+    if report.notes:
+        parts.append(Section("notes", report.notes))
     return parts
 
 
@@ -138,7 +138,10 @@ def _totals(report: Report) -> list[str]:
         "efficiency": units.share(totals["efficiency"]),
         "energy": energy,
         "DRAM": units.size(totals["dram_bytes"]),
+        "weights": units.size(totals["weights_bytes"]),
     }
+    if totals["weights_values_bytes"] != totals["weights_bytes"]:
+        values["weights"] += f" compressed, {units.size(totals['weights_values_bytes'])} of it values"
     width = max(map(len, values))
     return [f"{label:<{width}}  {value}" for label, value in values.items()]
 

@@ -49,6 +49,8 @@ TOTALS = [
     "energy_uj",
     "energy_mac_equiv",
     "dram_bytes",
+    "weights_bytes",
+    "weights_values_bytes",
 ]
 
 
@@ -65,7 +67,8 @@ def test_totals_have_the_documented_keys() -> None:
 @given(reports())
 def test_totals_are_sums_of_the_rows(made: Report) -> None:
     rows, totals = made.rows(), made.totals
-    for key in ("params", "macs", "vector_ops", "cycles", "dram_bytes"):
+    sums = ("params", "macs", "vector_ops", "cycles", "dram_bytes", "weights_bytes", "weights_values_bytes")
+    for key in sums:
         assert totals[key] == sum(row[key] for row in rows)
     assert totals["latency_us"] == pytest.approx(math.fsum(row["latency_us"] for row in rows), rel=1e-12)
     pes = made.accelerator.array.rows * made.accelerator.array.cols
