@@ -13,12 +13,12 @@ from squeezesim.errors import OutputError, SqueezesimError
 def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
     """Write *content* to *path* so that a reader sees the old file or the whole of the other, never a part.
 
-    Text is written as UTF-8 with ``\\n`` line ends. Missing folders are made.
+    Text is written as UTF-8 with ``\\n`` line ends. Missing folders are made, and a symbolic link is followed.
 
     Raises:
         OutputError: the folder or the file cannot be written.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     data = content.encode() if isinstance(content, str) else content
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
                 Path(temporary).unlink()
             raise
     except OSError as error:
-        raise OutputError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
+        raise OutputError(f"cannot write {os.fspath(path)!r}: {error.strerror or error}") from error
 
 
 def read_text(

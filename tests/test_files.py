@@ -15,6 +15,16 @@ def test_text_and_bytes_are_written_and_folders_made(tmp_path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
 
 
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder/file")
+    for text in ("made", "written again"):
+        atomic_write(tmp_path / "link", text)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "folder" / "file").read_text() == text
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["file"]
+
+
 def test_the_file_is_readable_as_any_other(tmp_path):
     (tmp_path / "plain").write_text("")
     atomic_write(tmp_path / "written", "")

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import output, streams
 from squeezesim.cli.inputs import Batch, Input, Model, NoCache, load_network
 
 if TYPE_CHECKING:
     from squeezesim.frontends.scalesim_export import Topology
 
 _TOOLS = ("scalesim",)
+
+SHORT = "Write the layers of MODEL for another tool."
+EXAMPLES = """\b
+Examples:
+  squeezesim export squeezenet_1_1 --to scalesim -o squeezenet.csv
+  squeezesim export alexnet --to scalesim --batch 4
+"""
 
 
 def export(
@@ -24,7 +31,13 @@ def export(
     batch: Batch = None,
     out: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write it to a file instead of stdout."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            parser=output.path,
+            help="Write it to a file instead of stdout.",
+        ),
     ] = None,
     no_cache: NoCache = False,
     debug: output.Debug = False,
@@ -33,7 +46,7 @@ def export(
     del debug
     output.choice("--to", to, _TOOLS)
     if out is not None:
-        output.check_writable([out])
+        output.check_writable([out], inputs=[model])
 
     from squeezesim.frontends.scalesim_export import export as to_topology
 
@@ -51,16 +64,19 @@ def export(
 def _report(topology: Topology) -> None:
     from squeezesim.report.units import plural
 
-    def say(line: str) -> None:
-        print(line, file=sys.stderr)
-
     if topology.products:
-        say(f"as matrix products: {plural(len(topology.products), 'layer')} ({_some(topology.products)})")
+        streams.say(
+            f"as matrix products: {plural(len(topology.products), 'layer')} ({_some(topology.products)})"
+        )
     if topology.repeated:
-        say(f"a row for each group: {plural(len(topology.repeated), 'layer')} ({_some(topology.repeated)})")
+        streams.say(
+            f"a row for each group: {plural(len(topology.repeated), 'layer')} ({_some(topology.repeated)})"
+        )
     if topology.left_out:
         counted = ", ".join(f"{op} ×{count}" for op, count in topology.left_out)
-        say(f"left out: {plural(sum(count for _, count in topology.left_out), 'vector layer')} ({counted})")
+        streams.say(
+            f"left out: {plural(sum(count for _, count in topology.left_out), 'vector layer')} ({counted})"
+        )
 
 
 def _some(names: tuple[str, ...]) -> str:

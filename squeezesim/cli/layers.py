@@ -14,24 +14,44 @@ from squeezesim.errors import UsageError
 if TYPE_CHECKING:
     from squeezesim.network import Network
 
+EXAMPLES = """\b
+Examples:
+  squeezesim layers squeezenext_23
+  squeezesim layers squeezenext_23 --batch 4 --format csv
+  squeezesim layers my.py:make --input tokens=1x128:int64
+  squeezesim layers mobilenet_v1 --cross-check
+"""
+
 
 def layers(
     model: Model,
     input: Input = None,
     batch: Batch = None,
     cross_check: Annotated[
-        bool, typer.Option("--cross-check", help="Compare with fvcore's MACs; exit code 1 where they differ.")
+        bool,
+        typer.Option(
+            "--cross-check",
+            help="Compare with fvcore's MACs, of one input without a name; exit code 1 where they differ.",
+        ),
     ] = False,
     format: output.Format = "table",
     no_cache: NoCache = False,
     debug: output.Debug = False,
 ) -> None:
-    """List the layers of MODEL: loop sizes, params, MACs and vector operations."""
+    """List the layers of MODEL: loop sizes, params, MACs and vector operations.
+
+    Loop sizes: k output and c input channels of a group, oy × ox output pixels, fy × fx filter. The table abbreviates
+    counts (k, M, G are SI); --format csv and json have whole numbers.
+    """
     del debug
     output.choice("--format", format, output.FORMATS)
     if cross_check:
         if format != "table":
             raise UsageError("--cross-check prints a table; --format cannot be given with it")
+        if named := [text for text in input or () if "=" in text]:
+            raise UsageError(
+                f"--cross-check runs one input without a name, such as 3x224x224, found {', '.join(named)}"
+            )
         _cross_check(model, one_shape(input or ()), batch)
         return
     network = load_network(model, input or (), batch, cache=not no_cache)

@@ -52,19 +52,49 @@ def print_grid(grid: Grid) -> None:
         print(grid.plain())
 
 
-def check_writable(paths: Iterable[Path]) -> None:
-    """Check that files can be made at *paths*, and leave nothing behind.
+def path(text: str) -> Path:
+    """Return *text* as the path of a file or folder to write.
 
     Raises:
-        OutputError: a path is a folder, lies below a file, or its folder cannot be written.
+        OutputError: it is empty.
     """
+    if not text:
+        raise OutputError("cannot write to '': a path is not empty")
+    return Path(text)
+
+
+def check_writable(paths: Iterable[Path], inputs: Iterable[str] = ()) -> None:
+    """Check that files can be made at *paths*, each another one and none of *inputs*; leave nothing behind.
+
+    Raises:
+        OutputError: a path is named twice, is an input, a folder or a device, lies below a file, or its folder cannot
+            be written.
+    """
+    read = {os.path.realpath(text) for text in inputs}
+    named: dict[str, Path] = {}
     for path in paths:
+        place = os.path.realpath(path)
+        if place in read:
+            raise OutputError(f"cannot write {str(path)!r}: it is an input of this command")
+        if (other := named.setdefault(place, path)) is not path:
+            same = (
+                "it is named twice" if str(other) == str(path) else f"it is the same file as {str(other)!r}"
+            )
+            raise OutputError(f"cannot write {str(path)!r}: {same}")
+        _check(path)
+
+
+def _check(path: Path) -> None:
+    folder = path
+    try:
         if path.is_dir():
             raise OutputError(f"cannot write {str(path)!r}: it is a folder")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"cannot write {str(path)!r}: it is no ordinary file")
         folder = next(parent for parent in path.absolute().parents if parent.exists())
-        try:
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            reason = error.strerror or os.strerror(error.errno or 0)
-            raise OutputError(f"cannot write {str(path)!r}: {reason}: {str(folder)!r}") from error
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or os.strerror(error.errno or 0)
+        where = "" if folder is path else f": {str(folder)!r}"
+        raise OutputError(f"cannot write {str(path)!r}: {reason}{where}") from error

@@ -22,33 +22,63 @@ _OBJECTIVES = ("latency", "energy", "edp")
 _BY = ("layer", "stage", "op")
 _FIGURES = (".png", ".svg")
 
+SHORT = "Say how long MODEL takes on an accelerator, and why."
+EXAMPLES = """\b
+Examples:
+  squeezesim profile squeezenext_23 --hw os_32x32
+  squeezesim profile squeezenext_23@depth=2-4-14-1 --hw my.yaml --by stage --no-files
+  squeezesim profile my.py:make --input 3x64x64 --hw my.yaml -o layers.csv --plot layers.svg
+  squeezesim profile alexnet --hw os_32x32 --hw ws_32x32 --sort dram_bytes --top 5 --format csv
+"""
+
 
 def profile(
     model: Model,
     hw: Annotated[
-        list[str], typer.Option(metavar="FILE|NAME", help="Accelerator; may be given several times.")
+        list[str],
+        typer.Option(
+            metavar="FILE|NAME",
+            help="Accelerator, a YAML file or a name of squeezesim hw list; may be given several times.",
+        ),
     ],
     input: Input = None,
     batch: Batch = None,
     dataflow: Annotated[
-        str, typer.Option(metavar="ws|os|best", help="One dataflow of the array, or for each layer the best.")
+        str,
+        typer.Option(
+            metavar="NAME|best", help="One of the array's dataflows, such as ws, or for each layer the best."
+        ),
     ] = "best",
     objective: Annotated[
         str | None,
         typer.Option(
-            metavar="|".join(_OBJECTIVES), help="What the best is; by default the accelerator says."
+            metavar="|".join(_OBJECTIVES),
+            help="What the best tiling and dataflow are least in; edp is energy × latency.  [default: as in FILE]",
         ),
     ] = None,
     out: Annotated[
         list[Path] | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write a report: .csv, .json, .png or .svg."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            parser=output.path,
+            help="Write a report: .csv, .json, .png or .svg; may be given several times.",
+        ),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figure: .png or .svg.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=output.path, help="Write the figure: .png or .svg."),
+    ] = None,
     top: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Show N rows; without --sort, the slowest.")
     ] = None,
     sort: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Sort by a column of the CSV, numbers descending.")
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Sort by a column of the CSV, such as cycles or energy_uj; numbers descending.",
+        ),
     ] = None,
     by: Annotated[
         str, typer.Option(metavar="|".join(_BY), help="Rows of the table and of --format csv.")
@@ -59,6 +89,10 @@ def profile(
     debug: output.Debug = False,
 ) -> None:
     """Say how long MODEL takes on an accelerator, how busy its PEs are, and where cycles and energy go.
+
+    Cycles are of the accelerator's clock, latency is in µs, energy in µJ or, where the energy table is relative, in
+    units of one MAC, DRAM traffic in bytes. The table abbreviates (k, M, G are SI, KiB and MiB IEC); --format csv and
+    json do not.
 
     Unless files are named, --no-files is given or --format is csv or json, writes layers.csv, report.json and
     utilization.png to reports/MODEL__HW/.
@@ -74,17 +108,16 @@ def profile(
     settings = _settings(inputs, batch, dataflow, objective)
     default = not named and format == "table" and not no_files
     targets = _targets(accelerators, model, settings) if default else [_named(named, plot, accelerators)]
-    output.check_writable(path for paths in targets for path in paths)
+    output.check_writable((path for paths in targets for path in paths), inputs=[model, *hw])
 
+    from squeezesim.report.files import write
     from squeezesim.report.table import select
     from squeezesim.simulate import simulate
 
     network = load_network(model, inputs, batch, cache=not no_cache)
     reports = [simulate(network, accelerator) for accelerator in accelerators]
     rows = [select(report, by, sort, top) for report in reports]
-    for report, paths in zip(reports, targets, strict=False):
-        for path in paths:
-            report.save(path)
+    write([(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths])
     if format == "csv":
         _print_csv(reports, rows)
     elif format == "json":

@@ -20,12 +20,24 @@ _TABLES = ("table3.csv", "layers.csv", "stages.csv")
 _FIGURES = ("layers_squeezelerator_16x16", "layers_squeezelerator_8x8", "stages", "accuracy")
 _IMAGES = ("png", "svg")
 
+EXAMPLES = """\b
+Examples:
+  squeezesim reproduce squeezenext
+  squeezesim reproduce squeezenext --format csv
+"""
+
 
 def reproduce(
     paper: Annotated[str, typer.Argument(metavar="PAPER", help=f"One of: {', '.join(PAPERS)}.")],
     out: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Folder for tables and figures, reports/PAPER/."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            parser=output.path,
+            help="Folder for tables and figures.  [default: reports/PAPER]",
+        ),
     ] = None,
     format: output.Format = "table",
     debug: output.Debug = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import output, streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,18 +17,33 @@ if TYPE_CHECKING:
 
 _FORMATS = ("table", "markdown", "json")
 
+SHORT = "Compare the model with published results and simulators."
+EXAMPLES = """\b
+Examples:
+  squeezesim validate
+  squeezesim validate array --quick
+  squeezesim validate --format markdown -o validation.md
+"""
+
 
 def validate(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]...", help="What to check against; by default every source."),
+        typer.Argument(metavar="SOURCE", help="What to check against; by default every source."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what takes long.")] = False,
     format: Annotated[
         str, typer.Option("--format", metavar="|".join(_FORMATS), help="Print tables, a page, or only data.")
     ] = "table",
     out: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file instead.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            parser=output.path,
+            help="Write it to a file instead of stdout.",
+        ),
     ] = None,
     debug: output.Debug = False,
 ) -> None:
@@ -105,6 +120,6 @@ def _conclude(checks: Sequence[Check], *, aloud: bool) -> None:
         if aloud:
             print(verdict(check))
         elif not check.holds:
-            print(verdict(check), file=sys.stderr)
+            streams.say(verdict(check))
     if not all(check.holds for check in checks):
         raise typer.Exit(1)

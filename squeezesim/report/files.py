@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,19 @@ def save(report: Report, path: str | PathLike[str]) -> None:
         UsageError: there is no format of this suffix.
         OutputError: the file cannot be written.
     """
-    writer = _WRITERS[file_format(path)]
-    atomic_write(path, writer(report))
+    write([(report, path)])
+
+
+def write(files: Iterable[tuple[Report, str | PathLike[str]]]) -> None:
+    """Write each report to its path as ``save`` does, after all of them are made: an interruption leaves none or all.
+
+    Raises:
+        UsageError: there is no format of a path's suffix.
+        OutputError: a file cannot be written.
+    """
+    made = [(path, _WRITERS[file_format(path)](report)) for report, path in files]
+    for path, content in made:
+        atomic_write(path, content)
 
 
 def load(path: str | PathLike[str]) -> Report:

@@ -70,6 +70,10 @@ def test_a_cross_check_that_differs_is_a_failed_check(run: Run, monkeypatch: pyt
             "several inputs need names, such as --input image=1x3x224x224, found 3x1x1, 3x2x2",
         ),
         (
+            ["alexnet", "--cross-check", "--input", "x=1x3x227x227"],
+            "--cross-check runs one input without a name, such as 3x224x224, found x=1x3x227x227",
+        ),
+        (
             ["small.graph.json", "--cross-check"],
             "'small.graph.json' is a traced network: there is no module to count again",
         ),

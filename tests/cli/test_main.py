@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import squeezesim
+from squeezesim.cli import app
 from tests.cli.conftest import Run
 
 COMMAND = [sys.executable, "-m", "squeezesim"]
@@ -31,27 +37,61 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("command", "arguments"),
     [
-        [],
-        ["frob"],
-        ["hw"],
-        ["hw", "frob"],
-        ["profile"],
-        ["profile", "alexnet"],
-        ["profile", "alexnet", "--hw"],
-        ["profile", "alexnet", "--hw", "os_32x32", "--frob"],
-        ["profile", "alexnet", "--hw", "os_32x32", "--top", "0"],
-        ["profile", "alexnet", "--hw", "os_32x32", "--batch", "two"],
-        ["models", "more"],
+        ("", []),
+        ("", ["frob"]),
+        ("hw", []),
+        ("hw", ["frob"]),
+        ("profile", []),
+        ("profile", ["alexnet"]),
+        ("", ["profile", "alexnet", "--hw"]),
+        ("profile", ["alexnet", "--hw", "os_32x32", "--frob"]),
+        ("profile", ["alexnet", "--hw", "os_32x32", "--top", "0"]),
+        ("profile", ["alexnet", "--hw", "os_32x32", "--batch", "two"]),
+        ("models", ["more"]),
     ],
 )
-def test_wrong_usage_is_one_line_and_two(run: Run, arguments: list[str]) -> None:
-    code, out, err = run(*arguments)
+def test_wrong_usage_is_one_line_and_two(run: Run, command: str, arguments: list[str]) -> None:
+    words = command.split()
+    code, out, err = run(*words, *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
-    assert err.endswith("; see squeezesim --help\n")
+    assert err.endswith(f"; see {' '.join(['squeezesim', *words, '--help'])}\n")
     assert err.count("\n") == 1
+
+
+def options(command: Any) -> set[str]:
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def test_every_example_of_the_help_has_options_that_exist() -> None:
+    shown = []
+    for name, command in commands().items():
+        lines = [line.strip() for line in (command.epilog or "").splitlines()]
+        for line in (line for line in lines if line.startswith("squeezesim ")):
+            words = shlex.split(line)
+            assert words[1] == name
+            assert {word for word in words if word.startswith("-")} <= options(command)
+            shown.append(name)
+    assert set(shown) == {"profile", "layers", "export", "reproduce", "validate"}
+
+
+def commands() -> dict[str, Any]:
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
+
+
+def test_every_option_and_argument_is_explained() -> None:
+    found = [parameter for command in commands().values() for parameter in command.params]
+    found += [
+        parameter
+        for command in commands().values()
+        for inner in getattr(command, "commands", {}).values()
+        for parameter in inner.params
+    ]
+    assert len(found) > 30
+    assert [parameter.name for parameter in found if not parameter.help] == []
 
 
 def test_debug_shows_where_a_mistake_was_found(run: Run) -> None:
@@ -90,7 +130,10 @@ def test_ctrl_c_is_one_line() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no pipes of this kind")
-@pytest.mark.parametrize("arguments", [["models"], ["layers", "squeezenext_44", "--format", "json"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["models"], ["layers", "squeezenext_44", "--format", "json"], ["--help"], ["profile", "--help"]],
+)
 def test_a_reader_that_has_gone_is_no_mistake(arguments: list[str]) -> None:
     """Little output breaks the pipe when it is flushed at the end, much output on the way."""
     with subprocess.Popen(
@@ -101,6 +144,57 @@ def test_a_reader_that_has_gone_is_no_mistake(arguments: list[str]) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 141
+
+
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
+
+
+@needs_full
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models"],
+        ["--help"],
+        ["--version"],
+        ["layers", "squeezenext_44", "--format", "json"],
+        ["profile", "squeezenext_23", "--hw", "os_32x32", "--format", "csv"],
+        ["profile", "squeezenext_23", "--hw", "os_32x32", "--no-files"],
+    ],
+)
+def test_a_full_disk_is_one_line_and_two(arguments: list[str]) -> None:
+    with FULL.open("w") as stdout:
+        done = subprocess.run(
+            [*COMMAND, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "error: cannot write to stdout: No space left on device\n")
+
+
+@needs_full
+def test_a_full_stderr_keeps_the_exit_code() -> None:
+    with FULL.open("w") as stderr:
+        done = subprocess.run([*COMMAND, "frob"], stdout=subprocess.PIPE, stderr=stderr, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams in the way of a shell")
+@pytest.mark.parametrize(
+    ("closed", "expected"),
+    [(">&-", (2, "", "error: cannot write to stdout: it is closed\n")), ("2>&-", (2, "", ""))],
+)
+def test_a_closed_stream_is_no_bug(closed: str, expected: tuple[int, str, str]) -> None:
+    line = f"{shlex.join([*COMMAND, 'hw', 'show', 'none'])} {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == expected
+
+
+def test_an_error_of_a_file_that_nobody_foresaw_is_a_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise FileNotFoundError(2, "No such file or directory", "graph")
+
+    monkeypatch.setattr("squeezesim.zoo.registry.catalogue", broken)
+    with pytest.raises(FileNotFoundError):
+        run("models")
 
 
 def test_a_terminal_without_the_signs_gets_others() -> None:

@@ -128,7 +128,7 @@ def test_a_built_in_network_by_name(run: Run) -> None:
         (
             ["profile", "squeezenex_23", "--hw", "os_32x32"],
             "unknown network 'squeezenex_23'; did you mean 'squeezenext_23' or 'squeezenext_23_g' or "
-            "'squeezenext_23_v5'?",
+            "'squeezenext_34'?",
         ),
         (
             ["profile", "alexnet", "--hw", "os_32x23"],
@@ -170,9 +170,7 @@ def test_a_built_in_network_by_name(run: Run) -> None:
         ([*SMALL, "--format", "cvs"], "--format 'cvs'; allowed: table, csv, json; did you mean 'csv'?"),
         (
             [*SMALL, "--by", "op", "--sort", "cycle"],
-            "there is no column 'cycle'; allowed: op, layers, params, macs, vector_ops, cycles, latency_us, "
-            "utilization, efficiency, bound, energy_uj, dram_bytes, buffer_bytes, energy_mac_equiv, share; "
-            "did you mean 'cycles'?",
+            f"there is no column 'cycle'; allowed: {', '.join(report().rows('op')[0])}; did you mean 'cycles'?",
         ),
         (
             [*SMALL, "--format", "json", "--top", "2"],
@@ -186,6 +184,18 @@ def test_a_built_in_network_by_name(run: Run) -> None:
             [*SMALL, "-o", "small.graph.json/r.csv"],
             "cannot write 'small.graph.json/r.csv': Not a directory: ",
         ),
+        ([*SMALL, "-o", ""], "cannot write to '': a path is not empty"),
+        ([*SMALL, "--plot", ""], "cannot write to '': a path is not empty"),
+        ([*SMALL, "-o", "r.csv", "-o", "r.csv"], "cannot write 'r.csv': it is named twice"),
+        (
+            [*SMALL, "-o", "r.png", "--plot", "../{here}/r.png"],
+            "cannot write '../{here}/r.png': it is the same file as 'r.png'",
+        ),
+        (
+            [*SMALL, "-o", "a.csv", "-o", "./small.graph.json"],
+            "cannot write 'small.graph.json': it is an input of this command",
+        ),
+        ([*SMALL, "-o", "a" * 300 + ".csv"], f"cannot write '{'a' * 300}.csv': File name too long"),
         ([*SMALL, "--plot", "r.csv"], "--plot 'r.csv': a figure ends in .png or .svg"),
         (
             [*SMALL, "--hw", "os_32x32", "-o", "r.csv"],
@@ -198,7 +208,9 @@ def test_a_built_in_network_by_name(run: Run) -> None:
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(run: Run, arguments: list[str], message: str) -> None:
-    code, out, err = run(*arguments)
+    here = Path.cwd().name
+    message = message.replace("{here}", here)
+    code, out, err = run(*(argument.replace("{here}", here) for argument in arguments))
     assert (code, out) == (2, "")
     assert err.removesuffix("\n").startswith(f"error: {message}")
     assert err == f"error: {message}\n" or message.endswith(": ")
@@ -256,6 +268,28 @@ def test_a_folder_without_permission(run: Run) -> None:
 def test_an_existing_folder_is_no_file(run: Run) -> None:
     Path("r.csv").mkdir()
     assert run(*SMALL, "-o", "r.csv") == (2, "", "error: cannot write 'r.csv': it is a folder\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no files of this kind")
+def test_what_is_no_ordinary_file_is_not_replaced(run: Run) -> None:
+    os.mkfifo("r.csv")
+    assert run(*SMALL, "-o", "r.csv") == (
+        2,
+        "",
+        "error: cannot write 'r.csv': it is no ordinary file\n",
+    )
+    assert Path("r.csv").is_fifo()
+
+
+def test_an_interruption_leaves_no_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figure is made last, and the other files are not written before it."""
+
+    def interrupted(_: Report) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("squeezesim.report.plots.png", interrupted)
+    assert run(*SMALL) == (130, "", "error: interrupted\n")
+    assert files() == []
 
 
 def in_terminal(width: int, **environment: str) -> str:
