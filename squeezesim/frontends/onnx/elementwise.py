@@ -145,8 +145,8 @@ def _sources(node: Node) -> list[Shape]:
     return [item.shape for item in operands if item.is_activation] or [item.shape for item in operands]
 
 
-def _first(op: str) -> Rule:
-    """One operation for each element of the first output; what else it reads are settings or scales."""
+def first(op: str) -> Rule:
+    """Return the rule of an operator of one tensor; what else it reads are settings or scales."""
 
     def rule(node: Node) -> Layer:
         return ops.elementwise(op, node.output, [node.operand(0).shape])
@@ -206,7 +206,7 @@ def _axes(node: Node) -> list[int]:
 
 RULES: dict[str, Rule] = {
     **{name: _elementwise(op) for name, op in ELEMENTWISE.items()},
-    **{name: _first(op) for name, op in OF_FIRST.items()},
+    **{name: first(op) for name, op in OF_FIRST.items()},
     **{name: _folded(op) for name, op in FOLDED.items()},
     **{name: _reduce(op) for name, op in REDUCTIONS.items()},
     "Add": _add,

@@ -21,10 +21,20 @@ from onnx import (
 
 from squeezesim.errors import ModelError, nearest
 from squeezesim.frontends.aten.call import Operand
+from squeezesim.frontends.onnx import elementwise
 from squeezesim.frontends.onnx.names import Place, module_of_weight, place_of, unique_names
-from squeezesim.frontends.onnx.node import Node, Part
-from squeezesim.frontends.onnx.rules import FREE, OPERANDS, RULES
-from squeezesim.frontends.onnx.values import Inference, Shape, Value, check_shape, tensor_type, values_of
+from squeezesim.frontends.onnx.node import Node, Part, Rule
+from squeezesim.frontends.onnx.patterns import PART, composed
+from squeezesim.frontends.onnx.rules import OPERANDS, moves, rule_for
+from squeezesim.frontends.onnx.values import (
+    Inference,
+    Shape,
+    Value,
+    check_shape,
+    shape_of,
+    tensor_type,
+    values_of,
+)
 from squeezesim.network import Layer, Network, Unmodelled
 from squeezesim.network.checks import show
 from squeezesim.network.passes import mark_stages
@@ -152,7 +162,8 @@ class _Walk:
         for sparse in graph.sparse_initializer:
             self._enter_initializer(sparse.values, tuple(sparse.dims))
         made = Counter(name for node in graph.node for name in node.output if name)
-        for node in graph.node:
+        activations = composed(graph)
+        for index, node in enumerate(graph.node):
             for name in node.input:
                 if name and name not in self._values:
                     why = "only a later node makes" if name in made else "nothing makes"
@@ -160,7 +171,7 @@ class _Walk:
             for name in node.output:
                 if name in self._values:
                     raise ModelError(f"{_called(node)} makes {show(name)}, which is there already")
-            self._step(node)
+            self._step(node, activations.get(index))
 
     def _enter_initializer(self, tensor: TensorProto, dims: Shape | None = None) -> None:
         shape = tuple(tensor.dims) if dims is None else dims
@@ -174,7 +185,7 @@ class _Walk:
         constant = values_of(tensor) if dims is None else None
         self._values[tensor.name] = Value(tensor_type(tensor.data_type, shape), constant, params=params)
 
-    def _step(self, node: NodeProto) -> None:
+    def _step(self, node: NodeProto, activation: str | None) -> None:
         inputs = [self._values[name] if name else None for name in node.input]
         branch = _branch(node, inputs)
         if branch is not None:
@@ -189,7 +200,8 @@ class _Walk:
         try:
             types = self._types(node)
             constants = self._inference.evaluate(node, inputs, types)
-            made = self._layers(node, inputs, types) if constants is None else self._constant(node, inputs)
+            rule = _rule(node, activation)
+            made = self._constant(node, inputs) if constants else self._layers(node, inputs, types, rule)
         except ModelError as error:
             raise ModelError(f"{_called(node)}: {error}") from error.__cause__
         for index, name in enumerate(node.output):
@@ -215,20 +227,19 @@ class _Walk:
         return found
 
     def _layers(
-        self, node: NodeProto, inputs: Sequence[Value | None], types: Mapping[str, TypeProto]
+        self,
+        node: NodeProto,
+        inputs: Sequence[Value | None],
+        types: Mapping[str, TypeProto],
+        rule: Rule | None,
     ) -> Value:
         """Record what the node computes; the value that its outputs share."""
         data = self._data(node, inputs)
-        rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-        shapes = [Value(types[name]).shape if name else None for name in node.output]
-        is_free = node.op_type in FREE and node.domain in ("", "ai.onnx")
-        if is_free or (shapes and shapes[0] is not None and not prod(shapes[0])):
+        shapes = [shape_of(types[name]) for name in node.output if name]
+        is_empty = bool(shapes) and shapes[0] is not None and not prod(shapes[0])
+        if rule is moves or is_empty:
             return replace(data, bits=_bits(node, inputs), rows=_rows(inputs, shapes))
-        is_open = (
-            any(value is not None and value.shape is None for value in inputs)
-            or not shapes
-            or shapes[0] is None
-        )
+        is_open = not shapes or shapes[0] is None or any(value and value.shape is None for value in inputs)
         if rule is None or is_open:
             if data.layers:
                 self._leave_out(node, "" if rule is None else " of unknown shape")
@@ -240,11 +251,10 @@ class _Walk:
         ]
         constants = [None if value is None else value.constant for value in inputs]
         result = rule(Node(node.op_type, attributes, operands, constants, shapes))
-        if isinstance(result, Layer):
-            result = [Part(result, tuple(range(len(inputs))))]
-        if not result or not (data.layers or any(part.layer.kind == "mac" for part in result)):
+        parts = [Part(result, tuple(range(len(inputs))))] if isinstance(result, Layer) else result
+        if not parts or not (data.layers or any(part.layer.kind == "mac" for part in parts)):
             return data
-        return Value(data.type, layers=(self._append(node, inputs, result),))
+        return Value(data.type, layers=(self._append(node, inputs, parts),))
 
     def _data(self, node: NodeProto, inputs: Sequence[Value | None]) -> Value:
         """What the node's result comes from: its data and learnt inputs, without sizes and limits."""
@@ -308,6 +318,15 @@ def _called(node: NodeProto) -> str:
         if node.name
         else f"a node {show(node.op_type)[1:-1]}"
     )
+
+
+def _rule(node: NodeProto, activation: str | None) -> Rule | None:
+    """What a node becomes; *activation* is what it is part of."""
+    if node.domain not in ("", "ai.onnx"):
+        return None
+    if activation is not None:
+        return moves if activation == PART else elementwise.first(activation)
+    return rule_for(node.op_type)
 
 
 def _branch(node: NodeProto, inputs: Sequence[Value | None]) -> GraphProto | None:

@@ -1,16 +1,15 @@
 """Every operator of ONNX that has a rule; which of its inputs are data, and which operators are no layer.
 
 Operators that PyTorch has too are handed to the rules of ``aten``, so that both ways in count alike. To teach the
-reader an operator, write a function of a ``Node`` that returns a layer and enter it in the ``RULES`` of its kind; one
+reader an operator, write a function of a ``Node`` that returns a layer and enter it in the
+``RULES`` of its kind; one
 that works element by element only needs its name in ``ELEMENTWISE``, one that moves data without computing in ``FREE``.
 """
 
 from __future__ import annotations
 
-from squeezesim.frontends.onnx import elementwise, products, windows
-from squeezesim.frontends.onnx.node import Rule
-
-RULES: dict[str, Rule] = {**windows.RULES, **products.RULES, **elementwise.RULES}
+from squeezesim.frontends.onnx import contractions, elementwise, products, recurrent, windows
+from squeezesim.frontends.onnx.node import Node, Part, Rule
 
 OPERANDS: dict[str, tuple[int, ...]] = {
     "BatchNormalization": (0, 1, 2),
@@ -71,3 +70,24 @@ FREE = frozenset(
     }
 )
 """Operators that lay data out anew, make it from nothing, or say its width: no layer, readers see through them."""
+
+
+def moves(node: Node) -> list[Part]:
+    """The rule of operators that compute nothing: no layer."""
+    del node
+    return []
+
+
+_RULES: dict[str, Rule] = {
+    **dict.fromkeys(FREE, moves),
+    **windows.RULES,
+    **products.RULES,
+    **contractions.RULES,
+    **recurrent.RULES,
+    **elementwise.RULES,
+}
+
+
+def rule_for(operator: str) -> Rule | None:
+    """Return the rule of *operator*; None where it has none."""
+    return _RULES.get(operator)
