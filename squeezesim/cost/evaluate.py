@@ -146,9 +146,10 @@ def _chosen_costs(search: Search, rows: Ints, choice: Choice) -> Columns:
     read, written = buffer_bits(problem, accesses)
     idle = (timing.fill, timing.dram, timing.buffer, timing.startup, timing.setup)
     nothing = np.zeros_like(timing.cycles)
+    busy = timing.busy // problem.pixels * problem.valid  # every stored pixel keeps as many PEs busy
     losses = (
-        machine.pes * timing.stream - timing.busy,
-        timing.busy - executed,
+        machine.pes * timing.stream - busy,
+        busy - executed,
         *(machine.pes * cycles for cycles in idle),
         nothing,
     )
@@ -173,6 +174,6 @@ def _chosen_costs(search: Search, rows: Ints, choice: Choice) -> Columns:
 
 def _does_not_fit(layer: Layer, least_bits: float, machine: Machine, name: str) -> str:
     return (
-        f"{name}: layer '{layer.name}' does not fit the global buffer even at its smallest tile, which needs "
+        f"{name}: layer '{layer.name}' does not fit the global buffer even at the smallest tile that is tried, which needs "
         f"{least_bits / 8192:,.4g} KiB; memory.global_buffer.size_kib is {machine.buffer_bits / 8192:g}"
     )

@@ -36,6 +36,7 @@ class Machine:
     double_inputs: bool
     double_weights: bool
     double_outputs: bool
+    row_words: int = 1  # rows of feature maps are padded to a multiple of this many activations
     dram_bytes_per_cycle: float
     dram_latency: int  # cycles
     setup: int  # cycles a layer
@@ -83,6 +84,7 @@ class Machine:
             double_inputs="inputs" in buffer.double_buffered,
             double_weights="weights" in buffer.double_buffered,
             double_outputs="outputs" in buffer.double_buffered,
+            row_words=memory.row_words,
             dram_bytes_per_cycle=accelerator.dram_bytes_per_cycle,
             dram_latency=accelerator.dram_latency_cycles,
             setup=accelerator.setup_cycles,

@@ -93,7 +93,7 @@ class Search:
         self.bounds: dict[int, Matrix] = {}
         self.traffic: dict[int, Matrix] = {}
         self.played: dict[int, _Played] = {}
-        self.executed = (work.nonzeros if skipping else work.weights) * work.pixels
+        self.executed = (work.nonzeros if skipping else work.weights) * work.valid
 
     def bound(self) -> Floats:
         """Bound every tiling, play each problem's most promising one and return the values reached (inf: none fits)."""

@@ -22,7 +22,8 @@ class Workload:
     """Columns over problems; a problem is a loop nest N·G·K·C·Y·X·FY·FX with its operands' widths and non-zeros.
 
     ``pointwise`` problems are matrix products: a 1×1 filter without stride and padding makes no difference between
-    batch, rows and columns, so that their pixels stand in ``x`` alone (n = y = 1).
+    batch, rows and columns, so that their pixels stand in ``x`` alone (n = y = 1). Rows of several pixels are as long as
+    the memory stores them, the padding of ``memory.row_words`` included; ``valid`` is without it.
     """
 
     n: Ints
@@ -45,6 +46,7 @@ class Workload:
     activation_bits: Ints
     accumulator_bits: Ints
     nonzeros: Ints  # weights that are not zero
+    valid: Ints  # output pixels of one channel, without what pads their rows
     pointwise: Bools
 
     def __len__(self) -> int:
@@ -61,7 +63,7 @@ class Workload:
 
     @property
     def pixels(self) -> Ints:
-        """Output pixels N·Y·X of one channel."""
+        """Output pixels N·Y·X of one channel, as stored."""
         return self.n * self.y * self.x
 
     @property
@@ -83,6 +85,11 @@ class Workload:
 _Row = tuple[int, ...]
 
 
+def _stored(row: int, words: int) -> int:
+    """Length of a feature map's row in memory; a map of one pixel has no rows."""
+    return row if row == 1 else -(-row // words) * words
+
+
 def _row(layer: Layer, machine: Machine) -> _Row:
     weights = layer.g * layer.k * layer.c * layer.fy * layer.fx
     if layer.weights_are_activations:
@@ -96,8 +103,9 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         and layer.padding == (0, 0)
         and (layer.iy, layer.ix) == (layer.oy, layer.ox)
     )
-    pixels = (1, 1, layer.n * layer.oy * layer.ox) if pointwise else (layer.n, layer.oy, layer.ox)
-    extents = (1, pixels[2]) if pointwise else (layer.iy, layer.ix)
+    outputs, inputs = _stored(layer.ox, machine.row_words), _stored(layer.ix, machine.row_words)
+    pixels = (1, 1, layer.n * layer.oy * outputs) if pointwise else (layer.n, layer.oy, outputs)
+    extents = (1, pixels[2]) if pointwise else (layer.iy, inputs)
     return (
         pixels[0],
         layer.g,
@@ -114,6 +122,7 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         layer.activation_bits or machine.activation_bits,
         layer.accumulator_bits or machine.accumulator_bits,
         int(np.floor(density * weights + 0.5)),
+        layer.n * layer.oy * layer.ox,
         int(pointwise),
     )
 

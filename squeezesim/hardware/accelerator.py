@@ -26,6 +26,11 @@ from squeezesim.hardware.parts import (
 )
 
 
+def _decimal(value: float) -> Fraction:
+    """The decimal fraction as written: 0.1 ns at 30 GHz are 3 cycles, and binary rounding must not make it 4."""
+    return Fraction(repr(value))
+
+
 class Provenance(Part):
     """Where a parameter's value comes from."""
 
@@ -73,7 +78,9 @@ class Accelerator(Part):
     def dram_bytes_per_cycle(self) -> float:
         """Usable DRAM bandwidth in bytes per cycle: GB/s · 1e9 · usable fraction / (MHz · 1e6)."""
         dram = self.memory.dram
-        return dram.bandwidth_gb_s * 1e9 * dram.usable_fraction / (self.clock_mhz * 1e6)
+        return float(
+            _decimal(dram.bandwidth_gb_s) * _decimal(dram.usable_fraction) * 1000 / _decimal(self.clock_mhz)
+        )
 
     @property
     def dram_latency_cycles(self) -> int:
@@ -81,13 +88,13 @@ class Accelerator(Part):
         dram = self.memory.dram
         if dram.latency_ns is None:
             return dram.latency_cycles or 0
-        # As decimal fractions: 0.1 ns at 30 GHz is 3 cycles, and binary rounding must not make it 4.
-        return math.ceil(Fraction(repr(dram.latency_ns)) * Fraction(repr(self.clock_mhz)) / 1000)
+        return math.ceil(_decimal(dram.latency_ns) * _decimal(self.clock_mhz) / 1000)
 
     @property
     def setup_cycles(self) -> int:
         """Cycles that every layer pays once: layer_setup_cycles + ⌈PEs · pe_setup_cycles⌉."""
-        return self.control.layer_setup_cycles + math.ceil(self.array.pes * self.control.pe_setup_cycles)
+        control = self.control
+        return control.layer_setup_cycles + math.ceil(self.array.pes * _decimal(control.pe_setup_cycles))
 
     @classmethod
     def from_yaml(cls, path: str | PathLike[str]) -> Accelerator:

@@ -10,3 +10,8 @@ stationary, filter rows × output rows; ``scalesim_*``: SCALE-Sim's systolic arr
 stationary."""
 
 DATAFLOWS: tuple[Dataflow, ...] = get_args(Dataflow)
+
+SkippingDataflow = Literal["os"]
+"""Those that can leave out zero weights."""
+
+SKIPPING: tuple[SkippingDataflow, ...] = get_args(SkippingDataflow)

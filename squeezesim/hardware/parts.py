@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from squeezesim.errors import nearest
-from squeezesim.hardware.dataflows import Dataflow
+from squeezesim.hardware.dataflows import Dataflow, SkippingDataflow
 from squeezesim.hardware.energy_levels import Level, tables
 from squeezesim.hardware.frozen import FrozenDict
 
@@ -53,6 +53,7 @@ Rate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=1e6
 EnergyValue = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e9), _FINITE]
 EnergyUnit = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e9), _FINITE]
 Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(_unique)]
+SkippingDataflows = Annotated[tuple[SkippingDataflow, ...], AfterValidator(_unique)]
 Operands = Annotated[tuple[Operand, ...], AfterValidator(_unique)]
 
 
@@ -180,7 +181,9 @@ class GlobalBuffer(Part):
     )
     bytes_per_cycle: Rate | None = Field(
         None,
-        description="bytes per cycle between buffer and array; null: never limiting",
+        description=(
+            "bytes per cycle between buffer and array, the DMA having a port of its own; null: never limiting"
+        ),
         json_schema_extra={"unit": "bytes/cycle"},
     )
     weights_kib: Real = Field(
@@ -245,6 +248,16 @@ class Memory(Part):
 
     global_buffer: GlobalBuffer = Field(description="on-chip SRAM shared by all operands")
     dram: Dram = Field(description="off-chip memory")
+    row_words: Integer = Field(
+        1,
+        ge=1,
+        le=1024,
+        description=(
+            "rows of feature maps are padded to a multiple of this many activations in both memories, "
+            "and the array passes over the padding too"
+        ),
+        json_schema_extra={"unit": "words"},
+    )
 
 
 class Control(Part):
@@ -300,14 +313,16 @@ class Sparsity(Part):
         description="share of zero weights of layers that bring no density of their own",
         json_schema_extra={"unit": "1"},
     )
-    skipped_by: Dataflows = Field((), description="dataflows that spend no cycle on a zero weight")
+    skipped_by: SkippingDataflows = Field(
+        (), description="dataflows that spend no cycle on a zero weight; of those that can, `os`"
+    )
 
 
 class Vector(Part):
     """The unit for work on single elements: pooling, additions, softmax."""
 
     model: Literal["lanes", "none"] = Field(
-        "lanes", description="`none`: vector layers cost nothing and are reported as not modelled"
+        "lanes", description="`none`: vector layers cost nothing; reports say so"
     )
     lanes: Integer = Field(
         16, ge=1, le=65536, description="vector operations per cycle", json_schema_extra={"unit": "ops/cycle"}

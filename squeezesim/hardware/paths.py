@@ -83,7 +83,8 @@ def allowed_text(path: str) -> str:
     if path.startswith(f"{OVERRIDES}."):
         return "a number from 0 to 1e9"
     if item:
-        return f"one of {', '.join(choices(path))}"
+        words = choices(path)
+        return f"one of {', '.join(words)}" if len(words) > 1 else words[0]
     if path in parameters():
         return parameters()[path].allowed
     return f"a mapping with the keys {', '.join(sections()[path])}"
@@ -142,7 +143,8 @@ def _walk(
 
 
 def _choices(node: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(node.get("enum", node.get("items", {}).get("enum", ())))
+    word = node.get("items", node)
+    return (word["const"],) if "const" in word else tuple(word.get("enum", ()))
 
 
 def _words(node: Mapping[str, Any]) -> str:
@@ -154,8 +156,8 @@ def _words(node: Mapping[str, Any]) -> str:
             text = " or ".join(_words(alternative) for alternative in alternatives)
         case {"enum": words}:
             text = f"one of {', '.join(words)}"
-        case {"type": "array", "items": {"enum": words}}:
-            text = f"a list of {'one or more' if node.get('minItems') else 'any'} of {', '.join(words)}"
+        case {"type": "array"}:
+            text = f"a list of {'one or more' if node.get('minItems') else 'any'} of {', '.join(_choices(node))}"
         case {"type": "object"}:
             text = f"a mapping with any of {', '.join(LEVELS)}"
         case {"type": "integer" | "number" as kind}:

@@ -10,8 +10,8 @@ import numpy as np
 
 from squeezesim.verify.calibration import (
     ENERGIES,
+    ROWS,
     SETUP,
-    SLACK,
     SWAP,
     USABLE,
     Bools,
@@ -22,17 +22,16 @@ from squeezesim.verify.calibration import (
 from squeezesim.verify.squeezenext_paper import UNIT, families, table3
 
 GRID: dict[str, Sequence[float]] = {
-    SWAP: (0, 1, 2),
-    SLACK: (0.0, 0.05, 0.1),
+    SWAP: (0, 1, 2, 3),
+    ROWS: (1, 2),
     USABLE: (0.9, 0.95, 1.0),
-    SETUP: tuple(step / 10 for step in range(0, 46, 3)),
-    "inter_pe": (0, 1, 2),
-    "buffer": tuple(range(4, 13)),
-    "dram": tuple(range(170, 211, 5)),
+    SETUP: tuple(step / 10 for step in range(0, 41, 2)),
+    "inter_pe": (0, 0.5, 1, 1.5, 2),
+    "dram": tuple(range(150, 211, 5)),
 }
 """The values that are tried, and beside them the shipped ones."""
 
-_EVALUATED = (SWAP, SLACK, USABLE)
+_EVALUATED = (SWAP, ROWS, USABLE)
 TIME_AIM, ENERGY_AIM, MOBILENET_AIM = 0.03, 0.10, 0.20
 """Errors that are aimed at."""
 

@@ -19,6 +19,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from squeezesim.cost.machine import Machine
 from squeezesim.verify.tiles import Step, Transfer
@@ -46,6 +47,7 @@ class _Request:
 class _Pipeline:
     def __init__(self, steps: Sequence[Step], array_cycles: Callable[[Step], int], machine: Machine) -> None:
         self.steps, self.array_cycles, self.machine = steps, array_cycles, machine
+        self.rate = Fraction(machine.dram_bytes_per_cycle).limit_denominator(10**6)
         self.free = {
             "inputs": 1 + machine.double_inputs,
             "weights": 1 + machine.double_weights,
@@ -107,7 +109,7 @@ class _Pipeline:
             self.moving = request
             if request.load:
                 self._take(request.transfer.operand)
-            size = math.ceil(math.ceil(request.transfer.bits / 8) / self.machine.dram_bytes_per_cycle)
+            size = math.ceil(math.ceil(request.transfer.bits / 8) / self.rate)
             self._at(self.now + size + request.exposed * self.machine.dram_latency, self._end_transfer)
             return True
         return False

@@ -127,7 +127,7 @@ def _notes(table: Table3) -> tuple[str, ...]:
         "Table 4 gives conv11 an activation of 89 thousand; its shape has 189.",
         "The paper's MACs count one operation for each output of a convolution beside its multiply–accumulates, and "
         "its parameters one or two for each output channel; ours are the layers' own (docs/counting.md).",
-        "The paper's energies of an access are Eyeriss's, slightly modified and not printed, so three are calibrated.",
+        "The paper's energies of an access are Eyeriss's, slightly modified and not printed, so two are calibrated.",
     )
 
 
@@ -140,8 +140,7 @@ def _without(calibration: Calibration) -> Table:
         note=(
             "Errors over the 26 times and the 26 energies with one calibrated parameter at the value that leaves it "
             "out, the others as shipped. Energies of an access are set to Eyeriss's own. clock_mhz is calibrated too, "
-            "but counts only in the bytes of DRAM for each cycle, as usable_fraction does. Set-up cycles are added to "
-            "the cycles without set-up, which is exact up to the slack on the set-up itself."
+            "but counts only in the bytes of DRAM for each cycle, as usable_fraction does."
         ),
     )
 

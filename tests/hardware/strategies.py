@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from squeezesim.hardware import DATAFLOWS
+from squeezesim.hardware.dataflows import SKIPPING
 from squeezesim.hardware.energy_levels import LEVELS, tables
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
@@ -63,7 +64,8 @@ ACCELERATORS = section(
                     },
                 ),
                 "dram": DRAM,
-            }
+            },
+            optional={"row_words": st.integers(1, 1024)},
         ),
     },
     {
@@ -79,7 +81,7 @@ ACCELERATORS = section(
             {},
             {
                 "weights": st.floats(0, 1, exclude_max=True, **FLOATS),
-                "skipped_by": st.lists(st.sampled_from(DATAFLOWS), unique=True),
+                "skipped_by": st.lists(st.sampled_from(SKIPPING), unique=True),
             },
         ),
         "vector": section({}, {"model": st.sampled_from(["lanes", "none"]), "lanes": st.integers(1, 65536)}),

@@ -46,19 +46,18 @@ def test_squeezelerator(name: str, pes: int, kib: int) -> None:
     assert hw.precision.model_dump() == {"weight_bits": 16, "activation_bits": 16, "accumulator_bits": 16}
     assert hw.dram_bytes_per_cycle == pytest.approx(0.95 * 16)
     assert hw.dram_latency_cycles == 100
-    assert hw.setup_cycles == math.ceil(2.7 * pes * pes)
+    assert hw.setup_cycles == math.ceil(1.4 * pes * pes)
     assert hw.sparsity.model_dump() == {"weights": 0.4, "skipped_by": ("os",)}
-    assert hw.mapper.model_dump() == {"objective": "latency", "latency_slack": 0.05}
+    assert hw.mapper.model_dump() == {"objective": "latency", "latency_slack": 0.0}
     assert (hw.vector.model, hw.energy.table) == ("none", "eyeriss_relative")
     calibrated = {path for path, origin in hw.provenance.items() if origin.provenance == "calibrated"}
     assert calibrated == {
         "clock_mhz",
         "memory.dram.usable_fraction",
+        "memory.row_words",
         "array.weight_swap_cycles",
         "control.pe_setup_cycles",
-        "mapper.latency_slack",
         "energy.overrides.inter_pe",
-        "energy.overrides.buffer",
         "energy.overrides.dram",
     }
     assert all(origin.source for origin in hw.provenance.values())

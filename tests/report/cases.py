@@ -113,6 +113,7 @@ def reports(draw: st.DrawFn) -> Report:
         "array.rows": draw(st.integers(1, 9)),
         "array.cols": draw(st.integers(1, 9)),
         "array.dataflows": draw(st.sampled_from([["ws"], ["os"], ["ws", "os"]])),
+        "memory.row_words": draw(st.sampled_from([1, 2])),
         "sparsity.weights": draw(st.sampled_from([0, 0.4])),
         "sparsity.skipped_by": draw(st.sampled_from([[], ["os"]])),
         "vector.model": draw(st.sampled_from(["none", "lanes"])),
