@@ -101,7 +101,7 @@ def profile(
     inputs = input or ()
     output.choice("--by", by, _BY)
     output.choice("--format", format, output.FORMATS)
-    if format == "json" and (sort or top or by != "layer"):
+    if format == "json" and (sort is not None or top is not None or by != "layer"):
         raise UsageError("--sort, --top and --by are for tables and CSV; --format json is the whole report")
     accelerators = [_accelerator(text, dataflow, objective) for text in hw]
     named = [*(out or ()), *([plot] if plot else [])]

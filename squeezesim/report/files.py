@@ -31,7 +31,7 @@ def save(report: Report, path: str | PathLike[str]) -> None:
 
 
 def write(files: Iterable[tuple[Report, str | PathLike[str]]]) -> None:
-    """Write each report to its path as ``save`` does, after all of them are made: an interruption leaves none or all.
+    """Write each report to its path as ``save`` does, but only after all are made: an interruption of that leaves none.
 
     Raises:
         UsageError: there is no format of a path's suffix.

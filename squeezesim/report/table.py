@@ -30,7 +30,7 @@ def select(
         UsageError: there is no such column.
     """
     rows = report.rows(by)
-    key = sort or ("cycles" if top is not None else None)
+    key = "cycles" if sort is None and top is not None else sort
     if key is None:
         return rows
     if key not in rows[0]:

@@ -58,6 +58,11 @@ def test_without_a_wish_rows_come_as_they_run() -> None:
     assert select(REPORT) == ROWS
 
 
+def test_an_empty_column_is_no_column() -> None:
+    with pytest.raises(UsageError, match=r"^there is no column ''; allowed: name, "):
+        select(REPORT, sort="")
+
+
 def test_an_unknown_column_names_the_nearest() -> None:
     with pytest.raises(
         UsageError, match=r"^there is no column 'cycle'; allowed: stage, .*; did you mean 'cycles'\?$"
