@@ -1,0 +1,106 @@
+"""One forward pass of a module, on a copy without values where that can run, the module left as it was."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.utils._pytree import tree_leaves, tree_map
+
+from squeezesim.errors import ModelError
+from squeezesim.frontends.isolate import (
+    decomposed,
+    evaluating,
+    too_large_to_run,
+    undisturbed,
+    weightless_copy,
+)
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+Result = TypeVar("Result")
+
+
+def forward(
+    module: nn.Module, args: Args, kwargs: Kwargs, name: str, run: Callable[[nn.Module, Args, Kwargs], Result]
+) -> Result:
+    """Return what *run* returns for a copy of *module* with its arguments, which it calls once in eval mode.
+
+    The copy has no weights and is on the meta device; where the forward needs the value of a tensor, it has weights
+    and is on the CPU. The module's modes, buffers, hooks and the random states are as before afterwards.
+
+    Raises:
+        ModelError: *run* fails, the module has lazy parameters, or it is too large to be run with values.
+    """
+    if any(is_lazy(parameter) for parameter in module.parameters()):
+        raise ModelError(f"{name} has lazy parameters without a shape: run it once before it is traced")
+    with undisturbed(), decomposed():
+        try:
+            # Tensors that a forward makes without naming a device have to join the others there.
+            with torch.device("meta"):
+                return run(weightless_copy(module), *_moved(args, kwargs, "meta"))
+        except Exception as error:
+            if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+                raise  # it has no values to fall back on
+            if too_large := too_large_to_run(module, tensors_of(args, kwargs)):
+                raise ModelError(f"{error}; {too_large}") from error
+            return _on_cpu(module, args, kwargs, run)
+
+
+def _on_cpu(
+    module: nn.Module, args: Args, kwargs: Kwargs, run: Callable[[nn.Module, Args, Kwargs], Result]
+) -> Result:
+    try:
+        duplicate = copy.deepcopy(module).cpu()
+    except Exception:  # a module that cannot be copied can still be run and restored
+        duplicate = module
+    with evaluating(duplicate):
+        return run(duplicate, *_moved(args, kwargs, "cpu"))
+
+
+def arguments(
+    module: nn.Module,
+    input_shape: Sequence[int] | None,
+    inputs: Sequence[Any] | Mapping[str, Any] | None,
+    kwargs: Mapping[str, Any] | None,
+) -> tuple[Args, Kwargs]:
+    """Return the arguments of a forward: tensors in place of shapes, of the type of the module's parameters.
+
+    Raises:
+        ModelError: both or neither of *input_shape* and *inputs* are given.
+    """
+    if (input_shape is None) == (inputs is None):
+        raise ModelError("to trace a module, give either input_shape or inputs")
+    dtypes = (parameter.dtype for parameter in module.parameters() if parameter.is_floating_point())
+    dtype = next(dtypes, torch.float32)
+
+    def tensor(value: Any) -> Any:
+        if isinstance(value, (tuple, list)) and value and all(type(size) is int for size in value):
+            return torch.zeros((), dtype=dtype).expand(tuple(value))
+        return value
+
+    if inputs is None:
+        assert input_shape is not None
+        return (tensor(tuple(input_shape)),), dict(kwargs or {})
+    if isinstance(inputs, Mapping):
+        return (), {key: tensor(value) for key, value in inputs.items()} | dict(kwargs or {})
+    if isinstance(inputs, torch.Tensor):
+        return (inputs,), dict(kwargs or {})
+    return tuple(tensor(value) for value in inputs), dict(kwargs or {})
+
+
+def tensors_of(*values: Any) -> list[torch.Tensor]:
+    """Return the tensors in any nesting of tuples, lists and dicts."""
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
+
+
+def _moved(args: Args, kwargs: Kwargs, device: str) -> tuple[Args, Kwargs]:
+    def on_device(leaf: Any) -> Any:
+        return torch.empty_like(leaf, device=device).copy_(leaf) if isinstance(leaf, torch.Tensor) else leaf
+
+    moved: tuple[Args, Kwargs] = tree_map(on_device, (args, kwargs))
+    return moved
