@@ -27,7 +27,7 @@ def test_a_built_in_network_is_its_shipped_graph():
         ({"input_shape": (3, 64, 96)}, (1, 3, 64, 96)),
         ({"input_shape": (3, 64, 96), "batch": 2}, (2, 3, 64, 96)),
         ({"input_shape": (2, 3, 64, 96)}, (2, 3, 64, 96)),
-        ({"inputs": {"x": (2, 3, 64, 96)}}, (2, 3, 64, 96)),
+        ({"inputs": ((2, 3, 64, 96),)}, (2, 3, 64, 96)),
     ],
 )
 def test_the_batch_is_the_first_dimension_of_the_traced_input(given, shape):
@@ -128,7 +128,7 @@ def test_a_factory_that_gives_no_module(source, factory, message):
 
 def test_a_file_that_does_not_run(tmp_path):
     (tmp_path / "broken.py").write_text("def make(:\n")
-    with pytest.raises(ModelError, match=r"broken.py: SyntaxError: "):
+    with pytest.raises(ModelError, match=r"broken.py:1: SyntaxError: "):
         load(f"{tmp_path / 'broken.py'}:make", input_shape=(1, 4))
     with pytest.raises(ModelError, match="there is no file"):
         load(f"{tmp_path / 'none.py'}:make", input_shape=(1, 4))
@@ -139,14 +139,14 @@ def test_a_file_that_does_not_run(tmp_path):
     [
         ("squeezenex_23", {}, "unknown network 'squeezenex_23'; did you mean 'squeezenext_23'"),
         ("", {}, "unknown network ''"),
+        ("net.onnx", {}, "there is no file 'net.onnx'"),
         (
-            "net.onnx",
+            "net.yaml",
             {},
-            "cannot load 'net.onnx': a model is a built-in name, a .graph.json file, a .csv topology of SCALE-Sim "
-            "or file.py:factory",
+            "cannot load 'net.yaml': a model is a built-in name, torchvision:, timm: or pytorchcv:",
         ),
         ("runs/net", {}, "cannot load 'runs/net'"),
-        ("none.graph.json", {}, "cannot read 'none.graph.json'"),
+        ("none.graph.json", {}, "there is no file 'none.graph.json'"),
         ("squeezenext_23", {"dept": (1, 1, 1, 1)}, "no option 'dept'; it has depth"),
         ("squeezenext_23", {"depth": 3}, "option 'depth' must be 4 integers"),
         (3, {}, "found int"),

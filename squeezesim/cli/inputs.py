@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 Model = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="A built-in name, my.py:factory, net.graph.json or topology.csv."),
+    typer.Argument(
+        metavar="MODEL",
+        help="A built-in name, torchvision:, timm: or pytorchcv: with a name, my.py:factory (which is run), net.onnx, "
+        "net.graph.json or topology.csv.",
+    ),
 ]
 Input = Annotated[
     list[str] | None,
@@ -25,6 +29,9 @@ Input = Annotated[
     ),
 ]
 Batch = Annotated[int | None, typer.Option(metavar="N", help="Images at once, 1 by default.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit code 1 if an operator of the network is not modelled.")
+]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep traced networks.")]
 
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
@@ -39,22 +46,28 @@ def load_network(model: str, inputs: Sequence[str], batch: int | None, *, cache:
     """
     from squeezesim.load import load
 
-    if any("=" in text for text in inputs):
-        return load(model, inputs=_named(inputs), batch=batch, cache=cache)
-    return load(model, input_shape=one_shape(inputs), batch=batch, cache=cache)
+    return load(model, **asked_inputs(inputs), batch=batch, cache=cache)
 
 
-def one_shape(inputs: Sequence[str]) -> str | None:
-    """Return the one shape without a name, or None where none is given.
+def fail_if_unmodelled(network: Network, strict: bool) -> None:
+    """End the command with exit code 1 if *strict* and an operator of *network* has no rule."""
+    if strict and network.unmodelled:
+        raise typer.Exit(1)
+
+
+def asked_inputs(inputs: Sequence[str]) -> dict[str, Any]:
+    """Return what *inputs* says as arguments of ``load``: one shape, or inputs by name.
 
     Raises:
-        UsageError: there are several.
+        UsageError: there are several without a name, or one is not written so.
     """
+    if any("=" in text for text in inputs):
+        return {"inputs": _named(inputs)}
     if len(inputs) > 1:
         raise UsageError(
             f"several inputs need names, such as --input image=1x3x224x224, found {', '.join(inputs)}"
         )
-    return inputs[0] if inputs else None
+    return {"input_shape": inputs[0] if inputs else None}
 
 
 def _named(texts: Sequence[str]) -> dict[str, Any]:

@@ -1,14 +1,24 @@
-"""squeezesim layers: what runs, without an accelerator; with --cross-check, counted a second time by fvcore."""
+"""squeezesim layers: what runs, without an accelerator; with --cross-check, counted again by fvcore and torch."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from squeezesim.cli import output
-from squeezesim.cli.inputs import Batch, Input, Model, NoCache, load_network, one_shape
+from squeezesim.cli.inputs import (
+    Batch,
+    Input,
+    Model,
+    NoCache,
+    Strict,
+    asked_inputs,
+    fail_if_unmodelled,
+    load_network,
+)
 from squeezesim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,9 +41,10 @@ def layers(
         bool,
         typer.Option(
             "--cross-check",
-            help="Compare with fvcore's MACs, of one input without a name; exit code 1 where they differ.",
+            help="Compare with the MACs of fvcore and torch; exit code 1 where a difference has no known reason.",
         ),
     ] = False,
+    strict: Strict = False,
     format: output.Format = "table",
     no_cache: NoCache = False,
     debug: output.Debug = False,
@@ -48,11 +59,7 @@ def layers(
     if cross_check:
         if format != "table":
             raise UsageError("--cross-check prints a table; --format cannot be given with it")
-        if named := [text for text in input or () if "=" in text]:
-            raise UsageError(
-                f"--cross-check runs one input without a name, such as 3x224x224, found {', '.join(named)}"
-            )
-        _cross_check(model, one_shape(input or ()), batch)
+        _cross_check(model, {**asked_inputs(input or ()), "batch": batch})
         return
     network = load_network(model, input or (), batch, cache=not no_cache)
     if format == "json":
@@ -63,6 +70,7 @@ def layers(
         sys.stdout.write(csv_text(_rows(network)))
     else:
         _print_table(network)
+    fail_if_unmodelled(network, strict)
 
 
 def _rows(network: Network) -> list[dict[str, Any]]:
@@ -109,19 +117,36 @@ def _print_table(network: Network) -> None:
     print(f"\n{str(network).rstrip()}")
 
 
-def _cross_check(model: str, shape: str | None, batch: int | None) -> None:
+def _cross_check(model: str, asked: Mapping[str, Any]) -> None:
     from squeezesim.load import cross_check
     from squeezesim.report.grid import Column, Grid
     from squeezesim.report.units import plural
 
-    rows = cross_check(model, input_shape=shape, batch=batch)
-    columns = [Column("module", left=True), Column("MACs"), Column("fvcore"), Column("", left=True)]
+    rows = cross_check(model, **asked)
+    columns = [
+        Column("module", left=True),
+        *(Column(name) for name in ("MACs", "fvcore", "torch")),
+        Column("", left=True),
+    ]
     cells = [
-        [row.module or "(itself)", f"{row.macs:,}", f"{row.fvcore_macs:,}", "" if row.agrees else "differ"]
+        [
+            row.module or "(itself)",
+            f"{row.macs:,}",
+            "–" if row.fvcore_macs is None else f"{row.fvcore_macs:,}",
+            f"{row.torch_macs:,}",
+            "" if row.agrees else "differ",
+        ]
         for row in rows
     ]
     output.print_grid(Grid(columns, cells))
-    differing = sum(not row.agrees for row in rows)
-    print(f"\n{plural(len(rows), 'module')} with MACs, {differing or 'none'} counted differently by fvcore")
-    if differing:
+    differing = [row for row in rows if not row.agrees]
+    said = "none counted differently" if not differing else f"{len(differing)} counted differently"
+    print(f"\n{plural(len(rows), 'module')} with MACs, {said} by fvcore or torch")
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row.why or not row.agrees:
+            reasons.setdefault(row.why or "no reason known", []).append(row.module or "(itself)")
+    for reason, modules in reasons.items():
+        print(f"  {reason}: {plural(len(modules), 'module')}, such as {modules[0]}")
+    if any(not row.why for row in differing):
         raise typer.Exit(1)

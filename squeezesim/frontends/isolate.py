@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,23 @@ def weightless_copy(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, memo).eval()
 
 
+def too_large_to_run(module: nn.Module, inputs: Iterable[torch.Tensor]) -> str:
+    """Return in words that a forward pass with values would take more than half of the memory, else nothing.
+
+    It takes at least the weights, and activations of about sixteen times the input.
+    """
+    needed = sum(map(_bytes, (*module.parameters(), *module.buffers()))) + 16 * sum(map(_bytes, inputs))
+    try:
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, OSError, ValueError):  # no such system call here
+        return ""
+    return f"with values it would take about {needed / 2**30:,.0f} GiB" if needed > limit else ""
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
 def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
     """Parameters, buffers, and tensors that modules keep as plain attributes."""
     yield from module.parameters()
@@ -40,14 +58,17 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[nn.Module]:
-    """Give *module* in eval mode; its training flags and buffers are as before when the context ends."""
+    """Give *module* in eval mode; modes, buffers and what is learnt are as before when the context ends."""
     flags = [(part, part.training) for part in module.modules()]
+    learnt = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
     try:
         yield module.eval()
     finally:
         for part, training in flags:
             part.training = training
+        for parameter, requires_grad in learnt:
+            parameter.requires_grad = requires_grad
         with torch.no_grad():
             for buffer, value in buffers:
                 buffer.copy_(value)

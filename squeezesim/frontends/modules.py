@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.utils.module_tracker import ModuleTracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +33,17 @@ class ModuleCall:
 class ModuleStack:
     """A context in which ``current`` is the call that runs, innermost module first.
 
-    ``ModuleTracker`` knows the set of modules that run, by path; what a call adds to the set is the module
-    entered. The hooks are global and leave with the context, so no module is touched.
+    The hooks are global and leave with the context, so no module is touched. Modules have their path below
+    *root*, a shared one its first; those that *root* does not register have their class's name.
     """
 
-    def __init__(self) -> None:
-        self._tracker = ModuleTracker()
+    def __init__(self, root: nn.Module) -> None:
         self._entered: list[tuple[ModuleCall, nn.Module]] = []
         self._paths: dict[int, str] = {}
+        self._known: list[nn.Module] = []  # keeps the identity of a dead module from being used again
         self._calls = 0
         self._hooks: list[torch.utils.hooks.RemovableHandle] = []
+        self._learn(root, "")
 
     @property
     def current(self) -> ModuleCall | None:
@@ -60,7 +60,6 @@ class ModuleStack:
         return f"layer {call.path!r} {call.kind.__name__}({settings}){got if call.shapes else ''}"
 
     def __enter__(self) -> ModuleStack:
-        self._tracker.__enter__()  # type: ignore[no-untyped-call]
         self._hooks = [
             register_module_forward_pre_hook(self._enter_module),
             register_module_forward_hook(self._leave_module),
@@ -72,13 +71,10 @@ class ModuleStack:
     ) -> None:
         for hook in self._hooks:
             hook.remove()
-        self._tracker.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
         if id(module) not in self._paths:
-            running = {path for path in map(_relative, self._tracker.parents) if path is not None}
-            fresh = running - {call.path for call, _ in self._entered}
-            self._paths[id(module)] = fresh.pop() if len(fresh) == 1 else type(module).__name__
+            self._learn(module, type(module).__name__)
         leaves = torch.utils._pytree.tree_leaves(args)
         shapes = tuple(tuple(leaf.shape) for leaf in leaves if isinstance(leaf, torch.Tensor))
         self._calls += 1
@@ -90,7 +86,7 @@ class ModuleStack:
         while self._entered and self._entered.pop()[1] is not module:
             pass
 
-
-def _relative(path: str) -> str | None:
-    """The path below the root, whose own name is its class; None for what is no module."""
-    return None if path == "Global" else path.partition(".")[2]
+    def _learn(self, module: nn.Module, path: str) -> None:
+        self._known.append(module)
+        for below, part in module.named_modules():
+            self._paths.setdefault(id(part), ".".join(filter(None, (path, below))))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
-from torch.utils._pytree import tree_flatten_with_path, tree_map
+from torch.utils._pytree import tree_flatten_with_path
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.isolate import decomposed, evaluating, undisturbed, weightless_copy
+from squeezesim.frontends.forward import Args, Kwargs, arguments, forward
 from squeezesim.frontends.modules import ModuleStack
 from squeezesim.frontends.recorder import Recorded, Recorder
 from squeezesim.network import Layer, Network
@@ -33,9 +32,7 @@ def trace(
 ) -> Network:
     """Return the network that one forward pass of *module* in eval mode runs: stages marked, nothing fused.
 
-    The pass runs on a copy without weights on the meta device, and where the forward needs the value of a
-    tensor, on a copy with weights on the CPU. The module's modes, buffers, hooks and the random states are
-    as before afterwards.
+    The module's modes, buffers, hooks and the random states are as before afterwards.
 
     Args:
         module: the model.
@@ -53,42 +50,13 @@ def trace(
         194400
     """
     name = name or type(module).__name__
-    if any(is_lazy(parameter) for parameter in module.parameters()):
-        raise ModelError(f"{name} has lazy parameters without a shape: run it once before it is traced")
-    args, named = _arguments(module, input_shape, inputs, kwargs)
-    with undisturbed(), decomposed():
-        try:
-            return _on_meta(module, args, named, name)
-        except Exception:
-            if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
-                raise  # it has no values to fall back on
-            return _on_cpu(module, args, named, name)
+    args, named = arguments(module, input_shape, inputs, kwargs)
+    return forward(module, args, named, name, partial(_record, name=name))
 
 
-def _on_meta(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Network:
-    # Tensors that a forward makes without naming a device have to join the others there.
-    with torch.device("meta"):
-        return _record(weightless_copy(module), args, kwargs, name, "meta")
-
-
-def _on_cpu(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Network:
-    try:
-        duplicate = copy.deepcopy(module).cpu()
-    except Exception:  # a module that cannot be copied can still be run and restored
-        duplicate = module
-    with evaluating(duplicate):
-        return _record(duplicate, args, kwargs, name, "cpu")
-
-
-def _record(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str, device: str
-) -> Network:
-    def on_device(leaf: Any) -> Any:
-        return torch.empty_like(leaf, device=device).copy_(leaf) if isinstance(leaf, torch.Tensor) else leaf
-
-    args, kwargs = tree_map(on_device, (args, kwargs))
+def _record(module: nn.Module, args: Args, kwargs: Kwargs, name: str) -> Network:
     named = _input_tensors(module, args, kwargs)
-    stack = ModuleStack()
+    stack = ModuleStack(module)
     recorder = Recorder(stack, module.parameters(), [tensor for _, tensor in named])
     shapes = tuple((label, tuple(tensor.shape)) for label, tensor in named)
     try:
@@ -107,35 +75,7 @@ def _record(
     return mark_stages(network)
 
 
-def _arguments(
-    module: nn.Module,
-    input_shape: Sequence[int] | None,
-    inputs: Sequence[Any] | Mapping[str, Any] | None,
-    kwargs: Mapping[str, Any] | None,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if (input_shape is None) == (inputs is None):
-        raise ModelError("to trace a module, give either input_shape or inputs")
-    dtypes = (parameter.dtype for parameter in module.parameters() if parameter.is_floating_point())
-    dtype = next(dtypes, torch.float32)
-
-    def tensor(value: Any) -> Any:
-        if isinstance(value, (tuple, list)) and value and all(type(size) is int for size in value):
-            return torch.zeros((), dtype=dtype).expand(tuple(value))
-        return value
-
-    if inputs is None:
-        assert input_shape is not None
-        return (tensor(tuple(input_shape)),), dict(kwargs or {})
-    if isinstance(inputs, Mapping):
-        return (), {key: tensor(value) for key, value in inputs.items()} | dict(kwargs or {})
-    if isinstance(inputs, torch.Tensor):
-        return (inputs,), dict(kwargs or {})
-    return tuple(tensor(value) for value in inputs), dict(kwargs or {})
-
-
-def _input_tensors(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> list[tuple[str, torch.Tensor]]:
+def _input_tensors(module: nn.Module, args: Args, kwargs: Kwargs) -> list[tuple[str, torch.Tensor]]:
     """The tensors among the arguments with their names: "input" where there is only one positional."""
     names = [parameter.name for parameter in inspect.signature(module.forward).parameters.values()]
     names += [f"input{index}" for index in range(len(names), len(args))]

@@ -42,4 +42,8 @@ def _reduce(op: str) -> Rule:
     return rule
 
 
-RULES: dict[str, Rule] = {name: _reduce(op) for name, op in REDUCTIONS.items()}
+def _fold(call: Call) -> Layer:
+    return ops.reduction("fold", call["self"].shape, call.output)
+
+
+RULES: dict[str, Rule] = {**{name: _reduce(op) for name, op in REDUCTIONS.items()}, "col2im": _fold}

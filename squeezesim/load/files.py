@@ -1,0 +1,105 @@
+"""Files that list layers, which are read, and files that are refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from squeezesim.errors import ModelError, UsageError, nearest
+from squeezesim.load.runnable import Asked
+from squeezesim.load.shapes import Shape, check_sizes
+from squeezesim.network import Network
+from squeezesim.network.checks import show
+from squeezesim.zoo.registry import catalogue
+
+_KINDS = {".graph.json": "traced network", ".csv": "topology", ".onnx": "ONNX graph"}
+_PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
+_NO_NAMES = (".pt2", ".json", ".yaml", ".yml", ".txt", ".safetensors", ".h5", ".tflite")
+_WAYS_IN = (
+    "a built-in name, torchvision:, timm: or pytorchcv: with a name, file.py:factory, an .onnx or .graph.json file, "
+    "or a .csv topology of SCALE-Sim"
+)
+
+
+def kind_of(path: str) -> str:
+    """Return what a path's ending says it lists, empty for no such file."""
+    return next((what for ending, what in _KINDS.items() if path.endswith(ending)), "")
+
+
+def read(path: str, asked: Asked, options: Mapping[str, object]) -> Network:
+    """Return the network that the file *path* lists.
+
+    Raises:
+        ModelError: there is no such file, or it is malformed.
+        UsageError: an input or an option is given that the file has fixed.
+    """
+    if options or asked.kwargs or (asked != Asked() and not path.endswith(".onnx")):
+        raise UsageError(f"{show(path)} is a {kind_of(path)}: its input and options are fixed")
+    existing(path)
+    if path.endswith(".csv"):
+        from squeezesim.frontends import scalesim
+
+        return scalesim.read(path)
+    if path.endswith(".onnx"):
+        from squeezesim.frontends.onnx import file
+
+        return file.read(path, input_shapes=_shapes(asked), batch=asked.batch)
+    return Network.load(path)
+
+
+def _shapes(asked: Asked) -> dict[str, Shape] | None:
+    """The shapes of inputs by name, for the dimensions that a file leaves open."""
+    if asked.inputs is None and asked.input_shape is None:
+        return None
+    if not isinstance(asked.inputs, Mapping):
+        raise UsageError(
+            "inputs of an ONNX file are given by name, batch included, such as input=1x3x224x224"
+        )
+    shapes = {name: tuple(getattr(value, "shape", None) or value) for name, value in asked.inputs.items()}
+    for name, shape in shapes.items():
+        check_sizes(shape, f"input {name!r}")
+    return shapes
+
+
+def existing(path: str) -> Path:
+    """Return the file *path*.
+
+    Raises:
+        ModelError: there is none, or it is no regular file; the nearest name in its folder.
+    """
+    file = Path(path)
+    try:
+        if file.is_file():
+            return file
+        if file.exists():
+            raise ModelError(f"{show(path)} is {'a directory' if file.is_dir() else 'no regular file'}")
+        siblings = [entry.name for entry in os.scandir(file.parent)] if file.parent.is_dir() else []
+    except (OSError, ValueError) as error:  # a name too long, a zero byte
+        raise ModelError(f"cannot read {show(path)}: {getattr(error, 'strerror', None) or error}") from error
+    raise ModelError(f"there is no file {show(path)}{nearest(file.name, siblings)}")
+
+
+def refuse(text: str) -> None:
+    """Check that *text*, which has no ending that is known, may be the name of a network.
+
+    Raises:
+        ModelError: it is a path; says what a model is.
+    """
+    name = text.partition("@")[0]
+    suffix = Path(name).suffix.lower()
+    if suffix in _PICKLED:
+        raise ModelError(
+            f"{show(text)} is refused: a pickled file runs the code in it when it is loaded; "
+            "give the function that builds the model, as file.py:factory"
+        )
+    if os.sep in name or suffix in _NO_NAMES or _exists(name):
+        what = " is a directory" if _exists(name) and Path(name).is_dir() else ""
+        raise ModelError(f"cannot load {show(text)}{what}: a model is {_WAYS_IN}{nearest(name, catalogue())}")
+
+
+def _exists(name: str) -> bool:
+    try:
+        return bool(name) and Path(name).exists()
+    except (OSError, ValueError):  # a name too long, a zero byte
+        return False

@@ -1,0 +1,69 @@
+"""Models of other libraries, which are imported when one of theirs is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+
+from squeezesim.errors import ModelError, nearest
+from squeezesim.load.arguments import parse_arguments
+from squeezesim.load.runnable import Made, Runnable
+
+LIBRARIES = ("torchvision", "timm", "pytorchcv")
+"""In the order in which a bare name is looked up."""
+
+
+def runnable(library: str, text: str, options: Mapping[str, object]) -> Runnable:
+    """Return ``NAME`` or ``NAME@argument=value,…`` of *library* as a model to run.
+
+    Raises:
+        ModelError: the library is not installed, or an argument is not written so.
+    """
+    name, arguments = parse_arguments(text, options)
+    if not find_spec(library):
+        raise ModelError(_missing([library]))
+
+    def make(device: str) -> Made:
+        from squeezesim.frontends.hubs import make_model
+
+        module, inputs = make_model(library, name, arguments, device=device)
+        return Made(module=module, inputs=inputs)
+
+    given = ",".join(f"{key}={_text(value)}" for key, value in arguments.items())
+    return Runnable(
+        name=f"{library}:{name}@{given}" if given else f"{library}:{name}",
+        make=make,
+        devices=("meta", "cpu"),  # some can only be made with values
+        is_fixed=True,
+        versions={library: version(library)},
+        source=f"{library} {version(library)}",
+    )
+
+
+def find(name: str) -> str:
+    """Return the first installed library that has the model *name*, empty where none has."""
+    from squeezesim.frontends.hubs import has_model
+
+    return next((library for library in _installed() if has_model(library, name)), "")
+
+
+def hint(name: str) -> str:
+    """Return the nearest names of models of the installed libraries, or which libraries are not installed."""
+    from squeezesim.frontends.hubs import model_names
+
+    absent = [library for library in LIBRARIES if library not in _installed()]
+    close = nearest(name, {model for library in _installed() for model in model_names(library)})
+    return close or (f"; {_missing(absent)}" if absent else "")
+
+
+def _installed() -> list[str]:
+    return [library for library in LIBRARIES if find_spec(library)]
+
+
+def _missing(libraries: list[str]) -> str:
+    return f"{', '.join(libraries)} not installed: pip install 'squeezesim[{','.join(libraries)}]'"
+
+
+def _text(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

@@ -1,0 +1,103 @@
+"""A model that has to be run to be traced: how it is made, what it is called, the input that it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from squeezesim.cache import cached
+from squeezesim.errors import ModelError, UsageError
+from squeezesim.load.shapes import Shape, check_sizes, literal_shape
+from squeezesim.network import Network
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Inputs = Sequence[Any] | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A module with the shapes of its inputs, batch excluded; none where only the user knows them."""
+
+    module: nn.Module
+    inputs: tuple[Shape, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """With what a model shall run: one shape, or inputs, or nothing for the inputs that it brings."""
+
+    input_shape: str | Sequence[int] | None = None
+    inputs: Inputs | None = None
+    kwargs: Mapping[str, Any] | None = None
+    batch: int | None = None
+
+    def of(self, name: str, default: Sequence[Shape]) -> Inputs:
+        """Return the literal inputs of the model *name*, whose own are *default*.
+
+        Raises:
+            UsageError: there is none, or a size is out of range.
+        """
+        if self.inputs is not None:
+            for label, value in self.inputs.items() if isinstance(self.inputs, Mapping) else ():
+                if isinstance(value, (tuple, list)) and all(isinstance(size, int) for size in value):
+                    check_sizes(value, f"input {label!r}")
+            return self.inputs
+        shape = literal_shape(self.input_shape, self.batch, default[0] if default else None)
+        if shape is None:
+            raise UsageError(f"{name} needs its input: give input_shape, such as 3x224x224, or inputs")
+        if self.input_shape is None:
+            return tuple((self.batch or 1, *sizes) for sizes in default)
+        return (shape,) * max(1, len(default))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runnable:
+    """A model that is made when it is needed.
+
+    Attributes:
+        name: what its network is called.
+        make: makes it, on the meta device or on the CPU.
+        is_fixed: whether the name alone says what it is, so that its trace can be kept on disk.
+        versions: the versions of the libraries that it is made of.
+        source: where the network is from; its class where empty.
+        notes: what the network says of itself.
+    """
+
+    name: str
+    make: Callable[[str], Made]
+    devices: tuple[str, ...] = ("cpu",)
+    is_fixed: bool = False
+    versions: Mapping[str, str] | None = None
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+    def network(self, asked: Asked, *, cache: bool) -> Network:
+        """Return the network that one forward pass runs, from the cache where *cache* and it was traced before.
+
+        Raises:
+            ModelError: the model cannot be made, or does not accept the input.
+            UsageError: there is no input, or a size is out of range.
+        """
+        if not (cache and self.is_fixed) or asked.inputs is not None or asked.kwargs:
+            return self._trace(asked)
+        key = {"model": self.name, "input": asked.input_shape, "batch": asked.batch, **(self.versions or {})}
+        return cached(key, lambda: self._trace(asked))
+
+    def _trace(self, asked: Asked) -> Network:
+        from squeezesim.frontends.trace import trace
+
+        def on(device: str) -> Network:
+            made = self.make(device)
+            inputs = asked.of(self.name, made.inputs)
+            network = trace(made.module, inputs=inputs, kwargs=asked.kwargs, name=self.name)
+            return replace(network, source=self.source or network.source, notes=self.notes)
+
+        *first, last = self.devices
+        for device in first:
+            with suppress(ModelError):
+                return on(device)
+        return on(last)
