@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SqueezesimError,
         UsageError,
     )
+    from squeezesim.frontends.aten.rules import register_operator
     from squeezesim.frontends.weights import densities, weights
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.load import load, models
@@ -58,6 +59,7 @@ __all__ = [
     "prune",
     "prune_channels",
     "quantize",
+    "register_operator",
     "simulate",
     "weights",
 ]
@@ -71,6 +73,7 @@ _HOMES = {
         "SqueezesimError",
         "UsageError",
     ),
+    "squeezesim.frontends.aten.rules": ("register_operator",),
     "squeezesim.frontends.weights": ("densities", "weights"),
     "squeezesim.hardware.accelerator": ("Accelerator",),
     "squeezesim.load": ("load", "models"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from squeezesim.cli import output
-from squeezesim.cli.inputs import Batch, Input, Model, NoCache, load_network
+from squeezesim.cli.inputs import Batch, Input, Model, NoCache, Strict, fail_if_unmodelled, load_network
 from squeezesim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def profile(
     format: output.Format = "table",
     no_files: Annotated[bool, typer.Option("--no-files", help="Write no files.")] = False,
     no_cache: NoCache = False,
+    strict: Strict = False,
     debug: output.Debug = False,
 ) -> None:
     """Say how long MODEL takes on an accelerator, how busy its PEs are, and where cycles and energy go.
@@ -124,6 +125,7 @@ def profile(
         _print_json(reports)
     else:
         _print_tables(reports, targets, by=by, sort=sort, top=top)
+    fail_if_unmodelled(network, strict)
 
 
 def _accelerator(text: str, dataflow: str, objective: str | None) -> Accelerator:

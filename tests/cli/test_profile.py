@@ -138,7 +138,7 @@ def test_a_built_in_network_by_name(run: Run) -> None:
         ),
         (
             ["profile", "none.graph.json", "--hw", "os_32x32"],
-            "cannot read 'none.graph.json': No such file or directory",
+            "there is no file 'none.graph.json'",
         ),
         (
             ["profile", "alexnet", "--hw", "os_32x32", "--input", "3x10x10"],
