@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 app.command("profile", short_help=profile.SHORT, epilog=profile.EXAMPLES)(profile.profile)
 app.command("layers", epilog=layers.EXAMPLES)(layers.layers)
-app.command("models")(models.models)
+app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("export", short_help=export.SHORT, epilog=export.EXAMPLES)(export.export)
 app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.reproduce)
 app.command("validate", short_help=validate.SHORT, epilog=validate.EXAMPLES)(validate.validate)

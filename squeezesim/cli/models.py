@@ -2,44 +2,107 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
 from squeezesim.cli import output
 
+if TYPE_CHECKING:
+    from squeezesim.zoo.registry import Entry
 
-def models(debug: output.Debug = False) -> None:
-    """List the built-in networks, with their published facts."""
+EXAMPLES = """\b
+Examples:
+  squeezesim models
+  squeezesim models --sort macs
+  squeezesim models --sort top1_percent --format csv
+"""
+
+
+def models(
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Sort by a column of the CSV, such as macs or top1_percent; numbers descending.",
+        ),
+    ] = None,
+    format: output.Format = "table",
+    debug: output.Debug = False,
+) -> None:
+    """List the built-in networks, with their published facts.
+
+    Params and MACs are exact counts at the input, channels × rows × columns; accuracies are on ImageNet, in per cent,
+    as published. The table abbreviates counts (k, M, G are SI) and names options; --format csv and json have whole
+    numbers, the values of options and where accuracies are printed.
+    """
     del debug
-    from squeezesim.network import Network
+    output.choice("--format", format, output.FORMATS)
+    from squeezesim.report.table import ordered
+    from squeezesim.zoo.registry import catalogue
+
+    rows = [_row(entry) for entry in catalogue().values()]
+    if sort is not None:
+        rows = ordered(rows, sort)
+    if format == "json":
+        import json
+
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif format == "csv":
+        from squeezesim.report.files import csv_text
+
+        sys.stdout.write(csv_text(rows))
+    else:
+        _print_table(rows)
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    options = (
+        f"{option.name}={option.format(entry.defaults[option.name])}" for option in entry.family.options
+    )
+    return {
+        "name": entry.name,
+        "published_as": entry.published_as,
+        "input": "x".join(map(str, entry.input)),
+        "params": entry.facts.params,
+        "macs": entry.facts.macs,
+        "top1_percent": entry.facts.top1,
+        "top5_percent": entry.facts.top5,
+        "printed_in": entry.facts.printed_in,
+        "year": entry.family.year,
+        "source": entry.family.source,
+        "options": ",".join(options),
+    }
+
+
+def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     from squeezesim.report import units
     from squeezesim.report.grid import Column, Grid
-    from squeezesim.zoo.registry import Entry, catalogue
-
-    def macs(entry: Entry) -> int:
-        return entry.facts.macs or Network.load(entry.graph).macs
 
     def per_cent(value: float | None) -> str:
-        return units.EMPTY if value is None else f"{value:g}"
+        return units.EMPTY if value is None else f"{value:.2f}"
 
     columns = [
         Column("name", left=True),
-        Column("input"),
-        Column("params", rank=1),
-        Column("MACs", rank=1),
-        Column("top-1 %", rank=2),
-        Column("top-5 %", rank=2),
-        Column("options", rank=3, left=True),
-        Column("source", rank=4, left=True),
+        Column("input", rank=2),
+        *(Column(header, rank=1) for header in ("params", "MACs", "top-1 %", "top-5 %", "year")),
+        Column("source", rank=3, left=True),
+        Column("options", rank=4, left=True),
     ]
     cells = [
         [
-            entry.name,
-            "x".join(map(str, entry.input)),
-            units.count(entry.facts.params),
-            units.count(macs(entry)),
-            per_cent(entry.facts.top1),
-            per_cent(entry.facts.top5),
-            ", ".join(option.name for option in entry.family.options) or units.EMPTY,
-            entry.family.source,
+            row["name"],
+            row["input"],
+            units.count(row["params"]),
+            units.count(row["macs"]),
+            per_cent(row["top1_percent"]),
+            per_cent(row["top5_percent"]),
+            str(row["year"]),
+            row["source"],
+            ", ".join(option.partition("=")[0] for option in row["options"].split(",")) or units.EMPTY,
         ]
-        for entry in catalogue().values()
+        for row in rows
     ]
     output.print_grid(Grid(columns, cells))

@@ -31,14 +31,27 @@ def select(
     """
     rows = report.rows(by)
     key = "cycles" if sort is None and top is not None else sort
-    if key is None:
-        return rows
-    if key not in rows[0]:
-        raise UsageError(f"there is no column {key!r}; allowed: {', '.join(rows[0])}{nearest(key, rows[0])}")
-    known = [row for row in rows if row[key] is not None]
-    descending = bool(known) and not isinstance(known[0][key], str)
-    ordered = sorted(known, key=lambda row: row[key], reverse=descending)
-    return [*ordered, *(row for row in rows if row[key] is None)][:top]
+    return rows if key is None else ordered(rows, key)[:top]
+
+
+def ordered(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any]]:
+    """Return *rows*, at least one, by a column: numbers descending, texts ascending, those without a value last.
+
+    Raises:
+        UsageError: there is no such column.
+
+    Example:
+        >>> ordered([{"name": "a", "top1": None}, {"name": "b", "top1": 57.5}], "top1")[0]["name"]
+        'b'
+    """
+    if column not in rows[0]:
+        raise UsageError(
+            f"there is no column {column!r}; allowed: {', '.join(rows[0])}{nearest(column, rows[0])}"
+        )
+    known = [row for row in rows if row[column] is not None]
+    descending = bool(known) and not isinstance(known[0][column], str)
+    by_value = sorted(known, key=lambda row: row[column], reverse=descending)
+    return [*by_value, *(row for row in rows if row[column] is None)]
 
 
 def grid(report: Report, rows: Sequence[Row], by: str, width: int | None) -> Grid:
