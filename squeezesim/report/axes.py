@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from squeezesim.report import units
 
 if TYPE_CHECKING:
+    from squeezesim.cost.workload import Workload
     from squeezesim.hardware.parts import Array
-    from squeezesim.network import Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,20 @@ class Axis:
         return f"{items} {verb} {units.share(self.filled)} of {self.width:,} {self.what} in {self.passes:,} passes"
 
 
-def axes(layer: Layer, dataflow: str, tile: Sequence[int], pointwise: bool, array: Array) -> list[Axis]:
-    """Return what lies along rows and columns, for a layer in tiles (n, y, x, g, k, c); nothing where it varies.
+def axes(work: Workload, dataflow: str, tile: Sequence[int], array: Array) -> list[Axis]:
+    """Return what lies along rows and columns, for one problem in tiles (n, y, x, g, k, c); nothing where it varies.
+
+    Pixels are those of rows as they are stored, padding included.
 
     Example: 9 input channels of a layer fill 56.2 % of 8 rows in 2 passes with ``ws``.
     """
     n, y, x, _, k, c = tile
-    each = " of a group" if layer.g > 1 else ""
-    taps = layer.fy * layer.fx
-    pixels = ((layer.n, n), (layer.oy, y), (layer.ox, x))
-    if pointwise:
-        pixels = ((1, 1), (1, 1), (layer.n * layer.oy * layer.ox, x))
+    images, groups, filters, channels, rows, row, fy, fx = (
+        int(column[0]) for column in (work.n, work.g, work.k, work.c, work.y, work.x, work.fy, work.fx)
+    )
+    each = " of a group" if groups > 1 else ""
+    taps = fy * fx
+    pixels = ((images, n), (rows, y), (row, x))
 
     def on_rows(noun: str, *cuts: tuple[int, int]) -> Axis:
         return Axis(noun, cuts, array.rows, "rows")
@@ -74,23 +77,23 @@ def axes(layer: Layer, dataflow: str, tile: Sequence[int], pointwise: bool, arra
     def on_columns(noun: str, *cuts: tuple[int, int]) -> Axis:
         return Axis(noun, cuts, array.cols, "columns")
 
-    filters = on_columns(f"output channel{{s}}{each}", (layer.k, k))
-    weights = on_rows("weight{s} of a filter", (taps * layer.c, taps * c))
+    outputs = on_columns(f"output channel{{s}}{each}", (filters, k))
+    weights = on_rows("weight{s} of a filter", (taps * channels, taps * c))
     laid = {
-        "ws": [on_rows(f"input channel{{s}}{each}", (layer.c, c)), filters],
-        "os": [on_rows("output row{s}", (layer.oy, y)), on_columns("output column{s}", (layer.ox, x))],
-        "scalesim_os": [on_rows("output pixel{s}", *pixels), filters],
-        "scalesim_ws": [weights, filters],
+        "ws": [on_rows(f"input channel{{s}}{each}", (channels, c)), outputs],
+        "os": [on_rows("output row{s}", (rows, y)), on_columns("output column{s}", (row, x))],
+        "scalesim_os": [on_rows("output pixel{s}", *pixels), outputs],
+        "scalesim_ws": [weights, outputs],
         "scalesim_is": [weights, on_columns("output pixel{s}", *pixels)],
     }
-    if pointwise:
+    if work.pointwise[0]:
         laid["os"] = [Axis("output pixel{s}", pixels, array.rows * array.cols, "PEs")]
     else:
         # Sets of PEs stand one above the other and side by side: what matters is the room of each.
-        high = array.rows // max(array.rows // layer.fy, 1)
+        high = array.rows // max(array.rows // fy, 1)
         wide = array.cols // max(array.cols // y, 1)
         laid["rs"] = [
-            Axis("filter row{s}", ((layer.fy, layer.fy),), high, "rows"),
-            Axis("output row{s}", ((layer.oy, y),), wide, "columns"),
+            Axis("filter row{s}", ((fy, fy),), high, "rows"),
+            Axis("output row{s}", ((rows, y),), wide, "columns"),
         ]
     return laid.get(dataflow, [])

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.workload import workload_of
 from squeezesim.report import units
 from squeezesim.report.axes import axes
 from squeezesim.report.columns import bounds, dataflows
@@ -102,11 +104,14 @@ def _finding(case: Case) -> Finding:
 
 def _edge(case: Case) -> str:
     empty = units.share(case.lost_share("edge"))
-    costs = case.report.costs
-    tile, pointwise = costs.tile[0, case.index].tolist(), bool(costs.pointwise[0, case.index])
-    laid = axes(case.layer, case.dataflow, tile, pointwise, case.report.accelerator.array)
-    partly = sorted((axis for axis in laid if axis.filled < 1), key=lambda axis: axis.filled)
-    reason = f"its {' and its '.join(map(str, partly))}" if partly else "it fills the array only in part"
+    accelerator, layer = case.report.accelerator, case.layer
+    work, _ = workload_of([layer], Machine.of(accelerator))
+    laid = axes(work, case.dataflow, case.report.costs.tile[0, case.index].tolist(), accelerator.array)
+    partly = list(map(str, sorted((axis for axis in laid if axis.filled < 1), key=lambda axis: axis.filled)))
+    if work.pixels > work.valid:
+        stored = int(work.pixels[0]) // (layer.n * layer.oy)
+        partly.append(f"rows of {layer.ox:,} pixels are padded to {stored:,}")
+    reason = f"its {' and its '.join(partly)}" if partly else "it fills the array only in part"
     return f"{reason}, so that {empty} of its PE-cycles find no work"
 
 

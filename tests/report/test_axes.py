@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.workload import workload_of
 from squeezesim.report.axes import Axis, axes
 from squeezesim.report.report import Report
 from tests.report.cases import few, reports
@@ -31,12 +33,13 @@ def test_one_item_is_singular() -> None:
 @given(reports())
 def test_what_is_not_filled_is_the_edge_loss(made: Report) -> None:
     """While the array multiplies, PEs without an item are those that the loss accounting calls edge."""
+    machine = Machine.of(made.accelerator)
     for index, (layer, row) in enumerate(zip(made.network.layers, made.rows(), strict=True)):
-        if not row["macs"]:
-            continue
-        tile, pointwise = made.costs.tile[0, index].tolist(), bool(made.costs.pointwise[0, index])
-        laid = axes(layer, row["dataflow"], tile, pointwise, made.accelerator.array)
-        if laid:
-            expected = 1 - prod(axis.filled for axis in laid)
+        if row["macs"]:
+            work, _ = workload_of([layer], machine)
+            laid = axes(work, row["dataflow"], made.costs.tile[0, index].tolist(), made.accelerator.array)
             busy = row["executed_macs"] + row["lost_zeros"]
+            padded = work.valid[0] / work.pixels[0]
+            expected = 1 - padded * prod(axis.filled for axis in laid)
+            assert laid
             assert row["lost_edge"] / (busy + row["lost_edge"]) == pytest.approx(expected)

@@ -126,6 +126,14 @@ def test_pixels_that_do_not_fill_the_array() -> None:
     assert text.startswith("its 1 output pixel fills 1 of 64 PEs, so that ")
 
 
+def test_rows_that_are_padded_in_memory() -> None:
+    layer = Layer.conv("a", c=8, k=8, oy=5, ox=5, fy=3, fx=3)
+    cause, text = why(layer, array__dataflows=["ws"], memory__row_words=8)
+    assert cause == "edge"
+    # 15 of 40 pixels are padding.
+    assert text.startswith("its rows of 5 pixels are padded to 8, so that ")
+
+
 def test_the_share_without_work_is_the_edge_loss() -> None:
     made = simulate(
         Network.from_layers([Layer.conv("a", c=3, k=8, oy=40, ox=40, fy=3, fx=3)]),
