@@ -20,7 +20,7 @@ SHORT = "Write the layers of MODEL for another tool."
 EXAMPLES = """\b
 Examples:
   squeezesim export squeezenet_1_1 --to scalesim -o squeezenet.csv
-  squeezesim export alexnet --to scalesim --batch 4
+  squeezesim export alexnet --to scalesim --gemm --batch 4
 """
 
 
@@ -39,6 +39,10 @@ def export(
             help="Write it to a file instead of stdout.",
         ),
     ] = None,
+    gemm: Annotated[
+        bool,
+        typer.Option("--gemm", help="Every layer as a matrix product: a topology for SCALE-Sim's -i gemm."),
+    ] = False,
     no_cache: NoCache = False,
     debug: output.Debug = False,
 ) -> None:
@@ -50,7 +54,7 @@ def export(
 
     from squeezesim.frontends.scalesim_export import export as to_topology
 
-    topology = to_topology(load_network(model, input or (), batch, cache=not no_cache))
+    topology = to_topology(load_network(model, input or (), batch, cache=not no_cache), gemm=gemm)
     if out is None:
         sys.stdout.write(topology.text)
     else:

@@ -60,7 +60,7 @@ def export(network: Network, *, gemm: bool = False) -> Topology:
         raise ModelError(
             f"network {network.name!r} has no MAC layer: nothing in it is a convolution or a matrix product"
         )
-    repeated = [layer for layer in layers if layer.g > 1 and (gemm or _is_said(layer) and layer.c > 1)]
+    repeated = [layer for layer in layers if layer.g > 1 and (gemm or (_is_said(layer) and layer.c > 1))]
     count = len(layers) + sum(layer.g - 1 for layer in repeated)
     if count > MAX_ROWS:
         raise ModelError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -189,7 +190,8 @@ def _scalesim_columns(report: Report) -> Columns:
     names = dataflows(report.costs)
     if not SCALESIM.keys() & set(names):
         return {}
-    layers, machine = report.network.layers, Machine.of(report.accelerator)
+    layers = report.network.layers
+    machine = replace(Machine.of(report.accelerator), row_words=1)  # SCALE-Sim pads no rows
     total, efficiency = np.full((2, len(layers)), np.nan)
     for name, flow in SCALESIM.items():
         index = [number for number, chosen in enumerate(names) if chosen == name]

@@ -45,6 +45,18 @@ def test_a_batch_is_written_as_matrix_products(run: Run) -> None:
     assert err.startswith("as matrix products: ")
 
 
+def test_matrix_products_are_read_again_too(run: Run) -> None:
+    code, out, err = run("export", "small.graph.json", "--to", "scalesim", "--gemm")
+    assert code == 0
+    assert out.startswith("Layer, M, N, K,\n")
+    assert err.startswith("as matrix products: ")
+    Path("small.csv").write_text(out, encoding="utf-8")
+    code, out, _ = run("layers", "small.csv", "--format", "csv")
+    header, *rows = (line.split(",") for line in out.splitlines())
+    assert code == 0
+    assert sum(int(row[header.index("macs")]) for row in rows) == Network.load("small.graph.json").macs
+
+
 def test_mistakes_are_one_line(run: Run) -> None:
     assert run("export", "alexnet", "--to", "scalesm") == (
         2,

@@ -203,3 +203,6 @@ def test_scalesims_numbers_stand_where_its_dataflows_run() -> None:
     assert first["scalesim_total_cycles"] == 4 * (11 * 32 - 1)
     assert first["scalesim_mapping_efficiency"] == pytest.approx(81 * 2 / (11 * 64))
     assert second["scalesim_total_cycles"] is second["scalesim_mapping_efficiency"] is None
+    padded = simulate(mixed.network, mixed.accelerator.replace({"memory.row_words": 4})).rows()[0]
+    assert padded["scalesim_total_cycles"] == first["scalesim_total_cycles"]
+    assert padded["cycles"] > first["cycles"]
