@@ -14,6 +14,7 @@ import numpy as np
 
 from squeezesim.cost.energy import leakage
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.operands import operands_of
 from squeezesim.cost.pipeline import transfer_cycles
 from squeezesim.network.layer import Layer
 
@@ -25,13 +26,14 @@ def vector_costs(layers: Sequence[Layer], machine: Machine) -> dict[str, Any]:
     """
     if machine.vector_lanes == 0:
         return {}
-    bits = np.array([layer.activation_bits or machine.activation_bits for layer in layers], np.int64)
+    widths = [operands_of(layer, machine) for layer in layers]
+    bits = np.array([width.activation_bits for width in widths], np.int64)
     inputs, outputs, ops = (
         np.array([getattr(layer, name) for layer in layers], np.int64)
         for name in ("input_elements", "output_elements", "vector_ops")
     )
     parameters = np.array([layer.weight_elements for layer in layers], np.int64)
-    weight_bits = np.array([layer.weight_bits or machine.weight_bits for layer in layers], np.int64)
+    weight_bits = np.array([width.weight_bits for width in widths], np.int64)
     loaded, stored = inputs * bits + parameters * weight_bits, outputs * bits
     computing = -(-ops // machine.vector_lanes)
     moving = transfer_cycles(loaded, machine) + transfer_cycles(stored, machine)

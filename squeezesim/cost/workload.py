@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.operands import operands_of
+from squeezesim.network.compress.storage import nonzeros
 from squeezesim.network.layer import Layer
 
 Ints = NDArray[np.int64]
@@ -92,11 +94,7 @@ def _stored(row: int, words: int) -> int:
 
 def _row(layer: Layer, machine: Machine) -> _Row:
     weights = layer.g * layer.k * layer.c * layer.fy * layer.fx
-    if layer.weights_are_activations:
-        density, stored_bits = 1.0, layer.activation_bits or machine.activation_bits
-    else:
-        density = machine.weight_density if layer.weight_density is None else layer.weight_density
-        stored_bits = layer.weight_bits or machine.weight_bits
+    operands = operands_of(layer, machine)
     pointwise = (
         layer.fy == layer.fx == 1
         and layer.stride == (1, 1)
@@ -118,10 +116,10 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         *layer.stride,
         *layer.dilation,
         *layer.padding,
-        stored_bits,
-        layer.activation_bits or machine.activation_bits,
-        layer.accumulator_bits or machine.accumulator_bits,
-        int(np.floor(density * weights + 0.5)),
+        operands.weight_bits,
+        operands.activation_bits,
+        operands.accumulator_bits,
+        nonzeros(weights, operands.weight_density),
         layer.n * layer.oy * layer.ox,
         int(pointwise),
     )
