@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ModelError
+from squeezesim.frontends.onnx.wire import without_tensors
 from squeezesim.network import Network
 from squeezesim.network.checks import show
 
@@ -60,17 +62,12 @@ def read(
 
 
 def _model(path: str) -> ModelProto:
-    """The parsed file, with the functions that it defines inlined."""
+    """The parsed file without its weights, with the functions that it defines inlined."""
     from google.protobuf.message import DecodeError
     from onnx import ModelProto
 
     try:
-        size = Path(path).stat().st_size
-        if not Path(path).is_file():
-            raise ModelError("is no file")
-        if size > MAX_BYTES:
-            raise ModelError(f"has {size} bytes, more than {MAX_BYTES}")
-        model = ModelProto.FromString(Path(path).read_bytes())
+        model = ModelProto.FromString(_structure(Path(path), ModelProto.DESCRIPTOR))
     except OSError as error:
         raise ModelError(error.strerror or str(error)) from None
     except DecodeError:
@@ -80,6 +77,18 @@ def _model(path: str) -> ModelProto:
     _check_opset(model)
     _check_nodes(model)
     return _inlined(model) if model.functions else model
+
+
+def _structure(file: Path, kind: Any) -> bytes:
+    """What a file says beside the values of its weights."""
+    if not file.is_file():
+        raise ModelError("there is no such file")
+    with file.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if not 0 < size <= MAX_BYTES:
+            raise ModelError(f"has {size} bytes; allowed are 1 to {MAX_BYTES}")
+        with mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ) as data:
+            return without_tensors(data, kind)
 
 
 def _check_opset(model: ModelProto) -> None:
@@ -135,10 +144,6 @@ def _subgraphs(node: NodeProto) -> Iterable[GraphProto]:
 def _inlined(model: ModelProto) -> ModelProto:
     from onnx.inliner import inline_local_functions
 
-    for tensor in model.graph.initializer:  # the inliner copies the model; it needs no weights
-        if tensor.ByteSize() > 2**16:
-            for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
-                tensor.ClearField(field)
     try:
         return inline_local_functions(model)
     except Exception as error:  # the library raises several unrelated types

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -15,17 +15,17 @@ from onnx import (
     NodeProto,
     TensorProto,
     TypeProto,
-    ValueInfoProto,
     helper,
 )
 
-from squeezesim.errors import ModelError, nearest
+from squeezesim.errors import ModelError
 from squeezesim.frontends.aten.call import Operand
 from squeezesim.frontends.onnx import elementwise
+from squeezesim.frontends.onnx.inputs import input_shapes
 from squeezesim.frontends.onnx.names import Place, module_of_weight, place_of, unique_names
 from squeezesim.frontends.onnx.node import Node, Part, Rule
 from squeezesim.frontends.onnx.patterns import PART, composed
-from squeezesim.frontends.onnx.rules import OPERANDS, moves, rule_for
+from squeezesim.frontends.onnx.rules import ARITHMETIC, OPERANDS, moves, rule_for
 from squeezesim.frontends.onnx.values import (
     Inference,
     Shape,
@@ -35,6 +35,7 @@ from squeezesim.frontends.onnx.values import (
     tensor_type,
     values_of,
 )
+from squeezesim.frontends.onnx.widths import QUANTISED, carried_bits, quantised
 from squeezesim.network import Layer, Network, Unmodelled
 from squeezesim.network.checks import show
 from squeezesim.network.passes import mark_stages
@@ -42,23 +43,11 @@ from squeezesim.network.passes import mark_stages
 MAX_LAYERS = 200_000
 """Most layers: a recurrent layer becomes some for each time step."""
 
-_QUANTISED: dict[int, int] = {
-    TensorProto.INT8: 8,
-    TensorProto.UINT8: 8,
-    TensorProto.INT4: 4,
-    TensorProto.UINT4: 4,
-    TensorProto.INT16: 16,
-    TensorProto.UINT16: 16,
-    TensorProto.FLOAT8E4M3FN: 8,
-    TensorProto.FLOAT8E5M2: 8,
-}
-"""Widths in bits of the types that values are quantised to."""
-
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
 
 def network_of(
-    model: ModelProto, input_shapes: Mapping[str, Sequence[int]], batch: int | None, *, name: str, source: str
+    model: ModelProto, given: Mapping[str, Sequence[int]], batch: int | None, *, name: str, source: str
 ) -> Network:
     """Return the network of *model*, whose functions are inlined; see ``file.read``.
 
@@ -66,7 +55,7 @@ def network_of(
         ModelError: the graph is not valid, or an input's dimension is open and not given.
     """
     walk = _Walk(model)
-    inputs = _input_shapes(model.graph, input_shapes, batch)
+    inputs = input_shapes(model.graph, given, batch)
     walk.enter_inputs(model.graph, inputs)
     walk.run(model.graph)
     placed = [(layer, place) for layer, place, _ in walk.recorded]
@@ -79,50 +68,6 @@ def network_of(
         name=name, layers=tuple(layers), inputs=tuple(inputs), unmodelled=walk.unmodelled, source=source
     )
     return mark_stages(network)
-
-
-def _input_shapes(
-    graph: GraphProto, given: Mapping[str, Sequence[int]], batch: int | None
-) -> list[tuple[str, Shape]]:
-    """Every input that is no initializer, with all its dimensions."""
-    initial = {tensor.name for tensor in graph.initializer}
-    declared = [value for value in graph.input if value.name not in initial]
-    names = [value.name for value in declared]
-    for name in given:
-        if name not in names:
-            raise ModelError(f"has no input {show(name)}; it has {', '.join(names)}{nearest(name, names)}")
-    return [(value.name, _input_shape(value, given.get(value.name), batch)) for value in declared]
-
-
-def _input_shape(value: ValueInfoProto, given: Sequence[int] | None, batch: int | None) -> Shape:
-    tensor = value.type.tensor_type
-    if value.type.WhichOneof("value") != "tensor_type" or (not tensor.HasField("shape") and given is None):
-        raise ModelError(f"input {show(value.name)} is no tensor of known rank: give its shape")
-    dims = tensor.shape.dim
-    sizes = [dim.dim_value if dim.dim_value > 0 else None for dim in dims]
-    labels = [str(size) if size else dim.dim_param or "?" for size, dim in zip(sizes, dims, strict=True)]
-    written = "x".join(labels)
-    if given is not None:
-        shape = tuple(given)
-        check_shape(f"input {show(value.name)}", shape)
-        fits = len(shape) == len(sizes) and all(a in (None, b) for a, b in zip(sizes, shape, strict=True))
-        if tensor.HasField("shape") and not fits:
-            raise ModelError(
-                f"input {show(value.name)} is {written}; {'x'.join(map(str, shape))} does not fit"
-            )
-        return shape
-    if batch is not None and sizes:
-        if sizes[0] not in (None, batch):
-            raise ModelError(f"input {show(value.name)} is {written}; a batch of {batch} does not fit")
-        sizes[0] = batch
-    for index, size in enumerate(sizes):
-        if size is None:
-            raise ModelError(
-                f"input {show(value.name)} is {written}: dimension {index}, {labels[index]!r}, is open; give its shape"
-            )
-    shape = tuple(size for size in sizes if size is not None)
-    check_shape(f"input {show(value.name)}", shape)
-    return shape
 
 
 class _Walk:
@@ -177,7 +122,7 @@ class _Walk:
         shape = tuple(tensor.dims) if dims is None else dims
         check_shape(f"initializer {show(tensor.name)}", shape)
         params: tuple[int, ...] = ()
-        if tensor.data_type in _FLOATS + tuple(_QUANTISED) and shape:
+        if tensor.data_type in _FLOATS + tuple(QUANTISED) and shape:
             params = (len(self._sizes),)
             self._uncounted.add(len(self._sizes))
             self._sizes.append(prod(shape))
@@ -204,15 +149,13 @@ class _Walk:
             made = self._constant(node, inputs) if constants else self._layers(node, inputs, types, rule)
         except ModelError as error:
             raise ModelError(f"{_called(node)}: {error}") from error.__cause__
-        for index, name in enumerate(node.output):
-            if name:
-                kind = types.get(name) or TypeProto()
-                if constants is not None:
-                    kind = tensor_type(
-                        helper.np_dtype_to_tensor_dtype(constants[index].dtype), constants[index].shape
-                    )
-                constant = None if constants is None else constants[index]
-                self._values[name] = replace(made, type=kind, constant=constant)
+        for index, name in enumerate(name for name in node.output if name):
+            if constants is None or index >= len(constants):
+                self._values[name] = replace(made, type=types[name])
+                continue
+            values = constants[index]
+            kind = tensor_type(helper.np_dtype_to_tensor_dtype(values.dtype), values.shape)
+            self._values[name] = replace(made, type=kind, constant=values)
 
     def _types(self, node: NodeProto) -> dict[str, TypeProto]:
         """Types of the outputs: as inferred, else as the file says, else with no shape."""
@@ -238,7 +181,7 @@ class _Walk:
         shapes = [shape_of(types[name]) for name in node.output if name]
         is_empty = bool(shapes) and shapes[0] is not None and not prod(shapes[0])
         if rule is moves or is_empty:
-            return replace(data, bits=_bits(node, inputs), rows=_rows(inputs, shapes))
+            return replace(data, bits=carried_bits(node, inputs), rows=_rows(inputs, shapes))
         is_open = not shapes or shapes[0] is None or any(value and value.shape is None for value in inputs)
         if rule is None or is_open:
             if data.layers:
@@ -258,15 +201,20 @@ class _Walk:
 
     def _data(self, node: NodeProto, inputs: Sequence[Value | None]) -> Value:
         """What the node's result comes from: its data and learnt inputs, without sizes and limits."""
-        data = OPERANDS.get(node.op_type)
-        layers: dict[int, None] = {}
-        params: dict[int, None] = {}
-        for index, value in enumerate(inputs):
-            if value is not None:
-                layers.update(dict.fromkeys(value.layers))
-                if data is None or index in data:
-                    params.update(dict.fromkeys(value.params))
+        layers = dict.fromkeys(number for value in inputs if value is not None for number in value.layers)
+        params = self._learnt(node, inputs, range(len(inputs)))
         return Value(TypeProto(), layers=tuple(layers), params=tuple(params))
+
+    def _learnt(self, node: NodeProto, inputs: Sequence[Value | None], among: Iterable[int]) -> list[int]:
+        """The learnable initializers behind some inputs, without those behind sizes, limits and single factors."""
+        data = OPERANDS.get(node.op_type)
+        found: dict[int, None] = {}
+        for index in among:
+            value = inputs[index] if index < len(inputs) else None
+            if value is not None and (data is None or index in data):
+                is_factor = node.op_type in ARITHMETIC and prod(value.shape or ()) == 1
+                found.update(() if is_factor else dict.fromkeys(value.params))
+        return list(found)
 
     def _constant(self, node: NodeProto, inputs: Sequence[Value | None]) -> Value:
         """What a constant comes from: a shape does not depend on the data."""
@@ -275,7 +223,6 @@ class _Walk:
     def _append(self, node: NodeProto, inputs: Sequence[Value | None], parts: Sequence[Part]) -> int:
         """Record the layers of a node; the number of the last."""
         first = len(self.recorded)
-        data = OPERANDS.get(node.op_type)
         if first + len(parts) > MAX_LAYERS:
             raise ModelError(f"the network has more than {MAX_LAYERS} layers")
         for part in parts:
@@ -283,14 +230,7 @@ class _Walk:
             sources = [value for value in read if value is not None]
             reads = dict.fromkeys(number for value in sources for number in value.layers)
             reads.update(dict.fromkeys(first + index for index in part.after))
-            learnt = dict.fromkeys(
-                number
-                for index in part.inputs
-                if index < len(inputs) and (data is None or index in data)
-                for value in [inputs[index]]
-                if value is not None
-                for number in value.params
-            )
+            learnt = self._learnt(node, inputs, part.inputs)
             place = place_of(node)
             if part.layer.kind == "mac":
                 weights = [module_of_weight(self._weights[number]) for number in learnt]
@@ -300,7 +240,9 @@ class _Walk:
                 params=sum(self._sizes[number] for number in learnt if number in self._uncounted),
                 weight_elements=part.layer.weight_elements or sum(self._sizes[number] for number in learnt),
             )
-            layer = _quantised(layer, sources)
+            layer = quantised(
+                layer, [value for value in sources if value.layers or set(value.params) & set(learnt)]
+            )
             self._uncounted.difference_update(learnt)
             self.recorded.append((layer, place, tuple(reads)))
         return len(self.recorded) - 1
@@ -314,7 +256,7 @@ class _Walk:
 
 def _called(node: NodeProto) -> str:
     return (
-        f"node {show(node.name)} ({show(node.op_type)[1:-1]})"
+        f"node {show(node.name)}, {show(node.op_type)[1:-1]}"
         if node.name
         else f"a node {show(node.op_type)[1:-1]}"
     )
@@ -350,14 +292,6 @@ _NOT_VALUES = (
 )
 
 
-def _bits(node: NodeProto, inputs: Sequence[Value | None]) -> int | None:
-    """The width of what a node that moves data hands on."""
-    source = inputs[0] if inputs else None
-    if source is None:
-        return None
-    return _QUANTISED.get(source.element) if node.op_type == "DequantizeLinear" else source.bits
-
-
 def _rows(inputs: Sequence[Value | None], shapes: Sequence[Shape | None]) -> Shape | None:
     """The shape of what is flattened to a matrix, to tell batch and rows of a linear layer."""
     source = inputs[0].shape if inputs and inputs[0] is not None else None
@@ -365,21 +299,3 @@ def _rows(inputs: Sequence[Value | None], shapes: Sequence[Shape | None]) -> Sha
     if source is None or result is None or len(source) < 3 or len(result) != 2:
         return None
     return source if source[-1] == result[-1] else None
-
-
-def _quantised(layer: Layer, sources: Sequence[Value]) -> Layer:
-    """The layer with the widths that its operands were quantised to, where they were."""
-
-    def width(value: Value) -> int | None:
-        return value.bits or _QUANTISED.get(value.element)
-
-    activations = [width(value) for value in sources if value.layers]
-    weights = [width(value) for value in sources if not value.layers and value.params][:1]
-    if layer.weights_are_activations:
-        activations, weights = activations[:1], activations[1:]
-    known = [bits for bits in activations if bits is not None]
-    if known and len(known) == len(activations):
-        layer = replace(layer, activation_bits=max(known))
-    if layer.kind == "mac" and weights and weights[0] is not None:
-        layer = replace(layer, weight_bits=weights[0])
-    return layer

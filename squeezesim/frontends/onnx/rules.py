@@ -33,6 +33,9 @@ OPERANDS: dict[str, tuple[int, ...]] = {
 }
 """Which inputs are data or learnt; others are sizes, limits, statistics, scales and zero points. Default: all."""
 
+ARITHMETIC = frozenset({"Add", "Div", "Max", "Min", "Mod", "Mul", "Pow", "Sub", "Sum", "Where"})
+"""Operators whose constants of one element are factors and offsets, as exporters write them, and not learnt."""
+
 FREE = frozenset(
     {
         "Bernoulli",

@@ -143,7 +143,7 @@ def values_of(tensor: TensorProto) -> Array | None:
     """Return the values of a small numeric tensor that are in the file; None for any other.
 
     Raises:
-        ModelError: it holds more or fewer values than its shape says.
+        ModelError: it holds more or fewer values than its shape says, or none.
     """
     is_elsewhere = tensor.data_location == TensorProto.EXTERNAL
     numeric = {*TensorProto.DataType.values()} - {TensorProto.UNDEFINED, TensorProto.STRING}
