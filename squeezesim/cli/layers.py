@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import compression, output
 from squeezesim.cli.inputs import (
     Batch,
     Input,
@@ -37,6 +37,11 @@ def layers(
     model: Model,
     input: Input = None,
     batch: Batch = None,
+    prune: compression.Prune = None,
+    prune_channels: compression.PruneChannels = None,
+    low_rank: compression.LowRank = None,
+    quantize: compression.Quantize = None,
+    compress: compression.Compress = None,
     cross_check: Annotated[
         bool,
         typer.Option(
@@ -56,12 +61,15 @@ def layers(
     """
     del debug
     output.choice("--format", format, output.FORMATS)
+    compressed = compression.Compression.of(prune, prune_channels, low_rank, quantize, compress)
     if cross_check:
         if format != "table":
             raise UsageError("--cross-check prints a table; --format cannot be given with it")
+        if compressed:
+            raise UsageError("--cross-check counts the model as it is; it cannot be compressed")
         _cross_check(model, {**asked_inputs(input or ()), "batch": batch})
         return
-    network = load_network(model, input or (), batch, cache=not no_cache)
+    network = compressed.applied(load_network(model, input or (), batch, cache=not no_cache), model)
     if format == "json":
         sys.stdout.write(network.to_json())
     elif format == "csv":
@@ -70,6 +78,8 @@ def layers(
         sys.stdout.write(csv_text(_rows(network)))
     else:
         _print_table(network)
+        if compressed:
+            compression.print_sizes(network)
     fail_if_unmodelled(network, strict)
 
 
@@ -91,6 +101,10 @@ def _rows(network: Network) -> list[dict[str, Any]]:
             "params": layer.params,
             "macs": layer.macs,
             "vector_ops": layer.vector_ops,
+            "weight_bits": layer.weight_bits,
+            "activation_bits": layer.activation_bits,
+            "accumulator_bits": layer.accumulator_bits,
+            "weight_density": layer.weight_density,
             "inputs": " ".join(layer.inputs),
         }
         for layer in network.layers

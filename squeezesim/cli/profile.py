@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import compression, output
 from squeezesim.cli.inputs import Batch, Input, Model, NoCache, Strict, fail_if_unmodelled, load_network
 from squeezesim.errors import UsageError
 
@@ -43,6 +43,11 @@ def profile(
     ],
     input: Input = None,
     batch: Batch = None,
+    prune: compression.Prune = None,
+    prune_channels: compression.PruneChannels = None,
+    low_rank: compression.LowRank = None,
+    quantize: compression.Quantize = None,
+    compress: compression.Compress = None,
     dataflow: Annotated[
         str,
         typer.Option(
@@ -106,16 +111,19 @@ def profile(
         raise UsageError("--sort, --top and --by are for tables and CSV; --format json is the whole report")
     accelerators = [_accelerator(text, dataflow, objective) for text in hw]
     named = [*(out or ()), *([plot] if plot else [])]
-    settings = _settings(inputs, batch, dataflow, objective)
+    compressed = compression.Compression.of(prune, prune_channels, low_rank, quantize, compress)
+    settings = [*_settings(inputs, batch, dataflow, objective), *compressed.settings]
     default = not named and format == "table" and not no_files
     targets = _targets(accelerators, model, settings) if default else [_named(named, plot, accelerators)]
-    output.check_writable((path for paths in targets for path in paths), inputs=[model, *hw])
+    output.check_writable(
+        (path for paths in targets for path in paths), inputs=[model, *hw, *compressed.inputs]
+    )
 
     from squeezesim.report.files import write
     from squeezesim.report.table import select
     from squeezesim.simulate import simulate
 
-    network = load_network(model, inputs, batch, cache=not no_cache)
+    network = compressed.applied(load_network(model, inputs, batch, cache=not no_cache), model)
     reports = [simulate(network, accelerator) for accelerator in accelerators]
     rows = [select(report, by, sort, top) for report in reports]
     write([(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths])

@@ -87,9 +87,13 @@ def _matched(pattern: str, names: Iterable[str]) -> list[str]:
 def _unmatched(network: Network, pattern: str, names: Iterable[str], what: str) -> str:
     if _matched(pattern, [layer.name for layer in network.layers]):
         return f"pattern {show(pattern)} matches only layers that cannot be {what}"
-    # A pattern often means a part of the path, so that parts are as near as whole names.
+    # A pattern often means a part of the path, so that beginnings and components are as near as whole names.
     parts = dict.fromkeys(
-        name[:end] for name in names for end in [*(dot.start() for dot in re.finditer(r"[./]", name)), None]
+        part for name in names for part in (name, *re.split(r"[./]", name), *_beginnings(name))
     )
     hint = nearest(pattern.strip("*?.") or pattern, parts)
     return f"pattern {show(pattern)} matches no layer of network {network.name!r}{hint}"
+
+
+def _beginnings(name: str) -> list[str]:
+    return [name[: dot.start()] for dot in re.finditer(r"[./]", name)]
