@@ -138,7 +138,7 @@ def test_a_built_in_network_by_name(run: Run) -> None:
         ),
         (
             ["profile", "none.graph.json", "--hw", "os_32x32"],
-            "there is no file 'none.graph.json'",
+            "there is no file 'none.graph.json'; did you mean 'small.graph.json'?",
         ),
         (
             ["profile", "alexnet", "--hw", "os_32x32", "--input", "3x10x10"],
@@ -240,7 +240,7 @@ def test_a_layer_that_fits_no_buffer(run: Run) -> None:
     code, out, err = run("profile", "wide.graph.json", "--hw", "small_8x8.yaml")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(
-        "error: small_8x8: layer 'wide' does not fit the global buffer even at its smallest tile"
+        "error: small_8x8: layer 'wide' does not fit the global buffer even at the smallest tile"
     )
 
 
