@@ -25,9 +25,10 @@ bench:
 golden:
 	$(python) -m tests.golden
 
-# The traced graphs of the built-in networks, squeezesim/zoo/graphs/.
+# The traced graphs of the built-in networks, squeezesim/zoo/graphs/, and their tables in docs/models.md.
 graphs:
 	$(python) -m squeezesim.zoo.build
+	$(python) -m tests.zoo.page
 
 # The committed results, reports/, with the figure and the outputs in README.md.
 reports:

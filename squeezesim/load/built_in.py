@@ -17,8 +17,8 @@ def network(text: str, options: Mapping[str, object], asked: Asked, *, cache: bo
         UsageError: a size is out of range.
     """
     spec = parse_spec(text, options)
-    own = (1, *spec.entry.input)
-    if not spec.changes and not asked.kwargs and asked.of(str(spec), (spec.entry.input,)) == (own,):
+    own = (1, *spec.input)
+    if not spec.changes and not asked.kwargs and asked.of(str(spec), (spec.input,)) == (own,):
         return Network.load(spec.entry.graph)
     return _runnable(spec).network(asked, cache=cache)
 
@@ -35,7 +35,7 @@ def runnable(text: str, options: Mapping[str, object]) -> Runnable:
 def _runnable(spec: Spec) -> Runnable:
     return Runnable(
         name=str(spec),
-        make=lambda device: Made(module=build(spec, device=device), inputs=(spec.entry.input,)),
+        make=lambda device: Made(module=build(spec, device=device), inputs=(spec.input,)),
         devices=("meta",),
         is_fixed=True,
         source="built-in",

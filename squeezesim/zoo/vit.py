@@ -26,8 +26,17 @@ class Embedding(nn.Module):
         self.position = nn.Parameter(torch.zeros(1, (resolution // patch) ** 2 + 1, dim))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return tokens (N, T, dim) of images (N, 3, H, W)."""
+        """Return tokens (N, T, dim) of images (N, 3, H, W).
+
+        Raises:
+            ModelError: the images are of another resolution.
+        """
         patches = self.conv(x).flatten(2).transpose(1, 2)
+        known = self.position.shape[1] - 1
+        if patches.shape[1] != known:
+            raise ModelError(
+                f"{patches.shape[1]} patches but {known} positions; for images of another size set option resolution"
+            )
         tokens = torch.cat([self.token.expand(x.shape[0], -1, -1), patches], dim=1)
         return tokens + self.position
 

@@ -76,8 +76,14 @@ def test_resolution_sets_the_input_of_a_transformer() -> None:
     assert spec.input == (3, 384, 384)
     assert parse_spec("vit_b_16").input == parse_spec("resnet50@width=2").input == (3, 224, 224)
     tokens = 384 * 384 // (16 * 16) + 1
-    large, small = network(spec), network(parse_spec("vit_b_16"))
+    large, small = load("vit_b_16@resolution=384"), load("vit_b_16")
+    assert large.inputs == (("input", (1, 3, 384, 384)),)
     assert large.params - small.params == (tokens - 197) * 768
+
+
+def test_a_transformer_says_which_option_another_input_needs() -> None:
+    with pytest.raises(ModelError, match=r"576 patches but 196 positions; .* set option resolution"):
+        load("vit_b_16", input_shape="3x384x384")
 
 
 @pytest.mark.parametrize(
