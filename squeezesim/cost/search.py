@@ -20,7 +20,7 @@ from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import Floats, Ints
 
 _ROUND = (
-    8  # tilings of a problem that the first round plays together; each later round takes four times as many
+    32  # tilings of a problem that the first round plays together; each later round takes four times as many
 )
 _MARGIN = 1 + 1e-5  # covers the float32 rounding of the traffic matrices
 

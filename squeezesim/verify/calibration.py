@@ -30,7 +30,7 @@ ROWS, USABLE = "memory.row_words", "memory.dram.usable_fraction"
 TIMES: Values = {SWAP: 0, SETUP: 0.0, ROWS: 1, USABLE: 1.0}
 """Calibrated parameters that time depends on, with the value that leaves each out."""
 
-ENERGIES: Values = {"inter_pe": 2.0, "dram": 200.0}
+ENERGIES: Values = {"inter_pe": 2.0, "buffer": 6.0, "dram": 200.0}
 """Calibrated energies of an access, with Eyeriss's own value."""
 
 

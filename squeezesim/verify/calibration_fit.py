@@ -26,7 +26,8 @@ GRID: dict[str, Sequence[float]] = {
     ROWS: (1, 2),
     USABLE: (0.9, 0.95, 1.0),
     SETUP: tuple(step / 10 for step in range(0, 41, 2)),
-    "inter_pe": (0, 0.5, 1, 1.5, 2),
+    "inter_pe": (0, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2),
+    "buffer": tuple(range(0, 9)),
     "dram": tuple(range(150, 211, 5)),
 }
 """The values that are tried, and beside them the shipped ones."""

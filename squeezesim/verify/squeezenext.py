@@ -127,7 +127,7 @@ def _notes(table: Table3) -> tuple[str, ...]:
         "Table 4 gives conv11 an activation of 89 thousand; its shape has 189.",
         "The paper's MACs count one operation for each output of a convolution beside its multiply–accumulates, and "
         "its parameters one or two for each output channel; ours are the layers' own (docs/counting.md).",
-        "The paper's energies of an access are Eyeriss's, slightly modified and not printed, so two are calibrated.",
+        "The paper's energies of an access are Eyeriss's, slightly modified and not printed, so three are calibrated.",
     )
 
 

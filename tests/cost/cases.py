@@ -70,7 +70,6 @@ def machines(draw: st.DrawFn, **fixed: Any) -> Machine:
         "double_inputs": draw(st.booleans()),
         "double_weights": draw(st.booleans()),
         "double_outputs": draw(st.booleans()),
-        "row_words": draw(st.sampled_from([1, 1, 2, 3])),
         "dram_bytes_per_cycle": draw(st.sampled_from([0.5, 3.8, 16.0, 1000.0])),
         "dram_latency": draw(st.integers(0, 20)),
         "setup": draw(st.integers(0, 50)),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ def accelerators(draw: st.DrawFn) -> Accelerator:
             "array.interconnect": draw(st.sampled_from(["broadcast", "systolic"])),
             "memory.global_buffer.size_kib": draw(st.sampled_from([8, 64])),
             "memory.global_buffer.bytes_per_cycle": draw(st.sampled_from([None, 4, 32])),
+            "memory.row_words": draw(st.sampled_from([1, 1, 2, 3])),
             "memory.dram.bandwidth_gb_s": draw(st.sampled_from([1, 16, 100])),
             "mapper.objective": draw(st.sampled_from(["latency", "energy", "edp"])),
             "mapper.latency_slack": draw(st.sampled_from([0, 0.15])),
@@ -49,6 +51,11 @@ def touched_inputs(layer: Layer) -> int:
         }
         count *= len(read & set(range(available)))
     return count
+
+
+def stored(row: int, hw: Accelerator) -> int:
+    """Length of a row of pixels in memory."""
+    return row if row == 1 else math.ceil(row / hw.memory.row_words) * hw.memory.row_words
 
 
 def energy(costs: Costs) -> float:
@@ -73,13 +80,29 @@ def test_what_always_holds(several: list[Layer], hw: Accelerator) -> None:
         inputs, weights, outputs, _ = costs.dram_bytes[0, number]
         assert inputs >= layer.n * layer.g * layer.c * touched_inputs(layer) * 2
         assert weights >= layer.g * layer.k * layer.c * layer.fy * layer.fx * 2
-        assert outputs == layer.n * layer.g * layer.k * layer.oy * layer.ox * 2
+        assert outputs == layer.n * layer.g * layer.k * layer.oy * stored(layer.ox, hw) * 2
     apart = [evaluate([layer], [hw]) for layer in several]
     assert [int(part.cycles[0, 0]) for part in apart] == cycles.tolist()
     assert [energy(part) for part in apart] == pytest.approx(costs.energy[0].sum(axis=1))
     # The same tilings, chosen alone or among others.
     assert [part.tile[0, 0].tolist() for part in apart] == costs.tile[0].tolist()
     assert [part.losses[0, 0].tolist() for part in apart] == costs.losses[0].tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers(), accelerators())
+def test_padded_rows_cost_what_rows_of_that_length_cost(layer: Layer, hw: Accelerator) -> None:
+    """But their MACs are not executed: the PEs at work there are idle by ``edge``."""
+    long = dataclasses.replace(layer, ox=stored(layer.ox, hw), ix=stored(layer.ix, hw))
+    hw = hw.replace({"mapper.objective": "latency", "sparsity.skipped_by": []})
+    padded, full = evaluate([layer], [hw]), evaluate([long], [hw.replace({"memory.row_words": 1})])
+    for name in ("cycles", "time", "tile", "dram_bytes", "buffer_bytes"):
+        assert getattr(padded, name).tolist() == getattr(full, name).tolist()
+    assert (padded.executed.item(), full.executed.item()) == (layer.macs, long.macs)
+    more = dict(zip(LOSSES, (padded.losses - full.losses)[0, 0].tolist(), strict=True))
+    assert {cause: cycles for cause, cycles in more.items() if cycles} == (
+        {"edge": long.macs - layer.macs} if long.macs > layer.macs else {}
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -198,7 +221,7 @@ def test_a_layer_that_fits_no_buffer_is_named() -> None:
     with pytest.raises(HardwareError) as caught:
         evaluate([layer], [hw])
     assert str(caught.value) == (
-        "squeezelerator_16x16: layer 'stage1.wide' does not fit the global buffer even at its smallest tile, "
+        "squeezelerator_16x16: layer 'stage1.wide' does not fit the global buffer even at the smallest tile that is "
         # Inputs and weights 7 · 7 · 2 B, outputs 2 B, all of them twice.
-        "which needs 0.3867 KiB; memory.global_buffer.size_kib is 0.125"
+        "tried, which needs 0.3867 KiB; memory.global_buffer.size_kib is 0.125"
     )

@@ -52,9 +52,20 @@ def enumerate_all(
     return results
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(layers(largest=5), st.data())
 def test_equals_a_full_enumeration(layer: Layer, data: st.DataObject) -> None:
+    check_against_enumeration(layer, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(layers(largest=5), st.data())
+def test_equals_a_full_enumeration_on_200_layers(layer: Layer, data: st.DataObject) -> None:
+    check_against_enumeration(layer, data)
+
+
+def check_against_enumeration(layer: Layer, data: st.DataObject) -> None:
     slack = data.draw(st.sampled_from([0.0, 0.0, 0.15, 1.0]), label="slack")
     kib = data.draw(st.sampled_from([256, 1024, 8192]), label="bytes")
     machine = data.draw(machines(slack=slack, buffer_bits=8 * kib), label="machine")

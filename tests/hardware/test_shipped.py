@@ -58,6 +58,7 @@ def test_squeezelerator(name: str, pes: int, kib: int) -> None:
         "array.weight_swap_cycles",
         "control.pe_setup_cycles",
         "energy.overrides.inter_pe",
+        "energy.overrides.buffer",
         "energy.overrides.dram",
     }
     assert all(origin.source for origin in hw.provenance.values())
