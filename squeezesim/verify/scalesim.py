@@ -39,7 +39,7 @@ _NOTES = (
     "SCALE-Sim's output-stationary array counts writes of outputs twice for each fold: their number, and then the rows "
     "plus the columns of the array. What is compared is the printed number less R + S for each fold; ours is M·N, each "
     "output once.",
-    "SCALE-Sim has no groups, no batch and no padding; nothing of these is checked here.",
+    "SCALE-Sim has no batch and no padding, and of groups only depthwise layers, which are not among these runs.",
 )
 
 
