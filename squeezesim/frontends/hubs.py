@@ -29,7 +29,7 @@ _TORCHVISION_OPERATORS = {
 _WEIGHTS = ("pretrained", "weights", "weights_backbone", "checkpoint_path", "root", "pretrained_cfg")
 
 _IMAGE: Shape = (3, 224, 224)
-_FLOW: Shape = (3, 520, 960)  # at which torchvision states the operations of its optical flow models
+_FLOW: Shape = (3, 512, 512)  # at which torchvision states the operations of its optical flow models
 _FRAMES = 16  # at which it states those of its video models
 
 
@@ -52,12 +52,21 @@ def import_torchvision() -> ModuleType:
     """
     try:
         return _import("torchvision")
-    except RuntimeError as error:  # operator torchvision::nms does not exist
-        if not any(name in str(error) for name in _TORCHVISION_OPERATORS):
+    except RuntimeError as error:
+        if not lacks_operators(error):
             raise
     for name, schema in _TORCHVISION_OPERATORS.items():
         torch.library.define(name, schema)
     return _import("torchvision")
+
+
+def lacks_operators(error: BaseException | None) -> bool:
+    """Return whether *error* came from importing torchvision without its compiled operators, which can be mended."""
+    while error is not None:
+        if any(f"operator {name} does not exist" in str(error) for name in _TORCHVISION_OPERATORS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def model_names(library: str) -> list[str]:

@@ -94,8 +94,8 @@ def refuse(text: str) -> None:
             "give the function that builds the model, as file.py:factory"
         )
     if os.sep in name or suffix in _NO_NAMES or _exists(name):
-        what = " is a directory" if _exists(name) and Path(name).is_dir() else ""
-        raise ModelError(f"cannot load {show(text)}{what}: a model is {_WAYS_IN}{nearest(name, catalogue())}")
+        found = "is a directory" if _exists(name) and Path(name).is_dir() else "is no model that can be read"
+        raise ModelError(f"{show(text)} {found}; a model is {_WAYS_IN}{nearest(name, catalogue())}")
 
 
 def _exists(name: str) -> bool:

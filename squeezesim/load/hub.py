@@ -49,12 +49,12 @@ def find(name: str) -> str:
 
 
 def hint(name: str) -> str:
-    """Return the nearest names of models of the installed libraries, or which libraries are not installed."""
+    """Return the nearest names of models of the installed libraries, or where else to look."""
     from squeezesim.frontends.hubs import model_names
 
     absent = [library for library in LIBRARIES if library not in _installed()]
     close = nearest(name, {model for library in _installed() for model in model_names(library)})
-    return close or (f"; {_missing(absent)}" if absent else "")
+    return close or (f"; {_missing(absent)}" if absent else "; squeezesim models lists the built-in ones")
 
 
 def _installed() -> list[str]:

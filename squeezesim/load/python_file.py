@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ModelError, nearest
 from squeezesim.load.arguments import parse_arguments
@@ -52,7 +53,7 @@ def _module(file: Path, factory: str, arguments: Mapping[str, object]) -> nn.Mod
         namespace = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = namespace  # dataclasses and pickling of the user's classes look it up there
         with _errors_of(file):
-            spec.loader.exec_module(namespace)
+            _run(partial(spec.loader.exec_module, namespace))
         made = getattr(namespace, factory, None)
         if made is None:
             raise ModelError(f"{file} has no {factory!r}{nearest(factory, vars(namespace))}")
@@ -60,12 +61,25 @@ def _module(file: Path, factory: str, arguments: Mapping[str, object]) -> nn.Mod
             if not callable(made):
                 raise ModelError(f"{where} must be a function that returns a torch.nn.Module, or one")
             with _errors_of(file):
-                made = made(**arguments)
+                made = _run(partial(made, **arguments))
         elif arguments:
             raise ModelError(f"{where} is a module: it has no arguments, found {', '.join(arguments)}")
     if not isinstance(made, torch.nn.Module):
         raise ModelError(f"{where} must return a torch.nn.Module, found {type(made).__name__}")
     return made
+
+
+def _run(code: Callable[[], Any]) -> Any:
+    """Run the user's code, a second time where it imports a torchvision that has to be mended first."""
+    from squeezesim.frontends.hubs import import_torchvision, lacks_operators
+
+    try:
+        return code()
+    except Exception as error:
+        if not lacks_operators(error):
+            raise
+    import_torchvision()
+    return code()
 
 
 @contextmanager

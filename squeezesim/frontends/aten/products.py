@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 from squeezesim.frontends.aten.call import Call, Operand, Rule
 from squeezesim.network import ops
@@ -65,6 +66,16 @@ def _batched(left: Operand, right: Operand, *, add: bool) -> Layer:
     return ops.matmul(batch, rows, reduced, columns, learnt=not right.is_activation, add=add)
 
 
+def _grouped_product(call: Call) -> Layer:
+    """(T, D) with (E, D, K) to (T, K), each row by one of E matrices; or E products of their own."""
+    left, right = call["self"], call["mat2"]
+    if len(left.shape) == len(right.shape) == 3:
+        return _batched(left, right, add=False)
+    experts, reduced, columns = right.shape
+    layer = ops.linear((left.shape[0], reduced), columns, bias=call["bias"] is not None)
+    return replace(layer, weight_elements=experts * reduced * columns)
+
+
 def _vector_product(call: Call) -> Layer:
     left, right = call["self"], call.get("vec") or call["tensor"]
     rows = left.shape[0] if len(left.shape) > 1 else 1
@@ -76,8 +87,18 @@ def _vector_product(call: Call) -> Layer:
     return ops.linear((1, reduced), rows)
 
 
+def _bilinear(call: Call) -> Layer:
+    """(B, I) and (B, J) with (O, I, J) to (B, O): the outer product of both inputs, then a linear layer on I·J."""
+    weight = call["i2"].shape
+    rows, features = prod(call.output) // weight[0], weight[1] * weight[2]
+    layer = ops.linear((rows, features), weight[0])
+    return replace(layer, vector_ops=rows * features, input_elements=rows * (weight[1] + weight[2]))
+
+
 RULES: dict[str, Rule] = {
     "_convolution": _convolution,
+    "_grouped_mm": _grouped_product,
+    "_trilinear": _bilinear,
     "addmm": _addmm,
     "baddbmm": _baddbmm,
     "bmm": _bmm,
