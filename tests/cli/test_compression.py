@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from squeezesim import Network, compress
+from tests.cli.conftest import Run
+from tests.report.cases import network
+
+PROFILE = ("profile", "small.graph.json", "--hw", "small_8x8.yaml")
+
+MODEL = """
+import torch
+from torch import nn
+
+def make():
+    model = nn.Sequential(nn.Linear(8, 8, bias=False), nn.ReLU(), nn.Linear(8, 8, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.outer(torch.ones(8), torch.arange(8.0)))
+    return model
+"""
+
+
+def test_options_are_a_recipe(run: Run) -> None:
+    options = ("--prune", "stem*=0.5", "--prune", "2:4", "--quantize", "w4a8", "--low-rank", "*b=rank:4")
+    out = run(
+        "layers", "small.graph.json", *options, "--prune-channels", "stage1.b=0.5", "--format", "json"
+    ).out
+    made = Network.from_json(out)
+    recipe = {
+        "prune_channels": {"stage1.b": "0.5"},
+        "low_rank": {"*b": "rank:4"},
+        "prune": {"stem*": "0.5", "*": "2:4"},
+        "quantize": "w4a8",
+    }
+    assert made.layers == compress(network(), recipe).layers
+    assert made.notes[-1] == (
+        "compressed: prune_channels stage1.b=0.5, low_rank *b=rank:4, prune stem*=0.5, prune 2:4, quantize w4a8"
+    )
+
+
+def test_a_file_goes_after_the_options(run: Run) -> None:
+    Path("recipe.yaml").write_text("prune: {stem*: 0.25, '*': 0.75}\nquantize: w8a8\n")
+    out = run(
+        "layers", "small.graph.json", "--prune", "*=0.5", "--compress", "recipe.yaml", "--format", "csv"
+    ).out
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert {row["weight_density"] for row in rows} == {"0.5", ""}
+    assert {row["activation_bits"] for row in rows} >= {"8"}
+
+
+def test_sizes_are_printed_for_compressed_networks_alone(run: Run) -> None:
+    assert "weights stored" not in run("layers", "small.graph.json").out
+    out = run("layers", "small.graph.json", "--prune", "0.5").out
+    table = out.partition("weights stored")[2].splitlines()[1:]
+    assert [line.split("  ")[0] for line in table] == [
+        "dense",
+        "non-zeros alone",
+        "bitmap",
+        "relative index, 4 bits",
+        "relative index, 5 bits",
+        "csr",
+        "smallest of each layer",
+    ]
+    assert table[0].endswith(f"{network().params * 4:,}")
+
+
+def test_a_profile_says_what_was_compressed_and_keeps_its_files_apart(run: Run) -> None:
+    result = run(*PROFILE, "--prune", "0.4", "--quantize", "w8a8")
+    assert result.code == 0
+    assert "compressed: prune 0.4, quantize w8a8" in result.out
+    (folder,) = Path("reports").iterdir()
+    assert folder.name.startswith("small")
+    assert "prune-0.4" in folder.name
+    totals = json.loads((folder / "report.json").read_text())["totals"]
+    assert (
+        totals["weights_bytes"] < json.loads(run(*PROFILE, "--format", "json").out)["totals"]["weights_bytes"]
+    )
+
+
+def test_real_weights_of_a_users_module(run: Run) -> None:
+    Path("my.py").write_text(MODEL)
+    arguments = ("layers", "my.py:make", "--input", "8", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(run(*arguments, "--prune", "weights").out)))
+    assert [row["weight_density"] for row in rows] == ["0.875", "", "1.0"]
+    rows = list(csv.DictReader(io.StringIO(run(*arguments, "--low-rank", "energy:0.99").out)))
+    assert [(row["name"], row["k"]) for row in rows[:2]] == [("0/low_rank", "1"), ("0", "8")]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--prune", "stm*=0.4"), "pattern 'stm*' matches no layer of network 'small'; did you mean 'stem'?"),
+        (("--prune", "="), "--prune is written VALUE or PATTERN=VALUE, found '='"),
+        (("--prune", "a=0.4", "--prune", "a=0.5"), "--prune gives the pattern 'a' two values"),
+        (("--quantize", "int8"), "widths are written as w8a8, w4a8 or w8a8acc32, found 'int8'"),
+        (
+            ("--prune", "weights"),
+            "'weights' and 'energy:' are of a trained module, as my.py:factory gives it, found 'small.graph.json'",
+        ),
+        (
+            ("--compress", "none.yaml"),
+            "none.yaml: no such file; allowed: a YAML file that describes a recipe",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(run: Run, options: tuple[str, ...], message: str) -> None:
+    for command in (PROFILE, ("layers", "small.graph.json")):
+        result = run(*command, *options)
+        assert (result.code, result.out, result.err) == (2, "", f"error: {message}\n")
+    assert not Path("reports").exists()
+
+
+def test_a_cross_check_is_of_the_model_as_it_is(run: Run) -> None:
+    result = run("layers", "alexnet", "--cross-check", "--prune", "0.5")
+    assert result.err == "error: --cross-check counts the model as it is; it cannot be compressed\n"
