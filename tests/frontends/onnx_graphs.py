@@ -74,7 +74,7 @@ def export(
         torch.onnx.export(module.eval(), inputs, str(path), dynamo=dynamo, **quiet, **more)
 
 
-SIZES = [
+SIZES = (
     "kind",
     "op",
     "n",
@@ -94,7 +94,7 @@ SIZES = [
     "weight_elements",
     "output_elements",
     "weights_are_activations",
-]
+)
 
 
 def essence(given: Network) -> list[tuple[object, ...]]:

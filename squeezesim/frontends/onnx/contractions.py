@@ -117,10 +117,10 @@ def _attention(node: Node) -> list[Part]:
     queries, keys, values = (_heads(node, index) for index in range(3))
     batch, heads, rows, size = queries
     columns = keys[2] + (node.operand(4).shape[2] if node.optional(4) else 0)  # past keys
-    scores = (batch, heads, rows, columns)
+    scores, turned = (batch, heads, rows, columns), (*keys[:2], keys[3], keys[2])
     parts = [
         Part(ops.elementwise("mul", queries, [queries]), (0,)),
-        Part(ops.elementwise("mul", keys, [keys]), (1,)),
+        Part(ops.elementwise("mul", turned, [turned]), (1,)),
         Part(ops.matmul(batch * heads, rows, size, columns), (4,), (0, 1)),
     ]
     if node.optional(3) is not None:  # a mask

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,8 @@ def _model(path: str) -> ModelProto:
         raise ModelError("is no ONNX model: it has no graph or no operator set")
     _check_opset(model)
     _check_nodes(model)
+    if not all(type(text) is str for text in _texts(model)):  # protobuf gives bytes where it cannot decode
+        raise ModelError("has names that are not UTF-8")
     return _inlined(model) if model.functions else model
 
 
@@ -139,6 +141,24 @@ def _subgraphs(node: NodeProto) -> Iterable[GraphProto]:
         if attribute.HasField("g"):
             yield attribute.g
         yield from attribute.graphs
+
+
+def _texts(model: ModelProto) -> Iterator[str]:
+    """Every name that is read."""
+    pending = [model.graph]
+    nodes: list[NodeProto] = [node for function in model.functions for node in function.node]
+    while pending:
+        graph = pending.pop()
+        nodes += graph.node
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            yield value.name
+            yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+        yield from (tensor.name for tensor in graph.initializer)
+        pending += (inner for node in graph.node for inner in _subgraphs(node))
+    for node in nodes:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+        yield from (text for item in node.metadata_props for text in (item.key, item.value))
 
 
 def _inlined(model: ModelProto) -> ModelProto:

@@ -10,6 +10,7 @@ from squeezesim.frontends.aten import products
 from squeezesim.frontends.aten.call import Call, Operand
 from squeezesim.frontends.onnx.node import Node, Rule
 from squeezesim.network import ops
+from squeezesim.network.checks import show
 from squeezesim.network.layer import Layer
 
 Shape = tuple[int, ...]
@@ -21,6 +22,8 @@ def _gemm(node: Node) -> Layer:
         left = replace(left, shape=left.shape[::-1], rows=None)
     if node.integer("transB", 0):
         right = replace(right, shape=right.shape[::-1])
+    if len(left.shape) != 2 or len(right.shape) != 2 or left.shape[1] != right.shape[0]:
+        raise ModelError(f"a product of {show(left.shape)} with {show(right.shape)} does not fit")
     if added is None:
         return products.RULES["mm"](Call("mm", {"self": left, "mat2": right}, node.output))
     arguments = {"self": added, "mat1": left, "mat2": right, "beta": 1}

@@ -199,6 +199,9 @@ class Inference:
         for name, kind in types.items():
             if (shape := shape_of(kind)) is not None:
                 check_shape(f"tensor {show(name)}", shape)
+                source = inputs[node.input[0]].shape if node.op_type == "Reshape" else None
+                if source is not None and prod(source) != prod(shape):
+                    raise ModelError(f"{show(source)} cannot be laid out as {show(shape)}")
         return types
 
     def evaluate(
