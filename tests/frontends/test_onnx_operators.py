@@ -212,7 +212,7 @@ def takes_one_float(op: str) -> bool:
     return schema.min_input == 1 and "tensor(float)" in schema.inputs[0].types
 
 
-@pytest.mark.parametrize("op", filter(takes_one_float, ELEMENTWISE))
+@pytest.mark.parametrize("op", [op for op in ELEMENTWISE if takes_one_float(op)])
 def test_one_operation_for_each_element(op: str, tmp_path: Path) -> None:
     layer = only(network(tmp_path, model([node(op, ["x"])], {"x": (2, 3, 4, 5)}, opset=24)))
     assert (layer.op, layer.kind, layer.vector_ops, layer.inputs) == (ELEMENTWISE[op], "vector", 120, ("x",))
