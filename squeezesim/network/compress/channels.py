@@ -107,49 +107,53 @@ class _Cut:
 
     def _mac(self) -> Layer:
         layer, seen, made = self._layer, self._inputs[0], self._output
-        reads = layer.g * layer.c if seen is None else self._left(seen)
-        makes = layer.g * layer.k if made is None else self._left(made)
+        had, gave = layer.g * layer.c, layer.g * layer.k
+        reads = had if seen is None else self._left(seen)
+        makes = gave if made is None else self._left(made)
         groups = reads if depthwise(layer) else layer.g
         c, k = reads // groups, makes // groups
         weights = groups * k * c * layer.fy * layer.fx
         before = layer.weight_elements if layer.params >= layer.weight_elements else 0
-        others = _scaled(layer.params - before, makes, layer.g * layer.k)
+        others = _learnt(layer.params - before, makes, gave)
         return replace(
             layer,
             g=groups,
             c=c,
             k=k,
-            input_elements=_scaled(layer.input_elements, reads, layer.g * layer.c),
+            input_elements=layer.input_elements * reads // had,
             weight_elements=weights,
-            output_elements=_scaled(layer.output_elements, makes, layer.g * layer.k),
+            output_elements=layer.output_elements * makes // gave,
             params=others + (weights if before else 0),
-            vector_ops=_scaled(layer.vector_ops, makes, layer.g * layer.k),
+            vector_ops=layer.vector_ops * makes // gave,
         )
 
     def _elements(self) -> Layer:
         layer = self._layer
         assert self._output is not None
-        left = self._left(self._output)
+        left, had = self._left(self._output), self._spaces.total(self._output)
         # What is read with one channel, and spread over the others, stays.
         fixed = sum(
             self._spaces.elements(source)
             for source, layout in zip(layer.inputs, self._inputs, strict=True)
             if layout is None
         )
+        last = had != layer.k  # channels last
         return replace(
             layer,
-            c=left,
-            k=left,
-            input_elements=fixed + _scaled(layer.input_elements - fixed, left, layer.k),
-            weight_elements=_scaled(layer.weight_elements, left, layer.k),
-            output_elements=_scaled(layer.output_elements, left, layer.k),
-            params=_scaled(layer.params, left, layer.k),
-            vector_ops=_scaled(layer.vector_ops, left, layer.k),
+            c=layer.c if last else left,
+            k=layer.k if last else left,
+            ox=left if last else layer.ox,
+            ix=left if last else layer.ix,
+            input_elements=fixed + (layer.input_elements - fixed) * left // had,
+            weight_elements=_learnt(layer.weight_elements, left, had),
+            output_elements=layer.output_elements * left // had,
+            params=_learnt(layer.params, left, had),
+            vector_ops=layer.vector_ops * left // had,
         )
 
 
-def _scaled(count: int, left: int, channels: int) -> int:
-    """*count* with *left* of the *channels*; one that is not of each channel stays."""
+def _learnt(count: int, left: int, channels: int) -> int:
+    """Learnt values beside the weights, of which each channel has as many; where it has none of its own, they stay."""
     return count if count % channels else count // channels * left
 
 

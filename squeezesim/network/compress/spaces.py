@@ -140,9 +140,14 @@ class Spaces:
         if layer.c != layer.k:
             self._hold(sources, f"{layer.name} changes their number")
             return Reading((None,) * len(sources), None)
-        seen = [self._seen(layer, name, layer.k) for name in layer.inputs]
-        whole = [layout for layout in seen if layout is not None]
-        if not whole:
+        # Work on (N, Y, X, C), channels last, is told by PyTorch's order of dimensions: its channels stand in x.
+        axes = (layer.k, layer.ox) if layer.fy == layer.fx == 1 and layer.ox == layer.ix else (layer.k,)
+        for channels in axes:
+            seen = [self._seen(layer, name, channels) for name in layer.inputs]
+            whole = [layout for layout in seen if layout is not None]
+            if whole:
+                break
+        else:
             self._hold(sources, f"{layer.name} lays them out anew")
             return Reading(tuple(seen), None)
         for layout, source in zip(seen, sources, strict=True):
