@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 from squeezesim.errors import ModelError
 from squeezesim.network.checks import show
+from squeezesim.zoo.options import INTEGER, NUMBER
 
 _WORDS = {"true": True, "false": False, "none": None}
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 _INTEGERS = re.compile(r"[0-9]{1,18}(-[0-9]{1,18})+")
 
 
@@ -43,9 +42,9 @@ def parse_arguments(text: str, given: Mapping[str, object]) -> tuple[str, dict[s
 def _value(text: str) -> object:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
-    if _INTEGER.fullmatch(text):
+    if INTEGER.fullmatch(text):
         return int(text)
-    if _NUMBER.fullmatch(text):
+    if NUMBER.fullmatch(text):
         return float(text)
     if _INTEGERS.fullmatch(text):
         return tuple(map(int, text.split("-")))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from squeezesim.cache import cached
 from squeezesim.errors import ModelError, UsageError
+from squeezesim.frontends.aten.rules import has_registered
 from squeezesim.load.shapes import Shape, check_sizes, literal_shape
 from squeezesim.network import Network
 
@@ -82,7 +83,8 @@ class Runnable:
             ModelError: the model cannot be made, or does not accept the input.
             UsageError: there is no input, or a size is out of range.
         """
-        if not (cache and self.is_fixed) or asked.inputs is not None or asked.kwargs:
+        is_fixed = self.is_fixed and asked.inputs is None and not asked.kwargs and not has_registered()
+        if not (cache and is_fixed):
             return self._trace(asked)
         key = {"model": self.name, "input": asked.input_shape, "batch": asked.batch, **(self.versions or {})}
         return cached(key, lambda: self._trace(asked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,12 @@ from squeezesim.errors import ModelError, nearest
 from squeezesim.network.checks import show
 
 Value = int | float | str | tuple[int, ...]
+
+INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+"""Text of an integer: Python's own reader also takes ``1_0``, spaces and the digits of other scripts."""
+
+NUMBER = re.compile(r"[+-]?([0-9]{1,18}\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
+"""Text of a number, with or without a point and an exponent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +77,9 @@ class Option:
 
     def _number(self, part: object, value: object, *, whole: bool) -> float:
         if isinstance(part, str):
-            try:
-                part = int(part) if whole else float(part)
-            except ValueError:
-                raise self._error(value) from None
+            if not (INTEGER if whole else NUMBER).fullmatch(part):
+                raise self._error(value)
+            part = int(part) if whole else float(part)
         if isinstance(part, bool) or not isinstance(part, int if whole else (int, float)):
             raise self._error(value)
         if not math.isfinite(part) or not self.low <= part <= self.high:
