@@ -28,14 +28,13 @@ from squeezesim.frontends.onnx.patterns import PART, composed
 from squeezesim.frontends.onnx.rules import ARITHMETIC, OPERANDS, moves, rule_for
 from squeezesim.frontends.onnx.values import (
     Inference,
-    Shape,
     Value,
-    check_shape,
     shape_of,
     tensor_type,
     values_of,
 )
 from squeezesim.frontends.onnx.widths import QUANTISED, carried_bits, quantised
+from squeezesim.frontends.open_sizes import Shape, check_shape
 from squeezesim.network import Layer, Network, Unmodelled
 from squeezesim.network.checks import show
 from squeezesim.network.passes import mark_stages

@@ -1,4 +1,4 @@
-"""The inputs of an ONNX graph with all their sizes, those that the file leaves open as the user gives them."""
+"""The inputs of an ONNX graph with all their sizes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from onnx import GraphProto, ValueInfoProto
 
-from squeezesim.errors import ModelError, nearest
-from squeezesim.frontends.onnx.values import Shape, check_shape
+from squeezesim.errors import ModelError
+from squeezesim.frontends.open_sizes import Shape, check_names, check_shape, filled
 from squeezesim.network.checks import show
 
 
@@ -21,39 +21,20 @@ def input_shapes(
     """
     initial = {tensor.name for tensor in graph.initializer}
     declared = [value for value in graph.input if value.name not in initial]
-    names = [value.name for value in declared]
-    for name in given:
-        if name not in names:
-            raise ModelError(f"has no input {show(name)}; it has {', '.join(names)}{nearest(name, names)}")
-    return [(value.name, _input_shape(value, given.get(value.name), batch)) for value in declared]
+    check_names(given, [value.name for value in declared])
+    return [(value.name, _shape(value, given.get(value.name), batch)) for value in declared]
 
 
-def _input_shape(value: ValueInfoProto, given: Sequence[int] | None, batch: int | None) -> Shape:
+def _shape(value: ValueInfoProto, given: Sequence[int] | None, batch: int | None) -> Shape:
     tensor = value.type.tensor_type
     if value.type.WhichOneof("value") != "tensor_type" or (not tensor.HasField("shape") and given is None):
         raise ModelError(f"input {show(value.name)} is no tensor of known rank: give its shape")
+    if not tensor.HasField("shape") and given is not None:
+        check_shape(f"input {show(value.name)}", given)
+        return tuple(given)
     dims = tensor.shape.dim
-    sizes = [dim.dim_value if dim.dim_value > 0 else None for dim in dims]
-    labels = [str(size) if size else dim.dim_param or "?" for size, dim in zip(sizes, dims, strict=True)]
-    written = "x".join(labels)
-    if given is not None:
-        shape = tuple(given)
-        check_shape(f"input {show(value.name)}", shape)
-        fits = len(shape) == len(sizes) and all(a in (None, b) for a, b in zip(sizes, shape, strict=True))
-        if tensor.HasField("shape") and not fits:
-            raise ModelError(
-                f"input {show(value.name)} is {written}; {'x'.join(map(str, shape))} does not fit"
-            )
-        return shape
-    if batch is not None and sizes:
-        if sizes[0] not in (None, batch):
-            raise ModelError(f"input {show(value.name)} is {written}; a batch of {batch} does not fit")
-        sizes[0] = batch
-    for index, size in enumerate(sizes):
-        if size is None:
-            raise ModelError(
-                f"input {show(value.name)} is {written}: dimension {index}, {labels[index]!r}, is open; give its shape"
-            )
-    shape = tuple(size for size in sizes if size is not None)
-    check_shape(f"input {show(value.name)}", shape)
-    return shape
+    sizes = [
+        dim.dim_value if dim.dim_value > 0 else None for dim in dims
+    ]  # exporters write 0 and -1 for open
+    labels = {index: dim.dim_param for index, dim in enumerate(dims) if dim.dim_param}
+    return filled(value.name, sizes, labels, given, batch)

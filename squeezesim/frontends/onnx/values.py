@@ -15,9 +15,9 @@ from onnx.defs import OpSchema
 from onnx.reference import ReferenceEvaluator
 
 from squeezesim.errors import ModelError
-from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
+from squeezesim.frontends.open_sizes import Shape, check_shape
+from squeezesim.network.checks import show
 
-Shape = tuple[int, ...]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MAX_VALUES = 1024
@@ -125,18 +125,6 @@ def shape_of(kind: TypeProto) -> Shape | None:
 def tensor_type(element: int, shape: Sequence[int] | None) -> TypeProto:
     """Return the type of a tensor."""
     return helper.make_tensor_type_proto(element, shape)
-
-
-def check_shape(what: str, shape: Sequence[int]) -> None:
-    """Check that a tensor can be counted.
-
-    Raises:
-        ModelError: a size is negative or too large, or there are too many elements.
-    """
-    if any(not 0 <= size <= MAX_SIZE for size in shape):
-        raise ModelError(f"{what}: sizes must be from 0 to {MAX_SIZE}, found {show(tuple(shape))}")
-    if prod(shape) > MAX_COUNT:
-        raise ModelError(f"{what}: {show(tuple(shape))} has more than {MAX_COUNT} elements")
 
 
 def values_of(tensor: TensorProto) -> Array | None:
