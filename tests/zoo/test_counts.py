@@ -1,5 +1,5 @@
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,28 +10,38 @@ from squeezesim.zoo.registry import build, catalogue, parse_spec
 
 DATA = Path(__file__).parents[1] / "data"
 
-# Of each kind of layer one network; what is tested of these is tested of all others where slow tests run.
-QUICK = (
-    *(
-        "squeezenext_23_v5",
-        "squeezenet_1_0_complex_bypass",
-        "alexnet",
-        "tiny_darknet",
-        "resnet18",
-        "ghostnet",
-    ),
-    *(
-        "mobilenet_v1",
-        "mobilenet_v2",
-        "mobilenet_v3_small",
-        "shufflenet_v1_g3",
-        "shufflenet_v2_x1_0",
-        "deit_tiny",
-    ),
-)
+# Of each kind of layer one network; what is tested of these is tested of others where slow tests run.
+QUICK = [
+    "squeezenext_23_v5",
+    "squeezenet_1_0_complex_bypass",
+    "alexnet",
+    "tiny_darknet",
+    "resnet18",
+    "ghostnet",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "shufflenet_v1_g3",
+    "shufflenet_v2_x1_0",
+    "deit_tiny",
+]
+LONGER = [
+    "squeezenext_23_g",
+    "squeezenet_1_1",
+    "alexnet_owt",
+    "vgg16",
+    "resnet50",
+    "densenet121",
+    "mobilenet_v3_large",
+    "efficientnet_b0",
+    "vit_b_16",
+]
 # Networks whose first fully connected layer, or positions, fix their input.
 FIXED = ("alexnet", "alexnet_owt", "vgg16", "vgg19", "deit_tiny", "vit_b_16")
-EVERY = [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in models()]
+
+
+def parameters(names: Iterable[str]) -> list[object]:
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in names]
 
 
 def rows(path: str) -> list[dict[str, str]]:
@@ -57,7 +67,7 @@ def test_the_default_input_and_the_facts_are_those_of_the_catalogue(name):
     assert network.source == "built-in"
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", parameters(models()))
 def test_the_shipped_graph_is_what_a_trace_gives(name):
     entry = catalogue()[name]
     assert traced(entry).to_json() == entry.graph.read_text(encoding="utf-8")
@@ -86,7 +96,7 @@ def test_accuracies_of_squeezenext_are_those_of_its_tables_and_params_nearly(row
     assert facts.params == pytest.approx(float(row["params"].removesuffix("M")) * 1e6, rel=0.055)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", parameters(QUICK + LONGER))
 def test_fvcore_counts_the_same_macs_in_every_module(name):
     """At small images where the network has no input of its own, for fvcore runs it."""
     shape = None if name in FIXED else "3x67x67"
@@ -96,9 +106,7 @@ def test_fvcore_counts_the_same_macs_in_every_module(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["squeezenext_23_1_5x", "squeezenext_44_2x", "squeezenet_1_0_complex_bypass"]
-)
+@pytest.mark.parametrize("name", ["squeezenext_23_1_5x", "squeezenext_34", "squeezenet_1_0_complex_bypass"])
 def test_fvcore_counts_the_same_macs_at_an_input_that_nothing_else_was_counted_at(name):
     assert sum(row.fvcore_macs for row in cross_check(name)) == catalogue()[name].facts.macs
 

@@ -24,10 +24,8 @@ TORCHVISION: list[tuple[str, str, dict[str, Any]]] = [
     ("squeezenet_1_1", "squeezenet1_1", {}),
     ("vgg16@depth=1-1-2-2-2", "vgg11", {}),
     ("resnet50@depth=3-4-23-3", "resnet101", {}),
-    ("densenet121@depth=6-12-32-32", "densenet169", {}),
     ("mobilenet_v2@width=1.4", "mobilenet_v2", {"width_mult": 1.4}),
     ("mobilenet_v3_large@width=0.75", "mobilenet_v3_large", {"width_mult": 0.75}),
-    ("efficientnet_b0@depth=3-5-5-7-7-9-3,width=1.6", "efficientnet_b5", {}),
 ]
 TIMM = [
     ("ghostnet", "ghostnet_100"),
@@ -94,17 +92,12 @@ def test_every_mac_layer_is_pytorchcv_s(text: str, name: str) -> None:
     assert ours.params == theirs.params
 
 
-@pytest.mark.parametrize(
-    ("text", "name"), [("resnet50_v1", "resnet50"), ("resnet50_v1@depth=3-4-23-3", "resnet101")]
-)
-def test_the_paper_s_resnets_have_the_layers_of_pytorchcv_s_which_runs_shortcuts_first(
-    text: str, name: str
-) -> None:
+def test_the_paper_s_resnet_50_has_the_layers_of_pytorchcv_s_which_runs_shortcuts_first() -> None:
     from pytorchcv.model_provider import get_model
 
     with torch.device("meta"):
-        module = get_model(name)
-    ours, theirs = both(text, module)
+        module = get_model("resnet50")
+    ours, theirs = both("resnet50_v1", module)
     assert sorted(map(repr, mac_layers(ours))) == sorted(map(repr, mac_layers(theirs)))
 
 
