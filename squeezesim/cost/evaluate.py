@@ -174,6 +174,7 @@ def _chosen_costs(search: Search, rows: Ints, choice: Choice) -> Columns:
 
 def _does_not_fit(layer: Layer, least_bits: float, machine: Machine, name: str) -> str:
     return (
-        f"{name}: layer '{layer.name}' does not fit the global buffer even at the smallest tile that is tried, which needs "
-        f"{least_bits / 8192:,.4g} KiB; memory.global_buffer.size_kib is {machine.buffer_bits / 8192:g}"
+        f"{name}: layer '{layer.name}' does not fit the global buffer even at the smallest tile that is tried, "
+        f"which needs {least_bits / 8192:,.4g} KiB; "
+        f"memory.global_buffer.size_kib is {machine.buffer_bits / 8192:g}"
     )

@@ -19,9 +19,7 @@ from squeezesim.cost.pipeline import Points, Timing, play
 from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import Floats, Ints
 
-_ROUND = (
-    32  # tilings of a problem that the first round plays together; each later round takes four times as many
-)
+_ROUND = 32  # tilings of a problem that the first round plays together; later rounds take four times as many
 _MARGIN = 1 + 1e-5  # covers the float32 rounding of the traffic matrices
 
 

@@ -24,8 +24,8 @@ class Workload:
     """Columns over problems; a problem is a loop nest N·G·K·C·Y·X·FY·FX with its operands' widths and non-zeros.
 
     ``pointwise`` problems are matrix products: a 1×1 filter without stride and padding makes no difference between
-    batch, rows and columns, so that their pixels stand in ``x`` alone (n = y = 1). Rows of several pixels are as long as
-    the memory stores them, the padding of ``memory.row_words`` included; ``valid`` is without it.
+    batch, rows and columns, so that their pixels stand in ``x`` alone (n = y = 1). Rows of several pixels are as long
+    as the memory stores them, the padding of ``memory.row_words`` included; ``valid`` is without it.
     """
 
     n: Ints

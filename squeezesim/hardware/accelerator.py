@@ -18,12 +18,11 @@ from squeezesim.hardware.parts import (
     Energy,
     Mapper,
     Memory,
-    Part,
     Precision,
-    Real,
     Sparsity,
     Vector,
 )
+from squeezesim.hardware.values import Part, Real
 
 
 def _decimal(value: float) -> Fraction:

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from squeezesim.errors import HardwareError, nearest
 from squeezesim.hardware.energy_levels import TABLE_DIRECTORY, tables
-from squeezesim.hardware.parts import Part, Real
+from squeezesim.hardware.values import Part, Real
 from squeezesim.yaml_tree import parse, read_source
 
 

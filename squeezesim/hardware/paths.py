@@ -157,7 +157,9 @@ def _words(node: Mapping[str, Any]) -> str:
         case {"enum": words}:
             text = f"one of {', '.join(words)}"
         case {"type": "array"}:
-            text = f"a list of {'one or more' if node.get('minItems') else 'any'} of {', '.join(_choices(node))}"
+            text = (
+                f"a list of {'one or more' if node.get('minItems') else 'any'} of {', '.join(_choices(node))}"
+            )
         case {"type": "object"}:
             text = f"a mapping with any of {', '.join(LEVELS)}"
         case {"type": "integer" | "number" as kind}:

@@ -23,7 +23,7 @@ preload 66 · 8 = 528; last drain 12 · 16 = 192 → 5,328 cycles.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,57 +34,82 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import Floats, Ints, Workload
 
 
-def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
-    """Blocks, pixels, window words, preload of one channel, drain of one channel, the last block's; rows and columns.
+class _Pixel(NamedTuple):
+    """Terms of a tile's pixels, over all of its blocks."""
 
-    All but the last block's are of all blocks. Then n, y, x.
-    """
+    blocks: Any
+    pixels: Any
+    words: Any  # of the windows of one channel
+    preload: Any  # cycles of one channel
+    drain: Any  # cycles of one channel
+    last_drain: Any  # of the last block alone
+    rows: Any  # of the array that the largest block uses
+    cols: Any
+    n: Any
+    y: Any
+    x: Any
+
+
+class _Channel(NamedTuple):
+    """Terms of a tile's channels."""
+
+    stream: Any  # cycles of all filter slices
+    windows: Any  # loaded for each block
+    slices: Any
+    outputs: Any
+    last_chunk: Any  # output channels of the last chunk
+    g: Any
+    k: Any
+    c: Any
+
+
+def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
     blocks = blocks_of(problem, n, y, x, machine)
     used_rows, used_cols = blocks.used(problem, y, x, machine)
-    return (
-        blocks.count,
-        n * y * x,
-        blocks.total(blocks.words),
-        blocks.total(blocks.preload),
-        blocks.total(blocks.drain),
-        blocks.last(blocks.drain),
-        used_rows,
-        used_cols,
-        n,
-        y,
-        x,
+    return _Pixel(
+        blocks=blocks.count,
+        pixels=n * y * x,
+        words=blocks.total(blocks.words),
+        preload=blocks.total(blocks.preload),
+        drain=blocks.total(blocks.drain),
+        last_drain=blocks.last(blocks.drain),
+        rows=used_rows,
+        cols=used_cols,
+        n=n,
+        y=y,
+        x=x,
     )
 
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
-    """Slice cycles, windows loaded for each block, filter slices, outputs, channels of the last chunk; then g, k, c."""
     slices = g * k * c
     chunks = -(-k // machine.psum_words)
-    return (
-        slice_cycles(slices, problem, "os" in machine.skips_zeros),
-        g * chunks * c,
-        slices,
-        g * k,
-        k - (chunks - 1) * machine.psum_words,
-        g,
-        k,
-        c,
+    return _Channel(
+        stream=slice_cycles(slices, problem, "os" in machine.skips_zeros),
+        windows=g * chunks * c,
+        slices=slices,
+        outputs=g * k,
+        last_chunk=k - (chunks - 1) * machine.psum_words,
+        g=g,
+        k=k,
+        c=c,
     )
 
 
 def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
-    stream = pixel[0] * channel[0]
-    fill = pixel[3] * channel[1] + pixel[5] * channel[4]
-    fill = fill + waiting(problem, pixel[8:], channel[5:], machine)
+    p, c = _Pixel(*pixel), _Channel(*channel)
+    fill = p.preload * c.windows + p.last_drain * c.last_chunk
+    fill = fill + waiting(problem, (p.n, p.y, p.x), (c.g, c.k, c.c), machine)
     if machine.systolic:
-        fill = fill + pixel[6] + pixel[7] - 2
-    return Work(stream=stream, fill=fill, busy=pixel[1] * channel[0])
+        fill = fill + p.rows + p.cols - 2
+    return Work(stream=p.blocks * c.stream, fill=fill, busy=p.pixels * c.stream)
 
 
 def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
+    p, c = _Pixel(*pixel), _Channel(*channel)
     return [
-        [(pixel[0], channel[0]), (pixel[3], channel[1]), (pixel[5], channel[4])],
-        [(pixel[4], channel[3])],
+        [(p.blocks, c.stream), (p.preload, c.windows), (p.last_drain, c.last_chunk)],
+        [(p.drain, c.outputs)],
     ]
 
 
@@ -110,27 +135,28 @@ def _moves(problem: Workload) -> Ints:
 def _accesses(
     problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], started: Floats, machine: Machine
 ) -> Accesses:
-    """A MAC reads its input and reads and writes its sum in registers; inputs shift, weights come from the buffer.
+    """A PE at work reads its input and reads and writes its sum in registers; inputs shift, weights are broadcast.
 
-    A sum's first MAC reads none, but draining does. In a systolic array weights go from PE to PE.
+    A sum's first MAC reads none, but draining does. A slice without non-zeros takes one such cycle. In a systolic
+    array weights go from PE to PE.
     """
-    blocks, pixels = pixel[0], pixel[1]
-    executed = pixels * channel[0]
-    weights = blocks * channel[0]
-    loaded = pixel[2] * channel[1]
-    outputs = pixels * channel[3]
-    none = np.zeros_like(executed)
+    p, c = _Pixel(*pixel), _Channel(*channel)
+    worked = p.pixels * c.stream
+    weights = p.blocks * c.stream
+    loaded = p.words * c.windows
+    outputs = p.pixels * c.outputs
+    none = np.zeros_like(worked)
     return Accesses(
-        register_inputs=executed + loaded,
+        register_inputs=worked + loaded,
         register_weights=none,
-        register_psums=2 * executed,
-        inter_pe_inputs=pixels * channel[2] * _moves(problem),
+        register_psums=2 * worked,
+        inter_pe_inputs=p.pixels * c.slices * _moves(problem),
         inter_pe_psums=none,
         buffer_inputs=loaded,
         buffer_weights=weights,
         buffer_psums_read=outputs - started,
         buffer_psums_written=outputs,
-        inter_pe_weights=executed - weights if machine.systolic else none,
+        inter_pe_weights=worked - weights if machine.systolic else none,
     )
 
 

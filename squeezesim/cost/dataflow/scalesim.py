@@ -39,28 +39,42 @@ class Printed(NamedTuple):
     ofmap_writes: Floats  # without the second count that SCALE-Sim 3.0.0 adds in `scalesim_os`
 
 
-# Terms of the pixels: M, what the stream of a tile is repeated for, folds.
-# Terms of the channels: stream, the fill of its folds, MACs a pixel, input words read a pixel, sums written a pixel.
+class _Pixel(NamedTuple):
+    """Terms of a tile's pixels."""
+
+    pixels: Any
+    stream: Any  # what the channels' stream is repeated for
+    folds: Any
+
+
+class _Channel(NamedTuple):
+    """Terms of a tile's channels."""
+
+    stream: Any
+    fill: Any
+    macs: Any  # of a pixel
+    inputs: Any  # words read for a pixel
+    outputs: Any  # sums written for a pixel
 
 
 def _os_pixels(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
     del problem
     pixels = n * y * x
     folds = ceil_div(pixels, machine.rows)
-    return pixels, folds, folds
+    return _Pixel(pixels, folds, folds)
 
 
 def _os_channels(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
     weights = problem.taps * c
     folds = g * ceil_div(k, machine.cols)
     fill = folds * (machine.rows + machine.cols - 2)
-    return folds * weights, fill, g * k * weights, folds * weights, g * k
+    return _Channel(folds * weights, fill, g * k * weights, folds * weights, g * k)
 
 
 def _ws_pixels(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
     del problem, machine
     pixels = n * y * x
-    return pixels, pixels, np.ones_like(pixels)
+    return _Pixel(pixels, pixels, np.ones_like(pixels))
 
 
 def _ws_channels(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
@@ -68,30 +82,32 @@ def _ws_channels(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine)
     folds_k, folds_n = ceil_div(weights, machine.rows), ceil_div(k, machine.cols)
     folds = g * folds_k * folds_n
     fill = folds * (2 * machine.rows + machine.cols - 2)
-    return folds, fill, g * k * weights, g * folds_n * weights, g * folds_k * k
+    return _Channel(folds, fill, g * k * weights, g * folds_n * weights, g * folds_k * k)
 
 
 def _is_pixels(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
     del problem
     pixels = n * y * x
     folds = ceil_div(pixels, machine.cols)
-    return pixels, folds, folds
+    return _Pixel(pixels, folds, folds)
 
 
 def _is_channels(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
     weights = problem.taps * c
     folds = g * ceil_div(weights, machine.rows)
     fill = folds * (2 * machine.rows + machine.cols - 2)
-    return folds * k, fill, g * k * weights, g * weights, folds * k
+    return _Channel(folds * k, fill, g * k * weights, g * weights, folds * k)
 
 
 def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
     del problem, machine
-    return Work(stream=pixel[1] * channel[0], fill=pixel[2] * channel[1], busy=pixel[0] * channel[2])
+    p, c = _Pixel(*pixel), _Channel(*channel)
+    return Work(stream=p.stream * c.stream, fill=p.folds * c.fill, busy=p.pixels * c.macs)
 
 
 def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
-    return [[(pixel[1], channel[0]), (pixel[2], channel[1])]]
+    p, c = _Pixel(*pixel), _Channel(*channel)
+    return [[(p.stream, c.stream), (p.folds, c.fill)]]
 
 
 def _accesses(stays: str) -> Callable[..., Accesses]:
@@ -109,8 +125,9 @@ def _accesses(stays: str) -> Callable[..., Accesses]:
         machine: Machine,
     ) -> Accesses:
         del problem, machine
-        macs, inputs = pixel[0] * channel[2], pixel[0] * channel[3]
-        weights, written = pixel[2] * channel[2], pixel[0] * channel[4]
+        p, c = _Pixel(*pixel), _Channel(*channel)
+        macs, inputs = p.pixels * c.macs, p.pixels * c.inputs
+        weights, written = p.folds * c.macs, p.pixels * c.outputs
         none = np.zeros_like(macs)
         return Accesses(
             register_inputs=macs + inputs if stays == "inputs" else none,

@@ -15,7 +15,7 @@ preload 16 · 1 = 16: 16 + 72 · 196 = 14,128 cycles.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,14 +24,35 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import Floats, Ints, Workload
 
 
+class _Pixel(NamedTuple):
+    """Terms of a tile's pixels."""
+
+    pixels: Any
+    tiles: Any  # 1 for each
+
+
+class _Channel(NamedTuple):
+    """Terms of a tile's channels."""
+
+    blocks: Any
+    preloads: Any  # cycles to preload and swap all blocks
+    slices: Any
+    outputs: Any  # Σ over blocks of their columns
+    inputs: Any  # Σ over blocks of their rows
+    exposed: Any  # cycles of the first preload and of all swaps
+    tiles: Any  # 1 for each
+    k: Any
+    c: Any
+    g: Any
+
+
 def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
     del problem, machine
     pixels = n * y * x
-    return pixels, np.ones_like(pixels)
+    return _Pixel(pixels, np.ones_like(pixels))
 
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
-    """Blocks, preloads and swaps, slices, blocks · columns, blocks · rows, first preload and swaps, one, k, c, g."""
     taps = problem.taps * g
     first = np.minimum(c, machine.rows) * ceil_div(np.minimum(k, machine.cols), machine.ports)
     folds_c, folds_k = ceil_div(c, machine.rows), ceil_div(k, machine.cols)
@@ -39,23 +60,23 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
     swaps = blocks * machine.weight_swap
     full_k, edge_k = np.divmod(k, machine.cols)
     lines = full_k * -(-machine.cols // machine.ports) + ceil_div(edge_k, machine.ports)
-    return (
-        blocks,
-        taps * c * lines + swaps,
-        g * k * c,
-        taps * folds_c * k,
-        taps * c * folds_k,
-        first + swaps,
-        np.ones_like(first),
-        k,
-        c,
-        g,
+    return _Channel(
+        blocks=blocks,
+        preloads=taps * c * lines + swaps,
+        slices=g * k * c,
+        outputs=taps * folds_c * k,
+        inputs=taps * c * folds_k,
+        exposed=first + swaps,
+        tiles=np.ones_like(first),
+        k=k,
+        c=c,
+        g=g,
     )
 
 
 def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
-    pixels, blocks = pixel[0], channel[0]
-    k, c, g = channel[7:10]
+    pixels, terms = _Pixel(*pixel).pixels, _Channel(*channel)
+    k, c, g = terms.k, terms.c, terms.g
     rows, cols, ports = machine.rows, machine.cols, machine.ports
     full_c, edge_c = np.divmod(c, rows)
     full_k, edge_k = np.divmod(k, cols)
@@ -67,15 +88,15 @@ def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> 
             beyond += copies * count_c * count_k * np.maximum(preload - pixels, 0)
     used_rows, used_cols = np.minimum(c, rows), np.minimum(k, cols)
     first = used_rows * ceil_div(used_cols, ports)
-    fill = channel[5] + beyond - np.maximum(first - pixels, 0)
+    fill = terms.exposed + beyond - np.maximum(first - pixels, 0)
     if machine.systolic:
         fill = fill + used_rows + used_cols - 2
-    return Work(stream=blocks * pixels, fill=fill, busy=problem.taps * channel[2] * pixels)
+    return Work(stream=terms.blocks * pixels, fill=fill, busy=problem.taps * terms.slices * pixels)
 
 
 def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
-    pixels, tiles = pixel[0], pixel[1]
-    return [[(pixels, channel[0]), (tiles, channel[5])], [(tiles, channel[1]), (pixels, channel[6])]]
+    p, c = _Pixel(*pixel), _Channel(*channel)
+    return [[(p.pixels, c.blocks), (p.tiles, c.exposed)], [(p.tiles, c.preloads), (p.pixels, c.tiles)]]
 
 
 def _accesses(
@@ -85,18 +106,18 @@ def _accesses(
 
     In a systolic array the inputs go from PE to PE too, from the first column on.
     """
-    pixels, tiles = pixel[0], pixel[1]
-    macs = pixels * channel[2] * problem.taps
-    preloaded = tiles * channel[2] * problem.taps
-    written = pixels * channel[3]
+    p, c = _Pixel(*pixel), _Channel(*channel)
+    macs = p.pixels * c.slices * problem.taps
+    preloaded = p.tiles * c.slices * problem.taps
+    read, written = p.pixels * c.inputs, p.pixels * c.outputs
     none = np.zeros_like(macs)
     return Accesses(
         register_inputs=none,
         register_weights=macs + preloaded,
         register_psums=none,
-        inter_pe_inputs=macs - pixels * channel[4] if machine.systolic else none,
+        inter_pe_inputs=macs - read if machine.systolic else none,
         inter_pe_psums=macs,
-        buffer_inputs=pixels * channel[4],
+        buffer_inputs=read,
         buffer_weights=preloaded,
         buffer_psums_read=written - started,
         buffer_psums_written=written,
