@@ -18,6 +18,7 @@ from squeezesim.errors import ModelError, UsageError
 from squeezesim.frontends.trace import trace
 from squeezesim.network import Layer, Network
 from squeezesim.zoo.registry import catalogue
+from tests.network.strategies import networks
 
 few = settings(max_examples=15)
 
@@ -199,6 +200,37 @@ def test_every_edge_of_every_built_in_network_stays_consistent(name: str) -> Non
 @settings(max_examples=3)
 def test_a_share_of_one_is_the_identity(name: str) -> None:
     assert prune_channels(load(name), 1) == load(name)
+
+
+@given(networks(), shares)
+def test_any_network_is_pruned_or_refused(network: Network, share: float) -> None:
+    try:
+        pruned = prune_channels(network, share)
+    except (ModelError, UsageError):
+        return
+    assert [layer.name for layer in pruned.layers] == [layer.name for layer in network.layers]
+    for before, after in zip(network.layers, pruned.layers, strict=True):
+        assert (after.inputs, after.op, after.oy, after.fy) == (
+            before.inputs,
+            before.op,
+            before.oy,
+            before.fy,
+        )
+        assert 0 < after.k <= before.k
+        assert after.macs <= before.macs
+        assert after.params <= before.params
+
+
+def test_parts_that_share_no_divisor_are_not_split_without_end() -> None:
+    """Two concats of the same 5,000 and 4,999 channels in either order can only shrink channel by channel."""
+    a = Layer.conv("a", c=3, k=5000, oy=1, ox=1, fy=1, fx=1, inputs=["input"])
+    b = Layer.conv("b", c=3, k=4999, oy=1, ox=1, fy=1, fx=1, inputs=["input"])
+    join = replace(Layer.vector("ab", op="concat", k=9999, inputs=["a", "b"]), kind="view", vector_ops=0)
+    turned = replace(join, name="ba", inputs=("b", "a"))
+    add = Layer.vector("add", op="add", k=9999, operands=2, inputs=["ab", "ba"])
+    last = Layer.conv("last", c=9999, k=2, oy=1, ox=1, fy=1, fx=1)
+    with pytest.raises(ModelError, match=r"'a': add combines channels that do not match$"):
+        prune_channels(Network.from_layers([a, b, join, turned, add, last]), 0.5)
 
 
 def test_shares_are_chosen_by_pattern_and_hold_for_what_is_added() -> None:

@@ -16,7 +16,8 @@ from squeezesim import Layer, Network, low_rank
 from squeezesim.errors import UsageError
 from squeezesim.frontends.trace import trace
 from squeezesim.frontends.weights import weights
-from squeezesim.network.compress.factorization import energy_rank
+from squeezesim.network.compress.factorization import SUFFIX, energy_rank
+from tests.network.strategies import networks
 
 few = settings(max_examples=25)
 
@@ -121,6 +122,18 @@ def test_factors_of_the_rank_by_energy_give_the_layers_output(
     held = singular.square().cumsum(1) / singular.square().sum(1, keepdim=True)
     wanted = int((held < 0.8).sum(1).max()) + 1
     assert energy_rank(layer, whole.weight.detach().numpy(), 0.8) == wanted
+
+
+@given(networks(), st.sampled_from([0.1, 0.25, 0.5, 1]))
+def test_factors_are_never_larger(network: Network, share: float) -> None:
+    if not any(layer.kind == "mac" for layer in network.layers):
+        return
+    made = low_rank(network, share)
+    assert made.params <= network.params
+    assert made.vector_ops == network.vector_ops
+    assert low_rank(network, 1) == network
+    kept = [layer.name for layer in made.layers if not layer.name.endswith(SUFFIX)]
+    assert kept == [layer.name for layer in network.layers]
 
 
 def test_ranks_by_energy_of_a_module() -> None:

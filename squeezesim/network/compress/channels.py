@@ -112,7 +112,7 @@ class _Cut:
         makes = gave if made is None else self._left(made)
         groups = reads if depthwise(layer) else layer.g
         c, k = reads // groups, makes // groups
-        weights = groups * k * c * layer.fy * layer.fx
+        weights = layer.weight_elements * (groups * k * c) // (layer.g * layer.k * layer.c)
         before = layer.weight_elements if layer.params >= layer.weight_elements else 0
         others = _learnt(layer.params - before, makes, gave)
         return replace(

@@ -19,6 +19,9 @@ from squeezesim.network.layer import Layer
 
 Layout = tuple[tuple[int, int], ...]  # (space, repeats) of each part
 _APART = (-1, 0)
+_MOST_PARTS = (
+    256  # parts of one layout; sizes that share no divisor could split into as many as there are channels
+)
 
 
 @dataclass(slots=True)
@@ -207,7 +210,7 @@ class Spaces:
         first = layouts[0]
         for layout in layouts[1:]:
             while cut := self._first_difference(first, layout):
-                if cut == _APART:
+                if cut == _APART or len(self.resolved(first)) > _MOST_PARTS:
                     self._hold(layouts, f"{layer.name} combines channels that do not match")
                     return first
                 self._split(*cut)
