@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import ModelError
-from squeezesim.network.passes import fuse
 from squeezesim.report.report import Report
 
 if TYPE_CHECKING:
@@ -32,5 +31,5 @@ def simulate(network: Network, accelerator: Accelerator) -> Report:
         raise ModelError(
             f"network {network.name!r} has no MAC layer: nothing in it is a convolution or a matrix product"
         )
-    fused = fuse(network)
-    return Report(network=fused, accelerator=accelerator, costs=evaluate(fused.layers, [accelerator]))
+    costs = evaluate(network.fused.layers, [accelerator])
+    return Report(network=network.fused, accelerator=accelerator, costs=costs)

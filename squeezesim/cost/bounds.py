@@ -230,6 +230,19 @@ class FlowBounds:
         self._last = self._last_step(flow)
         self._constant = np.float32(machine.setup + 3 * machine.dram_latency)
 
+    def floor(self) -> Floats:
+        """Lower bound on the cycles of each problem's best tiling: every term at its least over the options."""
+        pixels, channels = self.space.pixels.offsets[:-1], self.space.channels.offsets[:-1]
+        sides = [
+            np.einsum(
+                "pj,jp->p",
+                np.minimum.reduceat(side.rows, pixels, axis=0),
+                np.minimum.reduceat(side.columns, channels, axis=1),
+            )
+            for side in self._sides
+        ]
+        return np.asarray((np.max(sides, axis=0) + self._constant) * _MARGIN)
+
     def _last_step(self, flow: Dataflow) -> Products:
         """Array cycles of the last tile less the longest store that can run beside it."""
         space, machine = self.space, self.space.machine

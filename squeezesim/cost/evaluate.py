@@ -110,8 +110,7 @@ def _mac_costs(layers: Sequence[Layer], machine: Machine, name: str) -> Columns:
     work, layer_rows = workload_of(layers, machine)
     space = Space(work, machine)
     searches = [Search(space, DATAFLOWS[flow]) for flow in machine.dataflows]
-    # A dataflow is settled only where it can still beat the others' choices, which are within the slack of their best.
-    limit = np.min([search.bound() for search in searches], axis=0) * (1 + machine.slack)
+    limit = _reached(searches) * (1 + machine.slack)
     if not np.all(np.isfinite(limit)):
         number = int(np.flatnonzero(~np.isfinite(limit[layer_rows]))[0])
         raise HardwareError(
@@ -119,6 +118,7 @@ def _mac_costs(layers: Sequence[Layer], machine: Machine, name: str) -> Columns:
                 layers[number], float(space.footprint(int(layer_rows[number])).min()), machine, name
             )
         )
+    # A dataflow is settled only where it can still beat the others' choices, which are within the slack of their best.
     choices = []
     for search in searches:
         choices.append(search.choose(limit))
@@ -130,6 +130,20 @@ def _mac_costs(layers: Sequence[Layer], machine: Machine, name: str) -> Columns:
         if len(rows):
             _fill(columns, rows, _chosen_costs(search, rows, choice))
     return {key: column[layer_rows] for key, column in columns.items()}
+
+
+def _reached(searches: Sequence[Search]) -> Floats:
+    """A value that some dataflow reaches for each problem; dataflows that can never come near it are left alone."""
+    floors = np.array([search.floor() for search in searches])
+    first = floors.argmin(axis=0)
+    reached = np.min(
+        [search.bound(np.flatnonzero(first == number)) for number, search in enumerate(searches)], axis=0
+    )
+    slack = searches[0].machine.slack
+    for number, (search, floor) in enumerate(zip(searches, floors, strict=True)):
+        others = np.flatnonzero((first != number) & (floor <= reached * (1 + slack)))
+        reached = np.minimum(reached, search.bound(others))
+    return np.asarray(reached)
 
 
 def _chosen_costs(search: Search, rows: Ints, choice: Choice) -> Columns:

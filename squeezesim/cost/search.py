@@ -93,11 +93,18 @@ class Search:
         self.played: dict[int, _Played] = {}
         self.executed = (work.nonzeros if skipping else work.weights) * work.valid
 
-    def bound(self) -> Floats:
-        """Bound every tiling, play each problem's most promising one and return the values reached (inf: none fits)."""
+    def floor(self) -> Floats:
+        """Lower bound on what each problem can reach, from no more than the least value of every term."""
+        return self.terms.floor() if self.machine.objective == "latency" else np.zeros(len(self.space.work))
+
+    def bound(self, rows: Ints) -> Floats:
+        """Bound every tiling of problems *rows*, play the most promising one of each and return the values reached.
+
+        They are inf where none fits, and for other problems.
+        """
         reached = np.full(len(self.space.work), np.inf)
         best: dict[int, Ints] = {}
-        for row in range(len(self.space.work)):
+        for row in rows.tolist():
             bound = self._objective_bounds(row).reshape(-1)
             first = bound.argmin()
             self.least[row] = bound[first]
@@ -106,8 +113,8 @@ class Search:
                 self.played[row] = _Played()
                 best[row] = np.array([first])
         self._play(best)
-        for row, done in self.played.items():
-            reached[row] = done.best
+        for row in best:
+            reached[row] = self.played[row].best
         return reached
 
     def choose(self, limit: Floats) -> Choice:

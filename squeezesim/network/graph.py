@@ -117,6 +117,13 @@ class Network:
         """Names of the stages in the order in which they begin."""
         return tuple(dict.fromkeys(layer.stage for layer in self.layers if layer.stage))
 
+    @cached_property
+    def fused(self) -> Network:
+        """The network as it is costed: batch-norm, bias and activations are part of the layers that they follow."""
+        from squeezesim.network.passes import fuse
+
+        return fuse(self)
+
     def to_frame(self) -> pd.DataFrame:
         """Return a pandas DataFrame with one row a layer."""
         import pandas as pd
