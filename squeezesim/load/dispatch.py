@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.errors import ModelError, UsageError, nearest
+from squeezesim.errors import ModelError, UsageError
 from squeezesim.load import built_in, files, hub, python_file
 from squeezesim.load.runnable import Asked, Made, Runnable
 from squeezesim.load.shapes import check_sizes
@@ -125,7 +125,7 @@ def _runnable(model: str | os.PathLike[str] | nn.Module, options: Mapping[str, o
     if library := hub.find(text.partition("@")[0]):
         return hub.runnable(library, text, options)
     name = text.partition("@")[0]
-    raise ModelError(f"unknown network {show(name)}{nearest(name, catalogue()) or hub.hint(name)}")
+    raise ModelError(f"unknown network {show(name)}{hub.hint(name, catalogue())}")
 
 
 def _of_module(module: nn.Module, options: Mapping[str, object]) -> Runnable:

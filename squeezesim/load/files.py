@@ -73,11 +73,18 @@ def existing(path: str) -> Path:
         if file.is_file():
             return file
         if file.exists():
-            raise ModelError(f"{show(path)} is {'a directory' if file.is_dir() else 'no regular file'}")
+            raise ModelError(f"{_quoted(path)} is {'a directory' if file.is_dir() else 'no regular file'}")
         siblings = [entry.name for entry in os.scandir(file.parent)] if file.parent.is_dir() else []
     except (OSError, ValueError) as error:  # a name too long, a zero byte
-        raise ModelError(f"cannot read {show(path)}: {getattr(error, 'strerror', None) or error}") from error
-    raise ModelError(f"there is no file {show(path)}{nearest(file.name, siblings)}")
+        raise ModelError(
+            f"cannot read {_quoted(path)}: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    raise ModelError(f"there is no file {_quoted(path)}{nearest(file.name, siblings)}")
+
+
+def _quoted(path: str) -> str:
+    """A path for an error message: whole, unless it is no real one."""
+    return repr(path) if path.isprintable() and len(path) <= 300 else show(path)
 
 
 def refuse(text: str) -> None:

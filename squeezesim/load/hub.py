@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 
@@ -48,12 +48,12 @@ def find(name: str) -> str:
     return next((library for library in _installed() if has_model(library, name)), "")
 
 
-def hint(name: str) -> str:
-    """Return the nearest names of models of the installed libraries, or where else to look."""
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the nearest of *known* names and of the installed libraries' models, or else where to look."""
     from squeezesim.frontends.hubs import model_names
 
     absent = [library for library in LIBRARIES if library not in _installed()]
-    close = nearest(name, {model for library in _installed() for model in model_names(library)})
+    close = nearest(name, {*known, *(model for library in _installed() for model in model_names(library))})
     return close or (f"; {_missing(absent)}" if absent else "; squeezesim models lists the built-in ones")
 
 

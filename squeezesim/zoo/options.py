@@ -15,7 +15,7 @@ Value = int | float | str | tuple[int, ...]
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 """Text of an integer: Python's own reader also takes ``1_0``, spaces and the digits of other scripts."""
 
-NUMBER = re.compile(r"[+-]?([0-9]{1,18}\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
+NUMBER = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 """Text of a number, with or without a point and an exponent."""
 
 

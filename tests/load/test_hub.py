@@ -1,0 +1,122 @@
+"""Models of other libraries by name, from the text to the network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from squeezesim.errors import ModelError, UsageError
+from squeezesim.load import hub, load, load_module
+
+
+def needs(library: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not find_spec(library), reason=f"{library} is not installed")
+
+
+@needs("torchvision")
+def test_torchvision_with_arguments_and_other_inputs() -> None:
+    network = load("torchvision:resnet18@num_classes=10", cache=False)
+    assert network.name == "torchvision:resnet18@num_classes=10"
+    assert network.source.startswith("torchvision 0.")
+    assert network.inputs == (("input", (1, 3, 224, 224)),)
+    assert network.params == 11_689_512 - 990 * 513
+    assert load("torchvision:resnet18", num_classes=10, batch=2, cache=False).macs == 2 * network.macs
+    small = load("torchvision:resnet18", input_shape="3x64x96", cache=False)
+    assert small.inputs == (("input", (1, 3, 64, 96)),)
+
+
+@needs("torchvision")
+def test_a_bare_name_is_looked_up_after_the_built_in_ones() -> None:
+    assert load("resnext50_32x4d", cache=False).name == "torchvision:resnext50_32x4d"
+    assert load("squeezenet_1_1").source == "built-in"
+
+
+@needs("torchvision")
+def test_a_model_of_two_images_gets_a_shape_for_both() -> None:
+    network = load("torchvision:raft_small", input_shape="3x128x128", cache=False)
+    assert network.inputs == (("image1", (1, 3, 128, 128)), ("image2", (1, 3, 128, 128)))
+
+
+@needs("torchvision")
+def test_a_model_that_is_only_made_with_values() -> None:
+    assert load("torchvision:regnet_x_400mf", cache=False).params == 5_495_976
+
+
+@needs("timm")
+def test_timm() -> None:
+    network = load("timm:vit_tiny_patch16_224", cache=False)
+    assert (network.params, network.macs) == (5_717_416, 1_253_683_200)
+    assert load("levit_128s", input_shape="3x224x224", cache=False).name == "timm:levit_128s"
+
+
+@needs("pytorchcv")
+def test_pytorchcv() -> None:
+    """Its SqueezeNext is at 224×224: fewer MACs than ours, which is at the paper's 227×227."""
+    network = load("pytorchcv:sqnxt23_w1", cache=False)
+    assert (network.params, network.macs) == (724_056, 275_920_640)
+    assert load_module("sqnxt23_w1")[1] == "pytorchcv:sqnxt23_w1"
+
+
+@needs("torchvision")
+def test_a_second_load_reads_the_cache_and_imports_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib, squeezesim.cache;"
+        f"squeezesim.cache.cache_folder = lambda: pathlib.Path({str(tmp_path)!r});"
+        "from squeezesim.load import load;"
+        "print(load('torchvision:resnet18', batch=2).macs, 'torch' in sys.modules)"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in "ab"
+    ]
+    assert [run.stdout.split() for run in runs] == [["3628146688", "True"], ["3628146688", "False"]]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("torchvision:resnet5", "torchvision has no model 'resnet5'; did you mean 'resnet50'"),
+        ("torchvision:", "torchvision has no model ''"),
+        ("torchvision:resnet18@x", "arguments of 'resnet18' are written name=value,name=value, found 'x'"),
+        ("torchvision:resnet18@depth=1", "unexpected keyword argument 'depth'"),
+        ("torchvision:resnet18@weights=DEFAULT", "weights is not allowed, for weights are never loaded"),
+        ("timm:hf-hub:some/model", "timm has no model 'hf-hub:some/model'"),
+        ("timm:vit_tiny_patch16_224@pretrained=true", "pretrained is not allowed"),
+        ("timm:vit_tiny_patch16_224@checkpoint_path=a.pth", "checkpoint_path is not allowed"),
+        ("pytorchcv:sqnxt23_w1@root=/", "root is not allowed"),
+        ("resnext50_32x4", "unknown network 'resnext50_32x4'; did you mean 'resnext50_32x4d'"),
+    ],
+)
+def test_mistakes(model: str, message: str) -> None:
+    library = model.partition(":")[0]
+    if not find_spec(library if library in hub.LIBRARIES else "torchvision"):
+        pytest.skip(f"{library} is not installed")
+    with pytest.raises(ModelError) as caught:
+        load(model)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@needs("torchvision")
+def test_sizes_that_a_model_rejects() -> None:
+    with pytest.raises(ModelError, match="torchvision:vit_b_16 rejects input 1x3x65x65"):
+        load("torchvision:vit_b_16", input_shape="3x65x65")
+    with pytest.raises(UsageError, match="sizes must be integers from 1 to 65536"):
+        load("torchvision:resnet18", input_shape="3x0x65")
+
+
+@pytest.mark.parametrize("library", hub.LIBRARIES)
+def test_an_extra_that_is_not_installed_is_named(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "find_spec", lambda _: None)
+    with pytest.raises(ModelError) as caught:
+        load(f"{library}:anything")
+    assert str(caught.value) == f"{library} not installed: pip install 'squeezesim[{library}]'"
+    with pytest.raises(ModelError) as caught:
+        load("anything_else")
+    assert str(caught.value) == (
+        "unknown network 'anything_else'; torchvision, timm, pytorchcv not installed: "
+        "pip install 'squeezesim[torchvision,timm,pytorchcv]'"
+    )

@@ -1,0 +1,123 @@
+"""Factories in files of the user."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from squeezesim.errors import ModelError
+from squeezesim.load import load
+
+SOURCE = """
+import torch
+from neighbour import WIDTH
+
+def make(width=WIDTH):
+    return torch.nn.Linear(4, width)
+
+ready = torch.nn.Linear(4, 5)
+number = 3
+
+def nothing():
+    return None
+
+def fails():
+    raise KeyError("lost\\nkey")
+
+def leaves():
+    import sys
+    sys.exit("my own\\nway out")
+
+def counts(width, act="relu", sizes=()):
+    assert (width, act, sizes) == (2, "tanh", (1, 2)), (width, act, sizes)
+    return torch.nn.Linear(4, width)
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    (tmp_path / "neighbour.py").write_text("WIDTH = 7\n")
+    (tmp_path / "my model.py").write_text(SOURCE)
+    return str(tmp_path / "my model.py")
+
+
+def test_a_factory_in_a_file(source: str) -> None:
+    before = list(sys.path)
+    network = load(f"{source}:make", input_shape=(2, 4))
+    assert (network.macs, network.name) == (2 * 4 * 7, f"{source}:make")
+    assert load(f"{source}:make", input_shape=(2, 4), width=3).macs == 2 * 4 * 3
+    assert load(f"{source}:ready", input_shape="4").macs == 4 * 5
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("maker", "has no 'maker'; did you mean 'make'"),
+        ("number", "must be a function that returns a torch.nn.Module"),
+        ("nothing", "must return a torch.nn.Module, found NoneType"),
+        ("fails", r"my model.py:15: KeyError: 'lost\nkey'"),
+        ("leaves", "my model.py:19: SystemExit: my own way out"),
+        ("counts", "TypeError: counts() missing 1 required positional argument: 'width'"),
+        ("make@depth=2", "TypeError: make() got an unexpected keyword argument 'depth'"),
+        ("ready@width=2", "is a module: it has no arguments, found width"),
+        ("make@width", "arguments of 'make' are written name=value,name=value, found 'width'"),
+        ("make@", "arguments of 'make' are written name=value,name=value, found ''"),
+        ("make@width=1,width=2", "argument 'width' of 'make' is given twice"),
+        ("make()", "written file.py:factory"),
+        ("", "written file.py:factory"),
+    ],
+)
+def test_a_factory_that_gives_no_module(source: str, factory: str, message: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        load(f"{source}:{factory}", input_shape=(1, 4))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_does_not_run(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def make(:\n")
+    with pytest.raises(ModelError, match=r"broken.py:1: SyntaxError: "):
+        load(f"{tmp_path / 'broken.py'}:make", input_shape=(1, 4))
+    with pytest.raises(ModelError, match="there is no file"):
+        load(f"{tmp_path / 'none.py'}:make", input_shape=(1, 4))
+
+
+def test_arguments_are_written_after_the_factory(source: str) -> None:
+    assert load(f"{source}:make@width=3", input_shape=(2, 4)).macs == 2 * 4 * 3
+    network = load(f"{source}:counts@width=2,act=tanh,sizes=1-2", input_shape="4")
+    assert (network.macs, network.name) == (8, f"{source}:counts@width=2,act=tanh,sizes=1-2")
+    with pytest.raises(ModelError, match="argument 'width' of 'make' is given twice"):
+        load(f"{source}:make@width=3", input_shape=(2, 4), width=3)
+
+
+def test_an_error_in_a_neighbour_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "layers_of_mine.py").write_text("\n\nraise ValueError('too wide')\n")
+    (tmp_path / "my.py").write_text("import layers_of_mine\n")
+    with pytest.raises(ModelError) as caught:
+        load(f"{tmp_path / 'my.py'}:make", input_shape=(1, 4))
+    assert str(caught.value) == f"{tmp_path / 'layers_of_mine.py'}:3: ValueError: too wide"
+
+
+def test_the_nearest_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("")
+    with pytest.raises(ModelError, match=r"there is no file '.*modle.py'; did you mean 'model.py'"):
+        load(f"{tmp_path / 'modle.py'}:make", input_shape=(1, 4))
+
+
+@pytest.mark.parametrize("exit_with", ["sys.exit()", "sys.exit(3)", "raise SystemExit", "quit()"])
+def test_a_file_that_exits_is_a_mistake(tmp_path: Path, exit_with: str) -> None:
+    (tmp_path / "leaves.py").write_text(f"import sys\n{exit_with}\n")
+    with pytest.raises(ModelError, match=r"leaves.py:2: SystemExit"):
+        load(f"{tmp_path / 'leaves.py'}:make", input_shape=(1, 4))
+
+
+@pytest.mark.skipif(not find_spec("torchvision"), reason="torchvision is not installed")
+def test_a_file_may_import_torchvision(tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text(
+        "import torchvision\ndef make():\n    return torchvision.models.resnet18(weights=None)\n"
+    )
+    assert load(f"{tmp_path / 'my.py'}:make", input_shape="3x224x224").macs == 1_814_073_344
