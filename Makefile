@@ -5,13 +5,13 @@ python ?= .venv/bin/python
 
 setup:
 	python3 -m venv .venv
-	.venv/bin/pip install -q -c constraints.txt -e '.[dev]'
+	.venv/bin/pip install -q -c constraints.txt -e '.[dev,models]'
 
 test:
 	$(python) -m pytest -n auto
 
 slow:
-	$(python) -m pytest -m slow
+	$(python) -m pytest -n auto -m slow
 
 check:
 	$(python) -m ruff check
