@@ -183,6 +183,12 @@ def test_mistakes_in_ranks(rank: Any, message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_weights_that_are_not_finite() -> None:
+    network = Network.from_layers([Layer.matmul("fc", m=1, n=2, k=2)])
+    with pytest.raises(UsageError, match=r"^the weights of layer 'fc' must be finite for a rank by energy$"):
+        low_rank(network, "energy:0.9", {"fc": np.array([[1.0, np.nan], [0.0, 1.0]])})
+
+
 def test_a_layer_whose_weights_are_missing() -> None:
     network = Network.from_layers([Layer.matmul("fc", m=1, n=9, k=9)])
     with pytest.raises(UsageError, match=r"^the weights of layer 'fc' are not among those given$"):

@@ -24,7 +24,8 @@ from squeezesim import (
     quantize,
     simulate,
 )
-from squeezesim.errors import UsageError
+from squeezesim.errors import ModelError, UsageError
+from squeezesim.network.compress.recipe import PASSES
 from tests.cost.cases import layers as mac_layers
 from tests.network.strategies import networks
 
@@ -249,6 +250,23 @@ def test_mistakes_in_a_recipe(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         compress(two(), path)
     assert str(caught.value).splitlines()[0].startswith(f"{path}{message}")
+
+
+texts = st.text(st.characters(categories=["L", "N", "P", "S", "Z"]), max_size=12)
+values = st.one_of(
+    texts, st.floats(), st.integers(), st.sampled_from(["rank:9", "energy:1", "2:4", "w8a8", "weights"])
+)
+
+
+@given(st.sampled_from(PASSES), st.one_of(values, st.dictionaries(texts, values, max_size=3)))
+def test_any_recipe_runs_or_is_refused_in_one_line(name: str, given_: Any) -> None:
+    network, refusal = two(), ""
+    try:
+        made = compress(network, {name: given_}, {"stage1.a": np.ones(8 * 3 * 9)})
+    except (UsageError, ModelError) as error:
+        made, refusal = network, str(error)
+    assert made.params <= network.params
+    assert len(refusal.splitlines()) <= 1
 
 
 def test_unknown_passes_and_missing_files() -> None:

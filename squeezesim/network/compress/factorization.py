@@ -86,6 +86,9 @@ def full_rank(layer: Layer) -> int:
 def energy_rank(layer: Layer, weights: NDArray[Any], share: float) -> int:
     """Return the smallest rank whose singular values hold *share* of Σσ², the largest over the layer's groups.
 
+    Raises:
+        UsageError: a weight is infinite or not a number.
+
     Example:
         >>> import numpy as np
         >>> layer = Layer.matmul("fc", m=1, n=3, k=3)
@@ -94,6 +97,8 @@ def energy_rank(layer: Layer, weights: NDArray[Any], share: float) -> int:
     """
     import numpy as np
 
+    if not np.isfinite(weights).all():
+        raise UsageError(f"the weights of layer {layer.name!r} must be finite for a rank by energy")
     ranks = []
     for matrix in _matrices(layer, weights):
         small = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
