@@ -121,9 +121,12 @@ def test_names_are_those_of_the_modules(dynamo: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "dynamo", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["torchscript", "dynamo"]
+    ("kind", "dynamo"),
+    [
+        *((kind, False) for kind in (nn.LSTM, nn.GRU, nn.RNN)),
+        *(pytest.param(kind, True, marks=pytest.mark.slow) for kind in (nn.LSTM, nn.GRU)),
+    ],
 )
-@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_recurrent_layers_have_the_work_of_their_steps(
     kind: type[nn.RNNBase], bidirectional: bool, dynamo: bool, tmp_path: Path
