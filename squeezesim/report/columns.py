@@ -29,6 +29,12 @@ Columns = dict[str, Any]
 
 GROUPS = ("layer", "stage", "op")
 
+TOTALS = (
+    *("params", "macs", "vector_ops", "cycles", "latency_us", "utilization", "efficiency"),
+    *("energy_uj", "energy_mac_equiv", "dram_bytes", "weights_bytes", "weights_values_bytes"),
+)
+"""Names of what ``Report.totals`` holds."""
+
 _NAMES = tuple(DATAFLOWS)
 
 
@@ -99,12 +105,15 @@ def energy_columns(report: Report) -> Columns:
 
 def totals(report: Report) -> dict[str, int | float | None]:
     """Return the sums over all layers; ``params`` counts those that no layer reads, too."""
-    columns = _cost_columns(report.tally.total(), report.scale)
-    names = ["params", "macs", "vector_ops", "cycles", "latency_us", "utilization", "efficiency"]
-    names += ["energy_uj", "energy_mac_equiv", "dram_bytes", "weights_bytes", "weights_values_bytes"]
-    (row,) = to_rows({name: columns[name] for name in names})
+    (row,) = to_rows(total_columns(report.tally.total(), report.scale))
     row["params"] = report.network.params
     return row
+
+
+def total_columns(tally: Tally, scale: Scale) -> Columns:
+    """Return the columns of ``Report.totals`` for each row of *tally*, a whole network."""
+    columns = _cost_columns(tally, scale)
+    return {name: columns[name] for name in TOTALS}
 
 
 def groups(report: Report, by: str) -> tuple[list[str], Tally]:
