@@ -87,29 +87,73 @@ class _Tiles:
         return np.asarray(np.prod(self.sizes[[N, Y, X, G, K]], axis=0))
 
 
-def play(points: Points, flow: Dataflow, machine: Machine) -> Timing:
-    """Play the tiles of each point through the pipeline and return where its cycles go."""
+class Transfer(NamedTuple):
+    """What the DMA moves of one operand in each step; partial sums are loaded and stored with the outputs' buffer."""
+
+    operand: str
+    load: bool
+    bits: Ints
+    cycles: Ints
+    latency: int  # of each transfer that is not empty, where nothing overlaps it
+    overlapped: bool  # by the step's computing
+
+
+class Played(NamedTuple):
+    """The steps of all points, and what the array and the DMA do in each."""
+
+    steps: Steps
+    first_loads: tuple[Transfer, ...]  # a row for each point: they come before the first step
+    last_store: Transfer  # a row for each point: it comes after the last step
+    work: Work
+    compute: Ints  # cycles of the array, with the buffer's bandwidth
+    transfers: tuple[Transfer, ...]  # the store of the step before, then the loads of the one after
+
+
+def played(points: Points, flow: Dataflow, machine: Machine, *, every: bool = False) -> Played:
+    """Return what happens in each step of each point; with *every*, in each single one."""
     extents = np.stack([getattr(points.problem, name) for name in AXES])
-    steps = steps_of(points.problem, points.order, points.sizes, extents)
+    steps = steps_of(points.problem, points.order, points.sizes, extents, every=every)
     problem, size = points.problem.take(steps.point), points.sizes[:, steps.point]
     extent = extents[:, steps.point]
 
     def tiles_at(index: Ints) -> _Tiles:
         return _Tiles(problem, index, np.minimum(size, extent - index * size), size)
 
+    def alone(operand: str, load: bool, bits: Ints) -> Transfer:
+        return Transfer(operand, load, bits, transfer_cycles(bits, machine), machine.dram_latency, False)
+
     here = tiles_at(steps.this)
     work, compute = _array(here, steps, flow, machine)
-    overlapped, exposed = _transfers(tiles_at(steps.before), tiles_at(steps.after), steps, machine)
+    return Played(
+        steps=steps,
+        first_loads=(
+            alone("inputs", True, here.inputs(machine)[steps.first]),
+            alone("weights", True, here.weights()[steps.first]),
+        ),
+        last_store=alone("outputs", False, (here.outputs() * problem.activation_bits)[steps.last]),
+        work=work,
+        compute=compute,
+        transfers=_transfers(tiles_at(steps.before), tiles_at(steps.after), steps, machine),
+    )
+
+
+def play(points: Points, flow: Dataflow, machine: Machine) -> Timing:
+    """Play the tiles of each point through the pipeline and return where its cycles go."""
+    done = played(points, flow, machine)
+    steps, work, compute = done.steps, done.work, done.compute
+    overlapped, exposed = np.zeros((2, len(compute)), np.int64)
+    for transfer in done.transfers:
+        if transfer.overlapped:
+            overlapped += transfer.cycles
+        else:
+            exposed += transfer.cycles + transfer.latency * (transfer.cycles > 0)
     step = np.maximum(compute, overlapped) + exposed
 
-    starts = np.flatnonzero(steps.first)
-    ends = np.flatnonzero(steps.last)
-    first_loads = transfer_cycles(here.inputs(machine)[starts], machine) + transfer_cycles(
-        here.weights()[starts], machine
-    )
-    last_store = transfer_cycles((here.outputs() * problem.activation_bits)[ends], machine)
-    startup = first_loads + last_store + 3 * machine.dram_latency
+    startup = np.zeros_like(steps.last_c)
+    for part in (*done.first_loads, done.last_store):
+        startup += part.cycles + part.latency
     setup = np.full_like(startup, machine.setup)
+    starts = np.flatnonzero(steps.first)
 
     def total(values: Ints) -> Ints:
         return np.asarray(np.add.reduceat(values * steps.weight, starts))
@@ -147,32 +191,28 @@ def _array(tiles: _Tiles, steps: Steps, flow: Dataflow, machine: Machine) -> tup
     return work, np.maximum(work.cycles, np.ceil(bits / machine.buffer_bits_per_cycle).astype(np.int64))
 
 
-def _transfers(gone: _Tiles, coming: _Tiles, steps: Steps, machine: Machine) -> tuple[Ints, Ints]:
-    """DMA cycles of each step that its computing overlaps, and those that it waits for."""
+def _transfers(gone: _Tiles, coming: _Tiles, steps: Steps, machine: Machine) -> tuple[Transfer, ...]:
+    """What the DMA stores of the tile before each step's, and loads of the tile after it."""
     problem = gone.problem
     moved, came = steps.after != steps.this, steps.before != steps.this
     more = ~steps.last
 
-    def loaded(axes: list[int], bits: Ints, also: Bools) -> Ints:
-        return transfer_cycles(np.where(moved[axes].any(axis=0) & also, bits, 0), machine)
+    def transfer(operand: str, load: bool, wanted: Bools, bits: Ints, double: bool) -> Transfer:
+        moving = np.where(wanted, bits, 0)
+        latency = 0 if double else machine.dram_latency
+        return Transfer(operand, load, moving, transfer_cycles(moving, machine), latency, double)
 
-    resumed = more & (steps.after[C] > 0)
+    def changed(*axes: int) -> Bools:
+        return np.asarray(moved[list(axes)].any(axis=0) & more)
+
     left = ~steps.first & came[[N, Y, X, G, K]].any(axis=0)
     finished = steps.last_c[steps.point] == steps.before[C]
     stored = gone.outputs() * np.where(finished, problem.activation_bits, problem.accumulator_bits)
-    transfers = (
-        (loaded([N, Y, X, G, C], coming.inputs(machine), more), machine.double_inputs),
-        (loaded([G, K, C], coming.weights(), more), machine.double_weights),
-        (
-            loaded([N, Y, X, G, K], coming.outputs() * problem.accumulator_bits, resumed),
-            machine.double_outputs,
-        ),
-        (transfer_cycles(np.where(left, stored, 0), machine), machine.double_outputs),
+    resumed = changed(N, Y, X, G, K) & (steps.after[C] > 0)
+    psums = coming.outputs() * problem.accumulator_bits
+    return (
+        transfer("outputs", False, left, stored, machine.double_outputs),
+        transfer("inputs", True, changed(N, Y, X, G, C), coming.inputs(machine), machine.double_inputs),
+        transfer("weights", True, changed(G, K, C), coming.weights(), machine.double_weights),
+        transfer("outputs", True, resumed, psums, machine.double_outputs),
     )
-    overlapped, exposed = np.zeros((2, len(more)), np.int64)
-    for cycles, double in transfers:
-        if double:
-            overlapped += cycles
-        else:
-            exposed += cycles + machine.dram_latency * (cycles > 0)
-    return overlapped, exposed

@@ -43,10 +43,13 @@ def _alike(window: Window, size: Ints, tiles: Ints) -> Bools:
     return np.asarray((size * stride >= padding) & (end <= available))
 
 
-def steps_of(problem: Workload, order: Ints, sizes: Ints, extents: Ints) -> Steps:
-    """Enumerate the steps of each point; *sizes* and *extents* are (6, points) along ``AXES``."""
+def steps_of(problem: Workload, order: Ints, sizes: Ints, extents: Ints, *, every: bool = False) -> Steps:
+    """Enumerate the steps of each point; *sizes* and *extents* are (6, points) along ``AXES``.
+
+    With *every*, each step stands for itself alone.
+    """
     tiles = -(-extents // sizes)
-    reduced = tiles > 4
+    reduced = np.zeros_like(tiles, np.bool_) if every else tiles > 4
     for axis, window in zip((Y, X), windows(problem), strict=True):
         reduced[axis] &= problem.pointwise | _alike(window, sizes[axis], tiles[axis])
     played = np.where(reduced, 4, tiles)

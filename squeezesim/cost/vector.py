@@ -16,7 +16,23 @@ from squeezesim.cost.energy import leakage
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.operands import operands_of
 from squeezesim.cost.pipeline import transfer_cycles
+from squeezesim.cost.workload import Ints
 from squeezesim.network.layer import Layer
+
+
+def moved_bits(layers: Sequence[Layer], machine: Machine) -> tuple[Ints, Ints, Ints]:
+    """Return the bits of inputs and of parameters that the DMA loads for each layer, and of outputs that it stores."""
+    widths = [operands_of(layer, machine) for layer in layers]
+    rows = [
+        (
+            layer.input_elements * width.activation_bits,
+            layer.weight_elements * width.weight_bits,
+            layer.output_elements * width.activation_bits,
+        )
+        for layer, width in zip(layers, widths, strict=True)
+    ]
+    inputs, parameters, outputs = np.array(rows, np.int64).T
+    return inputs, parameters, outputs
 
 
 def vector_costs(layers: Sequence[Layer], machine: Machine) -> dict[str, Any]:
@@ -26,15 +42,10 @@ def vector_costs(layers: Sequence[Layer], machine: Machine) -> dict[str, Any]:
     """
     if machine.vector_lanes == 0:
         return {}
-    widths = [operands_of(layer, machine) for layer in layers]
-    bits = np.array([width.activation_bits for width in widths], np.int64)
-    inputs, outputs, ops = (
-        np.array([getattr(layer, name) for layer in layers], np.int64)
-        for name in ("input_elements", "output_elements", "vector_ops")
-    )
-    parameters = np.array([layer.weight_elements for layer in layers], np.int64)
-    weight_bits = np.array([width.weight_bits for width in widths], np.int64)
-    loaded, stored = inputs * bits + parameters * weight_bits, outputs * bits
+    bits = np.array([operands_of(layer, machine).activation_bits for layer in layers], np.int64)
+    ops = np.array([layer.vector_ops for layer in layers], np.int64)
+    inputs, parameters, stored = moved_bits(layers, machine)
+    loaded = inputs + parameters
     computing = -(-ops // machine.vector_lanes)
     moving = transfer_cycles(loaded, machine) + transfer_cycles(stored, machine)
     startup = np.full_like(computing, 2 * machine.dram_latency)
@@ -57,9 +68,7 @@ def vector_costs(layers: Sequence[Layer], machine: Machine) -> dict[str, Any]:
             [nothing, np.where(by_dram, steps, 0), nothing, setup + startup, np.where(by_dram, 0, steps)],
             axis=1,
         ),
-        "dram_bytes": np.stack(
-            [-(-inputs * bits // 8), -(-parameters * weight_bits // 8), -(-stored // 8), nothing], axis=1
-        ),
+        "dram_bytes": np.stack([-(-inputs // 8), -(-parameters // 8), -(-stored // 8), nothing], axis=1),
         "buffer_bytes": ((loaded + stored) * 2 / 8).astype(np.int64),
         "energy": np.stack(
             [

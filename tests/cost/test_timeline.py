@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.pipeline import Points, play
+from squeezesim.cost.steps import AXES
+from squeezesim.cost.tiling import ORDERS
+from squeezesim.cost.timeline import Timeline, of_tiling, tile_count, timeline
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.load import load
+from squeezesim.network.layer import Layer
+from squeezesim.simulate import simulate
+from tests.cost.cases import layers, machine, machines, problem_of
+from tests.report import cases
+
+
+@st.composite
+def tilings(draw: st.DrawFn) -> tuple[Points, str, Machine]:
+    """A small layer in tiles of any size, on any small machine."""
+    on = draw(machines())
+    problem = problem_of(draw(layers(largest=6)), on)
+    extents = {axis: int(getattr(problem, axis)[0]) for axis in AXES}
+    sizes = {axis: draw(st.integers(1, extent)) for axis, extent in extents.items()}
+    if sizes["n"] > 1:
+        sizes |= {axis: extents[axis] for axis in "yx"}
+    if sizes["g"] > 1:
+        sizes |= {axis: extents[axis] for axis in "kc"}
+    order = np.array([draw(st.integers(0, len(ORDERS) - 1))])
+    points = Points(problem, order, np.array([[sizes[axis]] for axis in AXES]))
+    return points, draw(st.sampled_from(["ws", "os"])), on
+
+
+def moves(line: Timeline) -> list[tuple[int, int]]:
+    """When the DMA is busy, in order."""
+    return sorted(
+        pair for part in line.transfers for pair in zip(part.start.tolist(), part.end.tolist(), strict=True)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(tilings())
+def test_it_ends_with_the_layer_s_cycles(case: tuple[Points, str, Machine]) -> None:
+    points, flow, on = case
+    line, timing = of_tiling(points, DATAFLOWS[flow], on), play(points, DATAFLOWS[flow], on)
+    assert line.cycles == timing.cycles[0]
+    assert line.setup == timing.setup[0]
+    spent = line.compute.end - line.compute.start
+    assert spent.sum() == timing.stream[0] + timing.fill[0] + timing.buffer[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(tilings())
+def test_tiles_are_loaded_then_computed_then_stored_by_one_dma(case: tuple[Points, str, Machine]) -> None:
+    points, flow, on = case
+    line = of_tiling(points, DATAFLOWS[flow], on)
+    busy = moves(line)
+    assert busy[0][0] == on.setup
+    assert busy[-1][1] == line.cycles
+    assert all(end <= start for (_, end), (start, _) in pairwise(busy))
+    assert (line.compute.end[:-1] <= line.compute.start[1:]).all()
+    for part in line.transfers:
+        if part.load:
+            assert (part.end <= line.compute.start[part.tile]).all()
+        else:
+            assert (part.start >= line.compute.end[part.tile]).all()
+
+
+def test_hand_worked_layer() -> None:
+    """The table of docs/timing.md."""
+    on = machine()
+    layer = Layer(name="a", op="conv2d", kind="mac", k=8, c=8, oy=1, ox=8, iy=1, ix=8)
+    sizes = {"n": 1, "y": 1, "x": 4, "g": 1, "k": 8, "c": 8}
+    points = Points(problem_of(layer, on), np.array([0]), np.array([[sizes[axis]] for axis in AXES]))
+    line = of_tiling(points, DATAFLOWS["ws"], on)
+    assert line.cycles == 136
+    assert line.compute.start.tolist() == [73, 93]
+    assert line.compute.end.tolist() == [93, 113]
+    assert moves(line) == [(11, 34), (34, 73), (73, 89), (93, 109), (113, 136)]
+    assert [(part.operand, part.load, part.bits.tolist()) for part in line.transfers if part.bits.any()] == [
+        ("inputs", True, [512]),
+        ("weights", True, [1024]),
+        ("outputs", False, [512]),
+        ("inputs", True, [512]),
+        ("outputs", False, [512]),
+    ]
+
+
+@pytest.mark.parametrize("name", ["squeezelerator_8x8", "os_32x32", "eyeriss"])
+def test_every_layer_of_a_network(name: str) -> None:
+    report = simulate(load("squeezenext_23"), Accelerator.named(name))
+    on = Machine.of(report.accelerator)
+    for index, layer in enumerate(report.network.layers):
+        line = timeline(layer, report.costs, index, on)
+        assert line.cycles == report.costs.cycles[0, index]
+        if layer.kind == "mac":
+            assert len(line.compute.tile) == tile_count(layer, report.costs, index, on)
+            moved = sum(-(-int(part.bits.sum()) // 8) for part in line.transfers)
+            assert moved == pytest.approx(report.costs.dram_bytes[0, index].sum(), abs=4)
+
+
+def test_layers_without_macs() -> None:
+    report = cases.report()
+    on = Machine.of(report.accelerator)
+    lines = [timeline(layer, report.costs, i, on) for i, layer in enumerate(report.network.layers)]
+    assert [line.cycles for line in lines] == report.costs.cycles[0].tolist()
+    pool = next(i for i, layer in enumerate(report.network.layers) if layer.name == "head.pool")
+    assert moves(lines[pool])[-1][1] == lines[pool].cycles
+    assert tile_count(report.network.layers[pool], report.costs, pool, on) == 1
