@@ -16,8 +16,8 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A built-in name, torchvision:, timm: or pytorchcv: with a name, my.py:factory (which is run), net.onnx, "
-        "net.graph.json or topology.csv.",
+        help="A built-in name, torchvision:, timm: or pytorchcv: with a name, my.py:factory (which is run), "
+        "net.onnx, net.pt2, net.graph.json or topology.csv.",
     ),
 ]
 Input = Annotated[

@@ -35,7 +35,7 @@ def load(
 
     Args:
         model: the name of a built-in network, with or without ``@option=value,…``; ``torchvision:NAME``,
-            ``timm:NAME`` or ``pytorchcv:NAME``; an ``.onnx`` or ``.graph.json`` file; a ``.csv`` topology of
+            ``timm:NAME`` or ``pytorchcv:NAME``; an ``.onnx``, ``.pt2`` or ``.graph.json`` file; a ``.csv`` topology of
             SCALE-Sim; ``file.py:factory``, a function that returns a module, with or without
             ``@argument=value,…``; or a module.
         input_shape: the shape of the input. Text as ``3x227x227`` excludes the batch, a tuple is literal,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from squeezesim.errors import ModelError, UsageError, nearest
 from squeezesim.load.runnable import Asked
@@ -13,12 +14,14 @@ from squeezesim.network import Network
 from squeezesim.network.checks import show
 from squeezesim.zoo.registry import catalogue
 
-_KINDS = {".graph.json": "traced network", ".csv": "topology", ".onnx": "ONNX graph"}
+_FIXED = {".graph.json": "traced network", ".csv": "topology"}
+_EXPORTED = {".onnx": "ONNX graph", ".pt2": "exported program"}  # which may leave sizes of inputs open
+_KINDS = _FIXED | _EXPORTED
 _PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
-_NO_NAMES = (".pt2", ".json", ".yaml", ".yml", ".txt", ".safetensors", ".h5", ".tflite")
+_NO_NAMES = (".json", ".yaml", ".yml", ".txt", ".safetensors", ".h5", ".tflite")
 _WAYS_IN = (
-    "a built-in name, torchvision:, timm: or pytorchcv: with a name, file.py:factory, an .onnx or .graph.json file, "
-    "or a .csv topology of SCALE-Sim"
+    "a built-in name, torchvision:, timm: or pytorchcv: with a name, file.py:factory, an .onnx, .pt2 or "
+    ".graph.json file, or a .csv topology of SCALE-Sim"
 )
 
 
@@ -34,7 +37,7 @@ def read(path: str, asked: Asked, options: Mapping[str, object]) -> Network:
         ModelError: there is no such file, or it is malformed.
         UsageError: an input or an option is given that the file has fixed.
     """
-    if options or asked.kwargs or (asked != Asked() and not path.endswith(".onnx")):
+    if options or asked.kwargs or (asked != Asked() and path.endswith(tuple(_FIXED))):
         raise UsageError(f"{show(path)} is a {kind_of(path)}: its input and options are fixed")
     existing(path)
     if path.endswith(".csv"):
@@ -45,6 +48,10 @@ def read(path: str, asked: Asked, options: Mapping[str, object]) -> Network:
         from squeezesim.frontends.onnx import file
 
         return file.read(path, input_shapes=_shapes(asked), batch=asked.batch)
+    if path.endswith(".pt2"):
+        from squeezesim.frontends import pt2
+
+        return pt2.read(path, input_shapes=_shapes(asked), batch=asked.batch)
     return Network.load(path)
 
 
@@ -53,10 +60,9 @@ def _shapes(asked: Asked) -> dict[str, Shape] | None:
     if asked.inputs is None and asked.input_shape is None:
         return None
     if not isinstance(asked.inputs, Mapping):
-        raise UsageError(
-            "inputs of an ONNX file are given by name, batch included, such as input=1x3x224x224"
-        )
-    shapes = {name: tuple(getattr(value, "shape", None) or value) for name, value in asked.inputs.items()}
+        raise UsageError("inputs of a file are given by name, batch included, such as input=1x3x224x224")
+    given: Mapping[str, Any] = asked.inputs
+    shapes: dict[str, Shape] = {name: tuple(getattr(value, "shape", value)) for name, value in given.items()}
     for name, shape in shapes.items():
         check_sizes(shape, f"input {name!r}")
     return shapes
@@ -98,7 +104,7 @@ def refuse(text: str) -> None:
     if suffix in _PICKLED:
         raise ModelError(
             f"{show(text)} is refused: a pickled file runs the code in it when it is loaded; "
-            "give the function that builds the model, as file.py:factory"
+            "give the function that builds the model, as file.py:factory, or export it to .onnx or .pt2"
         )
     if os.sep in name or suffix in _NO_NAMES or _exists(name):
         found = "is a directory" if _exists(name) and Path(name).is_dir() else "is no model that can be read"

@@ -23,7 +23,7 @@ def test_pickled_files_are_refused_with_the_reason_and_the_way_out(name: str) ->
     Path("model.pt").write_bytes(b"anything")
     with pytest.raises(ModelError, match="is refused: a pickled file runs the code in it") as caught:
         load(name)
-    assert "as file.py:factory" in str(caught.value)
+    assert "as file.py:factory, or export it" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_a_file_has_fixed_is_not_given() -> None:
 
 def test_inputs_of_onnx_files_have_names() -> None:
     Path("net.onnx").write_bytes(b"")
-    with pytest.raises(UsageError, match="inputs of an ONNX file are given by name"):
+    with pytest.raises(UsageError, match="inputs of a file are given by name"):
         load("net.onnx", input_shape="3x224x224")
     with pytest.raises(UsageError, match="input 'x': sizes must be integers from 1"):
         load("net.onnx", inputs={"x": (0, 3)})
