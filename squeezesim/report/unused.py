@@ -1,7 +1,8 @@
-"""Sentences on what an accelerator makes no use of: zeros that no dataflow skips, widths that PEs do not have."""
+"""Sentences on what an accelerator leaves out: zeros that no dataflow skips, widths that PEs do not have, vector layers."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def notes(report: Report) -> tuple[str, ...]:
-    """Return a sentence for each way in which the accelerator makes no use of what layers bring of their own."""
-    return (*_zeros(report), *_widths(report))
+    """Return a sentence for each way in which the accelerator makes no use of what a network brings."""
+    return (*_zeros(report), *_widths(report), *_vector(report))
 
 
 def _zeros(report: Report) -> Iterable[str]:
@@ -45,6 +46,13 @@ def _zeros(report: Report) -> Iterable[str]:
 def _left(layer: Layer) -> int:
     density = 1.0 if layer.weight_density is None else layer.weight_density
     return nonzeros(layer.weight_elements, density)
+
+
+def _vector(report: Report) -> Iterable[str]:
+    ops = Counter(layer.op for layer in report.network.layers if layer.kind == "vector")
+    if ops and report.accelerator.vector.model == "none":
+        counted = ", ".join(f"{count} {op}" for op, count in ops.most_common())
+        yield f"vector.model is none here, so that {counted} cost nothing"
 
 
 def _widths(report: Report) -> Iterable[str]:

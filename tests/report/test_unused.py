@@ -60,3 +60,9 @@ def test_weights_take_what_their_widths_and_zeros_leave() -> None:
     assert conv["weights_bytes"] == kept + layer.weight_elements // 8 + biases  # with a bitmap
     assert (conv["weight_bits"], conv["activation_bits"], conv["weight_density"]) == (8, 16, 0.25)
     assert "compressed," in str(made)
+
+
+def test_vector_layers_that_cost_nothing() -> None:
+    counted = said(network(), accelerator({"vector.model": "none"}))
+    assert counted == ("vector.model is none here, so that 1 add, 1 avg_pool cost nothing",)
+    assert said(network(), accelerator({"vector.model": "lanes"})) == ()
