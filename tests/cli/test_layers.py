@@ -109,3 +109,47 @@ def test_a_named_input_may_bring_its_type(run: Run) -> None:
     code, out, err = run("layers", "tokens.py:Model", "--input", "tokens=1x128", "--format", "csv")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("error: tokens.py:Model rejects tokens 1x128: layer 'embedding' ")
+
+
+SORTING = """
+import torch
+
+class Sorting(torch.nn.Module):
+    def forward(self, x):
+        return torch.sort(x.exp()).values
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "listed"),
+    [
+        (["layers"], "  not modelled: sort ×1\n"),
+        (["profile", "--hw", "small_8x8.yaml", "--no-files"], "sort ×1, first in the network"),
+    ],
+)
+def test_what_is_not_modelled_is_listed_and_strict_fails(run: Run, command: list[str], listed: str) -> None:
+    Path("my.py").write_text(SORTING)
+    arguments = [command[0], "my.py:Sorting", "--input", "8", *command[1:]]
+    code, out, err = run(*arguments)
+    assert (code, err) == (0, "")
+    assert listed in out
+    assert run(*arguments, "--strict") == (1, out, "")
+    assert run(*arguments[:4], *command[1:], "--strict", "--format", "csv").code == 1
+
+
+def test_strict_passes_what_is_modelled_whole(run: Run) -> None:
+    assert run("layers", "small.graph.json", "--strict").code == 0
+
+
+def test_a_cross_check_of_inputs_by_name(run: Run) -> None:
+    Path("my.py").write_text(
+        "import torch\n"
+        "class Product(torch.nn.Module):\n"
+        "    def forward(self, left, right):\n"
+        "        return left @ right\n"
+    )
+    code, out, err = run(
+        "layers", "my.py:Product", "--input", "right=4x5", "--input", "left=3x4", "--cross-check"
+    )
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split() == ["(itself)", "60", "60", "60"]

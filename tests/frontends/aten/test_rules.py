@@ -124,3 +124,11 @@ def test_a_rule_that_fails_is_named(rule: rules.Rule, message: str) -> None:
         sq.load(models.Sorting(), input_shape=(3, 4))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_example_of_the_page() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    (example,) = (block for block in page.split("```python\n")[1:] if "register_operator" in block)
+    exec(example.partition("```")[0], {})
+    network = sq.load(models.Sorting(), input_shape=(3, 4))
+    assert [layer.vector_ops for layer in network.layers if layer.op == "sort"] == [3 * 6 * 3]
