@@ -14,16 +14,20 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from squeezesim.errors import ModelError
+from squeezesim.frontends.aten import rules
 from squeezesim.frontends.onnx.elementwise import ELEMENTWISE, FOLDED, OF_FIRST, REDUCTIONS
 from squeezesim.frontends.onnx.rules import ARITHMETIC, FREE, OPERANDS, rule_for
 from squeezesim.frontends.trace import trace
+from squeezesim.network import Layer
 from squeezesim.network.passes import fuse
 from tests.frontends.onnx_graphs import essence, integers, model, network, node, only, tensor, weights
 
 FLOAT, INT8, UINT8 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8
 
 
-@pytest.mark.parametrize("op", sorted({*ELEMENTWISE, *FOLDED, *OF_FIRST, *REDUCTIONS, *ARITHMETIC, *FREE, *OPERANDS}))
+@pytest.mark.parametrize(
+    "op", sorted({*ELEMENTWISE, *FOLDED, *OF_FIRST, *REDUCTIONS, *ARITHMETIC, *FREE, *OPERANDS})
+)
 def test_tables_name_operators_of_onnx(op: str) -> None:
     assert onnx.defs.has(op)
     assert rule_for(op) is not None
@@ -500,3 +504,31 @@ def test_operators_that_do_not_fit_are_refused(
     with pytest.raises(ModelError, match=nodes[-1].op_type) as caught:
         network(tmp_path, model(nodes, {"x": (1, 3, 8, 8)}, initializers))
     assert "\n" not in str(caught.value)
+
+
+def test_a_rule_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "_registered", {})
+    rules.register_operator(
+        "com.example.Fancy",
+        lambda call: Layer.vector("fancy", op="fancy", k=call["inputs"][0].shape[1], ox=call["times"]),
+    )
+    made = model(
+        [node("Fancy", ["x"], domain="com.example", times=3)], {"x": (1, 4)}, domains=["com.example"]
+    )
+    made.graph.output[0].CopyFrom(tensor("y", (1, 4)))
+    layer = only(network(tmp_path, made))
+    assert (layer.op, layer.vector_ops, layer.inputs) == ("fancy", 12, ("x",))
+    del made.graph.node[0].attribute[:]
+    with pytest.raises(ModelError, match="asks for 'times', which the node does not have"):
+        network(tmp_path, made)
+
+
+def test_sources_that_no_layer_joins_are_bounded(tmp_path: Path) -> None:
+    nodes, last = [], "x"
+    for index in range(1100):
+        nodes.append(node("Relu", ["x"], f"r{index}"))
+        nodes.append(node("Fancy", [last, f"r{index}"], f"f{index}", domain="com.example"))
+        last = f"f{index}"
+    made = model(nodes, {"x": (1, 4)}, domains=["com.example"])
+    with pytest.raises(ModelError, match="comes from more than 1000 layers or weights that no layer joins"):
+        network(tmp_path, made)

@@ -20,12 +20,14 @@ from onnx import (
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.aten.call import Operand
+from squeezesim.frontends.aten.rules import has_registered
+from squeezesim.frontends.aten.rules import rule_for as aten_rule_for
 from squeezesim.frontends.onnx import elementwise
 from squeezesim.frontends.onnx.inputs import input_shapes
 from squeezesim.frontends.onnx.names import Place, module_of_weight, place_of, unique_names
 from squeezesim.frontends.onnx.node import Node, Part, Rule
 from squeezesim.frontends.onnx.patterns import PART, composed
-from squeezesim.frontends.onnx.rules import ARITHMETIC, OPERANDS, moves, rule_for
+from squeezesim.frontends.onnx.rules import ARITHMETIC, OPERANDS, moves, rule_for, user_rule
 from squeezesim.frontends.onnx.values import (
     Inference,
     Value,
@@ -41,6 +43,9 @@ from squeezesim.network.passes import mark_stages
 
 MAX_LAYERS = 200_000
 """Most layers: a recurrent layer becomes some for each time step."""
+
+MAX_SOURCES = 1000
+"""Most layers, or weights, that a tensor comes from where no layer joins them."""
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
@@ -146,6 +151,8 @@ class _Walk:
             constants = self._inference.evaluate(node, inputs, types)
             rule = _rule(node, activation)
             made = self._constant(node, inputs) if constants else self._layers(node, inputs, types, rule)
+            if max(len(made.layers), len(made.params)) > MAX_SOURCES:
+                raise ModelError(f"comes from more than {MAX_SOURCES} layers or weights that no layer joins")
         except ModelError as error:
             raise ModelError(f"{_called(node)}: {error}") from error.__cause__
         for index, name in enumerate(name for name in node.output if name):
@@ -247,8 +254,7 @@ class _Walk:
         return len(self.recorded) - 1
 
     def _leave_out(self, node: NodeProto, why: str) -> None:
-        domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
-        op = f"{domain}{node.op_type}{why}"
+        op = f"{_listed(node)}{why}"
         self._unmodelled[op] += 1
         self._first.setdefault(op, place_of(node).module)
 
@@ -261,8 +267,15 @@ def _called(node: NodeProto) -> str:
     )
 
 
+def _listed(node: NodeProto) -> str:
+    """What a node's operator is called where it has no rule."""
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+
+
 def _rule(node: NodeProto, activation: str | None) -> Rule | None:
     """What a node becomes; *activation* is what it is part of."""
+    if has_registered() and (registered := aten_rule_for(_listed(node))):
+        return user_rule(_listed(node), registered)
     if node.domain not in ("", "ai.onnx"):
         return None
     if activation is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,18 +59,18 @@ def unique_names(layers: Sequence[tuple[Layer, Place]], taken: Sequence[str]) ->
     """
     learnt = Counter(place.module for layer, place in layers if layer.params and layer.op != "bias")
     members = Counter(place.module for _, place in layers)
-    holders = {
-        place.module[:index]
-        for place in {place for _, place in layers}
-        for index, character in enumerate(place.module)
-        if character == "."
-    }
+    paths = sorted(members)
+
+    def holds_others(path: str) -> bool:
+        after = bisect_left(paths, f"{path}.")
+        return after < len(paths) and paths[after].startswith(f"{path}.")
+
     used = Counter(taken)
     names = []
     for layer, place in layers:
         path = place.module
         alone = (layer.params and layer.op != "bias" and learnt[path] == 1) or (
-            members[path] == 1 and path not in holders
+            members[path] == 1 and not holds_others(path)
         )
         base = path if path and alone else place.name or "/".join(filter(None, (path, layer.op)))
         used[base] += 1

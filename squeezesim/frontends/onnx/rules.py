@@ -8,8 +8,13 @@ that works element by element only needs its name in ``ELEMENTWISE``, one that m
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from squeezesim.errors import ModelError
+from squeezesim.frontends.aten.call import Call
 from squeezesim.frontends.onnx import contractions, elementwise, products, recurrent, windows
 from squeezesim.frontends.onnx.node import Node, Part, Rule
+from squeezesim.network.layer import Layer
 
 OPERANDS: dict[str, tuple[int, ...]] = {
     "BatchNormalization": (0, 1, 2),
@@ -94,3 +99,25 @@ _RULES: dict[str, Rule] = {
 def rule_for(operator: str) -> Rule | None:
     """Return the rule of *operator*; None where it has none."""
     return _RULES.get(operator)
+
+
+def user_rule(operator: str, rule: Callable[[Call], Layer]) -> Rule:
+    """Return what ``register_operator`` was given, for a node: attributes by name, all its tensors as ``inputs``.
+
+    Raises:
+        ModelError: when it runs: it asks for an argument that the node does not have, or returns no layer.
+    """
+
+    def on_node(node: Node) -> Layer:
+        arguments = {"inputs": [operand for operand in node.inputs if operand is not None], **node.attributes}
+        try:
+            layer = rule(Call(operator, arguments, node.output))
+        except LookupError as error:
+            raise ModelError(
+                f"the rule of {operator} asks for {error}, which the node does not have"
+            ) from error
+        if not isinstance(layer, Layer):
+            raise ModelError(f"the rule of {operator} must return a Layer, found {type(layer).__name__}")
+        return layer
+
+    return on_node
