@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SqueezesimError,
         UsageError,
     )
+    from squeezesim.explore.allocate.api import allocate
     from squeezesim.frontends.aten.rules import register_operator
     from squeezesim.frontends.weights import densities, weights
     from squeezesim.hardware.accelerator import Accelerator
@@ -51,6 +52,7 @@ __all__ = [
     "ReportError",
     "SqueezesimError",
     "UsageError",
+    "allocate",
     "compress",
     "densities",
     "load",
@@ -73,6 +75,7 @@ _HOMES = {
         "SqueezesimError",
         "UsageError",
     ),
+    "squeezesim.explore.allocate.api": ("allocate",),
     "squeezesim.frontends.aten.rules": ("register_operator",),
     "squeezesim.frontends.weights": ("densities", "weights"),
     "squeezesim.hardware.accelerator": ("Accelerator",),
