@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 _SI = ("", "k", "M", "G", "T", "P", "E")
-_IEC = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+IEC = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+"""Units of bytes, each 1,024 of the one before."""
 EMPTY = "–"
 """What stands where there is no number."""
 
@@ -32,7 +33,7 @@ def size(value: float | None) -> str:
     """
     if value is None or math.isnan(value):
         return EMPTY
-    return _prefixed(value, 1024, _IEC)
+    return _prefixed(value, 1024, IEC)
 
 
 def share(value: float | None) -> str:
@@ -43,6 +44,20 @@ def share(value: float | None) -> str:
         ('12.3 %', '100.0 %')
     """
     return EMPTY if value is None or math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def change(value: float | None) -> str:
+    """Return a relative change in per cent, with its sign and one decimal place.
+
+    Example:
+        >>> change(0.0412), change(-0.09), change(0)
+        ('+4.1 %', '−9.0 %', '±0.0 %')
+    """
+    if value is None or math.isnan(value):
+        return EMPTY
+    text = f"{100 * abs(value):.1f} %"
+    sign = "±" if text == "0.0 %" else "+" if value > 0 else "−"
+    return f"{sign}{text}"
 
 
 def decimal(value: float | None) -> str:

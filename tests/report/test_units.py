@@ -62,3 +62,11 @@ def test_a_count_is_within_half_of_its_last_digit(value: int) -> None:
     scale = 1000 ** ["", "k", "M", "G", "T", "P", "E"].index(prefix)
     digits = len(number.partition(".")[2])
     assert abs(float(number) * scale - value) <= 0.51 * scale / 10**digits
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0412, "+4.1 %"), (-0.5, "−50.0 %"), (2, "+200.0 %"), (0, "±0.0 %"), (-0.0004, "±0.0 %"), (None, "–")],
+)
+def test_changes_have_their_sign(value: float | None, text: str) -> None:
+    assert units.change(value) == text
