@@ -31,7 +31,12 @@ def cached(key: Mapping[str, object], build: Callable[[], Network]) -> Network:
     """
     from squeezesim import __version__
 
-    complete = {"squeezesim": __version__, "torch": _torch_version(), "sources": _sources_hash(), **key}
+    complete = {
+        "squeezesim": __version__,
+        "torch": installed_version("torch"),
+        "sources": _sources_hash(),
+        **key,
+    }
     text = json.dumps(complete, sort_keys=True, default=str)
     path = cache_folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.graph.json"
     with suppress(ModelError, OSError):
@@ -42,11 +47,12 @@ def cached(key: Mapping[str, object], build: Callable[[], Network]) -> Network:
     return network
 
 
-def _torch_version() -> str:
+def installed_version(package: str) -> str:
+    """Return the version of *package* as it was installed, which needs no import."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return version("torch")  # importing torch to ask for its version would take a second
+        return version(package)
     except PackageNotFoundError:
         return "unknown"
 

@@ -48,11 +48,11 @@ def import_torchvision() -> ModuleType:
     Models import and run then; non-maximum suppression, which only exists compiled, does not.
 
     Raises:
-        ModelError: torchvision is not installed.
+        ModelError: torchvision is not installed, or cannot be imported for another reason.
     """
     try:
         return _import("torchvision")
-    except RuntimeError as error:
+    except ModelError as error:
         if not lacks_operators(error):
             raise
     for name, schema in _TORCHVISION_OPERATORS.items():
@@ -183,8 +183,9 @@ def _import(package: str) -> ModuleType:
     """Import an optional library, which is also the name of the extra that installs it."""
     try:
         return import_module(package)
-    except ModuleNotFoundError as error:
-        what = "is not installed" if error.name == package else f"cannot be imported: {error}"
+    except Exception as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == package
+        what = "is not installed" if missing else f"cannot be imported: {' '.join(str(error).split())[:200]}"
         raise ModelError(f"{package} {what}; pip install 'squeezesim[{package}]'") from error
 
 

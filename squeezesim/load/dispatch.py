@@ -116,15 +116,15 @@ def _runnable(model: str | os.PathLike[str] | nn.Module, options: Mapping[str, o
     text = os.fspath(model)
     if python_file.is_python(text):
         return python_file.runnable(text, options)
-    library, colon, name = text.partition(":")
-    if colon and library in hub.LIBRARIES:
-        return hub.runnable(library, name, options)
-    if text.partition("@")[0] in catalogue():
+    library, _, rest = text.partition(":")
+    if rest and library in hub.LIBRARIES:
+        return hub.runnable(library, rest, options)
+    name = text.partition("@")[0]
+    if name in catalogue():
         return built_in.runnable(text, options)
     files.refuse(text)
-    if library := hub.find(text.partition("@")[0]):
+    if library := hub.find(name):
         return hub.runnable(library, text, options)
-    name = text.partition("@")[0]
     raise ModelError(f"unknown network {show(name)}{hub.hint(name, catalogue())}")
 
 

@@ -37,7 +37,7 @@ def read(path: str, asked: Asked, options: Mapping[str, object]) -> Network:
         ModelError: there is no such file, or it is malformed.
         UsageError: an input or an option is given that the file has fixed.
     """
-    if options or asked.kwargs or (asked != Asked() and path.endswith(tuple(_FIXED))):
+    if options or asked.kwargs or (path.endswith(tuple(_FIXED)) and not asked.says_nothing):
         raise UsageError(f"{show(path)} is a {kind_of(path)}: its input and options are fixed")
     existing(path)
     if path.endswith(".csv"):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from importlib.util import find_spec
 
+from squeezesim.cache import installed_version
 from squeezesim.errors import ModelError, nearest
 from squeezesim.load.arguments import parse_arguments
 from squeezesim.load.runnable import Made, Runnable
@@ -36,8 +36,8 @@ def runnable(library: str, text: str, options: Mapping[str, object]) -> Runnable
         make=make,
         devices=("meta", "cpu"),  # some can only be made with values
         is_fixed=True,
-        versions={library: version(library)},
-        source=f"{library} {version(library)}",
+        versions={library: installed_version(library)},
+        source=f"{library} {installed_version(library)}",
     )
 
 

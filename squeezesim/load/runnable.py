@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,11 @@ class Asked:
     inputs: Inputs | None = None
     kwargs: Mapping[str, Any] | None = None
     batch: int | None = None
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the model's own inputs are meant."""
+        return all(part is None for part in (self.input_shape, self.inputs, self.kwargs, self.batch))
 
     def of(self, name: str, default: Sequence[Shape]) -> Inputs:
         """Return the literal inputs of the model *name*, whose own are *default*.
@@ -90,16 +94,24 @@ class Runnable:
         return cached(key, lambda: self._trace(asked))
 
     def _trace(self, asked: Asked) -> Network:
-        from squeezesim.frontends.trace import trace
-
-        def on(device: str) -> Network:
-            made = self.make(device)
-            inputs = asked.of(self.name, made.inputs)
-            network = trace(made.module, inputs=inputs, kwargs=asked.kwargs, name=self.name)
-            return replace(network, source=self.source or network.source, notes=self.notes)
+        from squeezesim.frontends.isolate import too_large_to_run
 
         *first, last = self.devices
         for device in first:
-            with suppress(ModelError):
-                return on(device)
-        return on(last)
+            try:
+                made = self.make(device)
+            except ModelError:  # it can only be made with values
+                continue
+            try:
+                return self._trace_of(made, asked)
+            except ModelError as error:
+                if too_large := too_large_to_run(made.module, ()):
+                    raise ModelError(f"{error}; {too_large}") from error
+        return self._trace_of(self.make(last), asked)
+
+    def _trace_of(self, made: Made, asked: Asked) -> Network:
+        from squeezesim.frontends.trace import trace
+
+        inputs = asked.of(self.name, made.inputs)
+        network = trace(made.module, inputs=inputs, kwargs=asked.kwargs, name=self.name)
+        return replace(network, source=self.source or network.source, notes=self.notes)

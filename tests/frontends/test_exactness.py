@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
@@ -259,6 +261,43 @@ def test_macs_are_what_is_dispatched_and_what_is_counted_by_hand(case: str) -> N
     assert network.macs == dispatched(module, *map(torch.zeros, shapes)) == by_hand
     assert network.params == sum(parameter.numel() for parameter in module.parameters())
     assert network.unmodelled == ()
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, ...]]:
+    """A convolution of any kind with an input that it accepts."""
+    dimensions, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+
+    def sizes(low: int, high: int) -> tuple[int, ...]:
+        return tuple(draw(st.integers(low, high)) for _ in range(dimensions))
+
+    transposed = draw(st.booleans())
+    kinds = (
+        (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+        if transposed
+        else (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    )
+    channels = groups * draw(st.integers(1, 3))
+    module = kinds[dimensions - 1](
+        channels,
+        groups * draw(st.integers(1, 3)),
+        sizes(1, 3),
+        stride=sizes(1, 3),
+        padding=sizes(0, 0 if transposed else 2),
+        dilation=sizes(1, 2),
+        groups=groups,
+        bias=draw(st.booleans()),
+    )
+    return module, (draw(st.integers(1, 2)), channels, *sizes(5, 8))
+
+
+@given(convolutions())
+def test_any_convolution(case: tuple[nn.Module, tuple[int, ...]]) -> None:
+    module, shape = case
+    network = trace(module, shape)
+    assert network.macs == dispatched(module, torch.zeros(shape))
+    assert network.params == sum(parameter.numel() for parameter in module.parameters())
+    assert network.layers[-1].output_elements == module(torch.zeros(shape)).numel()
 
 
 def test_dicts_in_and_out() -> None:

@@ -38,7 +38,7 @@ def loads(model: Any, **given: Any) -> str:
     return ""
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SPECS)
 def test_any_text_is_a_network_or_one_line(text: str) -> None:
     message = loads(text, input_shape="1x1x1")  # no built-in network runs on it
@@ -79,7 +79,7 @@ DOCUMENT = json.loads(network().to_json())
 PLACES = places(DOCUMENT)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.sampled_from(PLACES), value=JSON)
 def test_a_traced_network_with_any_value_anywhere(place: tuple[Any, ...], value: Any, tmp_path: Path) -> None:
     whole: Any = {"document": json.loads(json.dumps(DOCUMENT))}

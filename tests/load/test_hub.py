@@ -6,10 +6,12 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from squeezesim.errors import ModelError, UsageError
+from squeezesim.frontends import hubs
 from squeezesim.load import hub, load, load_module
 
 
@@ -61,6 +63,7 @@ def test_pytorchcv() -> None:
     assert load_module("sqnxt23_w1")[1] == "pytorchcv:sqnxt23_w1"
 
 
+@pytest.mark.slow
 @needs("torchvision")
 def test_a_second_load_reads_the_cache_and_imports_no_torch(tmp_path: Path) -> None:
     code = (
@@ -79,7 +82,7 @@ def test_a_second_load_reads_the_cache_and_imports_no_torch(tmp_path: Path) -> N
     ("model", "message"),
     [
         ("torchvision:resnet5", "torchvision has no model 'resnet5'; did you mean 'resnet50'"),
-        ("torchvision:", "torchvision has no model ''"),
+        ("torchvision:nothing_at_all", "torchvision has no model 'nothing_at_all'"),
         ("torchvision:resnet18@x", "arguments of 'resnet18' are written name=value,name=value, found 'x'"),
         ("torchvision:resnet18@depth=1", "unexpected keyword argument 'depth'"),
         ("torchvision:resnet18@weights=DEFAULT", "weights is not allowed, for weights are never loaded"),
@@ -106,6 +109,23 @@ def test_sizes_that_a_model_rejects() -> None:
         load("torchvision:vit_b_16", input_shape="3x65x65")
     with pytest.raises(UsageError, match="sizes must be integers from 1 to 65536"):
         load("torchvision:resnet18", input_shape="3x0x65")
+
+
+@needs("torchvision")
+def test_a_model_too_large_for_the_cpu_is_not_built_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = "with values it would take about 9,000 GiB"
+    monkeypatch.setattr("squeezesim.frontends.isolate.too_large_to_run", lambda *_: large)
+    built = []
+    make_model = hubs.make_model
+
+    def make(*args: Any, device: str) -> Any:
+        built.append(device)
+        return make_model(*args, device=device)
+
+    monkeypatch.setattr(hubs, "make_model", make)
+    with pytest.raises(ModelError, match=f"rejects input 1x3x65x65: .*; {large}$"):
+        load("torchvision:vit_b_16", input_shape="3x65x65")
+    assert built == ["meta"]
 
 
 @pytest.mark.parametrize("library", hub.LIBRARIES)
