@@ -68,7 +68,7 @@ def profile(
             "-o",
             metavar="FILE",
             parser=output.path,
-            help="Write a report: .csv, .json, .png or .svg; may be given several times.",
+            help="Write a report: .csv, .json, .md, .parquet, .png, .svg or .trace.json; may be given several times.",
         ),
     ] = None,
     plot: Annotated[

@@ -35,12 +35,12 @@ def encode(report: Report) -> str:
     header = {
         "format": FORMAT,
         "version": VERSION,
-        "totals": _rounded(report.totals),
+        "totals": rounded(report.totals),
         "accelerator": report.accelerator.model_dump(mode="json"),
     }
-    lines = [f"{json.dumps(key)}: {_dump(value)}," for key, value in header.items()]
+    lines = [f"{json.dumps(key)}: {dumped(value)}," for key, value in header.items()]
     rows = [
-        _dump(_rounded(row) | exact) for row, exact in zip(report.rows(), _exact(report.costs), strict=True)
+        dumped(rounded(row) | exact) for row, exact in zip(report.rows(), _exact(report.costs), strict=True)
     ]
     network = report.network.to_json().rstrip()
     body = ",\n".join(rows)
@@ -124,6 +124,10 @@ def _row(row: Any, layer: Layer, pes: int) -> dict[str, Any]:
         raise ReportError(f"{where}: PEs · cycles are more than {_MOST}")
     if pes * values["cycles"] != values["executed"] + sum(values["losses"]):
         raise ReportError(f"{where}: PEs · cycles are not executed_macs + the losses")
+    if layer.kind == "mac" and (values["dataflow"] < 0 or 0 in values["tile"]):
+        raise ReportError(
+            f"{where}: a layer with MACs has a dataflow and a tile of at least 1 along each axis"
+        )
     if values["executed"] > layer.macs or sum(values["time"]) != values["cycles"]:
         raise ReportError(f"{where}: executed_macs or time_cycles do not fit its macs and cycles")
     return values
@@ -176,11 +180,13 @@ def _object(row: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
     return value
 
 
-def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+def rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *row* with its floats rounded to ten significant digits, so that no text depends on the last bit."""
     return {key: float(f"{value:.10g}") if isinstance(value, float) else value for key, value in row.items()}
 
 
-def _dump(value: object) -> str:
+def dumped(value: object) -> str:
+    """Return *value* as JSON on one line."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 

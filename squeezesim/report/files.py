@@ -63,18 +63,20 @@ def load(path: str | PathLike[str]) -> Report:
 
 
 def file_format(path: str | PathLike[str]) -> str:
-    """Return the suffix of *path*, one of ``FORMATS``.
+    """Return the suffix of *path*, one of ``FORMATS``: the longest that its name ends in.
 
     Raises:
         UsageError: it is none of them.
     """
-    name = fspath(path)
-    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    if suffixes and suffixes[-1] in FORMATS and suffixes[-2:] != [".trace", ".json"]:
-        return suffixes[-1]
-    suffix = "".join(suffixes[-2:]) if suffixes[-2:-1] == [".trace"] else "".join(suffixes[-1:])
+    file = Path(fspath(path))
+    known = [
+        suffix for suffix in FORMATS if file.name.lower().removesuffix(suffix) not in (file.name.lower(), "")
+    ]
+    if known:
+        return max(known, key=len)
+    suffix = file.suffix.lower()
     raise UsageError(
-        f"cannot write {name!r}: files end in {', '.join(FORMATS)}, found {suffix or 'no suffix'}"
+        f"cannot write {fspath(path)!r}: files end in {', '.join(FORMATS)}, found {suffix or 'no suffix'}"
         f"{nearest(suffix, FORMATS)}"
     )
 
@@ -101,6 +103,18 @@ def _csv(report: Report) -> str:
     return csv_text(report.rows())
 
 
+def _markdown(report: Report) -> str:
+    from squeezesim.report.markdown import report_markdown
+
+    return report_markdown(report)
+
+
+def _parquet(report: Report) -> bytes:
+    from squeezesim.report.exchange import parquet
+
+    return parquet(report)
+
+
 def _png(report: Report) -> bytes:
     from squeezesim.report.plots import png
 
@@ -113,11 +127,20 @@ def _svg(report: Report) -> bytes:
     return svg(report)
 
 
+def _trace(report: Report) -> str:
+    from squeezesim.report.trace import trace
+
+    return trace(report)
+
+
 _WRITERS: dict[str, Callable[[Report], str | bytes]] = {
     ".csv": _csv,
     ".json": encode,
+    ".md": _markdown,
+    ".parquet": _parquet,
     ".png": _png,
     ".svg": _svg,
+    ".trace.json": _trace,
 }
 FORMATS = tuple(_WRITERS)
 """The suffixes of files that can be written."""

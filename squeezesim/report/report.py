@@ -123,7 +123,10 @@ class Report:
         return findings(self, n)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the report to *path*: layers as ``.csv``, all of it as ``.json``, the figure as ``.png`` or ``.svg``.
+        """Write the report to *path* in the format of its suffix.
+
+        ``.json`` is all of it, which ``load`` reads; ``.csv`` and ``.parquet`` the layers; ``.md`` what is printed;
+        ``.png`` and ``.svg`` the figure; ``.trace.json`` the tiles over time for Perfetto and Chrome.
 
         Raises:
             UsageError: the path ends in none of these.

@@ -15,7 +15,7 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.report.document import decode
-from squeezesim.report.files import csv_text
+from squeezesim.report.files import FORMATS, csv_text
 from squeezesim.report.report import Report
 from squeezesim.report.text import text
 from squeezesim.simulate import simulate
@@ -177,8 +177,8 @@ def test_a_built_in_network_by_name(run: Run) -> None:
             "--sort, --top and --by are for tables and CSV; --format json is the whole report",
         ),
         (
-            [*SMALL, "-o", "r.html"],
-            "cannot write 'r.html': files end in .csv, .json, .png, .svg, found .html",
+            [*SMALL, "-o", "r.htm"],
+            f"cannot write 'r.htm': files end in {', '.join(FORMATS)}, found .htm",
         ),
         (
             [*SMALL, "-o", "small.graph.json/r.csv"],

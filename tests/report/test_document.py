@@ -92,6 +92,8 @@ WHERE = "the row of layer 'stem.conv': "
             lambda d: d["layers"][0].update(dataflow="xs"),
             f"{WHERE}dataflow must be one of ",
         ),
+        (lambda d: d["layers"][0].update(dataflow=""), f"{WHERE}a layer with MACs has a dataflow and a tile"),
+        (lambda d: d["layers"][0]["tile"].update(k=0), f"{WHERE}a layer with MACs has a dataflow and a tile"),
         (lambda d: d["layers"][0].update(order=["PKC"]), f"{WHERE}order must be one of "),
         (
             lambda d: d.update(network=None),

@@ -1,0 +1,66 @@
+"""Markdown: sections of a text as headings, tables and lists; names in it are text, never markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from squeezesim.report.grid import Column, Grid
+
+if TYPE_CHECKING:
+    from squeezesim.report.report import Report
+    from squeezesim.report.text import Section
+
+_MARKUP = re.compile(r"[\\`*\[\]<>|&~$]|(?<!\w)_|_(?!\w)")
+_BLOCK = re.compile(r"(?=[#+=-])|(?<=\d)(?=[.)] )")  # where a line would begin a heading, a list or a rule
+_NUMBERED = re.compile(r"\d+\. ")
+
+
+def report_markdown(report: Report) -> str:
+    """Return *report* as GitHub's Markdown: what ``profile`` prints, with all columns."""
+    from squeezesim.report.text import sections
+
+    return markdown(sections(report, by="layer", sort=None, top=None, width=None))
+
+
+def markdown(parts: Iterable[Section]) -> str:
+    """Return sections as GitHub's Markdown, the first with a heading of its own level.
+
+    Example: a section "total" with the line ``cycles  2.004 M`` is a heading and a table of one row.
+    """
+    texts = []
+    for number, section in enumerate(parts):
+        heading = f"{'##' if number else '#'} {escaped(section.heading)}"
+        body = _table(section.body) if isinstance(section.body, Grid) else _lines(section.body)
+        texts.append(f"{heading}\n\n{body}" if body else heading)
+    return "\n\n".join(texts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return *text* on one line, with a backslash before what Markdown would read as markup.
+
+    Example:
+        >>> escaped("a|<b>")
+        'a\\\\|\\\\<b\\\\>'
+    """
+    line = _MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+    return _BLOCK.sub(r"\\", line, count=1) if _BLOCK.match(line) or re.match(r"\d+[.)] ", line) else line
+
+
+def _table(grid: Grid) -> str:
+    rules = [":--" if column.left or not index else "--:" for index, column in enumerate(grid.columns)]
+    rows = [[escaped(column.header) for column in grid.columns], rules]
+    rows += [[escaped(cell) for cell in cells] for cells in grid.cells]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """A table where every line is a label and a value, otherwise a list, numbered as the lines are."""
+    pairs = [re.split(r" {2,}", line.strip(), maxsplit=1) for line in lines]
+    if lines and all(len(pair) == 2 for pair in pairs):
+        return _table(Grid([Column("", left=True), Column("")], pairs))
+    if lines and all(_NUMBERED.match(line) for line in lines):
+        items = [line.split(" ", 1) for line in lines]
+        return "\n".join(f"{number} {escaped(text)}" for number, text in items)
+    return "\n".join(f"- {escaped(line)}" for line in lines)
