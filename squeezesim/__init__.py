@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from squeezesim.explore.allocate.api import allocate
+    from squeezesim.explore.compare.frame import compare
+    from squeezesim.explore.pareto import pareto
     from squeezesim.frontends.aten.rules import register_operator
     from squeezesim.frontends.weights import densities, weights
     from squeezesim.hardware.accelerator import Accelerator
@@ -53,11 +55,13 @@ __all__ = [
     "SqueezesimError",
     "UsageError",
     "allocate",
+    "compare",
     "compress",
     "densities",
     "load",
     "low_rank",
     "models",
+    "pareto",
     "prune",
     "prune_channels",
     "quantize",
@@ -76,6 +80,8 @@ _HOMES = {
         "UsageError",
     ),
     "squeezesim.explore.allocate.api": ("allocate",),
+    "squeezesim.explore.compare.frame": ("compare",),
+    "squeezesim.explore.pareto": ("pareto",),
     "squeezesim.frontends.aten.rules": ("register_operator",),
     "squeezesim.frontends.weights": ("densities", "weights"),
     "squeezesim.hardware.accelerator": ("Accelerator",),

@@ -1,0 +1,247 @@
+"""squeezesim compare: networks on accelerators side by side; conditions on which a change fails."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from squeezesim.cli import output
+from squeezesim.cli.inputs import Batch, Input, NoCache, Strict, load_network
+from squeezesim.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from squeezesim.explore.compare.comparison import Comparison
+    from squeezesim.explore.compare.gate import Verdict
+    from squeezesim.explore.compare.result import Result
+
+_BY = ("result", "stage", "layer")
+_FORMATS = ("table", "csv", "json", "markdown")
+_SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".png": "png", ".svg": "svg"}
+_FIGURES = ("png", "svg")
+
+SHORT = "Compare networks, accelerators and saved reports."
+EXAMPLES = """\b
+Examples:
+  squeezesim compare squeezenext_23 squeezenext_23_v5 --hw squeezelerator_16x16
+  squeezesim compare squeezenext_23 alexnet --hw os_32x32 --hw ws_32x32 --by stage --plot networks.png
+  squeezesim compare squeezenext_23_v2 squeezenext_23_v5 --hw os_32x32 --by layer --top 10 --format csv
+  squeezesim compare my.py:make --input 3x64x64 --hw my.yaml --against main.json --fail-if "latency_us > +2%"
+"""
+
+
+def compare(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Networks, as for profile, and saved reports, which end in .json.",
+        ),
+    ],
+    hw: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="Accelerator on which every network runs; may be given several times.",
+        ),
+    ] = None,
+    input: Input = None,
+    batch: Batch = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A network, an accelerator or 'NETWORK on ACCELERATOR'.  [default: the first result]",
+        ),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REPORT",
+            help="A saved report.json as the baseline; of several, the one of the same network and accelerator.",
+        ),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-if",
+            metavar="CONDITION",
+            help="Exit code 1 if it holds of a result, such as 'latency_us > +2%' or 'params > 1M'; may be given "
+            "several times.",
+        ),
+    ] = None,
+    by: Annotated[
+        str, typer.Option(metavar="|".join(_BY), help="Beside the results, their stages or layers.")
+    ] = "result",
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Of the stages or layers, the N whose latency differs most, in tables."
+        ),
+    ] = None,
+    top1: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NETWORK=PERCENT",
+            help="Accuracy of a network, beside the published ones of built-in networks.",
+        ),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            parser=output.path,
+            help="Write a file: .csv, .json, .md, .png or .svg; may be given several times.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=output.path,
+            help="Write a figure of accuracy against latency and energy: .png or .svg.",
+        ),
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", metavar="|".join(_FORMATS), help="Print a table, or only data.")
+    ] = "table",
+    no_cache: NoCache = False,
+    strict: Strict = False,
+    debug: output.Debug = False,
+) -> None:
+    """Compare networks × accelerators: params, MACs, latency, utilization, energy, DRAM bytes, top-1 where it is known.
+
+    Relative columns are ratios to the baseline. With --by stage or layer, rows of the same name stand side by side,
+    each result under its number; --format csv then has a row for each of them and each result.
+
+    A condition is of the columns of the CSV; +2% and -5% are changes from the baseline. Exit code 1 if one holds.
+    """
+    del debug
+    output.choice("--by", by, _BY)
+    output.choice("--format", format, _FORMATS)
+    if top is not None and by == "result":
+        raise UsageError("--top is of stages or layers: give --by stage or --by layer")
+    if baseline is not None and against:
+        raise UsageError("--baseline and --against both say what to compare with; allowed: one of them")
+    files = _files(out or (), plot)
+    output.check_writable(files, inputs=[*models, *(hw or ()), *(against or ())])
+
+    from squeezesim.explore.compare.frame import comparison
+    from squeezesim.explore.compare.gate import conditions, judge
+    from squeezesim.explore.compare.result import saved
+
+    wanted = conditions(fail_if or ())
+    accuracies = _accuracies(top1 or ())
+    before = [saved(path) for path in against or ()]
+    found = _results(models, hw or (), input or (), batch, cache=not no_cache)
+    compared = comparison(found, baseline=baseline, against=before, top1=accuracies)
+    verdicts = judge(compared, wanted)
+    _write(compared, files, by, verdicts, top)
+    _print(compared, format, by, verdicts, top)
+    if format == "table" and files:
+        print("\nwrote " + "\n      ".join(map(str, files)))
+    unmodelled = any(result.report.unmodelled for result in compared.results)
+    if any(verdict.has_failed for verdict in verdicts) or (strict and unmodelled):
+        raise typer.Exit(1)
+
+
+def _files(out: Sequence[Path], plot: Path | None) -> list[Path]:
+    """The files to write, whose suffixes must be known."""
+    for path in out:
+        suffix = path.suffix.lower()
+        if suffix not in _SUFFIXES:
+            known = ", ".join(_SUFFIXES)
+            raise UsageError(
+                f"cannot write {str(path)!r}: files end in {known}, found {suffix or 'no suffix'}"
+                f"{nearest(suffix, _SUFFIXES)}"
+            )
+    if plot is not None and plot.suffix.lower().removeprefix(".") not in _FIGURES:
+        raise UsageError(
+            f"--plot {str(plot)!r}: a figure ends in {' or '.join(f'.{name}' for name in _FIGURES)}"
+        )
+    return [*out, *([plot] if plot else [])]
+
+
+def _accuracies(texts: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise UsageError(f"--top1 {text!r}; allowed: NETWORK=PERCENT, such as my_net=70.5")
+        found[name] = number
+    return found
+
+
+def _results(
+    models: Sequence[str], hw: Sequence[str], inputs: Sequence[str], batch: int | None, *, cache: bool
+) -> list[Result]:
+    from squeezesim.explore.compare.frame import results_of
+    from squeezesim.explore.compare.result import is_report
+    from squeezesim.hardware.accelerator import Accelerator
+
+    if not hw and not all(map(is_report, models)):
+        first = next(text for text in models if not is_report(text))
+        raise UsageError(
+            f"network {first!r} needs an accelerator: --hw FILE or NAME; allowed without: saved reports"
+        )
+    accelerators = [Accelerator.resolve(text) for text in hw]
+    found: list[Result] = []
+    for text in models:
+        item = text if is_report(text) else load_network(text, inputs, batch, cache=cache)
+        found += results_of(item, accelerators)
+    return found
+
+
+def _write(
+    compared: Comparison, files: Sequence[Path], by: str, verdicts: Sequence[Verdict], top: int | None
+) -> None:
+    from squeezesim.files import atomic_write
+
+    made = [_content(compared, _SUFFIXES[path.suffix.lower()], by, verdicts, top) for path in files]
+    for path, content in zip(files, made, strict=True):
+        atomic_write(path, content)
+
+
+def _content(
+    compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict], top: int | None
+) -> str | bytes:
+    if format in _FIGURES:
+        from squeezesim.explore.compare.figure import draw
+
+        return draw(compared, format)
+    return _text(compared, format, by, verdicts, top)
+
+
+def _text(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict], top: int | None) -> str:
+    if format == "csv":
+        from squeezesim.report.files import csv_text
+
+        return csv_text(compared.rows(by))
+    from squeezesim.explore.compare.document import to_json, to_markdown
+
+    if format == "json":
+        return to_json(compared, by, verdicts)
+    return to_markdown(compared, by, verdicts, top=top)
+
+
+def _print(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict], top: int | None) -> None:
+    if format != "table":
+        sys.stdout.write(_text(compared, format, by, verdicts, top))
+        return
+    from squeezesim.explore.compare.text import sections
+    from squeezesim.report.text import plain, print_sections
+
+    console = output.console()
+    if console.is_terminal:
+        print_sections(sections(compared, by, verdicts, top=top, width=console.width - 2), console)
+    else:
+        print(plain(sections(compared, by, verdicts, top=top)))

@@ -1,0 +1,1 @@
+"""compare: results side by side, relative to a baseline, as a whole or aligned by stage or layer."""

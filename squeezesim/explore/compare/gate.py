@@ -1,0 +1,101 @@
+"""Conditions on which a comparison fails, such as ``latency_us > +2%``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from squeezesim.errors import UsageError
+from squeezesim.explore.compare.comparison import NUMBERS, Comparison
+from squeezesim.expressions import Condition, parse
+from squeezesim.report import units
+
+_LARGE = 1e6  # from which on digits after the point say nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a condition says of a comparison.
+
+    Attributes:
+        failures: for each result of which it holds: its name, and the numbers.
+    """
+
+    condition: Condition
+    failures: tuple[str, ...]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the condition holds of a result."""
+        return bool(self.failures)
+
+
+def conditions(texts: Iterable[str]) -> list[Condition]:
+    """Return the conditions that *texts* say of the columns of results.
+
+    Raises:
+        UsageError: one of them is none; a caret points at the mistake.
+    """
+    return [parse(text, NUMBERS) for text in texts]
+
+
+def judge(comparison: Comparison, wanted: Iterable[Condition]) -> list[Verdict]:
+    """Return of which results each condition holds.
+
+    Conditions relative to a baseline are of all results but the baselines, others of all but saved ones.
+
+    Raises:
+        UsageError: a number in a condition is not known of a result, or there is nothing that it speaks of.
+    """
+    return [_verdict(comparison, condition) for condition in wanted]
+
+
+def _verdict(comparison: Comparison, condition: Condition) -> Verdict:
+    failures, rows, is_checked = [], comparison.rows(), False
+    for place in range(comparison.saved, len(rows)):
+        row, other = rows[place], comparison.baselines[place]
+        before = None
+        if condition.is_relative:
+            if other is None or other == place:
+                continue
+            before = rows[other]
+        is_checked = True
+        for known in (row, before or {}):
+            _check_known(condition, known)
+        if condition.holds(row, before):
+            numbers = ", ".join(_number(name, row, before) for name in condition.names)
+            failures.append(f"{comparison.results[place]}: {numbers}")
+    if not is_checked:
+        raise UsageError(
+            f"{condition.text!r} compares with a baseline, and there is none; allowed: a saved report or "
+            "another result to compare with"
+        )
+    return Verdict(condition, tuple(failures))
+
+
+def _check_known(condition: Condition, row: Mapping[str, Any]) -> None:
+    missing = [name for name in condition.names if row and row[name] is None]
+    if missing:
+        why = {
+            "energy_uj": "its energy table is relative; energy_mac_equiv is in units of one MAC",
+            "energy_relative": "energies are in other units than the baseline's",
+            "top1_percent": "it is known of built-in networks as they were published",
+        }.get(missing[0], "there is nothing to divide by")
+        raise UsageError(
+            f"{condition.text!r}: {missing[0]} of {row['network']} on {row['accelerator']} is not known: {why}"
+        )
+
+
+def _number(name: str, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
+    """A number, and where it comes from: ``latency_us 2,504 → 2,604 (+4.0 %)``."""
+    value = row[name]
+    if before is None:
+        return f"{name} {_written(value)}"
+    old = before[name]
+    change = f" ({units.change(value / old - 1)})" if old else ""
+    return f"{name} {_written(old)} → {_written(value)}{change}"
+
+
+def _written(value: float) -> str:
+    return f"{value:,.6g}" if isinstance(value, float) and abs(value) < _LARGE else f"{value:,.0f}"

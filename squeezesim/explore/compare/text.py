@@ -1,0 +1,198 @@
+"""A comparison as tables: results below one another, their stages or layers side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from squeezesim.explore.compare.comparison import Comparison
+from squeezesim.explore.compare.gate import Verdict
+from squeezesim.explore.compare.notes import notes
+from squeezesim.report import units
+from squeezesim.report.grid import GAP, Column, Grid
+from squeezesim.report.text import Section
+
+Row = Mapping[str, Any]
+_Shown = tuple[Column, Callable[[Row], str]]
+
+_NAME_WIDTH = 20
+_WRITTEN_OUT = 10  # ratios from here on have no decimal places to spare
+
+
+def sections(
+    comparison: Comparison,
+    by: str = "result",
+    verdicts: Sequence[Verdict] = (),
+    *,
+    top: int | None = None,
+    width: int | None = None,
+) -> list[Section]:
+    """Return the parts of the text in their order, tables at most *width* wide."""
+    whole = result_grid(comparison, are_numbered=by != "result")
+    parts = [Section(heading(comparison), whole if width is None else whole.fit(width, _NAME_WIDTH))]
+    if by != "result":
+        side = aligned_grid(comparison, by, top)
+        parts.append(Section(_aligned_heading(by, top), side if width is None else _fitted(side, width)))
+    if verdicts:
+        parts.append(Section("conditions", condition_lines(verdicts)))
+    if told := notes(comparison):
+        parts.append(Section("notes", told))
+    return parts
+
+
+def condition_lines(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return a line for each condition, or for each result of which it holds."""
+    lines = []
+    for verdict in verdicts:
+        text = verdict.condition.text
+        lines += [f"failed: {text}: {failure}" for failure in verdict.failures] or [
+            f"ok: no result with {text}"
+        ]
+    return lines
+
+
+def heading(comparison: Comparison) -> str:
+    """Return what is compared with what, in a line."""
+    results = comparison.results
+    networks = list(dict.fromkeys(result.report.network.name for result in results))
+    accelerators = list(dict.fromkeys(result.accelerator for result in results))
+    what = networks[0] if len(networks) == 1 else units.plural(len(networks), "network")
+    where = accelerators[0] if len(accelerators) == 1 else units.plural(len(accelerators), "accelerator")
+    return f"{what} on {where}{_reference(comparison)}"
+
+
+def _reference(comparison: Comparison) -> str:
+    results = comparison.results
+    if len(results) == 1:
+        return ""
+    bases = [results[place] for place in comparison.baselines if place is not None]
+    networks, accelerators = ({base.network for base in bases}, {base.accelerator for base in bases})
+    if len(networks) == len(accelerators) == 1:
+        single = len({result.accelerator for result in results}) == 1
+        return f", relative to {bases[0].network if single else bases[0]}"
+    if len(networks) == 1:
+        return f", relative to {bases[0].network} on the same one"
+    if len(accelerators) == 1:
+        return f", relative to the same network on {bases[0].accelerator}"
+    return ", relative to saved reports"
+
+
+def result_grid(comparison: Comparison, *, are_numbered: bool = False) -> Grid:
+    """Return the table of results."""
+    rows = comparison.rows()
+    is_known = any(row["top1_percent"] is not None for row in rows)
+    has_baseline = len(rows) > 1
+    energy: _Shown = (Column("energy µJ", 2), lambda row: units.decimal(row["energy_uj"]))
+    if any(row["energy_uj"] is None for row in rows):
+        energy = (Column("energy (MACs)", 2), lambda row: units.count(row["energy_mac_equiv"]))
+    columns: list[_Shown | None] = [
+        *_names(rows, are_numbered),
+        (Column("top-1 %", 1), lambda row: per_cent(row["top1_percent"])) if is_known else None,
+        (Column("params", 6), lambda row: units.count(row["params"])),
+        (Column("MACs", 5), lambda row: units.count(row["macs"])),
+        (Column("latency µs"), lambda row: units.decimal(row["latency_us"])),
+        (Column("×"), lambda row: ratio(row["latency_relative"])) if has_baseline else None,
+        (Column("utilization", 1), lambda row: units.share(row["utilization"])),
+        energy,
+        (Column("×", 3), lambda row: ratio(row["energy_relative"])) if has_baseline else None,
+        (Column("DRAM", 4), lambda row: units.size(row["dram_bytes"])),
+        (Column("×", 7), lambda row: ratio(row["dram_relative"])) if has_baseline else None,
+    ]
+    shown = [column for column in columns if column is not None]
+    return Grid([column for column, _ in shown], [[show(row) for _, show in shown] for row in rows])
+
+
+def _names(rows: Sequence[Row], are_numbered: bool) -> list[_Shown]:
+    """The columns that tell results apart; what all share stands in the heading."""
+    places = {(row["network"], row["accelerator"]): f"[{number}] " for number, row in enumerate(rows, 1)}
+
+    def first(row: Row, key: str) -> str:
+        number = places[row["network"], row["accelerator"]] if are_numbered else ""
+        return f"{number}{row[key]}"
+
+    are_many = [key for key in ("network", "accelerator") if len({row[key] for row in rows}) > 1]
+    leading, *others = are_many or ["network"]
+    columns: list[_Shown] = [(Column(leading, left=True), lambda row: first(row, leading))]
+    return columns + [(Column(key, left=True), lambda row: row["accelerator"]) for key in others]
+
+
+def aligned_grid(comparison: Comparison, by: str, top: int | None = None) -> Grid:
+    """Return the table of stages or layers that take time: columns for each result, by its number.
+
+    Of *top* there are those whose latency differs most from the baselines'.
+    """
+    rows, count = comparison.rows(by), len(comparison.results)
+    aligned = [rows[start : start + count] for start in range(0, len(rows), count)]
+    aligned = [row for row in aligned if any(part["cycles"] for part in row)]
+    if top is not None:
+        aligned = sorted(aligned, key=lambda row: -_difference(row))[:top]
+    columns = [Column(by, left=True)]
+    for number, other in enumerate(comparison.baselines, 1):
+        columns += [Column(f"[{number}] µs"), Column("share", 4), Column("utilization", 3)]
+        if other is not None and other != number - 1:
+            columns += [Column("×", 1), Column(f"−[{other + 1}] µs", 2)]
+    named: list[tuple[str, Sequence[Row]]] = [(row[0][by] or units.EMPTY, row) for row in aligned]
+    named.append(("total", _totals(comparison)))
+    cells = []
+    for name, row in named:
+        numbers = [_cells(comparison, place, part) for place, part in enumerate(row)]
+        cells.append([name, *chain.from_iterable(numbers)])
+    return Grid(columns, cells)
+
+
+def _totals(comparison: Comparison) -> list[Row]:
+    """Results as a row of stages or layers."""
+    rows = comparison.rows()
+    parts: list[Row] = []
+    for row, other in zip(rows, comparison.baselines, strict=True):
+        before = None if other is None else rows[other]["latency_us"]
+        difference = None if before is None else row["latency_us"] - before
+        parts.append(row | {"share": 1.0, "difference_us": difference})
+    return parts
+
+
+def _fitted(grid: Grid, width: int) -> Grid:
+    """All columns up to a rank or none of it, so that every result has the same; if need be the names are shortened."""
+    for most in sorted({column.rank for column in grid.columns}, reverse=True):
+        kept = [place for place, column in enumerate(grid.columns) if column.rank <= most]
+        some = Grid(
+            [grid.columns[place] for place in kept], [[row[place] for place in kept] for row in grid.cells]
+        )
+        if sum(some.widths) + GAP * (len(kept) - 1) <= width:
+            break
+    return some.fit(width)
+
+
+def _aligned_heading(by: str, top: int | None) -> str:
+    return f"{by}s" if top is None else f"the {units.plural(top, by)} whose latency differs most"
+
+
+def _cells(comparison: Comparison, place: int, part: Row) -> list[str]:
+    cells = [
+        units.decimal(part["latency_us"]),
+        units.share(part["share"]),
+        units.share(part["utilization"]),
+    ]
+    if comparison.baselines[place] not in (None, place):
+        cells += [ratio(part["latency_relative"]), _signed(part["difference_us"])]
+    return cells
+
+
+def _difference(row: Sequence[Row]) -> float:
+    return max((abs(part["difference_us"] or 0) for part in row), default=0)
+
+
+def _signed(value: float) -> str:
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return sign + units.decimal(abs(value))
+
+
+def ratio(value: float | None) -> str:
+    """Return a ratio with three decimal places, and those from 10 up with four significant digits."""
+    return f"{value:.3f}" if value is not None and value < _WRITTEN_OUT else units.decimal(value)
+
+
+def per_cent(value: float | None) -> str:
+    """Return a percentage with two decimal places."""
+    return units.EMPTY if value is None else f"{value:.2f}"
