@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from squeezesim.report import units
 from squeezesim.report.grid import Grid
@@ -85,11 +85,10 @@ def sections(
     rows = select(report, by, sort, top)
     shown = [row for row in rows if row["cycles"]] if by == "layer" else rows
     parts = [
-        Section(f"{report.network.name} on {report.accelerator.name}", _subject(report)),
+        Section(f"{report.network.name} on {report.accelerator.name}", subject(report)),
         Section(_heading(by, len(shown), sort, top), grid(report, shown, by, width)),
     ]
-    if by == "layer" and top is None and (hidden := [row["op"] for row in rows if not row["cycles"]]):
-        ops = ", ".join(f"{count} {op}" for op, count in Counter(hidden).most_common())
+    if by == "layer" and top is None and (ops := resting(rows)):
         parts.append(Section(f"not shown, for they take no time: {ops}", ()))
     if by == "layer":
         parts.append(Section("stages", grid(report, report.rows("stage"), "stage", width)))
@@ -104,6 +103,12 @@ def sections(
     if report.notes:
         parts.append(Section("notes", report.notes))
     return parts
+
+
+def resting(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the operators of the layers that take no time, with how many there are of each."""
+    counts = Counter(row["op"] for row in rows if not row["cycles"])
+    return ", ".join(f"{count} {op}" for op, count in counts.most_common())
 
 
 def _heading(by: str, count: int, sort: str | None, top: int | None) -> str:
