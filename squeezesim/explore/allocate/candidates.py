@@ -139,14 +139,16 @@ class Candidates:
         return to_rows(columns)
 
     def _take(self, index: Ints) -> Candidates:
-        places = {row: place for place, row in enumerate(index.tolist()) if row in self.published}
+        published = {
+            int(place): name for row, name in self.published.items() for place in np.flatnonzero(index == row)
+        }
         return replace(
             self,
             base=self.base[index],
             depth=self.depth[index],
             measures={name: column[index] for name, column in self.measures.items()},
             front=self.front[index],
-            published={place: self.published[row] for row, place in places.items()},
+            published=published,
         )
 
 

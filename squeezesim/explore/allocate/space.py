@@ -83,6 +83,12 @@ class Space:
             blocks,
         )
 
+    @property
+    def ranges(self) -> list[str]:
+        """The blocks of each stage as ``parse_range`` reads them: ``2-6``, or ``3`` where there is no choice."""
+        pairs = zip(self.least, self.greatest, strict=True)
+        return [str(low) if low == high else f"{low}-{high}" for low, high in pairs]
+
     def __contains__(self, depth: Depth) -> bool:
         inside = all(
             low <= count <= high for low, count, high in zip(self.least, depth, self.greatest, strict=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from squeezesim.cost.evaluate import Costs
     from squeezesim.cost.workload import Floats
     from squeezesim.explore.allocate.pieces import Pieces
-    from squeezesim.explore.allocate.space import Ints
+    from squeezesim.explore.allocate.space import Depth, Ints
     from squeezesim.hardware.accelerator import Accelerator
 
 
@@ -64,6 +64,11 @@ class Sums:
         """Return the share of params in the last half of the stages for each allocation of *depths*."""
         columns = [table.params[depths[:, stage]] for stage, table in enumerate(self.stages)]
         return late_share(np.stack(columns, axis=-1))
+
+    def latency_by_stage(self, depth: Depth) -> Floats:
+        """Return latency in µs of stem and head, and of each stage, for one allocation."""
+        parts = [self.rest.cycles[0], *(table.cycles[n] for table, n in zip(self.stages, depth, strict=True))]
+        return np.array(parts) / self.scale.clock_mhz
 
 
 def late_share(params: Ints) -> Floats:

@@ -1,0 +1,215 @@
+"""squeezesim allocate: every way to spread a network's blocks over its stages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from squeezesim.cli import output
+from squeezesim.cli.inputs import NoCache
+from squeezesim.errors import UsageError
+
+if TYPE_CHECKING:
+    from squeezesim.explore.allocate.budgets import Budget
+    from squeezesim.explore.allocate.study import Study
+
+_FIGURES = (".png", ".svg")
+
+SHORT = "Spread the blocks of MODEL over its stages in every way."
+EXAMPLES = """\b
+Examples:
+  squeezesim allocate squeezenext_23_v5 --hw squeezelerator_16x16
+  squeezesim allocate squeezenext_23_v5 --hw squeezelerator_16x16 --hw squeezelerator_8x8 --max-params 1M --front
+  squeezesim allocate resnet34 --hw os_32x32 --stage 2-4 --stage 2-6 --stage 4-8 --stage 1-4 --where "macs <= +0%"
+  squeezesim allocate squeezenext_23 --hw my.yaml --set conv1=5,7 --set width=0.75,1 -o all.csv --plot all.png
+"""
+
+
+def allocate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A built-in network with a depth, such as squeezenext_23_v5 or resnet18@width=0.5.",
+        ),
+    ],
+    hw: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FILE|NAME",
+            help="Accelerator, a YAML file or a name of squeezesim hw list; may be given several times.",
+        ),
+    ],
+    blocks: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Blocks in all stages together; without --stage, by default those of MODEL.",
+        ),
+    ] = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LEAST-MOST", help="Blocks of a stage, as 2-6 or 3; once for each stage."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="OPTION=VALUE,…",
+            help="Values of another option, such as conv1=5,7 or resolution=192,224; every combination is tried.",
+        ),
+    ] = None,
+    max_params: Annotated[str | None, typer.Option(metavar="LIMIT", help="Most params, as 1M.")] = None,
+    max_macs: Annotated[str | None, typer.Option(metavar="LIMIT", help="Most MACs, as 300M.")] = None,
+    max_latency: Annotated[
+        str | None, typer.Option(metavar="LIMIT", help="Longest latency, as 1.3ms.")
+    ] = None,
+    max_energy: Annotated[
+        str | None, typer.Option(metavar="LIMIT", help="Most energy, as 500uJ, or 2G in units of one MAC.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help='Further budgets on columns, such as "dram_bytes <= 12MiB and stage4 <= 2", or "params <= +5%" of '
+            "MODEL's own.",
+        ),
+    ] = None,
+    objectives: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN,…",
+            help="Columns of the Pareto front.  [default: latency_us,energy_mac_equiv,params,macs,late_share]",
+        ),
+    ] = None,
+    front: Annotated[bool, typer.Option("--front", help="Show the Pareto front only.")] = False,
+    sort: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Sort by a column of the CSV, the best first.")
+    ] = "latency_us",
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Show N rows; by default 10 in tables and all in CSV and JSON."
+        ),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            parser=output.path,
+            help="Write all of it: .csv, .json or .md; may be given several times.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=output.path, help="Write the figure: .png or .svg."),
+    ] = None,
+    format: output.Format = "table",
+    no_cache: NoCache = False,
+    debug: output.Debug = False,
+) -> None:
+    """Spread the blocks of MODEL over its stages in every way, and say what each way costs.
+
+    Every layer is costed once and an allocation is a sum, exact but for the rounding of energy. Allocations within the
+    budgets are ranked; those that no other beats in any objective are the Pareto front. Beside them: published networks
+    of the same family, and the moves of blocks between two stages that gain the most.
+    """
+    del debug
+    from squeezesim.explore.allocate.bases import parse_choices
+    from squeezesim.explore.allocate.budgets import LIMITS
+    from squeezesim.explore.allocate.candidates import OBJECTIVES
+    from squeezesim.explore.allocate.space import parse_range
+    from squeezesim.explore.allocate.study import study
+    from squeezesim.hardware.accelerator import Accelerator
+
+    output.choice("--format", format, output.FORMATS)
+    files = list(out or ())
+    _check_files(files, plot, inputs=hw)
+    limits = dict(zip(LIMITS, (max_params, max_macs, max_latency, max_energy), strict=True))
+    done = study(
+        model,
+        [Accelerator.resolve(text) for text in hw],
+        blocks=blocks,
+        stages=[parse_range(text) for text in stage] if stage else None,
+        choices=parse_choices(set_ or ()),
+        budgets=lambda stages: _budgets(
+            {name: text for name, text in limits.items() if text}, where or (), stages
+        ),
+        objectives=tuple(objectives.split(",")) if objectives else OBJECTIVES,
+        sort=sort,
+        cache=not no_cache,
+        progress=_progress,
+    )
+    _progress("")
+    written = _write(done, files, plot, top=top, front=front)
+    _print(done, format, top=top, front=front)
+    if written and format == "table":
+        print("\nwrote " + "\n      ".join(map(str, written)))
+
+
+def _budgets(limits: dict[str, str], conditions: Sequence[str], stages: int) -> list[Budget]:
+    from squeezesim.explore.allocate.budgets import at_most, where
+
+    return [
+        *(at_most(option, text) for option, text in limits.items()),
+        *(where(text, stages) for text in conditions),
+    ]
+
+
+def _check_files(files: Sequence[Path], plot: Path | None, inputs: Sequence[str]) -> None:
+    from squeezesim.explore.allocate.files import file_format
+
+    for path in files:
+        file_format(path)
+    if plot and plot.suffix.lower() not in _FIGURES:
+        raise UsageError(f"--plot {str(plot)!r}: a figure ends in {' or '.join(_FIGURES)}")
+    output.check_writable([*files, *([plot] if plot else [])], inputs=inputs)
+
+
+def _progress(text: str) -> None:
+    """Rewrite one line of stderr, where that is a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _write(
+    study: Study, files: Sequence[Path], plot: Path | None, *, top: int | None, front: bool
+) -> list[Path]:
+    """Write all files after all are made: an interruption of that leaves none."""
+    from squeezesim.explore.allocate.files import text_of
+    from squeezesim.files import atomic_write
+
+    made: list[tuple[Path, str | bytes]] = [
+        (path, text_of(study, path.suffix.lower(), top=top, front=front)) for path in files
+    ]
+    if plot:
+        from squeezesim.explore.allocate.figure import picture
+
+        made.append((plot, picture(study, plot.suffix.lower()[1:])))
+    for path, content in made:
+        atomic_write(path, content)
+    return [path for path, _ in made]
+
+
+def _print(study: Study, format: str, *, top: int | None, front: bool) -> None:
+    from squeezesim.explore.allocate.text import TOP, sections
+    from squeezesim.report.text import plain, print_sections
+
+    if format != "table":
+        from squeezesim.explore.allocate.files import text_of
+
+        sys.stdout.write(text_of(study, f".{format}", top=top, front=front))
+        return
+    console = output.console()
+    count = TOP if top is None else top
+    if console.is_terminal:
+        print_sections(sections(study, top=count, front=front, width=console.width - 2), console)
+    else:
+        print(plain(sections(study, top=count, front=front)))

@@ -1,0 +1,125 @@
+"""A study as files: CSV, JSON, Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from squeezesim.errors import UsageError, nearest
+from squeezesim.explore.allocate.text import TOP, sections
+from squeezesim.report.files import csv_text
+from squeezesim.report.markdown import markdown
+
+if TYPE_CHECKING:
+    from squeezesim.explore.allocate.moves import Move
+    from squeezesim.explore.allocate.study import Result, Standing, Study
+
+
+def file_format(path: str | PathLike[str]) -> str:
+    """Return the suffix of *path*, one of ``FORMATS``.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise UsageError(
+            f"cannot write {fspath(path)!r}: files of allocations end in {', '.join(FORMATS)}, "
+            f"found {suffix or 'no suffix'}{nearest(suffix, FORMATS)}"
+        )
+    return suffix
+
+
+def text_of(study: Study, suffix: str, *, top: int | None = None, front: bool = False) -> str:
+    """Return *study* as the text of a file of ``FORMATS``.
+
+    CSV and JSON have all allocations within the budgets, or the first *top*; those of the Pareto front alone where
+    *front*.
+    """
+    return FORMATS[suffix](study, top, front)
+
+
+def to_csv(study: Study, top: int | None = None, front: bool = False) -> str:
+    """Return a line for each allocation and accelerator, the best of each accelerator first."""
+    return csv_text([row for result in study.results for row in _rows(result, top, front)])
+
+
+def to_json(study: Study, top: int | None = None, front: bool = False) -> str:
+    """Return what was asked for, and for each accelerator allocations, published networks and moves."""
+    document = {
+        "model": str(study.model),
+        "blocks": study.space.blocks,
+        "stages": [
+            f"{low}-{high}" for low, high in zip(study.space.least, study.space.greatest, strict=True)
+        ],
+        "options": [dict(base.values) for base in study.bases],
+        "budgets": [budget.condition.text for budget in study.budgets],
+        "objectives": list(study.objectives),
+        "sort": study.sort,
+        "allocations": study.count,
+        "results": [_result(result, top, front) for result in study.results],
+    }
+    return json.dumps(_rounded(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_markdown(study: Study, top: int | None = None, front: bool = False) -> str:
+    """Return what the command prints, with all columns, as GitHub's Markdown."""
+    return markdown(sections(study, top=TOP if top is None else top, front=front))
+
+
+def _rows(result: Result, top: int | None, front: bool) -> list[dict[str, Any]]:
+    candidates = result.candidates
+    return (candidates.kept(candidates.front) if front else candidates).rows(top)
+
+
+def _result(result: Result, top: int | None, front: bool) -> dict[str, Any]:
+    return {
+        "accelerator": result.accelerator.name,
+        "within_budgets": len(result.candidates),
+        "on_front": int(result.candidates.front.sum()),
+        "networks": [_standing(standing) for standing in result.standings],
+        "moves": None if result.moves is None else [_move(move) for move in result.moves],
+        "rows": _rows(result, top, front),
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    return {
+        "network": standing.point.name,
+        "depth": "-".join(map(str, standing.point.depth)),
+        "differs_in": standing.point.differs,
+        "place": standing.place,
+        "is_allocation": standing.row is not None,
+        **standing.measures,
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """*value* with ten significant digits in floats, so that the text does not depend on the last bit."""
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.10g}") if isinstance(value, float) else value
+
+
+def _move(move: Move) -> dict[str, Any]:
+    return {
+        "blocks": move.blocks,
+        "taken_from_stage": move.taken_from,
+        "given_to_stage": move.given_to,
+        "depth": "-".join(map(str, move.depth)),
+        **move.measures,
+        "changes": dict(move.changes),
+    }
+
+
+FORMATS: dict[str, Callable[[Study, int | None, bool], str]] = {
+    ".csv": to_csv,
+    ".json": to_json,
+    ".md": to_markdown,
+}
+"""Suffixes of files that can be written."""

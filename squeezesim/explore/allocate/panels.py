@@ -1,0 +1,181 @@
+"""Panels of the figure of a study, each drawn on axes of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezesim.explore.allocate.candidates import merit
+from squeezesim.explore.allocate.wording import header
+from squeezesim.explore.pareto import pareto
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from squeezesim.explore.allocate.candidates import Candidates
+    from squeezesim.explore.allocate.space import Ints
+    from squeezesim.explore.allocate.study import Result, Study
+
+_MAP = "viridis_r"
+_BEST, _NETWORK, _FRONT = "#CC6677", "#332288", "#1A1A1A"
+_MOST_POINTS = 20_000  # of a scatter: more cannot be told apart
+
+
+def stage_map(axes: Axes, study: Study, result: Result) -> None:
+    """Draw, for two stages, the best that an allocation with so many blocks in each can be, in the base of the best."""
+    candidates = _of_best(result)
+    pair = mapped(study, result)
+    if pair is None:
+        axes.set_axis_off()
+        return
+    across, up = (candidates.depth[:, stage] for stage in pair)
+    table = np.full((up.max() - up.min() + 1, across.max() - across.min() + 1), np.inf)
+    np.minimum.at(
+        table, (up - up.min(), across - across.min()), merit(study.sort, candidates.measures[study.sort])
+    )
+    values = np.where(np.isinf(table), np.nan, np.abs(table))
+    image = axes.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        cmap=_MAP,
+        extent=(across.min() - 0.5, across.max() + 0.5, up.min() - 0.5, up.max() + 0.5),
+    )
+    best = "most" if merit(study.sort, 1) < 0 else "least"
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.01)
+    bar.set_label(f"{header(study.sort)}, {best} of the other stages", fontsize=9)
+    axes.set_xlabel(f"blocks in stage {pair[0] + 1}")
+    axes.set_ylabel(f"blocks in stage {pair[1] + 1}")
+    axes.locator_params(integer=True)
+    base = int(candidates.base[0])
+    marks: dict[tuple[int, int], list[str]] = {}
+    for number, standing in enumerate(result.standings, 1):
+        if standing.point.base == base and standing.row is not None:
+            depth = standing.point.depth
+            marks.setdefault((depth[pair[0]], depth[pair[1]]), []).append(str(number))
+    for place, numbers in marks.items():
+        _mark(axes, ", ".join(numbers), place, filled=True)
+    _star(axes, candidates.depth[0][list(pair)])
+
+
+def tradeoff(axes: Axes, study: Study, result: Result) -> None:
+    """Draw the measure that is sorted by over params, coloured by the share of late stages, with their front."""
+    measures = result.candidates.measures
+    across = "params" if study.sort != "params" else "latency_us"
+    x, y = (np.asarray(measures[name], float) for name in (across, study.sort))
+    shown = _sample(len(x))
+    colour: Any = {"color": "#88CCEE"}
+    if not np.isnan(measures["late_share"]).all():
+        colour = {"c": 100 * measures["late_share"][shown], "cmap": "cividis"}
+    dots = axes.scatter(x[shown], y[shown], s=9, linewidths=0, rasterized=True, **colour)
+    if "c" in colour:
+        axes.figure.colorbar(dots, ax=axes, pad=0.01).set_label("late params (%)", fontsize=9)
+    signs = {across: x, study.sort: merit(study.sort, y)}
+    front = np.flatnonzero(pareto(signs, list(signs)))
+    front = front[np.argsort(x[front])]
+    axes.plot(x[front], y[front], color=_FRONT, linewidth=1, drawstyle="steps-post")
+    for number, standing in enumerate(result.standings, 1):
+        place = standing.measures[across], standing.measures[study.sort]
+        if None not in place:
+            _mark(axes, str(number), place, filled=standing.row is not None)
+    _star(axes, (x[0], y[0]))
+    axes.set_xlabel(header(across))
+    axes.set_ylabel(header(study.sort))
+    _engineering(axes.xaxis, across)
+    _engineering(axes.yaxis, study.sort)
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def best_by_stage(axes: Axes, study: Study, result: Result) -> None:
+    """Draw the latency of each stage of the best allocation beside that of the model, blocks written above."""
+    del study
+    candidates = result.candidates
+    sums = result.sums[int(candidates.base[0])]
+    first = tuple(candidates.depth[0].tolist())
+    series = [(f"best: {'-'.join(map(str, first))}", _BEST, sums.latency_by_stage(first), first)]
+    current = result.current.point
+    if current.base is not None:
+        times = result.sums[current.base].latency_by_stage(current.depth)
+        series.insert(0, (current.name, _NETWORK, times, current.depth))
+    names = ["stem, head", *map(str, range(1, len(first) + 1))]
+    width = 0.8 / len(series)
+    for number, (label, colour, values, depth) in enumerate(series):
+        left = np.arange(len(names)) + (number - (len(series) - 1) / 2) * width
+        axes.bar(left, values, width, color=colour, label=label)
+        for place, value, blocks in zip(left[1:], values[1:], depth, strict=True):
+            axes.text(place, value, str(blocks), ha="center", va="bottom", fontsize=8)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlabel("stage")
+    axes.set_ylabel("latency µs; blocks above")
+    axes.margins(y=0.12)
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, fontsize=9)
+
+
+def mapped(study: Study, result: Result) -> tuple[int, int] | None:
+    """Return the two stages whose blocks go most with what is sorted by; None where fewer than two vary."""
+    candidates = _of_best(result)
+    varying = [stage for stage, blocks in enumerate(candidates.depth.T) if np.ptp(blocks) > 0]
+    values = np.asarray(candidates.measures[study.sort], float)
+    if len(varying) < 2 or np.isnan(values).any():
+        return None
+    with np.errstate(invalid="ignore"):  # of values that are all the same
+        weights = [abs(np.corrcoef(candidates.depth[:, stage], values)[0, 1]) for stage in varying]
+    first, second = sorted(np.argsort(np.nan_to_num(weights), kind="stable")[-2:].tolist())
+    return varying[first], varying[second]
+
+
+def _of_best(result: Result) -> Candidates:
+    """Allocations of the base of the best one."""
+    return result.candidates.kept(result.candidates.base == result.candidates.base[0])
+
+
+def key(result: Result) -> tuple[list[Any], list[str]]:
+    """Return handles and labels of what is marked: the best allocation, the model, published networks by number."""
+    from matplotlib.lines import Line2D
+
+    front = Line2D([], [], color=_FRONT, linewidth=1)
+    star = Line2D([], [], linewidth=0, marker="*", markersize=11, color=_BEST)
+    handles, labels = [star, front], ["best", "Pareto front of the two"]
+    for number, standing in enumerate(result.standings, 1):
+        fill = "white" if standing.row is None else _NETWORK
+        style: Any = {"marker": "s", "markerfacecolor": fill, "markeredgecolor": _NETWORK}
+        handles.append(Line2D([], [], linewidth=0, markersize=8, **style))
+        labels.append(f"{number} {standing.point.name}")
+    return handles, labels
+
+
+def _mark(axes: Axes, number: str, place: Any, *, filled: bool) -> None:
+    """A number in a box, hollow for what is no allocation of these."""
+    box = {"boxstyle": "round,pad=0.25", "facecolor": _NETWORK if filled else "white", "edgecolor": _NETWORK}
+    axes.text(
+        place[0],
+        place[1],
+        number,
+        ha="center",
+        va="center_baseline",
+        fontsize=7,
+        color="white" if filled else _NETWORK,
+        bbox=box,
+        zorder=5,
+    )
+    axes.update_datalim([place])
+
+
+def _star(axes: Axes, place: Any) -> None:
+    axes.plot(place[0], place[1], marker="*", markersize=14, color=_BEST, markeredgecolor="white", zorder=6)
+
+
+def _sample(count: int) -> Ints:
+    """Rows that are drawn: all of them, or evenly spread ones."""
+    return np.linspace(0, count - 1, min(count, _MOST_POINTS)).astype(np.int64)
+
+
+def _engineering(axis: Any, measure: str) -> None:
+    from matplotlib.ticker import EngFormatter
+
+    if measure not in ("latency_us", "energy_uj"):
+        axis.set_major_formatter(EngFormatter(sep=" "))

@@ -1,0 +1,203 @@
+"""A study as people read it: the best allocations, the ends of the Pareto front, published networks, moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezesim.explore.allocate.candidates import LARGER_IS_BETTER, merit
+from squeezesim.explore.allocate.moves import relative
+from squeezesim.explore.allocate.wording import header, words, written
+from squeezesim.report import units
+from squeezesim.report.grid import Column, Grid
+from squeezesim.report.text import Section
+
+if TYPE_CHECKING:
+    from squeezesim.explore.allocate.moves import Move
+    from squeezesim.explore.allocate.study import Result, Standing, Study
+
+TOP = 10
+"""Allocations that are shown where nothing else is asked for."""
+
+_ON_FRONT = "*"
+
+
+def sections(study: Study, *, top: int = TOP, front: bool = False, width: int | None = None) -> list[Section]:
+    """Return the parts of the text in their order: *top* allocations, of the Pareto front alone where *front*.
+
+    Tables are at most *width* wide.
+    """
+    parts = []
+    for result in study.results:
+        parts.append(Section(f"{study.model} on {result.accelerator.name}", _subject(study, result)))
+        parts += _parts(study, result, top, front, width)
+    return [*parts, Section("notes", _notes(study))]
+
+
+def _parts(study: Study, result: Result, top: int, front: bool, width: int | None) -> list[Section]:
+    if not len(result.candidates):
+        return [Section("no allocation is within the budgets here", ())]
+    shown = result.candidates.kept(result.candidates.front) if front else result.candidates
+    rows = shown.rows(top)
+    what = f"the {units.plural(len(rows), 'allocation')}{' of the Pareto front' if front else ''}"
+    table = _Table(study, result)
+    parts = [
+        Section(f"{what} of {_extreme(study.sort)}", table.grid(rows, width)),
+        Section("the best in each objective", table.grid(_ends(study, result), width, first="best")),
+        Section("where the model and published networks stand", table.standings(width)),
+    ]
+    if result.moves is not None:
+        parts.append(Section(f"moves from {_depth(result.current)}", _moves(study, result.moves)))
+    return parts
+
+
+class _Table:
+    """Tables of allocations on one accelerator: which columns there are, and how each is written."""
+
+    def __init__(self, study: Study, result: Result) -> None:
+        self.study, self.result = study, result
+        energy = "energy_mac_equiv" if result.current.measures["energy_uj"] is None else "energy_uj"
+        self.options = list(study.bases[0].values)
+        ranks = {study.sort: 0, "latency_us": 0, energy: 0, "params": 1, "macs": 3, "late_share": 2}
+        self.measures = {**ranks, "utilization": 6, "dram_bytes": 7}
+
+    def grid(self, rows: Sequence[Mapping[str, Any]], width: int | None, first: str = "") -> Grid:
+        """Return allocations, each after what it is the best of where *first* is the header of that."""
+        names = [Column(first, left=True)] if first else []
+        names += [Column("depth", left=True), *(Column(name) for name in self.options)]
+        columns = [*names, *self._columns(), Column("front", 4, left=True), Column("network", 5, left=True)]
+        cells = [
+            [
+                *([row[first]] if first else []),
+                row["depth"],
+                *(str(row[name]) for name in self.options),
+                *self._cells(row),
+                _ON_FRONT if row["pareto"] else "",
+                row["published"],
+            ]
+            for row in rows
+        ]
+        return _fitted(Grid(columns, cells), width)
+
+    def standings(self, width: int | None) -> Grid:
+        """Return the model and published networks."""
+        columns = [
+            Column("network", left=True),
+            Column("depth", 1, left=True),
+            Column("place"),
+            *self._columns(),
+            Column("front", 4, left=True),
+            Column("differs in", 5, left=True),
+        ]
+        cells = [
+            [
+                standing.point.name,
+                _depth(standing),
+                f"{standing.place:,}" if standing.row is not None else f"({standing.place:,})",
+                *self._cells(standing.measures),
+                _ON_FRONT if standing.row is not None and self.result.candidates.front[standing.row] else "",
+                standing.point.differs,
+            ]
+            for standing in self.result.standings
+        ]
+        return _fitted(Grid(columns, cells), width)
+
+    def _columns(self) -> list[Column]:
+        columns = [Column(header(name), rank) for name, rank in self.measures.items()]
+        return [columns[0], Column("change"), *columns[1:]]
+
+    def _cells(self, row: Mapping[str, Any]) -> list[str]:
+        change = relative(row, self.result.current.measures).get(self.study.sort)
+        cells = [written(name, row[name]) for name in self.measures]
+        return [cells[0], units.change(change), *cells[1:]]
+
+
+def _fitted(grid: Grid, width: int | None) -> Grid:
+    """*grid* without columns that are empty in every row, at most *width* wide."""
+    used = [
+        place
+        for place, column in enumerate(grid.columns)
+        if place == 0 or any(cells[place] not in ("", units.EMPTY) for cells in grid.cells)
+    ]
+    whole = Grid(
+        [grid.columns[place] for place in used], [[cells[place] for place in used] for cells in grid.cells]
+    )
+    return whole if width is None else whole.fit(width, whole.widths[0])
+
+
+def _subject(study: Study, result: Result) -> list[str]:
+    space, options = study.space, study.bases[0].values
+    stages = units.plural(len(space.least), "stage")
+    what = f"of {units.plural(space.blocks, 'block')} over {stages}" if space.blocks else f"over {stages}"
+    values = {name: dict.fromkeys(base.values[name] for base in study.bases) for name in options}
+    tried = [f"{name}={','.join(map(str, listed))}" for name, listed in values.items()]
+    lines = [f"{study.count:,} allocations {what} that have {', '.join(space.ranges)} blocks"]
+    lines[0] += f", with {' and '.join(tried)}" if tried else ""
+    if study.budgets:
+        labels = ", ".join(budget.label for budget in study.budgets)
+        lines.append(f"{len(result.candidates):,} of them within {labels}")
+    count = int(result.candidates.front.sum())
+    return [*lines, f"{count:,} on the Pareto front of {', '.join(study.objectives)}"]
+
+
+def _ends(study: Study, result: Result) -> list[dict[str, Any]]:
+    """The allocation that is best in each objective; of equals the one that is sorted first."""
+    rows = []
+    for name in study.objectives:
+        values = merit(name, result.candidates.measures[name])
+        if not np.isnan(values).all() and np.ptp(values[~np.isnan(values)]) > 0:
+            best = result.candidates.kept(np.arange(len(values)) == np.nanargmin(values))
+            rows.append({"best": _extreme(name), **best.rows()[0]})
+    return rows
+
+
+def _moves(study: Study, moves: Sequence[Move]) -> list[str]:
+    if not moves:
+        limits = " within the budgets" if study.budgets else ""
+        return [f"no move of blocks between two stages{limits} gives {_extreme(study.sort, more=True)}"]
+    return [f"{number}. {sentence(study, move)}" for number, move in enumerate(moves, 1)]
+
+
+def sentence(study: Study, move: Move) -> str:
+    """Return a move and what it changes, those measures alone that it does change.
+
+    Example: ``take 2 blocks from stage 1, give 2 to stage 3 (2-6-10-1): −9.0 % latency, +4.1 % params``.
+    """
+    names = dict.fromkeys((study.sort, "latency_us", "energy_mac_equiv", "params", "macs", "late_share"))
+    changes = [
+        f"{units.change(move.changes[name])} {words(name)}"
+        for name in names
+        if name in move.changes and abs(move.changes[name]) >= 0.0005
+    ]
+    return (
+        f"take {units.plural(move.blocks, 'block')} from stage {move.taken_from}, give {move.blocks} to stage "
+        f"{move.given_to} ({'-'.join(map(str, move.depth))}): {', '.join(changes)}"
+    )
+
+
+def _notes(study: Study) -> list[str]:
+    count = len(study.space.least)
+    late = ", ".join(f"stage{number}" for number in range(count - count // 2 + 1, count + 1))
+    notes = []
+    if late:
+        notes.append(
+            f"late params is the share of {late} in the params of all stages: a stand-in for how much the network can "
+            "learn where features are abstract, and no accuracy"
+        )
+    notes.append(
+        f"change is that of {words(study.sort)} from {study.model}; place is by {words(study.sort)}, in brackets where "
+        "a network is no allocation of these, or not within the budgets"
+    )
+    return notes
+
+
+def _extreme(name: str, *, more: bool = False) -> str:
+    if name in LARGER_IS_BETTER:
+        return f"{'more' if more else 'most'} {words(name)}"
+    return f"{'less' if more else 'least'} {words(name)}"
+
+
+def _depth(standing: Standing) -> str:
+    return "-".join(map(str, standing.point.depth))

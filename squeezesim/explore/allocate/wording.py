@@ -1,0 +1,44 @@
+"""How measures of allocations are written in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from squeezesim.report import units
+
+_HEADERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "params": ("params", units.count),
+    "macs": ("MACs", units.count),
+    "vector_ops": ("vector ops", units.count),
+    "cycles": ("cycles", units.count),
+    "latency_us": ("latency µs", units.decimal),
+    "utilization": ("utilization", units.share),
+    "efficiency": ("efficiency", units.share),
+    "energy_uj": ("energy µJ", units.decimal),
+    "energy_mac_equiv": ("energy (MACs)", units.count),
+    "dram_bytes": ("DRAM", units.size),
+    "weights_bytes": ("weights", units.size),
+    "weights_values_bytes": ("weights, values", units.size),
+    "late_share": ("late params", units.share),
+}
+
+
+def header(measure: str) -> str:
+    """Return what stands above a column.
+
+    Example:
+        >>> header("latency_us"), written("latency_us", 1234.56)
+        ('latency µs', '1,235')
+    """
+    return _HEADERS[measure][0]
+
+
+def written(measure: str, value: float | None) -> str:
+    """Return a value of *measure* as people read it."""
+    return _HEADERS[measure][1](value)
+
+
+def words(measure: str) -> str:
+    """Return what a measure is called in a sentence: its header without a unit."""
+    return header(measure).removesuffix(" µs").removesuffix(" µJ").removesuffix(" (MACs)")
