@@ -117,7 +117,8 @@ def _heading(by: str, count: int, sort: str | None, top: int | None) -> str:
     return f"{by}s" + (f" by {sort}" if sort else "")
 
 
-def _subject(report: Report) -> list[str]:
+def subject(report: Report) -> list[str]:
+    """Return what ran where, on a line or two: the accelerator in brief, the shapes of the inputs."""
     hardware, network = report.accelerator, report.network
     array, buffer = hardware.array, hardware.memory.global_buffer
     shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in network.inputs)
