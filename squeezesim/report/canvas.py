@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 from warnings import catch_warnings, filterwarnings
 
@@ -15,21 +16,54 @@ _DPI = 110
 _METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 FORMATS = tuple(_METADATA)
+"""File formats of figures."""
 
 
-def render(draw: Callable[[], Figure], file_format: str) -> bytes:
-    """Return what *draw* makes as ``png`` or ``svg``: equal bytes for equal figures and one version of matplotlib."""
+def render(draw: Callable[[], Figure], file_format: str, dpi: float = _DPI) -> bytes:
+    """Return what *draw* makes in one of ``FORMATS``: equal bytes for equal figures and one version of matplotlib."""
+    with _own_style():
+        return encode(draw(), file_format, dpi)
+
+
+def encode(figure: Figure, file_format: str, dpi: float = _DPI) -> bytes:
+    """Return *figure* in one of ``FORMATS``."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     stream = io.BytesIO()
-    with _own_style(), catch_warnings():
-        filterwarnings("ignore", message="Glyph")  # a name may have signs that the font has not
-        FigureCanvasAgg(draw()).print_figure(
-            stream, format=file_format, dpi=_DPI, metadata=_METADATA[file_format]
+    with quiet():
+        FigureCanvasAgg(figure).print_figure(
+            stream, format=file_format, dpi=dpi, metadata=_METADATA[file_format]
         )
     return stream.getvalue()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Say nothing of names with signs that the font has not."""
+    with catch_warnings():
+        filterwarnings("ignore", message="Glyph")
+        yield
+
+
+def new_figure(size: tuple[float, float], paper: str) -> Figure:
+    """Return an empty figure of *size* inches that notebooks show without pyplot."""
+    return _figure_class()(figsize=size, layout="constrained", facecolor=paper)
+
+
+@cache
+def _figure_class() -> type[Figure]:
+    from matplotlib.figure import Figure
+
+    class Shown(Figure):
+        """A figure that is its own picture in a notebook."""
+
+        def _repr_png_(self) -> bytes:
+            return encode(self, "png")
+
+    return Shown
 
 
 @contextmanager

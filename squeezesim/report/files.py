@@ -116,15 +116,15 @@ def _parquet(report: Report) -> bytes:
 
 
 def _png(report: Report) -> bytes:
-    from squeezesim.report.plots import png
+    from squeezesim.report.figures.kinds import figure
 
-    return png(report)
+    return figure("utilization", [report], "png")
 
 
 def _svg(report: Report) -> bytes:
-    from squeezesim.report.plots import svg
+    from squeezesim.report.figures.kinds import figure
 
-    return svg(report)
+    return figure("utilization", [report], "svg")
 
 
 def _trace(report: Report) -> str:

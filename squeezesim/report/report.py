@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from squeezesim.report.figures.accessor import Plots
     from squeezesim.report.findings import Finding
 
 
@@ -115,6 +116,13 @@ class Report:
         from squeezesim.report.unused import notes
 
         return (*self.network.notes, *notes(self))
+
+    @property
+    def plot(self) -> Plots:
+        """The figures of this report, as ``report.plot.utilization()``; see ``figures.accessor``."""
+        from squeezesim.report.figures.accessor import Plots
+
+        return Plots(self)
 
     def bottlenecks(self, n: int = 3) -> list[Finding]:
         """Return the *n* layers that lose the most PE-cycles, worst first, each with the reason in a sentence."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,10 @@ class Tally:
 
         columns = {field.name: add(getattr(self, field.name)) for field in fields(self)}
         return Tally(**columns)  # type: ignore[arg-type]
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Tally:
+        """Return the rows *rows*."""
+        return Tally(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     def total(self) -> Tally:
         """Return one row: the sum over all rows."""

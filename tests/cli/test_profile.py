@@ -284,10 +284,10 @@ def test_what_is_no_ordinary_file_is_not_replaced(run: Run) -> None:
 def test_an_interruption_leaves_no_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The figure is made last, and the other files are not written before it."""
 
-    def interrupted(_: Report) -> bytes:
+    def interrupted(*_: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("squeezesim.report.plots.png", interrupted)
+    monkeypatch.setattr("squeezesim.report.figures.kinds.figure", interrupted)
     assert run(*SMALL) == (130, "", "error: interrupted\n")
     assert files() == []
 

@@ -1,0 +1,82 @@
+"""The figure ``energy``: by level of the memories, and the bytes from and to DRAM by operand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezesim.report import units
+from squeezesim.report.columns import groups
+from squeezesim.report.figures.bars import stacked
+from squeezesim.report.figures.scales import Energies, byte_unit
+from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
+from squeezesim.report.figures.words import LEVELS, OPERANDS
+from squeezesim.report.grid import shorten
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from squeezesim.report.report import Report
+    from squeezesim.report.tally import Tally
+
+MOST = 24
+"""Rows; those that take least are summed in the last."""
+_INCHES = 10.5
+_INCHES_A_ROW = 0.3
+_LONGEST = 24
+_ROOM = 1.04
+_LEGEND_COLUMNS = 3
+
+
+def energy(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
+    """Draw the energy of each stage by level and its DRAM traffic by operand; of each layer where there are no stages.
+
+    Raises:
+        UsageError: there is no such theme.
+    """
+    names, tally = _rows(report)
+    size = (_INCHES, 2.2 + _INCHES_A_ROW * len(names))
+    sheet = Sheet.open(ax, theme, size, columns=2)
+    energies = Energies([report])
+    spent = energies.of(report, tally)
+    unit = energies.unit(float(spent.sum(axis=1).max()))
+    in_bytes = byte_unit(int(tally.dram_bytes.max()))
+    colours = sheet.theme.levels, sheet.theme.operands
+    values = spent * unit.factor, tally.dram * in_bytes.factor
+    labels = unit.label("energy by level"), in_bytes.label("DRAM traffic by operand")
+    for number, (axes, words) in enumerate(zip(sheet.panels, (LEVELS, OPERANDS), strict=True)):
+        parts = {key: values[number][:, place] for place, key in enumerate(words)}
+        lengths = stacked(axes, parts, colours[number], sideways=True)
+        axes.set_xlim(0, lengths.max() * _ROOM or 1)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        texts = names if number == 0 else [""] * len(names)
+        axes.set_yticks(range(len(names)), texts, fontsize=NORMAL, parse_math=False)
+        axes.set_xlabel(labels[number], fontsize=NORMAL)
+        ruled(axes, sheet.theme, "x")
+        shown = {words[key]: patch(colours[number][key]) for key, part in parts.items() if part.any()}
+        sheet.legend_above(axes, shown, _LEGEND_COLUMNS)
+    totals = report.totals
+    sheet.title(
+        f"{report.network.name} on {report.accelerator.name}: {energies.text(float(spent.sum()))}, "
+        f"{units.size(totals['dram_bytes'])} from and to DRAM"
+    )
+    return sheet.figure
+
+
+def _rows(report: Report) -> tuple[list[str], Tally]:
+    """Return the stages, or the layers that take energy where all are of one stage; at most ``MOST``."""
+    names, tally = groups(report, "stage")
+    if len(names) == 1:
+        names, tally = [layer.name for layer in report.network.layers], report.tally
+    spent = tally.energy.sum(axis=1)
+    rank = np.argsort(np.argsort(-spent, kind="stable"))
+    kept = MOST if np.count_nonzero(spent) <= MOST else MOST - 1
+    chosen = np.flatnonzero((rank < kept) & (spent > 0))
+    owner = np.full(len(names), len(chosen))
+    owner[chosen] = np.arange(len(chosen))
+    rest = np.count_nonzero(spent) - len(chosen)
+    texts = [shorten(names[place], _LONGEST) or units.EMPTY for place in chosen]
+    if rest:
+        texts.append(f"{rest} others")
+    return texts, tally.grouped(owner, len(chosen) + 1).take(np.arange(len(texts)))

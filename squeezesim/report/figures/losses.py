@@ -1,0 +1,83 @@
+"""The figure ``losses``: a waterfall from the cycles that the MACs alone would take to those that the network takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from squeezesim.cost.evaluate import LOSSES
+from squeezesim.report import units
+from squeezesim.report.figures.bars import WIDTH, boxes
+from squeezesim.report.figures.sheet import NORMAL, Sheet, ruled
+from squeezesim.report.figures.words import CAUSES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from squeezesim.report.report import Report
+
+_INCHES = 8.5
+_INCHES_A_BAR = 0.42
+_ROOM = 1.28  # right of the longest bar, for its number
+
+
+def losses(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
+    """Draw how the cycles grow from MACs / PEs to the network's, cause by cause; zeros that are skipped come first.
+
+    Raises:
+        UsageError: there is no such theme.
+    """
+    from matplotlib.ticker import EngFormatter
+
+    steps = waterfall(report)
+    sheet = Sheet.open(ax, theme, (_INCHES, 1.3 + _INCHES_A_BAR * len(steps)))
+    (axes,) = sheet.panels
+    total = steps[-1][3]
+    for place, (_, colour, start, end) in enumerate(steps):
+        fill = sheet.theme.faint if not colour else sheet.theme.causes[colour]
+        sides = (min(start, end), max(start, end), place - WIDTH / 2, place + WIDTH / 2)
+        boxes(axes, sides, fill)
+        if place + 1 < len(steps):
+            axes.plot([end, end], [place, place + 1], color=sheet.theme.faint, linewidth=0.7, zorder=1)
+        change = end - start
+        sign = "+" if colour and place and change > 0 else ""
+        axes.annotate(
+            f"{sign}{_count(change)}  {units.share(change / total)}",
+            (max(start, end), place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=NORMAL,
+            color=sheet.theme.ink,
+        )
+    axes.set_yticks(range(len(steps)), [label for label, *_ in steps], fontsize=NORMAL)
+    axes.set_ylim(len(steps) - 0.4, -0.6)
+    axes.set_xlim(0, max(end for *_, end in steps) * _ROOM)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    axes.set_xlabel("cycles", fontsize=NORMAL)
+    ruled(axes, sheet.theme, "x")
+    pes = f"{report.accelerator.array.rows}×{report.accelerator.array.cols} PEs"
+    sheet.title(
+        f"{report.network.name} on {report.accelerator.name}: from MACs / {pes} to {_count(total)} cycles"
+    )
+    return sheet.figure
+
+
+def waterfall(report: Report) -> list[tuple[str, str, float, float]]:
+    """Return the bars in order: label, cause (empty for the total), begin and end in cycles; no causes of 0."""
+    whole = report.tally.total()
+    pes = report.scale.pes
+    macs, executed = int(whole.macs[0]) / pes, int(whole.executed[0]) / pes
+    steps = [("all PEs at work on MACs", "executed", 0.0, macs)]
+    if executed < macs:
+        steps.append(("zero weights skipped", "executed", macs, executed))
+    now = executed
+    for cause, lost in zip(LOSSES, whole.losses[0].tolist(), strict=True):
+        if lost:
+            steps.append((CAUSES[cause], cause, now, now + lost / pes))
+            now += lost / pes
+    return [*steps, ("cycles", "", 0.0, float(whole.cycles[0]))]
+
+
+def _count(cycles: float) -> str:
+    """Cycles with a minus sign where there are fewer."""
+    return units.count(cycles) if cycles >= 0 else f"−{units.count(-cycles)}"

@@ -1,0 +1,83 @@
+"""The figure ``memory``: live activations and weights along the network, beside the size of the buffer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezesim.report import units
+from squeezesim.report.figures.along import name_layers, shade_stages, width_of
+from squeezesim.report.figures.scales import byte_unit
+from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
+from squeezesim.report.grid import shorten
+from squeezesim.report.liveness import liveness
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from squeezesim.report.report import Report
+
+_HEIGHT = 7.2
+_LONGEST = 30
+_FAR = 3  # a buffer that is larger than all by this factor would leave them too low to read
+_LABELS = {
+    "read": "activations that the layer reads",
+    "written": "activations that it writes",
+    "kept": "activations kept for later layers",
+    "weights": "weights of the layer",
+}
+_COLOURS = {"read": 4, "written": 0, "kept": 3, "weights": 1}  # places in the theme's series
+
+
+def memory(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
+    """Draw, for each layer, the bytes of the activations that are live while it runs, and of its weights.
+
+    They follow from the edges of the network; the line is the size of the global buffer. Views are left out.
+
+    Raises:
+        UsageError: *ax* are not two axes, or there is no such theme.
+    """
+    layers = [place for place, layer in enumerate(report.network.layers) if layer.kind != "view"]
+    live = liveness(report.network, report.accelerator)
+    stages = [report.network.layers[place].stage for place in layers]
+    known = list(dict.fromkeys(stages))
+    count = len(layers)
+    sheet = Sheet.open(ax, theme, (width_of(count), _HEIGHT), rows=2)
+    buffer = report.accelerator.memory.global_buffer.size_kib * 1024
+    shown: dict[str, Any] = {}
+    for axes, parts in zip(sheet.panels, (("read", "written", "kept"), ("weights",)), strict=True):
+        columns = {part: getattr(live, part)[layers] for part in parts}
+        largest = int(sum(columns.values()).max())
+        unit = byte_unit(largest)
+        base = np.zeros(count)
+        for part, values in columns.items():
+            colour = sheet.theme.series[_COLOURS[part]]
+            above = base + values * unit.factor
+            axes.stairs(above, np.arange(count + 1) - 0.5, baseline=base, fill=True, color=colour, zorder=2)
+            shown[_LABELS[part]] = patch(colour)
+            base = above
+        high = base.max()
+        if buffer <= _FAR * largest:
+            line = axes.axhline(
+                buffer * unit.factor, color=sheet.theme.ink, linestyle="--", linewidth=1.2, zorder=3
+            )
+            high = max(high, buffer * unit.factor)
+            shown[f"global buffer: {units.size(buffer)}"] = line
+        axes.set_xlim(-0.6, count - 0.4)
+        axes.set_ylabel(
+            unit.label("weights" if parts == ("weights",) else "live activations"), fontsize=NORMAL
+        )
+        ruled(axes, sheet.theme)
+        headroom = shade_stages(axes, stages, sheet.inches / count, sheet.theme, known)
+        axes.set_ylim(0, (high or 1) * headroom)
+    first, last = sheet.panels
+    first.set_xticks([])
+    name_layers(last, [report.network.layers[place].name for place in layers])
+    most = int(live.activations.argmax())
+    sheet.title(
+        f"{report.network.name} on {report.accelerator.name}: at most {units.size(int(live.activations[most]))} of "
+        f"activations are live, at {shorten(report.network.layers[most].name, _LONGEST)}"
+    )
+    sheet.legend(shown)
+    return sheet.figure

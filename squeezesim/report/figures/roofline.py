@@ -1,0 +1,162 @@
+"""The figure ``roofline``: how fast each layer runs, below what array, DRAM and buffer allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.errors import UsageError
+from squeezesim.report.columns import dataflows
+from squeezesim.report.figures.place import Spot, name_spots
+from squeezesim.report.figures.scales import log_axes
+from squeezesim.report.figures.sheet import NORMAL, SMALL, Sheet, dot, ruled
+from squeezesim.report.grid import shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from squeezesim.report.report import Report
+
+Floats = NDArray[np.float64]
+
+_INCHES = (8.0, 13.0)  # of width, for one panel and for two
+_HEIGHT = 6.4
+_AREA = 3000  # square points of a circle that stands for all of the time
+_LEAST = 6  # square points
+_NAMED = 10
+_LONGEST = 24
+_SHOWN = 0.1  # share of the time of the circle in the legend
+_AROUND = 2.2  # of what is shown, on each axis
+_GIGA = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """What limits the layers: MACs a second of the array, bytes a second of a memory, MACs a byte of each layer."""
+
+    memory: str
+    macs_a_second: float
+    bytes_a_second: float
+    intensity: Floats
+
+
+def roofline(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
+    """Draw each MAC layer's executed MACs a second over its MACs a byte, below the accelerator's own ceilings.
+
+    The first panel is about DRAM; the second, where the buffer's bandwidth is limited, about the buffer. A circle's
+    area is the layer's share of the time, its colour the dataflow; the slowest layers are named. On two axes of the
+    caller both panels are drawn where there are two.
+
+    Raises:
+        UsageError: no layer executes a MAC, *ax* are more axes than there are panels, or there is no such theme.
+    """
+    layers = np.flatnonzero(report.tally.executed > 0)
+    if not len(layers):
+        raise UsageError(f"no layer of {report.network.name} executes a MAC")
+    roofs = ceilings(report, layers)
+    if ax is not None:
+        roofs = roofs[: np.size(ax)]
+    size = (_INCHES[len(roofs) - 1], _HEIGHT)
+    sheet = Sheet.open(ax, theme, size, columns=len(roofs))
+    hertz = report.accelerator.clock_mhz * 1e6
+    cycles = report.tally.cycles[layers]
+    speed = report.tally.executed[layers] / cycles * hertz
+    share = cycles / report.tally.cycles.sum()
+    area = np.maximum(share * _AREA, _LEAST)
+    flows = np.array(dataflows(report.costs))[layers]
+    shown: dict[str, Any] = {}
+    for axes, roof in zip(sheet.panels, roofs, strict=True):
+        shown |= _lines(sheet, axes, roof, speed)
+        for flow in (name for name in DATAFLOWS if name in flows):
+            some = flows == flow
+            axes.scatter(
+                roof.intensity[some],
+                speed[some] / _GIGA,
+                s=area[some],
+                color=sheet.theme.dataflows[flow],
+                edgecolor=sheet.theme.paper,
+                linewidth=0.6,
+                alpha=0.85,
+                zorder=3,
+            )
+            shown[flow] = dot(sheet.theme.dataflows[flow])
+        axes.set_xlabel(f"executed MACs per byte from and to {roof.memory}", fontsize=NORMAL)
+        axes.set_ylabel("executed GMAC/s", fontsize=NORMAL)
+        ruled(axes, sheet.theme, "both")
+    across = (_SHOWN * _AREA * 4 / np.pi) ** 0.5
+    shown[f"area: {100 * _SHOWN:g} % of the time"] = dot(sheet.theme.paper, across, sheet.theme.faint)
+    sheet.title(
+        f"{report.network.name} on {report.accelerator.name}: layers below the ceilings of the accelerator"
+    )
+    sheet.legend(shown)
+    names = [report.network.layers[place].name for place in layers]
+    for axes, roof in zip(sheet.panels, roofs, strict=True):
+        spots = _spots(names, roof.intensity, speed / _GIGA, share, area)
+        name_spots(axes, spots, sheet.theme, SMALL, most=_NAMED, lines=_corners(axes, roof))
+    return sheet.figure
+
+
+def _spots(names: Sequence[str], x: Floats, y: Floats, share: Floats, area: Floats) -> list[Spot]:
+    """Return the circles, those that take most of the time first; equal ones in one place have one name."""
+    members: dict[tuple[float, float], list[int]] = {}
+    for place, spot in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
+        members.setdefault(spot, []).append(place)
+    order = sorted(members.values(), key=lambda places: -share[places].sum())
+    return [
+        Spot(
+            float(x[places[0]]),
+            float(y[places[0]]),
+            float((area[places].max() / np.pi) ** 0.5),
+            shorten(names[places[0]], _LONGEST)
+            + (f" and {len(places) - 1} equal" if len(places) > 1 else ""),
+        )
+        for places in order
+    ]
+
+
+def ceilings(report: Report, layers: NDArray[np.intp]) -> list[Roof]:
+    """Return the roof of DRAM and, where its bandwidth is limited, that of the buffer, for the layers *layers*.
+
+    Executed MACs a second ≤ min(PEs · clock, bytes a second · executed MACs / byte). Bytes of the buffer are those that
+    the array reads and writes; the DMA has a port of its own.
+    """
+    accelerator, tally = report.accelerator, report.tally
+    hertz = accelerator.clock_mhz * 1e6
+    array = report.scale.pes * hertz
+    macs = tally.executed[layers]
+    moved = tally.dram_bytes[layers]
+    roofs = [Roof("DRAM", array, accelerator.dram_bytes_per_cycle * hertz, macs / np.maximum(moved, 1))]
+    rate = accelerator.memory.global_buffer.bytes_per_cycle
+    if rate is not None:
+        used = np.maximum(tally.buffer_bytes[layers] - moved, 1)
+        roofs.append(Roof("the buffer", array, rate * hertz, macs / used))
+    return roofs
+
+
+def _lines(sheet: Sheet, axes: Axes, roof: Roof, speed: Floats) -> dict[str, Any]:
+    """Draw the ceilings, to the edges of what the layers need."""
+    top, slope = roof.macs_a_second / _GIGA, roof.bytes_a_second / _GIGA
+    ridge = top / slope
+    low, high = min(ridge, roof.intensity.min()) / _AROUND, max(ridge, roof.intensity.max()) * _AROUND
+    log_axes(axes, (low, high), (speed.min() / _GIGA / _AROUND, top * _AROUND))
+    style: dict[str, Any] = {"color": sheet.theme.ink, "linewidth": 1.4, "zorder": 2}
+    corners = _corners(axes, roof)
+    (flat,) = axes.plot(*corners[0].T, **style)
+    (steep,) = axes.plot(*corners[1].T, **style | {"linestyle": "--" if roof.memory == "DRAM" else "-."})
+    return {
+        f"array: {top:,.4g} GMAC/s": flat,
+        f"{roof.memory}: {slope:,.4g} GB/s": steep,
+    }
+
+
+def _corners(axes: Axes, roof: Roof) -> tuple[Floats, Floats]:
+    """Return the ends of the ceilings of the array and of the memory, within the limits of *axes*."""
+    top, slope = roof.macs_a_second / _GIGA, roof.bytes_a_second / _GIGA
+    low, high = axes.get_xlim()
+    return np.array([[top / slope, top], [high, top]]), np.array([[low, low * slope], [top / slope, top]])

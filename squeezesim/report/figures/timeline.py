@@ -1,0 +1,139 @@
+"""The figure ``timeline``: when the tiles of a few layers are loaded, computed and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.timeline import Slices, tile_count
+from squeezesim.cost.timeline import timeline as timeline_of
+from squeezesim.errors import UsageError, nearest
+from squeezesim.report.columns import dataflows
+from squeezesim.report.figures.bars import boxes
+from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
+from squeezesim.report.figures.words import OPERANDS
+from squeezesim.report.grid import shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from squeezesim.report.report import Report
+
+SLOWEST = 3
+"""Layers that are drawn where none are named."""
+MOST = 12
+"""Layers in a figure."""
+MOST_TILES = 100_000
+"""Tiles of a layer."""
+_INCHES = 11.0
+_INCHES_A_LAYER = 1.75
+_SEPARATE = 150  # slices of a lane, up to which there are lines between them,
+_WIDE = 250  # if they take more than this part of the layer's cycles
+_RESOLUTION = 3000  # parts of the layer's cycles, below which a gap is not drawn
+_LANES = ("load", "compute", "store")
+_HEIGHT = 0.72
+_LONGEST = 40
+
+
+def timeline(report: Report, ax: Any = None, *, layers: Sequence[str] = (), theme: str = "light") -> Figure:
+    """Draw when the tiles of *layers*, by default those of the three slowest, are loaded, computed and stored.
+
+    Each panel is a layer from its first cycle to its last. Colours of the DMA are those of the operand.
+
+    Raises:
+        UsageError: there is no layer of a name, one takes no time or has too many tiles, there are too many layers, or
+            there is no such theme.
+    """
+    chosen = _chosen(report, layers)
+    machine = Machine.of(report.accelerator)
+    size = (_INCHES, 1.2 + _INCHES_A_LAYER * len(chosen))
+    sheet = Sheet.open(ax, theme, size, rows=len(chosen))
+    shown: dict[str, Any] = {}
+    for axes, place in zip(sheet.panels, chosen, strict=True):
+        layer = report.network.layers[place]
+        count = tile_count(layer, report.costs, place, machine)
+        if count > MOST_TILES:
+            raise UsageError(
+                f"layer {layer.name!r} has {count:,} tiles; a timeline has at most {MOST_TILES:,}"
+            )
+        line = timeline_of(layer, report.costs, place, machine)
+        shown |= _setup(sheet, axes, line.setup)
+        shown |= _slices(sheet, axes, line.cycles, 1, line.compute, "array" if layer.macs else "vector lanes")
+        for part in line.transfers:
+            name = "psums" if part.load and part.operand == "outputs" else part.operand
+            shown |= _slices(sheet, axes, line.cycles, 0 if part.load else 2, part, OPERANDS[name])
+        flow = dataflows(report.costs)[place]
+        tiles = f"{count:,} tile{'' if count == 1 else 's'}" + (f", {flow}" if flow else "")
+        axes.set_title(
+            f"{shorten(layer.name, _LONGEST)}: {line.cycles:,} cycles, {tiles}",
+            fontsize=NORMAL,
+            color=sheet.theme.ink,
+            loc="left",
+            parse_math=False,
+        )
+        _axis(sheet, axes, line.cycles)
+    sheet.panels[-1].set_xlabel("cycles from the layer's begin", fontsize=NORMAL)
+    if sheet.own:
+        sheet.title(f"{report.network.name} on {report.accelerator.name}: tiles over time")
+    sheet.legend(shown)
+    return sheet.figure
+
+
+def _chosen(report: Report, names: Sequence[str]) -> list[int]:
+    """Return the places of the layers *names*, or of the slowest, those in the order in which they run."""
+    cycles = report.tally.cycles
+    if not names:
+        slowest = np.argsort(-cycles, kind="stable")[:SLOWEST]
+        return sorted(place for place in slowest.tolist() if cycles[place])
+    if len(names) > MOST:
+        raise UsageError(f"a timeline has at most {MOST} layers, found {len(names)}")
+    places = {layer.name: place for place, layer in enumerate(report.network.layers)}
+    for name in names:
+        if name not in places:
+            raise UsageError(f"there is no layer {name!r} in {report.network.name}{nearest(name, places)}")
+        if not cycles[places[name]]:
+            raise UsageError(f"layer {name!r} takes no time on {report.accelerator.name}")
+    return [places[name] for name in dict.fromkeys(names)]
+
+
+def _setup(sheet: Sheet, axes: Axes, cycles: int) -> dict[str, Any]:
+    if not cycles:
+        return {}
+    axes.axvspan(0, cycles, color=sheet.theme.grid, linewidth=0, zorder=1)
+    return {"set-up": patch(sheet.theme.grid)}
+
+
+def _slices(sheet: Sheet, axes: Axes, cycles: int, lane: int, part: Slices, label: str) -> dict[str, Any]:
+    """Draw *part* in a lane; slices that cannot be told apart on paper as one."""
+    if not len(part.start):
+        return {}
+    colour = sheet.theme.causes["executed"] if lane == 1 else _colour(sheet, label)
+    start, end = part.start, part.end
+    few = len(start) <= _SEPARATE and np.median(end - start) > cycles / _WIDE
+    if len(start) > _SEPARATE:
+        apart = start[1:] - end[:-1] > cycles / _RESOLUTION
+        start, end = start[np.append(True, apart)], end[np.append(apart, True)]
+    sides = (start, end, lane - _HEIGHT / 2, lane + _HEIGHT / 2)
+    edges = (
+        {"edgecolor": sheet.theme.paper, "linewidth": 0.5} if few else {"linewidth": 0.3, "edgecolor": colour}
+    )
+    boxes(axes, sides, colour, **edges)
+    return {label: patch(colour)}
+
+
+def _colour(sheet: Sheet, label: str) -> str:
+    return next(sheet.theme.operands[key] for key, word in OPERANDS.items() if word == label)
+
+
+def _axis(sheet: Sheet, axes: Axes, cycles: int) -> None:
+    from matplotlib.ticker import EngFormatter
+
+    axes.set_xlim(0, cycles)
+    axes.set_ylim(2.55, -0.55)
+    axes.set_yticks(range(3), _LANES, fontsize=NORMAL)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    ruled(axes, sheet.theme, "x")

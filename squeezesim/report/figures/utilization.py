@@ -1,0 +1,120 @@
+"""The figure ``utilization``: where the cycles of each layer go, and how busy the PEs are meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezesim.cost.evaluate import LOSSES
+from squeezesim.report import units
+from squeezesim.report.equal import equal_layers
+from squeezesim.report.figures.along import Places, name_layers, rows_of, shade_stages, width_of
+from squeezesim.report.figures.bars import stacked
+from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
+from squeezesim.report.figures.words import CAUSES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from squeezesim.report.report import Report
+    from squeezesim.report.tally import Tally
+
+_LINE = "utilization (right axis)"
+_INCHES_A_ROW = 3.7
+_INCHES_OF_LEGEND = 1.4
+
+
+@dataclass(frozen=True, slots=True)
+class _Bars:
+    """What each bar stands for, a layer or equal ones, and what these take."""
+
+    names: list[str]
+    stages: list[str]
+    tally: Tally
+
+
+def utilization(report: Report, ax: Any = None, *, equal: bool = False, theme: str = "light") -> Figure:
+    """Draw a bar of cycles for each layer that takes time, by cause, and utilization as a line on a second axis.
+
+    Many layers go on in further rows, each with a scale of its own, or one large layer would hide what the others are
+    made of. On axes of the caller all stand in one row. With *equal*, those of equal layers of a stage are summed, as
+    in figure 6 of the SqueezeNext paper.
+
+    Raises:
+        UsageError: there is no such theme.
+    """
+    bars = _bars(report, equal)
+    rows = rows_of(len(bars.names)) if ax is None else [np.arange(len(bars.names))]
+    across = len(rows[0])
+    height = _INCHES_A_ROW * max(len(rows), 1.25) + _INCHES_OF_LEGEND
+    sheet = Sheet.open(ax, theme, (width_of(across), height), rows=len(rows))
+    known = list(dict.fromkeys(layer.stage for layer in report.network.layers))
+    shown: dict[str, Any] = {}
+    for axes, index in zip(sheet.panels, rows, strict=True):
+        stages = [bars.stages[place] for place in index]
+        headroom = shade_stages(axes, stages, sheet.inches / across, sheet.theme, known)
+        shown |= _row(sheet, axes, report, bars.tally, index, headroom)
+        axes.set_ylabel("cycles" if len(rows) == 1 else "cycles (this row's scale)", fontsize=NORMAL)
+        shown |= _line(sheet, axes, report, bars.tally, index, headroom)
+        name_layers(axes, [bars.names[place] for place in index])
+        axes.set_xlim(-0.6, across - 0.4)
+    totals = report.totals
+    sheet.title(
+        f"{report.network.name} on {report.accelerator.name}: {units.decimal(totals['latency_us'])} µs, "
+        f"{units.count(totals['cycles'])} cycles, utilization {units.share(totals['utilization'])}"
+    )
+    labels = [label for label in (*CAUSES.values(), _LINE) if label in shown]
+    sheet.legend({label: shown[label] for label in labels})
+    return sheet.figure
+
+
+def _bars(report: Report, equal: bool) -> _Bars:
+    """Return the bars of what takes time."""
+    layers, tally = report.network.layers, report.tally
+    if equal:
+        found = equal_layers(layers)
+        owner = np.empty(len(layers), np.int64)
+        for number, members in enumerate(found):
+            owner[list(members.places)] = number
+        names, stages = list(map(str, found)), [members.stage for members in found]
+        tally = tally.grouped(owner, len(found))
+    else:
+        names, stages = [layer.name for layer in layers], [layer.stage for layer in layers]
+    taking = np.flatnonzero(tally.cycles > 0)
+    return _Bars([names[place] for place in taking], [stages[place] for place in taking], tally.take(taking))
+
+
+def _row(
+    sheet: Sheet, axes: Axes, report: Report, tally: Tally, index: Places, headroom: float
+) -> dict[str, Any]:
+    """Stack executed MACs and losses, each divided by the PEs: a bar is as high as the layer's cycles."""
+    from matplotlib.ticker import EngFormatter
+
+    parts = zip(("executed", *LOSSES), (tally.executed[index], *tally.losses[index].T), strict=True)
+    cycles = {cause: part / report.scale.pes for cause, part in parts}
+    heights = stacked(axes, cycles, sheet.theme.causes)
+    axes.set_ylim(0, heights.max() * headroom)
+    axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
+    ruled(axes, sheet.theme)
+    return {CAUSES[cause]: patch(sheet.theme.causes[cause]) for cause, part in cycles.items() if part.any()}
+
+
+def _line(
+    sheet: Sheet, axes: Axes, report: Report, tally: Tally, index: Places, headroom: float
+) -> dict[str, Any]:
+    """Draw a line through what has MACs, 100 % as high as the highest bar."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    places = np.flatnonzero(tally.macs[index] > 0)
+    ratio = tally.utilization(report.scale)[index][places]
+    second = sheet.twin(axes, "utilization (%)")
+    halo = [Stroke(linewidth=2.4, foreground=sheet.theme.paper), Normal()]
+    style: dict[str, Any] = {"color": sheet.theme.ink, "linewidth": 0.9, "marker": "o", "markersize": 3}
+    style |= {"markerfacecolor": sheet.theme.paper, "path_effects": halo}
+    (line,) = second.plot(places, 100 * ratio, **style)
+    second.set_ylim(0, 100 * headroom)
+    second.set_yticks(range(0, 101, 20))
+    return {_LINE: line}
