@@ -208,10 +208,11 @@ class _Parser:
         if after.text != "%" and (after.kind != "word" or after.text in _WORDS):
             return Side.number(token.at, Fraction(token.text), PLAIN)
         self._take()
-        if after.text not in LITERALS:
+        name = after.text.replace("\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}")
+        if name not in LITERALS:
             near = nearest(after.text, LITERALS)
             self._error(f"unknown unit {after.text!r}; allowed: {', '.join(LITERALS)}{near}", after.at)
-        factor, unit = LITERALS[after.text]
+        factor, unit = LITERALS[name]
         return Side.number(token.at, Fraction(token.text) * factor, unit)
 
     def _name(self) -> Side:

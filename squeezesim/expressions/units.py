@@ -59,7 +59,7 @@ _NAMES = {
 
 _SI = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _IEC = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_PARTS = {"": 0, "m": 3, "u": 6, "µ": 6, "μ": 6, "n": 9, "p": 12}
+_PARTS = {"": 0, "m": 3, "u": 6, "µ": 6, "n": 9, "p": 12}
 
 
 def _scaled(unit: Unit, factor: int | Fraction) -> Unit:
@@ -95,6 +95,7 @@ _SUFFIXES = {
     "_gb_s": _scaled(_SIZE, 10**9).times(_TIME, -1),
     "_mhz": LITERALS["MHz"][1],
     "_percent": LITERALS["%"][1],
+    "_relative": SHARE,
 }
 _SHARES = ("utilization", "efficiency", "share")
 

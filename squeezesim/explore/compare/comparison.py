@@ -144,10 +144,13 @@ class Comparison:
 
 def energy_unit(report: Report) -> tuple[object, ...]:
     """Return what the energies of *report* are in: µJ, or MACs of one table at one precision."""
-    if report.scale.pj_per_unit is not None:
-        return ("µJ",)
+    return ("µJ",) if report.scale.pj_per_unit is not None else mac_unit(report)
+
+
+def mac_unit(report: Report) -> tuple[object, ...]:
+    """Return what one MAC of ``energy_mac_equiv`` is: of which table, and how much in it at the PEs' precision."""
     energy = report.accelerator.energy
-    return ("MACs", energy.table, energy.overrides.get("mac"), report.scale.mac_energy)
+    return energy.table, energy.overrides.get("mac"), report.scale.mac_energy
 
 
 def energy_column(*reports: Report) -> str | None:

@@ -12,6 +12,8 @@ from squeezesim.explore.pareto import pareto
 from squeezesim.report.canvas import render
 from squeezesim.report.figures.tradeoff import tradeoff
 
+_MOST_NAMES = 24  # of a panel; where there are more circles, those on the front have names
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -50,13 +52,13 @@ def accuracy_figure(comparison: Comparison) -> Figure:
     reports = [result.report for result in comparison.results if result.report.network.name in known]
     figure = tradeoff(reports, top1=known)
     for axes in figure.axes:
-        _front(axes)
+        _name(axes, _front(axes))
     figure.axes[0].legend(fontsize=9, frameon=False)
     return figure
 
 
-def _front(axes: Axes) -> None:
-    """Draw what no circle of *axes* beats, whose x is to be small and whose y is to be large, from edge to edge."""
+def _front(axes: Axes) -> set[tuple[float, float]]:
+    """Draw what no circle of *axes* beats, whose x is to be small and whose y is to be large; return those circles."""
     spots = np.concatenate([np.asarray(circles.get_offsets()) for circles in axes.collections])
     on_front = spots[pareto({"x": spots[:, 0], "y": spots[:, 1]}, ["x"], ["y"])]
     steps = on_front[np.argsort(on_front[:, 0], kind="stable")]
@@ -64,3 +66,17 @@ def _front(axes: Axes) -> None:
     steps = np.vstack([below, steps, right])
     style: dict[str, Any] = {"color": "0.4", "linewidth": 1, "linestyle": "--", "zorder": 1}
     axes.step(steps[:, 0], steps[:, 1], where="post", label="Pareto front", **style)
+    return {(float(x), float(y)) for x, y in on_front}
+
+
+def _name(axes: Axes, front: set[tuple[float, float]]) -> None:
+    """Let the front pass behind names, and leave out names of other circles where there are too many."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.text import Annotation
+
+    are_many = len(axes.collections) > _MOST_NAMES
+    for text in [item for item in axes.texts if isinstance(item, Annotation)]:
+        if are_many and tuple(map(float, text.xy)) not in front:
+            text.remove()
+        else:
+            text.set_path_effects([withStroke(linewidth=2.5, foreground=axes.get_facecolor())])

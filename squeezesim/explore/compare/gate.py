@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from squeezesim.errors import UsageError
-from squeezesim.explore.compare.comparison import NUMBERS, Comparison
+from squeezesim.explore.compare.comparison import NUMBERS, Comparison, mac_unit
 from squeezesim.expressions import Condition, parse
 from squeezesim.report import units
 
@@ -63,6 +63,8 @@ def _verdict(comparison: Comparison, condition: Condition) -> Verdict:
         is_checked = True
         for known in (row, before or {}):
             _check_known(condition, known)
+        if before is not None:
+            _check_energies(comparison, condition, place)
         if condition.holds(row, before):
             numbers = ", ".join(_number(name, row, before) for name in condition.names)
             failures.append(f"{comparison.results[place]}: {numbers}")
@@ -84,6 +86,17 @@ def _check_known(condition: Condition, row: Mapping[str, Any]) -> None:
         }.get(missing[0], "there is nothing to divide by")
         raise UsageError(
             f"{condition.text!r}: {missing[0]} of {row['network']} on {row['accelerator']} is not known: {why}"
+        )
+
+
+def _check_energies(comparison: Comparison, condition: Condition, place: int) -> None:
+    result, other = comparison.results[place], comparison.baseline(place)
+    if "energy_mac_equiv" not in condition.names or other is None:
+        return
+    if mac_unit(result.report) != mac_unit(other.report):
+        raise UsageError(
+            f"{condition.text!r}: one MAC of {result.accelerator} takes another energy than one of "
+            f"{other.accelerator} ({other.network}); allowed: energy_uj, where both have it"
         )
 
 

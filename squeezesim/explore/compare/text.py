@@ -66,6 +66,8 @@ def _reference(comparison: Comparison) -> str:
     results = comparison.results
     if len(results) == 1:
         return ""
+    if comparison.saved > 1:
+        return ", relative to saved reports"
     bases = [results[place] for place in comparison.baselines if place is not None]
     networks, accelerators = ({base.network for base in bases}, {base.accelerator for base in bases})
     if len(networks) == len(accelerators) == 1:
@@ -73,9 +75,7 @@ def _reference(comparison: Comparison) -> str:
         return f", relative to {bases[0].network if single else bases[0]}"
     if len(networks) == 1:
         return f", relative to {bases[0].network} on the same one"
-    if len(accelerators) == 1:
-        return f", relative to the same network on {bases[0].accelerator}"
-    return ", relative to saved reports"
+    return f", relative to the same network on {bases[0].accelerator}"
 
 
 def result_grid(comparison: Comparison, *, are_numbered: bool = False) -> Grid:
