@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from squeezesim.cli import export, hw, layers, models, profile, reproduce, streams, validate
+from squeezesim.cli import (
+    allocate,
+    compare,
+    explain,
+    export,
+    hw,
+    layers,
+    models,
+    profile,
+    reproduce,
+    streams,
+    validate,
+)
 from squeezesim.errors import SqueezesimError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
@@ -25,9 +37,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command("profile", short_help=profile.SHORT, epilog=profile.EXAMPLES)(profile.profile)
+app.command("compare", short_help=compare.SHORT, epilog=compare.EXAMPLES)(compare.compare)
+app.command("explain", short_help=explain.SHORT, epilog=explain.EXAMPLES)(explain.explain)
 app.command("layers", epilog=layers.EXAMPLES)(layers.layers)
 app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("export", short_help=export.SHORT, epilog=export.EXAMPLES)(export.export)
+app.command("allocate", short_help=allocate.SHORT, epilog=allocate.EXAMPLES)(allocate.allocate)
 app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.reproduce)
 app.command("validate", short_help=validate.SHORT, epilog=validate.EXAMPLES)(validate.validate)
 app.add_typer(hw.app, name="hw")

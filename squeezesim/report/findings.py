@@ -92,14 +92,25 @@ def findings(report: Report, n: int) -> list[Finding]:
 
 def _finding(case: Case) -> Finding:
     report, index = case.report, case.index
-    cause = max(LOSSES if case.layer.macs else _CAUSES[case.bound], key=case.lost)
+    cause = main_cause(case)
     share = case.cycles / int(report.tally.cycles.sum())
     busy = float(report.tally.utilization(report.scale)[index])
     at = f"at {units.share(busy)} utilization" if case.layer.macs else "without a MAC"
-    text = f"{case.layer.name} takes {units.share(share)} of the time {at}: {_REASONS[cause](case)}"
+    text = f"{case.layer.name} takes {units.share(share)} of the time {at}: {reason(case, cause)}"
+    return Finding(case.layer.name, cause, share, case.lost_share(cause), text)
+
+
+def main_cause(case: Case) -> str:
+    """Return the loss that takes most of the PE-cycles of a layer or, of one without MACs, that its bound names."""
+    return max(LOSSES if case.layer.macs else _CAUSES[case.bound], key=case.lost)
+
+
+def reason(case: Case, cause: str) -> str:
+    """Return why the layer of *case* loses PE-cycles to *cause*, and what sets the pace instead, if something does."""
+    text = _REASONS[cause](case)
     if cause in _HIDDEN and case.bound in _PACES:
         text += f", but {_PACES[case.bound]} sets the pace in {units.share(case.paced_share(case.bound))} of its cycles"
-    return Finding(case.layer.name, cause, share, case.lost_share(cause), text)
+    return text
 
 
 def _edge(case: Case) -> str:
@@ -132,10 +143,8 @@ def _dram(case: Case) -> str:
     moved = case.report.tally.dram[case.index]
     most = int(moved.argmax())
     rate = case.report.accelerator.dram_bytes_per_cycle
-    what = (
-        f"moving {units.size(int(moved.sum()))} ({units.share(moved[most] / moved.sum())} {_OPERANDS[OPERANDS[most]]}) "
-        f"at {rate:.4g} bytes a cycle"
-    )
+    part = f"{units.share(moved[most] / moved.sum())} {OPERAND_NAMES[OPERANDS[most]]}"
+    what = f"moving {units.size(int(moved.sum()))} ({part}) at {rate:.4g} bytes a cycle"
     if case.layer.macs:
         return f"it waits for DRAM for {units.share(case.lost_share('dram'))} of its cycles, {what}"
     return (
@@ -171,7 +180,7 @@ def _on_lanes(case: Case) -> str:
     return f"{units.count(case.layer.vector_ops)} vector operations on {units.plural(lanes, 'lane')}"
 
 
-_OPERANDS = {"inputs": "inputs", "weights": "weights", "outputs": "outputs", "psums": "partial sums"}
+OPERAND_NAMES = {"inputs": "inputs", "weights": "weights", "outputs": "outputs", "psums": "partial sums"}
 # What a layer without MACs loses its cycles to, by its bound.
 _CAUSES = {"dram": ("dram",), "vector": ("vector",), "startup": ("startup", "setup")}
 # Losses within the time of computing: where something slower runs beside that, to mend them saves no time.

@@ -95,6 +95,12 @@ def sections(
     parts.append(Section("total", _totals(report)))
     worst = [f"{place}. {finding}" for place, finding in enumerate(report.bottlenecks(WORST), 1)]
     parts.append(Section("where most PE-cycles are lost", worst))
+    return [*parts, *caveats(report)]
+
+
+def caveats(report: Report) -> list[Section]:
+    """Return what a reader of any number must know: operators without a rule, notes."""
+    parts = []
     if report.unmodelled:
         listed = [
             f"{item.op} ×{item.count}, first in {item.module or 'the network'}" for item in report.unmodelled

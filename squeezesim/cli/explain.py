@@ -1,0 +1,117 @@
+"""squeezesim explain: why a network takes as long as it does on an accelerator, and what would change that."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from squeezesim.cli import output
+from squeezesim.cli.inputs import Batch, Input, Model, NoCache, Strict, fail_if_unmodelled, load_network
+from squeezesim.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from squeezesim.report.text import Section
+
+_FORMATS = ("text", "json", "markdown")
+_SUFFIXES = {".txt": "text", ".json": "json", ".md": "markdown"}
+
+SHORT = "Say in sentences why MODEL takes that long on an accelerator, and what would save time."
+EXAMPLES = """\b
+Examples:
+  squeezesim explain squeezenext_23 --hw squeezelerator_16x16
+  squeezesim explain squeezenext_23 --hw my.yaml --layer stem.conv
+  squeezesim explain my.py:make --input 3x64x64 --hw os_32x32 --format markdown -o why.json
+"""
+
+
+def explain(
+    model: Model,
+    hw: Annotated[
+        str,
+        typer.Option(metavar="FILE|NAME", help="Accelerator, a YAML file or a name of squeezesim hw list."),
+    ],
+    layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Explain this layer, and only what would make it faster."),
+    ] = None,
+    input: Input = None,
+    batch: Batch = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            parser=output.path,
+            help="Write the explanation: .txt, .json or .md; may be given several times.",
+        ),
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", metavar="|".join(_FORMATS), help="How it is printed.")
+    ] = "text",
+    no_cache: NoCache = False,
+    strict: Strict = False,
+    debug: output.Debug = False,
+) -> None:
+    """Say in sentences why MODEL takes as long as it does on an accelerator, and what would save time.
+
+    The layers that take longest are explained from the loss accounting. Changes to the accelerator and to the network
+    are proposed only after they were simulated: what one saves is the difference of two simulations. The first call
+    for a built-in network traces its variants, which takes seconds; later ones read them from the cache.
+    """
+    del debug
+    output.choice("--format", format, _FORMATS)
+    for path in out or ():
+        _format_of(path)
+    output.check_writable(out or (), inputs=[model, hw])
+
+    from squeezesim.explore.advise.advise import advise
+    from squeezesim.explore.advise.page import document, sections
+    from squeezesim.files import atomic_write
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.report.explain import explain as explained
+    from squeezesim.simulate import simulate
+
+    accelerator = Accelerator.resolve(hw)
+    network = load_network(model, input or (), batch, cache=not no_cache)
+    report = simulate(network, accelerator)
+    found = report, explained(report, layer), advise(report, layer, cache=not no_cache)
+    parts = sections(*found)
+    texts = {"json": document(*found)} if "json" in (format, *map(_format_of, out or ())) else {}
+    for path in out or ():
+        atomic_write(path, texts.get(_format_of(path)) or _text(parts, _format_of(path)))
+    if format == "text":
+        _show(parts)
+    else:
+        sys.stdout.write(texts.get(format) or _text(parts, format))
+    fail_if_unmodelled(network, strict)
+
+
+def _format_of(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise UsageError(
+            f"cannot write {str(path)!r}: explanations end in {', '.join(_SUFFIXES)}, found {suffix or 'no suffix'}"
+            f"{nearest(suffix, _SUFFIXES)}"
+        )
+    return _SUFFIXES[suffix]
+
+
+def _text(parts: list[Section], format: str) -> str:
+    from squeezesim.report.markdown import markdown
+    from squeezesim.report.text import plain
+
+    return markdown(parts) if format == "markdown" else plain(parts) + "\n"
+
+
+def _show(parts: list[Section]) -> None:
+    from squeezesim.report.text import print_sections
+
+    console = output.console()
+    if console.is_terminal:
+        print_sections(parts, console)
+    else:
+        sys.stdout.write(_text(parts, "text"))

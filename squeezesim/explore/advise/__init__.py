@@ -1,0 +1,1 @@
+"""advise: changes to the network or the accelerator that save time, each simulated."""

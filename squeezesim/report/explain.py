@@ -1,0 +1,212 @@
+"""Explanations: where a network's time goes, and for the layers that take most of it why, in sentences with numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from squeezesim.cost.energy import LEVELS
+from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS, evaluate
+from squeezesim.errors import HardwareError, UsageError, nearest
+from squeezesim.network import Network
+from squeezesim.network.checks import show
+from squeezesim.report import units
+from squeezesim.report.columns import groups, tilings
+from squeezesim.report.findings import OPERAND_NAMES, Case, main_cause, reason
+from squeezesim.report.report import Report
+
+if TYPE_CHECKING:
+    from squeezesim.cost.workload import Floats
+    from squeezesim.network import Layer
+
+MOST = 5
+"""Shapes of layers that are explained."""
+
+_NAMED = 0.05  # of a layer's PE-cycles: smaller losses are not worth a sentence
+_LISTED = 0.01  # of the network's PE-cycles or time: smaller parts are not listed
+_WORTH = 1.05  # times as much: the reason for less is not worth a clause
+_PLACES = {
+    "edge": "find no work",
+    "zeros": "are spent on zero weights",
+    "fill": "fill and drain the array",
+    "dram": "wait for DRAM",
+    "buffer": "wait for the buffer",
+    "startup": "wait for first loads and last stores",
+    "setup": "pass while layers are set up",
+    "vector": "pass while the vector lanes work",
+}
+_PACES = {
+    "compute": "the array",
+    "dram": "DRAM",
+    "buffer": "the buffer",
+    "startup": "set-up, first loads and last stores",
+    "vector": "the vector lanes",
+}
+_GAINS = {"latency": "faster", "energy": "less energy", "edp": "less energy · time"}
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Layers of one shape: how long they take together, and why.
+
+    Attributes:
+        layers: their names, in the order in which they run.
+        cycles: of all of them.
+        share: their part of the network's cycles.
+        sentences: each complete without its full stop.
+    """
+
+    layers: tuple[str, ...]
+    cycles: int
+    share: float
+    sentences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(self.sentences)
+
+
+def summary(report: Report) -> list[str]:
+    """Return sentences on the whole network: its time, its losses, its stages, what sets the pace."""
+    totals, tally = report.totals, report.tally.total()
+    cycles = int(tally.cycles[0])
+    lost = tally.losses[0] / (report.scale.pes * cycles)
+    names, stages = groups(report, "stage")
+    paced = [_PACES[bound] for bound in BOUNDS]
+    lines = [
+        f"it takes {units.count(cycles)} cycles ({units.decimal(totals['latency_us'])} µs) at "
+        f"{units.share(totals['utilization'])} utilization",
+        "of its PE-cycles " + _listed([_PLACES[cause] for cause in LOSSES], lost, "{share} {name}"),
+        "by stage: " + _listed([name or "none" for name in names], stages.cycles / cycles, "{name} {share}"),
+        "by what sets the pace: " + _listed(paced, tally.time[0] / cycles, "{name} {share}"),
+    ]
+    return [line for line in lines if not line.endswith(" ")]
+
+
+def explain(report: Report, layer: str | None = None, most: int = MOST) -> list[Explained]:
+    """Return the *most* shapes of layers that take longest, worst first; or the shape of *layer* alone, in more detail.
+
+    Factors between dataflows are those of costing the layer with each dataflow of the array by itself.
+
+    Raises:
+        UsageError: there is no layer of this name.
+
+    Example: "stem.conv takes 21.9 % of the time … os was chosen, 3.0× faster than ws, where its 3 input channels fill
+    3 of 16 rows …".
+    """
+    shapes: dict[Layer, list[int]] = {}
+    for index, each in enumerate(report.network.layers):
+        shapes.setdefault(shape_of(each), []).append(index)
+    cycles = report.tally.cycles
+    if layer is not None:
+        names = [each.name for each in report.network.layers]
+        if layer not in names:
+            raise UsageError(
+                f"network {report.network.name!r} has no layer {show(layer)}; allowed: a name that squeezesim profile "
+                f"prints{nearest(layer, names)}"
+            )
+        first = names.index(layer)
+        members = shapes[shape_of(report.network.layers[first])]
+        return [_explained(report, first, members, detailed=True)]
+    longest = sorted(shapes.values(), key=lambda members: -int(cycles[members].sum()))
+    return [_explained(report, members[0], members) for members in longest[:most] if cycles[members[0]]]
+
+
+def shape_of(layer: Layer) -> Layer:
+    """Return *layer* without its place in the network: layers of one shape cost the same."""
+    return replace(layer, name="layer", module="", stage="", inputs=())
+
+
+def _explained(report: Report, index: int, members: list[int], *, detailed: bool = False) -> Explained:
+    layers = report.network.layers
+    case = Case(report, index)
+    cycles = int(report.tally.cycles[members].sum())
+    share = cycles / int(report.tally.cycles.sum())
+    who = layers[index].name
+    if len(members) > 1:
+        who += f" and {units.plural(len(members) - 1, 'layer')} of its shape"
+    verb = "take" if len(members) > 1 else "takes"
+    if not case.cycles:
+        return Explained((who,), 0, 0.0, (f"{who} {verb} no time on this accelerator",))
+    busy = float(report.tally.utilization(report.scale)[index])
+    at = f"at {units.share(busy)} utilization" if case.layer.macs else "without a MAC"
+    time = f"{units.count(cycles)} cycles, {units.decimal(cycles / report.accelerator.clock_mhz)} µs"
+    sentences = [f"{who} {verb} {units.share(share)} of the time ({time}) {at}"]
+    if case.layer.macs:
+        sentences += _choice(case)
+        sentences += [reason(case, cause) for cause in _causes(case)]
+    else:
+        sentences.append(reason(case, main_cause(case)))
+    if detailed:
+        sentences += _details(case)
+    return Explained(tuple(layers[number].name for number in members), cycles, share, tuple(sentences))
+
+
+def _causes(case: Case) -> list[str]:
+    """Causes that take at least 5 % of the layer's PE-cycles, the largest first."""
+    return sorted(
+        (cause for cause in LOSSES if case.lost_share(cause) >= _NAMED), key=case.lost, reverse=True
+    )
+
+
+def _choice(case: Case) -> list[str]:
+    """A sentence for each dataflow of the array that was not chosen."""
+    objective = case.report.accelerator.mapper.objective
+    others = [name for name in case.report.accelerator.array.dataflows if name != case.dataflow]
+    sentences = []
+    for name in others:
+        try:
+            other = alone(case, name)
+        except HardwareError:
+            continue
+        factor = value(other, objective) / value(case, objective)
+        text = f"{case.dataflow} was chosen, {factor:.2f}× {_GAINS[objective]} than {name}"
+        if factor >= _WORTH:
+            text += f", where {reason(other, main_cause(other))}"
+        sentences.append(text)
+    return sentences
+
+
+def alone(case: Case, dataflow: str) -> Case:
+    """Return the layer of *case* with *dataflow*, in the tiling that is the best for that.
+
+    Raises:
+        HardwareError: it does not fit the buffer so.
+    """
+    accelerator = case.report.accelerator.replace({"array.dataflows": [dataflow]})
+    network = Network.from_layers([replace(case.layer, inputs=())])
+    return Case(Report(network, accelerator, evaluate(network.layers, [accelerator])), 0)
+
+
+def value(case: Case, objective: str) -> float:
+    """Return what the mapper minimises, for one layer: cycles, energy, or their product."""
+    energy = float(case.report.tally.energy[case.index].sum())
+    return {"latency": float(case.cycles), "energy": energy, "edp": energy * case.cycles}[objective]
+
+
+def _details(case: Case) -> list[str]:
+    """How the layer is cut, what it moves, where its energy goes."""
+    report, index = case.report, case.index
+    moved, energy = report.tally.dram[index], report.tally.energy[index]
+    lines = []
+    if tiling := tilings(report.network.layers, report.costs)[index]:
+        lines.append(f"its tiles are {tiling}")
+    if moved.sum():
+        operands = [OPERAND_NAMES[operand] for operand in OPERANDS]
+        parts = _listed(operands, moved / moved.sum(), "{share} {name}")
+        lines.append(f"it moves {units.size(int(moved.sum()))} between DRAM and buffer: {parts}")
+    if energy.sum():
+        levels = [level.replace("_", " ") for level in LEVELS]
+        whole = float(report.tally.energy_mac_equiv(report.scale)[index].sum())
+        parts = _listed(levels, energy / energy.sum(), "{share} {name}")
+        lines.append(f"its energy is {units.count(whole)} MACs' worth: {parts}")
+    return lines
+
+
+def _listed(names: list[str], shares: Floats, form: str) -> str:
+    """Parts of at least 1 %, the largest first."""
+    order = [index for index in np.argsort(-shares, kind="stable").tolist() if shares[index] >= _LISTED]
+    return ", ".join(
+        form.format(name=names[index], share=units.share(float(shares[index]))) for index in order
+    )
