@@ -161,16 +161,18 @@ def _timm_inputs(name: str, module: nn.Module) -> tuple[Shape, ...]:
     return (tuple(settings.get("input_size") or _IMAGE),)
 
 
+def _pytorchcv() -> ModuleType:
+    import_torchvision()  # which some of its models import
+    return _import("pytorchcv.model_provider")
+
+
 def _pytorchcv_names() -> Collection[str]:
-    _import("pytorchcv")
-    models: Mapping[str, object] = import_module("pytorchcv.model_provider")._models
+    models: Mapping[str, object] = _pytorchcv()._models
     return models.keys()
 
 
 def _pytorchcv_model(name: str, arguments: Mapping[str, Any]) -> nn.Module:
-    module: nn.Module = import_module("pytorchcv.model_provider").get_model(
-        name, pretrained=False, **arguments
-    )
+    module: nn.Module = _pytorchcv().get_model(name, pretrained=False, **arguments)
     return module
 
 
@@ -179,10 +181,11 @@ def _pytorchcv_inputs(name: str, module: nn.Module) -> tuple[Shape, ...]:
     return ((3, *getattr(module, "in_size", _IMAGE[1:])),)
 
 
-def _import(package: str) -> ModuleType:
-    """Import an optional library, which is also the name of the extra that installs it."""
+def _import(name: str) -> ModuleType:
+    """Import an optional library, or a module of it; the library is also the name of the extra that installs it."""
+    package = name.partition(".")[0]
     try:
-        return import_module(package)
+        return import_module(name)
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == package
         what = "is not installed" if missing else f"cannot be imported: {' '.join(str(error).split())[:200]}"

@@ -102,6 +102,8 @@ ELEMENTWISE = {
     "lt": "lt",
     "masked_fill": "masked_fill",
     "masked_scatter": "masked_scatter",
+    "max_unpool2d": "max_unpool",
+    "max_unpool3d": "max_unpool",
     "maximum": "maximum",
     "minimum": "minimum",
     "mish": "mish",
