@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from warnings import catch_warnings, filterwarnings
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def new_figure(size: tuple[float, float], paper: str) -> Figure:
+def new_figure(size: tuple[float, float], paper: str, layout: Literal["constrained", "none"]) -> Figure:
     """Return an empty figure of *size* inches that notebooks show without pyplot."""
-    return _figure_class()(figsize=size, layout="constrained", facecolor=paper)
+    return _figure_class()(figsize=size, layout=layout, facecolor=paper)
 
 
 @cache

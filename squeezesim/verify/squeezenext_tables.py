@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from squeezesim.network.layer import Layer
+from squeezesim.report.equal import equal_layers
 from squeezesim.verify.squeezenext_runs import Run, Table3
 
 VERSIONS = ("1.0-SqNxt-23", "1.0-SqNxt-23v2", "1.0-SqNxt-23v3", "1.0-SqNxt-23v4", "1.0-SqNxt-23v5")
@@ -20,6 +20,7 @@ class Group:
     """Equal layers of a stage, summed; a 3×1 and a 1×3 filter between the same channels count as equal."""
 
     stage: str
+    name: str
     label: str
     layers: int
     macs: int
@@ -97,21 +98,19 @@ def stage_cycles(run: Run) -> dict[str, int]:
 
 def groups(run: Run) -> list[Group]:
     """Return the layers of *run* with equal ones of a stage summed, in the order of the first of each."""
-    members: dict[tuple[str, str], list[int]] = {}
-    for place, layer in enumerate(run.layers):
-        members.setdefault((layer.stage, _label(layer)), []).append(place)
     array = run.accelerator.array
     return [
         Group(
-            stage=stage,
-            label=label,
-            layers=len(places),
-            macs=sum(run.layers[place].macs for place in places),
-            cycles=int(run.cycles[places].sum()),
+            stage=equal.stage,
+            name=str(equal),
+            label=equal.label,
+            layers=len(equal.places),
+            macs=sum(run.layers[place].macs for place in equal.places),
+            cycles=int(run.cycles[list(equal.places)].sum()),
             pes=array.rows * array.cols,
-            cycles_by_dataflow=_by_dataflow(run, places),
+            cycles_by_dataflow=_by_dataflow(run, equal.places),
         )
-        for (stage, label), places in members.items()
+        for equal in equal_layers(run.layers)
     ]
 
 
@@ -121,13 +120,6 @@ def _by_dataflow(run: Run, places: Sequence[int]) -> dict[str, int]:
         flow = run.dataflow[place]
         cycles[flow] = cycles.get(flow, 0) + int(run.cycles[place])
     return dict(sorted(cycles.items()))
-
-
-def _label(layer: Layer) -> str:
-    """What makes layers of a stage equal, as ``64→32 1×1/2``."""
-    short, long = sorted((layer.fy, layer.fx))
-    stride = "" if layer.stride == (1, 1) else f"/{layer.stride[0]}"
-    return f"{layer.g * layer.c}→{layer.g * layer.k} {long}×{short}{stride}"
 
 
 def _row(table: Table3, run: Run) -> dict[str, Any]:

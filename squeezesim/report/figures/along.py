@@ -27,8 +27,8 @@ _INCHES_A_LETTER = 0.1
 _LONGEST_LABEL = 28
 _LONGEST_STAGE = 16
 _LONGEST_UPRIGHT = 8
-_LEVEL_ROOM = 0.13  # of the height of an axis, for names of stages
-_UPRIGHT_ROOM = 0.045  # for each letter of those that stand upright
+_INCHES_OF_NAME = 0.26  # of height, of a stage's name
+_MOST_OF_AXIS = 0.4  # that the names of stages take
 _UPRIGHT = 60  # characters of labels that stand side by side
 
 
@@ -57,22 +57,22 @@ def name_layers(axes: Axes, names: Sequence[str]) -> None:
 
 
 def shade_stages(
-    axes: Axes, stages: Sequence[str], inches: float, theme: Theme, known: Sequence[str]
+    axes: Axes, stages: Sequence[str], inches: tuple[float, float], theme: Theme, known: Sequence[str]
 ) -> float:
     """Shade every second stage and write its name at the top, upwards where its layers are too narrow for it.
 
-    *stages* has the stage of each layer, *known* all that there are, in order, *inches* is the width of a layer.
+    *stages* has the stage of each layer, *known* all that there are, in order, *inches* are the width of a layer and the height of the axis.
     Returned is how much higher than what it shows the axis must be, so that the names stand above.
     """
     start = letters = 0
     for stage, part in groupby(stages):
         count = len(list(part))
         name = shorten(stage, _LONGEST_STAGE)
-        level = count * inches > _INCHES_A_LETTER * len(name)
+        level = count * inches[0] > _INCHES_A_LETTER * len(name)
         if not level:
             name = shorten(stage, _LONGEST_UPRIGHT)
             letters = max(letters, len(name))
-        if known.index(stage) % 2 == 0:
+        if known.index(stage) % 2 == 0 and len(known) > 1:
             axes.axvspan(start - 0.5, start + count - 0.5, color=theme.band, zorder=0, linewidth=0)
         axes.text(
             start + (count - 1) / 2,
@@ -87,4 +87,5 @@ def shade_stages(
             parse_math=False,
         )
         start += count
-    return 1 / (1 - max(_LEVEL_ROOM, letters * _UPRIGHT_ROOM))
+    room = max(_INCHES_OF_NAME, (letters + 1) * _INCHES_A_LETTER)
+    return 1 / (1 - min(room / inches[1], _MOST_OF_AXIS))

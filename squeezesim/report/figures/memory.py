@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from squeezesim.report.report import Report
 
 _HEIGHT = 7.2
+_INCHES_OF_AXIS = 2.3
 _LONGEST = 30
 _FAR = 3  # a buffer that is larger than all by this factor would leave them too low to read
 _LABELS = {
@@ -55,7 +56,8 @@ def memory(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
             colour = sheet.theme.series[_COLOURS[part]]
             above = base + values * unit.factor
             axes.stairs(above, np.arange(count + 1) - 0.5, baseline=base, fill=True, color=colour, zorder=2)
-            shown[_LABELS[part]] = patch(colour)
+            if values.any():
+                shown[_LABELS[part]] = patch(colour)
             base = above
         high = base.max()
         if buffer <= _FAR * largest:
@@ -69,7 +71,7 @@ def memory(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
             unit.label("weights" if parts == ("weights",) else "live activations"), fontsize=NORMAL
         )
         ruled(axes, sheet.theme)
-        headroom = shade_stages(axes, stages, sheet.inches / count, sheet.theme, known)
+        headroom = shade_stages(axes, stages, (sheet.inches / count, _INCHES_OF_AXIS), sheet.theme, known)
         axes.set_ylim(0, (high or 1) * headroom)
     first, last = sheet.panels
     first.set_xticks([])

@@ -14,11 +14,13 @@ from squeezesim.report.figures.theme import Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Point = NDArray[np.float64]
 
 _SIDES = [np.array([np.cos(angle), np.sin(angle)]) for angle in np.deg2rad(np.arange(0, 360, 15))]
 _GAPS = (2, 6, 12, 20, 30, 42, 56, 72, 90)  # points between a circle and its name
+_NEAR = _GAPS[:6]  # where a name may be left out
 _LED = 4  # points, from which on a line leads to the name
 _AIR = 1.0  # points around a name
 _ALONG = np.linspace(0, 1, 200)[:, np.newaxis]  # where a line is looked at
@@ -76,6 +78,14 @@ class _Room:
         return line is None or not any(np.any(name.away(line) == 0) for name in self.names)
 
 
+def settled(figure: Figure) -> None:
+    """Lay out *figure*, so that its axes are where they will be drawn."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        with quiet():
+            engine.execute(figure)
+
+
 def name_spots(
     axes: Axes,
     spots: Sequence[Spot],
@@ -87,12 +97,10 @@ def name_spots(
     """Write the names of the first *most* of *spots* on *axes*, each as near to its circle as there is room.
 
     A name for which there is none nearby is left out, unless all are wanted (*most* is None): then it may cover
-    circles, but no other name. *lines*, two ends each, are kept free like circles. The axes must have their limits.
+    circles, but no other name. *lines*, two ends each, are kept free like circles. The axes must have their limits, and be ``settled``.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
-    with quiet():
-        figure.draw_without_rendering()  # settles where the axes are
     scale = figure.dpi / _POINTS_AN_INCH
     left, bottom, right, top = (edge / scale for edge in axes.get_window_extent().extents)
     frame = _Box(np.array([left + right, bottom + top]) / 2, np.array([right - left, top - bottom]) / 2)
@@ -102,7 +110,7 @@ def name_spots(
         room.lines.append(start + _ALONG * (end - start))
     for spot, centre in list(zip(spots, centres, strict=True))[:most]:
         half = _half_size(axes, spot.text, fontsize) / scale
-        places = list(_places(spot, centre, half))
+        places = list(_places(spot, centre, half, _GAPS if most is None else _NEAR))
         found = next((p for p in places if room.holds(*p, over_circles=False)), None)
         if found is None and most is None:
             found = next((p for p in places if room.holds(*p, over_circles=True)), None)
@@ -114,9 +122,11 @@ def name_spots(
             _write(axes, spot, box.middle - centre, line is not None, theme, fontsize)
 
 
-def _places(spot: Spot, centre: Point, half: Point) -> Iterator[tuple[_Box, Point | None]]:
+def _places(
+    spot: Spot, centre: Point, half: Point, gaps: Sequence[float]
+) -> Iterator[tuple[_Box, Point | None]]:
     """Where the name of *spot* may stand, nearest first, with the points along the line that leads there."""
-    for gap in _GAPS:
+    for gap in gaps:
         for side in _SIDES:
             middle = centre + side * (spot.radius + gap) + half * np.clip(side * np.sqrt(2), -1, 1)
             edge = centre + side * spot.radius

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.errors import UsageError
 from squeezesim.report.columns import dataflows
-from squeezesim.report.figures.place import Spot, name_spots
+from squeezesim.report.figures.place import Spot, name_spots, settled
 from squeezesim.report.figures.scales import log_axes
 from squeezesim.report.figures.sheet import NORMAL, SMALL, Sheet, dot, ruled
 from squeezesim.report.grid import shorten
@@ -96,6 +96,7 @@ def roofline(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
     )
     sheet.legend(shown)
     names = [report.network.layers[place].name for place in layers]
+    settled(sheet.figure)
     for axes, roof in zip(sheet.panels, roofs, strict=True):
         spots = _spots(names, roof.intensity, speed / _GIGA, share, area)
         name_spots(axes, spots, sheet.theme, SMALL, most=_NAMED, lines=_corners(axes, roof))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -35,7 +35,13 @@ class Sheet:
 
     @classmethod
     def open(
-        cls, ax: Any, theme: str, size: tuple[float, float], rows: int = 1, columns: int = 1, **subplots: Any
+        cls,
+        ax: Any,
+        theme: str,
+        size: tuple[float, float],
+        rows: int = 1,
+        columns: int = 1,
+        layout: Literal["constrained", "none"] = "constrained",
     ) -> Sheet:
         """Return *rows* × *columns* panels of a figure of *size* inches, or those of *ax*, as many, where it is given.
 
@@ -45,8 +51,8 @@ class Sheet:
         colours = theme_named(theme)
         own = ax is None
         if own:
-            figure = new_figure(size, colours.paper)
-            panels = list(figure.subplots(rows, columns, squeeze=False, **subplots).ravel())
+            figure = new_figure(size, colours.paper, layout)
+            panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
         else:
             panels = list(np.ravel(ax))
             if len(panels) != rows * columns:

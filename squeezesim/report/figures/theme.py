@@ -47,8 +47,8 @@ class Theme:
         return (self.series[place] for place in places)
 
 
-# Paul Tol's "muted" scheme, and for dark paper his "light" one, https://personal.sron.nl/~pault/ (SRON/EPS/TN/09-002);
-# a place has a similar hue in both.
+# Paul Tol's "muted" scheme, https://personal.sron.nl/~pault/ (SRON/EPS/TN/09-002), and for dark paper that of Okabe and
+# Ito, https://jfly.uni-koeln.de/color/ (Color Universal Design), with grey and white for its black.
 _LIGHT = Theme(
     name="light",
     paper="#FFFFFF",
@@ -76,15 +76,15 @@ _DARK = Theme(
     grid="#3A3F48",
     band="#22262D",
     series=(
-        "#77AADD",
-        "#EE8866",
-        "#AAAA00",
-        "#EEDD88",
-        "#99DDFF",
-        "#44BB99",
-        "#BBCC33",
-        "#FFAABB",
-        "#DDDDDD",
+        "#56B4E9",
+        "#D55E00",
+        "#666666",
+        "#F0E442",
+        "#0072B2",
+        "#009E73",
+        "#E69F00",
+        "#CC79A7",
+        "#FFFFFF",
     ),
 )
 THEMES: Mapping[str, Theme] = {theme.name: theme for theme in (_LIGHT, _DARK)}

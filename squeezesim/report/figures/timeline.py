@@ -62,7 +62,7 @@ def timeline(report: Report, ax: Any = None, *, layers: Sequence[str] = (), them
             )
         line = timeline_of(layer, report.costs, place, machine)
         shown |= _setup(sheet, axes, line.setup)
-        shown |= _slices(sheet, axes, line.cycles, 1, line.compute, "array" if layer.macs else "vector lanes")
+        shown |= _slices(sheet, axes, line.cycles, 1, line.compute, "computing")
         for part in line.transfers:
             name = "psums" if part.load and part.operand == "outputs" else part.operand
             shown |= _slices(sheet, axes, line.cycles, 0 if part.load else 2, part, OPERANDS[name])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.report.figures.place import Spot, name_spots
+from squeezesim.report.figures.place import Spot, name_spots, settled
 from squeezesim.report.figures.scales import Energies, Unit, log_axes, time_unit
 from squeezesim.report.figures.sheet import NORMAL, SMALL, Sheet, dot, ruled
 from squeezesim.report.grid import shorten
@@ -94,7 +94,7 @@ def tradeoff(
 def draw_circles(
     sheet: Sheet, axes: Axes, circles: Sequence[Circle], label: str, colours: Mapping[str, str]
 ) -> None:
-    """Draw *circles* on *axes*, whose x axis is called *label*; largest first, so that none is hidden."""
+    """Draw *circles* on *axes*, whose x axis is called *label*; smaller ones before larger ones."""
     for circle in circles:
         axes.scatter(
             circle.value,
@@ -104,7 +104,7 @@ def draw_circles(
             edgecolor=sheet.theme.paper,
             linewidth=0.6,
             alpha=0.85,
-            zorder=2,
+            zorder=2 + 1 / (1 + circle.params),
         )
     values = [circle.value for circle in circles]
     log_axes(axes, (min(values) / _AROUND, max(values) * _AROUND))
@@ -119,6 +119,7 @@ def draw_circles(
 
 def name_circles(sheet: Sheet, drawn: Sequence[tuple[Axes, Sequence[Circle]]]) -> None:
     """Write the names beside the circles of each panel; to be done last, when nothing moves the panels any more."""
+    settled(sheet.figure)
     for axes, circles in drawn:
         spots = [
             Spot(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LINE = "utilization (right axis)"
 _INCHES_A_ROW = 3.7
+_INCHES_OF_AXIS = 2.1  # of which the bars' names leave this height, at least
 _INCHES_OF_LEGEND = 1.4
 
 
@@ -55,7 +56,7 @@ def utilization(report: Report, ax: Any = None, *, equal: bool = False, theme: s
     shown: dict[str, Any] = {}
     for axes, index in zip(sheet.panels, rows, strict=True):
         stages = [bars.stages[place] for place in index]
-        headroom = shade_stages(axes, stages, sheet.inches / across, sheet.theme, known)
+        headroom = shade_stages(axes, stages, (sheet.inches / across, _INCHES_OF_AXIS), sheet.theme, known)
         shown |= _row(sheet, axes, report, bars.tally, index, headroom)
         axes.set_ylabel("cycles" if len(rows) == 1 else "cycles (this row's scale)", fontsize=NORMAL)
         shown |= _line(sheet, axes, report, bars.tally, index, headroom)
