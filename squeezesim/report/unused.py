@@ -1,4 +1,4 @@
-"""Sentences on what an accelerator leaves out: zeros that no dataflow skips, widths that PEs do not have, vector layers."""
+"""Sentences on what an accelerator leaves out: zeros that nothing skips, widths that PEs do not have, vector layers."""
 
 from __future__ import annotations
 
