@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from rich.console import Console
+
+from squeezesim.explore.advise.advise import advise
+from squeezesim.explore.advise.page import NOTHING, document, sections
+from squeezesim.network import Layer, Network
+from squeezesim.report.explain import explain
+from squeezesim.report.markdown import markdown
+from squeezesim.report.text import plain
+from tests.cli.conftest import Run
+from tests.report.cases import accelerator, report
+
+SMALL = ("explain", "small.graph.json", "--hw", "small_8x8.yaml")
+
+
+def test_a_pipe_gets_every_sentence_on_a_line(run: Run) -> None:
+    made = report()
+    code, out, err = run(*SMALL)
+    assert (code, err) == (0, "")
+    assert out == plain(sections(made, explain(made), advise(made))) + "\n"
+    lines = [line.strip() for line in out.splitlines()]
+    for part in explain(made):
+        assert any(line.endswith(f". {part}") for line in lines)
+    for proposal in advise(made):
+        assert any(line.endswith(f". {proposal}") for line in lines)
+    assert "fft ×2, first in stage1" in lines
+    assert "differs from smaller in depth" in lines
+
+
+def test_json_has_the_sentences_with_their_numbers(run: Run) -> None:
+    made = report()
+    code, out, err = run(*SMALL, "--format", "json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["format"], found["version"]) == ("squeezesim.explanation", 1)
+    assert (found["network"], found["accelerator"]) == ("small", "small_8x8")
+    assert found["totals"]["cycles"] == made.totals["cycles"]
+    assert [part["layers"] for part in found["layers"]] == [list(part.layers) for part in explain(made)]
+    assert [part["sentences"] for part in found["layers"]] == [list(part.sentences) for part in explain(made)]
+    for row, proposal in zip(found["proposals"], advise(made), strict=True):
+        assert row["change"] == proposal.change
+        assert row["assumption"] == proposal.assumption
+        assert (
+            row["saved_cycles"] == row["before"]["cycles"] - row["after"]["cycles"] == proposal.saved_cycles
+        )
+    assert found["unmodelled"] == [{"op": "fft", "count": 2, "module": "stage1"}]
+
+
+def test_markdown(run: Run) -> None:
+    made = report()
+    out = run(*SMALL, "--format", "markdown").out
+    assert out == markdown(sections(made, explain(made), advise(made)))
+    assert out.startswith("# small on small\\_8x8\n\n- it takes ") or out.startswith(
+        "# small on small_8x8\n\n- it takes "
+    )
+    assert "\n## what takes the time\n\n1. " in out
+
+
+def test_files_are_written_by_their_suffix(run: Run) -> None:
+    made = report()
+    found = made, explain(made), advise(made)
+    code, out, _ = run(*SMALL, "-o", "a/why.json", "-o", "why.md", "-o", "why.TXT")
+    assert code == 0
+    assert out == Path("why.TXT").read_text()
+    assert Path("a/why.json").read_text() == document(*found)
+    assert Path("why.md").read_text() == markdown(sections(*found))
+
+
+def test_one_layer(run: Run) -> None:
+    code, out, err = run(*SMALL, "--layer", "stage1.depthwise")
+    assert (code, err) == (0, "")
+    assert "  1. stage1.depthwise takes " in out
+    assert "\n  2. stage1" not in out.partition("what would save time")[0]
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_terminal_wraps_sentences_below_their_numbers(run: Run, width: int) -> None:
+
+    def console() -> Console:
+        return Console(file=sys.stdout, width=width, force_terminal=True, color_system=None)
+
+    with mock.patch("squeezesim.cli.output.console", console):
+        out = run(*SMALL).out
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert " ".join(out.split()) == " ".join(run(*SMALL).out.split())
+    first = next(index for index, line in enumerate(lines) if line.startswith("  1. "))
+    assert lines[first + 1].startswith("     ")
+
+
+def test_where_nothing_helps(run: Run) -> None:
+    layer = Layer.matmul("a", m=1, n=8, k=8)
+    Network.from_layers([layer], name="tiny").save("tiny.graph.json")
+    slow = accelerator({"control.layer_setup_cycles": 10**6, "array.dataflows": ["ws", "os"]})
+    Path("slow.yaml").write_text(slow.to_yaml(), encoding="utf-8")
+    code, out, _ = run("explain", "tiny.graph.json", "--hw", "slow.yaml")
+    assert code == 0
+    assert out.rstrip().endswith(NOTHING)
+
+
+def test_strict_fails_where_an_operator_is_not_modelled(run: Run) -> None:
+    assert run(*SMALL, "--strict").code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            [*SMALL, "--layer", "stem.con"],
+            "network 'small' has no layer 'stem.con'; allowed: a name that squeezesim",
+        ),
+        ([*SMALL, "--format", "html"], "--format 'html'; allowed: text, json, markdown"),
+        (
+            [*SMALL, "-o", "why.html"],
+            "cannot write 'why.html': explanations end in .txt, .json, .md, found .html",
+        ),
+        ([*SMALL, "-o", "why"], "cannot write 'why': explanations end in .txt, .json, .md, found no suffix"),
+        ([*SMALL, "-o", ""], "cannot write to '': a path is not empty"),
+        ([*SMALL, "-o", "a.md", "-o", "a.md"], "cannot write 'a.md': it is named twice"),
+        (["explain", "alexnet@conv1=3", "--hw", "os_32x32"], "'alexnet' has no option 'conv1'"),
+        (
+            ["explain", "small.graph.json", "--hw", "os_32x3"],
+            "no accelerator 'os_32x3', neither a file nor a name",
+        ),
+        (["explain", "small.graph.json"], "Missing option '--hw'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(run: Run, arguments: list[str], message: str) -> None:
+    before = sorted(Path().rglob("*"))
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1
+    assert sorted(Path().rglob("*")) == before
