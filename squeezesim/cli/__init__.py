@@ -17,6 +17,7 @@ from squeezesim.cli import (
     hw,
     layers,
     models,
+    plot,
     profile,
     reproduce,
     streams,
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("profile", short_help=profile.SHORT, epilog=profile.EXAMPLES)(profile.profile)
 app.command("compare", short_help=compare.SHORT, epilog=compare.EXAMPLES)(compare.compare)
 app.command("explain", short_help=explain.SHORT, epilog=explain.EXAMPLES)(explain.explain)
+app.command("plot", short_help=plot.SHORT, epilog=plot.EXAMPLES)(plot.plot)
 app.command("layers", epilog=layers.EXAMPLES)(layers.layers)
 app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("export", short_help=export.SHORT, epilog=export.EXAMPLES)(export.export)

@@ -58,6 +58,16 @@ def kind_named(name: str) -> Kind:
     return KINDS[name]
 
 
+def check(name: str, count: int) -> None:
+    """Check that the figure *name* takes *count* reports.
+
+    Raises:
+        UsageError: it takes one.
+    """
+    if count != 1 and not kind_named(name).several:
+        raise UsageError(f"the figure {name!r} is of one report, found {count}")
+
+
 def figure(name: str, reports: Sequence[Report], file_format: str, **options: Any) -> bytes:
     """Return the figure *name* of *reports* as ``png``, ``svg`` or ``pdf``, the same bytes for equal reports.
 
@@ -67,7 +77,6 @@ def figure(name: str, reports: Sequence[Report], file_format: str, **options: An
         UsageError: there is no such figure, it takes one report, or an option is wrong.
     """
     kind = kind_named(name)
-    if not kind.several and len(reports) != 1:
-        raise UsageError(f"the figure {name!r} is of one report, found {len(reports)}")
+    check(name, len(reports))
     subject = list(reports) if kind.several else reports[0]
     return render(lambda: kind.draw(subject, **options), file_format)

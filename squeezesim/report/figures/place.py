@@ -97,7 +97,8 @@ def name_spots(
     """Write the names of the first *most* of *spots* on *axes*, each as near to its circle as there is room.
 
     A name for which there is none nearby is left out, unless all are wanted (*most* is None): then it may cover
-    circles, but no other name. *lines*, two ends each, are kept free like circles. The axes must have their limits, and be ``settled``.
+    circles, but no other name. *lines*, two ends each, are kept free like circles. The axes must have their limits, and
+    be ``settled``.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None

@@ -1,0 +1,166 @@
+"""squeezesim plot: figures of saved reports, or of networks on accelerators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from squeezesim.cli import output
+from squeezesim.cli.inputs import Batch, Input, NoCache, load_network
+from squeezesim.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from squeezesim.report.report import Report
+
+SHORT = "Draw a figure of reports."
+EXAMPLES = """\b
+Examples:
+  squeezesim plot utilization report.json -o utilization.png
+  squeezesim plot timeline squeezenext_23 --hw os_32x32 --layer stem.conv -o timeline.svg --theme dark
+  squeezesim plot stages squeezenext_23 squeezenext_23_v5 --hw squeezelerator_16x16 -o stages.pdf
+  squeezesim plot tradeoff alexnet my.py:make --hw my.yaml --top1 make=61.2 -o tradeoff.png
+"""
+# Options of single kinds of figures: how they are written, and the name that the function has for them.
+_OPTIONS = {"equal": "--equal", "layers": "--layer", "top1": "--top1"}
+
+
+def plot(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="utilization, stages, losses, roofline, energy, memory, tradeoff or timeline.",
+        ),
+    ],
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="REPORT|MODEL...",
+            help="Reports, .json; with --hw also networks. stages and tradeoff take several.",
+        ),
+    ],
+    out: Annotated[
+        list[Path],
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            parser=output.path,
+            help="Write the figure: .png, .svg or .pdf; may be given several times.",
+        ),
+    ],
+    hw: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|NAME", help="Accelerator of a MODEL; may be given several times."),
+    ] = None,
+    input: Input = None,
+    batch: Batch = None,
+    theme: Annotated[str, typer.Option(metavar="light|dark", help="Colours of the paper.")] = "light",
+    equal: Annotated[bool, typer.Option("--equal", help="utilization: sum equal layers of a stage.")] = False,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="timeline: a layer, by default the three slowest; several times."),
+    ] = None,
+    top1: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NETWORK=PERCENT",
+            help="tradeoff: top-1 accuracy of a network that is not built in; several times.",
+        ),
+    ] = None,
+    no_cache: NoCache = False,
+    debug: output.Debug = False,
+) -> None:
+    """Draw the figure KIND of reports that profile wrote, or of a MODEL on an accelerator.
+
+    utilization: cycles of each layer by cause, utilization as a line. stages: time and energy by stage, networks side by
+    side. losses: from the cycles of the MACs alone to all cycles. roofline: layers below the ceilings of array, DRAM
+    and buffer. energy: by level, and DRAM traffic by operand. memory: live activations and weights beside the buffer.
+    tradeoff: accuracy against latency and energy. timeline: load, compute and store of the tiles of layers.
+    """
+    del debug
+    from squeezesim.report.figures.kinds import Kind, check, figure, kind_named
+    from squeezesim.report.figures.theme import theme_named
+
+    chosen: Kind = kind_named(kind)
+    theme_named(theme)
+    options: dict[str, Any] = {"equal": equal, "layers": layer or [], "top1": _accuracies(top1 or [])}
+    for name, value in options.items():
+        if value and name not in chosen.options:
+            raise UsageError(f"{_OPTIONS[name]} is not an option of the figure {kind!r}")
+    formats = [_format(path) for path in out]
+    pairs = list(_pairs(subjects, hw or []))
+    check(kind, len(pairs))
+    output.check_writable(out, inputs=[*subjects, *(hw or [])])
+
+    from squeezesim.files import atomic_write
+
+    reports = _reports(pairs, input or (), batch, cache=not no_cache)
+    taken = {name: options[name] for name in chosen.options}
+    made = [figure(kind, reports, suffix, theme=theme, **taken) for suffix in formats]
+    for path, content in zip(out, made, strict=True):
+        atomic_write(path, content)
+    print("wrote " + "\n      ".join(map(str, out)))
+
+
+def _format(path: Path) -> str:
+    """The format that the suffix of *path* means."""
+    from squeezesim.report.canvas import FORMATS
+
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        allowed = ", ".join(f".{known}" for known in FORMATS)
+        raise UsageError(
+            f"cannot write {str(path)!r}: figures end in {allowed}, found {path.suffix or 'no suffix'}"
+            f"{nearest(path.suffix, allowed.split(', '))}"
+        )
+    return suffix
+
+
+def _accuracies(texts: Iterable[str]) -> dict[str, float]:
+    """Accuracies by network, from ``NETWORK=PERCENT``."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not (name and equals):
+            raise UsageError(f"--top1 is NETWORK=PERCENT, as my_net=61.2, found {text!r}")
+    return found
+
+
+def _pairs(subjects: Sequence[str], hardware: Sequence[str]) -> Iterable[tuple[str, str | None]]:
+    """Reports, alone, and networks with each accelerator."""
+    for subject in subjects:
+        if subject.lower().endswith(".json") and not subject.lower().endswith(".graph.json"):
+            yield subject, None
+        elif hardware:
+            yield from ((subject, name) for name in hardware)
+        else:
+            raise UsageError(
+                f"{subject!r} is no report (.json), and a network needs an accelerator: --hw NAME"
+            )
+
+
+def _reports(
+    pairs: Iterable[tuple[str, str | None]], inputs: Sequence[str], batch: int | None, *, cache: bool
+) -> list[Report]:
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.report.report import Report
+    from squeezesim.simulate import simulate
+
+    reports, networks = [], {}
+    for subject, name in pairs:
+        if name is None:
+            reports.append(Report.load(subject))
+            continue
+        accelerator = Accelerator.resolve(name)
+        if subject not in networks:
+            networks[subject] = load_network(subject, inputs, batch, cache=cache)
+        reports.append(simulate(networks[subject], accelerator))
+    return reports
