@@ -133,21 +133,23 @@ def allocate(
     files = list(out or ())
     _check_files(files, plot, inputs=hw)
     limits = dict(zip(LIMITS, (max_params, max_macs, max_latency, max_energy), strict=True))
-    done = study(
-        model,
-        [Accelerator.resolve(text) for text in hw],
-        blocks=blocks,
-        stages=[parse_range(text) for text in stage] if stage else None,
-        choices=parse_choices(set_ or ()),
-        budgets=lambda stages: _budgets(
-            {name: text for name, text in limits.items() if text}, where or (), stages
-        ),
-        objectives=tuple(objectives.split(",")) if objectives else OBJECTIVES,
-        sort=sort,
-        cache=not no_cache,
-        progress=_progress,
-    )
-    _progress("")
+    try:
+        done = study(
+            model,
+            [Accelerator.resolve(text) for text in hw],
+            blocks=blocks,
+            stages=[parse_range(text) for text in stage] if stage else None,
+            choices=parse_choices(set_ or ()),
+            budgets=lambda stages: _budgets(
+                {name: text for name, text in limits.items() if text}, where or (), stages
+            ),
+            objectives=tuple(objectives.split(",")) if objectives else OBJECTIVES,
+            sort=sort,
+            cache=not no_cache,
+            progress=_progress,
+        )
+    finally:
+        _progress("")
     written = _write(done, files, plot, top=top, front=front)
     _print(done, format, top=top, front=front)
     if written and format == "table":

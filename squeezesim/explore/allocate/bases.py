@@ -108,6 +108,12 @@ def parse_model(model: str) -> Spec:
     Raises:
         ModelError: it is no built-in network, or it has no blocks to allocate.
     """
+    name = model.partition("@")[0]
+    if name not in catalogue():
+        raise ModelError(
+            f"{show(name)} is no built-in network; allocate needs one that has a depth, such as squeezenext_23_v5"
+            f"{nearest(name, catalogue())}"
+        )
     spec = parse_spec(model)
     option_of(spec.entry)
     return spec

@@ -103,8 +103,8 @@ def _nothing(candidates: Sequence[Candidates], budgets: Sequence[Budget], met: S
     count = sum(map(len, candidates))
     text = f"no allocation meets {budget.label}"
     if len(budgets) > 1:
-        text = f"no allocation meets all {len(budgets)} budgets; the tightest is {budget.label}, which "
-        text += f"{alone[tightest]:,} of {count:,} meet"
+        text = f"no allocation meets all {len(budgets)} budgets; the tightest is {budget.label}, which alone "
+        text += f"{alone[tightest] or 'none'} of {count:,} meet"
     if budget.limit is None:
         return text
     others = [np.asarray(np.delete(mask, tightest, axis=0).all(axis=0)) for mask in met]

@@ -78,31 +78,16 @@ class Candidates:
         return self._take(np.flatnonzero(mask))
 
     def ranked(self, column: str) -> Candidates:
-        """Return the rows by *column*, the best first, then by the other objectives, then by depth.
-
-        Raises:
-            UsageError: there is no such column.
-        """
-        if column not in MEASURES:
-            raise UsageError(
-                f"there is no column {column!r} to sort by; allowed: {', '.join(MEASURES)}{nearest(column, MEASURES)}"
-            )
+        """Return the rows by *column* of ``MEASURES``, the best first, then by ``OBJECTIVES``, then by depth."""
         keys = [merit(name, self.measures[name]) for name in (column, *OBJECTIVES)]
         return self._take(np.lexsort((*self.depth.T[::-1], self.base, *reversed(keys))))
 
     def with_front(self, objectives: Sequence[str]) -> Candidates:
-        """Return the rows with their Pareto front of *objectives*, which are names in ``MEASURES``.
-
-        Raises:
-            UsageError: an objective is none of them.
-        """
-        for name in objectives:
-            if name not in MEASURES:
-                raise UsageError(
-                    f"unknown objective {name!r}; allowed: {', '.join(MEASURES)}{nearest(name, MEASURES)}"
-                )
+        """Return the rows with their Pareto front of *objectives*, which are names in ``MEASURES``."""
         # A column without a number, as the share of late stages where there is one stage, decides nothing.
         known = [name for name in objectives if not np.isnan(self.measures[name]).all()]
+        if not known or not len(self):
+            return replace(self, front=np.ones(len(self), np.bool_))
         least = [name for name in known if name not in LARGER_IS_BETTER]
         most = [name for name in known if name in LARGER_IS_BETTER]
         return replace(self, front=pareto({name: self.measures[name] for name in known}, least, most))
@@ -150,6 +135,21 @@ class Candidates:
             front=self.front[index],
             published=published,
         )
+
+
+def check_names(sort: str, objectives: Sequence[str]) -> None:
+    """Check that *sort* and *objectives* are names in ``MEASURES``.
+
+    Raises:
+        UsageError: one is not, or there is no objective.
+    """
+    if not objectives:
+        raise UsageError(f"a Pareto front needs an objective; allowed: {', '.join(MEASURES)}")
+    for what, name in (("column to sort by", sort), *(("objective", name) for name in objectives)):
+        if name not in MEASURES:
+            raise UsageError(
+                f"there is no {what} {name!r}; allowed: {', '.join(MEASURES)}{nearest(name, MEASURES)}"
+            )
 
 
 def measures(sums: Sums, depths: Ints) -> Columns:

@@ -94,7 +94,9 @@ def best_by_stage(axes: Axes, study: Study, result: Result) -> None:
     candidates = result.candidates
     sums = result.sums[int(candidates.base[0])]
     first = tuple(candidates.depth[0].tolist())
-    series = [(f"best: {'-'.join(map(str, first))}", _BEST, sums.latency_by_stage(first), first)]
+    options = candidates.bases[int(candidates.base[0])].values
+    name = ", ".join(["-".join(map(str, first)), *(f"{key}={value}" for key, value in options.items())])
+    series = [(f"best: {name}", _BEST, sums.latency_by_stage(first), first)]
     current = result.current.point
     if current.base is not None:
         times = result.sums[current.base].latency_by_stage(current.depth)

@@ -61,7 +61,7 @@ class Space:
         for number, (least, greatest) in enumerate(ranges, 1):
             if least > greatest:
                 raise UsageError(
-                    f"the range of stage {number} is empty, {least}-{greatest}; allowed: LEAST-GREATEST"
+                    f"the range of stage {number} is empty, {least}-{greatest}; allowed: the smaller number first"
                 )
             if least < low or greatest > high:
                 raise UsageError(f"stage {number} has from {low} to {high} blocks, found {least}-{greatest}")

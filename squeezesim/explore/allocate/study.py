@@ -11,7 +11,7 @@ import numpy as np
 from squeezesim.errors import UsageError
 from squeezesim.explore.allocate import bases as networks
 from squeezesim.explore.allocate.budgets import Budget, within
-from squeezesim.explore.allocate.candidates import OBJECTIVES, Candidates, measures, merit
+from squeezesim.explore.allocate.candidates import OBJECTIVES, Candidates, check_names, measures, merit
 from squeezesim.explore.allocate.costing import costs_of, totals_of
 from squeezesim.explore.allocate.moves import Move, best_moves
 from squeezesim.explore.allocate.published import Point, points
@@ -115,6 +115,10 @@ def study(
         UsageError: the allocations asked for are none or too many, or none is within the budgets.
         HardwareError: a layer does not fit a buffer.
     """
+    check_names(sort, objectives)
+    names = [accelerator.name for accelerator in accelerators]
+    if len(set(names)) < len(names):
+        raise UsageError(f"two accelerators share a name: {', '.join(names)}")
     spec = networks.parse_model(model)
     depth, option = networks.depth_of(spec), networks.option_of(spec.entry)
     space = Space.of(depth, low=int(option.low), high=int(option.high), blocks=blocks, stages=stages)
