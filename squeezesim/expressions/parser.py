@@ -237,7 +237,7 @@ class _Parser:
         one, other = (right, left) if left.exact is not None else (left, right)
         if one.unit.dimension == other.unit.dimension or other.unit.is_plain:
             return
-        if one.unit.is_plain and not other.unit.is_share:
+        if one.unit.is_plain and other.exact is None and not other.unit.is_share:
             return
         hint = "; a change from the baseline has a sign, as +2%" if other.unit.is_share else ""
         self._error(f"{other.unit} beside {one.unit}{hint}", other.at)

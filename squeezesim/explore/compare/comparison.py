@@ -81,10 +81,11 @@ class Comparison:
     @cached_property
     def totals(self) -> tuple[Row, ...]:
         """The numbers of each result as a whole."""
-        return tuple(
-            {"top1_percent": result.top1_percent} | {name: result.report.totals[name] for name in _TOTALS}
-            for result in self.results
-        )
+        rows = []
+        for result in self.results:
+            totals = result.report.totals
+            rows.append({"top1_percent": result.top1_percent} | {name: totals[name] for name in _TOTALS})
+        return tuple(rows)
 
     def rows(self, by: str = "result") -> list[Row]:
         """Return one row for each result, or for each stage or layer of each result.
