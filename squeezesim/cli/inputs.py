@@ -1,4 +1,4 @@
-"""The options that say which network runs, with which input."""
+"""The options that say which network runs, with which input, and how an accelerator runs it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from squeezesim.cli import output
 from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.network import Network
 
 Model = Annotated[
@@ -34,6 +36,21 @@ Strict = Annotated[
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep traced networks.")]
 
+Dataflow = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|best", help="One of the array's dataflows, such as ws, or for each layer the best."
+    ),
+]
+OBJECTIVES = ("latency", "energy", "edp")
+Objective = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(OBJECTIVES),
+        help="What the best tiling and dataflow are least in; edp is energy × latency.  [default: as in FILE]",
+    ),
+]
+
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
 
 
@@ -47,6 +64,30 @@ def load_network(model: str, inputs: Sequence[str], batch: int | None, *, cache:
     from squeezesim.load import load
 
     return load(model, **asked_inputs(inputs), batch=batch, cache=cache)
+
+
+def resolved(text: str, dataflow: str, objective: str | None) -> Accelerator:
+    """Return the accelerator that *text* means, with the dataflow and the objective of the options.
+
+    Raises:
+        HardwareError: there is no such accelerator.
+        UsageError: it has no such dataflow, or there is no such objective.
+    """
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.hardware.dataflows import DATAFLOWS
+
+    output.choice("--dataflow", dataflow, (*DATAFLOWS, "best"))
+    accelerator = Accelerator.resolve(text)
+    changes: dict[str, object] = {}
+    if dataflow != "best":
+        offered = accelerator.array.dataflows
+        if dataflow not in offered:
+            allowed = ", ".join((*offered, "best"))
+            raise UsageError(f"--dataflow {dataflow!r}; allowed for {accelerator.name}: {allowed}")
+        changes["array.dataflows"] = [dataflow]
+    if objective is not None:
+        changes["mapper.objective"] = output.choice("--objective", objective, OBJECTIVES)
+    return accelerator.replace(changes) if changes else accelerator
 
 
 def fail_if_unmodelled(network: Network, strict: bool) -> None:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from squeezesim.cli import compression, output
-from squeezesim.cli.inputs import Batch, Input, Model, NoCache, Strict, fail_if_unmodelled, load_network
+from squeezesim.cli.inputs import (
+    Batch,
+    Dataflow,
+    Input,
+    Model,
+    NoCache,
+    Objective,
+    Strict,
+    fail_if_unmodelled,
+    load_network,
+    resolved,
+)
 from squeezesim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +29,6 @@ if TYPE_CHECKING:
     from squeezesim.report.report import Report
 
 _DEFAULT_FILES = ("layers.csv", "report.json", "utilization.png")
-_OBJECTIVES = ("latency", "energy", "edp")
 _BY = ("layer", "stage", "op")
 _FIGURES = (".png", ".svg")
 
@@ -48,19 +58,8 @@ def profile(
     low_rank: compression.LowRank = None,
     quantize: compression.Quantize = None,
     compress: compression.Compress = None,
-    dataflow: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|best", help="One of the array's dataflows, such as ws, or for each layer the best."
-        ),
-    ] = "best",
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            metavar="|".join(_OBJECTIVES),
-            help="What the best tiling and dataflow are least in; edp is energy × latency.  [default: as in FILE]",
-        ),
-    ] = None,
+    dataflow: Dataflow = "best",
+    objective: Objective = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -109,7 +108,7 @@ def profile(
     output.choice("--format", format, output.FORMATS)
     if format == "json" and (sort is not None or top is not None or by != "layer"):
         raise UsageError("--sort, --top and --by are for tables and CSV; --format json is the whole report")
-    accelerators = [_accelerator(text, dataflow, objective) for text in hw]
+    accelerators = [resolved(text, dataflow, objective) for text in hw]
     named = [*(out or ()), *([plot] if plot else [])]
     compressed = compression.Compression.of(prune, prune_channels, low_rank, quantize, compress)
     settings = [*_settings(inputs, batch, dataflow, objective), *compressed.settings]
@@ -134,24 +133,6 @@ def profile(
     else:
         _print_tables(reports, targets, by=by, sort=sort, top=top)
     fail_if_unmodelled(network, strict)
-
-
-def _accelerator(text: str, dataflow: str, objective: str | None) -> Accelerator:
-    from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.hardware.dataflows import DATAFLOWS
-
-    output.choice("--dataflow", dataflow, (*DATAFLOWS, "best"))
-    accelerator = Accelerator.resolve(text)
-    changes: dict[str, object] = {}
-    if dataflow != "best":
-        offered = accelerator.array.dataflows
-        if dataflow not in offered:
-            allowed = ", ".join((*offered, "best"))
-            raise UsageError(f"--dataflow {dataflow!r}; allowed for {accelerator.name}: {allowed}")
-        changes["array.dataflows"] = [dataflow]
-    if objective is not None:
-        changes["mapper.objective"] = output.choice("--objective", objective, _OBJECTIVES)
-    return accelerator.replace(changes) if changes else accelerator
 
 
 def _settings(inputs: Sequence[str], batch: int | None, dataflow: str, objective: str | None) -> list[str]:
