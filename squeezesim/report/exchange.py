@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from squeezesim.report.dictionary import COLUMNS, SCALESIM_COLUMNS
 from squeezesim.report.document import dumped, rounded
 
 if TYPE_CHECKING:
@@ -23,13 +24,10 @@ def parquet(report: Report) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    kinds = {entry.name: entry.kind for entry in (*COLUMNS, *SCALESIM_COLUMNS)}
+    types = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64()}
     rows = report.rows()
-    types = {int: pa.int64(), float: pa.float64(), str: pa.string()}
-    columns: dict[str, Any] = {}
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        kind = next((type(value) for value in values if value is not None), _kind(name))
-        columns[name] = pa.array(values, types[kind])
+    columns = {name: pa.array([row[name] for row in rows], types[kinds[name]]) for name in rows[0]}
     about = {
         "network": report.network.name,
         "accelerator": report.accelerator.name,
@@ -39,8 +37,3 @@ def parquet(report: Report) -> bytes:
     stream = io.BytesIO()
     pq.write_table(table, stream)
     return stream.getvalue()
-
-
-def _kind(name: str) -> type:
-    """Type of a column in which no layer has a value."""
-    return int if name.endswith(("_bits", "_cycles")) else float

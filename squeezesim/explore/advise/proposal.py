@@ -78,19 +78,19 @@ class Proposal:
             f"{units.decimal(self.saved('latency_us'))} µs)"
         )
         if (cycles := self.saved_layer_cycles) is not None:
-            text += f", {self.layer} by itself {_changed(cycles, units.count)} cycles"
+            text += f", {_changed(f'{self.layer} by itself', cycles, units.count)} cycles"
         return f"{text}; {', '.join(self._others())}. It is assumed that {self.assumption}"
 
     def _others(self) -> Iterator[str]:
         """What becomes of the energy and, where the network changes, of params and MACs."""
         microjoules, relative = self.saved("energy_uj"), self.saved("energy_mac_equiv")
         if microjoules is not None:
-            yield f"energy {_changed(microjoules, units.decimal)} µJ"
+            yield _changed("energy", microjoules, lambda value: f"{units.decimal(value)} µJ")
         elif relative is not None:
-            yield f"energy {_changed(relative, units.count)} MACs' worth"
+            yield _changed("energy", relative, lambda value: f"{units.count(value)} MACs' worth")
         if self.before.accelerator == self.after.accelerator:  # then the network is another
-            yield f"params {_changed(self.saved('params') or 0, units.count)}"
-            yield f"MACs {_changed(self.saved('macs') or 0, units.count)}"
+            yield _changed("params", self.saved("params") or 0, units.count)
+            yield _changed("MACs", self.saved("macs") or 0, units.count)
 
 
 def _cycles(report: Report, name: str) -> int:
@@ -98,6 +98,6 @@ def _cycles(report: Report, name: str) -> int:
     return sum(count for layer, count in cycles if layer.name == name)
 
 
-def _changed(saved: float, show: Callable[[float], str]) -> str:
+def _changed(what: str, saved: float, show: Callable[[float], str]) -> str:
     """The change with its sign, which is that of an amount that grows."""
-    return f"{'−' if saved > 0 else '+'}{show(abs(saved)).strip()}" if saved else "unchanged"
+    return f"{what} {'−' if saved > 0 else '+'}{show(abs(saved))}" if saved else f"{what} unchanged"
