@@ -76,21 +76,22 @@ def plot(
 ) -> None:
     """Draw the figure KIND of reports that profile wrote, or of a MODEL on an accelerator.
 
-    utilization: cycles of each layer by cause, utilization as a line. stages: time and energy by stage, networks side by
-    side. losses: from the cycles of the MACs alone to all cycles. roofline: layers below the ceilings of array, DRAM
+    utilization: cycles of each layer by cause, utilization as a line. stages: time and energy by stage, networks side
+    by side. losses: from the cycles of the MACs alone to all cycles. roofline: layers below the ceilings of array, DRAM
     and buffer. energy: by level, and DRAM traffic by operand. memory: live activations and weights beside the buffer.
     tradeoff: accuracy against latency and energy. timeline: load, compute and store of the tiles of layers.
     """
     del debug
-    from squeezesim.report.figures.kinds import Kind, check, figure, kind_named
+    from squeezesim.report.figures.kinds import KINDS, check, figure, kind_named
     from squeezesim.report.figures.theme import theme_named
 
-    chosen: Kind = kind_named(kind)
+    chosen = kind_named(kind)
     theme_named(theme)
     options: dict[str, Any] = {"equal": equal, "layers": layer or [], "top1": _accuracies(top1 or [])}
     for name, value in options.items():
         if value and name not in chosen.options:
-            raise UsageError(f"{_OPTIONS[name]} is not an option of the figure {kind!r}")
+            (owner,) = (other for other, figures in KINDS.items() if name in figures.options)
+            raise UsageError(f"{_OPTIONS[name]} is for the figure {owner!r}, found {kind!r}")
     formats = [_format(path) for path in out]
     pairs = list(_pairs(subjects, hw or []))
     check(kind, len(pairs))

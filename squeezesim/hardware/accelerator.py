@@ -160,8 +160,9 @@ class Accelerator(Part):
         return summary(self)
 
     def __repr__(self) -> str:
-        array, buffer = self.array, self.memory.global_buffer
-        dataflows = "+".join(array.dataflows)
-        return (
-            f"<Accelerator {self.name}: {array.rows}×{array.cols} PEs, {dataflows}, {buffer.size_kib:g} KiB>"
-        )
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        from squeezesim.hardware.notebook import html
+
+        return html(self)

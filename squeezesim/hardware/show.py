@@ -46,31 +46,40 @@ def rows(accelerator: Accelerator) -> list[Row]:
 
 def summary(accelerator: Accelerator) -> str:
     """Return the accelerator on a few lines, for ``print``."""
+    lines = [f"  {part:<9} {text}" for part, text in facts(accelerator).items()]
+    return "\n".join([heading(accelerator), *lines])
+
+
+def heading(accelerator: Accelerator) -> str:
+    """Return the accelerator's name and description."""
+    return f"{accelerator.name}: {accelerator.description}".removesuffix(": ")
+
+
+def facts(accelerator: Accelerator) -> dict[str, str]:
+    """Return what there is to say of each part of *accelerator*."""
     array, buffer, dram = accelerator.array, accelerator.memory.global_buffer, accelerator.memory.dram
     bits, sparsity = accelerator.precision, accelerator.sparsity
     energy, mapper, vector = accelerator.energy, accelerator.mapper, accelerator.vector
     rate = "" if buffer.bytes_per_cycle is None else f", {buffer.bytes_per_cycle:g} B/cycle"
     double_buffered = " ".join(buffer.double_buffered) or "nothing"
     skipped = f", zeros skipped by {' '.join(sparsity.skipped_by)}" if sparsity.skipped_by else ""
-    lines = [
-        f"{accelerator.name}: {accelerator.description}".removesuffix(": "),
-        f"  clock     {accelerator.clock_mhz:g} MHz",
-        f"  array     {array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {array.interconnect}, "
+    return {
+        "clock": f"{accelerator.clock_mhz:g} MHz",
+        "array": f"{array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {array.interconnect}, "
         f"{array.port_words} port words/cycle, {array.register_file.psum_words} partial sums/PE",
-        f"  precision {bits.weight_bits}-bit weights, {bits.activation_bits}-bit activations, "
+        "precision": f"{bits.weight_bits}-bit weights, {bits.activation_bits}-bit activations, "
         f"{bits.accumulator_bits}-bit partial sums",
-        f"  buffer    {buffer.size_kib:g} KiB{rate}, double-buffered: {double_buffered}",
-        f"  dram      {dram.bandwidth_gb_s:g} GB/s × {dram.usable_fraction:g} = "
+        "buffer": f"{buffer.size_kib:g} KiB{rate}, double-buffered: {double_buffered}",
+        "dram": f"{dram.bandwidth_gb_s:g} GB/s × {dram.usable_fraction:g} = "
         f"{accelerator.dram_bytes_per_cycle:.4g} B/cycle, latency {accelerator.dram_latency_cycles} cycles",
-        f"  control   {accelerator.setup_cycles} cycles set-up a layer, DMA granularity "
+        "control": f"{accelerator.setup_cycles} cycles set-up a layer, DMA granularity "
         f"{accelerator.dma.granularity}",
-        f"  mapper    {mapper.objective}, slack {mapper.latency_slack:g}",
-        f"  sparsity  {sparsity.weights:.0%} zero weights{skipped}",
-        f"  vector    {f'{vector.lanes} lanes' if vector.model == 'lanes' else 'none'}",
-        f"  energy    {energy.table}"
+        "mapper": f"{mapper.objective}, slack {mapper.latency_slack:g}",
+        "sparsity": f"{sparsity.weights:.0%} zero weights{skipped}",
+        "vector": f"{f'{vector.lanes} lanes' if vector.model == 'lanes' else 'none'}",
+        "energy": f"{energy.table}"
         + "".join(f", {level} {value:g}" for level, value in energy.overrides.items()),
-    ]
-    return "\n".join(lines)
+    }
 
 
 def _value(data: dict[str, Any], path: str) -> object:

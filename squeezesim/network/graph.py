@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -210,11 +209,14 @@ class Network:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        kinds = Counter(layer.kind for layer in self.layers)
-        return (
-            f"<Network {self.name!r}: {len(self.layers)} layers ({kinds['mac']} mac), "
-            f"{_counts(self.params, self.macs)}>"
-        )
+        from squeezesim.network.notebook import screen
+
+        return screen(self)
+
+    def _repr_html_(self) -> str:
+        from squeezesim.network.notebook import html
+
+        return html(self)
 
 
 def _counts(params: int, macs: int) -> str:

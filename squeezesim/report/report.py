@@ -172,10 +172,14 @@ class Report:
         return text(self)
 
     def __repr__(self) -> str:
-        cycles, latency = self.totals["cycles"], self.totals["latency_us"]
-        return (
-            f"<Report {self.network.name} on {self.accelerator.name}: {cycles:,} cycles, {latency:,.4g} µs>"
-        )
+        from squeezesim.report.notebook import screen
+
+        return screen(self)
+
+    def _repr_html_(self) -> str:
+        from squeezesim.report.notebook import html
+
+        return html(self)
 
 
 def _frame(table: columns.Columns) -> pd.DataFrame:

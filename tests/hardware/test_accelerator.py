@@ -227,7 +227,7 @@ def test_from_dict_counts_the_other_mistakes() -> None:
 
 
 def test_text_is_short(small: Accelerator) -> None:
-    assert repr(small) == "<Accelerator small: 8×4 PEs, ws+os, 64 KiB>"
+    assert repr(small) == str(small)
     assert str(small).splitlines() == [
         "small",
         "  clock     500 MHz",

@@ -154,7 +154,7 @@ def test_what_no_network_may_say(layers, message):
 
 def test_a_network_shows_itself_on_one_screen():
     network = Network.from_layers([Layer.matmul("fc", m=1, n=1000, k=128, stage="head")])
-    assert repr(network) == "<Network 'custom': 1 layers (1 mac), 128,000 params, 128,000 MACs>"
+    assert repr(network) == str(network)
     assert str(network) == (
         "custom (input 1x128x1x1)\n"
         "  1 layers, 128,000 params, 128,000 MACs, 0 vector ops\n"

@@ -61,8 +61,8 @@ def shade_stages(
 ) -> float:
     """Shade every second stage and write its name at the top, upwards where its layers are too narrow for it.
 
-    *stages* has the stage of each layer, *known* all that there are, in order; *inches* are the width of a layer and the
-    height of the axis. Returned is how much higher than what it shows the axis must be, so that names stand above.
+    *stages* has the stage of each layer, *known* all that there are, in order; *inches* are the width of a layer and
+    the height of the axis. Returned is how much higher than what it shows the axis must be, so that names stand above.
     """
     start = letters = 0
     for stage, part in groupby(stages):

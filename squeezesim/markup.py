@@ -1,0 +1,79 @@
+"""HTML for notebooks: tables, bars and chains of boxes; every text is escaped, for names are a stranger's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import NamedTuple
+
+_EDGE = "1px solid rgba(128,128,128,.6)"  # seen on light and on dark notebooks
+_NUMBER = "text-align:right"
+_TEXT = "text-align:left"
+
+
+class Html(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+class Part(NamedTuple):
+    """Part of a bar: its share of the bar's full width, its colour, what is said where the pointer rests on it."""
+
+    share: float
+    colour: str
+    title: str
+
+
+def cell(text: str) -> str:
+    """Return *text* as HTML.
+
+    Example:
+        >>> cell("<conv>")
+        '&lt;conv&gt;'
+    """
+    return text if isinstance(text, Html) else escape(text)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Html:
+    """Return a table whose first *left* columns are texts, the others numbers."""
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        styles = (_TEXT if place < left else _NUMBER for place in range(len(cells)))
+        inner = "".join(
+            f'<{tag} style="{style};padding:1px 8px">{cell(text)}</{tag}>'
+            for style, text in zip(styles, cells, strict=True)
+        )
+        return f"<tr>{inner}</tr>"
+
+    head = f"<thead>{line('th', headers)}</thead>" if any(headers) else ""
+    return Html(f"<table>{head}<tbody>{''.join(line('td', row) for row in rows)}</tbody></table>")
+
+
+def bar(parts: Iterable[Part], width: int = 160) -> Html:
+    """Return a bar, *width* pixels long where its parts sum to 1, with a frame of that width."""
+    pieces = "".join(
+        f'<span title="{escape(part.title)}" style="display:inline-block;height:100%;vertical-align:top;'
+        f'width:{max(part.share, 0) * width:.1f}px;background:{part.colour}"></span>'
+        for part in parts
+        if part.share > 0
+    )
+    return Html(
+        f'<div style="width:{width}px;height:12px;border:{_EDGE};line-height:0;white-space:nowrap;overflow:hidden;'
+        f'text-align:left">{pieces}</div>'
+    )
+
+
+def chain(boxes: Iterable[str]) -> Html:
+    """Return boxes side by side, arrows between them."""
+    framed = (
+        f'<span style="display:inline-block;border:{_EDGE};padding:4px 10px;text-align:center">{cell(text)}</span>'
+        for text in boxes
+    )
+    return Html(" ⇄ ".join(framed))
+
+
+def block(heading: str, *parts: str) -> str:
+    """Return a heading, then *parts* below each other; texts that are no HTML are paragraphs."""
+    body = "".join(part if isinstance(part, Html) else f"<div>{escape(part)}</div>" for part in parts)
+    return f"<div><div><b>{escape(heading)}</b></div>{body}</div>"
