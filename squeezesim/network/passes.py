@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 from squeezesim.network.graph import Network
 from squeezesim.network.layer import Layer
@@ -46,12 +47,13 @@ def fuse(network: Network) -> Network:
 def mark_stages(network: Network) -> Network:
     """Return *network* with every layer's stage: ``stem``, ``stage1`` … ``stageN``, ``head``.
 
-    Where components of the module paths are called so, they say it, and a layer without one belongs where
-    the layer before it does. Else a stage begins where the spatial size shrinks: the first size is the
-    stem, and the head is what comes after the last layer larger than 1×1.
+    Where components of the module paths are called so, or ``stages.0`` for the first of a list, they say it, and a
+    layer without one belongs where the layer before it does. Where no stage is named, one begins where the spatial
+    size shrinks: the first size is the stem, and the head is what comes after the last layer larger than 1×1.
     """
     named = [_named_stage(layer) for layer in network.layers]
-    stages = _inherited(named) if any(named) else _by_size(network.layers)
+    says_so = any(stage.startswith("stage") for stage in named)
+    stages = _inherited(named) if says_so else _by_size(network.layers)
     marked = (
         layer if layer.stage == stage else replace(layer, stage=stage)
         for layer, stage in zip(network.layers, stages, strict=True)
@@ -83,7 +85,9 @@ def _fits(layer: Layer, producer: Layer) -> bool:
 
 
 def _named_stage(layer: Layer) -> str:
-    return next((part for part in layer.module.split(".") if _STAGE.fullmatch(part)), "")
+    parts = layer.module.split(".")
+    listed = [f"stage{int(at) + 1}" for of, at in pairwise(parts) if of == "stages" and at.isdecimal()]
+    return next((part for part in parts if _STAGE.fullmatch(part)), "") or next(iter(listed), "")
 
 
 def _inherited(named: list[str]) -> list[str]:

@@ -104,6 +104,20 @@ def test_stages_come_from_module_paths():
     assert stages == ["stem", "stem", "stage12", "stage12", "head", "head"]
 
 
+def test_stages_in_a_list_count_from_one():
+    names = ("stem.conv", "stages.0.blocks.1.fc", "stages.1.0", "norm", "head.fc")
+    layers = [Layer.matmul(name, m=1, n=1, k=1) for name in names]
+    stages = [layer.stage for layer in mark_stages(Network.from_layers(layers)).layers]
+    assert stages == ["stem", "stage1", "stage2", "stage2", "head"]
+
+
+def test_a_stem_alone_does_not_say_where_stages_begin():
+    sizes = {"stem.conv": 32, "blocks.0": 16, "blocks.1": 8, "head.fc": 1}
+    layers = [Layer.conv(name, c=1, k=1, oy=size, ox=size, fy=1, fx=1) for name, size in sizes.items()]
+    stages = [layer.stage for layer in mark_stages(Network.from_layers(layers)).layers]
+    assert stages == ["stem", "stage1", "stage2", "head"]
+
+
 def test_stages_follow_the_spatial_size_where_paths_do_not_say():
     """A squeeze-and-excitation branch at 1×1 begins no stage; the layers after the last spatial one are the head."""
 
