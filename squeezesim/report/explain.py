@@ -162,8 +162,9 @@ def _choice(case: Case) -> list[str]:
             continue
         factor = value(other, objective) / value(case, objective)
         text = f"{case.dataflow} was chosen, {factor:.2f}× {_GAINS[objective]} than {name}"
-        if factor >= _WORTH:
-            text += f", where {reason(other, main_cause(other))}"
+        cause = main_cause(other)
+        if factor >= _WORTH and (cause == "edge" or cause != main_cause(case)):
+            text += f", where {reason(other, cause)}"
         sentences.append(text)
     return sentences
 

@@ -18,6 +18,7 @@ from tests.report.cases import accelerator, network
 FOLDER = Path(__file__).parent
 
 PROFILE = ["profile", "small.graph.json", "--hw", "small_8x8.yaml"]
+EXPLAIN = ["explain", *PROFILE[1:]]
 OUTPUTS: dict[str, tuple[int | None, list[str]]] = {
     "profile-80.txt": (80, [*PROFILE, "--no-files"]),
     "profile-200.txt": (200, [*PROFILE, "--no-files"]),
@@ -29,6 +30,10 @@ OUTPUTS: dict[str, tuple[int | None, list[str]]] = {
     "profile.csv": (None, [*PROFILE, "--format", "csv"]),
     "profile-stages.csv": (None, [*PROFILE, "--format", "csv", "--by", "stage"]),
     "report.json": (None, [*PROFILE, "--format", "json"]),
+    "explain-80.txt": (80, EXPLAIN),
+    "explain-200.txt": (200, EXPLAIN),
+    "explain-layer-piped.txt": (None, [*EXPLAIN, "--layer", "stem.conv"]),
+    "explain.json": (None, [*EXPLAIN, "--format", "json"]),
     "layers-80.txt": (80, ["layers", "small.graph.json"]),
     "layers-piped.txt": (None, ["layers", "small.graph.json"]),
     "hw-show-80.txt": (80, ["hw", "show", "small_8x8.yaml"]),
