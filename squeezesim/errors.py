@@ -9,7 +9,7 @@ from collections.abc import Iterable
 class SqueezesimError(Exception):
     """An error in what the user gave; the command line prints its text, one line, and exits with code 2.
 
-    Of a mistake in a YAML file the text goes on with the line that it is in and a caret below.
+    Of a mistake in a YAML file or a condition the text goes on with the line that it is in and a caret below.
     """
 
 

@@ -131,7 +131,7 @@ def test_what_all_share_stands_in_the_heading() -> None:
     assert of(("a", "x"), ("b", "x")) == "2 networks on x, relative to a"
     assert of(("a", "x"), ("a", "y")) == "a on 2 accelerators, relative to a on x"
     assert of(*four) == "2 networks on 2 accelerators, relative to a on x"
-    assert of(*four, baseline="a") == "2 networks on 2 accelerators, relative to a on the same one"
+    assert of(*four, baseline="a") == "2 networks on 2 accelerators, relative to a on the same accelerator"
     assert of(*four, baseline="y") == "2 networks on 2 accelerators, relative to the same network on y"
     saved = [of_report(named(name), f"{name}.json") for name in ("x", "y")]
     assert heading(comparison([of_report(named("x"))], against=saved[:1])) == (

@@ -26,7 +26,7 @@ def by_definition(points: NDArray[np.float64]) -> list[bool]:
 
 
 @st.composite
-def tables(draw: st.DrawFn, most: int = 60) -> NDArray[np.float64]:
+def tables(draw: st.DrawFn, most: int = 40) -> NDArray[np.float64]:
     """Points on a coarse lattice, so that many are equal in a coordinate, or random ones."""
     rows, dimensions = draw(st.integers(0, most)), draw(st.integers(1, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))

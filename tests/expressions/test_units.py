@@ -3,7 +3,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squeezesim.errors import UsageError
@@ -48,6 +48,7 @@ UNITS = [
 
 
 @pytest.mark.parametrize(("column", "unit", "factor"), UNITS)
+@settings(max_examples=10)
 @given(st.decimals(0, 1000, places=3), st.sampled_from(["", " "]))
 def test_a_number_is_converted_exactly(
     column: str, unit: str, factor: Fraction, number: object, blank: str

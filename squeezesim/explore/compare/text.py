@@ -74,7 +74,7 @@ def _reference(comparison: Comparison) -> str:
         single = len({result.accelerator for result in results}) == 1
         return f", relative to {bases[0].network if single else bases[0]}"
     if len(networks) == 1:
-        return f", relative to {bases[0].network} on the same one"
+        return f", relative to {bases[0].network} on the same accelerator"
     return f", relative to the same network on {bases[0].accelerator}"
 
 
