@@ -67,7 +67,7 @@ class _Table:
         """Return allocations, each after what it is the best of where *first* is the header of that."""
         names = [Column(first, left=True)] if first else []
         names += [Column("depth", left=True), *(Column(name) for name in self.options)]
-        columns = [*names, *self._columns(), Column("front", 4, left=True), Column("network", 5, left=True)]
+        columns = [*names, *self._columns(), Column("front", 1, left=True), Column("network", 5, left=True)]
         cells = [
             [
                 *([row[first]] if first else []),
@@ -88,7 +88,7 @@ class _Table:
             Column("depth", 1, left=True),
             Column("place"),
             *self._columns(),
-            Column("front", 4, left=True),
+            Column("front", 1, left=True),
             Column("differs in", 5, left=True),
         ]
         cells = [
