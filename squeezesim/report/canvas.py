@@ -48,7 +48,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def new_figure(size: tuple[float, float], paper: str, layout: Literal["constrained", "none"]) -> Figure:
+def new_figure(size: tuple[float, float], paper: str, layout: Literal["constrained"] | None) -> Figure:
     """Return an empty figure of *size* inches that notebooks show without pyplot."""
     return _figure_class()(figsize=size, layout=layout, facecolor=paper)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from squeezesim.report.meter import INK
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -86,7 +88,10 @@ class Grid:
             else:
                 table.add_column(header, justify="right", min_width=width, no_wrap=True)
         for cells in self.cells:
-            table.add_row(*map(Text, cells))
+            texts = [Text(text) for text in cells]
+            for text in texts[1:]:
+                text.highlight_regex(INK, "cyan")
+            table.add_row(*texts)
         width = indent + sum(self.widths) + (GAP + 1) * len(self.columns)
         across = console.width
         console.width = max(across, width)  # rather a line that is too long than a cropped number

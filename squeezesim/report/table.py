@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from squeezesim.errors import UsageError, nearest
 from squeezesim.report import units
 from squeezesim.report.grid import Column, Grid
+from squeezesim.report.meter import meter
 
 if TYPE_CHECKING:
     from squeezesim.report.report import Report
@@ -54,14 +55,17 @@ def ordered(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any]]
     return [*by_value, *(row for row in rows if row[column] is None)]
 
 
-def grid(report: Report, rows: Sequence[Row], by: str, width: int | None) -> Grid:
-    """Return *rows* as a table, of at most *width* characters where that is given."""
-    shown = _columns(report, by)
+def grid(report: Report, rows: Sequence[Row], by: str, width: int | None, bars: int = 0) -> Grid:
+    """Return *rows* as a table, of at most *width* characters where that is given.
+
+    Beside utilization stand bars of *bars* characters.
+    """
+    shown = _columns(report, by, bars)
     whole = Grid([column for column, _ in shown], [[show(row) for _, show in shown] for row in rows])
     return whole if width is None else whole.fit(width, NAME_WIDTH if by == "layer" else 0)
 
 
-def _columns(report: Report, by: str) -> list[_Shown]:
+def _columns(report: Report, by: str, bars: int) -> list[_Shown]:
     """All columns in the order in which they stand; those without a rank are there at 80 characters."""
     energy: _Shown = (Column("energy µJ"), lambda row: units.decimal(row["energy_uj"]))
     if report.scale.pj_per_unit is None:
@@ -71,7 +75,10 @@ def _columns(report: Report, by: str) -> list[_Shown]:
         (Column("cycles"), lambda row: units.count(row["cycles"])),
         (Column("time", 2), lambda row: units.share(row["share"])),
         (Column("latency µs", 3), lambda row: units.decimal(row["latency_us"])),
-        (Column("utilization"), lambda row: units.share(row["utilization"])),
+        (
+            Column("utilization"),
+            lambda row: meter(row["utilization"], bars) if bars else units.share(row["utilization"]),
+        ),
         (Column("efficiency", 8), lambda row: units.share(row["efficiency"])),
         (Column("bound", left=True), lambda row: row["bound"] or units.EMPTY),
         energy,

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 WORST = 3
 """Layers that are explained."""
 
+# Characters of the bars of utilization, in a terminal and in one of many characters; the first take no room.
+_BAR, _LONG_BAR = 3, 10
+_WIDE = 140
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -50,8 +54,12 @@ def show(
     if not console.is_terminal:
         console.file.write(text(report, by=by, sort=sort, top=top) + "\n")
         return
+    bars = 0
+    if console.encoding.startswith("utf"):  # others have no blocks
+        bars = _LONG_BAR if console.width >= _WIDE else _BAR
     # What is printed is assembled first, so that a wrong option prints nothing.
-    print_sections(sections(report, by=by, sort=sort, top=top, width=console.width - 2), console)
+    parts = sections(report, by=by, sort=sort, top=top, width=console.width - 2, bars=bars)
+    print_sections(parts, console)
 
 
 def plain(parts: Iterable[Section]) -> str:
@@ -79,19 +87,19 @@ def print_sections(parts: Iterable[Section], console: Console) -> None:
 
 
 def sections(
-    report: Report, *, by: str, sort: str | None, top: int | None, width: int | None
+    report: Report, *, by: str, sort: str | None, top: int | None, width: int | None, bars: int = 0
 ) -> list[Section]:
-    """Return the parts of the text in their order, tables at most *width* wide."""
+    """Return the parts of the text in their order, tables at most *width* wide, bars of *bars* characters in them."""
     rows = select(report, by, sort, top)
     shown = [row for row in rows if row["cycles"]] if by == "layer" else rows
     parts = [
         Section(f"{report.network.name} on {report.accelerator.name}", subject(report)),
-        Section(_heading(by, len(shown), sort, top), grid(report, shown, by, width)),
+        Section(_heading(by, len(shown), sort, top), grid(report, shown, by, width, bars)),
     ]
     if by == "layer" and top is None and (ops := resting(rows)):
         parts.append(Section(f"not shown, for they take no time: {ops}", ()))
     if by == "layer":
-        parts.append(Section("stages", grid(report, report.rows("stage"), "stage", width)))
+        parts.append(Section("stages", grid(report, report.rows("stage"), "stage", width, bars)))
     parts.append(Section("total", _totals(report)))
     worst = [f"{place}. {finding}" for place, finding in enumerate(report.bottlenecks(WORST), 1)]
     parts.append(Section("where most PE-cycles are lost", worst))

@@ -44,7 +44,7 @@ def layers_figure(table: Table3, accelerator: str) -> Figure:
     runs = [table.runs[accelerator][title] for title in VERSIONS]
     # The labels are as long on every panel: fixed margins are drawn in half the time of computed ones.
     size = (_INCHES, _INCHES_A_VERSION * len(runs))
-    sheet = Sheet.open(None, "light", size, rows=len(runs), layout="none")
+    sheet = Sheet.open(None, "light", size, rows=len(runs), layout=None)
     sheet.figure.subplots_adjust(left=0.065, right=0.945, top=0.955, bottom=0.09, hspace=0.95)
     most = max(group.cycles for run in runs for group in groups(run))
     shown: dict[str, Any] = {}

@@ -41,7 +41,7 @@ class Sheet:
         size: tuple[float, float],
         rows: int = 1,
         columns: int = 1,
-        layout: Literal["constrained", "none"] = "constrained",
+        layout: Literal["constrained"] | None = "constrained",
     ) -> Sheet:
         """Return *rows* × *columns* panels of a figure of *size* inches, or those of *ax*, as many, where it is given.
 
