@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SqueezesimError,
         UsageError,
     )
+    from squeezesim.explore.advise.advise import advise
     from squeezesim.explore.allocate.api import allocate
     from squeezesim.explore.compare.frame import compare
     from squeezesim.explore.pareto import pareto
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from squeezesim.network.compress.pruning import prune
     from squeezesim.network.compress.quantization import quantize
     from squeezesim.network.compress.recipe import compress
+    from squeezesim.report.explain import explain
     from squeezesim.report.report import Report
     from squeezesim.simulate import simulate
 
@@ -54,10 +56,12 @@ __all__ = [
     "ReportError",
     "SqueezesimError",
     "UsageError",
+    "advise",
     "allocate",
     "compare",
     "compress",
     "densities",
+    "explain",
     "load",
     "low_rank",
     "models",
@@ -79,6 +83,7 @@ _HOMES = {
         "SqueezesimError",
         "UsageError",
     ),
+    "squeezesim.explore.advise.advise": ("advise",),
     "squeezesim.explore.allocate.api": ("allocate",),
     "squeezesim.explore.compare.frame": ("compare",),
     "squeezesim.explore.pareto": ("pareto",),
@@ -92,6 +97,7 @@ _HOMES = {
     "squeezesim.network.compress.pruning": ("prune",),
     "squeezesim.network.compress.quantization": ("quantize",),
     "squeezesim.network.compress.recipe": ("compress",),
+    "squeezesim.report.explain": ("explain",),
     "squeezesim.report.report": ("Report",),
     "squeezesim.simulate": ("simulate",),
 }

@@ -160,7 +160,8 @@ def _choice(case: Case) -> list[str]:
             other = alone(case, name)
         except HardwareError:
             continue
-        factor = value(other, objective) / value(case, objective)
+        own = value(case, objective)
+        factor = value(other, objective) / own if own else 1.0  # an energy table may say 0 everywhere
         text = f"{case.dataflow} was chosen, {factor:.2f}× {_GAINS[objective]} than {name}"
         cause = main_cause(other)
         if factor >= _WORTH and (cause == "edge" or cause != main_cause(case)):
@@ -199,9 +200,11 @@ def _details(case: Case) -> list[str]:
         lines.append(f"it moves {units.size(int(moved.sum()))} between DRAM and buffer: {parts}")
     if energy.sum():
         levels = [level.replace("_", " ") for level in LEVELS]
-        whole = float(report.tally.energy_mac_equiv(report.scale)[index].sum())
+        whole = f"{units.count(float(report.tally.energy_mac_equiv(report.scale)[index].sum()))} MACs' worth"
+        if report.scale.pj_per_unit is not None:
+            whole = f"{units.decimal(float(report.tally.energy_uj(report.scale)[index].sum()))} µJ"
         parts = _listed(levels, energy / energy.sum(), "{share} {name}")
-        lines.append(f"its energy is {units.count(whole)} MACs' worth: {parts}")
+        lines.append(f"its energy is {whole}: {parts}")
     return lines
 
 

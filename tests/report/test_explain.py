@@ -8,6 +8,7 @@ from hypothesis import given
 
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.errors import UsageError
+from squeezesim.hardware.energy_levels import LEVELS
 from squeezesim.network import Layer, Network
 from squeezesim.report.explain import Explained, explain, shape_of, summary
 from squeezesim.report.report import Report
@@ -171,3 +172,18 @@ def test_summary_of_a_known_network() -> None:
     lines = summary(simulate(network(), accelerator()))
     assert [line.partition(" ")[0] for line in lines] == ["it", "of", "by", "by"]
     assert lines[2].startswith("by stage: stage1 ")
+
+
+def test_energy_is_told_in_the_unit_that_there_is() -> None:
+    (relative,) = explain(report(), "stem.conv")
+    (absolute,) = explain(report({"energy.pj_per_unit": 2.5}), "stem.conv")
+    assert " MACs' worth: " in relative.sentences[-1]
+    row = next(row for row in report({"energy.pj_per_unit": 2.5}).rows() if row["name"] == "stem.conv")
+    assert absolute.sentences[-1].startswith(f"its energy is {row['energy_uj']:.4g} µJ: ")
+
+
+def test_where_nothing_costs_energy_the_choice_is_even() -> None:
+    free = {level: 0 for level in LEVELS}
+    changes = {"energy.overrides": free, "mapper.objective": "energy"}
+    (found,) = explain(report(changes), "stem.conv")
+    assert found.sentences[1].startswith(("os was chosen, 1.00× less energy than ws", "ws was chosen, 1.00× less"))
