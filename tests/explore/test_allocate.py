@@ -146,7 +146,7 @@ def test_other_options_are_other_networks() -> None:
 
 
 def test_a_network_of_one_stage() -> None:
-    table = sq.allocate("deit_tiny", sq.Accelerator.named("os_32x32"), stages=[(2, 4)])
+    table = sq.allocate("deit_tiny", "os_32x32", stages=[(2, 4)])
     assert table.depth.tolist() == [(2,), (3,), (4,)]
     assert table.late_share.isna().all()
     assert table.pareto.tolist() == [True, False, False]

@@ -9,17 +9,17 @@ from squeezesim.errors import UsageError
 from squeezesim.explore.allocate.budgets import where as budget
 from squeezesim.explore.allocate.candidates import OBJECTIVES
 from squeezesim.explore.allocate.study import study
+from squeezesim.hardware.accelerator import Accelerator
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from squeezesim.explore.allocate.bases import Choices
-    from squeezesim.hardware.accelerator import Accelerator
 
 
 def allocate(
     model: str,
-    hw: Accelerator | Sequence[Accelerator],
+    hw: Accelerator | str | Sequence[Accelerator | str],
     *,
     blocks: int | None = None,
     stages: Sequence[tuple[int, int]] | None = None,
@@ -41,7 +41,7 @@ def allocate(
 
     Args:
         model: the name of a built-in network with a depth, with or without ``@option=value,…``.
-        hw: accelerators.
+        hw: accelerators, their names or files.
         blocks: blocks in all stages together; those of *model*, unless *stages* is given.
         stages: the least and the greatest number of blocks of each stage.
         options: values of other options, each combination of which is tried, as ``{"conv1": [5, 7]}``; ``resolution``
@@ -60,13 +60,13 @@ def allocate(
 
     Example:
         >>> import squeezesim as sq
-        >>> table = sq.allocate("squeezenext_23_v5", sq.Accelerator.named("squeezelerator_16x16"), blocks=21)
-        >>> len(table)
+        >>> len(sq.allocate("squeezenext_23_v5", "squeezelerator_16x16", blocks=21))
         1140
     """
     import pandas as pd
 
-    accelerators = list(hw) if isinstance(hw, Sequence) else [hw]
+    given = [hw] if isinstance(hw, Accelerator | str) else list(hw)
+    accelerators = [Accelerator.resolve(item) if isinstance(item, str) else item for item in given]
     if not accelerators:
         raise UsageError("allocate needs an accelerator")
     conditions = [where] if isinstance(where, str) else list(where)
