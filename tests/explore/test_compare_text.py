@@ -81,6 +81,7 @@ def test_the_text_is_exactly_this() -> None:
 
 def test_the_layers_that_differ_most() -> None:
     assert LARGEST in plain(sections(both(), "layer", top=2))
+    assert "the 3 stages whose latency differs most" in plain(sections(both(), "stage", top=9))
 
 
 def test_the_markdown_is_exactly_this() -> None:

@@ -33,7 +33,12 @@ def sections(
     parts = [Section(heading(comparison), whole if width is None else whole.fit(width, _NAME_WIDTH))]
     if by != "result":
         side = aligned_grid(comparison, by, top)
-        parts.append(Section(_aligned_heading(by, top), side if width is None else _fitted(side, width)))
+        parts.append(
+            Section(
+                _aligned_heading(by, None if top is None else len(side.cells) - 1),
+                side if width is None else _fitted(side, width),
+            )
+        )
     if verdicts:
         parts.append(Section("conditions", condition_lines(verdicts)))
     if told := notes(comparison):
@@ -164,8 +169,10 @@ def _fitted(grid: Grid, width: int) -> Grid:
     return some.fit(width)
 
 
-def _aligned_heading(by: str, top: int | None) -> str:
-    return f"{by}s" if top is None else f"the {units.plural(top, by)} whose latency differs most"
+def _aligned_heading(by: str, shown: int | None) -> str:
+    if shown is None:
+        return f"{by}s"
+    return f"the {units.plural(shown, by)} whose latency differs most"
 
 
 def _cells(comparison: Comparison, place: int, part: Row) -> list[str]:
