@@ -28,7 +28,7 @@ EXAMPLES = """\b
 Examples:
   squeezesim compare squeezenext_23 squeezenext_23_v5 --hw squeezelerator_16x16
   squeezesim compare squeezenext_23 alexnet --hw os_32x32 --hw ws_32x32 --by stage --plot networks.png
-  squeezesim compare squeezenext_23_v2 squeezenext_23_v5 --hw os_32x32 --by layer --top 10 --format csv
+  squeezesim compare squeezenext_23_v2 squeezenext_23_v5 --hw os_32x32 --by layer --top 10
   squeezesim compare my.py:make --input 3x64x64 --hw my.yaml --against main.json --fail-if "latency_us > +2%"
 """
 
@@ -37,7 +37,7 @@ def compare(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...",
+            metavar="MODEL",
             help="Networks, as for profile, and saved reports, which end in .json.",
         ),
     ],
