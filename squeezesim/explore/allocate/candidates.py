@@ -116,10 +116,10 @@ class Candidates:
             "published": [self.published.get(row, "") for row in range(len(self))],
         }
 
-    def rows(self, count: int | None = None) -> list[dict[str, Any]]:
-        """Return the first *count* rows as dictionaries, None where there is no number, depth as ``2-4-14-1``."""
-        shown = self if count is None else self._take(np.arange(min(count, len(self))))
-        columns = shown.columns()
+    def rows(self, count: int | None = None, start: int = 0) -> list[dict[str, Any]]:
+        """Return *count* rows from *start* on as dictionaries, None where there is no number, depth as ``2-4-14-1``."""
+        end = len(self) if count is None else min(start + count, len(self))
+        columns = self._take(np.arange(start, end)).columns()
         columns["depth"] = ["-".join(map(str, depth)) for depth in columns["depth"]]
         return to_rows(columns)
 

@@ -8,14 +8,21 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from squeezesim.errors import UsageError, nearest
 from squeezesim.explore.allocate.text import TOP, sections
 from squeezesim.report.files import csv_text
 from squeezesim.report.markdown import markdown
 
 if TYPE_CHECKING:
+    from squeezesim.explore.allocate.candidates import Candidates
     from squeezesim.explore.allocate.moves import Move
     from squeezesim.explore.allocate.study import Result, Standing, Study
+
+MOST_OBJECTS = 200_000
+"""Rows of a JSON document, which a reader holds whole."""
+_CHUNK = 50_000  # rows of CSV that are made at once
 
 
 def file_format(path: str | PathLike[str]) -> str:
@@ -44,11 +51,27 @@ def text_of(study: Study, suffix: str, *, top: int | None = None, front: bool = 
 
 def to_csv(study: Study, top: int | None = None, front: bool = False) -> str:
     """Return a line for each allocation and accelerator, the best of each accelerator first."""
-    return csv_text([row for result in study.results for row in _rows(result, top, front)])
+    parts = [
+        csv_text(shown.rows(start=start, count=_CHUNK))
+        for result in study.results
+        for shown in [_shown(result, top, front)]
+        for start in range(0, len(shown), _CHUNK)
+    ]
+    return parts[0] + "".join(part.partition("\n")[2] for part in parts[1:])
 
 
 def to_json(study: Study, top: int | None = None, front: bool = False) -> str:
-    """Return what was asked for, and for each accelerator allocations, published networks and moves."""
+    """Return what was asked for, and for each accelerator allocations, published networks and moves.
+
+    Raises:
+        UsageError: there are more than 200,000 rows.
+    """
+    count = sum(len(_shown(result, top, front)) for result in study.results)
+    if count > MOST_OBJECTS:
+        raise UsageError(
+            f"{count:,} allocations are too many for JSON; allowed: at most {MOST_OBJECTS:,}, with --top or --front, "
+            "or CSV"
+        )
     document = {
         "model": str(study.model),
         "blocks": study.space.blocks,
@@ -70,9 +93,9 @@ def to_markdown(study: Study, top: int | None = None, front: bool = False) -> st
     return markdown(sections(study, top=TOP if top is None else top, front=front))
 
 
-def _rows(result: Result, top: int | None, front: bool) -> list[dict[str, Any]]:
-    candidates = result.candidates
-    return (candidates.kept(candidates.front) if front else candidates).rows(top)
+def _shown(result: Result, top: int | None, front: bool) -> Candidates:
+    candidates = result.candidates.kept(result.candidates.front) if front else result.candidates
+    return candidates.kept(np.arange(len(candidates)) < (len(candidates) if top is None else top))
 
 
 def _result(result: Result, top: int | None, front: bool) -> dict[str, Any]:
@@ -82,7 +105,7 @@ def _result(result: Result, top: int | None, front: bool) -> dict[str, Any]:
         "on_front": int(result.candidates.front.sum()),
         "networks": [_standing(standing) for standing in result.standings],
         "moves": None if result.moves is None else [_move(move) for move in result.moves],
-        "rows": _rows(result, top, front),
+        "rows": _shown(result, top, front).rows(),
     }
 
 
