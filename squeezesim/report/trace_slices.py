@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from squeezesim.cost.timeline import Slices, Timeline
     from squeezesim.report.tally import Tally
 
-MOST_PLAYED = 2**18
+MOST_PLAYED = 2**16
 """Tiles of a layer that are played one by one; where there are more, its tracks hold one slice each."""
 
 _WAITS = ("dram", "startup", "setup")

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from squeezesim.explore.advise.advise import advise
-from squeezesim.explore.advise.page import NOTHING, document, sections
+from squeezesim.explore.advise.page import ALIKE, APART, NOTHING, document, sections
 from squeezesim.network import Layer, Network
 from squeezesim.report.explain import explain
 from squeezesim.report.markdown import markdown
@@ -50,6 +50,7 @@ def test_json_has_the_sentences_with_their_numbers(run: Run) -> None:
         assert (
             row["saved_cycles"] == row["before"]["cycles"] - row["after"]["cycles"] == proposal.saved_cycles
         )
+    assert ALIKE in found["assumptions"]
     assert found["unmodelled"] == [{"op": "fft", "count": 2, "module": "stage1"}]
 
 
@@ -100,7 +101,9 @@ def test_where_nothing_helps(run: Run) -> None:
     Path("slow.yaml").write_text(slow.to_yaml(), encoding="utf-8")
     code, out, _ = run("explain", "tiny.graph.json", "--hw", "slow.yaml")
     assert code == 0
-    assert out.rstrip().endswith(NOTHING)
+    assert f"what would save time\n  {NOTHING}\n" in out
+    assert ALIKE in out
+    assert APART not in out
 
 
 def test_strict_fails_where_an_operator_is_not_modelled(run: Run) -> None:

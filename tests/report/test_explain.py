@@ -183,7 +183,9 @@ def test_energy_is_told_in_the_unit_that_there_is() -> None:
 
 
 def test_where_nothing_costs_energy_the_choice_is_even() -> None:
-    free = {level: 0 for level in LEVELS}
+    free = dict.fromkeys(LEVELS, 0)
     changes = {"energy.overrides": free, "mapper.objective": "energy"}
     (found,) = explain(report(changes), "stem.conv")
-    assert found.sentences[1].startswith(("os was chosen, 1.00× less energy than ws", "ws was chosen, 1.00× less"))
+    assert found.sentences[1].startswith(
+        ("os was chosen, 1.00× less energy than ws", "ws was chosen, 1.00× less")
+    )

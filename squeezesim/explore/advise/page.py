@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FORMAT = "squeezesim.explanation"
 VERSION = 1
+ALIKE = "dataflows of a layer are compared each in its best tiling, on the array as it is"
+APART = "each proposal is simulated by itself: what two of them save together is not the sum of both"
+_LAYERS = ("layers run one after the other, and each reads from DRAM and writes to it",)
 NOTHING = "none of the changes that are tried saves 0.1 % of the cycles"
 
 
@@ -25,9 +28,16 @@ def sections(report: Report, explained: Sequence[Explained], proposals: Sequence
     return [
         Section(f"{report.network.name} on {report.accelerator.name}", summary(report)),
         Section("what takes the time", _numbered(explained)),
-        Section("what would save time, each by itself", _numbered(proposals) if proposals else [NOTHING]),
+        Section("what would save time", _numbered(proposals) if proposals else [NOTHING]),
+        Section("taken for granted", assumptions(report, proposals)),
         *caveats(report),
     ]
+
+
+def assumptions(report: Report, proposals: Sequence[Proposal]) -> list[str]:
+    """Return what the numbers take for granted, beside what single proposals do."""
+    several = len(report.accelerator.array.dataflows) > 1
+    return [*([ALIKE] if several else []), *([APART] if len(proposals) > 1 else []), *_LAYERS]
 
 
 def document(report: Report, explained: Sequence[Explained], proposals: Sequence[Proposal]) -> str:
@@ -51,6 +61,7 @@ def document(report: Report, explained: Sequence[Explained], proposals: Sequence
             for part in explained
         ],
         "proposals": [_proposal(proposal) for proposal in proposals],
+        "assumptions": assumptions(report, proposals),
         "unmodelled": [
             {"op": item.op, "count": item.count, "module": item.module} for item in report.unmodelled
         ],

@@ -11,7 +11,7 @@ from squeezesim.report import units
 if TYPE_CHECKING:
     from squeezesim.report.report import Report
 
-KINDS = ("dataflow", "buffer", "bandwidth", "channels", "blocks", "kernel")
+KINDS = ("dataflow", "buffer", "bandwidth", "channels", "kernel", "blocks")
 
 RETRAINED = "the network is trained anew; what that does to its accuracy is not known here"
 """What every change to a network takes for granted."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -286,3 +288,16 @@ def test_what_is_no_built_in_network_is_not_taken_for_one(network: Network) -> N
 def test_a_layer_that_is_not_there_is_one_line() -> None:
     with pytest.raises(UsageError, match=r"^network 'small' has no layer 'x'; allowed: "):
         advise(report(), "x")
+
+
+@pytest.mark.slow
+def test_the_page_s_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "explain.md").read_text(encoding="utf-8")
+    exec(compile(page.partition("```python\n")[2].partition("```")[0], "explain.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("stem.conv 0.09")
+
+
+def test_the_page_names_every_kind() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "explain.md").read_text(encoding="utf-8")
+    kinds = re.findall(r"^\| `(\w+)` \|", page.partition("## What would save time")[2], re.MULTILINE)
+    assert tuple(kinds) == KINDS
