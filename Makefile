@@ -1,7 +1,7 @@
 # Short names for what CONTRIBUTING.md describes; all of them expect the virtual environment of `make setup`.
 python ?= .venv/bin/python
 
-.PHONY: setup test slow check bench golden graphs reports validation
+.PHONY: setup test slow check bench golden graphs reports figures validation
 
 setup:
 	python3 -m venv .venv
@@ -39,6 +39,10 @@ reports:
 	mkdir -p docs/img
 	cp reports/squeezenext_23__os_32x32/utilization.png docs/img/squeezenext_23__os_32x32.png
 	$(python) -m tests.readme
+
+# The pictures of docs/figures.md, by its commands, and those that tests compare figures with.
+figures:
+	$(python) -m tests.report.figures
 
 # What validate computes, docs/validation.md; fails where a bound is broken.
 validation:

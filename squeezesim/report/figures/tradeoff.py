@@ -24,6 +24,7 @@ _INCHES = 12.0
 _INCHES_A_ROW = 4.6
 _INCHES_OF_LEGEND = 0.8
 _AREA = 110  # square points of a circle that stands for a million params
+_LEAST = 300  # square points of the largest circle
 _ROOM = 0.16  # of the range of accuracies, below and above
 _AROUND = 1.25  # of the smallest and the largest value
 _LONGEST = 26
@@ -86,6 +87,7 @@ def tradeoff(
             ]
             draw_circles(sheet, axes, circles, unit.label(f"{quantity} on {name}"), paint)
             drawn.append((axes, circles))
+    sheet.title("Top-1 accuracy against latency and energy; the area of a circle goes with √params")
     sheet.legend({family: dot(colour) for family, colour in paint.items()})
     name_circles(sheet, drawn)
     return sheet.figure
@@ -95,11 +97,11 @@ def draw_circles(
     sheet: Sheet, axes: Axes, circles: Sequence[Circle], label: str, colours: Mapping[str, str]
 ) -> None:
     """Draw *circles* on *axes*, whose x axis is called *label*; smaller ones before larger ones."""
-    for circle in circles:
+    for circle, area in zip(circles, _areas(circles), strict=True):
         axes.scatter(
             circle.value,
             circle.top1,
-            s=_AREA * (circle.params / 1e6) ** 0.5,
+            s=area,
             color=colours[circle.family],
             edgecolor=sheet.theme.paper,
             linewidth=0.6,
@@ -122,12 +124,17 @@ def name_circles(sheet: Sheet, drawn: Sequence[tuple[Axes, Sequence[Circle]]]) -
     settled(sheet.figure)
     for axes, circles in drawn:
         spots = [
-            Spot(
-                circle.value, circle.top1, (_AREA * (circle.params / 1e6) ** 0.5 / np.pi) ** 0.5, circle.name
-            )
-            for circle in circles
+            Spot(circle.value, circle.top1, (area / np.pi) ** 0.5, circle.name)
+            for circle, area in zip(circles, _areas(circles), strict=True)
         ]
         name_spots(axes, spots, sheet.theme, SMALL)
+
+
+def _areas(circles: Sequence[Circle]) -> list[float]:
+    """Areas in square points: one for a million params, unless all would be too small to see."""
+    roots = [circle.params**0.5 / 1e3 for circle in circles]
+    scale = max(_AREA, _LEAST / max(*roots, 1e-3))
+    return [scale * root for root in roots]
 
 
 def _cycled(colours: Sequence[str], count: int) -> list[str]:
