@@ -97,7 +97,7 @@ _SUFFIXES = {
     "_percent": LITERALS["%"][1],
     "_relative": SHARE,
 }
-_SHARES = ("utilization", "efficiency", "share")
+_SHARES = ("utilization", "efficiency", "share", "late_share")
 
 
 def unit_of(column: str) -> Unit:

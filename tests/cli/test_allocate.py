@@ -137,6 +137,19 @@ def test_the_front_alone_and_another_order(run: Run) -> None:
     assert float(by_use[0]["utilization"]) == max(float(row["utilization"]) for row in everything)
 
 
+def test_csv_is_made_in_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(*MODEL, *BOTH, *NARROW, "--format", "csv").out
+    monkeypatch.setattr("squeezesim.explore.allocate.files._CHUNK", 7)
+    assert run(*MODEL, *BOTH, *NARROW, "--format", "csv").out == whole
+    monkeypatch.setattr("squeezesim.explore.allocate.files.MOST_OBJECTS", 50)
+    assert run(*MODEL, *NARROW, "--format", "json") == (
+        2,
+        "",
+        "error: 54 allocations are too many for JSON; allowed: at most 50, with --top or --front, or CSV\n",
+    )
+    assert run(*MODEL, *NARROW, "--format", "json", "--top", "50").code == 0
+
+
 def test_options_are_columns(run: Run) -> None:
     ranges = ("--stage", "1", "--stage", "1-2", "--stage", "1", "--stage", "1")
     out = run(*MODEL, *ranges, "--set", "conv1=5,7", "--set", "wiring=serial", "--format", "csv").out
