@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.dataflow import DATAFLOWS, rs
+from squeezesim.cost.dataflow.base import Terms
+from squeezesim.cost.dataflow.rs_layout import lay_rows
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import workload_of
+from squeezesim.cost.workload import Workload, workload_of
 from squeezesim.network.layer import Layer
 from squeezesim.verify.array_sim import Counts, Ints, is_matrix_product, simulate_array
 from squeezesim.verify.nonzeros import convolution, dealt_weights
@@ -56,20 +58,37 @@ def simulated(case: Case) -> tuple[bool, Counts]:
     sums: Ints | None = None
     if case.resumed:
         sums = rng.integers(-99, 100, (tile.n, tile.g * tile.k, tile.oy, tile.ox))
-    outputs, counts = simulate_array(tile, inputs, weights, case.machine, case.dataflow, sums)
+    mapping = found_mapping(case) if case.dataflow == "rs" else ()
+    outputs, counts = simulate_array(tile, inputs, weights, case.machine, case.dataflow, sums, mapping)
     expected = convolution(tile, inputs, weights) + (0 if sums is None else sums)
     return np.array_equal(outputs, expected), counts
+
+
+def found_mapping(case: Case) -> tuple[int, ...]:
+    """The mapping (e, p, q, r, t) that `rs` has found for the tile."""
+    work, (pixel, channel) = _terms(case)
+    n, y, x = (np.array([size]) for size in case.tile[:3])
+    found = rs.mapping(work, pixel, channel, case.machine)
+    strip = lay_rows(work, n, y, x, case.machine).strip
+    return tuple(int(value[0]) for value in (strip, found.p, found.q, found.r, found.t))
+
+
+def _terms(case: Case) -> tuple[Workload, tuple[Terms, Terms]]:
+    flow, work = DATAFLOWS[case.dataflow], workload_of([case.layer], case.machine)[0]
+    n, y, x, g, k, c = (np.array([size]) for size in case.tile)
+    return work, (
+        flow.pixel_terms(work, n, y, x, case.machine),
+        flow.channel_terms(work, g, k, c, case.machine),
+    )
 
 
 def closed_form(case: Case) -> dict[str, int]:
     """What ``cost.dataflow`` says of the tile, under the names of ``Counts``."""
     flow, machine = DATAFLOWS[case.dataflow], case.machine
-    work = workload_of([case.layer], machine)[0]
-    n, y, x, g, k, c = (np.array([size]) for size in case.tile)
-    pixel = flow.pixel_terms(work, n, y, x, machine)
-    channel = flow.channel_terms(work, g, k, c, machine)
+    work, (pixel, channel) = _terms(case)
     done = flow.work(work, pixel, channel, machine)
-    started = np.zeros(1) if case.resumed else (n * y * x * g * k).astype(np.float64)
+    n, y, x, g, k, _ = case.tile
+    started = np.array([0.0 if case.resumed else float(n * y * x * g * k)])
     accesses = flow.accesses(
         work, [term * 1.0 for term in pixel], [term * 1.0 for term in channel], started, machine
     )

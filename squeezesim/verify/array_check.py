@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from squeezesim.network.layer import Layer
 from squeezesim.verify import array_case, pipeline_case
 from squeezesim.verify.record import Bound, Check, Row
 
-_FLOWS = ("ws", "os")
+_FLOWS = ("ws", "os", "rs")
 _FILTERS = ((1, 1), (1, 1), (1, 3), (3, 1), (3, 3), (2, 5))
 
 
@@ -48,7 +49,7 @@ def check(cases: int = 200, seed: int = 1) -> Check:
         method=(
             f"{cases // 2} tiles of drawn layers (groups, batch, stride, dilation, padding, zeros) on drawn arrays of "
             "up to 6×6 PEs are computed by a PE array cycle by cycle, which must give the convolution's output; "
-            "cycles, busy PE-cycles and accesses at every level are compared. "
+            "cycles, busy PE-cycles and accesses at every level are compared, for `rs` under the mapping found. "
             f"{cases - cases // 2} tilings are played event by event with a DMA and buffer slots; cycles are compared."
         ),
         rows=tuple(
@@ -125,6 +126,11 @@ def _layer(rng: np.random.Generator, macs: int) -> Layer:
     return layer
 
 
+@cache
+def _base() -> Machine:
+    return Machine.of(Accelerator.named("squeezelerator_16x16"))
+
+
 def _machine(rng: np.random.Generator) -> Machine:
     """Any array of up to 6×6 PEs with any buffering, on the rest of a shipped accelerator."""
 
@@ -135,11 +141,16 @@ def _machine(rng: np.random.Generator) -> Machine:
         return bool(rng.integers(4))
 
     return replace(
-        Machine.of(Accelerator.named("squeezelerator_16x16")),
+        _base(),
         rows=int(rng.integers(1, 7)),
         cols=int(rng.integers(1, 7)),
         ports=int(rng.integers(1, 7)),
         psum_words=int(rng.integers(1, 7)),
+        filter_words=int(rng.integers(1, 41)),
+        input_words=int(rng.integers(1, 13)),
+        network_weights=int(rng.integers(1, 7)),
+        network_inputs=int(rng.integers(1, 7)),
+        network_psums=int(rng.integers(1, 7)),
         weight_swap=int(rng.integers(0, 3)),
         systolic=not often(),
         weight_density=some([1.0, 0.6, 0.35, 0.1, 0.0]),

@@ -1,4 +1,4 @@
-"""The PE array, cycle by cycle: what the two dataflow simulators share, and the one call that runs them.
+"""The PE array, cycle by cycle: what the simulators of the dataflows share, and the one call that runs them.
 
 Nothing here knows a closed form. A controller beside the array issues one command each cycle; the array executes it
 with its registers, and every number is a count of what happened. In a systolic array a command goes from PE to PE and
@@ -138,19 +138,29 @@ def pixels_of(layer: Layer) -> list[Pixel]:
 
 
 def simulate_array(
-    layer: Layer, inputs: Any, weights: Any, machine: Machine, dataflow: str, sums: Any = None
+    layer: Layer,
+    inputs: Any,
+    weights: Any,
+    machine: Machine,
+    dataflow: str,
+    sums: Any = None,
+    mapping: Sequence[int] = (),
 ) -> tuple[Ints, Counts]:
     """Run a layer, or a tile as a layer of its own, on the array: its output (N, G·K, OY, OX), and what happened.
 
-    *sums* are partial sums that the buffer holds already.
+    *sums* are partial sums that the buffer holds already; *mapping* is what `rs` needs: e, p, q, r, t.
 
     Example: a 1×1 convolution from 2 to 2 channels on one pixel takes 2×2 weight-stationary PEs with two ports
     3 cycles, two of which load the weights.
     """
     from squeezesim.verify.array_sim_os import run_output_stationary
+    from squeezesim.verify.array_sim_rs import Mapping, run_row_stationary
     from squeezesim.verify.array_sim_ws import run_weight_stationary
 
     buffer = Buffer(layer, np.asarray(inputs), np.asarray(weights), Counts(), sums)
-    runs = {"ws": run_weight_stationary, "os": run_output_stationary}
-    runs[dataflow](layer, buffer, machine)
+    if dataflow == "rs":
+        run_row_stationary(layer, buffer, machine, Mapping(*mapping))
+    else:
+        runs = {"ws": run_weight_stationary, "os": run_output_stationary}
+        runs[dataflow](layer, buffer, machine)
     return buffer.outputs, buffer.counts

@@ -11,7 +11,7 @@ import numpy as np
 
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.rs import mapping
-from squeezesim.cost.dataflow.rs_mapping import filter_parts, lay_rows
+from squeezesim.cost.dataflow.rs_layout import filter_parts, lay_rows
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import LOSSES, OPERANDS, evaluate
 from squeezesim.cost.machine import Machine
@@ -151,4 +151,4 @@ def _mapped(layer: Layer, tile: Tile, machine: Machine) -> tuple[tuple[int, int,
     chosen = mapping(problem, pixel, channel, machine)
     e = int(lay_rows(problem, n, y, x, machine).strip[0])
     p, q, r, t = (int(value[0]) for value in chosen[:4])
-    return (e, p, q, r, t), int(filter_parts(problem, machine).rows[0]) * e * r * t
+    return (e, p, q, r, t), int(filter_parts(problem, machine).rows.size[0]) * e * r * t

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from squeezesim.hardware.energy import EnergyCosts, energy_costs
 from squeezesim.network.layer import Layer
 
 
+@cache
 def relative_energy() -> EnergyCosts:
     return energy_costs(Accelerator.named("squeezelerator_16x16").replace({"energy.overrides": {}}))
 

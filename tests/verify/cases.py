@@ -19,6 +19,11 @@ def at_least(cases: int) -> int:
     return max(cases, settings().max_examples)
 
 
+def whole(layer: Layer, on: Machine) -> Tile:
+    """The untiled layer as a tile."""
+    return Tile(*(int(getattr(problem_of(layer, on), axis)[0]) for axis in Tile._fields))
+
+
 @st.composite
 def small_layers(draw: st.DrawFn, macs: int = 3000) -> Layer:
     """A layer of at most *macs*."""
@@ -66,6 +71,32 @@ def array_cases(draw: st.DrawFn) -> Case:
 
 
 @st.composite
+def row_stationary_cases(draw: st.DrawFn) -> Case:
+    """A tile with the mapping found, on arrays whose registers hold little and whose networks may be slow."""
+    words = st.integers(1, 5)
+    on = dataclasses.replace(
+        draw(arrays()),
+        rows=draw(st.integers(1, 8)),
+        cols=draw(st.integers(1, 8)),
+        filter_words=draw(st.integers(1, 40)),
+        input_words=draw(st.integers(1, 12)),
+        network_weights=draw(words),
+        network_inputs=draw(words),
+        network_psums=draw(words),
+        objective=draw(st.sampled_from(["latency", "energy", "edp"])),
+    )
+    layer = draw(small_layers(macs=800))
+    return Case(
+        layer=layer,
+        tile=draw(tiles(problem_of(layer, on))),
+        machine=on,
+        dataflow="rs",
+        resumed=draw(st.booleans()),
+        seed=draw(st.integers(0, 1 << 16)),
+    )
+
+
+@st.composite
 def waiting_cases(draw: st.DrawFn) -> Case:
     """One input channel, several chunks and blocks: sums take longer to drain than the next ones to compute."""
     taps = draw(st.sampled_from([(1, 1), (1, 1), (1, 3), (2, 1)]))
@@ -89,7 +120,11 @@ def waiting_cases(draw: st.DrawFn) -> Case:
         weight_density=draw(st.sampled_from([1.0, 0.8, 0.55])),
         skips_zeros=("os",),
     )
-    tile = Tile(*(int(getattr(problem_of(layer, on), axis)[0]) for axis in Tile._fields))
     return Case(
-        layer=layer, tile=tile, machine=on, dataflow="os", resumed=False, seed=draw(st.integers(0, 99))
+        layer=layer,
+        tile=whole(layer, on),
+        machine=on,
+        dataflow="os",
+        resumed=False,
+        seed=draw(st.integers(0, 99)),
     )

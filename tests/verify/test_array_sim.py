@@ -8,16 +8,22 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow.base import dealt
 from squeezesim.network.layer import Layer
-from squeezesim.verify.array_case import Case, Tile, closed_form, differences
+from squeezesim.verify.array_case import Case, closed_form, differences, found_mapping
 from squeezesim.verify.array_sim import simulate_array
 from squeezesim.verify.nonzeros import convolution, dealt_weights, larger_by_chunk
 from tests.cost.cases import machine, problem_of
-from tests.verify.cases import array_cases, at_least, small_layers, waiting_cases
+from tests.verify.cases import array_cases, at_least, row_stationary_cases, small_layers, waiting_cases, whole
 
 
 @settings(max_examples=at_least(1000), deadline=None)
 @given(array_cases())
 def test_closed_forms_equal_the_simulated_array(case: Case) -> None:
+    assert differences(case) == []
+
+
+@settings(max_examples=at_least(300), deadline=None)
+@given(row_stationary_cases())
+def test_row_stationary_equals_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
 
 
@@ -28,7 +34,7 @@ def test_waiting_for_drains_equals_the_simulated_array(case: Case) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(small_layers(), st.sampled_from(["ws", "os"]), st.integers(0, 1 << 16))
+@given(small_layers(), st.sampled_from(["ws", "os", "rs"]), st.integers(0, 1 << 16))
 def test_computes_what_torch_computes(layer: Layer, flow: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     inputs = rng.integers(-128, 128, (layer.n, layer.g * layer.c, layer.iy, layer.ix))
@@ -45,13 +51,11 @@ def test_computes_what_torch_computes(layer: Layer, flow: str, seed: int) -> Non
     expected = torch.nn.functional.conv2d(
         padded, torch.from_numpy(weights), stride=layer.stride, dilation=layer.dilation, groups=layer.g
     ).numpy()
-    outputs, _ = simulate_array(layer, inputs, weights, machine(rows=3, cols=4, skips_zeros=("os",)), flow)
+    on = machine(rows=3, cols=4, skips_zeros=("os",))
+    mapping = found_mapping(Case(layer, whole(layer, on), on, "rs", False, seed))
+    outputs, _ = simulate_array(layer, inputs, weights, on, flow, mapping=mapping)
     assert np.array_equal(outputs, expected)
     assert np.array_equal(convolution(layer, inputs, weights), expected)
-
-
-def whole(layer: Layer) -> Tile:
-    return Tile(layer.n, layer.oy, layer.ox, layer.g, layer.k, layer.c)
 
 
 CONV = Layer.conv("a", c=4, k=6, oy=5, ox=5, fy=3, fx=3)
@@ -72,7 +76,7 @@ def test_random_zeros_cost_what_their_empty_slices_cost(density: float) -> None:
         _, counts = simulate_array(CONV, inputs, flat.reshape(6, 4, 3, 3), on, "os")
         assert counts.executed == nonzeros * 25
         streams.append(counts.stream)
-    dealt_evenly = closed_form(Case(CONV, whole(CONV), on, "os", False, 0))["stream"]
+    dealt_evenly = closed_form(Case(CONV, whole(CONV, on), on, "os", False, 0))["stream"]
     slices = 24
     empty = slices * (1 - density) ** 9
     spread = 4 * np.sqrt(max(empty, 0.05) / len(streams))  # of the mean number of empty slices
@@ -113,7 +117,7 @@ def test_a_layers_cycles_follow_from_its_non_zeros(layer: Layer, tenths: int) ->
 
 
 def test_a_difference_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = Case(CONV, whole(CONV), machine(), "ws", False, 0)
+    case = Case(CONV, whole(CONV, machine()), machine(), "ws", False, 0)
     told = closed_form(case)
     monkeypatch.setattr(
         "squeezesim.verify.array_case.closed_form", lambda _: told | {"cycles": told["cycles"] + 1}
@@ -131,3 +135,39 @@ def test_one_pixel_by_hand() -> None:
     assert (counts.cycles, counts.stream, counts.busy) == (3, 1, 4)
     assert (counts.buffer_inputs, counts.buffer_weights, counts.buffer_psums_written) == (2, 4, 2)
     assert (counts.register_weights, counts.inter_pe_psums) == (8, 4)
+
+
+def test_a_row_stationary_pass_by_hand() -> None:
+    """A 2×2 filter on 2×2 PEs, 2 output rows of 3 columns, one filter and channel; a word a cycle on each network."""
+    layer = Layer.conv("a", c=1, k=1, oy=2, ox=3, fy=2, fx=2, padding=0, iy=3, ix=4)
+    on = machine(rows=2, cols=2, network_weights=1, network_inputs=1, network_psums=1)
+    inputs, weights = np.arange(12).reshape(1, 1, 3, 4), np.array([[[[1, 2], [3, 4]]]])
+    outputs, counts = simulate_array(layer, inputs, weights, on, "rs", mapping=(2, 1, 1, 1, 1))
+    assert outputs.ravel().tolist() == [34, 44, 54, 74, 84, 94]
+    # 4 weights and a window of 3 rows and 2 columns; each column 2 products and a sum, while 3 words come for the next
+    # one; the last column's 2 sums leave.
+    assert counts.cycles == 4 + 3 * 2 + 3 * (2 + 1) + 2
+    assert (counts.stream, counts.busy) == (3 * 2, 24)
+    # The middle input row goes to a PE of each output row; the others to one PE.
+    assert (counts.buffer_inputs, counts.inter_pe_inputs, counts.register_inputs) == (12, 16, 24 + 16)
+    # Each weight goes to the PEs of both output rows; a sum goes up one PE in each column.
+    assert (counts.inter_pe_weights, counts.register_weights, counts.inter_pe_psums) == (8, 24 + 8, 6)
+    assert (counts.register_psums, counts.buffer_psums_written, counts.buffer_psums_read) == (48, 6, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "mapping"),
+    [
+        ({"rows": 1}, (2, 1, 1, 1, 1)),  # filter rows take a pass each, but two output rows need two columns
+        ({"input_words": 3}, (2, 1, 2, 1, 1)),
+        ({"filter_words": 3}, (2, 2, 1, 1, 1)),
+        ({"psum_words": 1}, (2, 2, 1, 1, 1)),
+        ({}, (2, 1, 1, 2, 2)),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes: dict[str, int], mapping: tuple[int, ...]) -> None:
+    layer = Layer.conv("a", c=2, k=2, oy=2, ox=2, fy=2, fx=2)
+    on = machine(**({"rows": 2, "cols": 2 - (changes == {"rows": 1})} | changes))
+    inputs, weights = np.zeros((1, 2, 2, 2), np.int64), np.ones((2, 2, 2, 2), np.int64)
+    with pytest.raises(AssertionError):
+        simulate_array(layer, inputs, weights, on, "rs", mapping=mapping)

@@ -1,11 +1,12 @@
 """Row stationary: a PE keeps filter rows and slides them over input rows; sets of PEs form 2-D convolutions.
 
 The tile's FY filter rows × e output rows are a logical PE set, split at the array's width and replicated over channels
-and filters as often as it fits. Every tile gets the best mapping of its channels; see ``rs_mapping`` for the mappings
-and the cycles of a pass. Groups, and filters that the array cannot hold at once, run one after the other.
+and filters as often as it fits (``rs_layout``). Every tile gets the best mapping of its channels (``rs_mapping``);
+``rs_pass`` has the cycles of a pass. Groups, and parts of filters that the array cannot hold at once, run one after
+the other.
 
-    cycles = G · Σ over filter blocks and channel blocks of the cycles of a pass
-    stream = G · images · strips · X · FX · Σ over the blocks of p·q, in which the PEs multiply
+    cycles = G · Σ over parts of filters, filter blocks and channel blocks of the cycles of a pass
+    stream = G · images · strips · X · Σ over the same of p·q·FX, in which the PEs multiply
 
 Sums over the channels of a pass run up the PEs of its sets; those of different passes are added up in the buffer.
 """
@@ -18,15 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from squeezesim.cost.dataflow.base import Accesses, Dataflow, Products, Terms, Work, ceil_div
-from squeezesim.cost.dataflow.rs_mapping import (
-    Mapped,
+from squeezesim.cost.dataflow.rs_layout import (
     filter_parts,
     input_columns,
     input_rows,
     interleaved,
     lay_rows,
-    map_tiles,
 )
+from squeezesim.cost.dataflow.rs_mapping import Mapped, map_tiles
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import Floats, Ints, Workload
 
@@ -39,7 +39,7 @@ class _Pixel(NamedTuple):
     x: Any
     tiles: Any
     pixels: Any
-    inputs: Any
+    inputs: Any  # of a pass, those of the smallest part of the filter
     delivered: Any  # inputs, once for each PE that gets them
     columns: Any  # output columns that a PE computes, over images and strips
     columns_shared: Any
@@ -69,9 +69,9 @@ class _Channel(NamedTuple):
 
 def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
     rows, part = lay_rows(problem, n, y, x, machine), filter_parts(problem, machine)
-    width = input_columns(problem, rows.columns, part)
-    pixels, inputs = n * y * x, rows.images * input_rows(problem, rows.rows, part) * width
-    columns = rows.images * rows.strips * rows.columns
+    pixels, height, columns = n * y * x, part.rows.last, rows.images * rows.strips * rows.columns
+    width = rows.images * input_columns(problem, rows.columns, part.taps.last)
+    inputs = np.where(problem.pointwise, pixels, input_rows(problem, rows.rows, height) * width)
     return _Pixel(
         n,
         y,
@@ -79,7 +79,7 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
         np.ones_like(pixels),
         pixels,
         inputs,
-        rows.images * rows.rows * width * part.rows,
+        np.where(problem.pointwise, pixels, rows.rows * height * width),
         columns,
         columns / rows.sets,
         pixels / rows.sets,
@@ -91,9 +91,9 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
     part = filter_parts(problem, machine)
     most_q = interleaved(part, machine)
-    most_p = np.minimum(machine.psum_words, machine.filter_words // part.taps)
-    most = np.minimum(machine.psum_words * most_q, machine.filter_words // part.taps)
-    slices, parts = g * k * c, g * part.folds
+    most_p = np.minimum(machine.psum_words, machine.filter_words // part.taps.size)
+    most = np.minimum(machine.psum_words * most_q, machine.filter_words // part.taps.size)
+    slices, parts, taps = g * k * c, g * part.folds, part.rows.count * problem.fx
     sums, inputs = machine.network_psums, machine.network_inputs
     return _Channel(
         g,
@@ -101,14 +101,14 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
         c,
         slices,
         slices * problem.taps / machine.network_weights,
-        parts * (part.taps + 1),
-        parts * k * c * (part.taps + 1 / most_q),
+        g * (taps + part.folds),
+        g * k * c * (taps + part.folds / most_q),
         parts * k / sums,
         parts * k * c / (most_q * sums),
         parts * c / inputs,
         parts * k * c / (most_p * inputs),
         parts * k * c / np.sqrt(most * sums * inputs),
-        parts * k * (part.rows - 1) * ceil_div(c, most_q),
+        g * k * part.taps.count * (problem.fy - part.rows.count) * ceil_div(c, most_q),
         parts * c * ceil_div(k, most_p),
     )
 
