@@ -93,7 +93,7 @@ def heavy_allowed(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("file", SOURCES, ids=name_of)
 def test_heavy_libraries_are_imported_on_use(file: Path) -> None:
-    heavy = {"torch", "fvcore", "pandas", "matplotlib"} - heavy_allowed(file)
+    heavy = {"torch", "fvcore", "pandas", "matplotlib", "pyarrow"} - heavy_allowed(file)
     top = {name.partition(".")[0] for name in imported(at_import(tree(file).body))}
     assert not top & heavy
 
