@@ -20,6 +20,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import squeezesim as sq
 from squeezesim.cost.bounds import Space
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import workload_of
 from squeezesim.network.passes import fuse
 
@@ -45,9 +46,17 @@ def valid_tilings(network: sq.Network, hw: sq.Accelerator) -> int:
     machine = Machine.of(hw)
     work, _ = workload_of([layer for layer in fuse(network).layers if layer.kind == "mac"], machine)
     space = Space(work, machine)
-    return len(machine.dataflows) * sum(
-        int(np.isfinite(space.traffic(row)[1]).sum()) for row in range(len(work))
-    )
+    room = machine.buffer_bits - machine.weights_bits
+    count = 0
+    for row in range(len(work)):
+        pixel, channel = np.nonzero(space.volumes(row).footprint <= room)
+        pixels, channels = space.part(row)
+        for order in range(len(ORDERS)):
+            allowed = space.allowed(
+                np.full(len(pixel), order), pixel + pixels.start, channel + channels.start
+            )
+            count += int(allowed.sum())
+    return len(machine.dataflows) * count
 
 
 def record(benchmark: BenchmarkFixture, run: Callable[[], Any]) -> None:

@@ -1,10 +1,12 @@
-"""Lower bounds on the cycles of every tiling: for each problem and loop order a matrix, pixel × channel options.
+"""Lower bounds on what every tiling costs, before any is played.
 
     cycles ≥ setup + latency + max(first load + array + last store,
                                    all traffic / bandwidth + what the last tile computes beyond the store beside it)
 
-Both sides are sums of products of a term of the pixel option and a term of the channel option, so that the bounds of
-all tilings are a few small matrix products. The last pixel option of a problem is always the whole layer: with it the
+Both sides are sums of products of a term of the pixel option and a term of the channel option, so that those of all
+tilings of a problem are a few small matrix products, (pixel options, channel options). Volumes are in bits: divided by
+a machine's bandwidth they serve every machine of a family. A matrix takes the loop order with the least traffic; the
+bounds of single tilings know their order. The last pixel option of a problem is always the whole layer: with it the
 loop over pixels disappears, and operands stay that would otherwise be loaded again.
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +32,6 @@ from squeezesim.cost.tiling import (
 from squeezesim.cost.workload import Bools, Floats, Ints, Workload
 
 Matrix = NDArray[np.float32]
-# Rounding of float32 sums of a dozen non-negative terms stays below this share; a bound is lowered by it.
-_MARGIN = np.float32(1 - 2e-6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,23 @@ class Products:
     ``single`` are the columns for the last pixel option of a problem, where they differ.
     """
 
-    rows: NDArray[Any]
-    columns: NDArray[Any]
-    single: NDArray[Any] | None = None
+    rows: Floats
+    columns: Floats
+    single: Floats | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], columns: Sequence[Any], single: Sequence[Any] | None = None) -> Products:
+        """Stack the terms, one array over the options for each j."""
+
+        def stacked(parts: Sequence[Any], axis: int) -> Floats:
+            return np.ascontiguousarray(np.stack(np.broadcast_arrays(*parts), axis=axis), np.float64)
+
+        return cls(stacked(rows, 1), stacked(columns, 0), None if single is None else stacked(single, 0))
+
+    def narrow(self) -> Products:
+        """Return the same in float32."""
+        single = None if self.single is None else self.single.astype(np.float32)
+        return Products(self.rows.astype(np.float32), self.columns.astype(np.float32), single)
 
     def matrix(self, pixels: slice, channels: slice) -> NDArray[Any]:
         """The quantity for one problem, (pixel options, channel options)."""
@@ -52,16 +66,24 @@ class Products:
             result[-1] = self.rows[pixels.stop - 1] @ self.single[:, channels]
         return np.asarray(result)
 
+    def at(self, pixel: Ints, channel: Ints, last: Bools) -> Floats:
+        """The quantity of single tilings; *last*: the pixel option is the last one of its problem."""
+        columns = self.columns[:, channel]
+        if self.single is not None and last.any():
+            columns[:, last] = self.single[:, channel[last]]
+        return np.asarray(np.einsum("nj,jn->n", self.rows[pixel], columns))
 
-def _products(rows: Sequence[Any], columns: Sequence[Any], single: Sequence[Any] | None = None) -> Products:
-    def stacked(parts: Sequence[Any], axis: int) -> Matrix:
-        return np.ascontiguousarray(np.stack(np.broadcast_arrays(*parts), axis=axis), np.float32)
 
-    return Products(stacked(rows, 1), stacked(columns, 0), None if single is None else stacked(single, 0))
+class Volumes(NamedTuple):
+    """Bits of every tiling of a problem, (pixel options, channel options)."""
+
+    footprint: Floats  # inf where no loop order is allowed
+    traffic: Matrix  # under the loop order with the least
+    alone: Matrix  # moved while the array waits: the first load, the last store, single-buffered transfers
 
 
 class Space:
-    """All tilings of all problems on one machine: their options, footprints, traffic and start-up."""
+    """All tilings of all problems for one family of machines: their options, footprints and traffic."""
 
     def __init__(self, work: Workload, machine: Machine) -> None:
         self.work, self.machine = work, machine
@@ -69,13 +91,19 @@ class Space:
         self.channels: Options = channel_options(work, machine)
         self.inputs: InputTraffic = input_traffic(work, self.pixels, machine)
         self.by_pixel, self.by_channel = work.take(self.pixels.owner), work.take(self.channels.owner)
-        self._footprint = self._footprints()
-        self._traffic = [self._traffic_of(order, (True, True, True)) for order in ORDERS]
+        self.last_pixel = np.zeros(len(self.pixels.owner), np.bool_)
+        self.last_pixel[self.pixels.offsets[1:] - 1] = True
         double = (machine.double_inputs, machine.double_weights, machine.double_outputs)
-        exposed = (not double[0], not double[1], not double[2])
-        self._exposed = [self._traffic_of(order, exposed) for order in ORDERS] if any(exposed) else None
-        self.startup_rows, self.startup_columns = self._startup(double)
-        self._shared: dict[int, tuple[Matrix, Matrix]] = {}
+        single = (not double[0], not double[1], not double[2])
+        # What is single-buffered is all moved while the array waits, the first load and the last store among it.
+        self.exposed = [self._traffic_of(order, single) for order in ORDERS] if any(single) else None
+        self.startup = self._startup(double)
+        self._footprint = self._footprints()
+        self._traffic = [self._traffic_of(order, (True, True, True)).narrow() for order in ORDERS]
+        self._alone = self.startup.narrow()
+        self._exposed = [] if self.exposed is None else [products.narrow() for products in self.exposed]
+        self.widest_sums = np.maximum(work.activation_bits, work.accumulator_bits)
+        self._volumes: dict[int, Volumes] = {}
 
     def part(self, row: int) -> tuple[slice, slice]:
         """The pixel and the channel options of problem *row*."""
@@ -92,40 +120,78 @@ class Space:
                 owner = np.flatnonzero(count)
                 yield owner, count[owner], np.stack([size[owner] for size in (*outer, *inner)])
 
-    def footprint(self, row: int) -> Floats:
-        """Buffer bits of every tiling: each operand's tile, twice where it is double-buffered and changes."""
-        return self._footprint.matrix(*self.part(row))
+    def tile_sizes(self, pixel: Ints, channel: Ints) -> Ints:
+        """Tile sizes of the given options along ``steps.AXES``."""
+        sizes = [axis[pixel] for axis in self.pixels.sizes] + [axis[channel] for axis in self.channels.sizes]
+        return np.stack(sizes)
 
-    def traffic(self, row: int) -> tuple[Matrix, Matrix]:
-        """Traffic in cycles of the DMA, (orders, pixel options, channel options), and what excludes a tiling.
-
-        The second is inf where a tiling does not fit the buffer or is the same under an earlier order, 0 elsewhere.
-        """
-        if row not in self._shared:
+    def volumes(self, row: int) -> Volumes:
+        """Bits of every tiling of problem *row*."""
+        if row not in self._volumes:
             pixels, channels = self.part(row)
-            cycles = np.stack([products.matrix(pixels, channels) for products in self._traffic])
-            excluded = np.zeros_like(cycles)
-            excluded[:, self.footprint(row) > self.machine.buffer_bits - self.machine.weights_bits] = np.inf
-            cut_k, cut_c = self.channels.tiles.b[channels] > 1, self.channels.tiles.c[channels] > 1
-            excluded[ORDERS.index("PCK")][:, ~(cut_k & cut_c)] = np.inf
-            excluded[ORDERS.index("KCP")][:, ~(cut_k | cut_c)] = np.inf
-            excluded[ORDERS.index("KCP"), -1] = np.inf
+            traffic = self._least(self._traffic, row)
+            alone = self._alone.matrix(pixels, channels)
+            if self._exposed:
+                alone = alone + self._least(self._exposed, row)
+            footprint = self._footprint.matrix(pixels, channels)
             if self.machine.weights_bits:
-                self._exclude_kept_weights(excluded, channels, ~(cut_k | cut_c))
-            self._shared[row] = cycles, excluded
-        return self._shared[row]
+                footprint[:-1, self._kept(slice(channels.start, channels.stop))] = np.inf
+            self._volumes[row] = Volumes(footprint, traffic, alone)
+        return self._volumes[row]
 
-    def _exclude_kept_weights(self, excluded: Matrix, channels: slice, uncut: Bools) -> None:
-        """Exclude what keeps weights for several tiles of pixels that their part of the buffer cannot hold."""
-        g, k, c = (size[channels] for size in self.channels.sizes)
-        work = self.by_channel.take(channels)
-        large = g * k * c * work.taps * work.weight_bits > self.machine.weights_bits
-        excluded[ORDERS.index("KCP")][:, large] = np.inf
-        excluded[:, :-1, large & uncut] = np.inf
+    def footprint(self, pixel: Ints, channel: Ints) -> Floats:
+        """Buffer bits of single tilings: each operand's tile, twice where it is double-buffered and changes."""
+        return self._footprint.at(pixel, channel, self.last_pixel[pixel])
 
-    def exposed(self, row: int, order: int) -> Matrix | float:
-        """Cycles of the transfers that nothing overlaps, those of single-buffered operands."""
-        return 0.0 if self._exposed is None else self._exposed[order].matrix(*self.part(row))
+    def allowed(self, order: Ints, pixel: Ints, channel: Ints) -> Bools:
+        """Whether a tiling is not the same under an earlier order, and keeps no weights that find no room."""
+        cut_k, cut_c = self.channels.tiles.b[channel] > 1, self.channels.tiles.c[channel] > 1
+        last = self.last_pixel[pixel]
+        inner_k, inner_pixels = order == ORDERS.index("PCK"), order == ORDERS.index("KCP")
+        allowed = np.where(inner_k, cut_k & cut_c, ~inner_pixels | ((cut_k | cut_c) & ~last))
+        if self.machine.weights_bits:
+            large = self._large(channel)
+            allowed &= ~((inner_pixels & large) | (self._kept(channel) & ~last))
+        return np.asarray(allowed)
+
+    def dram_bits(self, order: Ints, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+        """Bits of inputs, weights, finished outputs and spilled partial sums that tilings move, exactly.
+
+        The spilled ones are stored and loaded, half each.
+        """
+        work, row = self.work, self.pixels.owner[pixel]
+        tiles = self.pixels.count[pixel]
+        tk, tc = self.channels.tiles.b[channel], self.channels.tiles.c[channel]
+        several = tiles > 1
+        inner_k, inner_pixels = order == ORDERS.index("PCK"), order == ORDERS.index("KCP")
+        again = np.where(inner_pixels, several | (tc > 1), (tc > 1) & ~inner_k)
+        inputs = self.inputs.total[pixel] * (work.g * work.c * work.activation_bits)[row]
+        weights = (work.weights * work.weight_bits)[row]
+        outputs = work.g * work.k * work.pixels
+        spills = np.where(inner_pixels, several, inner_k & (tk > 1))
+        return (
+            inputs * np.where(again, tk, 1),
+            weights * np.where(~inner_pixels & ((tk > 1) | (tc > 1)), tiles, 1),
+            (outputs * work.activation_bits)[row],
+            np.where(spills, 2 * (tc - 1), 0) * (outputs * work.accumulator_bits)[row],
+        )
+
+    def _least(self, orders: Sequence[Products], row: int) -> Matrix:
+        first, *others = (products.matrix(*self.part(row)) for products in orders)
+        for other in others:
+            np.minimum(first, other, out=first)
+        return first
+
+    def _large(self, channel: Ints | slice) -> Bools:
+        """Whether the weights of a tile are more than their part of the buffer holds."""
+        g, k, c = (size[channel] for size in self.channels.sizes)
+        work = self.by_channel.take(channel)
+        return np.asarray(g * k * c * work.taps * work.weight_bits > self.machine.weights_bits)
+
+    def _kept(self, channel: Ints | slice) -> Bools:
+        """Whether large weights would have to stay for all tiles of pixels: no order allows that."""
+        tiles = self.channels.tiles
+        return np.asarray(self._large(channel) & (tiles.b[channel] == 1) & (tiles.c[channel] == 1))
 
     def _footprints(self) -> Products:
         machine, tiles, work = self.machine, self.channels.tiles, self.by_channel
@@ -144,6 +210,7 @@ class Space:
         rows = [
             self.inputs.largest * self.by_pixel.activation_bits,
             n * y * x * self.by_pixel.accumulator_bits,
+            np.ones_like(n),
         ]
         several = [g * c * (1 + machine.double_inputs), g * k * (1 + machine.double_outputs), weights]
         single = [
@@ -151,33 +218,28 @@ class Space:
             g * k * (1 + (machine.double_outputs & cut_outputs)),
             weights,
         ]
-        return Products(
-            np.stack([*rows, np.ones_like(rows[0])], axis=1).astype(np.float64),
-            np.stack(several).astype(np.float64),
-            np.stack(single).astype(np.float64),
-        )
+        return Products.of(rows, several, single)
 
     def _traffic_of(self, order: str, operands: tuple[bool, bool, bool]) -> Products:
-        """DMA cycles of the named operands (inputs, weights, outputs) under a loop order; see ``tiling`` for why."""
+        """Bits of the named operands (inputs, weights, outputs) under a loop order; see ``tiling`` for why."""
         tiles, work = self.channels.tiles, self.by_channel
         cut_k, cut_c = tiles.b > 1, tiles.c > 1
         tiles_k = tiles.b.astype(np.float64)
-        per_cycle = 8 * self.machine.dram_bytes_per_cycle
         count, channels = (
             self.pixels.count.astype(np.float64),
             (self.by_pixel.g * self.by_pixel.c).astype(np.float64),
         )
-        inputs = self.inputs.total * channels * (self.by_pixel.activation_bits / per_cycle)
-        weights = work.weights * (work.weight_bits / per_cycle)
-        outputs = work.g * work.k * work.pixels * (work.activation_bits / per_cycle)
-        spill = 2.0 * (tiles.c - 1) * work.g * work.k * work.pixels * (work.accumulator_bits / per_cycle)
+        inputs = self.inputs.total * channels * self.by_pixel.activation_bits
+        weights = (work.weights * work.weight_bits).astype(np.float64)
+        outputs = (work.g * work.k * work.pixels * work.activation_bits).astype(np.float64)
+        spill = 2.0 * (tiles.c - 1) * work.g * work.k * work.pixels * work.accumulator_bits
         again = np.where(cut_c, tiles_k, 1.0)
         nothing = np.zeros_like(again)
         with_inputs, with_weights, with_outputs = operands
         rows = [inputs * with_inputs, count * with_weights, np.ones_like(count)]
         if order == "KCP":
             fixed = weights * with_weights
-            return _products(
+            return Products.of(
                 rows,
                 [tiles_k, nothing, fixed + (outputs + spill) * with_outputs],
                 [again, nothing, fixed + outputs * with_outputs],
@@ -186,33 +248,24 @@ class Space:
         stored = outputs + (spill * cut_k if order == "PCK" else nothing)
         factor = again if order == "PKC" else np.ones_like(again)
         fixed = weights * ~reloaded * with_weights
-        return _products(rows, [factor, weights * reloaded, fixed + stored * with_outputs])
+        return Products.of(rows, [factor, weights * reloaded, fixed + stored * with_outputs])
 
-    def _startup(self, operands: tuple[bool, bool, bool]) -> tuple[list[Floats], list[Floats]]:
-        """DMA cycles of the first load and the last store of the named operands, as terms to multiply and add."""
-        per_cycle = 8 * self.machine.dram_bytes_per_cycle
+    def _startup(self, operands: tuple[bool, bool, bool]) -> Products:
+        """Bits of the first load and the last store of the named operands."""
         g, k, c = self.channels.sizes
         last_pixels, last_channels = self.pixels.last(), self.channels.last()
         pixels_last = last_pixels.a * last_pixels.b * last_pixels.c
         tile_weights = g * k * c * self.by_channel.taps * self.by_channel.weight_bits
-        scale = self.by_pixel.activation_bits / per_cycle
+        bits = self.by_pixel.activation_bits
         with_inputs, with_weights, with_outputs = operands
-        return (
-            [
-                self.inputs.first * scale * with_inputs,
-                np.ones(len(scale)),
-                pixels_last * scale * with_outputs,
-            ],
-            [
-                (g * c).astype(np.float64),
-                tile_weights * (with_weights / per_cycle),
-                (last_channels.a * last_channels.b).astype(np.float64),
-            ],
+        return Products.of(
+            [self.inputs.first * bits * with_inputs, np.ones(len(bits)), pixels_last * bits * with_outputs],
+            [g * c, tile_weights * with_weights, last_channels.a * last_channels.b],
         )
 
 
 class FlowBounds:
-    """Bounds of all problems for one dataflow."""
+    """Array cycles that no tiling of a dataflow is below, and terms for the accesses of whole layers."""
 
     def __init__(self, space: Space, flow: Dataflow) -> None:
         machine = space.machine
@@ -226,12 +279,15 @@ class FlowBounds:
         self._sides = []
         for alternative in flow.bounds(self.pixel_terms, self.channel_terms):
             rows, columns = zip(*alternative, strict=True)
-            self._sides.append(_products([*rows, *space.startup_rows], [*columns, *space.startup_columns]))
-        self._last = self._last_step(flow)
-        self._constant = np.float32(machine.setup + 3 * machine.dram_latency)
+            self._sides.append(Products.of(rows, columns))
+        self._narrow = [side.narrow() for side in self._sides]
+        pixel = flow.pixel_terms(space.by_pixel, *space.pixels.last(), machine)
+        channel = flow.channel_terms(space.by_channel, *space.channels.last(), machine)
+        self._last = Products.of(*zip(*flow.bounds(pixel, channel)[0], strict=True))
+        self._known: dict[int, Matrix] = {}
 
     def floor(self) -> Floats:
-        """Lower bound on the cycles of each problem's best tiling: every term at its least over the options."""
+        """Lower bound on the array cycles of each problem: every term at its least over the options."""
         pixels, channels = self.space.pixels.offsets[:-1], self.space.channels.offsets[:-1]
         sides = [
             np.einsum(
@@ -241,31 +297,23 @@ class FlowBounds:
             )
             for side in self._sides
         ]
-        return np.asarray((np.max(sides, axis=0) + self._constant) * _MARGIN)
+        return np.asarray(np.max(sides, axis=0), np.float64)
 
-    def _last_step(self, flow: Dataflow) -> Products:
-        """Array cycles of the last tile less the longest store that can run beside it."""
-        space, machine = self.space, self.space.machine
-        pixel = flow.pixel_terms(space.by_pixel, *space.pixels.last(), machine)
-        channel = flow.channel_terms(space.by_channel, *space.channels.last(), machine)
-        rows, columns = zip(*flow.bounds(pixel, channel)[0], strict=True)
-        bits = np.maximum(space.by_pixel.activation_bits, space.by_pixel.accumulator_bits)
-        n, y, x = space.pixels.sizes
-        g, k, _ = space.channels.sizes
-        store = n * y * x * (bits / (-8 * machine.dram_bytes_per_cycle))
-        return _products([*rows, store, -np.ones_like(store)], [*columns, g * k, np.ones_like(g)])
+    def array(self, row: int) -> Matrix:
+        """Array cycles that no tiling of problem *row* is below, (pixel options, channel options)."""
+        if row not in self._known:
+            pixels, channels = self.space.part(row)
+            cycles = self._narrow[0].matrix(pixels, channels)
+            for side in self._narrow[1:]:
+                np.maximum(cycles, side.matrix(pixels, channels), out=cycles)
+            self._known[row] = cycles
+        return self._known[row]
 
-    def cycles(self, row: int) -> Matrix:
-        """Lower bounds on the cycles of problem *row*, (orders, pixel options, channel options)."""
-        pixels, channels = self.space.part(row)
-        compute = self._sides[0].matrix(pixels, channels)
-        for side in self._sides[1:]:
-            np.maximum(compute, side.matrix(pixels, channels), out=compute)
-        beyond = self._last.matrix(pixels, channels)
-        np.maximum(beyond, 0, out=beyond)
-        result = self.space.traffic(row)[0] + beyond
-        for order in range(len(ORDERS)):
-            np.maximum(result[order], compute + self.space.exposed(row, order), out=result[order])
-        result += self._constant
-        result *= _MARGIN
-        return np.asarray(result)
+    def array_at(self, pixel: Ints, channel: Ints) -> Floats:
+        """The same for single tilings."""
+        last = self.space.last_pixel[pixel]
+        return np.asarray(np.max([side.at(pixel, channel, last) for side in self._sides], axis=0))
+
+    def last_tile(self, pixel: Ints, channel: Ints) -> Floats:
+        """Array cycles that the last tile of single tilings takes at least."""
+        return self._last.at(pixel, channel, self.space.last_pixel[pixel])

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from squeezesim.cost.dataflow.base import Accesses
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.rates import Rates
 from squeezesim.cost.workload import Floats, Workload
 
 
@@ -53,14 +54,22 @@ def buffer_bits(work: Workload, accesses: Accesses) -> tuple[Any, Any]:
     return read, accesses.buffer_psums_written * work.accumulator_bits
 
 
-def layer_energy(
-    work: Workload, accesses: Accesses, executed: Any, loaded: Any, stored: Any, cycles: Any, machine: Machine
-) -> Energy:
-    """Energy of MAC layers; *loaded* and *stored* are bits between DRAM and buffer, *executed* the MACs done.
+class LevelBits(NamedTuple):
+    """Bits that the array moves at each level."""
 
-    All arguments broadcast, so that the same formula serves chosen tilings and whole matrices of candidates.
-    """
-    costs = machine.energy
+    register_file: Any
+    inter_pe: Any
+    read: Any  # from the buffer
+    written: Any  # to it
+
+    @property
+    def between(self) -> Any:
+        """Bits between buffer and array."""
+        return self.read + self.written
+
+
+def level_bits(work: Workload, accesses: Accesses) -> LevelBits:
+    """Bits of *accesses* at the widths of their operands."""
     registers = (
         accesses.register_inputs * work.activation_bits
         + accesses.register_weights * work.weight_bits
@@ -71,18 +80,35 @@ def layer_energy(
         + accesses.inter_pe_weights * work.weight_bits
         + accesses.inter_pe_psums * work.accumulator_bits
     )
-    read, written = buffer_bits(work, accesses)
+    return LevelBits(registers, between, *buffer_bits(work, accesses))
+
+
+def layer_energy(
+    work: Workload,
+    bits: LevelBits,
+    executed: Any,
+    loaded: Any,
+    stored: Any,
+    cycles: Any,
+    machine: Machine | Rates,
+) -> Energy:
+    """Energy of MAC layers; *loaded* and *stored* are bits between DRAM and buffer, *executed* the MACs done.
+
+    All arguments broadcast, so that the same formula serves chosen tilings and whole matrices of candidates.
+    """
+    costs: Any = machine.energy
     return Energy(
         mac=executed * costs.mac(work.weight_bits, work.activation_bits, work.accumulator_bits),
-        register_file=registers * costs.register_file_per_bit,
-        inter_pe=between * costs.inter_pe_per_bit,
-        buffer=(read + stored) * costs.buffer_read_per_bit + (written + loaded) * costs.buffer_write_per_bit,
+        register_file=bits.register_file * costs.register_file_per_bit,
+        inter_pe=bits.inter_pe * costs.inter_pe_per_bit,
+        buffer=(bits.read + stored) * costs.buffer_read_per_bit
+        + (bits.written + loaded) * costs.buffer_write_per_bit,
         dram=(loaded + stored) * costs.dram_per_bit,
         vector=0.0 * executed,
         leakage=leakage(cycles, machine),
     )
 
 
-def leakage(cycles: Any, machine: Machine) -> Any:
+def leakage(cycles: Any, machine: Machine | Rates) -> Any:
     """Leakage energy in pJ: mW × cycles / clock; 1 mW over 1 µs is 1,000 pJ."""
     return cycles * (machine.energy.leakage_mw * 1e9 / machine.clock_hz)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from squeezesim.cost.bounds import Space
+from squeezesim.cost.clusters import clusters
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.energy import LEVELS, buffer_bits, layer_energy
+from squeezesim.cost.energy import LEVELS, layer_energy
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.search import Choice, Search, dram_bits
+from squeezesim.cost.rates import Rates
+from squeezesim.cost.search import Choice, Search
 from squeezesim.cost.vector import vector_costs
 from squeezesim.cost.workload import Bools, Floats, Ints, workload_of
 from squeezesim.errors import HardwareError
@@ -60,135 +62,143 @@ class Costs:
 def evaluate(layers: Sequence[Layer], accelerators: Sequence[Accelerator]) -> Costs:
     """Cost every layer on every accelerator, each layer by itself with the best dataflow, tiling and loop order.
 
-    Layers that are equal in shape are costed once.
+    Layers that are equal in shape are costed once; accelerators that share their array, dataflows, widths and the like
+    share all that follows from these. The result for an accelerator does not depend on the others. Memory grows with
+    accelerators × layers.
 
     Raises:
         HardwareError: a layer does not fit the global buffer even at its smallest tile.
     """
+    costs, misfits = evaluate_each(layers, accelerators)
+    for misfit in misfits:
+        if misfit is not None:
+            raise HardwareError(misfit)
+    return costs
+
+
+def evaluate_each(
+    layers: Sequence[Layer], accelerators: Sequence[Accelerator]
+) -> tuple[Costs, list[str | None]]:
+    """Cost every layer on every accelerator, and say for each why the network does not fit it, or None.
+
+    All costs of an accelerator that the network does not fit are 0.
+    """
     machines = [Machine.of(accelerator) for accelerator in accelerators]
-    results = [
-        _layer_costs(layers, machine, accelerator.name)
-        for accelerator, machine in zip(accelerators, machines, strict=True)
-    ]
-    return Costs(
+    families: dict[Machine, list[int]] = {}
+    for number, machine in enumerate(machines):
+        priced = any(DATAFLOWS[flow].priced for flow in machine.dataflows)
+        families.setdefault(machine.family(priced=priced), []).append(number)
+    columns = _blank((len(machines), len(layers)))
+    misfits: list[str | None] = [None] * len(machines)
+    mac, vector = (
+        np.array([number for number, layer in enumerate(layers) if layer.kind == kind], np.int64)
+        for kind in ("mac", "vector")
+    )
+    for family, members in families.items():
+        index, rates = np.array(members), Rates.of([machines[number] for number in members])
+        if len(mac):
+            part = [layers[number] for number in mac]
+            values, least = _mac_costs(part, family, rates)
+            _fill(columns, np.ix_(index, mac), values)
+            for member, (number, bits) in least.items():
+                misfits[members[member]] = _does_not_fit(part[number], bits, accelerators[members[member]])
+        if len(vector):
+            values = vector_costs([layers[number] for number in vector], family, rates)
+            _fill(columns, np.ix_(index, vector), values)
+    for number, misfit in enumerate(misfits):
+        if misfit is not None:
+            _fill(columns, number, _blank((len(layers),)))
+    costs = Costs(
         pes=np.array([[machine.pes] for machine in machines]),
         clock_hz=np.array([[machine.clock_hz] for machine in machines]),
-        **{key: np.stack([result[key] for result in results]) for key in results[0]},
+        **columns,
     )
+    return costs, misfits
 
 
-def _layer_costs(layers: Sequence[Layer], machine: Machine, name: str) -> Columns:
-    columns = _blank(len(layers))
-    parts: tuple[tuple[str, Callable[[list[Layer]], Columns]], ...] = (
-        ("mac", lambda part: _mac_costs(part, machine, name)),
-        ("vector", lambda part: vector_costs(part, machine)),
-    )
-    for kind, costs in parts:
-        index = [number for number, layer in enumerate(layers) if layer.kind == kind]
-        if index:
-            _fill(columns, np.array(index), costs([layers[number] for number in index]))
-    return columns
-
-
-def _blank(count: int) -> Columns:
-    integers = {"cycles": (), "executed": (), "order": (), "buffer_bytes": ()}
+def _blank(shape: tuple[int, ...]) -> Columns:
     tables = {"losses": len(LOSSES), "time": len(BOUNDS), "tile": 6, "dram_bytes": len(OPERANDS)}
-    columns: Columns = {key: np.zeros((count, *shape), np.int64) for key, shape in integers.items()}
-    columns |= {key: np.zeros((count, width), np.int64) for key, width in tables.items()}
-    columns["dataflow"] = np.full(count, -1, np.int64)
-    columns["pointwise"] = np.zeros(count, np.bool_)
-    columns["energy"] = np.zeros((count, len(LEVELS)), np.float64)
+    columns: Columns = {
+        key: np.zeros(shape, np.int64) for key in ("cycles", "executed", "order", "buffer_bytes")
+    }
+    columns |= {key: np.zeros((*shape, width), np.int64) for key, width in tables.items()}
+    columns["dataflow"] = np.full(shape, -1, np.int64)
+    columns["pointwise"] = np.zeros(shape, np.bool_)
+    columns["energy"] = np.zeros((*shape, len(LEVELS)), np.float64)
     return columns
 
 
-def _fill(columns: Columns, rows: Ints, values: Columns) -> None:
+def _fill(columns: Columns, where: Any, values: Columns) -> None:
     for key, column in values.items():
-        columns[key][rows] = column
+        columns[key][where] = column
 
 
-def _mac_costs(layers: Sequence[Layer], machine: Machine, name: str) -> Columns:
-    work, layer_rows = workload_of(layers, machine)
-    space = Space(work, machine)
-    searches = [Search(space, DATAFLOWS[flow]) for flow in machine.dataflows]
-    limit = _reached(searches) * (1 + machine.slack)
-    if not np.all(np.isfinite(limit)):
-        number = int(np.flatnonzero(~np.isfinite(limit[layer_rows]))[0])
-        raise HardwareError(
-            _does_not_fit(
-                layers[number], float(space.footprint(int(layer_rows[number])).min()), machine, name
-            )
-        )
-    # A dataflow is settled only where it can still beat the others' choices, which are within the slack of their best.
-    choices = []
-    for search in searches:
-        choices.append(search.choose(limit))
-        limit = np.minimum(limit, choices[-1].value)
-    owner = np.argmin([choice.value for choice in choices], axis=0)
-    columns = _blank(len(work))
-    for number, (search, choice) in enumerate(zip(searches, choices, strict=True)):
-        rows = np.flatnonzero(owner == number)
-        if len(rows):
-            _fill(columns, rows, _chosen_costs(search, rows, choice))
-    return {key: column[layer_rows] for key, column in columns.items()}
+def _mac_costs(
+    layers: Sequence[Layer], family: Machine, rates: Rates
+) -> tuple[Columns, dict[int, tuple[int, float]]]:
+    """Costs of each layer on each machine; of machines that one does not fit, that layer and the bits it needs."""
+    work, layer_rows = workload_of(layers, family)
+    space = Space(work, family)
+    least = np.array([space.volumes(row).footprint.min() for row in range(len(work))])[layer_rows]
+    room = rates.buffer_bits - family.weights_bits
+    misfits = {
+        machine: (int(number), float(least[number]))
+        for machine in np.flatnonzero(room < least.max()).tolist()
+        for number in np.flatnonzero(least > room[machine])[:1]
+    }
+    columns = _blank((len(rates), len(work)))
+    search = Search(space, [DATAFLOWS[flow] for flow in family.dataflows])
+    fitting = np.flatnonzero(room >= least.max())
+    for cluster in clusters(rates.take(fitting)):
+        index = fitting[cluster]
+        of = rates.take(index)
+        choice = search.choose(of)
+        for number in range(len(search.flows)):
+            machine, row = np.nonzero(choice.flow == number)
+            if len(machine):
+                values = _chosen_costs(search, number, row, choice, machine, of.take(machine))
+                _fill(columns, (index[machine], row), values)
+    return {key: column[:, layer_rows] for key, column in columns.items()}, misfits
 
 
-def _reached(searches: Sequence[Search]) -> Floats:
-    """A value that some dataflow reaches for each problem; dataflows that can never come near it are left alone."""
-    floors = np.array([search.floor() for search in searches])
-    first = floors.argmin(axis=0)
-    reached = np.min(
-        [search.bound(np.flatnonzero(first == number)) for number, search in enumerate(searches)], axis=0
-    )
-    slack = searches[0].machine.slack
-    for number, (search, floor) in enumerate(zip(searches, floors, strict=True)):
-        others = np.flatnonzero((first != number) & (floor <= reached * (1 + slack)))
-        reached = np.minimum(reached, search.bound(others))
-    return np.asarray(reached)
-
-
-def _chosen_costs(search: Search, rows: Ints, choice: Choice) -> Columns:
-    """Costs of the problems *rows* with the tilings that were chosen for them."""
-    space, machine = search.space, search.space.machine
-    order, pixel, channel = choice.order[rows], choice.pixel[rows], choice.channel[rows]
-    problem = space.work.take(rows)
-    timing = search.timing(rows, order, pixel, channel)
-    executed = search.executed[rows]
-    bits = dram_bits(space, rows, order, pixel, channel)
+def _chosen_costs(
+    search: Search, number: int, row: Ints, choice: Choice, machine: Ints, rates: Rates
+) -> Columns:
+    """Costs of problems *row* on *machine*, with *rates*, under the tilings of dataflow *number* chosen for them."""
+    space, flow, book = search.space, search.flows[number], search.books[number]
+    tilings = choice.tilings(machine, row)
+    timing = book.timing(tilings, rates)
+    problem, executed = space.work.take(row), flow.executed[row]
+    bits = space.dram_bits(tilings.order, tilings.pixel, tilings.channel)
     inputs, weights, outputs, psums = bits
     loaded, stored = inputs + weights + psums // 2, outputs + psums // 2
-    accesses = search.accesses(rows, pixel, channel)
-    read, written = buffer_bits(problem, accesses)
+    moved = book.levels(tilings)
     idle = (timing.fill, timing.dram, timing.buffer, timing.startup, timing.setup)
     nothing = np.zeros_like(timing.cycles)
     busy = timing.busy // problem.pixels * problem.valid  # every stored pixel keeps as many PEs busy
-    losses = (
-        machine.pes * timing.stream - busy,
-        busy - executed,
-        *(machine.pes * cycles for cycles in idle),
-        nothing,
-    )
+    pes = space.machine.pes
+    losses = (pes * timing.stream - busy, busy - executed, *(pes * cycles for cycles in idle), nothing)
     outside = timing.setup + timing.startup
     computing = timing.cycles - outside - timing.dram_bound - timing.buffer_bound
+    energy = layer_energy(problem, moved, executed, loaded, stored, timing.cycles, rates)
     return {
         "cycles": timing.cycles,
         "executed": executed,
         "losses": np.stack(losses, axis=1),
         "time": np.stack([computing, timing.dram_bound, timing.buffer_bound, outside, nothing], axis=1),
-        "dataflow": _FLOW_NUMBERS[search.flow.name],
-        "order": order,
-        "tile": np.stack(search.tile_sizes(pixel, channel), axis=1),
+        "dataflow": _FLOW_NUMBERS[flow.flow.name],
+        "order": tilings.order,
+        "tile": space.tile_sizes(tilings.pixel, tilings.channel).T,
         "pointwise": problem.pointwise,
         "dram_bytes": np.stack([-(-part // 8) for part in bits], axis=1),
-        "buffer_bytes": ((read + written + loaded + stored) / 8).astype(np.int64),
-        "energy": np.stack(
-            layer_energy(problem, accesses, executed, loaded, stored, timing.cycles, machine), axis=1
-        ),
+        "buffer_bytes": ((moved.between + loaded + stored) / 8).astype(np.int64),
+        "energy": np.stack(energy, axis=1),
     }
 
 
-def _does_not_fit(layer: Layer, least_bits: float, machine: Machine, name: str) -> str:
+def _does_not_fit(layer: Layer, least_bits: float, accelerator: Accelerator) -> str:
     return (
-        f"{name}: layer '{layer.name}' does not fit the global buffer even at the smallest tile that is tried, "
-        f"which needs {least_bits / 8192:,.4g} KiB; "
-        f"memory.global_buffer.size_kib is {machine.buffer_bits / 8192:g}"
+        f"{accelerator.name}: layer '{layer.name}' does not fit the global buffer even at the smallest tile that is "
+        f"tried, which needs {least_bits / 8192:,.4g} KiB; "
+        f"memory.global_buffer.size_kib is {accelerator.memory.global_buffer.size_kib:g}"
     )

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from squeezesim.hardware.energy import EnergyCosts, energy_costs
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
+
+_FREE = EnergyCosts(
+    multiply_per_bit2=0.0,
+    add_per_bit=0.0,
+    register_file_per_bit=0.0,
+    inter_pe_per_bit=0.0,
+    buffer_read_per_bit=0.0,
+    buffer_write_per_bit=0.0,
+    dram_per_bit=0.0,
+    vector_op_per_bit=0.0,
+    leakage_mw=0.0,
+    area_mm2=None,
+    pj_per_unit=None,
+    source="",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +70,25 @@ class Machine:
     def pes(self) -> int:
         """Number of processing elements: rows × columns."""
         return self.rows * self.cols
+
+    def family(self, *, priced: bool) -> Machine:
+        """Return what this machine shares with those that differ from it in ``cost.rates.Rates`` alone.
+
+        All of them share tilings, steps, traffic and accesses, so long as the buffer limits all of them or none. With
+        *priced*, the dataflows look at the objective and at prices when they lay a tile on the array.
+        """
+        return replace(
+            self,
+            buffer_bits=0,
+            buffer_bits_per_cycle=math.inf if math.isinf(self.buffer_bits_per_cycle) else 1.0,
+            dram_bytes_per_cycle=1.0,
+            dram_latency=0,
+            setup=0,
+            slack=0.0,
+            vector_lanes=0,
+            clock_hz=1.0,
+            energy=self.energy if priced else _FREE,
+        )
 
     @classmethod
     def of(cls, accelerator: Accelerator) -> Machine:

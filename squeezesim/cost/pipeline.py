@@ -11,6 +11,7 @@ and one that nothing prefetches (in the first load, the last store, or single-bu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,9 +21,11 @@ from squeezesim.cost.axes import input_extent
 from squeezesim.cost.dataflow.base import Dataflow, Work
 from squeezesim.cost.energy import buffer_bits
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.rates import Rates
+from squeezesim.cost.schedule import Schedule, Timing, transfer_cycles
 from squeezesim.cost.steps import AXES, C, G, K, N, Steps, X, Y, steps_of
 from squeezesim.cost.tiling import windows
-from squeezesim.cost.workload import Bools, Ints, Workload
+from squeezesim.cost.workload import Bools, Floats, Ints, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +35,6 @@ class Points:
     problem: Workload
     order: Ints
     sizes: Ints  # (6, points)
-
-
-class Timing(NamedTuple):
-    """Cycles of each point by where they go; those from ``setup`` to ``dram`` sum to ``cycles``."""
-
-    cycles: Ints
-    setup: Ints
-    startup: Ints  # first load and last store
-    stream: Ints  # the array multiplies
-    fill: Ints  # preload, drain, skew
-    buffer: Ints  # waiting for the buffer's bandwidth
-    dram: Ints  # waiting for the DMA
-    busy: Ints  # PE-cycles of the stream in which a PE holds work
-    dram_bound: Ints  # cycles of the steps in which the DMA is the slowest
-    buffer_bound: Ints  # cycles of the steps in which the buffer's bandwidth is
-
-
-def transfer_cycles(bits: Ints, machine: Machine) -> Ints:
-    """Cycles of one transfer between DRAM and buffer: ⌈⌈bits / 8⌉ / bytes a cycle⌉.
-
-    Example: 1,000 words of 16 bits at 16 bytes a cycle take 125 cycles.
-    """
-    # Binary rounding must not make 126 of them: 1,900 bytes at 15.2 bytes a cycle are 125.
-    return np.ceil(-(-bits // 8) / machine.dram_bytes_per_cycle * (1 - 1e-12)).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +72,18 @@ class Transfer(NamedTuple):
     operand: str
     load: bool
     bits: Ints
-    cycles: Ints
-    latency: int  # of each transfer that is not empty, where nothing overlaps it
     overlapped: bool  # by the step's computing
+    machine: Machine
+
+    @property
+    def cycles(self) -> Ints:
+        """Cycles of each transfer, without latency."""
+        return transfer_cycles(self.bits, self.machine)
+
+    @property
+    def latency(self) -> int:
+        """Cycles that each transfer that is not empty takes longer, where nothing overlaps it."""
+        return 0 if self.overlapped else self.machine.dram_latency
 
 
 class Played(NamedTuple):
@@ -105,8 +93,17 @@ class Played(NamedTuple):
     first_loads: tuple[Transfer, ...]  # a row for each point: they come before the first step
     last_store: Transfer  # a row for each point: it comes after the last step
     work: Work
-    compute: Ints  # cycles of the array, with the buffer's bandwidth
+    buffer_bits: Floats | None  # between buffer and array; None where the buffer is never too slow
     transfers: tuple[Transfer, ...]  # the store of the step before, then the loads of the one after
+    machine: Machine
+
+    @property
+    def compute(self) -> Ints:
+        """Cycles of the array in each step, with the buffer's bandwidth."""
+        if self.buffer_bits is None:
+            return self.work.cycles
+        waiting = np.ceil(self.buffer_bits / self.machine.buffer_bits_per_cycle)
+        return np.asarray(np.maximum(self.work.cycles, waiting.astype(np.int64)))
 
 
 def played(points: Points, flow: Dataflow, machine: Machine, *, every: bool = False) -> Played:
@@ -120,10 +117,10 @@ def played(points: Points, flow: Dataflow, machine: Machine, *, every: bool = Fa
         return _Tiles(problem, index, np.minimum(size, extent - index * size), size)
 
     def alone(operand: str, load: bool, bits: Ints) -> Transfer:
-        return Transfer(operand, load, bits, transfer_cycles(bits, machine), machine.dram_latency, False)
+        return Transfer(operand, load, bits, False, machine)
 
     here = tiles_at(steps.this)
-    work, compute = _array(here, steps, flow, machine)
+    work, moved = _array(here, steps, flow, machine)
     return Played(
         steps=steps,
         first_loads=(
@@ -132,63 +129,57 @@ def played(points: Points, flow: Dataflow, machine: Machine, *, every: bool = Fa
         ),
         last_store=alone("outputs", False, (here.outputs() * problem.activation_bits)[steps.last]),
         work=work,
-        compute=compute,
+        buffer_bits=moved,
         transfers=_transfers(tiles_at(steps.before), tiles_at(steps.after), steps, machine),
+        machine=machine,
+    )
+
+
+def schedule_of(points: Points, flow: Dataflow, machine: Machine) -> Schedule:
+    """Return the steps of each point; machines of one family have the same."""
+    done = played(points, flow, machine)
+    steps, work = done.steps, done.work
+    starts = np.flatnonzero(steps.first)
+
+    def volumes(parts: Iterable[Transfer]) -> tuple[Floats, ...]:
+        return tuple((-(-part.bits // 8)).astype(np.float64) for part in parts)
+
+    def total(values: Ints) -> Ints:
+        return np.asarray(np.add.reduceat(values * steps.weight, starts))
+
+    return Schedule(
+        offsets=np.append(starts, len(steps.point)),
+        weight=steps.weight.astype(np.float64),
+        array=work.cycles.astype(np.float64),
+        buffer_bits=done.buffer_bits,
+        beside=volumes(part for part in done.transfers if part.overlapped),
+        after=volumes(part for part in done.transfers if not part.overlapped),
+        ends=volumes((*done.first_loads, done.last_store)),
+        stream=total(work.stream),
+        fill=total(work.fill),
+        busy=total(work.busy),
     )
 
 
 def play(points: Points, flow: Dataflow, machine: Machine) -> Timing:
     """Play the tiles of each point through the pipeline and return where its cycles go."""
-    done = played(points, flow, machine)
-    steps, work, compute = done.steps, done.work, done.compute
-    overlapped, exposed = np.zeros((2, len(compute)), np.int64)
-    for transfer in done.transfers:
-        if transfer.overlapped:
-            overlapped += transfer.cycles
-        else:
-            exposed += transfer.cycles + transfer.latency * (transfer.cycles > 0)
-    step = np.maximum(compute, overlapped) + exposed
-
-    startup = np.zeros_like(steps.last_c)
-    for part in (*done.first_loads, done.last_store):
-        startup += part.cycles + part.latency
-    setup = np.full_like(startup, machine.setup)
-    starts = np.flatnonzero(steps.first)
-
-    def total(values: Ints) -> Ints:
-        return np.asarray(np.add.reduceat(values * steps.weight, starts))
-
-    stream, fill, waiting = total(work.stream), total(work.fill), total(compute - work.cycles)
-    by_dram = exposed + overlapped > compute
-    all_steps = total(step)
-    return Timing(
-        cycles=setup + startup + all_steps,
-        setup=setup,
-        startup=startup,
-        stream=stream,
-        fill=fill,
-        buffer=waiting,
-        dram=all_steps - stream - fill - waiting,
-        busy=total(work.busy),
-        dram_bound=total(np.where(by_dram, step, 0)),
-        buffer_bound=total(np.where(~by_dram & (compute > work.cycles), step, 0)),
-    )
+    rates = Rates.of([machine]).take(np.zeros(len(points.order), np.int64))
+    return schedule_of(points, flow, machine).timing(np.arange(len(points.order)), rates)
 
 
-def _array(tiles: _Tiles, steps: Steps, flow: Dataflow, machine: Machine) -> tuple[Work, Ints]:
-    """The array's work for each step, and its cycles with the buffer's bandwidth."""
+def _array(tiles: _Tiles, steps: Steps, flow: Dataflow, machine: Machine) -> tuple[Work, Floats | None]:
+    """The array's work for each step, and the bits that it moves to and from the buffer."""
     problem, sizes = tiles.problem, tiles.sizes
     pixel = flow.pixel_terms(problem, sizes[N], sizes[Y], sizes[X], machine)
     channel = flow.channel_terms(problem, sizes[G], sizes[K], sizes[C], machine)
     work = flow.work(problem, pixel, channel, machine)
     if not np.isfinite(machine.buffer_bits_per_cycle):
-        return work, work.cycles
+        return work, None
     started = np.where(steps.this[C] == 0, tiles.outputs(), 0).astype(np.float64)
     used = flow.accesses(
         problem, [term * 1.0 for term in pixel], [term * 1.0 for term in channel], started, machine
     )
-    bits = sum(buffer_bits(problem, used))
-    return work, np.maximum(work.cycles, np.ceil(bits / machine.buffer_bits_per_cycle).astype(np.int64))
+    return work, np.asarray(sum(buffer_bits(problem, used)), np.float64)
 
 
 def _transfers(gone: _Tiles, coming: _Tiles, steps: Steps, machine: Machine) -> tuple[Transfer, ...]:
@@ -198,9 +189,7 @@ def _transfers(gone: _Tiles, coming: _Tiles, steps: Steps, machine: Machine) -> 
     more = ~steps.last
 
     def transfer(operand: str, load: bool, wanted: Bools, bits: Ints, double: bool) -> Transfer:
-        moving = np.where(wanted, bits, 0)
-        latency = 0 if double else machine.dram_latency
-        return Transfer(operand, load, moving, transfer_cycles(moving, machine), latency, double)
+        return Transfer(operand, load, np.where(wanted, bits, 0), double, machine)
 
     def changed(*axes: int) -> Bools:
         return np.asarray(moved[list(axes)].any(axis=0) & more)

@@ -1,271 +1,214 @@
-"""The best tiling of every problem for one dataflow: bounds for all of them, the exact pipeline where it can still win.
+"""The best tiling of every problem on every machine of a family: bounds for all tilings, schedules where they can win.
 
-The objective is never below the bound, so a tiling whose bound exceeds the best value found cannot be the best. Of
+The objective is never below its bound, so a tiling whose bound exceeds a value that is reached cannot be the best. Of
 the tilings within ``slack`` of the best value the one with the least DRAM traffic is taken; ties go to the better
-value, then to the first in the order of enumeration. The result equals that of playing every tiling.
+value, then to the first in the order of enumeration. The result equals that of playing every tiling on each machine
+by itself.
+
+Machines are searched in clusters of such that are alike. No machine of a cluster is better than its ``Rates.best``,
+so that one matrix of bounds tells for all of them which tilings can be left alone; the rest are bounded for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.bounds import FlowBounds, Matrix, Space
-from squeezesim.cost.dataflow.base import Accesses, Dataflow
-from squeezesim.cost.energy import layer_energy
-from squeezesim.cost.pipeline import Points, Timing, play
-from squeezesim.cost.tiling import ORDERS
+from squeezesim.cost.book import Book
+from squeezesim.cost.bounds import Space
+from squeezesim.cost.candidates import Candidates, Flow, Tilings
+from squeezesim.cost.dataflow.base import Dataflow
+from squeezesim.cost.rates import Rates
+from squeezesim.cost.rounds import Pairs, cheapen, improve
 from squeezesim.cost.workload import Floats, Ints
 
-_ROUND = 32  # tilings of a problem that the first round plays together; later rounds take four times as many
-_MARGIN = 1 + 1e-5  # covers the float32 rounding of the traffic matrices
+_TILINGS = 1 << 18  # candidates that are held at once, a problem's more or less
+_BOUNDS = 1 << 22  # of candidates on machines that are held at once
 
 
 class Choice(NamedTuple):
-    """The tiling taken for each problem; ``value`` is inf where none fits the buffer."""
+    """The tiling taken for each machine and problem, (machines, problems)."""
 
     value: Floats  # of the objective
+    flow: Ints  # index of the dataflow
     order: Ints
-    pixel: Ints  # index of the pixel option, over all problems
-    channel: Ints  # index of the channel option, over all problems
+    pixel: Ints
+    channel: Ints
+    number: Ints
 
-
-def dram_bits(space: Space, rows: Ints, order: Ints, pixel: Ints, channel: Ints) -> tuple[Ints, ...]:
-    """Bits of inputs, weights, finished outputs and spilled partial sums that a tiling moves, exactly.
-
-    The spilled ones are stored and loaded, half each. *rows* are the tilings' problems.
-    """
-    problem = space.work.take(rows)
-    tiles = space.pixels.count[pixel]
-    tk, tc = space.channels.tiles.b[channel], space.channels.tiles.c[channel]
-    several = tiles > 1
-    inner_k, inner_pixels = order == ORDERS.index("PCK"), order == ORDERS.index("KCP")
-    again = np.where(inner_pixels, several | (tc > 1), (tc > 1) & ~inner_k)
-    inputs = (
-        space.inputs.total[pixel] * problem.g * problem.c * problem.activation_bits * np.where(again, tk, 1)
-    )
-    weights = (
-        problem.weights * problem.weight_bits * np.where(~inner_pixels & ((tk > 1) | (tc > 1)), tiles, 1)
-    )
-    outputs = problem.g * problem.k * problem.pixels
-    spills = np.where(inner_pixels, several, inner_k & (tk > 1))
-    psums = np.where(spills, 2 * (tc - 1), 0) * outputs * problem.accumulator_bits
-    return inputs, weights, outputs * problem.activation_bits, psums
-
-
-class _Played:
-    """The tilings of one problem that were played: flat index, value of the objective, DRAM bits."""
-
-    def __init__(self) -> None:
-        self.index = np.empty(0, np.int64)
-        self.value = np.empty(0)
-        self.traffic = np.empty(0, np.int64)
-
-    def add(self, index: Ints, value: Floats, traffic: Ints) -> None:
-        self.index = np.concatenate([self.index, index])
-        self.value = np.concatenate([self.value, value])
-        self.traffic = np.concatenate([self.traffic, traffic])
-
-    @property
-    def best(self) -> float:
-        return float(self.value.min())
-
-    def chosen(self, slack: float) -> int:
-        """Row of the least traffic within *slack* of the best value, then the least value, then the first index."""
-        within = np.where(self.value <= (1 + slack) * self.best, self.traffic, np.iinfo(np.int64).max)
-        return int(np.lexsort((self.index, self.value, within))[0])
+    def tilings(self, machine: Ints, row: Ints) -> Tilings:
+        """The tilings taken on *machine* for problems *row*."""
+        return Tilings(row, *(column[machine, row] for column in self[2:]))
 
 
 class Search:
-    """One dataflow on one machine: bounds of all problems, and the rounds that settle the choice."""
+    """The search for one family of machines, which share the space of tilings and the schedules played so far."""
 
-    def __init__(self, space: Space, flow: Dataflow) -> None:
-        machine = space.machine
-        self.space, self.flow, self.machine = space, flow, machine
-        self.terms = FlowBounds(space, flow)
-        skipping = flow.skips_zeros and flow.name in machine.skips_zeros
-        work = space.work
-        self.least = np.full(len(work), np.inf)
-        self.bounds: dict[int, Matrix] = {}
-        self.traffic: dict[int, Matrix] = {}
-        self.played: dict[int, _Played] = {}
-        self.executed = (work.nonzeros if skipping else work.weights) * work.valid
+    def __init__(self, space: Space, flows: Sequence[Dataflow]) -> None:
+        self.space = space
+        self.flows = [Flow(space, flow) for flow in flows]
+        self.books = [Book(flow) for flow in self.flows]
 
-    def floor(self) -> Floats:
-        """Lower bound on what each problem can reach, from no more than the least value of every term."""
-        return self.terms.floor() if self.machine.objective == "latency" else np.zeros(len(self.space.work))
+    def choose(self, rates: Rates) -> Choice:
+        """Return the choice for each machine; some tiling of each problem must fit every machine.
 
-    def bound(self, rows: Ints) -> Floats:
-        """Bound every tiling of problems *rows*, play the most promising one of each and return the values reached.
-
-        They are inf where none fits, and for other problems.
+        Time is saved where the machines are alike.
         """
-        reached = np.full(len(self.space.work), np.inf)
-        best: dict[int, Ints] = {}
-        for row in rows.tolist():
-            bound = self._objective_bounds(row).reshape(-1)
-            first = bound.argmin()
-            self.least[row] = bound[first]
-            if np.isfinite(self.least[row]):
-                self.bounds[row], self.traffic[row] = bound, self.space.traffic(row)[0].reshape(-1)
-                self.played[row] = _Played()
-                best[row] = np.array([first])
-        self._play(best)
-        for row in best:
-            reached[row] = self.played[row].best
-        return reached
-
-    def choose(self, limit: Floats) -> Choice:
-        """Return the choice for each problem; one that cannot come within *limit* is left at inf."""
-        open_rows = [row for row in self.played if self.least[row] <= limit[row]]
-        slack = self.machine.slack
-        scale = 1 / (8 * self.machine.dram_bytes_per_cycle)
-
-        def better(row: int) -> tuple[Ints, Floats]:
-            index = np.flatnonzero(self.bounds[row] <= self.played[row].best)
-            return index, self.bounds[row][index]
-
-        def cheaper(row: int) -> tuple[Ints, Floats]:
-            done = self.played[row]
-            taken = done.chosen(slack)
-            least, value = done.traffic[taken] * scale, done.value[taken]
-            index = np.flatnonzero(self.bounds[row] <= (1 + slack) * done.best)
-            bound, traffic = self.bounds[row][index], self.traffic[row][index]
-            wanted = (traffic < least / _MARGIN) | ((traffic <= least * _MARGIN) & (bound <= value))
-            return index[wanted], (traffic + bound * (1e-3 * least / value))[wanted]
-
-        self._rounds(open_rows, better)
-        if slack > 0:
-            self._rounds(open_rows, cheaper)
-        count = len(self.space.work)
-        choice = Choice(np.full(count, np.inf), *(np.zeros(count, np.int64) for _ in range(3)))
-        for row in open_rows:
-            done = self.played[row]
-            taken = done.chosen(slack)
-            choice.value[row] = done.value[taken]
-            for column, part in zip(choice[1:], self._unflatten(row, done.index[[taken]]), strict=True):
-                column[row] = part[0]
+        shape = len(rates), len(self.space.work)
+        choice = Choice(np.full(shape, np.inf), *(np.zeros(shape, np.int64) for _ in range(5)))
+        reached, matrices = self._reached(rates)
+        for number in range(len(self.flows)):
+            limit = _limit(reached, number, rates).max(axis=0)
+            for candidates in self._survivors(number, matrices[number], limit):
+                size = max(_BOUNDS // len(candidates), 1)
+                for start in range(0, len(rates), size):
+                    part = slice(start, start + size)
+                    self._settle(number, candidates, rates, part, reached, choice)
         return choice
 
-    def _rounds(self, rows: list[int], wanted: Callable[[int], tuple[Ints, Floats]]) -> None:
-        """Play the tilings that *wanted* names, in ascending order of its key, until it names none."""
-        size = _ROUND
-        while rows:
-            batch = {}
-            for row in rows:
-                index, key = wanted(row)
-                if len(index) > size:
-                    index = np.sort(index[np.argpartition(key, size)[:size]])
-                if len(index):
-                    batch[row] = index
-            rows = list(batch)
-            self._play(batch)
-            size *= 4
+    def _reached(self, rates: Rates) -> tuple[Floats, list[dict[int, Any]]]:
+        """Values that some tiling reaches, (dataflows, machines, problems), and bounds on all tilings of problems.
 
-    def _play(self, batch: dict[int, Ints]) -> None:
-        """Play the tilings named for each problem; their bounds become inf, so that none is played twice."""
-        if not batch:
+        A dataflow that can never come near what another one reaches is left alone: its values are inf.
+        """
+        ideal = rates.best()
+        reached = np.full((len(self.flows), len(rates), len(self.space.work)), np.inf)
+        matrices: list[dict[int, Any]] = [{} for _ in self.flows]
+        floors = np.array([flow.floor(ideal) for flow in self.flows])
+        first = floors.argmin(axis=0)
+        for number in range(len(self.flows)):
+            self._probe(number, np.flatnonzero(first == number), rates, ideal, reached, matrices)
+        near = (reached.min(axis=0) * (1 + rates.slack[:, None])).max(axis=0)
+        for number, floor in enumerate(floors):
+            others = np.flatnonzero((first != number) & (floor <= near))
+            self._probe(number, others, rates, ideal, reached, matrices)
+        return reached, matrices
+
+    def _probe(
+        self,
+        number: int,
+        rows: Ints,
+        rates: Rates,
+        ideal: Rates,
+        reached: Floats,
+        matrices: list[dict[int, Any]],
+    ) -> None:
+        """Bound every tiling of problems *rows* and play the most promising one of each on all machines."""
+        flow, space = self.flows[number], self.space
+        room = rates.buffer_bits - space.machine.weights_bits
+        found = []
+        for row in rows.tolist():
+            matrix = matrices[number][row] = flow.matrix(row, ideal)
+            found.append((row, int(matrix.argmin())))
+            if room.min() < room.max():  # one that every machine has room for
+                found.append(
+                    (row, int(np.where(space.volumes(row).footprint <= room.min(), matrix, np.inf).argmin()))
+                )
+        if not found:
             return
-        lengths = [len(index) for index in batch.values()]
-        rows = np.repeat(np.fromiter(batch, np.int64), lengths)
-        parts = [self._unflatten(row, index) for row, index in batch.items()]
-        order, pixel, channel = (np.concatenate(column) for column in zip(*parts, strict=True))
-        bits = dram_bits(self.space, rows, order, pixel, channel)
-        value = self._value(rows, self.timing(rows, order, pixel, channel).cycles, pixel, channel, bits)
-        traffic = np.sum(bits, axis=0)
-        end = 0
-        for row, index in batch.items():
-            part = slice(end, end + len(index))
-            end = part.stop
-            self.played[row].add(index, value[part], traffic[part])
-            self.bounds[row][index] = np.inf
+        row, option = np.array(list(dict.fromkeys(found)), np.int64).T
+        candidates = flow.candidates(row, *self._options(row, option))
+        tilings = candidates.tilings
+        bound = candidates.values(flow.objective, space.work, ideal)[0]
+        group = np.cumsum(
+            np.diff(tilings.pixel, prepend=-1).astype(bool)
+            | np.diff(tilings.channel, prepend=-1).astype(bool)
+        )
+        chosen = np.lexsort((bound, group))[np.flatnonzero(np.diff(group, prepend=-1))]
+        machine, which = np.nonzero(candidates.footprint[chosen] <= room[:, None])
+        value = self.books[number].values(candidates, chosen[which], rates.take(machine))
+        np.minimum.at(reached[number], (machine, tilings.row[chosen[which]]), value)
 
-    def _unflatten(self, row: int, index: Ints) -> tuple[Ints, Ints, Ints]:
+    def _options(self, row: Ints, option: Ints) -> tuple[Ints, Ints]:
+        """Pixel and channel options of entries *option* of the matrices of problems *row*."""
         pixels, channels = self.space.pixels.offsets, self.space.channels.offsets
-        shape = (len(ORDERS), pixels[row + 1] - pixels[row], channels[row + 1] - channels[row])
-        order, pixel, channel = np.unravel_index(index, shape)
-        return order, pixel + pixels[row], channel + channels[row]
+        pixel, channel = np.divmod(option, channels[row + 1] - channels[row])
+        return pixel + pixels[row], channel + channels[row]
 
-    def tile_sizes(self, pixel: Ints, channel: Ints) -> list[Ints]:
-        """Tile sizes of the given options along ``pipeline.AXES``."""
-        space = self.space
-        return [axis[pixel] for axis in space.pixels.sizes] + [axis[channel] for axis in space.channels.sizes]
+    def _survivors(self, number: int, matrices: dict[int, Any], limit: Floats) -> Iterator[Candidates]:
+        """Tilings of a dataflow whose bounds do not exceed the *limit* of their problem, some problems at a time."""
+        rows, options, count = [], [], 0
+        for row, matrix in matrices.items():
+            option = np.flatnonzero(matrix.reshape(-1) <= limit[row] * (1 + 1e-6))
+            rows.append(np.full(len(option), row))
+            options.append(option)
+            count += len(option)
+            if count > _TILINGS:
+                yield self._candidates(number, rows, options)
+                rows, options, count = [], [], 0
+        if count:
+            yield self._candidates(number, rows, options)
 
-    def timing(self, rows: Ints, order: Ints, pixel: Ints, channel: Ints) -> Timing:
-        """Play the given tilings of problems *rows*."""
-        sizes = np.stack(self.tile_sizes(pixel, channel))
-        return play(Points(self.space.work.take(rows), order, sizes), self.flow, self.machine)
+    def _candidates(self, number: int, rows: list[Ints], options: list[Ints]) -> Candidates:
+        row, option = np.concatenate(rows), np.concatenate(options)
+        return self.flows[number].candidates(row, *self._options(row, option))
 
-    def accesses(self, rows: Any, pixel: Any, channel: Any) -> Accesses:
-        """Accesses of whole layers with the given options."""
-        if self.flow.least_accesses is None:
-            return self._least_accesses(rows, pixel, channel)
-        return self._summed_accesses(rows, pixel, channel)
+    def _settle(
+        self,
+        number: int,
+        candidates: Candidates,
+        rates: Rates,
+        part: slice,
+        reached: Floats,
+        choice: Choice,
+    ) -> None:
+        """Play the candidates that can win on machines *part* and enter those that do into *choice*."""
+        of, row = rates.take(part), candidates.tilings.row
+        pairs = self._pairs(number, candidates, of, _limit(reached[:, part], number, of))
+        if pairs is None:
+            return
+        machine, problem = pairs.machine[pairs.starts], row[pairs.candidate[pairs.starts]]
+        slack = of.slack[machine]
+        own, others = reached[number, part][machine, problem], reached[:, part].min(axis=0)[machine, problem]
 
-    def _summed_accesses(self, rows: Ints, pixel: Ints, channel: Ints) -> Accesses:
-        """Sum the accesses of the different tiles of each tiling."""
-        flow, machine = self.flow, self.machine
-        tiles = list(self.space.tiles(pixel, channel))
-        owner, count, sizes = (np.concatenate(part, axis=-1) for part in zip(*tiles, strict=True))
-        problem = self.space.work.take(rows[owner])
-        n, y, x, g, k, c = sizes
-        pixel_terms = [term * 1.0 for term in flow.pixel_terms(problem, n, y, x, machine)]
-        channel_terms = [term * 1.0 for term in flow.channel_terms(problem, g, k, c, machine)]
-        of_a_tile = flow.accesses(problem, pixel_terms, channel_terms, np.zeros(len(owner)), machine)
-        words: list[Any] = [np.bincount(owner, part * count, len(rows)) for part in of_a_tile]
-        sums = Accesses(*words)
-        whole = self.space.work.take(rows)
-        started = whole.g * whole.k * whole.pixels
-        return sums._replace(buffer_psums_read=sums.buffer_psums_read - started)
+        def play(index: Ints) -> Floats:
+            return self.books[number].values(
+                candidates, pairs.candidate[index], of.take(pairs.machine[index])
+            )
 
-    def _least_accesses(self, rows: Any, pixel: Any, channel: Any) -> Accesses:
-        """Accesses that those of whole layers are never below; *pixel* and *channel* broadcast."""
-        problem = self.space.work.take(rows)
-        outputs = (problem.g * problem.k * problem.pixels).astype(np.float64)
-        by_pixel = [term[pixel] for term in self.terms.pixel_terms]
-        by_channel = [term[channel] for term in self.terms.channel_terms]
-        accesses = self.flow.least_accesses or self.flow.accesses
-        return accesses(problem, by_pixel, by_channel, outputs, self.machine)
-
-    def _objective_bounds(self, row: int) -> Matrix:
-        """Lower bounds on the objective of every tiling of problem *row*; inf where one is excluded."""
-        cycles, excluded = self.terms.cycles(row), self.space.traffic(row)[1]
-        if self.machine.objective == "latency":
-            cycles += excluded
-            return cycles
-        pixels, channels = self.space.part(row)
-        order, pixel, channel = np.ix_(
-            np.arange(len(ORDERS)),
-            np.arange(pixels.start, pixels.stop),
-            np.arange(channels.start, channels.stop),
+        improve(pairs, np.where(slack > 0, own, others), play)
+        cheapen(pairs, slack, play)
+        taken = pairs.chosen(slack)
+        value, machine = pairs.value[taken], pairs.machine[taken]
+        tilings = candidates.tilings.take(pairs.candidate[taken])
+        reached[number, part][machine, tilings.row] = np.minimum(
+            reached[number, part][machine, tilings.row], pairs.least(pairs.value)[pairs.segment[taken]]
         )
-        rows = np.full((1, 1, 1), row)
-        energy = self._energy(
-            rows,
-            cycles.astype(np.float64),
-            self._least_accesses(rows, pixel, channel),
-            dram_bits(self.space, rows, order, pixel, channel),
-        )
-        value = energy * cycles if self.machine.objective == "edp" else energy
-        return (value * (1 - 1e-6)).astype(np.float32) + excluded
+        better = value < choice.value[part][machine, tilings.row]
+        where = machine[better] + part.start, tilings.row[better]
+        choice.flow[where] = number
+        for column, entries in zip((choice.value, *choice[2:]), (value, *tilings[1:]), strict=True):
+            column[where] = entries[better]
 
-    def _energy(self, rows: Ints, cycles: Any, accesses: Accesses, bits: tuple[Ints, ...]) -> Floats:
-        inputs, weights, outputs, psums = (part.astype(np.float64) for part in bits)
-        parts = layer_energy(
-            self.space.work.take(rows),
-            accesses,
-            self.executed[rows],
-            inputs + weights + psums / 2,
-            outputs + psums / 2,
-            cycles,
-            self.machine,
+    def _pairs(self, number: int, candidates: Candidates, rates: Rates, limit: Floats) -> Pairs | None:
+        """The candidates that fit a machine and do not exceed its limit."""
+        tilings = candidates.tilings
+        room = rates.buffer_bits - self.space.machine.weights_bits
+        bound = candidates.values(self.flows[number].objective, self.space.work, rates)
+        wanted = (candidates.footprint <= room[:, None]) & (bound <= limit[:, tilings.row])
+        machine, candidate = np.nonzero(wanted)
+        if len(machine) == 0:
+            return None
+        row = tilings.row[candidate]
+        begins = (np.diff(machine, prepend=-1) != 0) | (np.diff(row, prepend=-1) != 0)
+        return Pairs(
+            machine=machine,
+            candidate=candidate,
+            bound=bound[wanted],
+            traffic=candidates.traffic[candidate],
+            number=tilings.number[candidate],
+            value=np.full(len(machine), np.inf),
+            segment=np.cumsum(begins) - 1,
+            starts=np.flatnonzero(begins),
         )
-        return parts.total
 
-    def _value(self, rows: Ints, cycles: Ints, pixel: Ints, channel: Ints, bits: tuple[Ints, ...]) -> Floats:
-        if self.machine.objective == "latency":
-            return cycles.astype(np.float64)
-        energy = self._energy(rows, cycles, self.accesses(rows, pixel, channel), bits)
-        return energy * cycles if self.machine.objective == "edp" else energy
+
+def _limit(reached: Floats, number: int, rates: Rates) -> Floats:
+    """Values up to which tilings of a dataflow matter, (machines, problems).
+
+    With slack they are those near the dataflow's own best, which is another's where it comes near that one at all.
+    """
+    slack = rates.slack[:, None]
+    return np.asarray(np.where(slack > 0, reached[number] * (1 + slack), reached.min(axis=0)))

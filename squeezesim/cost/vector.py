@@ -15,7 +15,8 @@ import numpy as np
 from squeezesim.cost.energy import leakage
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.operands import operands_of
-from squeezesim.cost.pipeline import transfer_cycles
+from squeezesim.cost.rates import Rates
+from squeezesim.cost.schedule import transfer_cycles
 from squeezesim.cost.workload import Ints
 from squeezesim.network.layer import Layer
 
@@ -35,51 +36,48 @@ def moved_bits(layers: Sequence[Layer], machine: Machine) -> tuple[Ints, Ints, I
     return inputs, parameters, outputs
 
 
-def vector_costs(layers: Sequence[Layer], machine: Machine) -> dict[str, Any]:
-    """Costs of vector layers as columns of ``Costs``; nothing where the accelerator has no vector lanes.
+def vector_costs(layers: Sequence[Layer], machine: Machine, rates: Rates) -> dict[str, Any]:
+    """Costs of vector layers on the machines of a family, (machines, layers, …), as columns of ``Costs``.
+
+    They are 0 where a machine has no vector lanes.
 
     Example: 3,136 additions on 16 lanes take 196 cycles, their 18,816 bytes at 16 bytes a cycle 1,176.
     """
-    if machine.vector_lanes == 0:
-        return {}
     bits = np.array([operands_of(layer, machine).activation_bits for layer in layers], np.int64)
     ops = np.array([layer.vector_ops for layer in layers], np.int64)
     inputs, parameters, stored = moved_bits(layers, machine)
     loaded = inputs + parameters
-    computing = -(-ops // machine.vector_lanes)
-    moving = transfer_cycles(loaded, machine) + transfer_cycles(stored, machine)
-    startup = np.full_like(computing, 2 * machine.dram_latency)
-    setup = np.full_like(computing, machine.setup)
+    each = rates.take(np.arange(len(rates))[:, None])
+    there = each.vector_lanes > 0
+    computing = -(-ops // np.maximum(each.vector_lanes, 1))
+    moving = transfer_cycles(loaded, each) + transfer_cycles(stored, each)
+    nothing = np.zeros_like(computing)
+    startup, setup = nothing + 2 * each.dram_latency, nothing + each.setup
     steps = np.maximum(computing, moving)
     cycles = setup + startup + steps
-    nothing = np.zeros_like(cycles)
     by_dram = moving > computing
-    costs = machine.energy
+    costs = each.energy
     moved = (loaded + stored).astype(np.float64)
     none = nothing.astype(np.float64)
-    return {
+    losses = [nothing, nothing, nothing, steps - computing, nothing, startup, setup, computing]
+    time = [nothing, np.where(by_dram, steps, 0), nothing, setup + startup, np.where(by_dram, 0, steps)]
+    dram = [nothing + -(-inputs // 8), nothing + -(-parameters // 8), nothing + -(-stored // 8), nothing]
+    energy = [
+        *(none, none, none),
+        moved * (costs.buffer_read_per_bit + costs.buffer_write_per_bit),
+        moved * costs.dram_per_bit,
+        ops * bits * costs.vector_op_per_bit,
+        leakage(cycles, each) + none,
+    ]
+    columns = {
         "cycles": cycles,
-        "executed": nothing,
-        "losses": machine.pes
-        * np.stack(
-            [nothing, nothing, nothing, steps - computing, nothing, startup, setup, computing], axis=1
-        ),
-        "time": np.stack(
-            [nothing, np.where(by_dram, steps, 0), nothing, setup + startup, np.where(by_dram, 0, steps)],
-            axis=1,
-        ),
-        "dram_bytes": np.stack([-(-inputs // 8), -(-parameters // 8), -(-stored // 8), nothing], axis=1),
-        "buffer_bytes": ((loaded + stored) * 2 / 8).astype(np.int64),
-        "energy": np.stack(
-            [
-                none,
-                none,
-                none,
-                moved * (costs.buffer_read_per_bit + costs.buffer_write_per_bit),
-                moved * costs.dram_per_bit,
-                ops * bits * costs.vector_op_per_bit,
-                leakage(cycles, machine) + none,
-            ],
-            axis=1,
-        ),
+        "losses": machine.pes * np.stack(losses, axis=-1),
+        "time": np.stack(time, axis=-1),
+        "dram_bytes": np.stack(dram, axis=-1),
+        "buffer_bytes": nothing + ((loaded + stored) * 2 / 8).astype(np.int64),
+        "energy": np.stack(energy, axis=-1),
+    }
+    return {
+        name: np.where(there if column.ndim == 2 else there[..., None], column, 0)
+        for name, column in columns.items()
     }

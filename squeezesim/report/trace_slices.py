@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squeezesim.cost.evaluate import LOSSES, OPERANDS
-from squeezesim.cost.pipeline import transfer_cycles
+from squeezesim.cost.schedule import transfer_cycles
 from squeezesim.cost.workload import Ints
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import numpy as np
 from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.energy import buffer_bits
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.pipeline import Points, Timing, play
+from squeezesim.cost.pipeline import Points, play
+from squeezesim.cost.schedule import Timing
 from squeezesim.cost.steps import AXES
 from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import Workload

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from squeezesim.cost.bounds import Space
+from squeezesim.cost.candidates import Flow
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.energy import LEVELS, layer_energy
+from squeezesim.cost.energy import LEVELS, layer_energy, level_bits
 from squeezesim.cost.evaluate import evaluate
-from squeezesim.cost.search import Search, dram_bits
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
 from tests.cost.cases import machine, problem_of
@@ -17,14 +17,14 @@ def test_hand_worked_layer() -> None:
     """The layer of docs/energy.md, in two tiles of four pixels."""
     on = machine()
     problem = problem_of(Layer(name="a", op="conv2d", kind="mac", k=8, c=8, oy=1, ox=8, iy=1, ix=8), on)
-    search = Search(Space(problem, on), DATAFLOWS["ws"])
-    pixel = np.flatnonzero(search.space.pixels.sizes.c == 4)
-    channel = np.flatnonzero((search.space.channels.sizes.b == 8) & (search.space.channels.sizes.c == 8))
-    inputs, weights, outputs, psums = dram_bits(search.space, np.array([0]), np.array([0]), pixel, channel)
+    space = Space(problem, on)
+    pixel = np.flatnonzero(space.pixels.sizes.c == 4)
+    channel = np.flatnonzero((space.channels.sizes.b == 8) & (space.channels.sizes.c == 8))
+    inputs, weights, outputs, psums = space.dram_bits(np.array([0]), pixel, channel)
     assert psums == 0
     energy = layer_energy(
         problem,
-        search.accesses(np.array([0]), pixel, channel),
+        level_bits(problem, Flow(space, DATAFLOWS["ws"]).accesses(pixel, channel)),
         np.array([512]),
         inputs + weights,
         outputs,

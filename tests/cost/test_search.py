@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -10,9 +9,11 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.axes import tile_sizes
 from squeezesim.cost.bounds import Space
+from squeezesim.cost.candidates import Flow
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.search import Search, dram_bits
+from squeezesim.cost.rates import Rates
+from squeezesim.cost.search import Search
 from squeezesim.cost.steps import AXES
 from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import Workload
@@ -74,19 +75,18 @@ def check_against_enumeration(layer: Layer, data: st.DataObject) -> None:
     problem = problem_of(layer, machine)
     assume(len(tilings(problem, machine)) <= 80)
     expected = enumerate_all(problem, machine, flow)
-    search = Search(Space(problem, machine), DATAFLOWS[flow])
-    reached = search.bound(np.array([0]))
-    if not expected:
-        assert math.isinf(reached[0])
+    space = Space(problem, machine)
+    fits = space.volumes(0).footprint.min() <= machine.buffer_bits
+    assert fits == bool(expected)
+    if not fits:
         return
-    choice = search.choose(np.array([np.inf]))
+    choice = Search(space, [DATAFLOWS[flow]]).choose(Rates.of([machine]))
     best = min(cycles for cycles, _ in expected)
     within = [(bits, cycles) for cycles, bits in expected if cycles <= (1 + slack) * best]
-    bits = sum(
-        part[0] for part in dram_bits(search.space, np.array([0]), choice.order, choice.pixel, choice.channel)
-    )
-    assert (bits, choice.value[0]) == min(within)
-    assert choice.value[0] <= (1 + slack) * best
+    taken = choice.tilings(np.array([0]), np.array([0]))
+    bits = sum(int(part[0]) for part in space.dram_bits(taken.order, taken.pixel, taken.channel))
+    assert (bits, choice.value[0, 0]) == min(within)
+    assert choice.value[0, 0] <= (1 + slack) * best
 
 
 @settings(max_examples=60, deadline=None)
@@ -110,19 +110,26 @@ def test_bounds_traffic_and_footprint_of_every_tiling(
     problem = problem_of(layer, machine)
     flow = DATAFLOWS[data.draw(st.sampled_from(sorted(DATAFLOWS)))]
     space = Space(problem, machine)
-    search = Search(space, flow)
-    bounds, (cycles, excluded) = search.terms.cycles(0), space.traffic(0)
-    order = data.draw(st.integers(0, 2))
-    pixel = data.draw(st.integers(0, cycles.shape[1] - 1))
-    channel = data.draw(st.integers(0, cycles.shape[2] - 1))
-    where = np.array([order]), np.array([pixel]), np.array([channel])
-    sizes = dict(zip(AXES, (int(size[0]) for size in search.tile_sizes(*where[1:])), strict=True))
-    played = simulated(Case(problem, sizes, ORDERS[order], flow, machine))
-    assert space.footprint(0)[pixel, channel] == Tiling(problem, sizes, "PKC", machine).footprint()
-    exact = [int(part[0]) for part in dram_bits(space, np.array([0]), *where)]
-    assert exact == list(played.bits.values())
-    assert cycles[order, pixel, channel] * 8 * machine.dram_bytes_per_cycle == pytest.approx(
-        sum(exact), rel=1e-6
-    )
-    if excluded[order, pixel, channel] == 0:
-        assert bounds[order, pixel, channel] <= played.cycles
+    of, rates, volumes = Flow(space, flow), Rates.of([machine]), space.volumes(0)
+    pixel = data.draw(st.integers(0, volumes.footprint.shape[0] - 1))
+    channel = data.draw(st.integers(0, volumes.footprint.shape[1] - 1))
+    candidates = of.candidates(np.array([0]), np.array([pixel]), np.array([channel]))
+    tilings, cycles = candidates.tilings, candidates.cycles(rates)[0]
+    matrix = of.matrix(0, rates)[pixel, channel]
+    per_bit = 1 / (8 * machine.dram_bytes_per_cycle)
+    for number, order in enumerate(tilings.order.tolist()):
+        sizes = dict(
+            zip(AXES, space.tile_sizes(tilings.pixel, tilings.channel)[:, number].tolist(), strict=True)
+        )
+        played = simulated(Case(problem, sizes, ORDERS[order], flow, machine))
+        footprint = Tiling(problem, sizes, "PKC", machine).footprint()
+        assert volumes.footprint[pixel, channel] == candidates.footprint[number] == footprint
+        exact = [int(part[number]) for part in space.dram_bits(tilings.order, tilings.pixel, tilings.channel)]
+        assert exact == list(played.bits.values())
+        assert candidates.traffic[number] == sum(exact)
+        assert volumes.traffic[pixel, channel] <= sum(exact) * (1 + 1e-6)
+        assert cycles[number] <= played.cycles
+        assert cycles[number] >= sum(exact) * per_bit * (1 - 1e-5)
+        assert np.isinf(matrix) == (footprint > machine.buffer_bits)
+        assert np.isinf(matrix) or matrix <= cycles[number] * (1 + 1e-5)
+        assert np.isinf(matrix) or matrix <= played.cycles

@@ -76,6 +76,11 @@ class Dataflow:
         Callable[[Workload, Sequence[Floats], Sequence[Floats], Floats, Machine], Accesses] | None
     ) = None
 
+    @property
+    def priced(self) -> bool:
+        """Whether the objective and the prices of accesses say how a tile is laid on the array, as its accesses do."""
+        return self.least_accesses is not None
+
 
 def ceil_div(numerator: Ints, denominator: Ints | int) -> Ints:
     """⌈numerator / denominator⌉ for integers.

@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.bounds import Space
+from squeezesim.cost.candidates import Flow
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.rs import mapping
 from squeezesim.cost.dataflow.rs_layout import filter_parts, lay_rows, touched
 from squeezesim.cost.dataflow.rs_mapping import Mapped
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.search import Search
+from squeezesim.cost.pipeline import Points, play
+from squeezesim.cost.rates import Rates
 from squeezesim.network.layer import Layer
 from squeezesim.verify.array_sim import simulate_array
 from squeezesim.verify.array_sim_rs import Mapping
@@ -117,15 +119,16 @@ def test_touched_positions_one_by_one(outputs: int, stride: int, taps: int, dila
 @given(layers(largest=6), rs_machines(), st.data())
 def test_bounds_hold_for_every_tiling(layer: Layer, on: Machine, data: st.DataObject) -> None:
     on = replace(on, buffer_bits=1 << 40, objective=data.draw(st.sampled_from(["latency", "energy", "edp"])))
-    search = Search(Space(problem_of(layer, on), on), RS)
-    pixel = np.array([data.draw(st.integers(0, len(search.space.pixels.owner) - 1), label="pixel")])
-    channel = np.array([data.draw(st.integers(0, len(search.space.channels.owner) - 1), label="channel")])
-    row = np.array([0])
-    for order in range(3):
-        timing = search.timing(row, np.array([order]), pixel, channel)
-        assert search.terms.cycles(0)[order, pixel[0], channel[0]] <= timing.cycles[0]
-    exact = search.accesses(row, pixel, channel)
-    least = search._least_accesses(row, pixel, channel)
+    space = Space(problem_of(layer, on), on)
+    flow, rates = Flow(space, RS), Rates.of([on])
+    pixel = np.array([data.draw(st.integers(0, len(space.pixels.owner) - 1), label="pixel")])
+    channel = np.array([data.draw(st.integers(0, len(space.channels.owner) - 1), label="channel")])
+    candidates = flow.candidates(np.array([0]), pixel, channel)
+    for bound, order in zip(candidates.cycles(rates)[0], candidates.tilings.order, strict=True):
+        points = Points(space.work, np.array([order]), space.tile_sizes(pixel, channel))
+        assert bound <= play(points, RS, on).cycles[0]
+    exact = flow.accesses(pixel, channel)
+    least = flow._least_accesses(np.array([0]), pixel, channel)
     for name, words in least._asdict().items():
         assert float(np.asarray(words)[0]) <= float(np.asarray(getattr(exact, name))[0]) + 1e-6, name
 
@@ -196,9 +199,9 @@ def test_weights_that_only_pass_through_take_no_room_but_are_loaded_for_every_ti
         Space(problem_of(layer, on), on)
         for on in (eyeriss(), eyeriss(weights_bits=8 * 1024, buffer_bits=1 << 30))
     )
-    assert (apart.footprint(0) < shared.footprint(0)).all()
-    excluded = apart.traffic(0)[1]
-    whole_layer = excluded[0, -1, -1]
-    assert whole_layer == 0
-    assert np.isinf(excluded[0, 0, -1])  # several tiles of pixels, all weights: 4,608 bytes do not fit 1 KiB
-    assert excluded[0, 0, 0] == 0
+    footprint = apart.volumes(0).footprint
+    fits = np.isfinite(footprint)
+    assert (footprint[fits] < shared.volumes(0).footprint[fits]).all()
+    assert fits[-1, -1]  # the whole layer
+    assert not fits[0, -1]  # several tiles of pixels, all weights: 4,608 bytes do not fit 1 KiB
+    assert fits[0, 0]

@@ -1,0 +1,87 @@
+"""Rates: the numbers in which machines of one family differ, as arrays with an entry for each machine.
+
+Machines whose ``Machine.family`` is equal share every tiling, its steps, its traffic and its accesses. What a tiling
+costs them then follows from these numbers alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.workload import Floats, Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """The prices of ``hardware.energy.EnergyCosts``, an entry for each machine."""
+
+    multiply_per_bit2: Floats
+    add_per_bit: Floats
+    register_file_per_bit: Floats
+    inter_pe_per_bit: Floats
+    buffer_read_per_bit: Floats
+    buffer_write_per_bit: Floats
+    dram_per_bit: Floats
+    vector_op_per_bit: Floats
+    leakage_mw: Floats
+
+    def mac(self, weight_bits: Any, activation_bits: Any, accumulator_bits: Any) -> Floats:
+        """Energy of a MAC, multiply_per_bit2 · weight bits · activation bits + add_per_bit · sum bits."""
+        products = self.multiply_per_bit2 * weight_bits * activation_bits
+        return np.asarray(products + self.add_per_bit * accumulator_bits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Numbers of machines of one family; names and units are those of ``Machine``."""
+
+    buffer_bits: Ints
+    buffer_bits_per_cycle: Floats
+    dram_bytes_per_cycle: Floats
+    dram_latency: Ints
+    setup: Ints
+    slack: Floats
+    vector_lanes: Ints
+    clock_hz: Floats
+    energy: Prices
+
+    def __len__(self) -> int:
+        return len(self.setup)
+
+    @classmethod
+    def of(cls, machines: Sequence[Machine]) -> Rates:
+        """Read the numbers of *machines*."""
+        costs = [machine.energy for machine in machines]
+        prices = {
+            field.name: np.array([getattr(cost, field.name) for cost in costs], np.float64)
+            for field in fields(Prices)
+        }
+        numbers = {
+            field.name: np.array([getattr(machine, field.name) for machine in machines])
+            for field in fields(cls)
+            if field.name != "energy"
+        }
+        return cls(energy=Prices(**prices), **numbers)
+
+    def take(self, index: Any) -> Rates:
+        """Return the machines *index*, with the shape of *index*."""
+        return self._each(lambda column: column[index])
+
+    def best(self) -> Rates:
+        """Return one machine that no other of these is better than in any number; for lower bounds."""
+        better = self._each(lambda column: column.min(keepdims=True))
+        large = ("buffer_bits", "buffer_bits_per_cycle", "dram_bytes_per_cycle", "slack", "clock_hz")
+        columns = {field.name: getattr(better, field.name) for field in fields(self)}
+        return Rates(**(columns | {name: getattr(self, name).max(keepdims=True) for name in large}))
+
+    def _each(self, change: Any) -> Rates:
+        prices = {field.name: change(getattr(self.energy, field.name)) for field in fields(Prices)}
+        numbers = {
+            field.name: change(getattr(self, field.name)) for field in fields(self) if field.name != "energy"
+        }
+        return Rates(energy=Prices(**prices), **numbers)
