@@ -18,7 +18,7 @@ from squeezesim.network.layer import Layer
 from squeezesim.verify import array_case, pipeline_case
 from squeezesim.verify.record import Bound, Check, Row
 
-_FLOWS = ("ws", "os", "rs")
+_FLOWS = tuple(DATAFLOWS)
 _FILTERS = ((1, 1), (1, 1), (1, 3), (3, 1), (3, 3), (2, 5))
 
 

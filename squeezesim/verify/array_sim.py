@@ -155,11 +155,14 @@ def simulate_array(
     """
     from squeezesim.verify.array_sim_os import run_output_stationary
     from squeezesim.verify.array_sim_rs import Mapping, run_row_stationary
+    from squeezesim.verify.array_sim_systolic import run_systolic
     from squeezesim.verify.array_sim_ws import run_weight_stationary
 
     buffer = Buffer(layer, np.asarray(inputs), np.asarray(weights), Counts(), sums)
     if dataflow == "rs":
         run_row_stationary(layer, buffer, machine, Mapping(*mapping))
+    elif dataflow.startswith("scalesim_"):
+        run_systolic(dataflow, layer, buffer, machine)
     else:
         runs = {"ws": run_weight_stationary, "os": run_output_stationary}
         runs[dataflow](layer, buffer, machine)

@@ -7,6 +7,7 @@ import dataclasses
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from squeezesim.cost.dataflow.scalesim import SCALESIM
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import Workload
 from squeezesim.network.layer import Layer
@@ -91,6 +92,49 @@ def row_stationary_cases(draw: st.DrawFn) -> Case:
         tile=draw(tiles(problem_of(layer, on))),
         machine=on,
         dataflow="rs",
+        resumed=draw(st.booleans()),
+        seed=draw(st.integers(0, 1 << 16)),
+    )
+
+
+@st.composite
+def paced_cases(draw: st.DrawFn) -> Case:
+    """Row stationary, where the networks of inputs and sums set the pace in turn: short windows, unequal strips."""
+    groups, stride = draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    layer = Layer.conv(
+        "paced",
+        c=groups * draw(st.integers(1, 3)),
+        k=groups * draw(st.integers(1, 5)),
+        groups=groups,
+        n=draw(st.integers(1, 2)),
+        oy=draw(st.integers(2, 7)),
+        ox=draw(st.integers(1, 5)),
+        fy=draw(st.integers(1, 2)),
+        fx=draw(st.integers(1, 2)),
+        stride=stride,
+        dilation=draw(st.integers(1, 2)),
+    )
+    on = machine(
+        rows=draw(st.integers(2, 3)),
+        cols=draw(st.integers(2, 6)),
+        psum_words=draw(st.integers(1, 4)),
+        filter_words=draw(st.integers(2, 8)),
+        input_words=draw(st.integers(2, 4)),
+        network_inputs=draw(st.integers(1, 3)),
+        network_psums=draw(st.integers(1, 4)),
+    )
+    return Case(layer, whole(layer, on), on, "rs", resumed=False, seed=draw(st.integers(0, 99)))
+
+
+@st.composite
+def systolic_cases(draw: st.DrawFn) -> Case:
+    """A tile on SCALE-Sim's array, with one of its dataflows."""
+    layer, on = draw(small_layers(macs=800)), draw(arrays())
+    return Case(
+        layer=layer,
+        tile=draw(tiles(problem_of(layer, on))),
+        machine=on,
+        dataflow=draw(st.sampled_from(sorted(SCALESIM))),
         resumed=draw(st.booleans()),
         seed=draw(st.integers(0, 1 << 16)),
     )

@@ -6,13 +6,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.base import dealt
 from squeezesim.network.layer import Layer
 from squeezesim.verify.array_case import Case, closed_form, differences, found_mapping
 from squeezesim.verify.array_sim import simulate_array
 from squeezesim.verify.nonzeros import convolution, dealt_weights, larger_by_chunk
 from tests.cost.cases import machine, problem_of
-from tests.verify.cases import array_cases, at_least, row_stationary_cases, small_layers, waiting_cases, whole
+from tests.verify.cases import (
+    array_cases,
+    at_least,
+    paced_cases,
+    row_stationary_cases,
+    small_layers,
+    systolic_cases,
+    waiting_cases,
+    whole,
+)
 
 
 @settings(max_examples=at_least(1000), deadline=None)
@@ -27,6 +37,18 @@ def test_row_stationary_equals_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
 
 
+@settings(max_examples=at_least(300), deadline=None)
+@given(paced_cases())
+def test_paces_of_the_networks_equal_the_simulated_array(case: Case) -> None:
+    assert differences(case) == []
+
+
+@settings(max_examples=at_least(200), deadline=None)
+@given(systolic_cases())
+def test_scalesims_arrays_equal_the_simulated_ones(case: Case) -> None:
+    assert differences(case) == []
+
+
 @settings(max_examples=300, deadline=None)
 @given(waiting_cases())
 def test_waiting_for_drains_equals_the_simulated_array(case: Case) -> None:
@@ -34,7 +56,7 @@ def test_waiting_for_drains_equals_the_simulated_array(case: Case) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(small_layers(), st.sampled_from(["ws", "os", "rs"]), st.integers(0, 1 << 16))
+@given(small_layers(), st.sampled_from(sorted(DATAFLOWS)), st.integers(0, 1 << 16))
 def test_computes_what_torch_computes(layer: Layer, flow: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     inputs = rng.integers(-128, 128, (layer.n, layer.g * layer.c, layer.iy, layer.ix))
