@@ -63,8 +63,10 @@ def tick_labels(axes: Axes) -> Iterator[Text]:
     for axis, low, high in ((axes.xaxis, box.x0, box.x1), (axes.yaxis, box.y0, box.y1)):
         if axis.get_visible():
             for tick in axis.get_major_ticks():
+                if not np.size(tick.get_loc()):
+                    continue  # not placed, for it is not drawn
+                place = axes.transData.transform((tick.get_loc(), tick.get_loc()))[int(axis is axes.yaxis)]
                 for label in (tick.label1, tick.label2):
-                    place = axes.transData.transform((tick.get_loc(), tick.get_loc()))[axis is axes.yaxis]
                     if label.get_visible() and low - 1 <= place <= high + 1:
                         yield label
 

@@ -1,0 +1,140 @@
+"""What holds for every kind of figure."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.figure
+import numpy as np
+import pytest
+
+from squeezesim.errors import UsageError
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.load import load
+from squeezesim.report.figures.accessor import Plots
+from squeezesim.report.figures.kinds import KINDS, figure
+from squeezesim.report.figures.theme import theme_named
+from squeezesim.report.report import Report
+from squeezesim.simulate import simulate
+from tests.report.cases import accelerator, network, report
+from tests.report.figures.drawn import chain, overlaps, toy
+
+REPORT = report()
+PANELS = dict.fromkeys(KINDS, 1) | {"stages": 2, "energy": 2, "memory": 2, "tradeoff": 2, "timeline": 3}
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+def options(kind: str, made: Report) -> dict[str, Any]:
+    return {"top1": {made.network.name: 60.0}} if kind == "tradeoff" else {}
+
+
+def draw(kind: str, made: Report, **more: Any) -> matplotlib.figure.Figure:
+    return getattr(made.plot, kind)(**options(kind, made), **more)
+
+
+@kinds
+def test_report_plot_draws_it(kind: str) -> None:
+    drawn = draw(kind, REPORT)
+    assert isinstance(drawn, matplotlib.figure.Figure)
+    assert drawn._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+    assert {name for name in vars(Plots) if not name.startswith("_")} == {*KINDS, "report"}
+
+
+@kinds
+@pytest.mark.parametrize("case", ["toy", "small", 20])
+def test_no_text_covers_another(kind: str, case: str | int) -> None:
+    made = {"toy": toy(), "small": REPORT}[case] if isinstance(case, str) else chain(case, 6)
+    assert overlaps(draw(kind, made)) == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "utilization"])
+def test_no_text_covers_another_at_300_layers(kind: str) -> None:
+    assert overlaps(draw(kind, chain(300))) == []
+
+
+@pytest.mark.slow
+@kinds
+@pytest.mark.parametrize("name", ["squeezenext_23", "mobilenet_v1", "densenet121"])
+@pytest.mark.parametrize("hardware", ["squeezelerator_16x16", "hybrid_32x32"])
+def test_no_text_covers_another_in_real_networks(kind: str, name: str, hardware: str) -> None:
+    assert overlaps(draw(kind, simulate(load(name), Accelerator.named(hardware)))) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "file_format"), [*((kind, "svg") for kind in KINDS), ("losses", "png"), ("tradeoff", "pdf")]
+)
+def test_the_bytes_are_the_same_again(kind: str, file_format: str) -> None:
+    one, other = (figure(kind, [REPORT], file_format, **options(kind, REPORT)) for _ in range(2))
+    assert one == other
+    assert b"dc:date" not in one
+    assert b"CreationDate" not in one
+
+
+@kinds
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_has_the_colours_of_its_theme_whatever_the_user_s_are(kind: str, theme: str) -> None:
+    colours = theme_named(theme)
+    mine = {"axes.facecolor": "red", "text.color": "red", "xtick.color": "red", "ytick.color": "red"}
+    with mpl.rc_context(mine):
+        drawn = draw(kind, REPORT, theme=theme)
+        drawn.draw_without_rendering()
+        labels = [
+            label for axes in drawn.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())
+        ]
+    assert mpl.colors.to_hex(drawn.get_facecolor()).upper() == colours.paper
+    assert {label.get_color() for label in labels} == {colours.ink}
+    assert {mpl.colors.to_hex(axes.get_facecolor()).upper() for axes in drawn.axes} == {colours.paper}
+    written = [text for axes in drawn.axes for text in axes.texts]
+    assert {text.get_color() for text in written} <= {colours.ink}
+
+
+@kinds
+def test_it_draws_on_axes_of_the_caller(kind: str) -> None:
+    mine = matplotlib.figure.Figure(figsize=(12, 9))
+    axes = mine.subplots(PANELS[kind], 1, squeeze=False)[:, 0]
+    assert draw(kind, REPORT, ax=axes if PANELS[kind] > 1 else axes[0]) is mine
+    assert all(panel.has_data() or panel.collections for panel in axes)
+    assert all(panel.get_xlabel() or panel.get_ylabel() or panel.get_title(loc="left") for panel in axes)
+
+
+@kinds
+def test_another_number_of_axes_is_refused(kind: str) -> None:
+    axes = list(matplotlib.figure.Figure().subplots(5, 1))
+    with pytest.raises(UsageError, match=f"has {PANELS[kind]} panels, found 5 axes"):
+        draw(kind, REPORT, ax=axes)
+
+
+@kinds
+def test_names_are_drawn_as_they_are_and_quietly(kind: str) -> None:
+    layers = [dataclasses.replace(layer, stage="$x^2$ \\frac 網") for layer in network().layers]
+    strange = dataclasses.replace(network(), name="網絡 $\\alpha$", layers=tuple(layers))
+    made = simulate(strange, accelerator())
+    assert figure(kind, [made], "png", **options(kind, made)).startswith(b"\x89PNG")
+
+
+def test_one_report_is_one_report() -> None:
+    with pytest.raises(UsageError, match="the figure 'losses' is of one report, found 2"):
+        figure("losses", [REPORT, REPORT], "png")
+    with pytest.raises(UsageError, match="did you mean 'roofline'"):
+        figure("rofline", [REPORT], "png")
+
+
+def test_matplotlib_is_imported_where_a_figure_is_drawn() -> None:
+    code = (
+        "import sys, squeezesim.cli, squeezesim.report.figures.kinds\n"
+        "from squeezesim.report.figures.accessor import Plots\n"
+        "assert not {'matplotlib', 'pandas', 'torch'} & set(sys.modules), sorted(sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@kinds
+def test_a_saved_report_gives_the_same_figure(kind: str, tmp_path: Any) -> None:
+    REPORT.save(tmp_path / "report.json")
+    again = Report.load(tmp_path / "report.json")
+    pictures = [figure(kind, [made], "png", **options(kind, made)) for made in (REPORT, again)]
+    assert np.array_equal(*map(np.frombuffer, pictures, [np.uint8] * 2))

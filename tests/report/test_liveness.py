@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from hypothesis import given
+
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.load import load
+from squeezesim.network import Layer, Network
+from squeezesim.report.liveness import liveness
+from squeezesim.report.report import Report
+from tests.report.cases import accelerator, few, network, reports
+
+
+def slow(network: Network, bytes_of: dict[str, int]) -> list[dict[str, int]]:
+    """For each layer, the tensors that are there while it runs, found by asking every tensor at every layer."""
+    views = {layer.name: layer.inputs for layer in network.layers if layer.kind == "view"}
+
+    def tensors(name: str) -> set[str]:
+        return set().union(*map(tensors, views[name])) if name in views else {name}
+
+    reads = [set().union(*map(tensors, layer.inputs)) if layer.inputs else set() for layer in network.layers]
+    real = [layer.kind != "view" for layer in network.layers]
+    found = []
+    for here, _ in enumerate(network.layers):
+        live: dict[str, int] = {}
+        written = [name for name, _ in network.inputs]
+        written += [layer.name for layer in network.layers[: here + 1] if layer.name not in views]
+        for name in written:
+            readers = [place for place, names in enumerate(reads) if name in names and real[place]]
+            if not readers or max(readers) >= here:
+                live[name] = bytes_of[name]
+        found.append(live)
+    return found
+
+
+def test_by_hand() -> None:
+    """A residual block of 8×8 pixels at 16 bits: the shortcut is kept while the branch runs."""
+    layers = [
+        Layer.conv("a", c=4, k=4, oy=8, ox=8, fy=1, fx=1, inputs=["input"]),
+        Layer.conv("b", c=4, k=8, oy=8, ox=8, fy=3, fx=3, inputs=["a"]),
+        Layer.conv("c", c=8, k=4, oy=8, ox=8, fy=1, fx=1, inputs=["b"]),
+        Layer.vector("add", op="add", k=4, oy=8, ox=8, operands=2, inputs=["a", "c"]),
+    ]
+    made = liveness(Network.from_layers(layers), accelerator())
+    tensor = 4 * 8 * 8 * 2
+    assert made.read.tolist() == [tensor, tensor, 2 * tensor, 2 * tensor]
+    assert made.written.tolist() == [tensor, 2 * tensor, tensor, tensor]
+    assert made.kept.tolist() == [0, 0, tensor, 0]
+    assert made.weights.tolist() == [32, 576, 64, 0]
+    assert made.activations.tolist() == [2 * tensor, 3 * tensor, 4 * tensor, 3 * tensor]
+
+
+def test_who_reads_a_concat_reads_what_it_joins() -> None:
+    made = liveness(network(), accelerator())
+    names = [layer.name for layer in network().layers]
+    concat, pool = names.index("stage1.concat"), names.index("head.pool")
+    outputs = {layer.name: layer.output_elements * 2 for layer in network().layers}
+    assert (made.read[concat], made.written[concat]) == (0, 0)
+    assert made.read[pool] == outputs["stage1.add"] + outputs["stage1.b"]
+
+
+def test_an_output_that_nobody_reads_stays_to_the_end() -> None:
+    layers = [
+        Layer.matmul("out", m=1, n=50, k=4, inputs=["input"]),
+        Layer.matmul("a", m=1, n=4, k=4, inputs=["input"]),
+        Layer.matmul("b", m=1, n=4, k=4, inputs=["a"]),
+    ]
+    made = liveness(Network.from_layers(layers), accelerator())
+    assert made.kept.tolist() == [0, 100, 100]
+
+
+def test_a_product_of_activations_has_no_weights() -> None:
+    one = Layer.matmul("a", m=4, n=4, k=4, weights_are_activations=True)
+    assert liveness(Network.from_layers([one]), accelerator()).weights.tolist() == [0]
+
+
+def test_widths_are_those_of_the_layers() -> None:
+    one = dataclasses.replace(Layer.matmul("a", m=1, n=7, k=5), weight_bits=4, activation_bits=3)
+    made = liveness(Network.from_layers([one]), accelerator())
+    assert made.written.tolist() == [3]  # 7 · 3 bits
+    assert made.weights.tolist() == [18]  # 35 · 4 bits
+
+
+@few
+@given(reports())
+def test_nothing_is_negative_and_all_that_is_read_is_there(made: Report) -> None:
+    live = liveness(made.network, made.accelerator)
+    for values in (live.read, live.written, live.kept, live.weights):
+        assert (values >= 0).all()
+
+
+def test_real_networks_as_asking_every_tensor_at_every_layer() -> None:
+    for name in ("squeezenext_23", "squeezenet_1_1", "densenet121", "mobilenet_v3_small"):
+        net, on = load(name), Accelerator.named("os_32x32")
+        sizes = {layer.name: layer.output_elements for layer in net.layers}
+        sizes |= {key: int(np.prod(shape)) for key, shape in net.inputs}
+        found = [sum(live.values()) for live in slow(net, sizes)]
+        assert liveness(net, on).activations.tolist() == found
