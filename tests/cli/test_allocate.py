@@ -172,6 +172,19 @@ def test_an_accelerator_without_allocations_in_the_budgets_says_so(run: Run) -> 
     assert run(*MODEL, *BOTH, *NARROW, *options, "--format", "csv").out.count("squeezelerator_8x8") == 0
 
 
+def test_one_allocation_is_the_network_itself(run: Run) -> None:
+    ranges = [word for blocks in ("2", "4", "14", "1") for word in ("--stage", blocks)]
+    code, out, _ = run(*MODEL, *ranges, "--plot", "one.png")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[1] == "  1 allocation over 4 stages that have 2, 4, 14, 1 blocks"
+    assert lines[lines.index("the allocation of least latency") + 2].startswith(
+        "  2-4-14-1       1,234  ±0.0 %"
+    )
+    assert "the best in each objective" not in lines
+    assert Path("one.png").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -223,6 +223,11 @@ def test_a_model_beside_the_allocations_has_no_moves() -> None:
             UsageError,
             r"no column to sort by 'latency'; .*'latency_us'",
         ),
+        (
+            ("squeezenext_23", {"sort": "energy_uj"}),
+            UsageError,
+            r"^there is no energy_uj to sort by: the energy table of .*_16x16 is relative; allowed: energy_mac_equiv$",
+        ),
         (("squeezenext_23", {"objectives": ["macz"]}), UsageError, r"no objective 'macz'; .*'macs'\?$"),
         (
             ("squeezenext_23", {"objectives": []}),

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.explore.allocate.candidates import merit
+from squeezesim.explore.allocate.candidates import LARGER_IS_BETTER, merit
 from squeezesim.explore.allocate.wording import header
 from squeezesim.explore.pareto import pareto
+from squeezesim.report.figures.sheet import NORMAL, SMALL, ruled
+from squeezesim.report.figures.theme import theme_named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from squeezesim.explore.allocate.space import Ints
     from squeezesim.explore.allocate.study import Result, Study
 
-_MAP = "viridis_r"
-_BEST, _NETWORK, _FRONT = "#CC6677", "#332288", "#1A1A1A"
+_THEME = theme_named("light")
+_NETWORK, _BEST, _DOTS = (_THEME.series[place] for place in (0, 1, 4))
 _MOST_POINTS = 20_000  # of a scatter: more cannot be told apart
 
 
@@ -35,16 +37,18 @@ def stage_map(axes: Axes, study: Study, result: Result) -> None:
         table, (up - up.min(), across - across.min()), merit(study.sort, candidates.measures[study.sort])
     )
     values = np.where(np.isinf(table), np.nan, np.abs(table))
+    more_is_better = study.sort in LARGER_IS_BETTER
     image = axes.imshow(
         values,
         origin="lower",
         aspect="auto",
-        cmap=_MAP,
+        cmap="viridis" if more_is_better else "viridis_r",  # yellow is best
         extent=(across.min() - 0.5, across.max() + 0.5, up.min() - 0.5, up.max() + 0.5),
     )
-    best = "most" if merit(study.sort, 1) < 0 else "least"
     bar = axes.figure.colorbar(image, ax=axes, pad=0.01)
-    bar.set_label(f"{header(study.sort)}, {best} of the other stages", fontsize=9)
+    best = "most" if more_is_better else "least"
+    bar.set_label(f"{header(study.sort)}, {best} whatever the other stages are", fontsize=NORMAL)
+    _units(bar.ax.yaxis, study.sort)
     axes.set_xlabel(f"blocks in stage {pair[0] + 1}")
     axes.set_ylabel(f"blocks in stage {pair[1] + 1}")
     axes.locator_params(integer=True)
@@ -65,16 +69,16 @@ def tradeoff(axes: Axes, study: Study, result: Result) -> None:
     across = "params" if study.sort != "params" else "latency_us"
     x, y = (np.asarray(measures[name], float) for name in (across, study.sort))
     shown = _sample(len(x))
-    colour: Any = {"color": "#88CCEE"}
+    colour: Any = {"color": _DOTS}
     if not np.isnan(measures["late_share"]).all():
         colour = {"c": 100 * measures["late_share"][shown], "cmap": "cividis"}
     dots = axes.scatter(x[shown], y[shown], s=9, linewidths=0, rasterized=True, **colour)
     if "c" in colour:
-        axes.figure.colorbar(dots, ax=axes, pad=0.01).set_label("late params (%)", fontsize=9)
+        axes.figure.colorbar(dots, ax=axes, pad=0.01).set_label("late params (%)", fontsize=NORMAL)
     signs = {across: x, study.sort: merit(study.sort, y)}
     front = np.flatnonzero(pareto(signs, list(signs)))
     front = front[np.argsort(x[front])]
-    axes.plot(x[front], y[front], color=_FRONT, linewidth=1, drawstyle="steps-post")
+    axes.plot(x[front], y[front], color=_THEME.ink, linewidth=1, drawstyle="steps-post")
     for number, standing in enumerate(result.standings, 1):
         place = standing.measures[across], standing.measures[study.sort]
         if None not in place:
@@ -82,10 +86,9 @@ def tradeoff(axes: Axes, study: Study, result: Result) -> None:
     _star(axes, (x[0], y[0]))
     axes.set_xlabel(header(across))
     axes.set_ylabel(header(study.sort))
-    _engineering(axes.xaxis, across)
-    _engineering(axes.yaxis, study.sort)
-    axes.grid(color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
+    _units(axes.xaxis, across)
+    _units(axes.yaxis, study.sort)
+    ruled(axes, _THEME, "both")
 
 
 def best_by_stage(axes: Axes, study: Study, result: Result) -> None:
@@ -107,14 +110,13 @@ def best_by_stage(axes: Axes, study: Study, result: Result) -> None:
         left = np.arange(len(names)) + (number - (len(series) - 1) / 2) * width
         axes.bar(left, values, width, color=colour, label=label)
         for place, value, blocks in zip(left[1:], values[1:], depth, strict=True):
-            axes.text(place, value, str(blocks), ha="center", va="bottom", fontsize=8)
+            axes.text(place, value, str(blocks), ha="center", va="bottom", fontsize=SMALL)
     axes.set_xticks(range(len(names)), names)
     axes.set_xlabel("stage")
     axes.set_ylabel("latency µs; blocks above")
     axes.margins(y=0.12)
-    axes.grid(axis="y", color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=9)
+    ruled(axes, _THEME)
+    axes.legend(frameon=False, fontsize=NORMAL)
 
 
 def mapped(study: Study, result: Result) -> tuple[int, int] | None:
@@ -135,24 +137,28 @@ def _of_best(result: Result) -> Candidates:
     return result.candidates.kept(result.candidates.base == result.candidates.base[0])
 
 
-def key(result: Result) -> tuple[list[Any], list[str]]:
-    """Return handles and labels of what is marked: the best allocation, the model, published networks by number."""
+def key(result: Result) -> dict[str, Any]:
+    """Return what a legend shows of what is marked: the best allocation, the model, published networks by number."""
     from matplotlib.lines import Line2D
 
-    front = Line2D([], [], color=_FRONT, linewidth=1)
-    star = Line2D([], [], linewidth=0, marker="*", markersize=11, color=_BEST)
-    handles, labels = [star, front], ["best", "Pareto front of the two"]
+    handles = {
+        "best": Line2D([], [], linewidth=0, marker="*", markersize=11, color=_BEST),
+        "Pareto front of the two": Line2D([], [], color=_THEME.ink, linewidth=1),
+    }
     for number, standing in enumerate(result.standings, 1):
-        fill = "white" if standing.row is None else _NETWORK
+        fill = _THEME.paper if standing.row is None else _NETWORK
         style: Any = {"marker": "s", "markerfacecolor": fill, "markeredgecolor": _NETWORK}
-        handles.append(Line2D([], [], linewidth=0, markersize=8, **style))
-        labels.append(f"{number} {standing.point.name}")
-    return handles, labels
+        handles[f"{number} {standing.point.name}"] = Line2D([], [], linewidth=0, markersize=8, **style)
+    return handles
 
 
 def _mark(axes: Axes, number: str, place: Any, *, filled: bool) -> None:
     """A number in a box, hollow for what is no allocation of these."""
-    box = {"boxstyle": "round,pad=0.25", "facecolor": _NETWORK if filled else "white", "edgecolor": _NETWORK}
+    box = {
+        "boxstyle": "round,pad=0.25",
+        "facecolor": _NETWORK if filled else _THEME.paper,
+        "edgecolor": _NETWORK,
+    }
     axes.text(
         place[0],
         place[1],
@@ -160,7 +166,7 @@ def _mark(axes: Axes, number: str, place: Any, *, filled: bool) -> None:
         ha="center",
         va="center_baseline",
         fontsize=7,
-        color="white" if filled else _NETWORK,
+        color=_THEME.paper if filled else _NETWORK,
         bbox=box,
         zorder=5,
     )
@@ -168,7 +174,9 @@ def _mark(axes: Axes, number: str, place: Any, *, filled: bool) -> None:
 
 
 def _star(axes: Axes, place: Any) -> None:
-    axes.plot(place[0], place[1], marker="*", markersize=14, color=_BEST, markeredgecolor="white", zorder=6)
+    axes.plot(
+        place[0], place[1], marker="*", markersize=14, color=_BEST, markeredgecolor=_THEME.paper, zorder=6
+    )
 
 
 def _sample(count: int) -> Ints:
@@ -176,8 +184,11 @@ def _sample(count: int) -> Ints:
     return np.linspace(0, count - 1, min(count, _MOST_POINTS)).astype(np.int64)
 
 
-def _engineering(axis: Any, measure: str) -> None:
-    from matplotlib.ticker import EngFormatter
+def _units(axis: Any, measure: str) -> None:
+    """Write the ticks of *axis* as shares in per cent, or with SI prefixes where the measure has no unit."""
+    from matplotlib.ticker import EngFormatter, PercentFormatter
 
-    if measure not in ("latency_us", "energy_uj"):
+    if measure in LARGER_IS_BETTER:
+        axis.set_major_formatter(PercentFormatter(1))
+    elif measure not in ("latency_us", "energy_uj"):
         axis.set_major_formatter(EngFormatter(sep=" "))

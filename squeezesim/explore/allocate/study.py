@@ -20,6 +20,7 @@ from squeezesim.explore.allocate.sums import Sums
 from squeezesim.load import load
 from squeezesim.network.passes import fuse
 from squeezesim.report.columns import to_rows
+from squeezesim.report.tally import Scale
 
 if TYPE_CHECKING:
     from squeezesim.explore.allocate.bases import Base, Choices
@@ -116,6 +117,8 @@ def study(
         HardwareError: a layer does not fit a buffer.
     """
     check_names(sort, objectives)
+    if sort == "energy_uj":
+        _check_joules(accelerators)
     names = [accelerator.name for accelerator in accelerators]
     if len(set(names)) < len(names):
         raise UsageError(f"two accelerators share a name: {', '.join(names)}")
@@ -167,6 +170,15 @@ def study(
         sort=sort,
         results=results,
     )
+
+
+def _check_joules(accelerators: Sequence[Accelerator]) -> None:
+    for accelerator in accelerators:
+        if Scale.of(accelerator).pj_per_unit is None:
+            raise UsageError(
+                f"there is no energy_uj to sort by: the energy table of {accelerator.name} is relative; allowed: "
+                "energy_mac_equiv"
+            )
 
 
 def _check_size(space: Space, bases: int, accelerators: int) -> None:

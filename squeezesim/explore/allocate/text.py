@@ -41,13 +41,13 @@ def _parts(study: Study, result: Result, top: int, front: bool, width: int | Non
         return [Section("no allocation is within the budgets here", ())]
     shown = result.candidates.kept(result.candidates.front) if front else result.candidates
     rows = shown.rows(top)
-    what = f"the {units.plural(len(rows), 'allocation')}{' of the Pareto front' if front else ''}"
+    what = "the allocation" if len(rows) == 1 else f"the {len(rows):,} allocations"
+    what += " of the Pareto front" if front else ""
     table = _Table(study, result)
-    parts = [
-        Section(f"{what} of {_extreme(study.sort)}", table.grid(rows, width)),
-        Section("the best in each objective", table.grid(_ends(study, result), width, first="best")),
-        Section("where the model and published networks stand", table.standings(width)),
-    ]
+    parts = [Section(f"{what} of {_extreme(study.sort)}", table.grid(rows, width))]
+    if ends := _ends(study, result):
+        parts.append(Section("the best in each objective", table.grid(ends, width, first="best")))
+    parts.append(Section("where the model and published networks stand", table.standings(width)))
     if result.moves is not None:
         parts.append(Section(f"moves from {_depth(result.current)}", _moves(study, result.moves)))
     return parts
@@ -133,7 +133,7 @@ def _subject(study: Study, result: Result) -> list[str]:
     what = f"of {units.plural(space.blocks, 'block')} over {stages}" if space.blocks else f"over {stages}"
     values = {name: dict.fromkeys(base.values[name] for base in study.bases) for name in options}
     tried = [f"{name}={','.join(map(str, listed))}" for name, listed in values.items()]
-    lines = [f"{study.count:,} allocations {what} that have {', '.join(space.ranges)} blocks"]
+    lines = [f"{units.plural(study.count, 'allocation')} {what} that have {', '.join(space.ranges)} blocks"]
     lines[0] += f", with {' and '.join(tried)}" if tried else ""
     if study.budgets:
         labels = ", ".join(budget.label for budget in study.budgets)
