@@ -19,6 +19,7 @@ from squeezesim.cli import (
     models,
     plot,
     profile,
+    report,
     reproduce,
     streams,
     validate,
@@ -41,6 +42,7 @@ app.command("profile", short_help=profile.SHORT, epilog=profile.EXAMPLES)(profil
 app.command("compare", short_help=compare.SHORT, epilog=compare.EXAMPLES)(compare.compare)
 app.command("explain", short_help=explain.SHORT, epilog=explain.EXAMPLES)(explain.explain)
 app.command("plot", short_help=plot.SHORT, epilog=plot.EXAMPLES)(plot.plot)
+app.command("report", short_help=report.SHORT, epilog=report.EXAMPLES)(report.report)
 app.command("layers", epilog=layers.EXAMPLES)(layers.layers)
 app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("export", short_help=export.SHORT, epilog=export.EXAMPLES)(export.export)

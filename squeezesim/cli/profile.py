@@ -67,7 +67,8 @@ def profile(
             "-o",
             metavar="FILE",
             parser=output.path,
-            help="Write a report: .csv, .json, .md, .parquet, .png, .svg or .trace.json; may be given several times.",
+            help="Write a report: .csv, .html, .json, .md, .parquet, .png, .svg or .trace.json; "
+            "may be given several times.",
         ),
     ] = None,
     plot: Annotated[

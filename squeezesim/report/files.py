@@ -103,6 +103,12 @@ def _csv(report: Report) -> str:
     return csv_text(report.rows())
 
 
+def _html(report: Report) -> str:
+    from squeezesim.report.html.page import page
+
+    return page([report])
+
+
 def _markdown(report: Report) -> str:
     from squeezesim.report.markdown import report_markdown
 
@@ -135,6 +141,7 @@ def _trace(report: Report) -> str:
 
 _WRITERS: dict[str, Callable[[Report], str | bytes]] = {
     ".csv": _csv,
+    ".html": _html,
     ".json": encode,
     ".md": _markdown,
     ".parquet": _parquet,

@@ -134,7 +134,8 @@ class Report:
         """Write the report to *path* in the format of its suffix.
 
         ``.json`` is all of it, which ``load`` reads; ``.csv`` and ``.parquet`` the layers; ``.md`` what is printed;
-        ``.png`` and ``.svg`` the figure; ``.trace.json`` the tiles over time for Perfetto and Chrome.
+        ``.html`` one page with charts and reasons; ``.png`` and ``.svg`` the figure; ``.trace.json`` the tiles over
+        time for Perfetto and Chrome.
 
         Raises:
             UsageError: the path ends in none of these.

@@ -178,7 +178,7 @@ def test_a_built_in_network_by_name(run: Run) -> None:
         ),
         (
             [*SMALL, "-o", "r.htm"],
-            f"cannot write 'r.htm': files end in {', '.join(FORMATS)}, found .htm",
+            f"cannot write 'r.htm': files end in {', '.join(FORMATS)}, found .htm; did you mean '.html'?",
         ),
         (
             [*SMALL, "-o", "small.graph.json/r.csv"],

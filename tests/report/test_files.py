@@ -55,7 +55,7 @@ def test_a_saved_report_is_loaded_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("r.htm", f"cannot write 'r.htm': {ALLOWED}, found .htm"),
+        ("r.htm", f"cannot write 'r.htm': {ALLOWED}, found .htm; did you mean '.html'?"),
         (
             "r.jsno",
             f"cannot write 'r.jsno': {ALLOWED}, found .jsno; did you mean '.json'?",

@@ -1,0 +1,164 @@
+"""squeezesim report: one HTML file that shows and explains results, and compares them where there are several."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from squeezesim.cli import compression, output
+from squeezesim.cli.inputs import (
+    Batch,
+    Dataflow,
+    Input,
+    NoCache,
+    Objective,
+    Strict,
+    fail_if_unmodelled,
+    load_network,
+    resolved,
+)
+from squeezesim.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from squeezesim.report.report import Report
+
+_SUFFIX = ".html"
+
+SHORT = "Write one HTML file with charts, tables and reasons; of several results, a comparison."
+EXAMPLES = """\b
+Examples:
+  squeezesim report squeezenext_23 --hw os_32x32 -o report.html
+  squeezesim report reports/squeezenext_23__os_32x32/report.json -o report.html
+  squeezesim report squeezenext_23 mobilenet_v1 --hw os_32x32 --hw squeezelerator_16x16 -o compared.html
+  squeezesim report my.py:make --input 3x64x64 --hw my.yaml --quantize w8a8 -o report.html
+"""
+
+
+def report(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help="Networks, as for profile, and saved reports, which end in .json."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", parser=output.path, help="The page to write: .html."),
+    ],
+    hw: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|NAME", help="Accelerator on which every network runs; may be given several times."
+        ),
+    ] = None,
+    input: Input = None,
+    batch: Batch = None,
+    prune: compression.Prune = None,
+    prune_channels: compression.PruneChannels = None,
+    low_rank: compression.LowRank = None,
+    quantize: compression.Quantize = None,
+    compress: compression.Compress = None,
+    dataflow: Dataflow = "best",
+    objective: Objective = None,
+    no_advice: Annotated[
+        bool,
+        typer.Option(
+            "--no-advice",
+            help="Do not simulate what could be changed; it is tried for one network on one accelerator.",
+        ),
+    ] = False,
+    no_cache: NoCache = False,
+    strict: Strict = False,
+    debug: output.Debug = False,
+) -> None:
+    """Write one HTML file that opens from disk, offline: where the time and the energy go, and why.
+
+    Several networks, accelerators or saved reports are compared. Saved reports are not simulated again.
+    """
+    del debug
+    _check_suffix(out)
+    given: Mapping[str, Sequence[str]] = {
+        "--hw": hw or (),
+        "--input": input or (),
+        "--batch": [str(batch)] if batch is not None else (),
+        "--prune": prune or (),
+        "--prune-channels": prune_channels or (),
+        "--low-rank": low_rank or (),
+        "--quantize": quantize or (),
+        "--compress": [str(compress)] if compress else (),
+        "--dataflow": [dataflow] if dataflow != "best" else (),
+        "--objective": [objective] if objective else (),
+    }
+    saved = _saved(models)
+    _check_options([text for text in models if text not in saved], saved, given)
+    compressed = compression.Compression.of(prune, prune_channels, low_rank, quantize, compress)
+    accelerators = [resolved(text, dataflow, objective) for text in hw or ()]
+    output.check_writable([out], inputs=[*models, *given["--hw"], *compressed.inputs])
+
+    from squeezesim.files import atomic_write
+    from squeezesim.report.html.page import page
+    from squeezesim.report.report import Report
+    from squeezesim.simulate import simulate
+
+    reports: list[Report] = []
+    for text in models:
+        if text in saved:
+            reports.append(Report.load(text))
+            continue
+        network = compressed.applied(load_network(text, given["--input"], batch, cache=not no_cache), text)
+        reports += [simulate(network, accelerator) for accelerator in accelerators]
+    advice = [] if no_advice or not accelerators else _advice(reports, cache=not no_cache)
+    command = _command(models, given, ["--no-advice"] if no_advice else [], out)
+    atomic_write(out, page(reports, command=command, advice=advice))
+    print(f"wrote {out}")
+    for made in reports:
+        fail_if_unmodelled(made.network, strict)
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix.lower() != _SUFFIX:
+        raise UsageError(
+            f"cannot write {str(path)!r}: a page ends in {_SUFFIX}, found {path.suffix or 'no suffix'}"
+            f"{nearest(path.suffix, [_SUFFIX])}"
+        )
+
+
+def _saved(models: Sequence[str]) -> list[str]:
+    from squeezesim.explore.compare.result import is_report
+
+    return [text for text in models if is_report(text)]
+
+
+def _check_options(networks: Sequence[str], saved: Sequence[str], given: Mapping[str, Sequence[str]]) -> None:
+    """Networks need an accelerator; saved reports alone take none, and nothing else that changes results."""
+    if networks and not given["--hw"]:
+        raise UsageError(
+            f"network {networks[0]!r} needs an accelerator: --hw FILE or NAME; allowed without: saved reports, .json"
+        )
+    idle = [option for option, values in given.items() if values and not networks]
+    if idle:
+        raise UsageError(
+            f"{idle[0]} is for networks; {saved[0]!r} is a saved report, which is not simulated again"
+        )
+
+
+def _advice(reports: Sequence[Report], *, cache: bool) -> list[str]:
+    """What would save time, for a single result: in a comparison the results are each other's proposals."""
+    if len(reports) > 1:
+        return []
+    from squeezesim.explore.advise.advise import advise
+    from squeezesim.explore.advise.page import NOTHING
+
+    return list(map(str, advise(reports[0], cache=cache))) or [NOTHING]
+
+
+def _command(
+    models: Sequence[str], given: Mapping[str, Sequence[str]], flags: Sequence[str], out: Path
+) -> str:
+    """The command as it is typed."""
+    words = [word for option, values in given.items() for value in values for word in (option, value)]
+    return shlex.join(["squeezesim", "report", *models, *words, *flags, "-o", str(out)])

@@ -1,0 +1,122 @@
+"""Several reports beside each other: their totals, the best of each, and in what their accelerators differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from squeezesim.hardware.show import rows as parameters_of
+from squeezesim.report import units
+from squeezesim.report.figures.scales import Energies, time_unit
+from squeezesim.report.figures.stages import titles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.report.report import Report
+
+Value = int | float | None
+
+
+class Metric(NamedTuple):
+    """A total of each report; ``best`` are the places of the best value, none where no value is better than another."""
+
+    key: str
+    label: str
+    values: Sequence[Value]
+    texts: Sequence[str]
+    best: Sequence[int]
+
+
+class Parameter(NamedTuple):
+    """A parameter of the accelerators whose values differ."""
+
+    path: str
+    unit: str
+    values: Sequence[str]
+
+
+class Comparison(NamedTuple):
+    """Everything of the page that is about more than one report."""
+
+    names: Sequence[str]
+    metrics: Sequence[Metric]
+    accelerators: Sequence[str]
+    differences: Sequence[Parameter]
+    same: int  # parameters that are equal in all accelerators
+
+    @property
+    def networks(self) -> int:
+        """Number of distinct first parts of the names."""
+        return len({name.partition(" on ")[0] for name in self.names})
+
+
+def compare(reports: Sequence[Report]) -> Comparison:
+    """Return *reports* side by side, in the order given."""
+    hardware = accelerators(reports)
+    differences, same = _differences([accelerator for _, accelerator in hardware])
+    return Comparison(titles(reports), _metrics(reports), [name for name, _ in hardware], differences, same)
+
+
+def accelerators(reports: Sequence[Report]) -> list[tuple[str, Accelerator]]:
+    """Return the distinct accelerators of *reports* by name; a second one of the same name gets ``#2``."""
+    found: list[tuple[str, Accelerator]] = []
+    for accelerator in (report.accelerator for report in reports):
+        if any(accelerator == known for _, known in found):
+            continue
+        number = 1 + sum(known.name == accelerator.name for _, known in found)
+        found.append((accelerator.name if number == 1 else f"{accelerator.name} #{number}", accelerator))
+    return found
+
+
+def _metrics(reports: Sequence[Report]) -> list[Metric]:
+    totals = [report.totals for report in reports]
+    unit = time_unit(max(float(total["latency_us"] or 0) for total in totals))
+    energy: tuple[str, str, Callable[[Value], str]] = ("energy_uj", "energy µJ", units.decimal)
+    if not Energies(reports).absolute:
+        energy = ("energy_mac_equiv", "energy (MACs)", units.count)
+    kinds: list[tuple[str, str, Callable[[Value], str], int]] = [
+        ("latency_us", f"latency {unit.name}", lambda value: units.decimal((value or 0) * unit.factor), -1),
+        ("cycles", "cycles", units.count, 0),
+        ("utilization", "utilization", units.share, 1),
+        (*energy, -1),
+        ("dram_bytes", "DRAM", units.size, -1),
+        ("macs", "MACs", units.count, 0),
+        ("params", "params", units.count, 0),
+        ("weights_bytes", "weights", units.size, 0),
+    ]
+    return [
+        Metric(key, label, values, [text(value) for value in values], _best(values, sign))
+        for key, label, text, sign in kinds
+        for values in [[total[key] for total in totals]]
+    ]
+
+
+def _best(values: Sequence[Value], sign: int) -> list[int]:
+    known = {place: sign * value for place, value in enumerate(values) if value is not None}
+    if sign == 0 or len(set(known.values())) < 2:
+        return []
+    return [place for place, value in known.items() if value == max(known.values())]
+
+
+def _differences(hardware: Sequence[Accelerator]) -> tuple[list[Parameter], int]:
+    """Return the parameters that differ, and the number of those that do not."""
+    tables = [{row.path: row for row in parameters_of(accelerator)} for accelerator in hardware]
+    paths = list(dict.fromkeys(path for table in tables for path in table))
+    found = []
+    for path in paths:
+        rows = [table.get(path) for table in tables]
+        values = [row.value if row else units.EMPTY for row in rows]
+        if len(set(values)) > 1:
+            found.append(Parameter(path, next(row.unit for row in rows if row), values))
+    return found, len(paths) - len(found)
+
+
+def payload(reports: Sequence[Report], comparison: Comparison) -> dict[str, Any]:
+    """Return what the comparison's charts and changes are made from."""
+    return {
+        "names": comparison.names,
+        "metrics": {metric.key: metric.values for metric in comparison.metrics},
+        "networks": [report.network.name for report in reports],
+    }

@@ -1,0 +1,58 @@
+// The page: its data, the theme, the tabs of several results.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const roots = [...document.querySelectorAll("article.result")];
+const drawn = new Set();
+
+function open(number) {
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  tabs.forEach((tab, place) => {
+    tab.setAttribute("aria-selected", String(place === number));
+    tab.tabIndex = place === number ? 0 : -1;
+    roots[place].hidden = place !== number;
+  });
+  if (!drawn.has(number)) {
+    drawn.add(number);
+    showResult(roots[number], data, data.results[number]);
+  }
+}
+
+function tabs() {
+  const list = document.querySelector("[role=tablist]");
+  if (!list) return;
+  const all = [...list.children];
+  all.forEach((tab, place) => tab.addEventListener("click", () => open(place)));
+  list.addEventListener("keydown", (event) => {
+    const place = all.indexOf(document.activeElement);
+    const to = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: all.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const next = (to + all.length) % all.length;
+    open(next);
+    all[next].focus();
+  });
+}
+
+function theme() {
+  const inputs = [...document.querySelectorAll("input[name=theme]")];
+  const apply = () => {
+    const value = inputs.find((input) => input.checked).value;
+    document.documentElement.dataset.theme = value;
+  };
+  for (const input of inputs) input.addEventListener("change", apply);
+  apply();
+}
+
+for (const result of data.results) {
+  result.lanes = result.cards.flatMap((card) => card.places);
+}
+theme();
+tabs();
+if (data.comparison) {
+  showComparison(data, (number) => {
+    open(number);
+    document.getElementById("single").scrollIntoView({ block: "start" });
+  });
+}
+open(0);
+document.documentElement.dataset.ready = "true";

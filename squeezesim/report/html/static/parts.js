@@ -1,0 +1,135 @@
+// Parts that charts share: where they are drawn, the legend, the tip, moving through marks with the keyboard.
+// Texts come from models and are only ever set as text.
+
+const node = (name, attributes = {}, ...children) => {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+};
+
+/** Draw into the figure's plot, and again when its width changes. */
+function plot(figure, draw) {
+  const box = figure.querySelector(".plot");
+  let last = 0;
+  const redraw = () => {
+    const width = Math.floor(box.clientWidth);
+    if (width < 50) return;
+    last = width;
+    box.replaceChildren();
+    draw(box, width);
+  };
+  new ResizeObserver(() => {
+    if (Math.floor(box.clientWidth) !== last) redraw();
+  }).observe(box);
+  return redraw;
+}
+
+function drawing(box, width, height, label) {
+  return d3
+    .select(box)
+    .append("svg")
+    .attr("viewBox", `0 0 ${width} ${height}`)
+    .attr("width", width)
+    .attr("height", height)
+    .attr("role", "img")
+    .attr("aria-label", label);
+}
+
+/** Name the parts of which any value is not zero. */
+function legend(figure, kind, rows, keep = () => true) {
+  const box = figure.querySelector(".legend");
+  const used = kind.keys.map((_, part) => rows.some((row) => row[part] > 0) && keep(part));
+  box.replaceChildren(
+    ...kind.labels
+      .map((text, part) => [text, part])
+      .filter(([, part]) => used[part])
+      .map(([text, part]) => node("span", {}, node("i", { class: `key fill-${kind.colours}-${kind.keys[part]}` }), text)),
+  );
+}
+
+const tip = {
+  box: () => document.getElementById("tip"),
+  show(target, heading, lines) {
+    const box = tip.box();
+    box.replaceChildren(node("strong", {}, heading), ...lines.map((line) => node("span", {}, line)));
+    box.hidden = false;
+    const at = target.getBoundingClientRect();
+    const own = box.getBoundingClientRect();
+    const left = Math.min(Math.max(at.left + at.width / 2 - own.width / 2, 8), innerWidth - own.width - 8);
+    const above = Math.max(at.top, 0) - own.height - 10;
+    box.style.left = `${Math.max(left, 8)}px`;
+    box.style.top = `${above > 8 ? above : Math.min(Math.max(at.bottom, 0) + 10, innerHeight - own.height - 8)}px`;
+  },
+  hide() {
+    tip.box().hidden = true;
+  },
+};
+
+/** What the tip and a screen reader say of a layer. */
+function layerLines(result, layer) {
+  const of = result.layers;
+  const energy = format.energy(result.absolute)(result.absolute ? of.energy_uj[layer] : of.energy_mac_equiv[layer]);
+  const what = [of.op[layer], of.dataflow[layer], of.bound[layer] && `bound: ${of.bound[layer]}`];
+  return [
+    what.filter(Boolean).join(" · "),
+    `${format.count(of.cycles[layer])} cycles, ${format.share(of.share[layer])} of the time`,
+    of.macs[layer] ? `${format.share(of.utilization[layer])} utilization, ${format.count(of.macs[layer])} MACs` : "no MACs",
+    `energy ${energy}, DRAM ${format.size(of.dram_bytes[layer])}`,
+  ];
+}
+
+let options = 0;
+
+/** Make marks, each bound to {layer}, options of a list: pointer and arrow keys hover, a click and Enter choose. */
+function listed(list, marks, result, state, { label, from }) {
+  const layers = marks.data().map((d) => d.layer);
+  const say = (mark, layer) => tip.show(mark, result.layers.name[layer], layerLines(result, layer));
+  list.attr("role", "listbox").attr("tabindex", 0).attr("aria-label", `${label}. Arrow keys move, Enter chooses.`);
+  marks
+    .attr("role", "option")
+    .attr("id", () => `option-${(options += 1)}`)
+    .attr("aria-label", (d) => `${result.layers.name[d.layer]}: ${layerLines(result, d.layer).join(", ")}`)
+    .on("pointerenter", (event, d) => {
+      state.hover(d.layer, from);
+      say(event.currentTarget, d.layer);
+    })
+    .on("pointerleave", () => {
+      state.hover(null, from);
+      tip.hide();
+    })
+    .on("click", (_, d) => state.choose(d.layer, from));
+  const go = (place) => {
+    const bounded = Math.min(Math.max(place, 0), layers.length - 1);
+    const mark = marks.nodes()[bounded];
+    list.attr("aria-activedescendant", mark.id);
+    state.hover(layers[bounded], from);
+    mark.scrollIntoView({ block: "nearest", inline: "nearest" });
+    say(mark, layers[bounded]);
+  };
+  const moves = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageDown: 10, PageUp: -10 };
+  list
+    .on("keydown", (event) => {
+      const place = layers.indexOf(state.hovered);
+      if (event.key in moves) go(place < 0 ? 0 : place + moves[event.key]);
+      else if (event.key === "Home") go(0);
+      else if (event.key === "End") go(layers.length - 1);
+      else if ((event.key === "Enter" || event.key === " ") && place >= 0) state.choose(layers[place], from);
+      else if (event.key === "Escape") tip.hide();
+      else return;
+      event.preventDefault();
+    })
+    .on("blur", () => {
+      state.hover(null, from);
+      tip.hide();
+    });
+  const mark = () => state.mark(marks);
+  state.on(`hover.${from}`, mark).on(`choose.${from}`, mark).on(`filter.${from}`, mark);
+  mark();
+}
+
+function shorten(text, width) {
+  if (text.length <= width) return text;
+  const front = Math.floor((width - 1) / 2);
+  return `${text.slice(0, front)}…${text.slice(text.length - (width - 1 - front))}`;
+}

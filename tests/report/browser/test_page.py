@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import Page
+
+import squeezesim as sq
+from squeezesim.network import Network
+from squeezesim.report.report import Report
+from squeezesim.simulate import simulate
+from tests.report import cases
+from tests.report.browser.conftest import Open
+
+pytestmark = pytest.mark.slow
+
+HOSTILE = (
+    "<script>document.title='owned'</script>",
+    '"><img src=x onerror="document.title=\'owned\'">',
+    "</script><script>document.title='owned'</script>",
+    "' onmouseover='document.title=1' x='",
+    "{{ 7 * 7 }} ${7 * 7} <!-- -->",
+    "\u05d0\u05d1\u05d2 \u0645\u0631\u062d\u0628\u0627",
+)
+
+
+@pytest.fixture(scope="module")
+def squeezenext() -> Report:
+    return simulate(sq.load("squeezenext_23"), sq.Accelerator.named("squeezelerator_16x16"))
+
+
+def names(page: Page) -> list[str]:
+    """Names of the rows that are seen, from top to bottom."""
+    return page.locator("article:not([hidden]) table.layers tbody tr:not([hidden]) th").all_inner_texts()
+
+
+def heading(page: Page, text: str) -> None:
+    page.locator("table.layers thead button", has_text=text).first.click()
+
+
+def test_a_page_opens_offline_with_every_part(show: Open) -> None:
+    page = show([cases.report()])
+    assert page.title() == "small on small_8x8 – squeezesim"
+    for name in ("What the numbers say", "Layers", "Stages", "Roofline", "Energy", "Network", "Hardware"):
+        assert page.get_by_role("heading", name=name, exact=True).is_visible()
+    for chart in ("bars", "waterfall", "roofline", "levels", "operands", "graph"):
+        assert page.locator(f"[data-chart={chart}] .plot svg").count() > 0, chart
+
+
+def test_headings_sort_numbers_down_then_up_then_back(show: Open, squeezenext: Report) -> None:
+    page = show([squeezenext])
+    rows = [row for row in squeezenext.rows() if row["cycles"]]
+    first = names(page)
+    assert first == [row["name"] for row in rows]
+    heading(page, "cycles")
+    assert names(page) == [row["name"] for row in sorted(rows, key=lambda row: -row["cycles"])]
+    assert page.locator("table.layers th[data-key=cycles]").get_attribute("aria-sort") == "descending"
+    heading(page, "cycles")
+    assert names(page) == [row["name"] for row in sorted(rows, key=lambda row: row["cycles"])]
+    heading(page, "cycles")
+    assert names(page) == first
+
+
+def test_search_and_filters_leave_what_fits_and_count_it(show: Open, squeezenext: Report) -> None:
+    page = show([squeezenext])
+    rows = [row for row in squeezenext.rows() if row["cycles"]]
+    page.get_by_role("searchbox").fill("stage3 SQUEEZE1")
+    wanted = [row for row in rows if "stage3" in row["name"] and "squeeze1" in row["name"]]
+    assert names(page) == [row["name"] for row in wanted]
+    page.locator("select[data-facet=dataflow]").select_option("=ws")
+    wanted = [row for row in wanted if row["dataflow"] == "ws"]
+    assert names(page) == [row["name"] for row in wanted]
+    share = sum(row["share"] for row in wanted)
+    count = page.locator("form.filters output").inner_text()
+    assert count == f"{len(wanted)} of {len(rows)} layers, {100 * share:.1f} % of the time"
+    assert page.locator(".bar:not(.dimmed)").count() == len(wanted)
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_function("document.querySelectorAll('.bar.dimmed').length === 0")
+    assert len(names(page)) == len(rows)
+
+
+def test_a_bar_that_is_hovered_marks_its_row_and_its_other_marks(show: Open, squeezenext: Report) -> None:
+    page = show([squeezenext])
+    bar = page.locator(".bar").nth(90)
+    bar.locator(".reach").hover()
+    row = page.locator("table.layers tr.hovered")
+    assert row.count() == 1
+    name = row.locator("th").inner_text()
+    assert name in str(bar.get_attribute("aria-label"))
+    assert page.locator("#tip strong").inner_text() == name
+    box, table = row.bounding_box(), page.locator("div.table:has(table.layers)").bounding_box()
+    assert box is not None
+    assert table is not None
+    assert table["y"] <= box["y"] <= table["y"] + table["height"]
+    assert page.locator(".layer.hovered").get_attribute("aria-label") == bar.get_attribute("aria-label")
+
+
+def test_a_row_that_is_hovered_marks_its_bar(show: Open, squeezenext: Report) -> None:
+    page = show([squeezenext])
+    page.locator("table.layers tbody tr").nth(4).hover()
+    assert page.locator(".bar.hovered").count() == 1
+    marked = page.locator(".bar").nth(4).get_attribute("class")
+    assert "hovered" in str(marked)
+
+
+def test_a_stage_that_is_clicked_shows_its_layers_alone(show: Open, squeezenext: Report) -> None:
+    page = show([squeezenext])
+    stage4 = [row["name"] for row in squeezenext.rows() if row["stage"] == "stage4" and row["cycles"]]
+    page.locator(".band", has_text="stage4").locator("rect").click(position={"x": 4, "y": 8})
+    assert names(page) == stage4
+    page.locator(".band", has_text="stage4").locator("rect").click(position={"x": 4, "y": 8})
+    assert len(names(page)) > len(stage4)
+    page.locator("table.stages").get_by_role("button", name="stage4").click()
+    assert names(page) == stage4
+
+
+def test_a_layer_that_is_clicked_is_shown_in_full(show: Open) -> None:
+    page = show([cases.report()])
+    page.get_by_role("button", name="stage1.depthwise").first.click()
+    detail = page.locator(".detail")
+    assert detail.get_by_role("heading", name="stage1.depthwise").is_visible()
+    assert "reads stem.conv" in detail.inner_text()
+    assert page.locator(".bar.chosen").count() == page.locator("tr.chosen").count() == 1
+    detail.get_by_role("button", name="Close").click()
+    assert detail.is_hidden()
+
+
+def test_keys_alone_reach_bars_rows_and_sorting(show: Open) -> None:
+    page = show([cases.report()])
+    bars = page.get_by_role("listbox", name="layers by cycles")
+    bars.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    active = page.locator(f"#{bars.get_attribute('aria-activedescendant')}")
+    assert "stage1.depthwise" in str(active.get_attribute("aria-label"))
+    assert page.locator("tr.hovered th").inner_text() == "stage1.depthwise"
+    page.keyboard.press("Enter")
+    assert page.locator(".detail h3").inner_text() == "stage1.depthwise"
+    assert active.get_attribute("aria-selected") == "true"
+    name = page.locator("table.layers tbody button[tabindex='0']")
+    name.focus()
+    page.keyboard.press("ArrowDown")
+    focused = page.evaluate("document.activeElement.textContent")
+    assert focused == "stage1.depthwise"
+    page.locator("table.layers th[data-key=macs] button").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("table.layers th[data-key=macs]").get_attribute("aria-sort") == "descending"
+    page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen(show: Open) -> None:
+    page = show([cases.report()], scheme="dark")
+
+    def paper() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    dark = paper()
+    page.locator("label:has(input[value=light])").click()
+    assert paper() == "rgb(255, 255, 255)" != dark
+    page.locator("label:has(input[value=dark])").click()
+    assert paper() == dark
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_have_contrast(show: Open, scheme: str) -> None:
+    """WCAG 2, level AA: 4.5 between the luminances of text and paper."""
+    page = show([cases.report()], scheme=scheme)
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 50
+    assert [entry for entry in contrasts if entry[1] < 4.5] == []
+
+
+def test_names_are_unique_and_controls_are_named(show: Open) -> None:
+    page = show([cases.report(), cases.report({"array.rows": 4})])
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)")
+    assert len(set(ids)) == len(ids)
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button, input, select')]"
+        ".filter(node => !(node.textContent.trim() || node.labels?.length || node.ariaLabel)).length"
+    )
+    assert unnamed == 0
+    references = page.evaluate(
+        "[...document.querySelectorAll('[aria-labelledby], [aria-controls]')]"
+        ".flatMap(node => [node.getAttribute('aria-labelledby'), node.getAttribute('aria-controls')])"
+        ".filter(Boolean).filter(id => !document.getElementById(id))"
+    )
+    assert references == []
+
+
+@pytest.mark.parametrize("width", [400, 900, 1400])
+def test_nothing_is_wider_than_the_window(show: Open, squeezenext: Report, width: int) -> None:
+    page = show([squeezenext, cases.report()], width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_hostile_names_are_text(show: Open) -> None:
+    plain = cases.network()
+    renamed = dict(zip([layer.name for layer in plain.layers], HOSTILE, strict=False))
+    layers = [
+        replace(
+            layer,
+            name=renamed.get(layer.name, layer.name),
+            inputs=tuple(renamed.get(name, name) for name in layer.inputs),
+            module=HOSTILE[0],
+            stage=HOSTILE[place % 2],
+        )
+        for place, layer in enumerate(plain.layers)
+    ]
+    hostile = Network(
+        HOSTILE[1], tuple(layers), plain.inputs, plain.unmodelled, notes=HOSTILE, source=HOSTILE[2]
+    )
+    report = simulate(hostile, cases.accelerator())
+    page = show([report, cases.report()], advice=HOSTILE)
+    assert [row["name"] for row in report.rows() if row["cycles"]] == names(page)
+    for row in page.locator("article:not([hidden]) table.layers tbody tr").all():
+        row.hover()
+        row.locator("button").click()
+    page.locator("article:not([hidden]) .band").first.locator("rect").click(position={"x": 4, "y": 8})
+    assert page.title() == "2 results compared – squeezesim"
+    assert page.locator("main img").count() == 0
+    assert page.locator("script").count() == 3
+
+
+def test_what_gets_into_the_page_as_markup_does_not_run(show: Open, said: list[str]) -> None:
+    page = show([cases.report()])
+    ran = page.evaluate(
+        """() => {
+            const box = document.createElement("div");
+            document.body.append(box);
+            box.innerHTML = "<img src='data:,' onerror='window.ran = true'>";
+            const script = document.createElement("script");
+            script.textContent = "window.ran = true";
+            document.body.append(script);
+            return new Promise((done) => setTimeout(() => done(window.ran ?? false), 200));
+        }"""
+    )
+    assert not ran
+    assert len(said) == 2
+    assert all("Content Security Policy" in line for line in said)
+    said.clear()
+
+
+def test_a_comparison_marks_changes_from_the_baseline(show: Open) -> None:
+    slow, fast = cases.report(), cases.report({"memory.dram.bandwidth_gb_s": 8})
+    page = show([slow, fast])
+    change = page.locator("table.totals tbody tr").nth(1).locator("td[data-metric=latency_us]")
+    before, after = slow.totals["latency_us"], fast.totals["latency_us"]
+    assert before is not None
+    assert after is not None
+    assert f"−{100 * (1 - after / before):.1f} %" in change.inner_text()
+    assert "good" in str(change.get_attribute("class"))
+    page.locator("#baseline").select_option("1")
+    first = page.locator("table.totals tbody tr").nth(0).locator("td[data-metric=latency_us]")
+    assert "bad" in str(first.get_attribute("class"))
+    assert page.locator("#hardware td.differs").all_inner_texts() == ["2", "8"]
+    names_of_both = page.locator("table.pairs tbody th").all_inner_texts()
+    assert set(names_of_both) == {row["name"] for row in slow.rows() if row["cycles"]}
+
+
+def test_tabs_show_one_result_at_a_time(show: Open) -> None:
+    page = show([cases.report(), cases.report({"array.rows": 4})])
+    tabs = page.get_by_role("tab")
+    tabs.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    assert tabs.nth(1).get_attribute("aria-selected") == "true"
+    assert page.locator("#result-0").is_hidden()
+    assert page.locator("#result-1 .bar").count() > 0
+
+
+def test_the_print_is_light_and_whole(show: Open, squeezenext: Report) -> None:
+    page = show([squeezenext], scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("header.top").is_hidden()
+    box = page.locator("div.table:has(table.layers)")
+    assert box.evaluate("node => node.scrollHeight <= node.clientHeight + 1")
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+
+
+CONTRASTS = """() => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const rgb = (colour) => {
+        canvas.clearRect(0, 0, 1, 1);
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
+    const light = (colour) => {
+        const linear = (c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        const [r, g, b] = colour.slice(0, 3).map((c) => linear(c / 255));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const paper = (node) => {
+        for (let at = node; at; at = at.parentElement) {
+            const colour = rgb(getComputedStyle(at).backgroundColor);
+            if (colour[3] === 255) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const texts = [...document.querySelectorAll("body *")].filter(
+        (node) => !node.closest("svg, script, .hidden, noscript, [hidden], .skip") &&
+            [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()),
+    );
+    return texts.map((node) => {
+        const [a, b] = [light(rgb(getComputedStyle(node).color)), light(paper(node))].sort((x, y) => y - x);
+        return [node.textContent.trim().slice(0, 40), (a + 0.05) / (b + 0.05)];
+    });
+}"""

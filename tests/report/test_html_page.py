@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import squeezesim as sq
+from squeezesim.cost.energy import LEVELS
+from squeezesim.cost.evaluate import LOSSES
+from squeezesim.network import Layer, Network
+from squeezesim.report.html import assets
+from squeezesim.report.html.cells import table
+from squeezesim.report.html.comparison import accelerators, compare
+from squeezesim.report.html.page import page
+from squeezesim.report.report import Report
+from squeezesim.simulate import simulate
+from tests.report import cases
+
+MOST_BYTES = 3_000_000
+D3 = "912111098ea99503a6f4967361d2bbdc9dbf58cf9c678c8e27e5b02d1a07f0c1"
+ANY_TEXT = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1, max_size=40).filter(
+    str.isprintable
+)
+
+
+class Reader(HTMLParser):
+    """Elements of a page, texts of its table of layers, and what its scripts hold."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.links: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def data_of(text: str) -> dict[str, object]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    data = json.loads(found[1])
+    assert isinstance(data, dict)
+    return data
+
+
+def renamed(name: str) -> Report:
+    """The small report, whose network, first layer, stage, module and note are called *name*."""
+    plain = cases.network()
+    first, *others = plain.layers
+    layers = [replace(first, name=name, stage=name, module=name)]
+    for layer in others:
+        inputs = tuple(name if source == first.name else source for source in layer.inputs)
+        layers.append(replace(layer, inputs=inputs))
+    return simulate(
+        Network(name, tuple(layers), plain.inputs, notes=(name,), source=name), cases.accelerator()
+    )
+
+
+@cache
+def plain_page() -> Reader:
+    return Reader(page([cases.report()]))
+
+
+def test_a_page_loads_nothing() -> None:
+    reader = plain_page()
+    assert not {"link", "img", "iframe", "object", "embed", "base"} & set(reader.tags)
+    assert all(link.startswith("#") for link in reader.links)
+    assert "style" not in reader.attributes
+    assert not [name for name in reader.attributes if name.startswith("on")]
+
+
+def test_the_policy_allows_the_scripts_and_the_style_of_the_page_alone() -> None:
+    text = page([cases.report()])
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    assert policy is not None
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    styles = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    hashes = [b64encode(sha256(part.encode()).digest()).decode() for part in (*scripts, *styles)]
+    assert len(hashes) == 3
+    assert re.findall(r"'sha256-(.*?)'", unescape(policy[1])) == hashes
+    assert unescape(policy[1]).startswith("default-src 'none';")
+    assert "unsafe" not in policy[1]
+
+
+def test_the_library_is_as_published_with_its_licence() -> None:
+    """d3 7.9.2 of the npm registry, dist/d3.min.js."""
+    vendor = assets.STATIC / "vendor"
+    assert sha256((vendor / "d3.min.js").read_bytes()).hexdigest() == D3
+    assert "Permission to use, copy, modify" in (vendor / "d3.LICENSE").read_text(encoding="utf-8")
+
+
+@given(ANY_TEXT)
+@settings(max_examples=10)
+def test_names_are_text_whatever_they_are(name: str) -> None:
+    if name in {"input", *(layer.name for layer in cases.network().layers)}:
+        return
+    text = page([renamed(name)])
+    hostile, plain = Reader(text), plain_page()
+    assert set(hostile.tags) <= set(plain.tags)
+    assert hostile.attributes <= plain.attributes
+    assert name in hostile.texts
+    results = data_of(text)["results"]
+    assert isinstance(results, list)
+    assert results[0]["layers"]["name"][0] == name
+
+
+def test_names_cannot_end_the_script() -> None:
+    text = page([renamed("</script><script>alert(1)</script><!--")])
+    assert text.count("<script") == 3
+    assert "<!--" not in text.partition("<body>")[2].partition("<script>")[0]
+
+
+def test_the_data_adds_up() -> None:
+    report = cases.report()
+    data = data_of(page([report]))
+    (result,) = data["results"]  # type: ignore[misc]
+    cycles = report.tally.cycles.tolist()
+    assert [sum(row) for row in result["parts"]["causes"]] == pytest.approx(cycles, rel=1e-5)
+    assert [sum(row) for row in result["parts"]["operands"]] == report.tally.dram_bytes.tolist()
+    assert sum(result["whole"]["levels"][0]) == pytest.approx(report.totals["energy_mac_equiv"], rel=1e-5)
+    assert data["legends"]["causes"]["keys"] == ["executed", *LOSSES]  # type: ignore[index]
+    assert data["legends"]["levels"]["keys"] == list(LEVELS)  # type: ignore[index]
+    assert result["waterfall"][-1]["to"] == report.totals["cycles"]
+    assert result["layers"]["cycles"] == cycles
+
+
+def test_the_table_is_that_of_the_terminal() -> None:
+    report = cases.report()
+    found = table(report)
+    rows = report.rows()
+    assert [number for number, _ in found.rows] == [n for n, row in enumerate(rows) if row["cycles"]]
+    assert [cells[0] for _, cells in found.rows] == [row["name"] for row in rows if row["cycles"]]
+    assert "efficiency" not in [heading.text for heading in found.headings]
+    assert list(found.facets) == ["stage", "op", "dataflow"]
+
+
+def test_columns_that_say_nothing_are_left_out_and_others_are_not() -> None:
+    dense, sparse = cases.report(), cases.report({"sparsity.weights": 0.4, "sparsity.skipped_by": ["os"]})
+    assert "efficiency" in [heading.text for heading in table(sparse).headings]
+    plain = simulate(Network.from_layers([Layer.matmul("fc", m=1, n=10, k=48)]), cases.accelerator())
+    assert {heading.text for heading in table(dense).headings} > {
+        heading.text for heading in table(plain).headings
+    }
+
+
+def test_120_layers_fit_in_3_mb_and_are_the_same_bytes_again() -> None:
+    report = simulate(sq.load("squeezenext_23"), sq.Accelerator.named("os_32x32"))
+    assert len(report.network.layers) >= 120
+    text = page([report], command="squeezesim report")
+    assert len(text.encode()) < MOST_BYTES
+    assert text == page([report], command="squeezesim report")
+
+
+def test_a_page_says_what_is_not_modelled_and_how_to_reproduce() -> None:
+    reader = Reader(
+        page([cases.report()], command="squeezesim report 'a b' -o <x>.html", advice=["more <PEs>"])
+    )
+    text = " ".join(" ".join(reader.texts).split())
+    assert "fft ×2, first in stage1" in text
+    assert "differs from smaller in depth" in text
+    assert "squeezesim report 'a b' -o <x>.html" in text
+    assert "more <PEs>." in text
+    assert f"squeezesim {sq.__version__}" in text
+    assert "memory.dram.bandwidth_gb_s 2 GB/s datasheet a test" in text
+    assert cases.accelerator().to_yaml() in reader.texts
+
+
+def test_without_a_command_a_page_has_lines_of_python_that_give_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    report = simulate(sq.load("alexnet"), sq.Accelerator.named("squeezelerator_8x8"))
+    report.save("first.html")
+    text = Path("first.html").read_text(encoding="utf-8")
+    lines = next(part for part in Reader(text).texts if part.startswith("import squeezesim"))
+    Path("squeezelerator_8x8.yaml").write_text(report.accelerator.to_yaml(), encoding="utf-8")
+    exec(lines, {})
+    assert Path("report.html").read_bytes() == Path("first.html").read_bytes()
+
+
+def test_a_loaded_report_gives_the_same_page(tmp_path: Path) -> None:
+    report = cases.report()
+    report.save(tmp_path / "report.json")
+    assert page([Report.load(tmp_path / "report.json")]) == page([report])
+
+
+def test_a_comparison_names_the_best_and_what_differs() -> None:
+    slow, fast = cases.report(), cases.report({"clock_mhz": 1000, "array.rows": 16})
+    compared = compare([slow, fast])
+    metrics = {metric.key: metric for metric in compared.metrics}
+    assert metrics["latency_us"].best == [1]
+    assert metrics["macs"].best == []
+    assert metrics["cycles"].values == [slow.totals["cycles"], fast.totals["cycles"]]
+    assert [(row.path, row.values) for row in compared.differences] == [
+        ("clock_mhz", ["500", "1000"]),
+        ("array.rows", ["8", "16"]),
+    ]
+    assert compared.accelerators == ["small_8x8", "small_8x8 #2"]
+
+
+def test_equal_accelerators_are_one() -> None:
+    assert [name for name, _ in accelerators([cases.report(), cases.report()])] == ["small_8x8"]
+    compared = compare([cases.report(), cases.report()])
+    assert compared.differences == []
+    assert all(not metric.best for metric in compared.metrics)
