@@ -1,0 +1,263 @@
+"""What the figures show is what the report says."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection, PolyCollection
+
+from squeezesim.cost.evaluate import LOSSES
+from squeezesim.errors import UsageError
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.load import load
+from squeezesim.network import Layer, Network
+from squeezesim.report import units
+from squeezesim.report.equal import equal_layers
+from squeezesim.report.figures.losses import waterfall
+from squeezesim.report.figures.roofline import ceilings
+from squeezesim.report.figures.stages import titles
+from squeezesim.report.liveness import liveness
+from squeezesim.report.report import Report
+from squeezesim.simulate import simulate
+from tests.report.cases import accelerator, few, network, report, reports
+from tests.report.figures.drawn import chain, toy
+
+REPORT = report()
+
+
+def extents(axes: Axes) -> np.ndarray[Any, Any]:
+    """Left, bottom, right, top of every rectangle, in the order in which they are drawn."""
+    parts = [part for part in axes.collections if isinstance(part, PolyCollection)]
+    return np.array(
+        [
+            [*path.vertices.min(axis=0), *path.vertices.max(axis=0)]
+            for part in parts
+            for path in part.get_paths()
+        ]
+    )
+
+
+def legend(figure: Any) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@few
+@given(reports())
+def test_the_waterfall_ends_at_the_cycles(made: Report) -> None:
+    steps = waterfall(made)
+    pes = made.scale.pes
+    assert steps[0][2:] == (0, pytest.approx(made.network.macs / pes))
+    for (_, _, _, end), (_, _, start, _) in pairwise(steps[:-1]):
+        assert start == end
+    assert steps[-2][3] == pytest.approx(made.totals["cycles"])
+    assert steps[-1] == ("cycles", "", 0.0, made.totals["cycles"])
+    lost = dict(zip(LOSSES, made.tally.losses.sum(axis=0).tolist(), strict=True))
+    grown = {cause: (end - start) * pes for _, cause, start, end in steps if cause in lost}
+    assert grown == pytest.approx({cause: value for cause, value in lost.items() if value})
+
+
+def test_skipped_zeros_come_before_the_losses() -> None:
+    changes = {"sparsity.weights": 0.5, "sparsity.skipped_by": ["os"], "array.dataflows": ["os"]}
+    steps = waterfall(report(changes))
+    assert steps[1][0] == "zero weights skipped"
+    assert steps[1][3] < steps[1][2]
+
+
+def test_losses_are_drawn_and_written() -> None:
+    axes = REPORT.plot.losses().axes[0]
+    steps = waterfall(REPORT)
+    drawn = extents(axes)
+    np.testing.assert_allclose(drawn[:, 0], [min(step[2:]) for step in steps])
+    np.testing.assert_allclose(drawn[:, 2], [max(step[2:]) for step in steps])
+    assert units.count(REPORT.totals["cycles"]) in axes.texts[-1].get_text()
+    assert [label.get_text() for label in axes.get_yticklabels()] == [step[0] for step in steps]
+
+
+@pytest.mark.parametrize("name", Accelerator.names())
+def test_no_layer_is_above_a_ceiling(name: str) -> None:
+    made = simulate(load("mobilenet_v1"), Accelerator.named(name))
+    check_roofs(made)
+
+
+@few
+@given(reports())
+def test_no_layer_of_any_report_is_above_a_ceiling(made: Report) -> None:
+    rated = made.accelerator.replace({"memory.global_buffer.bytes_per_cycle": 3})
+    check_roofs(simulate(made.network, rated))
+
+
+def check_roofs(made: Report) -> None:
+    layers = np.flatnonzero(made.tally.executed)
+    hertz = made.accelerator.clock_mhz * 1e6
+    speed = made.tally.executed[layers] / made.tally.cycles[layers] * hertz
+    roofs = ceilings(made, layers)
+    rate = made.accelerator.memory.global_buffer.bytes_per_cycle
+    assert [roof.memory for roof in roofs] == ["DRAM", "the buffer"][: 1 + (rate is not None)]
+    for roof in roofs:
+        assert roof.macs_a_second == made.scale.pes * hertz
+        assert (speed <= roof.macs_a_second * (1 + 1e-12)).all()
+        # bytes of a layer are rounded to whole ones, a few for each operand
+        moved = made.tally.executed[layers] / roof.intensity
+        assert (speed <= roof.bytes_a_second * roof.intensity * (1 + 8 / moved)).all()
+
+
+def test_circles_of_the_roofline_are_the_layers() -> None:
+    drawn = toy().plot.roofline()
+    assert len(drawn.axes) == 2
+    for axes, roof in zip(drawn.axes, ceilings(toy(), np.arange(3)), strict=True):
+        circles = [part for part in axes.collections if isinstance(part, PathCollection)]
+        spots = np.concatenate([part.get_offsets() for part in circles])
+        areas = np.concatenate([part.get_sizes() for part in circles])
+        np.testing.assert_allclose(np.sort(spots[:, 0]), np.sort(roof.intensity))
+        shares = [row["share"] for row in toy().rows()]
+        np.testing.assert_allclose(np.sort(areas) / areas.sum(), np.sort(shares) / sum(shares), rtol=1e-6)
+        assert {text.get_text() for text in axes.texts} == {"conv1", "conv2", "fc"}
+    assert "the buffer: 16 GB/s" in legend(drawn)
+
+
+def test_a_network_that_executes_nothing_has_no_roofline() -> None:
+    empty = dataclasses.replace(Layer.matmul("fc", m=4, n=4, k=4), weight_density=0.0)
+    on = accelerator({"sparsity.skipped_by": ["os"], "array.dataflows": ["os"]})
+    nothing = simulate(Network.from_layers([empty]), on)
+    with pytest.raises(UsageError, match="no layer of custom executes a MAC"):
+        nothing.plot.roofline()
+    assert nothing.plot.losses().axes[0].texts
+
+
+def test_bars_of_the_energy_figure_are_energies_and_bytes() -> None:
+    made = report({"energy.pj_per_unit": 2.5})
+    levels, operands = made.plot.energy().axes
+    rows = made.rows("stage")
+    ends = [extents(levels)[:, 2].max()]
+    assert ends == pytest.approx([max(row["energy_uj"] for row in rows)])
+    assert extents(operands)[:, 2].max() == pytest.approx(max(row["dram_bytes"] for row in rows) / 1024)
+    assert levels.get_xlabel() == "energy by level (µJ)"
+    assert operands.get_xlabel() == "DRAM traffic by operand (KiB)"
+    assert [label.get_text() for label in levels.get_yticklabels()] == ["stem", "stage1", "head"]
+
+
+def test_many_stages_are_summed_in_the_last_row() -> None:
+    made = chain(80, stage=2)
+    levels, _ = made.plot.energy().axes
+    names = [label.get_text() for label in levels.get_yticklabels()]
+    assert (len(names), names[-1]) == (24, "17 others")
+    lengths = np.zeros(24)
+    for left, bottom, right, top in extents(levels):
+        lengths[round((bottom + top) / 2)] += right - left
+    factor = 1e-6 if lengths.sum() < 1e3 else 1
+    assert lengths.sum() / factor == pytest.approx(made.totals["energy_mac_equiv"])
+
+
+def test_bars_of_the_stages_are_times_and_energies() -> None:
+    made, other = report({"energy.pj_per_unit": 2.5}), report({"energy.pj_per_unit": 2.5, "clock_mhz": 250})
+    times, energies = made.plot.stages(other).axes
+    for axes, column in ((times, "latency_us"), (energies, "energy_uj")):
+        for bars, shown in zip(axes.containers, (made, other), strict=True):
+            found = [bar.get_height() for bar in bars]
+            assert found == pytest.approx([row[column] for row in shown.rows("stage")])
+    assert (times.get_ylabel(), energies.get_ylabel()) == ("time (µs)", "energy (µJ)")
+
+
+def test_names_of_reports_are_distinct() -> None:
+    assert titles([REPORT]) == ["small"]
+    assert titles([REPORT, REPORT]) == ["small", "small #2"]
+    other = simulate(network(), accelerator({"name": "other"}))
+    assert titles([REPORT, other]) == ["small on small_8x8", "small on other"]
+    with pytest.raises(UsageError, match="stages compares at most 9 reports, found 10"):
+        REPORT.plot.stages(*[REPORT] * 9)
+
+
+def test_memory_is_what_is_live() -> None:
+    activations, weights = REPORT.plot.memory().axes
+    live = liveness(REPORT.network, REPORT.accelerator)
+    kept = [place for place, layer in enumerate(REPORT.network.layers) if layer.kind != "view"]
+    tops = np.max(
+        [patch.get_data().values for patch in activations.patches if hasattr(patch, "get_data")], axis=0
+    )
+    np.testing.assert_allclose(tops, live.activations[kept] / 1024)
+    (steps,) = [patch for patch in weights.patches if hasattr(patch, "get_data")]
+    np.testing.assert_allclose(steps.get_data().values, live.weights[kept] / 1024)
+    assert [line.get_ydata()[0] for line in activations.lines] == [16]
+    assert not weights.lines  # 2.3 KiB at most, and a buffer of 16
+    assert "global buffer: 16.0 KiB" in legend(REPORT.plot.memory())
+
+
+def test_circles_of_the_tradeoff() -> None:
+    made, other = REPORT, toy()
+    latency, energy = made.plot.tradeoff(other, top1={"small": 61, "toy": 55.5}).axes
+    for axes, column in ((latency, "latency_us"), (energy, "energy_mac_equiv")):
+        spots = np.array([part.get_offsets()[0] for part in axes.collections])
+        assert spots[:, 1].tolist() == [61, 55.5]
+        assert spots[1, 0] / spots[0, 0] == pytest.approx(other.totals[column] / made.totals[column])
+        areas = [part.get_sizes()[0] for part in axes.collections]
+        assert areas[1] / areas[0] == pytest.approx((other.network.params / made.network.params) ** 0.5)
+        assert {text.get_text() for text in axes.texts} == {"small", "toy"}
+
+
+def test_accuracies_are_published_or_given() -> None:
+    built_in = simulate(load("alexnet"), Accelerator.named("os_32x32"))
+    assert built_in.plot.tradeoff().axes[0].collections[0].get_offsets()[0, 1] == 57.1
+    assert built_in.plot.tradeoff(top1={"alexnet": 40}).axes[0].collections[0].get_offsets()[0, 1] == 40
+    for top1, message in (
+        ({}, "no top-1 accuracy of 'small' is known; give one, as small=70.5"),
+        ({"smal": 3}, "an accuracy is given of 'smal', which is none of: small; did you mean 'small'?"),
+        ({"small": 101}, "the top-1 accuracy of 'small' is a number from 0 to 100 %, found 101"),
+        ({"small": float("nan")}, "the top-1 accuracy of 'small' is a number from 0 to 100 %, found nan"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            REPORT.plot.tradeoff(top1=top1)
+        assert str(caught.value) == message
+
+
+def test_a_timeline_ends_with_the_layer_s_cycles() -> None:
+    names = ["stem.conv", "stage1.add", "head.fc"]
+    drawn = REPORT.plot.timeline(layers=names)
+    cycles = {row["name"]: row["cycles"] for row in REPORT.rows()}
+    for axes, name in zip(drawn.axes, names, strict=True):
+        assert axes.get_xlim() == (0, cycles[name])
+        assert extents(axes)[:, 2].max() == cycles[name]
+        assert axes.get_title(loc="left").startswith(f"{name}: {cycles[name]:,} cycles, ")
+    slowest = {axes.get_title(loc="left").partition(":")[0] for axes in REPORT.plot.timeline().axes}
+    assert slowest == set(sorted(cycles, key=lambda name: -cycles[name])[:3])
+
+
+def test_many_tiles_are_drawn_as_few_shapes() -> None:
+    made = simulate(load("mobilenet_v1"), Accelerator.named("squeezelerator_8x8"))
+    most = max(made.rows(), key=lambda row: np.prod([int(v[1:]) for v in row["tiling"].split()[1:2]] or [0]))
+    drawn = made.plot.timeline(layers=[most["name"]])
+    assert len(extents(drawn.axes[0])) < 4000
+    assert extents(drawn.axes[0])[:, 2].max() == most["cycles"]
+
+
+def test_layers_of_a_timeline_must_be_there() -> None:
+    for layers, message in (
+        (["stem.cov"], "there is no layer 'stem.cov' in small; did you mean 'stem.conv'?"),
+        (["stage1.concat"], "layer 'stage1.concat' takes no time on small_8x8"),
+        (["stem.conv"] * 13, "a timeline has at most 12 layers, found 13"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            REPORT.plot.timeline(layers=layers)
+        assert str(caught.value) == message
+
+
+def test_too_many_tiles_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("squeezesim.report.figures.timeline.MOST_TILES", 1)
+    with pytest.raises(UsageError, match=r"layer 'stage1.b' has \d+ tiles; a timeline has at most 1"):
+        REPORT.plot.timeline(layers=["stage1.b"])
+
+
+def test_equal_layers_are_summed() -> None:
+    made = simulate(load("squeezenext_23"), Accelerator.named("squeezelerator_16x16"))
+    axes = made.plot.utilization(equal=True).axes[0]
+    cycles = made.tally.cycles
+    sums = [int(cycles[list(members.places)].sum()) for members in equal_layers(made.network.layers)]
+    heights = extents(axes)
+    tops = [heights[heights[:, 0] == left, 3].max() for left in np.unique(heights[:, 0])]
+    assert tops == pytest.approx([value for value in sums if value])
+    assert "8 × (32→64 3×1)" in [label.get_text() for label in axes.get_xticklabels()]
