@@ -47,6 +47,12 @@ class Case:
         return dataclasses.replace(self.layer, n=n, oy=y, ox=x, g=g, k=k, c=c)
 
 
+def whole(layer: Layer, machine: Machine) -> Tile:
+    """The untiled layer as a tile."""
+    work = workload_of([layer], machine)[0]
+    return Tile(*(int(getattr(work, axis)[0]) for axis in Tile._fields))
+
+
 def simulated(case: Case) -> tuple[bool, Counts]:
     """Whether the array computes what the convolution is, and what happened in it."""
     tile, rng = case.as_layer(), np.random.default_rng(case.seed)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import mean
 
 from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.verify.eyeriss_array import Counted, counted
 from squeezesim.verify.eyeriss_chip import (
     ISCA,
     JSSC,
@@ -27,7 +28,9 @@ _METHOD = (
     "latency is the time of the array, without waiting for DRAM; active PEs are those of a full pass. The chip codes "
     "inputs (but the first layer's) and outputs by run length, three pairs of a 5-bit run of zeros and a 16-bit value "
     "in 64 bits: DRAM traffic is ours with (1 − zeros) · 64/48 of those bytes, the zeros of an output being those "
-    "printed for the next layer's input."
+    "printed for the next layer's input. In the study a register access costs as much as a MAC: the registers' energy "
+    "by that of the ALU is accesses for each MAC. The array simulated cycle by cycle counts them on layers with the "
+    "filter, stride and columns of AlexNet's (at most 27), but 16 filters, one channel, three rows and two images."
 )
 # Tiles (n, y, x, g, k, c) of VGG-16 that the printed figures point to: the printed active PEs are 3 · 13 or 3 · 14 in
 # four sets; 2 / (q·r) buffer accesses for each output and channel give the channels of a pass; then the filters are the
@@ -58,6 +61,8 @@ def check() -> Check:
         for quantity, level in (("register file", "register_file"), ("DRAM", "dram"))
     )
     convolutions = registers[:5]
+    simulated = list(counted(study))
+    accesses = tuple(_register_accesses(simulated))
     return Check(
         name="eyeriss",
         title="Eyeriss: AlexNet and VGG-16 on the chip, energies of the ISCA 2016 study",
@@ -72,6 +77,7 @@ def check() -> Check:
             *given,
             *_energy_rows(energies, "ALU", "mac"),
             *registers,
+            *accesses,
             *dram,
         ),
         bounds=(
@@ -86,6 +92,16 @@ def check() -> Check:
                 "study: largest error of the register file's energy, convolutions",
                 _largest(convolutions),
                 _REGISTERS_AIM,
+            ),
+            Bound(
+                "study: largest error of the register accesses that the simulated array counts",
+                _largest(accesses),
+                _REGISTERS_AIM,
+            ),
+            Bound(
+                "study: scaled-down layers on which the simulated array differs from the closed forms",
+                sum(not one.agrees for one in simulated),
+                0,
             ),
             Bound("study: largest error of DRAM's energy", _largest(dram), _DRAM_AIM),
         ),
@@ -115,6 +131,14 @@ def _energy_rows(ran: Sequence[Ran], quantity: str, level: str) -> tuple[Row, ..
         )
         for one in ran
     )
+
+
+def _register_accesses(simulated: Iterable[Counted]) -> Iterable[Row]:
+    published = figures("eyeriss_isca16")
+    for one in simulated:
+        figure = published[one.name]
+        quantity = "register accesses for each MAC, simulated"
+        yield Row(one.name, quantity, figure["register_file"] / figure["alu"], one.accesses, "accesses")
 
 
 def _given_tiles(chip: Accelerator) -> Iterable[Row]:

@@ -11,18 +11,13 @@ from squeezesim.cost.dataflow.scalesim import SCALESIM
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import Workload
 from squeezesim.network.layer import Layer
-from squeezesim.verify.array_case import Case, Tile
+from squeezesim.verify.array_case import Case, Tile, whole
 from tests.cost.cases import layers, machine, problem_of
 
 
 def at_least(cases: int) -> int:
     """Drawn cases of a test: *cases*, or what the chosen profile asks for."""
     return max(cases, settings().max_examples)
-
-
-def whole(layer: Layer, on: Machine) -> Tile:
-    """The untiled layer as a tile."""
-    return Tile(*(int(getattr(problem_of(layer, on), axis)[0]) for axis in Tile._fields))
 
 
 @st.composite

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.base import dealt
 from squeezesim.network.layer import Layer
-from squeezesim.verify.array_case import Case, closed_form, differences, found_mapping
+from squeezesim.verify.array_case import Case, closed_form, differences, found_mapping, whole
 from squeezesim.verify.array_sim import simulate_array
 from squeezesim.verify.nonzeros import convolution, dealt_weights, larger_by_chunk
 from tests.cost.cases import machine, problem_of
@@ -21,7 +21,6 @@ from tests.verify.cases import (
     small_layers,
     systolic_cases,
     waiting_cases,
-    whole,
 )
 
 

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.verify import array_case
 from squeezesim.verify.eyeriss import check
+from squeezesim.verify.eyeriss_array import counted, scaled_down
 from squeezesim.verify.eyeriss_chip import alexnet, alexnet_fc, figures, vgg16
 from squeezesim.verify.record import Check
 
@@ -18,7 +21,7 @@ def test_every_bound_holds(eyeriss: Check) -> None:
 
 def test_every_published_number_has_its_row(eyeriss: Check) -> None:
     found = {(row.subject, row.quantity): row.reference for row in eyeriss.rows}
-    assert len(found) == len(eyeriss.rows) == 4 * 5 + 2 * 13 + 3 * 8
+    assert len(found) == len(eyeriss.rows) == 4 * 5 + 2 * 13 + 3 * 8 + 5
     assert found["CONV2", "processing latency"] == 39.2
     assert found["CONV2-2", "processing latency, VGG-16"] == 810.8
     assert found["FC1", "energy, DRAM"] == 7.78
@@ -48,3 +51,19 @@ def test_register_file_is_four_times_the_alu_on_convolutions(eyeriss: Check) -> 
     for layer in alexnet(16):
         ratio = ours[layer.name, "energy, register file"] / ours[layer.name, "energy, ALU"]
         assert 4 <= ratio < 4.1
+
+
+def test_the_simulated_array_counts_four_register_accesses_for_each_mac(eyeriss: Check) -> None:
+    quantity = "register accesses for each MAC, simulated"
+    rows = {row.subject: row for row in eyeriss.rows if row.quantity == quantity}
+    assert list(rows) == [layer.name for layer in alexnet(16)]
+    assert rows["CONV3"].reference == pytest.approx(9.57 / 2.39)
+    # 3 rows of 13 columns, an input for 16 · 3 MACs but at the borders, a weight for 13 MACs of 2 images:
+    assert rows["CONV3"].ours == 4 + 15 / (13 * 48) + 1 / (13 * 2)
+    for layer in map(scaled_down, alexnet(16)):
+        assert 4 <= rows[layer.name].ours < 4.1
+
+
+def test_a_count_that_differs_breaks_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_case, "convolution", lambda *_: 0)
+    assert not any(one.agrees for one in counted(Accelerator.named("eyeriss_isca16")))
