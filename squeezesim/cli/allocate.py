@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import output, streams
 from squeezesim.cli.inputs import NoCache
 from squeezesim.errors import UsageError
 
@@ -141,15 +141,15 @@ def allocate(
             stages=[parse_range(text) for text in stage] if stage else None,
             choices=parse_choices(set_ or ()),
             budgets=lambda stages: _budgets(
-                {name: text for name, text in limits.items() if text}, where or (), stages
+                {name: text for name, text in limits.items() if text is not None}, where or (), stages
             ),
-            objectives=tuple(objectives.split(",")) if objectives else OBJECTIVES,
+            objectives=OBJECTIVES if objectives is None else tuple(objectives.split(",")),
             sort=sort,
             cache=not no_cache,
-            progress=_progress,
+            progress=streams.rewrite,
         )
     finally:
-        _progress("")
+        streams.rewrite("")
     written = _write(done, files, plot, top=top, front=front)
     _print(done, format, top=top, front=front)
     if written and format == "table":
@@ -173,12 +173,6 @@ def _check_files(files: Sequence[Path], plot: Path | None, inputs: Sequence[str]
     if plot and plot.suffix.lower() not in _FIGURES:
         raise UsageError(f"--plot {str(plot)!r}: a figure ends in {' or '.join(_FIGURES)}")
     output.check_writable([*files, *([plot] if plot else [])], inputs=inputs)
-
-
-def _progress(text: str) -> None:
-    """Rewrite one line of stderr, where that is a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def _write(

@@ -34,6 +34,12 @@ def say(line: str) -> None:
         abandon(sys.stderr)
 
 
+def rewrite(line: str) -> None:
+    """Write *line* over the one before it on stderr, where that is a terminal; an empty one ends with nothing there."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
 def abandon(stream: TextIO) -> None:
     """Send what *stream* still holds nowhere, or Python would complain at exit that it cannot be written."""
     with suppress(OSError):  # a stream of tests has no file

@@ -81,12 +81,7 @@ def _run(names: Sequence[str], quick: bool) -> list[Check]:
 
 def _progress(name: str) -> Callable[[str], None]:
     """Return what rewrites one line of stderr, where that is a terminal."""
-
-    def rewrite(text: str) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{name}: {text}" if text else "\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-    return rewrite
+    return lambda text: streams.rewrite(f"{name}: {text}" if text else "")
 
 
 def _print(checks: Sequence[Check], format: str) -> None:

@@ -198,6 +198,8 @@ def test_one_allocation_is_the_network_itself(run: Run) -> None:
         (("-o", "a.csv", "-o", "a.csv"), "cannot write 'a.csv': it is named twice"),
         (("--format", "yaml"), "--format 'yaml'; allowed: table, csv, json"),
         (("--blocks", "0"), "Invalid value for '--blocks'"),
+        (("--objectives", ""), "there is no objective ''"),
+        (("--max-macs", ""), "--max-macs: "),
         (("--max-latency", "1.3MB"), "--max-latency: "),
         (("--hw", "squeezelerator_16"), "no accelerator 'squeezelerator_16', neither a file nor a name"),
         (
@@ -231,7 +233,7 @@ def test_progress_is_for_terminals(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert main([*MODEL, *NARROW, "--max-params", "1k"]) == 2
     parts = capsys.readouterr().err.split("\r\x1b[K")
-    assert parts[1:3] == ["tracing network 1 of 1", "costing layers on squeezelerator_16x16"]
+    assert parts[1:3] == ["tracing network 1 of 1", "costing on squeezelerator_16x16"]
     assert parts[-1].startswith("error: no allocation meets --max-params 1k")
 
 

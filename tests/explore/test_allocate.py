@@ -197,6 +197,17 @@ def test_networks_that_differ_stand_beside_the_allocations() -> None:
     assert points["squeezenext_23_v2"].place == 1 + points["squeezenext_23_v2"].row  # type: ignore[operator]
 
 
+def test_a_model_that_is_published_under_another_name_stands_twice() -> None:
+    ranges = [(2, 2), (4, 5), (14, 14), (1, 1)]
+    (result,) = study("squeezenext_23@conv1=5,wiring=serial,depth=2-4-14-1", [HW], stages=ranges).results
+    assert [standing.point.name for standing in result.standings] == [
+        "squeezenext_23@depth=2-4-14-1,conv1=5,wiring=serial",
+        "squeezenext_23_v5",
+    ]
+    assert {standing.row for standing in result.standings} == {0}
+    assert result.candidates.published == {0: "squeezenext_23_v5"}
+
+
 def test_a_model_beside_the_allocations_has_no_moves() -> None:
     done = study("squeezenext_23", [HW], **NARROW, choices={"conv1": ["5"]})
     assert done.results[0].moves is None

@@ -43,15 +43,11 @@ def points(model: Spec, bases: Sequence[Base], space: Space) -> list[Point]:
             continue
         spec = Spec(entry, {})
         point = _point(entry.name, spec, bases, model)
-        if point.depth not in space or _same(spec, model):
+        if point.depth not in space or point.name == str(model):
             continue
         if point.base is not None or spec.options.get("width") == model.options.get("width"):
             found.append(point)
     return found
-
-
-def _same(spec: Spec, other: Spec) -> bool:
-    return spec.options == other.options and spec.input == other.input
 
 
 def _point(name: str, spec: Spec, bases: Sequence[Base], model: Spec) -> Point:

@@ -130,37 +130,19 @@ def study(
     _check_size(space, len(found), len(accelerators))
     named = points(spec, found, space)
     pieces = _pieces(space, depth, found, named, cache, progress)
-    beside = {point.name: _network(point, cache) for point in named if point.base is None}
-    depths = space.depths()
-    tables, results = [], []
+    beside = {point.name: fuse(load(str(point.spec), cache=cache)) for point in named if point.base is None}
+    costed = []
     for accelerator in accelerators:
-        progress(f"costing layers on {accelerator.name}")
-        costs = costs_of([*(part.network for part in pieces), *beside.values()], accelerator)
-        sums = [Sums.of(part, cost, accelerator) for part, cost in zip(pieces, costs, strict=False)]
-        outside = zip(beside.items(), costs[len(pieces) :], strict=True)
-        known = {name: totals_of(network, cost, accelerator, len(depth)) for (name, network), cost in outside}
-        known |= {
-            point.name: _measures(sums[point.base], point.depth) for point in named if point.base is not None
-        }
-        progress(f"adding up {len(depths) * len(found):,} allocations on {accelerator.name}")
-        tables.append((Candidates.of(accelerator, found, sums, depths), sums, known))
-    kept = within([table[0] for table in tables], limits, [table[2][named[0].name] for table in tables])
+        progress(f"costing on {accelerator.name}")
+        costed.append(_costed(accelerator, found, space, pieces, beside, named))
+    kept = within(
+        [part.candidates for part in costed], limits, [part.known[named[0].name] for part in costed]
+    )
     progress("ranking")
-    for candidates, (_, sums, known) in zip(kept, tables, strict=True):
-        ranked = _named(candidates.ranked(sort).with_front(objectives), named)
-        standings = [_standing(ranked, point, known[point.name], sort) for point in named]
-        now = standings[0]
-        results.append(
-            Result(
-                accelerator=candidates.accelerator,
-                candidates=ranked,
-                standings=standings,
-                moves=None
-                if now.point.base is None
-                else best_moves(ranked, now.point.base, now.point.depth, now.measures, sort),
-                sums=sums,
-            )
-        )
+    results = [
+        _result(replace(part, candidates=candidates), named, objectives, sort)
+        for part, candidates in zip(costed, kept, strict=True)
+    ]
     return Study(
         model=spec,
         space=space,
@@ -169,6 +151,49 @@ def study(
         objectives=objectives,
         sort=sort,
         results=results,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Costed:
+    """Allocations on one accelerator, the sums that they are of, and what the points cost, by name."""
+
+    candidates: Candidates
+    sums: Sequence[Sums]
+    known: Mapping[str, Mapping[str, Any]]
+
+
+def _costed(
+    accelerator: Accelerator,
+    found: Sequence[Base],
+    space: Space,
+    pieces: Sequence[Pieces],
+    beside: Mapping[str, Network],
+    named: Sequence[Point],
+) -> _Costed:
+    costs = costs_of([*(part.network for part in pieces), *beside.values()], accelerator)
+    sums = [Sums.of(part, cost, accelerator) for part, cost in zip(pieces, costs, strict=False)]
+    known = {
+        name: totals_of(network, cost, accelerator, len(space.least))
+        for (name, network), cost in zip(beside.items(), costs[len(pieces) :], strict=True)
+    }
+    for point in named:
+        if point.base is not None:
+            (known[point.name],) = to_rows(measures(sums[point.base], np.array([point.depth], np.int64)))
+    return _Costed(candidates=Candidates.of(accelerator, found, sums, space.depths()), sums=sums, known=known)
+
+
+def _result(costed: _Costed, named: Sequence[Point], objectives: Sequence[str], sort: str) -> Result:
+    ranked = _named(costed.candidates.ranked(sort).with_front(objectives), named)
+    standings = [_standing(ranked, point, costed.known[point.name], sort) for point in named]
+    now = standings[0]
+    base = now.point.base
+    return Result(
+        accelerator=ranked.accelerator,
+        candidates=ranked,
+        standings=standings,
+        moves=None if base is None else best_moves(ranked, base, now.point.depth, now.measures, sort),
+        sums=costed.sums,
     )
 
 
@@ -216,15 +241,6 @@ def _pieces(
         own = [point.entry for point in named if point.base == number and not point.spec.changes]
         made.append(base.pieces(least, greatest, own, cache=cache))
     return made
-
-
-def _network(point: Point, cache: bool) -> Network:
-    return fuse(load(str(point.spec), cache=cache))
-
-
-def _measures(sums: Sums, depth: Depth) -> dict[str, Any]:
-    (row,) = to_rows(measures(sums, np.array([depth], np.int64)))
-    return row
 
 
 def _named(candidates: Candidates, named: Sequence[Point]) -> Candidates:
