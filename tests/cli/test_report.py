@@ -49,7 +49,7 @@ def test_networks_times_accelerators_and_saved_reports_are_compared(run: Run) ->
     assert run("report", "report.json", "small.graph.json", *hardware, "-o", "all.html").code == 0
     text = Path("all.html").read_text(encoding="utf-8")
     assert "<h1>3 results compared</h1>" in text
-    assert text.count('<article class="result"') == 3
+    assert text.count('<div class="result"') == 3
 
 
 def test_options_change_the_result_and_stand_in_the_command(run: Run) -> None:

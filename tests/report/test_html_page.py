@@ -161,6 +161,14 @@ def test_columns_that_say_nothing_are_left_out_and_others_are_not() -> None:
     }
 
 
+def test_energy_that_is_no_number_has_no_bar() -> None:
+    """In units of one MAC, where a MAC costs nothing."""
+    report = cases.report({"energy.overrides": {"mac": 0}})
+    assert report.totals["energy_mac_equiv"] is None
+    (result,) = data_of(page([report]))["results"]  # type: ignore[misc]
+    assert not any(map(any, result["parts"]["levels"]))
+
+
 def test_120_layers_fit_in_3_mb_and_are_the_same_bytes_again() -> None:
     report = simulate(sq.load("squeezenext_23"), sq.Accelerator.named("os_32x32"))
     assert len(report.network.layers) >= 120

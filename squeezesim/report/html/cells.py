@@ -47,7 +47,7 @@ _SILENT: Mapping[str, Callable[[Row], bool]] = {
     "stage": lambda row: not row["stage"],
     "efficiency": lambda row: row["efficiency"] == row["utilization"],
 }
-_FURTHER = ("module", "fused", "params", "efficiency", "energy_mac_equiv", "energy_uj")
+_FURTHER = ("module", "fused")
 FACETS = ("stage", "op", "dataflow", "bound")
 """Columns of which a reader picks one value."""
 

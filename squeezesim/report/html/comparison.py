@@ -46,11 +46,6 @@ class Comparison(NamedTuple):
     differences: Sequence[Parameter]
     same: int  # parameters that are equal in all accelerators
 
-    @property
-    def networks(self) -> int:
-        """Number of distinct first parts of the names."""
-        return len({name.partition(" on ")[0] for name in self.names})
-
 
 def compare(reports: Sequence[Report]) -> Comparison:
     """Return *reports* side by side, in the order given."""

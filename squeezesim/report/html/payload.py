@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,5 +96,5 @@ def _rows(values: NDArray[np.float64]) -> list[list[float]]:
 
 
 def _short(value: float) -> float:
-    """Six digits are more than a chart shows."""
-    return float(f"{value:.6g}")
+    """Six digits are more than a chart shows; what is no number, energy where a MAC costs none, has no bar."""
+    return float(f"{value:.6g}") if math.isfinite(value) else 0.0

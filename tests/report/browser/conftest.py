@@ -52,7 +52,7 @@ def show(browser: Browser, tmp_path: Path, said: list[str]) -> Iterator[Open]:
         page.on("request", lambda request: said.append(request.url) if request.url != file.as_uri() else None)
         page.goto(file.as_uri())
         page.wait_for_selector("html[data-ready=true]")
-        page.wait_for_selector("article:not([hidden]) .mark")
+        page.wait_for_selector(".result:not([hidden]) .mark")
         opened.append(page)
         return page
 

@@ -56,8 +56,8 @@ function drawCard(slot, card, place, result, state) {
     .join("g").attr("class", "mark layer").attr("transform", (d) => `translate(0,${y(d.row)})`);
   marks.append("rect").attr("class", "reach").attr("width", width).attr("y", -CARD.row / 2).attr("height", CARD.row);
   marks.append("circle").attr("class", "heat").attr("cx", (d) => x(result.lanes[d.layer])).attr("r", 6);
-  marks.append("text").attr("class", "name").attr("x", names).attr("dominant-baseline", "central")
+  marks.append("text").attr("class", "name").attr("aria-hidden", true).attr("x", names).attr("dominant-baseline", "central")
     .text((d) => shorten(result.layers.name[d.layer], Math.max(Math.floor((width - names - 52) / 6.4), 8)));
-  marks.append("text").attr("class", "number").attr("x", width - 2).attr("text-anchor", "end").attr("dominant-baseline", "central");
+  marks.append("text").attr("class", "number").attr("aria-hidden", true).attr("x", width - 2).attr("text-anchor", "end").attr("dominant-baseline", "central");
   listed(svg, marks, result, state, { label: `Layers of ${card.stage || "the network"}`, from: `card-${place}` });
 }

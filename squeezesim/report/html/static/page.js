@@ -1,7 +1,7 @@
 // The page: its data, the theme, the tabs of several results.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const roots = [...document.querySelectorAll("article.result")];
+const roots = [...document.querySelectorAll(".result")];
 const drawn = new Set();
 
 function open(number) {

@@ -37,9 +37,9 @@ function drawing(box, width, height, label) {
 }
 
 /** Name the parts of which any value is not zero. */
-function legend(figure, kind, rows, keep = () => true) {
+function legend(figure, kind, rows) {
   const box = figure.querySelector(".legend");
-  const used = kind.keys.map((_, part) => rows.some((row) => row[part] > 0) && keep(part));
+  const used = kind.keys.map((_, part) => rows.some((row) => row[part] > 0));
   box.replaceChildren(
     ...kind.labels
       .map((text, part) => [text, part])
@@ -79,7 +79,7 @@ function layerLines(result, layer) {
   ];
 }
 
-let options = 0;
+let marked = 0;
 
 /** Make marks, each bound to {layer}, options of a list: pointer and arrow keys hover, a click and Enter choose. */
 function listed(list, marks, result, state, { label, from }) {
@@ -88,7 +88,7 @@ function listed(list, marks, result, state, { label, from }) {
   list.attr("role", "listbox").attr("tabindex", 0).attr("aria-label", `${label}. Arrow keys move, Enter chooses.`);
   marks
     .attr("role", "option")
-    .attr("id", () => `option-${(options += 1)}`)
+    .attr("id", () => `mark-${(marked += 1)}`)
     .attr("aria-label", (d) => `${result.layers.name[d.layer]}: ${layerLines(result, d.layer).join(", ")}`)
     .on("pointerenter", (event, d) => {
       state.hover(d.layer, from);

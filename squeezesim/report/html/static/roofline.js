@@ -65,7 +65,7 @@ function ceiling(axes, x, y, roof, ridge) {
 /** Where the buffer's bandwidth is limited too, the reader chooses the memory. */
 function memoryChoice(figure, roofs, changed) {
   if (roofs.length === 1) return () => 0;
-  const name = `memory-${(options += 1)}`;
+  const name = `memory-${figure.id}`;
   const choices = roofs.map((roof, place) => {
     const input = node("input", { type: "radio", name, value: place });
     input.checked = place === 0;
