@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from squeezesim.errors import UsageError
-from squeezesim.report.canvas import new_figure
+from squeezesim.report.canvas import new_figure, quiet
 from squeezesim.report.figures.theme import Theme, theme_named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Transform
 
 SMALL = 8
 NORMAL = 9
 _TITLE = 10.5
+_INCHES_OF_LABELS = 1.5  # left and right of a panel
 _INCHES_A_LETTER = 0.083  # of a title, on average
 _INCHES_A_NAME = 0.066  # of a legend, beside its letters
 
@@ -67,13 +69,13 @@ class Sheet:
     @property
     def inches(self) -> float:
         """Width of the first panel, roughly, where it is alone in its row."""
-        return float(self.figure.get_size_inches()[0]) - 1.5
+        if self.own:
+            return float(self.figure.get_size_inches()[0]) - _INCHES_OF_LABELS
+        return float(self.panels[0].get_window_extent().width / self.figure.dpi)
 
     def title(self, text: str) -> None:
         """Write *text* above the figure, or above the first panel of the caller, on as many lines as it needs."""
-        width = (
-            self.figure.get_size_inches()[0] if self.own else self.panels[0].get_window_extent().width / 100
-        )
+        width = self.figure.get_size_inches()[0] if self.own else self.inches
         lines = textwrap.fill(text, max(int(width / _INCHES_A_LETTER), 20), break_on_hyphens=False)
         style: dict[str, Any] = {"fontsize": _TITLE, "color": self.theme.ink, "parse_math": False}
         if self.own:
@@ -89,15 +91,19 @@ class Sheet:
         return second
 
     def legend(self, handles: Mapping[str, Any]) -> None:
-        """Name *handles* below the figure, in as many columns as fit, or in the last panel of the caller."""
-        style: dict[str, Any] = {"fontsize": NORMAL, "frameon": False, "labelcolor": self.theme.ink}
-        if not self.own:
-            self.panels[-1].legend(handles.values(), handles, **style)
-            return
+        """Name *handles* below the figure, or below the last panel of the caller, in as many columns as fit."""
         longest = max(map(len, handles)) * _INCHES_A_NAME + 0.55
-        columns = int(np.clip(self.figure.get_size_inches()[0] / longest, 1, len(handles)))
+        width = self.figure.get_size_inches()[0] if self.own else self.inches
+        columns = int(np.clip(width / longest, 1, len(handles)))
         columns = -(-len(handles) // -(-len(handles) // columns))  # rows of equal length
-        self.figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns, **style)
+        style: dict[str, Any] = {"ncols": columns, "fontsize": NORMAL, "frameon": False}
+        style |= {"labelcolor": self.theme.ink}
+        if self.own:
+            self.figure.legend(handles.values(), handles, loc="outside lower center", **style)
+        else:
+            axes = self.panels[-1]
+            place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": _below(axes)}
+            axes.legend(handles.values(), handles, **style | place)
 
     def legend_above(self, axes: Axes, handles: Mapping[str, Any], columns: int) -> None:
         """Name *handles* above *axes*, in *columns*."""
@@ -111,6 +117,18 @@ class Sheet:
             frameon=False,
             labelcolor=self.theme.ink,
         )
+
+
+def _below(axes: Axes) -> Transform:
+    """Return where (0.5, 0) is the middle below the labels of *axes*, however large these become."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    with quiet():
+        label = axes.xaxis.get_tightbbox()
+    depth = 0 if label is None else axes.get_window_extent().y0 - label.y0
+    return axes.transAxes + ScaledTranslation(0, -depth / figure.dpi, figure.dpi_scale_trans)
 
 
 def dress(axes: Axes, theme: Theme) -> None:
