@@ -3,13 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.base import dealt
+from squeezesim.cost.machine import Machine
+from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
-from squeezesim.verify.array_case import Case, closed_form, differences, found_mapping, whole
+from squeezesim.verify.array_case import Case, closed_form, differences, found_mapping, simulated, whole
 from squeezesim.verify.array_sim import simulate_array
 from squeezesim.verify.nonzeros import convolution, dealt_weights, larger_by_chunk
 from tests.cost.cases import machine, problem_of
@@ -22,6 +24,12 @@ from tests.verify.cases import (
     systolic_cases,
     waiting_cases,
 )
+
+
+# Strips of 4 rows but for the last of 1: the sums of a strip's last column take longer than the next one's window.
+_STRIDED = Layer.conv("a", c=1, k=1, oy=13, ox=3, fy=1, fx=2, stride=2)
+_SLOW = machine(rows=1, network_inputs=1, network_psums=1, filter_words=2, input_words=2)
+LAST_COLUMN_WAITS = Case(_STRIDED, whole(_STRIDED, _SLOW), _SLOW, "rs", False, 0)
 
 
 @settings(max_examples=at_least(1000), deadline=None)
@@ -38,6 +46,7 @@ def test_row_stationary_equals_the_simulated_array(case: Case) -> None:
 
 @settings(max_examples=at_least(300), deadline=None)
 @given(paced_cases())
+@example(LAST_COLUMN_WAITS)
 def test_paces_of_the_networks_equal_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
 
@@ -174,6 +183,20 @@ def test_a_row_stationary_pass_by_hand() -> None:
     # Each weight goes to the PEs of both output rows; a sum goes up one PE in each column.
     assert (counts.inter_pe_weights, counts.register_weights, counts.inter_pe_psums) == (8, 24 + 8, 6)
     assert (counts.register_psums, counts.buffer_psums_written, counts.buffer_psums_read) == (48, 6, 0)
+
+
+@pytest.mark.slow
+def test_the_layer_worked_by_hand_in_dataflows_md() -> None:
+    """A tile of AlexNet's conv3 on the chip's array, 1.6 million MACs."""
+    on = Machine.of(Accelerator.named("eyeriss"))
+    layer = Layer.conv("a", n=4, c=4, k=64, oy=13, ox=13, fy=3, fx=3, padding=0)
+    case = Case(layer, whole(layer, on), on, "rs", False, 0)
+    assert found_mapping(case) == (13, 16, 4, 1, 4)
+    right, counts = simulated(case)
+    assert right
+    assert (counts.cycles, counts.stream, counts.busy) == (11_585, 9_984, 9_984 * 156)
+    for name, value in closed_form(case).items():
+        assert getattr(counts, name) == value, name
 
 
 @pytest.mark.parametrize(
