@@ -22,6 +22,7 @@ from squeezesim.cli import (
     report,
     reproduce,
     streams,
+    sweep,
     validate,
 )
 from squeezesim.errors import SqueezesimError
@@ -47,6 +48,7 @@ app.command("layers", epilog=layers.EXAMPLES)(layers.layers)
 app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("export", short_help=export.SHORT, epilog=export.EXAMPLES)(export.export)
 app.command("allocate", short_help=allocate.SHORT, epilog=allocate.EXAMPLES)(allocate.allocate)
+app.command("sweep", short_help=sweep.SHORT, epilog=sweep.EXAMPLES)(sweep.sweep)
 app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.reproduce)
 app.command("validate", short_help=validate.SHORT, epilog=validate.EXAMPLES)(validate.validate)
 app.add_typer(hw.app, name="hw")

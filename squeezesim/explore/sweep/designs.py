@@ -1,0 +1,217 @@
+"""Designs: the accelerators of a sweep, as a column of values for each parameter that varies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from itertools import product
+from math import isfinite, prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezesim.errors import HardwareError, UsageError
+from squeezesim.explore.sweep.values import Axis, Value
+from squeezesim.expressions import parse
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.hardware.config import to_dict
+from squeezesim.hardware.energy import energy_costs
+from squeezesim.hardware.paths import is_leaf, parameters
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST = 1_000_000
+"""Designs of a sweep."""
+
+# Machines that differ in nothing else share what is costly to compute: these parameters vary the fastest.
+_CHEAP = (
+    "clock_mhz",
+    "memory.global_buffer",
+    "memory.dram",
+    "control",
+    "vector",
+    "mapper.latency_slack",
+    "energy",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Designs:
+    """The designs in the order in which they are costed: what the array is changes the slowest."""
+
+    base: Accelerator
+    columns: Mapping[str, tuple[Value, ...]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def accelerators(self, start: int, stop: int) -> list[Accelerator | HardwareError]:
+        """Return designs *start* to *stop*; a mistake where values do not go together."""
+        tree = to_dict(self.base)
+        rows = zip(*(column[start:stop] for column in self.columns.values()), strict=True)
+        return [_built(tree, dict(zip(self.columns, row, strict=True))) for row in rows]
+
+    def where(self, conditions: Sequence[str]) -> Designs:
+        """Return the designs that meet all of *conditions* on numeric parameters and ``array.pes``.
+
+        Raises:
+            UsageError: a condition cannot be read, or no design meets them.
+        """
+        kept = np.ones(len(self), np.bool_)
+        for text in conditions:
+            condition = parse(text, numeric_names())
+            kept &= condition.holds({name: self._numbers(name) for name in condition.names})
+        if not kept.any():
+            raise UsageError(f"none of {len(self):,} designs meets {' and '.join(map(repr, conditions))}")
+        return self._take(np.flatnonzero(kept).tolist())
+
+    def _numbers(self, name: str) -> NDArray[np.float64]:
+        if name == "array.pes":
+            return self._numbers("array.rows") * self._numbers("array.cols")
+        column = self.columns.get(name)
+        values = (_value(to_dict(self.base), name),) * len(self) if column is None else column
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+
+    def _take(self, index: Sequence[int]) -> Designs:
+        columns = {path: tuple(column[i] for i in index) for path, column in self.columns.items()}
+        return Designs(self.base, columns)
+
+
+def grid(base: Accelerator, axes: Sequence[Axis]) -> Designs:
+    """Return every combination of the values of *axes*.
+
+    Raises:
+        HardwareError: a value is not allowed.
+        UsageError: an axis has no single values, a parameter is given twice, or there are too many designs.
+    """
+    for axis in axes:
+        if axis.interval is not None:
+            low, high = axis.interval
+            raise UsageError(
+                f"{axis.path} takes all values from {low:g} to {high:g}; allowed without a number of samples: "
+                "a step, as from:to:step or from:to:xFACTOR"
+            )
+    free = _slowest_first([axis for axis in axes if axis.link is None])
+    count = prod(len(axis.values) for axis in free)
+    if count > MOST:
+        raise UsageError(f"{count:,} designs; allowed: at most {MOST:,}, or a number of samples")
+    _check(base, axes)
+    rows = list(product(*(axis.values for axis in free)))
+    columns = {axis.path: column for axis, column in zip(free, zip(*rows, strict=True), strict=True)}
+    return _linked(base, axes, columns)
+
+
+def sample(base: Accelerator, axes: Sequence[Axis], count: int, seed: int, *, latin: bool = True) -> Designs:
+    """Return *count* designs drawn from the values of *axes*, each independently, the same for the same *seed*.
+
+    With *latin*, a Latin hypercube: of each axis every count-th part is drawn from once.
+
+    Raises:
+        HardwareError: a value is not allowed.
+        UsageError: a parameter is given twice, or there are too many designs.
+    """
+    _check(base, axes)
+    if not 1 <= count <= MOST:
+        raise UsageError(f"{count:,} samples; allowed: from 1 to {MOST:,}")
+    free = _slowest_first([axis for axis in axes if axis.link is None])
+    random = np.random.default_rng(seed)
+    columns: dict[str, tuple[Value, ...]] = {}
+    for axis in sorted(free, key=lambda axis: axis.path):  # so that the order of options does not matter
+        shares = random.random(count)
+        if latin:
+            shares = np.minimum((random.permutation(count) + shares) / count, np.nextafter(1.0, 0.0))
+        columns[axis.path] = tuple(axis.at(share) for share in shares.tolist())
+    dear = [columns[axis.path] for axis in free if not _is_cheap(axis.path)]
+    order = sorted(range(count), key=lambda i: [repr(column[i]) for column in dear])
+    return _linked(base, axes, {axis.path: columns[axis.path] for axis in free})._take(order)
+
+
+def numeric_names() -> list[str]:
+    """Return the names that conditions on designs may use."""
+    numbers = [
+        path for path, known in parameters().items() if known.allowed.startswith(("an integer", "a number"))
+    ]
+    return ["array.pes", *numbers]
+
+
+def _check(base: Accelerator, axes: Sequence[Axis]) -> None:
+    """Refuse values that no design can have: each one beside the first of the other parameters."""
+    if not axes:
+        raise UsageError("no parameter varies; allowed: one or more, as array.rows=8,16,32")
+    paths = [axis.path for axis in axes]
+    if len(set(paths)) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise UsageError(f"{twice} is given twice; allowed: once, with all its values")
+    links = {axis.path: axis.link for axis in axes if axis.link is not None}
+    for path, link in links.items():
+        if link in links or link == path:
+            raise UsageError(f"{path}={link}: {link} is a link itself; allowed: a parameter with values")
+    first = {
+        axis.path: axis.values[0] if axis.interval is None else axis.at(0.0) for axis in axes if not axis.link
+    }
+    tree = to_dict(base)
+    for axis in axes:
+        for value in _telling(axis):
+            changes = {**first, axis.path: value}
+            for path, link in links.items():
+                changes[path] = changes.get(link, _value(tree, link))
+            base.replace(changes)
+
+
+def _telling(axis: Axis) -> list[Value]:
+    """Values that are all allowed only if every value of *axis* is: of numbers those at the ends, and a broken one."""
+    if axis.interval is not None:
+        return [axis.at(0.0), axis.at(float(np.nextafter(1.0, 0.0)))]
+    numbers = [v for v in axis.values if isinstance(v, int | float) and not isinstance(v, bool)]
+    others = [v for v in axis.values if not isinstance(v, int | float) or isinstance(v, bool)]
+    broken = [value for value in numbers if not isfinite(value) or value != int(value)][:1]
+    return [*(dict.fromkeys((min(numbers), max(numbers), *broken)) if numbers else ()), *others]
+
+
+def _slowest_first(axes: Sequence[Axis]) -> list[Axis]:
+    return sorted(axes, key=lambda axis: _is_cheap(axis.path))
+
+
+def _is_cheap(path: str) -> bool:
+    return any(path == name or path.startswith(f"{name}.") for name in _CHEAP)
+
+
+def _linked(base: Accelerator, axes: Sequence[Axis], columns: Mapping[str, tuple[Value, ...]]) -> Designs:
+    """The designs with the columns of linked parameters, all in the order of *axes*."""
+    count = len(next(iter(columns.values()))) if columns else 1
+    tree = to_dict(base)
+
+    def column(axis: Axis) -> tuple[Value, ...]:
+        if axis.link is None:
+            return columns[axis.path]
+        return columns[axis.link] if axis.link in columns else (_value(tree, axis.link),) * count
+
+    return Designs(base, {axis.path: column(axis) for axis in axes})
+
+
+def _built(tree: Mapping[str, Any], changes: Mapping[str, Value]) -> Accelerator | HardwareError:
+    """The accelerator *tree* with *changes*, of which only the sections above them are copied."""
+    changed = dict(tree)
+    for path, value in changes.items():
+        *above, key = path.split(".")
+        section = changed
+        for name in above:
+            section[name] = copy(section[name])
+            section = section[name]
+        section[key] = value
+    try:
+        accelerator = Accelerator.from_dict(changed)
+        energy_costs(accelerator)  # an energy table may not reach the buffer's size
+    except HardwareError as error:
+        return error
+    return accelerator
+
+
+def _value(tree: Mapping[str, Any], path: str) -> Value:
+    assert is_leaf(path)
+    value: Any = tree
+    for key in path.split("."):
+        value = None if value is None else value.get(key)
+    return value

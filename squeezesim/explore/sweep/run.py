@@ -1,0 +1,108 @@
+"""Run: the chunks of a sweep that are still to do, in this process or in several."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from threading import Thread
+
+from squeezesim.explore.sweep.plan import Plan
+from squeezesim.explore.sweep.store import Store, encode
+
+Costed = Iterator[tuple[int, bytes]]
+"""Chunks as they are done: number, Parquet file."""
+
+Progress = Callable[[int, int], None]
+"""(rows done, rows in all)"""
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def run(store: Store, cost: Callable[[Plan, list[int]], Costed], progress: Progress) -> None:
+    """Write the chunks that are not in *store*, each as soon as *cost* has done it; nothing if all are there.
+
+    An interruption loses the chunks that are being costed. The next run goes on from what is there.
+    """
+    plan = store.plan
+    there = store.done()
+    total = sum(plan.size(number) for number in range(plan.chunks))
+    done = sum(plan.size(number) for number in there)
+    progress(done, total)
+    for number, content in cost(plan, [number for number in range(plan.chunks) if number not in there]):
+        store.write(number, content)
+        done += plan.size(number)
+        progress(done, total)
+
+
+def local(jobs: int) -> Callable[[Plan, list[int]], Costed]:
+    """Return what costs chunks in *jobs* processes of this computer; a single one is this process."""
+
+    def cost(plan: Plan, numbers: list[int]) -> Costed:
+        workers = min(jobs, len(numbers))
+        if workers <= 1:
+            yield from ((number, encode(plan.table(number))) for number in numbers)
+            return
+        yield from _in_processes(plan, numbers, workers)
+
+    return cost
+
+
+def _in_processes(plan: Plan, numbers: Iterable[int], workers: int) -> Costed:
+    with _one_thread_each():
+        pool = ProcessPoolExecutor(
+            workers,
+            mp_context=get_context("spawn"),
+            initializer=_begin,
+            initargs=(pickle.dumps(plan),),
+        )
+        futures: list[Future[tuple[int, bytes]]] = [pool.submit(_chunk, number) for number in numbers]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start here use one thread each, so that they do not wait for each other's."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+class _Worker:
+    """What a process of the pool keeps between chunks."""
+
+    plan: Plan | None = None
+
+
+def _begin(plan: bytes) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
+    Thread(target=_follow, daemon=True).start()
+    _Worker.plan = pickle.loads(plan)
+
+
+def _follow() -> None:
+    """End with the parent, which may be killed without a chance to say so."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _chunk(number: int) -> tuple[int, bytes]:
+    assert _Worker.plan is not None
+    return number, encode(_Worker.plan.table(number))

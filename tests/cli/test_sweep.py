@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.cli.conftest import Run
+
+SWEEP = ("sweep", "small.graph.json", "--hw", "small_8x8.yaml", "--jobs", "1")
+TWO = (*SWEEP, "--set", "array.rows=4,8", "--set", "array.cols=array.rows")
+
+
+def test_a_table_of_the_best_and_a_folder(run: Run) -> None:
+    result = run(*TWO, "-o", "a.parquet")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0] == "small on small_8x8, 2 designs"
+    assert lines[1].strip() == "varying array.rows, array.cols"
+    assert lines[4].split()[:3] == ["design", "rows", "cols"]
+    assert lines[-1] == "wrote a.parquet"
+    table = pd.read_parquet("a.parquet")
+    assert table["array.rows"].tolist() == [4, 8]
+    assert table["latency_us"].gt(0).all()
+    again = run(*TWO, "-o", "a.parquet")
+    assert again == result
+
+
+def test_every_sweep_has_a_folder_of_its_own(run: Run) -> None:
+    assert run(*TWO).code == 0
+    assert run(*SWEEP, "--set", "array.rows=4").code == 0
+    names = sorted(path.name for path in Path("sweeps").iterdir())
+    assert len(names) == 2
+    assert all(name.startswith("small__small_8x8__") and name.endswith(".parquet") for name in names)
+
+
+def test_csv_and_json_hold_all_rows_in_order(run: Run) -> None:
+    args = (*TWO, "--set", "memory.dram.bandwidth_gb_s=1:16:x2", "--sort", "utilization", "-o", "a")
+    csv = run(*args, "--format", "csv").out.splitlines()
+    rows = json.loads(run(*args, "--format", "json").out)
+    assert len(csv) == 1 + len(rows) == 11
+    assert csv[0].startswith("design,network,array.rows,array.cols,memory.dram.bandwidth_gb_s,params,macs")
+    shares = [row["utilization"] for row in rows]
+    assert shares == sorted(shares, reverse=True)
+    front = json.loads(run(*args, "--format", "json", "--front").out)
+    assert 0 < len(front) <= len(rows)
+
+
+def test_samples_and_conditions(run: Run) -> None:
+    args = (*SWEEP, "--set", "array.rows=2:16", "--sample", "30", "--seed", "3", "--where", "array.rows <= 8")
+    first = run(*args, "--format", "json").out
+    rows = json.loads(first)
+    assert 0 < len(rows) < 30
+    assert all(2 <= row["array.rows"] <= 8 for row in rows)
+    assert run(*args, "--format", "json").out == first
+    assert run(*args, "--format", "json", "--method", "random").out != first
+
+
+def test_rows_without_a_result_say_why(run: Run) -> None:
+    result = run(*SWEEP, "--set", "memory.global_buffer.size_kib=0.01,64")
+    assert result.code == 0
+    assert "1 row; the first: small_8x8: layer 'stem.conv' does not fit the global buffer" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--set", "array.row=8"),
+            "unknown parameter 'array.row'; allowed: dotted paths such as 'array.rows'; did",
+        ),
+        (("--set", "array.rows"), "--set 'array.rows'; allowed: PATH=VALUES, as array.rows=8,16,32"),
+        (("--set", "array.rows=0,8"), "array.rows is 0; allowed: an integer from 1 to 4096 (PEs)"),
+        (("--set", "array.rows=16:8:1"), "array.rows: range '16:8:1' is empty; allowed: "),
+        (
+            ("--set", "array.rows=8", "--set", "array.rows=16"),
+            "--set array.rows is given twice; allowed: once",
+        ),
+        (("--set", "array.rows=8", "--where", "array.rows > 8"), "none of 1 designs meets 'array.rows > 8'"),
+        (("--set", "array.rows=8", "--sample", "0"), "0 samples; allowed: from 1 to 1,000,000"),
+        (("--set", "array.rows=8", "--method", "grid"), "--method 'grid'; allowed: latin, random"),
+        (("--set", "array.rows=8", "--sort", "latency"), "--sort 'latency'; allowed: design, network, "),
+        (
+            ("--set", "array.rows=8", "-o", "small_8x8.yaml"),
+            "cannot write 'small_8x8.yaml': it is a file; allowed: ",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    result = run(*SWEEP, *arguments)
+    assert result.code == 2
+    assert result.err.startswith(f"error: {message}")
+    assert result.err.count("\n") == 1
+
+
+def test_another_sweep_s_folder_is_refused(run: Run) -> None:
+    assert run(*TWO, "-o", "a").code == 0
+    before = {path: path.read_bytes() for path in Path("a").iterdir()}
+    result = run(*SWEEP, "--set", "array.rows=4", "-o", "a")
+    assert result.code == 2
+    assert result.err.startswith(
+        "error: cannot write 'a': it holds another sweep, of small on small_8x8 with "
+    )
+    assert {path: path.read_bytes() for path in Path("a").iterdir()} == before

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import squeezesim as sq
+from squeezesim.errors import OutputError
+from squeezesim.explore.sweep.api import plan
+from squeezesim.explore.sweep.plan import Plan
+from squeezesim.explore.sweep.run import local, run
+from squeezesim.explore.sweep.store import Store
+from squeezesim.hardware.paths import parameters
+from squeezesim.report.columns import TOTALS
+from tests.report.cases import accelerator, network
+
+NET, HW = network(), accelerator()
+VALUES: dict[str, Any] = {
+    "array.rows": "4,8",
+    "array.cols": "array.rows",
+    "memory.global_buffer.size_kib": "0.25,2,8",
+    "memory.dram.bandwidth_gb_s": [1, 4],
+    "energy.table": ["eyeriss_relative", "cacti_65nm"],
+}
+
+
+def small(chunk: int = 5, **changes: Any) -> Plan:
+    return plan([NET], HW.replace({"energy.overrides": {}}), {**VALUES, **changes}, chunk=chunk)
+
+
+def quiet(_done: int, _total: int) -> None:
+    pass
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def same_as_simulated(table: pd.DataFrame, nets: list[sq.Network], base: sq.Accelerator) -> None:
+    for row in table.to_dict("records"):
+        changes = {path: value for path, value in row.items() if path in parameters()}
+        net = next(net for net in nets if net.name == row["network"])
+        if not pd.isna(row["problem"]):
+            with pytest.raises(sq.HardwareError) as caught:
+                sq.simulate(net, base.replace(changes))
+            assert str(caught.value) == row["problem"]
+            assert pd.isna(row["cycles"])
+            continue
+        report = sq.simulate(net, base.replace(changes))
+        expected = report.totals
+        assert {name: None if pd.isna(row[name]) else row[name] for name in TOTALS} == expected
+
+
+def test_every_row_is_that_of_one_simulation() -> None:
+    base = HW.replace({"energy.overrides": {}})
+    table = sq.sweep(NET, base, VALUES)
+    assert [*table][:2] == ["design", "network"]
+    assert [*table][2:] == [*VALUES, *TOTALS, "bound", "problem"]
+    assert table["design"].tolist() == list(range(24))
+    assert table["problem"].notna().any()  # the table of 65 nm begins at more than 0.25 KiB
+    assert table["problem"].isna().any()
+    same_as_simulated(table, [NET], base)
+
+
+def test_every_row_of_several_networks() -> None:
+    nets = [sq.load("squeezenext_23"), sq.load("squeezenet_1_1")]
+    hw = sq.Accelerator.named("os_32x32")
+    values = {
+        "array.dataflows": "ws+os,os",
+        "clock_mhz": "200,1000",
+        "memory.global_buffer.size_kib": "0.25,64",
+    }
+    table = sq.sweep(nets, hw, values, where="clock_mhz * memory.global_buffer.size_kib < 20000")
+    assert table["network"].tolist()[:2] == ["squeezenext_23", "squeezenet_1_1"]
+    plain = table.drop(columns="array.dataflows")
+    for flows, part in plain.groupby(table["array.dataflows"]):
+        same_as_simulated(part, nets, hw.replace({"array.dataflows": str(flows).split("+")}))
+
+
+def test_chunks_do_not_change_results() -> None:
+    whole = small(chunk=100).table(0).to_pandas()
+    parts = small(chunk=5)
+    assert parts.chunks == 5
+    pd.testing.assert_frame_equal(
+        pd.concat([parts.table(number).to_pandas() for number in range(5)], ignore_index=True),
+        whole,
+        check_dtype=False,
+    )
+
+
+def test_a_sweep_goes_on_from_what_is_there_and_then_does_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.parquet", small())
+    seen: list[tuple[int, int]] = []
+
+    def stopping(of: Plan, numbers: list[int]) -> Any:
+        yield from list(local(1)(of, numbers[:2]))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(store, stopping, lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 24), (5, 24), (10, 24)]
+    assert store.done() == {0, 1}
+    before = contents(store.path)
+    (store.path / ".part-00002.parquet.x.part").write_bytes(b"half")  # what a killed process leaves
+    run(store, local(1), lambda done, total: seen.append((done, total)))
+    assert seen[3] == (10, 24)
+    after = contents(store.path)
+    assert {name: after[name] for name in before} == before
+    run(store, lambda *_: iter([]), quiet)
+    assert contents(store.path) == after
+    whole = small(chunk=100).table(0).to_pandas()
+    found = pd.read_parquet(store.path)
+    pd.testing.assert_frame_equal(found.reset_index(drop=True), whole, check_dtype=False)
+
+
+def test_results_of_another_sweep_are_left_untouched(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.parquet", small())
+    run(store, local(1), quiet)
+    before = contents(store.path)
+    other = Store(store.path, small(**{"array.rows": "4"}))
+    with pytest.raises(
+        OutputError, match=r"it holds another sweep, of small on small_8x8 with array\.rows, array\.cols"
+    ):
+        run(other, local(1), quiet)
+    (store.path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"'notes\.txt' in it is no result of a sweep"):
+        run(store, local(1), quiet)
+    (store.path / "notes.txt").unlink()
+    assert contents(store.path) == before
+    (store.path / "part-00000.parquet").write_bytes(b"PAR1")
+    with pytest.raises(OutputError, match="it is no Parquet file"):
+        store.done()
+    (store.path / "part-00001.parquet").replace(store.path / "part-00000.parquet")
+    with pytest.raises(OutputError, match="is another chunk, renamed"):
+        store.done()
+    file = tmp_path / "file.parquet"
+    file.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="it is a file"):
+        Store(file, small()).done()
+    assert file.read_bytes() == b"mine"
+
+
+def test_files_say_what_they_are(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.parquet", small())
+    run(store, local(1), quiet)
+    about = json.loads(pq.read_metadata(store.path / "part-00001.parquet").metadata[b"squeezesim.sweep"])
+    assert about["networks"] == ["small"]
+    assert about["parameters"] == list(VALUES)
+    assert (about["chunk"], about["chunks"], about["designs"]) == (1, 5, 24)
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_same_files(tmp_path: Path) -> None:
+    one, two = Store(tmp_path / "one", small()), Store(tmp_path / "two", small())
+    run(one, local(1), quiet)
+    run(two, local(2), quiet)
+    assert contents(one.path) == contents(two.path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_a_sweep_that_is_ended_loses_no_chunk_that_was_done(tmp_path: Path, sign: int, code: int) -> None:
+    command = [sys.executable, "-m", "squeezesim", "sweep", "squeezenext_23", "--hw", "squeezelerator_16x16"]
+    command += ["--set", "memory.dram.bandwidth_gb_s=4:36:0.01", "--jobs", "2", "-o", "a.parquet"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    folder, end = tmp_path / "a.parquet", time.monotonic() + 300
+    while not list(folder.glob("part-*")):
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(sign)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in said
+    if sign == signal.SIGINT:
+        assert "rows are in a.parquet; the same command goes on from there" in said
+    before = contents(folder)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    after = contents(folder)
+    parts = {name for name in before if name.startswith("part-")}
+    assert {name: after[name] for name in parts} == {name: before[name] for name in parts}
+    assert len(pd.read_parquet(folder, columns=["design"])) == 3201
