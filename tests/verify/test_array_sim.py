@@ -26,12 +26,6 @@ from tests.verify.cases import (
 )
 
 
-# Strips of 4 rows but for the last of 1: the sums of a strip's last column take longer than the next one's window.
-_STRIDED = Layer.conv("a", c=1, k=1, oy=13, ox=3, fy=1, fx=2, stride=2)
-_SLOW = machine(rows=1, network_inputs=1, network_psums=1, filter_words=2, input_words=2)
-LAST_COLUMN_WAITS = Case(_STRIDED, whole(_STRIDED, _SLOW), _SLOW, "rs", False, 0)
-
-
 @settings(max_examples=at_least(1000), deadline=None)
 @given(array_cases())
 def test_closed_forms_equal_the_simulated_array(case: Case) -> None:
@@ -44,9 +38,19 @@ def test_row_stationary_equals_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
 
 
+def slow_networks(k: int = 1, *, oy: int, rows: int) -> Case:
+    """A word a cycle for inputs and for sums, two new input columns for each output column."""
+    layer = Layer.conv("a", c=1, k=k, oy=oy, ox=3, fy=rows, fx=2, stride=2)
+    on = machine(rows=rows, network_inputs=1, network_psums=1, filter_words=4, input_words=2)
+    return Case(layer, whole(layer, on), on, "rs", False, 0)
+
+
 @settings(max_examples=at_least(300), deadline=None)
 @given(paced_cases())
-@example(LAST_COLUMN_WAITS)
+@example(
+    slow_networks(oy=13, rows=1)
+)  # the sums of a column take longer than the window of the last strip, of 1 row
+@example(slow_networks(k=2, oy=4, rows=2))  # and longer than the PEs take for the last column
 def test_paces_of_the_networks_equal_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
 
