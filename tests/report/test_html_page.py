@@ -22,6 +22,7 @@ from squeezesim.report.html import assets
 from squeezesim.report.html.cells import table
 from squeezesim.report.html.comparison import accelerators, compare
 from squeezesim.report.html.page import page
+from squeezesim.report.html.reproduce import snippet
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report import cases
@@ -191,17 +192,30 @@ def test_a_page_says_what_is_not_modelled_and_how_to_reproduce() -> None:
     assert cases.accelerator().to_yaml() in reader.texts
 
 
+@pytest.mark.parametrize("names", [["alexnet"], ["small"], ["alexnet", "small"]])
 def test_without_a_command_a_page_has_lines_of_python_that_give_it_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    report = simulate(sq.load("alexnet"), sq.Accelerator.named("squeezelerator_8x8"))
-    report.save("first.html")
-    text = Path("first.html").read_text(encoding="utf-8")
-    lines = next(part for part in Reader(text).texts if part.startswith("import squeezesim"))
-    Path("squeezelerator_8x8.yaml").write_text(report.accelerator.to_yaml(), encoding="utf-8")
-    exec(lines, {})
-    assert Path("report.html").read_bytes() == Path("first.html").read_bytes()
+    cases.network().save("small.graph.json")
+    Path("small_8x8.yaml").write_text(cases.accelerator().to_yaml(), encoding="utf-8")
+    networks = [cases.network() if name == "small" else sq.load(name) for name in names]
+    text = page([simulate(network, cases.accelerator()) for network in networks])
+    exec(next(part for part in Reader(text).texts if "import squeezesim" in part), {})
+    assert Path("report.html").read_text(encoding="utf-8") == text
+
+
+def test_a_saved_page_is_that_of_the_report(tmp_path: Path) -> None:
+    cases.report().save(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page([cases.report()])
+
+
+def test_a_built_in_network_that_was_changed_is_a_file() -> None:
+    changed = sq.prune(sq.load("alexnet"), 0.5)
+    lines = snippet(
+        [simulate(sq.load("alexnet"), cases.accelerator()), simulate(changed, cases.accelerator())]
+    )
+    assert re.findall(r"sq.load\('(.*?)'\)", lines) == ["alexnet", f"{changed.name}.graph.json"]
 
 
 def test_a_loaded_report_gives_the_same_page(tmp_path: Path) -> None:

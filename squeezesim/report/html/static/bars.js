@@ -12,7 +12,9 @@ function barChart(figure, legends, result, state, pickStage) {
     const whole = picked("scale") === "absolute";
     const rows = layers.map((layer) => result.parts[kind][layer]);
     const sums = rows.map((row) => d3.sum(row));
-    const heights = rows.map((row, place) => (whole || !sums[place] ? row : row.map((value) => value / sums[place])));
+    const heights = rows.map((row, place) =>
+      whole || !sums[place] ? row : row.map((value) => value / sums[place]),
+    );
     const write = { causes: format.tick, levels: format.tick, operands: format.size }[kind];
     const unit = { causes: "cycles", levels: result.absolute ? "µJ" : "MACs", operands: "bytes" }[kind];
     legend(figure, legends[kind], rows);
@@ -20,7 +22,12 @@ function barChart(figure, legends, result, state, pickStage) {
     const width = Math.max(outer, layers.length * BAR.least + BAR.left + BAR.right);
     const x = d3.scaleBand(layers, [BAR.left, width - BAR.right]).padding(0.14);
     const named = x.step() >= BAR.widestNamed;
-    const letters = named ? Math.min(d3.max(layers, (layer) => of.name[layer].length), BAR.letters) : 0;
+    const letters = named
+      ? Math.min(
+          d3.max(layers, (layer) => of.name[layer].length),
+          BAR.letters,
+        )
+      : 0;
     const base = BAR.height - BAR.bottom;
     const height = BAR.height + 5.4 * letters;
     const most = whole ? d3.max(sums) || 1 : 1;
@@ -29,21 +36,51 @@ function barChart(figure, legends, result, state, pickStage) {
 
     bands(svg, x, layers, of.stage, base, pickStage);
     const ticks = whole ? write : (value) => `${Math.round(100 * value)} %`;
-    svg.append("g").attr("class", "axis grid").attr("transform", `translate(${BAR.left},0)`).attr("aria-hidden", true)
-      .call(d3.axisLeft(y).ticks(5).tickFormat(ticks).tickSize(-(width - BAR.left - BAR.right)));
-    svg.append("text").attr("class", "unit").attr("x", 4).attr("y", height - 6).text(whole ? unit : "share");
+    svg
+      .append("g")
+      .attr("class", "axis grid")
+      .attr("transform", `translate(${BAR.left},0)`)
+      .attr("aria-hidden", true)
+      .call(
+        d3
+          .axisLeft(y)
+          .ticks(5)
+          .tickFormat(ticks)
+          .tickSize(-(width - BAR.left - BAR.right)),
+      );
+    svg
+      .append("text")
+      .attr("class", "unit")
+      .attr("x", 4)
+      .attr("y", height - 6)
+      .text(whole ? unit : "share");
 
-    const marks = svg.append("g").attr("role", "none").selectAll("g").data(layers.map((layer, place) => ({ layer, place })))
-      .join("g").attr("class", "mark bar");
-    marks.append("rect").attr("class", "reach").attr("x", (d) => x(d.layer) - (x.step() - x.bandwidth()) / 2)
-      .attr("width", x.step()).attr("y", BAR.top).attr("height", base - BAR.top);
+    const marks = svg
+      .append("g")
+      .attr("role", "none")
+      .selectAll("g")
+      .data(layers.map((layer, place) => ({ layer, place })))
+      .join("g")
+      .attr("class", "mark bar");
+    marks
+      .append("rect")
+      .attr("class", "reach")
+      .attr("x", (d) => x(d.layer) - (x.step() - x.bandwidth()) / 2)
+      .attr("width", x.step())
+      .attr("y", BAR.top)
+      .attr("height", base - BAR.top);
     marks.each(function (d) {
       let above = base;
       heights[d.place].forEach((value, part) => {
         if (!(value > 0)) return;
         const top = above - (base - y(value));
-        d3.select(this).append("rect").attr("class", `fill-${legends[kind].colours}-${legends[kind].keys[part]}`)
-          .attr("x", x(d.layer)).attr("width", x.bandwidth()).attr("y", top).attr("height", above - top);
+        d3.select(this)
+          .append("rect")
+          .attr("class", `fill-${legends[kind].colours}-${legends[kind].keys[part]}`)
+          .attr("x", x(d.layer))
+          .attr("width", x.bandwidth())
+          .attr("y", top)
+          .attr("height", above - top);
         above = top;
       });
     });
@@ -63,28 +100,75 @@ function bands(svg, x, layers, stages, base, pickStage) {
     else runs.push({ stage: stages[layer], start: layer, end: layer });
   }
   if (runs.length === 1) return;
-  const group = svg.append("g").attr("aria-hidden", true).selectAll("g").data(runs).join("g").attr("class", "band")
+  const group = svg
+    .append("g")
+    .attr("aria-hidden", true)
+    .selectAll("g")
+    .data(runs)
+    .join("g")
+    .attr("class", "band")
     .on("click", (_, run) => pickStage(run.stage));
   const left = (run) => x(run.start) - (x.step() - x.bandwidth()) / 2;
   const across = (run) => x(run.end) - x(run.start) + x.step();
-  group.append("rect").attr("x", left).attr("width", across).attr("y", 0).attr("height", base)
+  group
+    .append("rect")
+    .attr("x", left)
+    .attr("width", across)
+    .attr("y", 0)
+    .attr("height", base)
     .classed("odd", (_, place) => place % 2 === 0);
-  group.append("text").attr("x", (run) => left(run) + across(run) / 2).attr("y", 16)
-    .text((run) => (across(run) > 6 * Math.min(run.stage.length, 8) ? shorten(run.stage, Math.floor(across(run) / 6)) : ""));
+  group
+    .append("text")
+    .attr("x", (run) => left(run) + across(run) / 2)
+    .attr("y", 16)
+    .text((run) =>
+      across(run) > 6 * Math.min(run.stage.length, 8) ? shorten(run.stage, Math.floor(across(run) / 6)) : "",
+    );
   group.append("title").text((run) => `${run.stage}: click to show its layers alone`);
 }
 
 function utilizationLine(svg, x, layers, utilization, base, width, height) {
   const y = d3.scaleLinear([0, 1], [base, BAR.top + 8]);
-  svg.append("path").attr("class", "utilization").attr("aria-hidden", true)
-    .attr("d", d3.line((layer) => x(layer) + x.bandwidth() / 2, (layer) => y(utilization[layer] ?? 0))(layers));
-  svg.append("g").attr("class", "axis").attr("transform", `translate(${width - BAR.right},0)`).attr("aria-hidden", true)
-    .call(d3.axisRight(y).ticks(5).tickFormat((value) => `${Math.round(100 * value)} %`));
-  svg.append("text").attr("class", "unit").attr("x", width - 4).attr("y", height - 6).attr("text-anchor", "end").text("line: utilization");
+  svg
+    .append("path")
+    .attr("class", "utilization")
+    .attr("aria-hidden", true)
+    .attr(
+      "d",
+      d3.line(
+        (layer) => x(layer) + x.bandwidth() / 2,
+        (layer) => y(utilization[layer] ?? 0),
+      )(layers),
+    );
+  svg
+    .append("g")
+    .attr("class", "axis")
+    .attr("transform", `translate(${width - BAR.right},0)`)
+    .attr("aria-hidden", true)
+    .call(
+      d3
+        .axisRight(y)
+        .ticks(5)
+        .tickFormat((value) => `${Math.round(100 * value)} %`),
+    );
+  svg
+    .append("text")
+    .attr("class", "unit")
+    .attr("x", width - 4)
+    .attr("y", height - 6)
+    .attr("text-anchor", "end")
+    .text("line: utilization");
 }
 
 function layerNames(svg, x, layers, names, base) {
-  svg.append("g").attr("class", "names").attr("aria-hidden", true).selectAll("text").data(layers).join("text")
+  svg
+    .append("g")
+    .attr("class", "names")
+    .attr("aria-hidden", true)
+    .selectAll("text")
+    .data(layers)
+    .join("text")
     .attr("transform", (layer) => `translate(${x(layer) + x.bandwidth() / 2 + 3},${base + 8}) rotate(-55)`)
-    .attr("text-anchor", "end").text((layer) => shorten(names[layer], BAR.letters));
+    .attr("text-anchor", "end")
+    .text((layer) => shorten(names[layer], BAR.letters));
 }

@@ -8,7 +8,11 @@ function showComparison(data, open) {
   const chart = (name) => document.querySelector(`#totals [data-chart=${name}]`);
   const rows = (kind) => results.map((result) => result.whole[kind][0]);
   rowChart(chart("causes"), data.legends.causes, { names, rows: rows("causes"), write: format.count });
-  rowChart(chart("levels"), data.legends.levels, { names, rows: rows("levels"), write: format.energy(results[0].absolute) });
+  rowChart(chart("levels"), data.legends.levels, {
+    names,
+    rows: rows("levels"),
+    write: format.energy(results[0].absolute),
+  });
 
   const baseline = document.getElementById("baseline");
   const update = () => {
@@ -18,7 +22,10 @@ function showComparison(data, open) {
       const place = Number(cell.parentElement.dataset.result);
       markChange(cell, cell.querySelector(".change"), values[place], values[base], {
         same: place === base,
-        better: { latency_us: -1, energy_uj: -1, energy_mac_equiv: -1, dram_bytes: -1, utilization: 1 }[cell.dataset.metric] ?? 0,
+        better:
+          { latency_us: -1, energy_uj: -1, energy_mac_equiv: -1, dram_bytes: -1, utilization: 1 }[
+            cell.dataset.metric
+          ] ?? 0,
       });
     }
     for (const row of document.querySelectorAll("table.totals tbody tr")) {
@@ -54,10 +61,19 @@ function stageMatrix(table, names, results, base) {
     }
   }
   const times = results.map((result) => {
-    const sums = d3.rollup(d3.range(result.layers.name.length), (some) => d3.sum(some, (layer) => result.layers.latency_us[layer]), (layer) => result.layers.stage[layer]);
+    const sums = d3.rollup(
+      d3.range(result.layers.name.length),
+      (some) => d3.sum(some, (layer) => result.layers.latency_us[layer]),
+      (layer) => result.layers.stage[layer],
+    );
     return known.map((stage) => sums.get(stage) ?? null);
   });
-  const head = node("tr", {}, node("th", { scope: "col", class: "left" }, "stage, µs"), ...names.map((name) => node("th", { scope: "col" }, node("bdi", {}, name))));
+  const head = node(
+    "tr",
+    {},
+    node("th", { scope: "col", class: "left" }, "stage, µs"),
+    ...names.map((name) => node("th", { scope: "col" }, node("bdi", {}, name))),
+  );
   const body = known.map((stage, row) => {
     const cells = times.map((column, place) => {
       const change = node("span", { class: "change" });
@@ -77,7 +93,8 @@ function pairs(names, networks, results) {
   const update = () => {
     const [one, other] = selects.map((select) => results[Number(select.value)]);
     const places = new Map(other.layers.name.map((name, layer) => [name, layer]));
-    const both = d3.range(one.layers.name.length)
+    const both = d3
+      .range(one.layers.name.length)
       .filter((layer) => places.has(one.layers.name[layer]))
       .map((layer) => ({ a: layer, b: places.get(one.layers.name[layer]) }))
       .filter(({ a, b }) => one.layers.cycles[a] || other.layers.cycles[b]);
@@ -85,22 +102,39 @@ function pairs(names, networks, results) {
     both.sort((x, y) => Math.abs(gap(y)) - Math.abs(gap(x)));
     const rows = both.map(({ a, b }) => {
       const change = node("td", {});
-      markChange(change, change, one.layers.latency_us[a], other.layers.latency_us[b], { same: false, better: -1 });
+      markChange(change, change, one.layers.latency_us[a], other.layers.latency_us[b], {
+        same: false,
+        better: -1,
+      });
       if (!other.layers.cycles[b]) change.append("no time there");
       const two = (column) => [one.layers[column][a], other.layers[column][b]].map((value) => value || "–");
       const words = ["dataflow", "bound"].flatMap((column) => {
         const values = two(column);
-        return values.map((value) => node("td", { class: values[0] === values[1] ? "left" : "left differs" }, value));
+        return values.map((value) =>
+          node("td", { class: values[0] === values[1] ? "left" : "left differs" }, value),
+        );
       });
-      return node("tr", {},
+      return node(
+        "tr",
+        {},
         node("th", { scope: "row" }, node("bdi", {}, one.layers.name[a])),
         node("td", {}, format.decimal(one.layers.latency_us[a])),
         node("td", {}, format.decimal(other.layers.latency_us[b])),
-        change, ...words);
+        change,
+        ...words,
+      );
     });
-    const heading = (text, left = false) => node("th", left ? { scope: "col", class: "left" } : { scope: "col" }, text);
+    const heading = (text, left = false) =>
+      node("th", left ? { scope: "col", class: "left" } : { scope: "col" }, text);
     const head = ["layer", "this µs", "against µs", "change", "dataflow", "against", "bound", "against"];
-    table.replaceChildren(node("thead", {}, node("tr", {}, ...head.map((text, place) => heading(text, place === 0 || place > 3)))), node("tbody", {}, ...rows));
+    table.replaceChildren(
+      node(
+        "thead",
+        {},
+        node("tr", {}, ...head.map((text, place) => heading(text, place === 0 || place > 3))),
+      ),
+      node("tbody", {}, ...rows),
+    );
     output.textContent = both.length
       ? `${both.length} layers are in both, largest differences in time first`
       : `${networks[Number(selects[0].value)]} and ${networks[Number(selects[1].value)]} have no layer of the same name`;

@@ -30,7 +30,11 @@ const format = {
     if (Math.abs(percent) < 0.05) return "±0 %";
     return `${percent > 0 ? "+" : "−"}${Math.abs(percent).toFixed(1)} %`;
   },
-  energy: (absolute) => (value) => (absolute ? `${format.decimal(value)} µJ` : `${format.count(value)} MACs’ worth`),
+  energy: (absolute) => (value) =>
+    absolute ? `${format.decimal(value)} µJ` : `${format.count(value)} MACs’ worth`,
   /** Ticks of an axis: as few digits as they need. */
-  tick: (value) => d3.format("~s")(value).replace(/([kMGTPEmµn])$/, " $1"),
+  tick: (value) =>
+    d3
+      .format("~s")(value)
+      .replace(/([kMGTPEmµn])$/, " $1"),
 };

@@ -15,18 +15,26 @@ function graphChart(figure, result, state, pickStage) {
     const values = costs[figure.querySelector("input:checked").value];
     const most = d3.max(values) || 1;
     const sum = d3.sum(values) || 1;
-    d3.select(figure).selectAll("g.layer").each(function (d) {
-      // The root shows differences among the many small layers too.
-      this.style.setProperty("--heat", `${(100 * Math.sqrt(values[d.layer] / most)).toFixed(1)}%`);
-      d3.select(this).select(".number").text(values[d.layer] ? format.share(values[d.layer] / sum) : "");
-    });
+    d3.select(figure)
+      .selectAll("g.layer")
+      .each(function (d) {
+        // The root shows differences among the many small layers too.
+        this.style.setProperty("--heat", `${(100 * Math.sqrt(values[d.layer] / most)).toFixed(1)}%`);
+        d3.select(this)
+          .select(".number")
+          .text(values[d.layer] ? format.share(values[d.layer] / sum) : "");
+      });
     const scale = figure.querySelector(".scale");
     scale.replaceChildren("0", node("i", { class: "gradient" }), `${format.share(most / sum)}, root scale`);
   };
   const redraw = plot(figure, (box) => {
     result.cards.forEach((card, place) => {
       const again = place > 0 && result.cards[place - 1].stage === card.stage;
-      const heading = node("button", { type: "button", class: "link" }, node("bdi", {}, card.stage || "network"));
+      const heading = node(
+        "button",
+        { type: "button", class: "link" },
+        node("bdi", {}, card.stage || "network"),
+      );
       heading.addEventListener("click", () => pickStage(card.stage));
       const slot = node("div", {});
       box.append(node("div", { class: "card" }, node("p", {}, heading, again ? " (continued)" : ""), slot));
@@ -45,19 +53,54 @@ function drawCard(slot, card, place, result, state) {
   const x = (number) => CARD.left + number * lane;
   const y = (row) => (row < 0 ? 0 : row >= card.rows ? height : CARD.top + (row + 0.3) * CARD.row);
   const svg = drawing(slot, width, height, "");
-  svg.append("g").attr("aria-hidden", true).selectAll("path").data(card.edges).join("path").attr("class", "edge")
+  svg
+    .append("g")
+    .attr("aria-hidden", true)
+    .selectAll("path")
+    .data(card.edges)
+    .join("path")
+    .attr("class", "edge")
     .attr("d", ([row, from, toRow, to]) => {
       const bend = Math.max(y(toRow) - CARD.row, y(row));
       const half = (bend + y(toRow)) / 2;
       return `M${x(from)},${y(row)}V${bend}C${x(from)},${half} ${x(to)},${half} ${x(to)},${y(toRow)}`;
     });
   const names = x(card.lanes - 1) + 14;
-  const marks = svg.append("g").attr("role", "none").selectAll("g").data(d3.range(card.rows).map((row) => ({ layer: card.first + row, row })))
-    .join("g").attr("class", "mark layer").attr("transform", (d) => `translate(0,${y(d.row)})`);
-  marks.append("rect").attr("class", "reach").attr("width", width).attr("y", -CARD.row / 2).attr("height", CARD.row);
-  marks.append("circle").attr("class", "heat").attr("cx", (d) => x(result.lanes[d.layer])).attr("r", 6);
-  marks.append("text").attr("class", "name").attr("aria-hidden", true).attr("x", names).attr("dominant-baseline", "central")
+  const marks = svg
+    .append("g")
+    .attr("role", "none")
+    .selectAll("g")
+    .data(d3.range(card.rows).map((row) => ({ layer: card.first + row, row })))
+    .join("g")
+    .attr("class", "mark layer")
+    .attr("transform", (d) => `translate(0,${y(d.row)})`);
+  marks
+    .append("rect")
+    .attr("class", "reach")
+    .attr("width", width)
+    .attr("y", -CARD.row / 2)
+    .attr("height", CARD.row);
+  marks
+    .append("circle")
+    .attr("class", "heat")
+    .attr("cx", (d) => x(result.lanes[d.layer]))
+    .attr("r", 6);
+  marks
+    .append("text")
+    .attr("class", "name")
+    .attr("aria-hidden", true)
+    .attr("x", names)
+    .attr("dominant-baseline", "central")
     .text((d) => shorten(result.layers.name[d.layer], Math.max(Math.floor((width - names - 52) / 6.4), 8)));
-  marks.append("text").attr("class", "number").attr("aria-hidden", true).attr("x", width - 2).attr("text-anchor", "end").attr("dominant-baseline", "central");
-  listed(svg, marks, result, state, { label: `Layers of ${card.stage || "the network"}`, from: `card-${place}` });
+  marks
+    .append("text")
+    .attr("class", "number")
+    .attr("aria-hidden", true)
+    .attr("x", width - 2)
+    .attr("text-anchor", "end")
+    .attr("dominant-baseline", "central");
+  listed(svg, marks, result, state, {
+    label: `Layers of ${card.stage || "the network"}`,
+    from: `card-${place}`,
+  });
 }

@@ -44,7 +44,9 @@ function legend(figure, kind, rows) {
     ...kind.labels
       .map((text, part) => [text, part])
       .filter(([, part]) => used[part])
-      .map(([text, part]) => node("span", {}, node("i", { class: `key fill-${kind.colours}-${kind.keys[part]}` }), text)),
+      .map(([text, part]) =>
+        node("span", {}, node("i", { class: `key fill-${kind.colours}-${kind.keys[part]}` }), text),
+      ),
   );
 }
 
@@ -69,12 +71,16 @@ const tip = {
 /** What the tip and a screen reader say of a layer. */
 function layerLines(result, layer) {
   const of = result.layers;
-  const energy = format.energy(result.absolute)(result.absolute ? of.energy_uj[layer] : of.energy_mac_equiv[layer]);
+  const energy = format.energy(result.absolute)(
+    result.absolute ? of.energy_uj[layer] : of.energy_mac_equiv[layer],
+  );
   const what = [of.op[layer], of.dataflow[layer], of.bound[layer] && `bound: ${of.bound[layer]}`];
   return [
     what.filter(Boolean).join(" · "),
     `${format.count(of.cycles[layer])} cycles, ${format.share(of.share[layer])} of the time`,
-    of.macs[layer] ? `${format.share(of.utilization[layer])} utilization, ${format.count(of.macs[layer])} MACs` : "no MACs",
+    of.macs[layer]
+      ? `${format.share(of.utilization[layer])} utilization, ${format.count(of.macs[layer])} MACs`
+      : "no MACs",
     `energy ${energy}, DRAM ${format.size(of.dram_bytes[layer])}`,
   ];
 }
@@ -85,7 +91,10 @@ let marked = 0;
 function listed(list, marks, result, state, { label, from }) {
   const layers = marks.data().map((d) => d.layer);
   const say = (mark, layer) => tip.show(mark, result.layers.name[layer], layerLines(result, layer));
-  list.attr("role", "listbox").attr("tabindex", 0).attr("aria-label", `${label}. Arrow keys move, Enter chooses.`);
+  list
+    .attr("role", "listbox")
+    .attr("tabindex", 0)
+    .attr("aria-label", `${label}. Arrow keys move, Enter chooses.`);
   marks
     .attr("role", "option")
     .attr("id", () => `mark-${(marked += 1)}`)

@@ -16,8 +16,18 @@ function showResult(root, data, result) {
   const { parts } = result.stages;
   const names = result.stages.names.map((stage) => stage || "network");
   const pickRow = (place) => pickStage(result.stages.names[place]);
-  rowChart(chart("levels"), data.legends.levels, { names, rows: parts.levels, write: format.energy(result.absolute), pick: pickRow });
-  rowChart(chart("operands"), data.legends.operands, { names, rows: parts.operands, write: format.size, pick: pickRow });
+  rowChart(chart("levels"), data.legends.levels, {
+    names,
+    rows: parts.levels,
+    write: format.energy(result.absolute),
+    pick: pickRow,
+  });
+  rowChart(chart("operands"), data.legends.operands, {
+    names,
+    rows: parts.operands,
+    write: format.size,
+    pick: pickRow,
+  });
   graphChart(chart("graph"), result, state, pickStage);
 
   for (const row of root.querySelectorAll("table.stages tbody tr")) {
@@ -41,10 +51,17 @@ function detail(root, legends, result, state) {
   const breakdown = (heading, kind, write) => {
     const values = result.parts[kind][state.chosen];
     const sum = d3.sum(values);
-    const known = legends[kind].labels.map((label, part) => [label, values[part], part]).filter(([, value]) => value > 0);
+    const known = legends[kind].labels
+      .map((label, part) => [label, values[part], part])
+      .filter(([, value]) => value > 0);
     known.sort((one, other) => other[1] - one[1]);
     const items = known.map(([label, value, part]) =>
-      node("li", {}, node("i", { class: `key fill-${legends[kind].colours}-${legends[kind].keys[part]}` }), `${label}: ${write(value)}, ${format.share(value / sum)}`),
+      node(
+        "li",
+        {},
+        node("i", { class: `key fill-${legends[kind].colours}-${legends[kind].keys[part]}` }),
+        `${label}: ${write(value)}, ${format.share(value / sum)}`,
+      ),
     );
     return node("div", {}, node("h4", {}, heading), node("ul", {}, ...items));
   };
@@ -63,10 +80,13 @@ function detail(root, legends, result, state) {
     box.replaceChildren(
       node("div", { class: "head" }, node("h3", {}, node("bdi", {}, of.name[layer])), close),
       node("ul", { class: "facts" }, ...facts.map((fact) => node("li", {}, node("bdi", {}, fact)))),
-      node("div", { class: "thirds" },
+      node(
+        "div",
+        { class: "thirds" },
         breakdown("Cycles", "causes", format.count),
         breakdown("Energy", "levels", format.energy(result.absolute)),
-        breakdown("DRAM", "operands", format.size)),
+        breakdown("DRAM", "operands", format.size),
+      ),
     );
   });
 }

@@ -5,9 +5,11 @@ const ROOF = { height: 430, top: 16, bottom: 40, left: 58, right: 14, area: 2600
 function rooflineChart(figure, result, state) {
   const { layers, speed, roofs } = result.roofline;
   const flows = [...new Set(layers.map((layer) => result.layers.dataflow[layer]))];
-  figure.querySelector(".legend").replaceChildren(
-    ...flows.map((flow) => node("span", {}, node("i", { class: `key round fill-flow-${flow}` }), flow)),
-  );
+  figure
+    .querySelector(".legend")
+    .replaceChildren(
+      ...flows.map((flow) => node("span", {}, node("i", { class: `key round fill-flow-${flow}` }), flow)),
+    );
   const chosen = memoryChoice(figure, roofs, () => redraw());
 
   const redraw = plot(figure, (box, width) => {
@@ -19,29 +21,70 @@ function rooflineChart(figure, result, state) {
       .filter((dot) => dot.x > 0 && dot.y > 0);
     const across = d3.extent([...dots.map((dot) => dot.x), ridge]);
     const x = d3.scaleLog([across[0] / 2, across[1] * 2.5], [ROOF.left, width - ROOF.right]);
-    const y = d3.scaleLog([d3.min([...dots.map((dot) => dot.y), roof.array / 10]) / 2, roof.array * 2.2], [high, ROOF.top]);
+    const y = d3.scaleLog(
+      [d3.min([...dots.map((dot) => dot.y), roof.array / 10]) / 2, roof.array * 2.2],
+      [high, ROOF.top],
+    );
     const svg = drawing(box, width, ROOF.height, "");
     const few = (scale, count) => {
-      const powers = scale.ticks().filter((value) => Number.isInteger(Math.round(1e6 * Math.log10(value)) / 1e6));
+      const powers = scale
+        .ticks()
+        .filter((value) => Number.isInteger(Math.round(1e6 * Math.log10(value)) / 1e6));
       return powers.length >= 2 ? powers : scale.ticks(count);
     };
     const axes = svg.append("g").attr("aria-hidden", true);
-    axes.append("g").attr("class", "axis grid").attr("transform", `translate(0,${high})`)
-      .call(d3.axisBottom(x).tickValues(few(x, 4)).tickFormat(format.tick).tickSize(-(high - ROOF.top)));
-    axes.append("g").attr("class", "axis grid").attr("transform", `translate(${ROOF.left},0)`)
-      .call(d3.axisLeft(y).tickValues(few(y, 4)).tickFormat(format.tick).tickSize(-(width - ROOF.left - ROOF.right)));
-    axes.append("text").attr("class", "unit").attr("x", width - ROOF.right).attr("y", ROOF.height - 6).attr("text-anchor", "end")
+    axes
+      .append("g")
+      .attr("class", "axis grid")
+      .attr("transform", `translate(0,${high})`)
+      .call(
+        d3
+          .axisBottom(x)
+          .tickValues(few(x, 4))
+          .tickFormat(format.tick)
+          .tickSize(-(high - ROOF.top)),
+      );
+    axes
+      .append("g")
+      .attr("class", "axis grid")
+      .attr("transform", `translate(${ROOF.left},0)`)
+      .call(
+        d3
+          .axisLeft(y)
+          .tickValues(few(y, 4))
+          .tickFormat(format.tick)
+          .tickSize(-(width - ROOF.left - ROOF.right)),
+      );
+    axes
+      .append("text")
+      .attr("class", "unit")
+      .attr("x", width - ROOF.right)
+      .attr("y", ROOF.height - 6)
+      .attr("text-anchor", "end")
       .text(`executed MACs per byte of ${roof.memory}`);
-    axes.append("text").attr("class", "unit").attr("transform", `translate(12,${ROOF.top}) rotate(-90)`).attr("text-anchor", "end")
+    axes
+      .append("text")
+      .attr("class", "unit")
+      .attr("transform", `translate(12,${ROOF.top}) rotate(-90)`)
+      .attr("text-anchor", "end")
       .text("executed MACs per second");
     ceiling(axes, x, y, roof, ridge);
 
     dots.sort((one, other) => result.layers.cycles[other.layer] - result.layers.cycles[one.layer]);
-    const marks = svg.append("g").attr("role", "none").selectAll("circle").data(dots).join("circle")
+    const marks = svg
+      .append("g")
+      .attr("role", "none")
+      .selectAll("circle")
+      .data(dots)
+      .join("circle")
       .attr("class", (dot) => `mark dot fill-flow-${result.layers.dataflow[dot.layer]}`)
-      .attr("cx", (dot) => x(dot.x)).attr("cy", (dot) => y(dot.y))
+      .attr("cx", (dot) => x(dot.x))
+      .attr("cy", (dot) => y(dot.y))
       .attr("r", (dot) => Math.max(Math.sqrt((ROOF.area * result.layers.share[dot.layer]) / Math.PI), 3));
-    listed(svg, marks, result, state, { label: `Roofline of ${dots.length} layers, longest first`, from: "roofline" });
+    listed(svg, marks, result, state, {
+      label: `Roofline of ${dots.length} layers, longest first`,
+      from: "roofline",
+    });
   });
   return redraw;
 }
@@ -50,15 +93,50 @@ function rooflineChart(figure, result, state) {
 function ceiling(axes, x, y, roof, ridge) {
   const [low, far] = x.domain();
   const start = Math.max(low, y.domain()[0] / roof.bandwidth);
-  const line = (points) => d3.line((point) => x(point[0]), (point) => y(point[1]))(points);
-  axes.append("path").attr("class", "ceiling").attr("d", line([[start, start * roof.bandwidth], [ridge, roof.array], [far, roof.array]]));
-  axes.append("path").attr("class", "ceiling dotted").attr("d", line([[low, roof.array], [ridge, roof.array]]));
-  axes.append("text").attr("class", "ceiling").attr("x", x(far) - 4).attr("y", y(roof.array) - 6).attr("text-anchor", "end")
+  const line = (points) =>
+    d3.line(
+      (point) => x(point[0]),
+      (point) => y(point[1]),
+    )(points);
+  axes
+    .append("path")
+    .attr("class", "ceiling")
+    .attr(
+      "d",
+      line([
+        [start, start * roof.bandwidth],
+        [ridge, roof.array],
+        [far, roof.array],
+      ]),
+    );
+  axes
+    .append("path")
+    .attr("class", "ceiling dotted")
+    .attr(
+      "d",
+      line([
+        [low, roof.array],
+        [ridge, roof.array],
+      ]),
+    );
+  axes
+    .append("text")
+    .attr("class", "ceiling")
+    .attr("x", x(far) - 4)
+    .attr("y", y(roof.array) - 6)
+    .attr("text-anchor", "end")
     .text(`array ${format.count(roof.array)}MAC/s`);
   const middle = Math.sqrt(start * ridge);
-  const angle = (Math.atan2(y(ridge * roof.bandwidth) - y(start * roof.bandwidth), x(ridge) - x(start)) * 180) / Math.PI;
-  axes.append("text").attr("class", "ceiling").attr("text-anchor", "middle")
-    .attr("transform", `translate(${x(middle)},${y(middle * roof.bandwidth)}) rotate(${angle}) translate(0,-6)`)
+  const angle =
+    (Math.atan2(y(ridge * roof.bandwidth) - y(start * roof.bandwidth), x(ridge) - x(start)) * 180) / Math.PI;
+  axes
+    .append("text")
+    .attr("class", "ceiling")
+    .attr("text-anchor", "middle")
+    .attr(
+      "transform",
+      `translate(${x(middle)},${y(middle * roof.bandwidth)}) rotate(${angle}) translate(0,-6)`,
+    )
     .text(`${roof.memory} ${format.count(roof.bandwidth)}B/s`);
 }
 

@@ -12,26 +12,52 @@ function rowChart(figure, kind, { names, rows, write, pick = null }) {
     const x = d3.scaleLinear([0, d3.max(sums) || 1], [left, width - right]);
     const label = names.map((name, place) => `${name} ${write(sums[place])}`).join(", ");
     const svg = drawing(box, width, rows.length * step + 4, label);
-    const group = svg.selectAll("g").data(rows).join("g")
-      .attr("class", pick ? "row pick" : "row").attr("transform", (_, place) => `translate(0,${place * step})`);
+    const group = svg
+      .selectAll("g")
+      .data(rows)
+      .join("g")
+      .attr("class", pick ? "row pick" : "row")
+      .attr("transform", (_, place) => `translate(0,${place * step})`);
     if (pick) group.on("click", (event) => pick(group.nodes().indexOf(event.currentTarget)));
     const middle = above ? 28 : step / 2;
-    group.append("text").attr("class", "name").attr("x", above ? 0 : left - 8).attr("y", above ? 13 : middle)
-      .attr("text-anchor", above ? "start" : "end").attr("dominant-baseline", above ? null : "central")
+    group
+      .append("text")
+      .attr("class", "name")
+      .attr("x", above ? 0 : left - 8)
+      .attr("y", above ? 13 : middle)
+      .attr("text-anchor", above ? "start" : "end")
+      .attr("dominant-baseline", above ? null : "central")
       .text((_, place) => shorten(names[place] || "–", Math.floor((above ? width : left) / 6)));
     group.each(function (row, place) {
       let start = 0;
       row.forEach((value, part) => {
         if (!(value > 0)) return;
-        const piece = d3.select(this).append("rect").attr("class", `fill-${kind.colours}-${kind.keys[part]}`)
-          .attr("x", x(start)).attr("width", x(start + value) - x(start)).attr("y", middle - 8).attr("height", 16);
+        const piece = d3
+          .select(this)
+          .append("rect")
+          .attr("class", `fill-${kind.colours}-${kind.keys[part]}`)
+          .attr("x", x(start))
+          .attr("width", x(start + value) - x(start))
+          .attr("y", middle - 8)
+          .attr("height", 16);
         const share = format.share(value / sums[place]);
-        piece.on("pointerenter", (event) => tip.show(event.currentTarget, names[place] || "–", [kind.labels[part], `${write(value)}, ${share}`]))
+        piece
+          .on("pointerenter", (event) =>
+            tip.show(event.currentTarget, names[place] || "–", [
+              kind.labels[part],
+              `${write(value)}, ${share}`,
+            ]),
+          )
           .on("pointerleave", tip.hide);
         start += value;
       });
     });
-    group.append("text").attr("class", "number").attr("x", (_, place) => x(sums[place]) + 6).attr("y", middle)
-      .attr("dominant-baseline", "central").text((_, place) => write(sums[place]));
+    group
+      .append("text")
+      .attr("class", "number")
+      .attr("x", (_, place) => x(sums[place]) + 6)
+      .attr("y", middle)
+      .attr("dominant-baseline", "central")
+      .text((_, place) => write(sums[place]));
   });
 }

@@ -88,7 +88,10 @@ function filters(root, result, state) {
   const form = root.querySelector("form.filters");
   const of = result.layers;
   const texts = of.name.map((_, layer) =>
-    [of.name, of.op, of.stage, of.module, of.fused, of.dataflow, of.bound].map((column) => column[layer]).join(" ").toLowerCase(),
+    [of.name, of.op, of.stage, of.module, of.fused, of.dataflow, of.bound]
+      .map((column) => column[layer])
+      .join(" ")
+      .toLowerCase(),
   );
   const apply = () => {
     const words = form.querySelector("input").value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -100,7 +103,8 @@ function filters(root, result, state) {
     const timed = d3.range(of.name.length).filter((layer) => of.cycles[layer] > 0);
     const shown = timed.filter((layer) => state.shown[layer]);
     const time = format.share(d3.sum(shown, (layer) => of.share[layer]));
-    form.querySelector("output").textContent = `${shown.length} of ${timed.length} layers, ${time} of the time`;
+    form.querySelector("output").textContent =
+      `${shown.length} of ${timed.length} layers, ${time} of the time`;
   };
   form.addEventListener("input", apply);
   form.addEventListener("reset", () => setTimeout(apply));
