@@ -1,7 +1,7 @@
 # Short names for what CONTRIBUTING.md describes; all of them expect the virtual environment of `make setup`.
 python ?= .venv/bin/python
 
-.PHONY: setup test slow check bench golden graphs reports figures validation
+.PHONY: setup test slow check bench golden graphs reports figures validation docs
 
 setup:
 	python3 -m venv .venv
@@ -47,3 +47,8 @@ figures:
 # What validate computes, docs/validation.md; fails where a bound is broken.
 validation:
 	$(python) -m squeezesim validate --format markdown -o docs/validation.md
+
+# The site of docs/, in site/.
+docs:
+	$(python) -m pip install -q -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --strict

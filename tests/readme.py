@@ -1,13 +1,15 @@
-"""The commands in README.md with their outputs; ``python -m tests.readme`` writes the outputs again.
+"""The commands in README.md and docs/tutorial.md with their outputs; ``python -m tests.readme`` writes these again.
 
-A block of README.md that starts with ```` ```console ```` holds commands after ``$`` and what they print; a line ``…``
-stands for any number of lines left out.
+A block of a page that starts with ```` ```console ```` holds commands after ``$`` and what they print; a line ``…``
+stands for any number of lines left out. A block whose first line is the comment ``# NAME.SUFFIX`` is a file that the
+commands read.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 GAP = "…"
 # A terminal of 100 columns without colours.
 TERMINAL = {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100", "LINES": "50"}
@@ -24,7 +27,7 @@ TERMINAL = {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100
 
 @dataclass(frozen=True)
 class Example:
-    """A command, and what README.md says that it prints."""
+    """A command, and what a page says that it prints."""
 
     command: str
     output: tuple[str, ...]
@@ -40,6 +43,16 @@ class Example:
                 found[-1].append(line)
         return found
 
+    def check(self, printed: list[str]) -> None:
+        """Fail where *printed* is not what the page says."""
+        position = 0
+        for number, segment in enumerate(self.segments):
+            starts = range(position, len(printed) - len(segment) + 1) if number else [0]
+            found = next((i for i in starts if printed[i : i + len(segment)] == segment), None)
+            assert found is not None, (segment, printed)
+            position = found + len(segment)
+        assert position == len(printed) or not self.segments[-1]
+
 
 def blocks(text: str, language: str) -> list[str]:
     """Contents of the fenced blocks of one language."""
@@ -52,6 +65,19 @@ def examples(text: str) -> Iterator[Example]:
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, *output = part.rstrip("\n").split("\n")
             yield Example(command, tuple(output))
+
+
+def files(text: str) -> dict[str, str]:
+    """Files that a page shows, by name."""
+    named = [(re.match(r"# (\w+\.\w+)\n", block), block) for block in blocks(text, r"\w+")]
+    return {name[1]: block for name, block in named if name}
+
+
+def program(text: str) -> tuple[str, str]:
+    """The Python of a page, and what the page says that it prints."""
+    (code,) = set(blocks(text, "python")) - set(files(text).values())
+    (output,) = blocks(text, "text")
+    return code, output
 
 
 def marked(text: str, name: str) -> str:
@@ -80,9 +106,9 @@ def run(arguments: list[str], folder: Path) -> tuple[int, list[str]]:
 
 
 def again(example: Example, printed: list[str]) -> list[str]:
-    """What stands in README.md, from what is printed: as many lines from the start, from the end and in between.
+    """What stands on the page, from what is printed: as many lines from the start, from the end and in between.
 
-    A run of lines in between starts where it started before: at the line with the same first word.
+    A run of lines in between starts where it started before: at the same line, or else at one with the same first word.
     """
     first, *middle = example.segments
     if not middle:
@@ -91,23 +117,28 @@ def again(example: Example, printed: list[str]) -> list[str]:
     lines = printed[: len(first)]
     for segment in middle:
         word = segment[0].split(maxsplit=1)[0]
-        start = next(i for i, line in enumerate(printed) if line.split(maxsplit=1)[:1] == [word])
+        alike = [i for i, line in enumerate(printed) if line.split(maxsplit=1)[:1] == [word]]
+        start = printed.index(segment[0]) if segment[0] in printed else alike[0]
         lines += [GAP, *printed[start : start + len(segment)]]
     return [*lines, GAP, *(printed[-len(last) :] if last else ())]
 
 
 def main() -> None:
-    """Write the outputs in README.md again."""
-    text = README.read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder:
-        for example in examples(text):
-            _, printed = run(["-m", *example.command.split()], Path(folder))
-            old = "\n".join([f"$ {example.command}", *example.output])
-            text = text.replace(old, "\n".join([f"$ {example.command}", *again(example, printed)]), 1)
-        (code,), (output,) = blocks(text, "python"), blocks(text, "text")
-        _, printed = run(["-c", code], Path(folder))
-        text = text.replace(f"```text\n{output}", "\n".join(["```text", *printed, ""]))
-    README.write_text(text, encoding="utf-8")
+    """Write the outputs in both pages again."""
+    for page in (README, TUTORIAL):
+        text = page.read_text(encoding="utf-8")
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for file, content in files(text).items():
+                (folder / file).write_text(content, encoding="utf-8")
+            for example in examples(text):
+                _, printed = run(["-m", *shlex.split(example.command)], folder)
+                old = "\n".join([f"$ {example.command}", *example.output])
+                text = text.replace(old, "\n".join([f"$ {example.command}", *again(example, printed)]), 1)
+            code, output = program(text)
+            _, printed = run(["-c", code], folder)
+            text = text.replace(f"```text\n{output}", "\n".join(["```text", *printed, ""]))
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
