@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.aten.products import RULES as PRODUCTS
-from squeezesim.frontends.forward import Args, Kwargs, arguments, forward, tensors_of
+from squeezesim.frontends.forward import Args, Kwargs, arguments, forward, said, tensors_of
 from squeezesim.frontends.isolate import decomposed, too_large_to_run, undisturbed
 from squeezesim.frontends.modules import ModuleStack
 from squeezesim.frontends.trace import trace
@@ -149,8 +149,11 @@ def _torch_opinion(module: nn.Module, args: Args, kwargs: Kwargs) -> _Opinion:
     opinion, stack = _Opinion(), ModuleStack(module)
     module.requires_grad_(False)  # FlopCounterMode fails on a parameter that is passed to a module
     counter = FlopCounterMode(display=False)
-    with stack, counter, _Attributing(counter, stack, opinion):
-        module(*args, **kwargs)
+    try:
+        with stack, counter, _Attributing(counter, stack, opinion):
+            module(*args, **kwargs)
+    except SystemExit as error:
+        raise ModelError(said(error)) from error
     return opinion
 
 
@@ -170,8 +173,8 @@ def _fvcore_opinion(module: nn.Module, args: Args, kwargs: Kwargs) -> _Opinion:
             analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
             counted = analysis.by_module_and_operator()
             lacks = {path: analysis.unsupported_ops(path) for path in counted}
-    except Exception as error:
-        opinion.failure = " ".join(str(error).split())[:100] or type(error).__name__
+    except (Exception, SystemExit) as error:
+        opinion.failure = said(error)[:100]
         return opinion
     for path, operators in counted.items():
         macs = sum(int(macs) for op, macs in operators.items() if op in _FVCORE_PRODUCTS)

@@ -34,8 +34,14 @@ def forward(
     and is on the CPU. The module's modes, buffers, hooks and the random states are as before afterwards.
 
     Raises:
-        ModelError: *run* fails, the module has lazy parameters, or it is too large to be run with values.
+        ModelError: *run* fails, the module is one of TorchScript or has lazy parameters, or it is too large to be run
+            with values.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            f"{name} is a TorchScript module, which is compiled and cannot be traced: "
+            "give the torch.nn.Module that it was made from"
+        )
     if any(is_lazy(parameter) for parameter in module.parameters()):
         raise ModelError(f"{name} has lazy parameters without a shape: run it once before it is traced")
     with undisturbed(), decomposed():
@@ -91,6 +97,14 @@ def arguments(
     if isinstance(inputs, torch.Tensor):
         return (inputs,), dict(kwargs or {})
     return tuple(tensor(value) for value in inputs), dict(kwargs or {})
+
+
+def said(error: BaseException) -> str:
+    """Return what an error of a model says, in one line; of an exit that it is one."""
+    text = " ".join(str(error).split())[:300]
+    if isinstance(error, SystemExit):
+        return f"SystemExit: {text}" if text else "SystemExit"
+    return text or type(error).__name__
 
 
 def tensors_of(*values: Any) -> list[torch.Tensor]:

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils._pytree import tree_flatten_with_path
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.forward import Args, Kwargs, arguments, forward
+from squeezesim.frontends.forward import Args, Kwargs, arguments, forward, said
 from squeezesim.frontends.modules import ModuleStack
 from squeezesim.frontends.recorder import Recorded, Recorder
 from squeezesim.network import Layer, Network
@@ -62,7 +62,7 @@ def _record(module: nn.Module, args: Args, kwargs: Kwargs, name: str) -> Network
     try:
         with stack, recorder:
             module(*args, **kwargs)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(_failure(name, shapes, stack, error)) from error
     network = Network(
         name=name,
@@ -104,7 +104,7 @@ def _named(recorded: Sequence[Recorded], inputs: Sequence[str]) -> Iterable[Laye
         yield replace(item.layer, name=name, module=path, inputs=reads)
 
 
-def _failure(name: str, inputs: Iterable[tuple[str, Shape]], stack: ModuleStack, error: Exception) -> str:
+def _failure(name: str, inputs: Iterable[tuple[str, Shape]], stack: ModuleStack, error: BaseException) -> str:
     given = ", ".join(f"{label} {'x'.join(map(str, shape))}" for label, shape in inputs)
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    reason = said(error)
     return f"{name} rejects {given}: {stack.describe()}: {reason}"

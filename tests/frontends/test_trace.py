@@ -1,5 +1,6 @@
 import copy
 import random
+import sys
 import warnings
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from squeezesim.errors import ModelError
+from squeezesim.frontends.crosscheck import cross_check
 from squeezesim.frontends.trace import trace
 from squeezesim.network import Network
 
@@ -270,3 +272,31 @@ def test_weight_normalisation_is_no_layer_of_the_network():
     assert [layer.op for layer in network.layers] == ["linear"]
     assert network.params == sum(parameter.numel() for parameter in module.parameters()) == 24 + 6 + 6
     assert network.unread_params == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [((), "SystemExit"), ((0,), "SystemExit: 0"), (("no\nway",), "SystemExit: no way")]
+)
+def test_a_forward_that_exits_is_a_mistake(code, said):
+    class Leaving(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x):
+            sys.exit(*code)
+
+    for count in (trace, cross_check):
+        with pytest.raises(ModelError) as caught:
+            count(nn.Sequential(nn.ReLU(), Leaving()), inputs=[(1, 4)])
+        assert str(caught.value) == f"Sequential rejects input 1x4: layer '1' Leaving() got 1x4: {said}"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("compiled", [torch.jit.script, lambda it: torch.jit.trace(it, torch.zeros(1, 4))])
+def test_torchscript_is_refused(compiled):
+    module = nn.Linear(4, 3)
+    for count in (trace, cross_check):
+        with pytest.raises(ModelError, match=r"is a TorchScript module, .*: give the torch\.nn\.Module that"):
+            count(compiled(module), inputs=[(1, 4)])
+    assert trace(nn.Sequential(compiled(module)), (1, 4)).macs == 12
