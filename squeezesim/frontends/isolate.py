@@ -76,17 +76,26 @@ def evaluating(module: nn.Module) -> Iterator[nn.Module]:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """A context for a forward pass: no gradients, no warnings, and the random states are as before when it ends."""
+    """A context for a forward pass: no gradients, no warnings, and random numbers as in ``seeded``."""
+    with seeded(), warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def seeded() -> Iterator[None]:
+    """A context in which random numbers are the same each time; the random states are as before when it ends."""
     python_state = random.getstate()
     numpy_state = np.random.get_state()  # noqa: NPY002 - a model draws from the global state
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        stack.callback(random.setstate, python_state)
-        stack.callback(np.random.set_state, numpy_state)
-        stack.enter_context(torch.random.fork_rng(devices=[]))
-        stack.enter_context(torch.no_grad())
-        yield
+    with torch.random.fork_rng(devices=[]):
+        try:
+            random.seed(0)
+            np.random.seed(0)  # noqa: NPY002
+            torch.default_generator.manual_seed(0)  # no device's generator but that of the CPU
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 @contextlib.contextmanager

@@ -106,8 +106,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(leaf, torch.Tensor):
                 origin |= self._origins.of(leaf)
         name = _operator(schema.name, bool(written))
-        if is_free(name) or not results[0].numel():
+        if is_free(name):
             self._remember_rows(args[0] if args else None, outputs)
+        elif not results[0].numel():
+            origin = Origin(origin.layers)  # nothing is computed with the parameters
         elif rule := rule_for(name):
             arguments = {key: self._operands(value) for key, value in values.items()}
             layer = rule(Call(name, arguments, tuple(results[0].shape)))

@@ -44,9 +44,11 @@ def _module(file: Path, factory: str, arguments: Mapping[str, object]) -> nn.Mod
     """The module that the factory makes: runs the file, as Python's own ``import`` would."""
     import torch
 
+    from squeezesim.frontends.isolate import seeded
+
     path = file.resolve()
     where = f"{file}:{factory}"
-    with _importable(path.parent):
+    with _importable(path.parent), seeded():  # so that what random weights decide is the same in each run
         spec = importlib.util.spec_from_file_location(f"_squeezesim_model_{path.stem}", path)
         assert spec is not None
         assert spec.loader is not None

@@ -283,7 +283,7 @@ def test_a_forward_that_exits_is_a_mistake(code, said):
             super().__init__()
             self.linear = nn.Linear(4, 4)
 
-        def forward(self, x):
+        def forward(self, x):  # noqa: ARG002
             sys.exit(*code)
 
     for count in (trace, cross_check):
@@ -300,3 +300,40 @@ def test_torchscript_is_refused(compiled):
         with pytest.raises(ModelError, match=r"is a TorchScript module, .*: give the torch\.nn\.Module that"):
             count(compiled(module), inputs=[(1, 4)])
     assert trace(nn.Sequential(compiled(module)), (1, 4)).macs == 12
+
+
+class Drawn(nn.Module):
+    """As many products as random weights, drawn when it is made, and random numbers of its forward say."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x):
+        kept = (self.linear.weight[:, 0] > 0).nonzero().numel()
+        drawn = int(torch.randint(1, 1000, ())) + random.randint(1, 1000) + int(np.random.randint(1, 1000))
+        return torch.ones(drawn, kept + 1) @ torch.ones(kept + 1, 1) + self.linear(x).sum()
+
+
+def test_a_model_that_draws_is_the_same_each_time():
+    module = Drawn()
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    counts = {trace(module, (1, 8)).macs for _ in range(3)}
+    assert len(counts) == 1
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]
+
+
+def test_learnt_values_that_meet_nothing_are_unread():
+    class Sparse(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.found, self.head = nn.Linear(4, 3), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(x).sum() + torch.relu(self.found(x[x[:, 0] > 1])).sum()
+
+    network = trace(Sparse(), (5, 4))
+    assert network.unread_params == 15
+    assert network.params == 25
+    assert [layer.params for layer in network.layers if layer.params] == [10]

@@ -7,9 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
 from squeezesim.errors import ModelError
-from squeezesim.load import load
+from squeezesim.load import load, load_module
 
 SOURCE = """
 import torch
@@ -121,3 +122,17 @@ def test_a_file_may_import_torchvision(tmp_path: Path) -> None:
         "import torchvision\ndef make():\n    return torchvision.models.resnet18(weights=None)\n"
     )
     assert load(f"{tmp_path / 'my.py'}:make", input_shape="3x224x224").macs == 1_814_073_344
+
+
+def test_random_weights_are_the_same_in_each_run(tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text(
+        "import torch\n"
+        "SIZE = int(torch.randint(1, 10**6, ()))\n"
+        "def make():\n"
+        "    return torch.nn.Linear(SIZE, int(torch.randint(1, 100, ())), device='meta')\n"
+    )
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    (first, _), (again, _) = (load_module(f"{tmp_path / 'my.py'}:make") for _ in range(2))
+    assert first.weight.shape == again.weight.shape
+    assert torch.equal(torch.get_rng_state(), before)
