@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from squeezesim.explore.allocate.api import allocate
     from squeezesim.explore.compare.frame import compare
     from squeezesim.explore.pareto import pareto
+    from squeezesim.explore.sensitivity.study import sensitivity
     from squeezesim.explore.sweep.api import sweep
     from squeezesim.frontends.aten.rules import register_operator
     from squeezesim.frontends.weights import densities, weights
@@ -71,6 +72,7 @@ __all__ = [
     "prune_channels",
     "quantize",
     "register_operator",
+    "sensitivity",
     "simulate",
     "sweep",
     "weights",
@@ -89,6 +91,7 @@ _HOMES = {
     "squeezesim.explore.allocate.api": ("allocate",),
     "squeezesim.explore.compare.frame": ("compare",),
     "squeezesim.explore.pareto": ("pareto",),
+    "squeezesim.explore.sensitivity.study": ("sensitivity",),
     "squeezesim.explore.sweep.api": ("sweep",),
     "squeezesim.frontends.aten.rules": ("register_operator",),
     "squeezesim.frontends.weights": ("densities", "weights"),

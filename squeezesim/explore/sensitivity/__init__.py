@@ -1,0 +1,1 @@
+"""How much each parameter of an accelerator matters to a network."""
