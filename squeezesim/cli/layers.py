@@ -67,7 +67,13 @@ def layers(
             raise UsageError("--cross-check prints a table; --format cannot be given with it")
         if compressed:
             raise UsageError("--cross-check counts the model as it is; it cannot be compressed")
-        _cross_check(model, {**asked_inputs(input or ()), "batch": batch})
+        explained = _cross_check(model, {**asked_inputs(input or ()), "batch": batch})
+        network = load_network(model, input or (), batch, cache=not no_cache)
+        for item in network.unmodelled:
+            print(f"  not modelled: {item.op} ×{item.count}, first in {item.module or 'the network'}")
+        fail_if_unmodelled(network, strict)
+        if not explained:
+            raise typer.Exit(1)
         return
     network = compressed.applied(load_network(model, input or (), batch, cache=not no_cache), model)
     if format == "json":
@@ -131,7 +137,8 @@ def _print_table(network: Network) -> None:
     print(f"\n{str(network).rstrip()}")
 
 
-def _cross_check(model: str, asked: Mapping[str, Any]) -> None:
+def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
+    """Print the counts side by side; whether every difference has a known reason."""
     from squeezesim.load import cross_check
     from squeezesim.report.grid import Column, Grid
     from squeezesim.report.units import plural
@@ -162,5 +169,4 @@ def _cross_check(model: str, asked: Mapping[str, Any]) -> None:
             reasons.setdefault(row.why or "no reason known", []).append(row.module or "(itself)")
     for reason, modules in reasons.items():
         print(f"  {reason}: {plural(len(modules), 'module')}, such as {modules[0]}")
-    if any(not row.why for row in differing):
-        raise typer.Exit(1)
+    return all(row.why for row in differing)

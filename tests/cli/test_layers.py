@@ -153,3 +153,16 @@ def test_a_cross_check_of_inputs_by_name(run: Run) -> None:
     )
     assert (code, err) == (0, "")
     assert out.splitlines()[1].split() == ["(itself)", "60", "60", "60"]
+
+
+def test_a_cross_check_lists_what_is_not_modelled_and_may_be_strict(run: Run) -> None:
+    Path("my.py").write_text(SORTING)
+    arguments = ["layers", "my.py:Sorting", "--input", "8x8", "--cross-check"]
+    code, out, err = run(*arguments)
+    assert (code, err) == (0, "")
+    assert out.endswith(
+        "1 module with MACs, none counted differently by fvcore or torch\n"
+        "  not modelled: sort ×1, first in the network\n"
+    )
+    assert run(*arguments, "--strict") == (1, out, "")
+    assert run("layers", "squeezenet_1_1", "--input", "3x64x64", "--cross-check", "--strict").code == 0

@@ -302,3 +302,21 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, str(tmp_path / "model.onnx")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(8 * 27 * 8 * 16), "False"]
+
+
+@pytest.mark.parametrize("op", ["Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"])
+def test_a_window_that_does_not_fit_is_refused(op: str, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {} if op.startswith("Conv") else {"kernel_shape": [5, 5]}
+    if op == "ConvTranspose":
+        settings["pads"] = [4, 4, 4, 4]
+    made = model(
+        [
+            helper.make_node("Relu", ["x"], ["r"]),
+            node(op, ["r", "w"][: 1 + op.startswith("Conv")], "y", **settings),
+        ],
+        {"x": (1, 3, 4, 4)},
+        [weights("w", (3, 3, 5, 5))],
+    )
+    assert refused(tmp_path, made) == (
+        f"a node {op}: its window does not fit: an input of (1, 3, 4, 4) gives an output of (1, 3, 0, 0)"
+    )

@@ -311,17 +311,17 @@ class Drawn(nn.Module):
 
     def forward(self, x):
         kept = (self.linear.weight[:, 0] > 0).nonzero().numel()
-        drawn = int(torch.randint(1, 1000, ())) + random.randint(1, 1000) + int(np.random.randint(1, 1000))
+        drawn = int(torch.randint(1, 1000, ())) + random.randint(1, 1000) + int(np.random.randint(1, 1000))  # noqa: NPY002
         return torch.ones(drawn, kept + 1) @ torch.ones(kept + 1, 1) + self.linear(x).sum()
 
 
 def test_a_model_that_draws_is_the_same_each_time():
     module = Drawn()
-    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
     counts = {trace(module, (1, 8)).macs for _ in range(3)}
     assert len(counts) == 1
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]  # noqa: NPY002
 
 
 def test_learnt_values_that_meet_nothing_are_unread():

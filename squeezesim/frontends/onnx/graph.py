@@ -36,6 +36,7 @@ from squeezesim.frontends.onnx.values import (
     values_of,
 )
 from squeezesim.frontends.onnx.widths import QUANTISED, carried_bits, quantised
+from squeezesim.frontends.onnx.windows import RULES as WINDOWS
 from squeezesim.frontends.open_sizes import Shape, check_shape
 from squeezesim.network import Layer, Network, Unmodelled
 from squeezesim.network.checks import show
@@ -186,6 +187,11 @@ class _Walk:
         data = self._data(node, inputs)
         shapes = [shape_of(types[name]) for name in node.output if name]
         is_empty = bool(shapes) and shapes[0] is not None and not prod(shapes[0])
+        if is_empty and node.op_type in WINDOWS:
+            sizes = ", ".join(show(value.shape) for value in inputs[:1] if value is not None)
+            raise ModelError(
+                f"its window does not fit: an input of {sizes} gives an output of {show(shapes[0])}"
+            )
         if rule is moves or is_empty:
             return replace(data, bits=carried_bits(node, inputs), rows=_rows(inputs, shapes))
         is_open = not shapes or shapes[0] is None or any(value and value.shape is None for value in inputs)
