@@ -81,9 +81,8 @@ def test_the_break_even_bandwidth_parts_dram_from_the_rest() -> None:
         bandwidth = break_even(net, HW)
         assert bandwidth == studied().break_even_gb_s[net.name]
         assert bandwidth is not None
-        at = sq.sweep(
-            net, HW, {BANDWIDTH: [bandwidth * 0.998, bandwidth, bandwidth * 1.5, bandwidth * 9]}
-        )
+        below = bandwidth / 1e9 ** (1 / 32**4)  # the width of the last interval
+        at = sq.sweep(net, HW, {BANDWIDTH: [below, bandwidth, bandwidth * 1.5, bandwidth * 9]})
         assert at.bound[0] == "dram"
         assert not (at.bound[1:] == "dram").any()
 

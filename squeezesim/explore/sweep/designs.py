@@ -10,6 +10,7 @@ from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from squeezesim.errors import HardwareError, UsageError
 from squeezesim.explore.sweep.values import Axis, Value
@@ -202,11 +203,18 @@ def _built(tree: Mapping[str, Any], changes: Mapping[str, Value]) -> Accelerator
             section = section[name]
         section[key] = value
     try:
-        accelerator = Accelerator.from_dict(changed)
+        accelerator = _validated(changed)
         energy_costs(accelerator)  # an energy table may not reach the buffer's size
     except HardwareError as error:
         return error
     return accelerator
+
+
+def _validated(tree: Mapping[str, Any]) -> Accelerator:
+    try:
+        return Accelerator.model_validate(tree)
+    except ValidationError:
+        return Accelerator.from_dict(tree)  # says what is wrong in one line
 
 
 def _value(tree: Mapping[str, Any], path: str) -> Value:
