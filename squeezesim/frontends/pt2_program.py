@@ -15,6 +15,7 @@ from torch._ops import OpOverload, OpOverloadPacket
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.open_sizes import check_shape
+from squeezesim.frontends.pt2_inline import inlined
 from squeezesim.network.checks import show
 
 MAX_TENSORS = 2**14
@@ -133,8 +134,9 @@ class Program(nn.Module):
         try:
             graph = graph_module["graph"]
             self._enter_inputs(graph_module["signature"]["input_specs"], graph["tensor_values"], stored)
-            self._nodes = tuple(map(_node, graph["nodes"]))
-            for item, description in zip(self._nodes, graph["nodes"], strict=True):
+            descriptions = inlined(graph["nodes"])
+            self._nodes = tuple(map(_node, descriptions))
+            for item, description in zip(self._nodes, descriptions, strict=True):
                 self._add_scope(item.path, _module_class(description))
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
             reason = " ".join(str(error).split())[:100]

@@ -77,6 +77,51 @@ def test_names_are_those_of_the_modules(tmp_path: Path) -> None:
     assert (exported.name, exported.source, exported.inputs) == ("res", str(path), (("x", (1, 3, 9, 9)),))
 
 
+class Wrapped(nn.Module):
+    """Contexts that export makes graphs within the graph: of one, two and no results that are its own, nested."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.first(x)
+        with torch.no_grad():
+            z = self.second(y).cos()
+            total = z.sum(0)
+            with torch.autocast("cpu", enabled=False):
+                w = self.first(y).relu()
+        with torch.autocast("cpu", enabled=False):
+            v = self.second(w).cos()
+        return torch.cat([(z + total).relu(), v], 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"dynamic_shapes": {"x": {0: torch.export.Dim("n", max=64)}}}])
+def test_contexts_are_run_in_their_place(options: dict[str, Any], tmp_path: Path) -> None:
+    with torch.enable_grad():
+        path = export(Wrapped(), (torch.zeros(2, 4),), tmp_path / "m.pt2", **options)
+    with zipfile.ZipFile(path) as made:
+        text = made.read(next(name for name in made.namelist() if "/models/" in name)).decode()
+    assert "wrap_with_set_grad_enabled" in text
+    assert "wrap_with_autocast" in text
+    exported, traced = read(path, batch=2), trace(Wrapped(), (2, 4))
+    assert essence(exported) == essence(traced)
+    assert [layer.params for layer in exported.layers] == [layer.params for layer in traced.layers]
+    assert [layer.module for layer in exported.layers] == [layer.module for layer in traced.layers]
+
+
+def test_a_branch_that_values_decide_is_refused(tmp_path: Path) -> None:
+    class Branching(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            branch: torch.Tensor = torch.cond(x.sum() > 0, torch.cos, torch.sin, (x,))
+            return branch
+
+    path = export(Branching(), (torch.ones(2, 4),), tmp_path / "m.pt2")
+    assert refused(path) == (
+        "has the operator 'torch.ops.higher_order.cond', which runs one of two graphs, as the value of a tensor decides"
+    )
+
+
 class Heads(nn.Module):
     """Shapes that depend on the batch, and arithmetic on it."""
 
@@ -197,6 +242,14 @@ def huge(graph: dict[str, Any]) -> None:
         (
             retarget("torch.ops.aten.relu.nothing"),
             "has the operator 'torch.ops.aten.relu.nothing', which this",
+        ),
+        (
+            retarget("torch.ops.higher_order.while_loop"),
+            "has the operator 'torch.ops.higher_order.while_loop', which repeats a graph as often as",
+        ),
+        (
+            retarget("torch.ops.higher_order.wrap_with_autocast"),
+            "has the operator 'torch.ops.higher_order.wrap_with_autocast' with 0 graphs to run; read is one",
         ),
         (huge, "tensor 'p_0_weight': sizes must be from 0 to"),
         (lambda graph: graph.pop("nodes"), "has a graph that is not understood: KeyError 'nodes'"),
