@@ -24,6 +24,9 @@ GOOD = Check(
 BAD = replace(GOOD, name="bad", title="What is not", bounds=(Bound("largest error", 0.05, 0.03),))
 
 
+SOURCES = dict(sources.SOURCES)
+
+
 @pytest.fixture(autouse=True)
 def _two_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     def bad(options: Options) -> Check:
@@ -109,3 +112,10 @@ def test_the_page_in_docs_is_the_command_s_output(run: Run, monkeypatch: pytest.
     code, out, _ = run("validate", "--format", "markdown")
     assert out == (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
     assert code == 0
+
+
+def test_a_real_source_as_json(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "SOURCES", SOURCES)
+    code, out, err = run("validate", "array", "--quick", "--format", "json")
+    assert (code, err) == (0, "")
+    assert [check["name"] for check in json.loads(out)] == ["array"]
