@@ -44,6 +44,9 @@ _FVCORE_LACKS = frozenset(
     }
 )
 
+_FUNCTION = "prim::PythonOp."
+"""What fvcore calls a ``torch.autograd.Function``, followed by the class's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class CrossCheck:
@@ -71,10 +74,12 @@ class CrossCheck:
 
 @dataclass(slots=True)
 class _Opinion:
-    """What another counter says: MACs by module, and the operators with products that it has no rule for."""
+    """What another counter says: MACs by module, the operators with products that it has no rule for, and the
+    autograd functions that it does not look into."""
 
     macs: Counter[str] = field(default_factory=Counter)
     lacks: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    closed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     failure: str = ""
 
     def why(self, who: str, path: str, macs: int) -> str | None:
@@ -83,9 +88,14 @@ class _Opinion:
             return f"{who} cannot run the model: {self.failure}"
         if self.macs[path] == macs:
             return ""
-        if self.macs[path] < macs and self.lacks[path]:
-            return f"{who} has no rule for {', '.join(sorted(self.lacks[path]))}"
-        return None
+        reasons = []
+        if self.lacks[path]:
+            reasons.append(f"{who} has no rule for {', '.join(sorted(self.lacks[path]))}")
+        if self.closed[path]:
+            reasons.append(
+                f"{who} does not look into autograd functions: {', '.join(sorted(self.closed[path]))}"
+            )
+        return "; ".join(reasons) if reasons and self.macs[path] < macs else None
 
 
 def cross_check(module: nn.Module, inputs: Sequence[Any] | Mapping[str, Any]) -> list[CrossCheck]:
@@ -188,6 +198,7 @@ def _fvcore_opinion(module: nn.Module, args: Args, kwargs: Kwargs) -> _Opinion:
                 below += lacks[other]
         own = {op.removeprefix("aten::") for op in lacks[path] - below}
         opinion.lacks[path] = own & _FVCORE_LACKS
+        opinion.closed[path] = {op.removeprefix(_FUNCTION) for op in own if op.startswith(_FUNCTION)}
     return opinion
 
 

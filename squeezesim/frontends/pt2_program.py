@@ -219,8 +219,8 @@ def _run(node: _Node, values: dict[str, Any]) -> None:
         if type(results) is int and abs(results) > 2**62:
             raise ModelError("computes a size that is too large")
     names = [_names(output) for output in node.outputs]
-    if len(names) == 1:
-        results = (results,)
+    if len(names) <= 1:
+        results = (results,)  # None of a check, which makes nothing
     for made, result in zip(names, results, strict=False):
         if isinstance(made, list):
             values.update(zip(made, result, strict=True))

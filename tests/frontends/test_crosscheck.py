@@ -99,3 +99,24 @@ def test_a_parameter_that_is_passed_to_a_module() -> None:
 def test_an_unregistered_function_is_the_models_own() -> None:
     (row,) = cross_check(Function(lambda x: x @ x), [(3, 3)])
     assert (row.module, row.macs, row.agrees) == ("", 27, True)
+
+
+class Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:  # noqa: ARG004
+        return left @ right
+
+
+def test_an_autograd_function_is_closed_to_fvcore() -> None:
+    class Custom(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(4, 5))
+            self.linear = nn.Linear(5, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(Product.apply(x, self.weight))
+
+    rows = {row.module: row for row in cross_check(nn.Sequential(Custom()), [(3, 4)])}
+    assert rows["0"] == CrossCheck("0", 60, 0, 60, "fvcore does not look into autograd functions: Product")
+    assert rows["0.linear"] == CrossCheck("0.linear", 30, 30, 30)

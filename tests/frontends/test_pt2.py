@@ -87,7 +87,7 @@ class Wrapped(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.first(x)
         with torch.no_grad():
-            z = self.second(y).cos()
+            z = self.second(y.to(torch.float64).float()).cos()
             total = z.sum(0)
             with torch.autocast("cpu", enabled=False):
                 w = self.first(y).relu()
@@ -104,6 +104,7 @@ def test_contexts_are_run_in_their_place(options: dict[str, Any], tmp_path: Path
         text = made.read(next(name for name in made.namelist() if "/models/" in name)).decode()
     assert "wrap_with_set_grad_enabled" in text
     assert "wrap_with_autocast" in text
+    assert "_assert_tensor_metadata" in text
     exported, traced = read(path, batch=2), trace(Wrapped(), (2, 4))
     assert essence(exported) == essence(traced)
     assert [layer.params for layer in exported.layers] == [layer.params for layer in traced.layers]
