@@ -133,34 +133,33 @@ class Flow:
     def candidates(self, row: Ints, pixel: Ints, channel: Ints) -> Candidates:
         """Return the tilings with the given options under every loop order that is allowed."""
         space = self.space
-        order = np.tile(np.arange(len(ORDERS)), len(row))
-        row, pixel, channel = (np.repeat(part, len(ORDERS)) for part in (row, pixel, channel))
-        kept = np.flatnonzero(space.allowed(order, pixel, channel))
-        row, order, pixel, channel = row[kept], order[kept], pixel[kept], channel[kept]
-        moved = space.dram_bits(order, pixel, channel)
         last = space.last_pixel[pixel]
-        alone = space.startup.at(pixel, channel, last)
-        if space.exposed is not None:
-            exposed = np.stack([products.at(pixel, channel, last) for products in space.exposed])
-            alone += exposed[order, np.arange(len(order))]
         n, y, x, g, k, _ = space.tile_sizes(pixel, channel)
+        alone = space.startup.at(pixel, channel, last)
+        footprint = space.footprint(pixel, channel)
+        array, last_tile = self.bounds.array_at(pixel, channel), self.bounds.last_tile(pixel, channel)
+        last_store = (n * y * x * g * k * space.widest_sums[row]) * 1.0
+        order = np.tile(np.arange(len(ORDERS)), len(row))
+        of = np.repeat(np.arange(len(row)), len(ORDERS))
+        kept = np.flatnonzero(space.allowed(order, pixel[of], channel[of]))
+        order, of = order[kept], of[kept]
+        row, pixel, channel, alone = row[of], pixel[of], channel[of], alone[of]
+        if space.exposed is not None:
+            exposed = np.stack([products.at(pixel, channel, last[of]) for products in space.exposed])
+            alone = alone + exposed[order, np.arange(len(order))]
+        moved = space.dram_bits(order, pixel, channel)
+        loaded, stored = loaded_and_stored(moved)
         pixels, channels = space.pixels.offsets, space.channels.offsets
         shape = pixels[row + 1] - pixels[row], channels[row + 1] - channels[row]
-        loaded, stored = loaded_and_stored(moved)
+        number = (order * shape[0] + pixel - pixels[row]) * shape[1] + channel - channels[row]
         return Candidates(
-            tilings=Tilings(
-                row,
-                order,
-                pixel,
-                channel,
-                (order * shape[0] + pixel - pixels[row]) * shape[1] + channel - channels[row],
-            ),
-            footprint=space.footprint(pixel, channel),
-            array=self.bounds.array_at(pixel, channel),
+            tilings=Tilings(row, order, pixel, channel, number),
+            footprint=footprint[of],
+            array=array[of],
             alone=alone,
             traffic=np.sum(moved, axis=0),
-            last_tile=self.bounds.last_tile(pixel, channel),
-            last_store=(n * y * x * g * k * space.widest_sums[row]) * 1.0,
+            last_tile=last_tile[of],
+            last_store=last_store[of],
             executed=self.executed[row],
             levels=self._least_levels(row, pixel, channel) if self._looks_at_levels else None,
             loaded=loaded,

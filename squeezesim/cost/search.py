@@ -58,33 +58,35 @@ class Search:
         """
         shape = len(rates), len(self.space.work)
         choice = Choice(np.full(shape, np.inf), *(np.zeros(shape, np.int64) for _ in range(5)))
-        reached, matrices = self._reached(rates)
+        reached, matrices, traffic = self._reached(rates)
         for number in range(len(self.flows)):
-            limit = _limit(reached, number, rates).max(axis=0)
-            for candidates in self._survivors(number, matrices[number], limit):
+            limit, best = _limit(reached, number, rates).max(axis=0), reached[number].max(axis=0)
+            for candidates in self._survivors(number, matrices[number], limit, best, traffic[number]):
                 size = max(_BOUNDS // len(candidates), 1)
                 for start in range(0, len(rates), size):
                     part = slice(start, start + size)
                     self._settle(number, candidates, rates, part, reached, choice)
         return choice
 
-    def _reached(self, rates: Rates) -> tuple[Floats, list[dict[int, Any]]]:
+    def _reached(self, rates: Rates) -> tuple[Floats, list[dict[int, Any]], Floats]:
         """Values that some tiling reaches, (dataflows, machines, problems), and bounds on all tilings of problems.
 
+        Also the traffic that the tiling taken will not exceed, (dataflows, problems), inf where that is not known.
         A dataflow that can never come near what another one reaches is left alone: its values are inf.
         """
         ideal = rates.best()
         reached = np.full((len(self.flows), len(rates), len(self.space.work)), np.inf)
         matrices: list[dict[int, Any]] = [{} for _ in self.flows]
+        traffic = np.full((len(self.flows), len(self.space.work)), np.inf)
         floors = np.array([flow.floor(ideal) for flow in self.flows])
         first = floors.argmin(axis=0)
         for number in range(len(self.flows)):
-            self._probe(number, np.flatnonzero(first == number), rates, ideal, reached, matrices)
+            self._probe(number, np.flatnonzero(first == number), rates, ideal, reached, matrices, traffic)
         near = (reached.min(axis=0) * (1 + rates.slack[:, None])).max(axis=0)
         for number, floor in enumerate(floors):
             others = np.flatnonzero((first != number) & (floor <= near))
-            self._probe(number, others, rates, ideal, reached, matrices)
-        return reached, matrices
+            self._probe(number, others, rates, ideal, reached, matrices, traffic)
+        return reached, matrices, traffic
 
     def _probe(
         self,
@@ -94,8 +96,12 @@ class Search:
         ideal: Rates,
         reached: Floats,
         matrices: list[dict[int, Any]],
+        traffic: Floats,
     ) -> None:
-        """Bound every tiling of problems *rows* and play the most promising one of each on all machines."""
+        """Bound every tiling of problems *rows* and play the most promising one of each on all machines.
+
+        One that is within the slack of every bound on all machines will be taken if no other moves less.
+        """
         flow, space = self.flows[number], self.space
         room = rates.buffer_bits - space.machine.weights_bits
         found = []
@@ -119,7 +125,13 @@ class Search:
         chosen = np.lexsort((bound, group))[np.flatnonzero(np.diff(group, prepend=-1))]
         machine, which = np.nonzero(candidates.footprint[chosen] <= room[:, None])
         value = self.books[number].values(candidates, chosen[which], rates.take(machine))
-        np.minimum.at(reached[number], (machine, tilings.row[chosen[which]]), value)
+        row = tilings.row[chosen]
+        np.minimum.at(reached[number], (machine, row[which]), value)
+        least = np.array([matrices[number][of].min() for of in row.tolist()])
+        near = np.full((len(rates), len(chosen)), np.inf)
+        near[machine, which] = value / (1 + rates.slack[machine])
+        sure = near.max(axis=0) <= least
+        np.minimum.at(traffic[number], row[sure], candidates.traffic[chosen[sure]].astype(np.float64))
 
     def _options(self, row: Ints, option: Ints) -> tuple[Ints, Ints]:
         """Pixel and channel options of entries *option* of the matrices of problems *row*."""
@@ -127,11 +139,20 @@ class Search:
         pixel, channel = np.divmod(option, channels[row + 1] - channels[row])
         return pixel + pixels[row], channel + channels[row]
 
-    def _survivors(self, number: int, matrices: dict[int, Any], limit: Floats) -> Iterator[Candidates]:
-        """Tilings of a dataflow whose bounds do not exceed the *limit* of their problem, some problems at a time."""
+    def _survivors(
+        self, number: int, matrices: dict[int, Any], limit: Floats, best: Floats, traffic: Floats
+    ) -> Iterator[Candidates]:
+        """Tilings of a dataflow that can win, some problems at a time.
+
+        Their bounds do not exceed the *limit* of their problem; those above the *best* do not move more than *traffic*.
+        """
         rows, options, count = [], [], 0
         for row, matrix in matrices.items():
-            option = np.flatnonzero(matrix.reshape(-1) <= limit[row] * (1 + 1e-6))
+            wanted = matrix <= limit[row] * (1 + 1e-6)
+            if limit[row] > best[row] and np.isfinite(traffic[row]):
+                least = self.space.volumes(row).traffic
+                wanted &= (matrix <= best[row] * (1 + 1e-6)) | (least <= traffic[row] * (1 + 1e-5))
+            option = np.flatnonzero(wanted)
             rows.append(np.full(len(option), row))
             options.append(option)
             count += len(option)
