@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map
 
 from squeezesim.errors import ModelError
+from squeezesim.frontends.aten.rules import RuleError
 from squeezesim.frontends.isolate import (
     decomposed,
     evaluating,
@@ -49,6 +50,8 @@ def forward(
             # Tensors that a forward makes without naming a device have to join the others there.
             with torch.device("meta"):
                 return run(weightless_copy(module), *_moved(args, kwargs, "meta"))
+        except RuleError:
+            raise
         except Exception as error:
             if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
                 raise  # it has no values to fall back on

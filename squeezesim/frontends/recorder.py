@@ -12,9 +12,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from squeezesim.errors import ModelError
 from squeezesim.frontends.aten.call import Call, Operand
-from squeezesim.frontends.aten.rules import is_free, rule_for
+from squeezesim.frontends.aten.rules import is_free, is_registered, registered_layer, rule_for
 from squeezesim.frontends.modules import ModuleCall, ModuleStack
 from squeezesim.frontends.origins import Origin, Origins, Region, region_of, storage_key
 from squeezesim.network import Layer, Unmodelled
@@ -112,15 +111,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             origin = Origin(origin.layers)  # nothing is computed with the parameters
         elif rule := rule_for(name):
             arguments = {key: self._operands(value) for key, value in values.items()}
-            layer = rule(Call(name, arguments, tuple(results[0].shape)))
-            if not isinstance(layer, Layer):
-                raise ModelError(f"the rule of {name} must return a Layer, found {type(layer).__name__}")
+            call = Call(name, arguments, tuple(results[0].shape))
+            layer = registered_layer(name, rule, call) if is_registered(name) else rule(call)
             if origin.layers or layer.kind == "mac":
                 origin = self._append(layer, origin)
         elif origin.layers:
-            call = self._stack.current
+            running = self._stack.current
             self._unmodelled[name] += 1
-            self._first_module.setdefault(name, call.path if call else "")
+            self._first_module.setdefault(name, running.path if running else "")
             origin = Origin(origin.layers)
         for tensor in (*outputs, *written):
             self._origins.set(tensor, origin, in_place=any(tensor is target for target in written))

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils._pytree import tree_flatten_with_path
 
 from squeezesim.errors import ModelError
+from squeezesim.frontends.aten.rules import RuleError
 from squeezesim.frontends.forward import Args, Kwargs, arguments, forward, said
 from squeezesim.frontends.modules import ModuleStack
 from squeezesim.frontends.recorder import Recorded, Recorder
@@ -62,6 +63,8 @@ def _record(module: nn.Module, args: Args, kwargs: Kwargs, name: str) -> Network
     try:
         with stack, recorder:
             module(*args, **kwargs)
+    except RuleError:
+        raise
     except (Exception, SystemExit) as error:
         raise ModelError(_failure(name, shapes, stack, error)) from error
     network = Network(

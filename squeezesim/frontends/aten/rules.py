@@ -7,10 +7,14 @@ without computing in ``FREE``.
 
 from __future__ import annotations
 
-from squeezesim.errors import UsageError
+import traceback
+from pathlib import Path
+
+from squeezesim.errors import ModelError, UsageError
 from squeezesim.frontends.aten import elementwise, movement, pooling, products, reductions
-from squeezesim.frontends.aten.call import Rule
+from squeezesim.frontends.aten.call import Call, Rule
 from squeezesim.network.checks import show
+from squeezesim.network.layer import Layer
 
 _BUILT_IN: dict[str, Rule] = {
     **products.RULES,
@@ -20,6 +24,10 @@ _BUILT_IN: dict[str, Rule] = {
     **movement.RULES,
 }
 _registered: dict[str, Rule] = {}
+
+
+class RuleError(ModelError):
+    """A mistake in a rule of the user's, not in the model."""
 
 
 def rule_for(operator: str) -> Rule | None:
@@ -42,6 +50,8 @@ def register_operator(operator: str, rule: Rule) -> None:
             operand with a ``shape``; ``call.output`` is the shape of the result. Name, module, edges and params of
             the layer are the tracer's.
 
+    A rule for a name that no operator has is never asked.
+
     Raises:
         UsageError: *operator* is no name or *rule* no function.
 
@@ -55,6 +65,38 @@ def register_operator(operator: str, rule: Rule) -> None:
     if not callable(rule):
         raise UsageError(f"the rule of {name} must be a function of a call, found {type(rule).__name__}")
     _registered[name] = rule
+
+
+def registered_layer(operator: str, rule: Rule, call: Call) -> Layer:
+    """Return what a *rule* that was registered for *operator* makes of *call*.
+
+    Raises:
+        RuleError: the rule raises, named with its file and line, or returns no layer.
+    """
+    try:
+        layer = rule(call)
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        has = f"; the call has {', '.join(call.arguments)}" if isinstance(error, KeyError) else ""
+        raise RuleError(
+            f"the rule of {operator} raised {type(error).__name__}: {said}, {_place(error)}{has}"
+        ) from error
+    if not isinstance(layer, Layer):
+        raise RuleError(f"the rule of {operator} must return a Layer, found {type(layer).__name__}")
+    return layer
+
+
+def is_registered(operator: str) -> bool:
+    """Return whether *operator* has a rule of the user's."""
+    return operator in _registered
+
+
+def _place(error: Exception) -> str:
+    """``file:line`` of the last of the user's lines that *error* came through."""
+    package = str(Path(__file__).parents[2])
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not frame.filename.startswith(package)] or frames
+    return f"{users[-1].filename}:{users[-1].lineno}"
 
 
 def has_registered() -> bool:

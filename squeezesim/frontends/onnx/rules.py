@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from squeezesim.errors import ModelError
 from squeezesim.frontends.aten.call import Call
+from squeezesim.frontends.aten.rules import registered_layer
 from squeezesim.frontends.onnx import contractions, elementwise, products, recurrent, windows
 from squeezesim.frontends.onnx.node import Node, Part, Rule
 from squeezesim.network.layer import Layer
@@ -105,19 +105,11 @@ def user_rule(operator: str, rule: Callable[[Call], Layer]) -> Rule:
     """Return what ``register_operator`` was given, for a node: attributes by name, all its tensors as ``inputs``.
 
     Raises:
-        ModelError: when it runs: it asks for an argument that the node does not have, or returns no layer.
+        RuleError: when it runs: it raises, or returns no layer.
     """
 
     def on_node(node: Node) -> Layer:
         arguments = {"inputs": [operand for operand in node.inputs if operand is not None], **node.attributes}
-        try:
-            layer = rule(Call(operator, arguments, node.output))
-        except LookupError as error:
-            raise ModelError(
-                f"the rule of {operator} asks for {error}, which the node does not have"
-            ) from error
-        if not isinstance(layer, Layer):
-            raise ModelError(f"the rule of {operator} must return a Layer, found {type(layer).__name__}")
-        return layer
+        return registered_layer(operator, rule, Call(operator, arguments, node.output))
 
     return on_node
