@@ -50,9 +50,7 @@ app.command("models", epilog=models.EXAMPLES)(models.models)
 app.command("export", short_help=export.SHORT, epilog=export.EXAMPLES)(export.export)
 app.command("allocate", short_help=allocate.SHORT, epilog=allocate.EXAMPLES)(allocate.allocate)
 app.command("sweep", short_help=sweep.SHORT, epilog=sweep.EXAMPLES)(sweep.sweep)
-app.command("sensitivity", short_help=sensitivity.SHORT, epilog=sensitivity.EXAMPLES)(
-    sensitivity.sensitivity
-)
+app.command("sensitivity", short_help=sensitivity.SHORT, epilog=sensitivity.EXAMPLES)(sensitivity.sensitivity)
 app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.reproduce)
 app.command("validate", short_help=validate.SHORT, epilog=validate.EXAMPLES)(validate.validate)
 app.add_typer(hw.app, name="hw")
