@@ -79,18 +79,24 @@ def arguments(
 ) -> tuple[Args, Kwargs]:
     """Return the arguments of a forward: tensors in place of shapes, of the type of the module's parameters.
 
+    In *inputs*, tuples and lists of integers are shapes, at any depth of dicts, tuples and lists.
+
     Raises:
-        ModelError: both or neither of *input_shape* and *inputs* are given.
+        ModelError: both or neither of *input_shape* and *inputs* are given, or *inputs* is one shape.
     """
     if (input_shape is None) == (inputs is None):
         raise ModelError("to trace a module, give either input_shape or inputs")
+    if is_shape(inputs):
+        raise ModelError(f"inputs={inputs!r} is the shape of one input: meant input_shape={inputs!r}?")
     dtypes = (parameter.dtype for parameter in module.parameters() if parameter.is_floating_point())
     dtype = next(dtypes, torch.float32)
 
     def tensor(value: Any) -> Any:
-        if isinstance(value, (tuple, list)) and value and all(type(size) is int for size in value):
+        if is_shape(value):
             return torch.zeros((), dtype=dtype).expand(tuple(value))
-        return value
+        if type(value) is dict:
+            return {key: tensor(item) for key, item in value.items()}
+        return type(value)(map(tensor, value)) if type(value) in (tuple, list) else value
 
     if inputs is None:
         assert input_shape is not None
@@ -108,6 +114,11 @@ def said(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"SystemExit: {text}" if text else "SystemExit"
     return text or type(error).__name__
+
+
+def is_shape(value: Any) -> bool:
+    """Return whether *value* is sizes, in place of a tensor."""
+    return isinstance(value, (tuple, list)) and bool(value) and all(type(size) is int for size in value)
 
 
 def tensors_of(*values: Any) -> list[torch.Tensor]:

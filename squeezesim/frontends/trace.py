@@ -39,7 +39,7 @@ def trace(
         module: the model.
         input_shape: the shape of its only input, batch included.
         inputs: its positional inputs, or inputs by the name of the argument: tensors, shapes in place of
-            float tensors, or any nesting of tensors.
+            float tensors, or dicts, tuples and lists of them.
         kwargs: further arguments of its forward.
         name: the network's name; the class's by default.
 

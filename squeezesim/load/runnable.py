@@ -47,9 +47,7 @@ class Asked:
             UsageError: there is none, or a size is out of range.
         """
         if self.inputs is not None:
-            for label, value in self.inputs.items() if isinstance(self.inputs, Mapping) else ():
-                if isinstance(value, (tuple, list)) and all(isinstance(size, int) for size in value):
-                    check_sizes(value, f"input {label!r}")
+            _check_shapes(self.inputs)
             return self.inputs
         shape = literal_shape(self.input_shape, self.batch, default[0] if default else None)
         if shape is None:
@@ -57,6 +55,20 @@ class Asked:
         if self.input_shape is None:
             return tuple((self.batch or 1, *sizes) for sizes in default)
         return (shape,) * max(1, len(default))
+
+
+def _check_shapes(inputs: Inputs, of: str = "") -> None:
+    """Check the sizes of every shape in *inputs*, at any depth."""
+    from squeezesim.frontends.forward import is_shape
+
+    if not isinstance(inputs, (tuple, list, Mapping)) or (not of and is_shape(inputs)):
+        return
+    for key, value in inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs):
+        label = f"{of}[{key!r}]" if of else f"input {key!r}"
+        if is_shape(value):
+            check_sizes(value, label)
+        else:
+            _check_shapes(value, label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,13 @@ def test_a_saved_network(tmp_path):
         ("squeezenext_23", {"batch": 2, "inputs": {"x": (1, 3, 227, 227)}}, "batch cannot be given"),
         ("squeezenext_23", {"inputs": {"x": (1, 3, 0, 227)}}, "input 'x': sizes must be"),
         ("squeezenext_23", {"inputs": {"y": (1, 3, 227, 227)}}, "rejects y 1x3x227x227"),
+        ("squeezenext_23", {"inputs": [(1, 3, 2**40, 227)]}, "input 0: sizes must be"),
+        (nn.Linear(4, 4), {"inputs": {"input": {"x": [(2**40, 4)]}}}, "input 'input'['x'][0]: sizes must be"),
+        (
+            nn.Linear(4, 4),
+            {"inputs": (1, 4)},
+            "inputs=(1, 4) is the shape of one input: meant input_shape=(1, 4)?",
+        ),
     ],
 )
 def test_mistakes_get_one_line(model, given, message):
@@ -140,3 +147,25 @@ def test_cross_check_shows_where_counts_differ():
 
     (row,) = cross_check(Heads(), input_shape=(1, 2, 5, 4))
     assert (row.module, row.macs, row.agrees) == ("", 2 * 2 * 5 * 5 * 4, False)
+
+
+def test_shapes_are_nested_as_the_forward_takes_them():
+    class Nested(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(8, 2)
+
+        def forward(self, batch, pair, scale):
+            left, (right,) = pair
+            return self.linear(batch["image"]) + self.linear(batch["more"][0]) + (left + right) * scale
+
+    inputs = {
+        "batch": {"image": (1, 3, 5, 8), "more": [(3, 5, 8)]},
+        "pair": (torch.zeros(5, 2), [(2,)]),
+        "scale": 2.0,
+    }
+    network = load(Nested(), inputs=inputs)
+    assert network.macs == 2 * 15 * 16
+    assert [shape for _, shape in network.inputs] == [(1, 3, 5, 8), (3, 5, 8), (5, 2), (2,)]
+    assert load(Nested(), inputs=list(inputs.values())).macs == network.macs
+    assert sum(row.macs for row in cross_check(Nested(), inputs=inputs)) == network.macs
