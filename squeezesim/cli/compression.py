@@ -112,7 +112,7 @@ class Compression:
         return bool(self.rules or self.file)
 
     def applied(self, network: Network, model: str) -> Network:
-        """Return *network*, which *model* means, after the passes, with a note of them.
+        """Return *network*, which *model* means, after the passes, with a note of them and of whether they change it.
 
         Raises:
             UsageError: a value or a pattern is none of a pass, or real weights are asked of a model without them.
@@ -133,7 +133,8 @@ class Compression:
 
             weights = weights_of(network, _module(model))
         compressed = compress(network, recipe, weights)
-        return replace(compressed, notes=(*compressed.notes, f"compressed: {self._text}"[:MAX_TEXT]))
+        said = "no layer changes" if compressed.layers == network.layers else "compressed"
+        return replace(compressed, notes=(*compressed.notes, f"{said}: {self._text}"[:MAX_TEXT]))
 
 
 def print_sizes(network: Network) -> None:

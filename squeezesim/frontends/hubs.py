@@ -188,8 +188,8 @@ def _import(name: str) -> ModuleType:
         return import_module(name)
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == package
-        what = "is not installed" if missing else f"cannot be imported: {' '.join(str(error).split())[:200]}"
-        raise ModelError(f"{package} {what}; pip install 'squeezesim[{package}]'") from error
+        what = "is not installed" if missing else f"cannot be imported ({' '.join(str(error).split())[:200]})"
+        raise ModelError(f"{package} {what}: pip install 'squeezesim[{package}]'") from error
 
 
 HUBS: Mapping[str, Hub] = {

@@ -62,7 +62,8 @@ def _installed() -> list[str]:
 
 
 def _missing(libraries: list[str]) -> str:
-    return f"{', '.join(libraries)} not installed: pip install 'squeezesim[{','.join(libraries)}]'"
+    verb = "is" if len(libraries) == 1 else "are"
+    return f"{', '.join(libraries)} {verb} not installed: pip install 'squeezesim[{','.join(libraries)}]'"
 
 
 def _text(value: object) -> str:

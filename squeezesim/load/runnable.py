@@ -51,7 +51,7 @@ class Asked:
             return self.inputs
         shape = literal_shape(self.input_shape, self.batch, default[0] if default else None)
         if shape is None:
-            raise UsageError(f"{name} needs its input: give input_shape, such as 3x224x224, or inputs")
+            raise UsageError(f"{name} needs its input: --input 3x224x224, in Python input_shape or inputs")
         if self.input_shape is None:
             return tuple((self.batch or 1, *sizes) for sizes in default)
         return (shape,) * max(1, len(default))

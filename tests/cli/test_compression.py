@@ -118,3 +118,10 @@ def test_mistakes_are_one_line(run: Run, options: tuple[str, ...], message: str)
 def test_a_cross_check_is_of_the_model_as_it_is(run: Run) -> None:
     result = run("layers", "alexnet", "--cross-check", "--prune", "0.5")
     assert result.err == "error: --cross-check counts the model as it is; it cannot be compressed\n"
+
+
+def test_what_changes_no_layer_is_not_compressed(run: Run) -> None:
+    out = run("layers", "small.graph.json", "--low-rank", "rank:100000000", "--format", "json").out
+    made = Network.from_json(out)
+    assert made.layers == network().layers
+    assert made.notes[-1] == "no layer changes: low_rank rank:100000000"

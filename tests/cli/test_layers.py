@@ -166,3 +166,15 @@ def test_a_cross_check_lists_what_is_not_modelled_and_may_be_strict(run: Run) ->
     )
     assert run(*arguments, "--strict") == (1, out, "")
     assert run("layers", "squeezenet_1_1", "--input", "3x64x64", "--cross-check", "--strict").code == 0
+
+
+@pytest.mark.parametrize(
+    "command", [["layers"], ["profile", "--hw", "small_8x8.yaml"], ["compare", "--hw", "small_8x8.yaml"]]
+)
+def test_an_input_that_is_missing_is_named_as_its_option(run: Run, command: list[str]) -> None:
+    Path("my.py").write_text(SORTING)
+    assert run(command[0], "my.py:Sorting", *command[1:]) == (
+        2,
+        "",
+        "error: my.py:Sorting needs its input: --input 3x224x224, in Python input_shape or inputs\n",
+    )

@@ -146,10 +146,10 @@ def test_an_extra_that_is_not_installed_is_named(library: str, monkeypatch: pyte
     monkeypatch.setattr(hub, "find_spec", lambda _: None)
     with pytest.raises(ModelError) as caught:
         load(f"{library}:anything")
-    assert str(caught.value) == f"{library} not installed: pip install 'squeezesim[{library}]'"
+    assert str(caught.value) == f"{library} is not installed: pip install 'squeezesim[{library}]'"
     with pytest.raises(ModelError) as caught:
         load("anything_else")
     assert str(caught.value) == (
-        "unknown network 'anything_else'; torchvision, timm, pytorchcv not installed: "
+        "unknown network 'anything_else'; torchvision, timm, pytorchcv are not installed: "
         "pip install 'squeezesim[torchvision,timm,pytorchcv]'"
     )

@@ -276,3 +276,9 @@ def test_unknown_passes_and_missing_files() -> None:
         UsageError, match=r"^none.yaml: no such file; allowed: a YAML file that describes a recipe$"
     ):
         compress(two(), "none.yaml")
+
+
+@pytest.mark.parametrize("recipe", [5, None, ["prune"], True])
+def test_what_is_no_recipe(recipe: Any) -> None:
+    with pytest.raises(UsageError, match="a recipe is a mapping or the path of a YAML file, found "):
+        compress(two(), recipe)

@@ -51,7 +51,7 @@ def read(
     except ModuleNotFoundError as error:
         if error.name != "onnx":
             raise
-        raise ModelError("to read ONNX files, install onnx: pip install 'squeezesim[onnx]'") from None
+        raise ModelError("onnx is not installed: pip install 'squeezesim[onnx]'") from None
     from squeezesim.frontends.onnx.graph import network_of
 
     name = os.fspath(path)

@@ -37,7 +37,8 @@ def compress(
     layers that earlier ones made. *weights* are real weights by layer name, for the values that ask for them.
 
     Raises:
-        UsageError: a key or value is none of these (in a file with line and column), or a pass rejects its values.
+        UsageError: the recipe is neither, a key or value is none of these (in a file with line and column), or a pass
+            rejects its values.
         ModelError: filters that a pattern names in full cannot be removed.
 
     Example:
@@ -47,6 +48,8 @@ def compress(
         >>> layer.weight_density, layer.weight_bits
         (0.4, 4)
     """
+    if not isinstance(recipe, (Mapping, str, PathLike)):
+        raise UsageError(f"a recipe is a mapping or the path of a YAML file, found {show(recipe)}")
     steps = dict(recipe) if isinstance(recipe, Mapping) else read_recipe(recipe)
     for key in steps:
         if key not in PASSES:
