@@ -96,7 +96,7 @@ def sweep(
     """Cost MODEL on every accelerator that the values of parameters make, and keep the results as Parquet.
 
     Accelerators are costed together; every number is that of squeezesim profile on each. The folder grows by a file for
-    each 512 designs: an interrupted sweep goes on from there when the same command is given again.
+    each 1,024 designs: an interrupted sweep goes on from there when the same command is given again.
     """
     del debug
     from squeezesim.explore.sweep.api import plan

@@ -20,7 +20,7 @@ from squeezesim.report.columns import TOTALS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK = 512
+CHUNK = 1024
 """Designs of a chunk: what an interruption loses at most, and what is in memory at once."""
 
 KEY = "squeezesim.sweep"
