@@ -68,7 +68,7 @@ def options(command: Any) -> set[str]:
 def test_every_example_of_the_help_has_options_that_exist() -> None:
     shown = []
     for name, command in commands().items():
-        lines = [line.strip() for line in (command.epilog or "").splitlines()]
+        lines = [line.strip() for line in (command.epilog or "").replace("\\\n", " ").splitlines()]
         for line in (line for line in lines if line.startswith("squeezesim ")):
             words = shlex.split(line)
             assert words[1] == name
