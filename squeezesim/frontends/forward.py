@@ -54,7 +54,11 @@ def forward(
             raise
         except Exception as error:
             if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
-                raise  # it has no values to fall back on
+                if not needs_values(error):
+                    raise
+                raise ModelError(
+                    f"{error}: a value is needed, which a model made under torch.device('meta') does not have"
+                ) from error
             if too_large := too_large_to_run(module, tensors_of(args, kwargs)):
                 raise ModelError(f"{error}; {too_large}") from error
             return _on_cpu(module, args, kwargs, run)
@@ -114,6 +118,11 @@ def said(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"SystemExit: {text}" if text else "SystemExit"
     return text or type(error).__name__
+
+
+def needs_values(error: BaseException) -> bool:
+    """Return whether *error* came from asking a tensor on the meta device for its values."""
+    return any(text in str(error) for text in ("meta tensor", "meta device type", "register_meta"))
 
 
 def is_shape(value: Any) -> bool:

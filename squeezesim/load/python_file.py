@@ -105,7 +105,22 @@ def _errors_of(file: Path) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         message = " ".join(str(error).split())[:300]
         kind = type(error).__name__
-        raise ModelError(f"{_place(file, error)}: {kind}{': ' if message else ''}{message}") from error
+        raise ModelError(
+            f"{_place(file, error)}: {kind}{': ' if message else ''}{message}{_way_out(error)}"
+        ) from error
+
+
+def _way_out(error: BaseException) -> str:
+    """What helps against *error*, where that is known."""
+    from squeezesim.frontends.forward import needs_values
+
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return "; a model too large for the memory is made without values under torch.device('meta')"
+    if needs_values(error):
+        return (
+            "; under torch.device('meta') tensors have no values: make those needed under torch.device('cpu')"
+        )
+    return ""
 
 
 def _place(file: Path, error: BaseException) -> str:

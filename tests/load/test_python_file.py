@@ -136,3 +136,56 @@ def test_random_weights_are_the_same_in_each_run(tmp_path: Path) -> None:
     (first, _), (again, _) = (load_module(f"{tmp_path / 'my.py'}:make") for _ in range(2))
     assert first.weight.shape == again.weight.shape
     assert torch.equal(torch.get_rng_state(), before)
+
+
+LARGE = """
+import torch
+
+class Asking(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 4)
+    def forward(self, x):
+        return self.linear(x) if x.sum().item() < 1 else x
+
+def large():
+    return torch.nn.Linear(60000, 10**8)
+
+def without_values():
+    with torch.device("meta"):
+        return large()
+
+def needed():
+    with torch.device("meta"):
+        return torch.nn.Dropout(torch.linspace(0, 0.1, 12)[3].item())
+
+def asking():
+    with torch.device("meta"):
+        return Asking()
+
+def out_of_memory():
+    raise MemoryError
+"""
+
+
+def test_a_model_too_large_for_the_memory_is_made_without_values(tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text(LARGE)
+    source = str(tmp_path / "my.py")
+    assert load(f"{source}:without_values", inputs=[(1, 60000)]).params == 6 * 10**12 + 10**8
+    way_out = "; a model too large for the memory is made without values under torch.device('meta')"
+    for factory in ("large", "out_of_memory"):
+        with pytest.raises(ModelError) as caught:
+            load(f"{source}:{factory}", input_shape=(1, 4))
+        assert str(caught.value).endswith(way_out)
+    with pytest.raises(ModelError) as caught:
+        load(f"{source}:needed", input_shape=(1, 4))
+    assert str(caught.value) == (
+        f"{source}:20: RuntimeError: Tensor.item() cannot be called on meta tensors; under torch.device('meta') "
+        "tensors have no values: make those needed under torch.device('cpu')"
+    )
+    with pytest.raises(ModelError) as caught:
+        load(f"{source}:asking", input_shape=(1, 4))
+    assert str(caught.value).endswith(
+        "Tensor.item() cannot be called on meta tensors: a value is needed, which a model made under "
+        "torch.device('meta') does not have"
+    )
