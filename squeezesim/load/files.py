@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,13 @@ def _shapes(asked: Asked) -> dict[str, Shape] | None:
     if not isinstance(asked.inputs, Mapping):
         raise UsageError("inputs of a file are given by name, batch included, such as input=1x3x224x224")
     given: Mapping[str, Any] = asked.inputs
-    shapes: dict[str, Shape] = {name: tuple(getattr(value, "shape", value)) for name, value in given.items()}
-    for name, shape in shapes.items():
-        check_sizes(shape, f"input {name!r}")
+    shapes: dict[str, Shape] = {}
+    for name, value in given.items():
+        shape = getattr(value, "shape", value)
+        if not isinstance(shape, Sequence):
+            raise UsageError(f"input {name!r} of a file is a shape or a tensor, found {show(value)}")
+        shapes[name] = tuple(shape)
+        check_sizes(shapes[name], f"input {name!r}")
     return shapes
 
 
