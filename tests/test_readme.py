@@ -23,7 +23,8 @@ def commands() -> list[str]:
     found = []
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        code = [*re.findall(r"`([^`\n]+)`", text), *"\n".join(blocks(text, r"\w+")).splitlines()]
+        fenced = "\n".join(blocks(text, r"\w+")).replace("\\\n", " ")
+        code = [*re.findall(r"`([^`\n]+)`", text), *fenced.splitlines()]
         parts = [
             part.strip().removeprefix("$ ").removeprefix(".venv/bin/")
             for line in code

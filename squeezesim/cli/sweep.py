@@ -75,6 +75,13 @@ def sweep(
     jobs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Processes.  [default: one for each CPU]")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Workers of the Dask scheduler at tcp://host:8786 instead of processes here.",
+        ),
+    ] = None,
     front: Annotated[
         bool, typer.Option("--front", help="Show the Pareto front of latency and energy only.")
     ] = False,
@@ -100,12 +107,15 @@ def sweep(
     """
     del debug
     from squeezesim.explore.sweep.api import plan
+    from squeezesim.explore.sweep.cluster import cluster as on_cluster
     from squeezesim.explore.sweep.run import local, run
     from squeezesim.explore.sweep.store import Store
     from squeezesim.hardware.accelerator import Accelerator
 
     output.choice("--format", format, output.FORMATS)
     output.choice("--method", method, ("latin", "random"))
+    if cluster and jobs:
+        raise UsageError("--jobs and --cluster both say where to run; allowed: one of them")
     accelerator = Accelerator.resolve(hw)
     planned = plan(
         [load_network(model, input_ or (), batch, cache=not no_cache) for model in models],
@@ -120,7 +130,8 @@ def sweep(
     store.done()
     try:
         with _progress() as progress:
-            run(store, local(jobs or os.cpu_count() or 1), progress)
+            cost = on_cluster(cluster) if cluster else local(jobs or os.cpu_count() or 1)
+            run(store, cost, progress)
     except KeyboardInterrupt:
         done = sum(planned.size(number) for number in store.done())
         streams.say(f"{done:,} rows are in {store.path}; the same command goes on from there")

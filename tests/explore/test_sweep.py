@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -190,3 +191,66 @@ def test_a_sweep_that_is_ended_loses_no_chunk_that_was_done(tmp_path: Path, sign
     parts = {name for name in before if name.startswith("part-")}
     assert {name: after[name] for name in parts} == {name: before[name] for name in parts}
     assert len(pd.read_parquet(folder, columns=["design"])) == 3201
+
+
+@pytest.mark.slow
+def test_a_cluster_of_processes_of_which_one_is_killed(tmp_path: Path) -> None:
+    """A scheduler and two workers; results are those of this process, whichever worker lives."""
+    pytest.importorskip("distributed", exc_type=ImportError)
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+
+    def start(*words: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "distributed.cli." + words[0],
+                *words[1:],
+                "--scheduler-file",
+                "scheduler.json",
+            ],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    processes = [start("dask_scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1")]
+    try:
+        file, end = tmp_path / "scheduler.json", time.monotonic() + 120
+        while not file.exists():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        processes += [
+            start("dask_worker", "--nthreads", "1", "--no-nanny", "--no-dashboard") for _ in range(2)
+        ]
+        address = json.loads(file.read_text())["address"]
+        sweep = [
+            "squeezenext_23",
+            "--hw",
+            "squeezelerator_16x16",
+            "--set",
+            "memory.dram.bandwidth_gb_s=4:68:0.01",
+        ]
+        command = [sys.executable, "-m", "squeezesim", "sweep", *sweep, "--format", "csv", "--top", "1"]
+        client = subprocess.Popen(
+            [*command, "--cluster", address, "-o", "there"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        while not list((tmp_path / "there").glob("part-*")):
+            assert client.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        processes[1].kill()
+        assert client.wait(200) == 0
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    subprocess.run(
+        [*command, "-o", "here"], cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL
+    )
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    assert len(contents(tmp_path / "here")) == 7
