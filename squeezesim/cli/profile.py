@@ -166,10 +166,10 @@ def _named(paths: Sequence[Path], plot: Path | None, accelerators: Sequence[Acce
         raise UsageError(
             f"{str(paths[0])!r} would hold one report, but there are {len(accelerators)} accelerators"
         )
-    for path in paths:
-        file_format(path)
     if plot and plot.suffix.lower() not in _FIGURES:
         raise UsageError(f"--plot {str(plot)!r}: a figure ends in {' or '.join(_FIGURES)}")
+    for path in paths:
+        file_format(path)
     return list(paths)
 
 

@@ -55,9 +55,10 @@ class ModuleStack:
         if not self._entered:
             return "the module"
         call, module = self._entered[-1]
+        name = f"layer {call.path!r}" if call.path else "the module"
         settings = module.extra_repr().replace("\n", " ")
         got = f" got {', '.join('x'.join(map(str, shape)) or 'a scalar' for shape in call.shapes)}"
-        return f"layer {call.path!r} {call.kind.__name__}({settings}){got if call.shapes else ''}"
+        return f"{name} {call.kind.__name__}({settings}){got if call.shapes else ''}"
 
     def __enter__(self) -> ModuleStack:
         self._hooks = [

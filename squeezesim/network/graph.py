@@ -196,12 +196,14 @@ class Network:
         shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in self.inputs)
         lines = [
             f"{self.name} ({shapes})",
-            f"  {len(self.layers)} layers, {_counts(self.params, self.macs)}, {self.vector_ops:,} vector ops",
+            f"  {counts(len(self.layers), self.params, self.macs)}, {self.vector_ops:,} vector ops",
         ]
         for stage in self.stages:
             members = [layer for layer in self.layers if layer.stage == stage]
-            sizes = _counts(sum(layer.params for layer in members), sum(layer.macs for layer in members))
-            lines.append(f"  {stage:<8} {len(members)} layers, {sizes}")
+            sizes = counts(
+                len(members), sum(layer.params for layer in members), sum(layer.macs for layer in members)
+            )
+            lines.append(f"  {stage:<8} {sizes}")
         if self.unmodelled:
             counted = ", ".join(f"{item.op} ×{item.count}" for item in self.unmodelled)
             lines.append(f"  not modelled: {counted}")
@@ -219,5 +221,6 @@ class Network:
         return html(self)
 
 
-def _counts(params: int, macs: int) -> str:
-    return f"{params:,} params, {macs:,} MACs"
+def counts(layers: int, params: int, macs: int) -> str:
+    """Return ``1 layer, 224 params, 194,400 MACs``."""
+    return f"{layers:,} layer{'' if layers == 1 else 's'}, {params:,} params, {macs:,} MACs"

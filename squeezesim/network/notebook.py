@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from squeezesim.markup import Part, bar, block, table
-
-if TYPE_CHECKING:
-    from squeezesim.network.graph import Network
+from squeezesim.network.graph import Network, counts
 
 MOST = 16
 """Lines below the heading."""
@@ -41,7 +38,7 @@ def html(network: Network) -> str:
         )
     headers = ("stage", "layers", "with MACs", "MACs", "part of all", "params", "part of all")
     shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in network.inputs)
-    sizes = f"{len(network.layers):,} layers, {network.macs:,} MACs, {network.params:,} params"
+    sizes = counts(len(network.layers), network.params, network.macs)
     hidden = len(network.stages) - MOST
     notes = [f"… {hidden} more stages"] if hidden > 0 else []
     unknown = [f"not modelled: {item.op} ×{item.count}" for item in network.unmodelled[:MOST]]

@@ -197,6 +197,7 @@ def test_a_built_in_network_by_name(run: Run) -> None:
         ),
         ([*SMALL, "-o", "a" * 300 + ".csv"], f"cannot write '{'a' * 300}.csv': File name too long"),
         ([*SMALL, "--plot", "r.csv"], "--plot 'r.csv': a figure ends in .png or .svg"),
+        ([*SMALL, "--plot", "r.foo"], "--plot 'r.foo': a figure ends in .png or .svg"),
         (
             [*SMALL, "--hw", "os_32x32", "-o", "r.csv"],
             "'r.csv' would hold one report, but there are 2 accelerators",

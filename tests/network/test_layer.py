@@ -157,6 +157,6 @@ def test_a_network_shows_itself_on_one_screen():
     assert repr(network) == str(network)
     assert str(network) == (
         "custom (input 1x128x1x1)\n"
-        "  1 layers, 128,000 params, 128,000 MACs, 0 vector ops\n"
-        "  head     1 layers, 128,000 params, 128,000 MACs"
+        "  1 layer, 128,000 params, 128,000 MACs, 0 vector ops\n"
+        "  head     1 layer, 128,000 params, 128,000 MACs"
     )
