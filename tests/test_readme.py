@@ -47,6 +47,14 @@ def test_commands_and_options_exist(command: str) -> None:
             node = node.commands[word]
 
 
+def test_files_that_pages_name_exist() -> None:
+    tops = "|".join(("squeezesim", "tests", "docs", "hwconfigs", "benchmarks", "examples"))
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for name in re.findall(rf"`((?:{tops})/[^`\s:]*)`", text):
+            assert list(ROOT.glob(re.sub("NAME|FAMILY", "*", name))), (page.name, name)
+
+
 def test_every_command_is_shown() -> None:
     lines = [f"{example.command} " for example in EXAMPLES]
     root: Any = typer.main.get_command(app)
