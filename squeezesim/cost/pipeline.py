@@ -39,31 +39,34 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class _Tiles:
-    """One tile for each step: sizes and positions along ``AXES``, and the bits of its operands."""
+    """Single tiles: their problems, positions and sizes along ``AXES``, (6, tiles), and the bits of their operands."""
 
     problem: Workload
-    index: Ints  # (6, steps)
-    sizes: Ints  # (6, steps)
-    full: Ints  # (6, steps), sizes of the tiles before the last
+    start: Ints
+    sizes: Ints
+
+    @classmethod
+    def at(cls, index: Ints, problem: Workload, sizes: Ints, extents: Ints) -> _Tiles:
+        """The tiles *index* of axes that are cut into tiles of *sizes*, but for the last."""
+        start = index * sizes
+        return cls(problem, start, np.minimum(sizes, extents - start))
 
     def inputs(self, machine: Machine) -> Ints:
         window_y, window_x = windows(self.problem)
-        start = self.index * self.full
-        rows = input_extent(start[Y], self.sizes[Y], window_y, machine.skip_rows)
-        columns = input_extent(start[X], self.sizes[X], window_x, machine.skip_columns)
-        pixels = self.sizes[N] * np.where(
-            self.problem.pointwise, self.sizes[Y] * self.sizes[X], rows * columns
-        )
-        return np.asarray(pixels * self.sizes[G] * self.sizes[C] * self.problem.activation_bits)
+        n, y, x, g, _, c = self.sizes
+        rows = input_extent(self.start[Y], y, window_y, machine.skip_rows)
+        columns = input_extent(self.start[X], x, window_x, machine.skip_columns)
+        pixels = n * np.where(self.problem.pointwise, y * x, rows * columns)
+        return np.asarray(pixels * g * c * self.problem.activation_bits)
 
     def weights(self) -> Ints:
-        return np.asarray(
-            self.sizes[G] * self.sizes[K] * self.sizes[C] * self.problem.taps * self.problem.weight_bits
-        )
+        _, _, _, g, k, c = self.sizes
+        return np.asarray(g * k * c * self.problem.taps * self.problem.weight_bits)
 
     def outputs(self) -> Ints:
         """Elements, not bits: partial sums are wider than what is finished."""
-        return np.asarray(np.prod(self.sizes[[N, Y, X, G, K]], axis=0))
+        n, y, x, g, k, _ = self.sizes
+        return np.asarray(n * y * x * g * k)
 
 
 class Transfer(NamedTuple):
@@ -108,29 +111,30 @@ class Played(NamedTuple):
 
 def played(points: Points, flow: Dataflow, machine: Machine, *, every: bool = False) -> Played:
     """Return what happens in each step of each point; with *every*, in each single one."""
-    extents = np.stack([getattr(points.problem, name) for name in AXES])
-    steps = steps_of(points.problem, points.order, points.sizes, extents, every=every)
-    problem, size = points.problem.take(steps.point), points.sizes[:, steps.point]
-    extent = extents[:, steps.point]
-
-    def tiles_at(index: Ints) -> _Tiles:
-        return _Tiles(problem, index, np.minimum(size, extent - index * size), size)
+    problem, sizes = points.problem, points.sizes
+    extents = np.stack([getattr(problem, name) for name in AXES])
+    steps = steps_of(problem, points.order, sizes, extents, every=every)
+    first = _Tiles.at(np.zeros_like(sizes), problem, sizes, extents)
+    last = _Tiles.at(steps.end, problem, sizes, extents)
+    of_steps = (
+        problem.repeat(steps.counts),
+        np.repeat(sizes, steps.counts, axis=1),
+        np.repeat(extents, steps.counts, axis=1),
+    )
 
     def alone(operand: str, load: bool, bits: Ints) -> Transfer:
         return Transfer(operand, load, bits, False, machine)
 
-    here = tiles_at(steps.this)
-    work, moved = _array(here, steps, flow, machine)
+    work, moved = _array(_Tiles.at(steps.this, *of_steps), steps, flow, machine)
     return Played(
         steps=steps,
-        first_loads=(
-            alone("inputs", True, here.inputs(machine)[steps.first]),
-            alone("weights", True, here.weights()[steps.first]),
-        ),
-        last_store=alone("outputs", False, (here.outputs() * problem.activation_bits)[steps.last]),
+        first_loads=(alone("inputs", True, first.inputs(machine)), alone("weights", True, first.weights())),
+        last_store=alone("outputs", False, last.outputs() * problem.activation_bits),
         work=work,
         buffer_bits=moved,
-        transfers=_transfers(tiles_at(steps.before), tiles_at(steps.after), steps, machine),
+        transfers=_transfers(
+            _Tiles.at(steps.before, *of_steps), _Tiles.at(steps.after, *of_steps), steps, machine
+        ),
         machine=machine,
     )
 
@@ -139,16 +143,15 @@ def schedule_of(points: Points, flow: Dataflow, machine: Machine) -> Schedule:
     """Return the steps of each point; machines of one family have the same."""
     done = played(points, flow, machine)
     steps, work = done.steps, done.work
-    starts = np.flatnonzero(steps.first)
 
     def volumes(parts: Iterable[Transfer]) -> tuple[Floats, ...]:
         return tuple((-(-part.bits // 8)).astype(np.float64) for part in parts)
 
     def total(values: Ints) -> Ints:
-        return np.asarray(np.add.reduceat(values * steps.weight, starts))
+        return np.asarray(np.add.reduceat(values * steps.weight, steps.begins))
 
     return Schedule(
-        offsets=np.append(starts, len(steps.point)),
+        offsets=np.append(steps.begins, len(steps.weight)),
         weight=steps.weight.astype(np.float64),
         array=work.cycles.astype(np.float64),
         buffer_bits=done.buffer_bits,
@@ -186,22 +189,21 @@ def _transfers(gone: _Tiles, coming: _Tiles, steps: Steps, machine: Machine) -> 
     """What the DMA stores of the tile before each step's, and loads of the tile after it."""
     problem = gone.problem
     moved, came = steps.after != steps.this, steps.before != steps.this
-    more = ~steps.last
+    moved[:, steps.begins + steps.counts - 1] = came[:, steps.begins] = False
+    left = came[[N, Y, X, G, K]].any(axis=0)
+    n, y, x, g, k, c = moved
+    pixels = n | y | x
 
     def transfer(operand: str, load: bool, wanted: Bools, bits: Ints, double: bool) -> Transfer:
-        return Transfer(operand, load, np.where(wanted, bits, 0), double, machine)
+        return Transfer(operand, load, bits * wanted, double, machine)
 
-    def changed(*axes: int) -> Bools:
-        return np.asarray(moved[list(axes)].any(axis=0) & more)
-
-    left = ~steps.first & came[[N, Y, X, G, K]].any(axis=0)
-    finished = steps.last_c[steps.point] == steps.before[C]
+    finished = np.repeat(steps.end[C], steps.counts) == steps.before[C]
     stored = gone.outputs() * np.where(finished, problem.activation_bits, problem.accumulator_bits)
-    resumed = changed(N, Y, X, G, K) & (steps.after[C] > 0)
+    resumed = (pixels | g | k) & (steps.after[C] > 0)
     psums = coming.outputs() * problem.accumulator_bits
     return (
         transfer("outputs", False, left, stored, machine.double_outputs),
-        transfer("inputs", True, changed(N, Y, X, G, C), coming.inputs(machine), machine.double_inputs),
-        transfer("weights", True, changed(G, K, C), coming.weights(), machine.double_weights),
+        transfer("inputs", True, pixels | g | c, coming.inputs(machine), machine.double_inputs),
+        transfer("weights", True, g | k | c, coming.weights(), machine.double_weights),
         transfer("outputs", True, resumed, psums, machine.double_outputs),
     )

@@ -26,14 +26,13 @@ _DEPTHS = np.argsort(_NESTS, axis=1)
 class Steps:
     """The steps that are played, in order, point after point; tile indices are (6, steps) along ``AXES``."""
 
-    point: Ints
+    counts: Ints  # for each point, its steps
+    begins: Ints  # for each point, its first step
     weight: Ints  # how many steps this one stands for
     this: Ints
     before: Ints  # of the step before; the last one's for the first
     after: Ints  # of the step after; the first one's for the last
-    first: Bools
-    last: Bools
-    last_c: Ints  # for each point, index of its last tile of input channels
+    end: Ints  # for each point, tile indices of its last step
 
 
 def _alike(window: Window, size: Ints, tiles: Ints) -> Bools:
@@ -54,35 +53,29 @@ def steps_of(problem: Workload, order: Ints, sizes: Ints, extents: Ints, *, ever
         reduced[axis] &= problem.pointwise | _alike(window, sizes[axis], tiles[axis])
     played = np.where(reduced, 4, tiles)
 
-    points = np.arange(len(order))
-    nest = _NESTS[order].T
-    tiles_nested, played_nested, reduced_nested = (
-        tiles[nest, points],
-        played[nest, points],
-        reduced[nest, points],
-    )
     counts = np.prod(played, axis=0)
-    ends = np.cumsum(counts)
-    point = np.repeat(points, counts)
-    rest = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+    begins = np.cumsum(counts) - counts
+    number = np.arange(counts.sum()) - np.repeat(begins, counts)
+    cut = np.flatnonzero((tiles > 1).any(axis=1))  # the loops along other axes have one round
+    inside, rounds, end, shortened = (
+        np.repeat(part[cut], counts, axis=1) for part in (_inside(played, order), played, tiles - 1, reduced)
+    )
+    done, inner = np.divmod(number, inside)
+    digit = done % rounds
+    index = np.where(shortened & (digit >= 2), end - 3 + digit, digit)
+    weight = np.prod(np.where(shortened & (digit == 1), end - 2, 1), axis=0)
+    # A loop moves on when all loops inside are at their last tile, and has just moved when they are at their first.
+    this, before, after = np.zeros((3, 6, len(number)), np.int64)
+    this[cut] = index
+    after[cut] = np.where(inner == inside - 1, np.where(index == end, 0, index + 1), index)
+    before[cut] = np.where(inner == 0, np.where(index == 0, end, index - 1), index)
+    return Steps(counts, begins, weight, this, before, after, tiles - 1)
 
-    weight = np.ones_like(rest)
-    this, before, after = np.zeros((3, 6, len(point)), np.int64)
-    carry = np.ones(len(point), np.bool_)  # all loops inside are at their last tile: this one moves on
-    borrow = carry.copy()  # all loops inside are at their first tile: this one has just moved
-    for depth in range(5, -1, -1):
-        if np.all(tiles_nested[depth] == 1):
-            continue
-        rest, digit = np.divmod(rest, played_nested[depth][point])
-        end = tiles_nested[depth][point] - 1
-        shortened = reduced_nested[depth][point]
-        index = np.where(shortened & (digit >= 2), end - 3 + digit, digit)
-        weight *= np.where(shortened & (digit == 1), end - 2, 1)
-        this[depth] = index
-        at_end, at_start = index == end, index == 0
-        after[depth] = np.where(carry, np.where(at_end, 0, index + 1), index)
-        before[depth] = np.where(borrow, np.where(at_start, end, index - 1), index)
-        carry = carry & at_end
-        borrow = borrow & at_start
-    where = _DEPTHS[order].T[:, point], np.arange(len(point))
-    return Steps(point, weight, this[where], before[where], after[where], borrow, carry, tiles[C] - 1)
+
+def _inside(played: Ints, order: Ints) -> Ints:
+    """Steps of the loops inside that along each axis, (6, points)."""
+    points = np.arange(len(order))
+    nested = played[_NESTS[order].T, points]
+    steps = np.ones_like(nested)
+    np.cumprod(nested[:0:-1], axis=0, out=steps[-2::-1])
+    return np.asarray(steps[_DEPTHS[order].T, points])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Workload:
     """Columns over problems; a problem is a loop nest N·G·K·C·Y·X·FY·FX with its operands' widths and non-zeros.
 
@@ -56,7 +57,11 @@ class Workload:
 
     def take(self, index: Any) -> Workload:
         """Return the rows *index*: an index array, a mask or a slice."""
-        return Workload(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+        return Workload(*(column[index] for column in _columns(self)))
+
+    def repeat(self, counts: Ints) -> Workload:
+        """Return row i ``counts[i]`` times."""
+        return Workload(*(column.repeat(counts) for column in _columns(self)))
 
     @property
     def taps(self) -> Ints:
@@ -84,6 +89,8 @@ class Workload:
         return self.weights * self.pixels
 
 
+_NAMES = tuple(field.name for field in fields(Workload))
+_columns = attrgetter(*_NAMES)
 _Row = tuple[int, ...]
 
 
@@ -132,10 +139,9 @@ def workload_of(layers: Sequence[Layer], machine: Machine) -> tuple[Workload, In
     """
     seen: dict[_Row, int] = {}
     rows = np.array([seen.setdefault(_row(layer, machine), len(seen)) for layer in layers], np.int64)
-    names = [field.name for field in fields(Workload)]
-    table = np.array(list(seen), np.int64).reshape(len(seen), len(names)).T
+    table = np.array(list(seen), np.int64).reshape(len(seen), len(_NAMES)).T
     columns: dict[str, Any] = {
-        name: np.ascontiguousarray(column) for name, column in zip(names, table, strict=True)
+        name: np.ascontiguousarray(column) for name, column in zip(_NAMES, table, strict=True)
     }
     columns["pointwise"] = columns["pointwise"].astype(np.bool_)
     return Workload(**columns), rows
