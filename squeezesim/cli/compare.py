@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import compression, output
 from squeezesim.cli.inputs import Batch, Input, NoCache, Strict, load_network
 from squeezesim.errors import UsageError, nearest
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from squeezesim.explore.compare.comparison import Comparison
     from squeezesim.explore.compare.gate import Verdict
     from squeezesim.explore.compare.result import Result
+    from squeezesim.load.compression import Compression
 
 _BY = ("result", "stage", "layer")
 _FORMATS = ("table", "csv", "json", "markdown")
@@ -29,6 +30,7 @@ Examples:
   squeezesim compare squeezenext_23 squeezenext_23_v5 --hw squeezelerator_16x16
   squeezesim compare squeezenext_23 alexnet --hw os_32x32 --hw ws_32x32 --by stage --plot networks.png
   squeezesim compare squeezenext_23_v2 squeezenext_23_v5 --hw os_32x32 --by layer --top 10
+  squeezesim compare squeezenet_1_0 squeezenet_1_0+prune=0.4 squeezenet_1_0+quantize=w8a8 --hw os_32x32
   squeezesim compare my.py:make --input 3x64x64 --hw my.yaml --against main.json --fail-if "latency_us > +2%"
 """
 
@@ -38,7 +40,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="MODEL",
-            help="Networks, as for profile, and saved reports, which end in .json.",
+            help="Networks, as for profile, compressed ones as MODEL+prune=0.4, and saved reports, which end in .json.",
         ),
     ],
     hw: Annotated[
@@ -50,6 +52,11 @@ def compare(
     ] = None,
     input: Input = None,
     batch: Batch = None,
+    prune: compression.Prune = None,
+    prune_channels: compression.PruneChannels = None,
+    low_rank: compression.LowRank = None,
+    quantize: compression.Quantize = None,
+    compress: compression.Compress = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -119,6 +126,8 @@ def compare(
     Relative columns are ratios to the baseline. With --by stage or layer, rows of the same name stand side by side,
     each result under its number; --format csv then has a row for each of them and each result.
 
+    Options that compress are for every network, those written into MODEL for that one: MODEL+prune=0.4+quantize=w8a8.
+
     A condition is of the columns of the CSV; +2% and -5% are changes from the baseline. Exit code 1 if one holds.
     """
     del debug
@@ -129,7 +138,8 @@ def compare(
     if baseline is not None and against:
         raise UsageError("--baseline and --against both say what to compare with; allowed: one of them")
     files = _files(out or (), plot)
-    output.check_writable(files, inputs=[*models, *(hw or ()), *(against or ())])
+    compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
+    output.check_writable(files, inputs=[*models, *(hw or ()), *(against or ()), *compressed.files])
 
     from squeezesim.explore.compare.frame import comparison
     from squeezesim.explore.compare.gate import conditions, judge
@@ -138,7 +148,7 @@ def compare(
     wanted = conditions(fail_if or ())
     accuracies = _accuracies(top1 or ())
     before = [saved(path) for path in against or ()]
-    found = _results(models, hw or (), input or (), batch, cache=not no_cache)
+    found = _results(models, hw or (), input or (), batch, compressed, cache=not no_cache)
     compared = comparison(found, baseline=baseline, against=before, top1=accuracies)
     verdicts = judge(compared, wanted)
     _write(compared, files, by, verdicts, top)
@@ -182,7 +192,13 @@ def _accuracies(texts: Sequence[str]) -> dict[str, float]:
 
 
 def _results(
-    models: Sequence[str], hw: Sequence[str], inputs: Sequence[str], batch: int | None, *, cache: bool
+    models: Sequence[str],
+    hw: Sequence[str],
+    inputs: Sequence[str],
+    batch: int | None,
+    compressed: Compression,
+    *,
+    cache: bool,
 ) -> list[Result]:
     from squeezesim.explore.compare.frame import results_of
     from squeezesim.explore.compare.result import is_report
@@ -196,7 +212,11 @@ def _results(
     accelerators = [Accelerator.resolve(text) for text in hw]
     found: list[Result] = []
     for text in models:
-        item = text if is_report(text) else load_network(text, inputs, batch, cache=cache)
+        item = (
+            text
+            if is_report(text)
+            else load_network(text, inputs, batch, compression=compressed, cache=cache)
+        )
         found += results_of(item, accelerators)
     return found
 

@@ -12,6 +12,7 @@ from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.load.compression import Compression
     from squeezesim.network import Network
 
 Model = Annotated[
@@ -19,7 +20,7 @@ Model = Annotated[
     typer.Argument(
         metavar="MODEL",
         help="A built-in name, torchvision:, timm: or pytorchcv: with a name, my.py:factory (which is run), "
-        "net.onnx, net.pt2, net.graph.json or topology.csv.",
+        "net.onnx, net.pt2, net.graph.json or topology.csv; +prune=0.4 at its end compresses.",
     ),
 ]
 Input = Annotated[
@@ -54,16 +55,24 @@ Objective = Annotated[
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
 
 
-def load_network(model: str, inputs: Sequence[str], batch: int | None, *, cache: bool = True) -> Network:
-    """Return the network that the options mean.
+def load_network(
+    model: str,
+    inputs: Sequence[str],
+    batch: int | None,
+    *,
+    compression: Compression | None = None,
+    cache: bool = True,
+) -> Network:
+    """Return the network that the options mean, after what they and *model* itself ask to compress.
 
     Raises:
         ModelError: there is no such network, or it does not accept the input.
         UsageError: the options contradict each other.
     """
-    from squeezesim.load import load
+    from squeezesim.load import load, trained_module
 
-    return load(model, **asked_inputs(inputs), batch=batch, cache=cache)
+    network = load(model, **asked_inputs(inputs), batch=batch, cache=cache)
+    return compression.applied(network, lambda: trained_module(model)) if compression else network
 
 
 def resolved(text: str, dataflow: str, objective: str | None) -> Accelerator:

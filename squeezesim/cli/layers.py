@@ -61,12 +61,12 @@ def layers(
     """
     del debug
     output.choice("--format", format, output.FORMATS)
-    compressed = compression.Compression.of(prune, prune_channels, low_rank, quantize, compress)
+    compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
     if cross_check:
         if format != "table":
             raise UsageError("--cross-check prints a table; --format cannot be given with it")
         if compressed:
-            raise UsageError("--cross-check counts the model as it is; it cannot be compressed")
+            raise UsageError("a cross-check counts the model as it is; it cannot be compressed")
         explained = _cross_check(model, {**asked_inputs(input or ()), "batch": batch})
         network = load_network(model, input or (), batch, cache=not no_cache)
         for item in network.unmodelled:
@@ -75,7 +75,7 @@ def layers(
         if not explained:
             raise typer.Exit(1)
         return
-    network = compressed.applied(load_network(model, input or (), batch, cache=not no_cache), model)
+    network = load_network(model, input or (), batch, compression=compressed, cache=not no_cache)
     if format == "json":
         sys.stdout.write(network.to_json())
     elif format == "csv":
@@ -83,8 +83,10 @@ def layers(
 
         sys.stdout.write(csv_text(_rows(network)))
     else:
+        from squeezesim.load.compression import split
+
         _print_table(network)
-        if compressed:
+        if compressed or split(model)[1]:
             compression.print_sizes(network)
     fail_if_unmodelled(network, strict)
 

@@ -70,7 +70,7 @@ def check_writable(paths: Iterable[Path], inputs: Iterable[str] = ()) -> None:
         OutputError: a path is named twice, is an input, a folder or a device, lies below a file, or its folder cannot
             be written.
     """
-    read = {os.path.realpath(text) for text in inputs}
+    read = {os.path.realpath(name) for text in inputs for name in (text, text.partition("+")[0])}
     named: dict[str, Path] = {}
     for path in paths:
         place = os.path.realpath(path)

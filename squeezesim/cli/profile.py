@@ -111,19 +111,19 @@ def profile(
         raise UsageError("--sort, --top and --by are for tables and CSV; --format json is the whole report")
     accelerators = [resolved(text, dataflow, objective) for text in hw]
     named = [*(out or ()), *([plot] if plot else [])]
-    compressed = compression.Compression.of(prune, prune_channels, low_rank, quantize, compress)
-    settings = [*_settings(inputs, batch, dataflow, objective), *compressed.settings]
+    compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
+    settings = [*_settings(inputs, batch, dataflow, objective), *compression.settings(compressed)]
     default = not named and format == "table" and not no_files
     targets = _targets(accelerators, model, settings) if default else [_named(named, plot, accelerators)]
     output.check_writable(
-        (path for paths in targets for path in paths), inputs=[model, *hw, *compressed.inputs]
+        (path for paths in targets for path in paths), inputs=[model, *hw, *compressed.files]
     )
 
     from squeezesim.report.files import write
     from squeezesim.report.table import select
     from squeezesim.simulate import simulate
 
-    network = compressed.applied(load_network(model, inputs, batch, cache=not no_cache), model)
+    network = load_network(model, inputs, batch, compression=compressed, cache=not no_cache)
     reports = [simulate(network, accelerator) for accelerator in accelerators]
     rows = [select(report, by, sort, top) for report in reports]
     write([(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths])

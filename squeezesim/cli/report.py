@@ -95,9 +95,9 @@ def report(
     }
     saved = _saved(models)
     _check_options([text for text in models if text not in saved], saved, given)
-    compressed = compression.Compression.of(prune, prune_channels, low_rank, quantize, compress)
+    compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
     accelerators = [resolved(text, dataflow, objective) for text in hw or ()]
-    output.check_writable([out], inputs=[*models, *given["--hw"], *compressed.inputs])
+    output.check_writable([out], inputs=[*models, *given["--hw"], *compressed.files])
 
     from squeezesim.files import atomic_write
     from squeezesim.report.html.page import page
@@ -109,7 +109,7 @@ def report(
         if text in saved:
             reports.append(Report.load(text))
             continue
-        network = compressed.applied(load_network(text, given["--input"], batch, cache=not no_cache), text)
+        network = load_network(text, given["--input"], batch, compression=compressed, cache=not no_cache)
         reports += [simulate(network, accelerator) for accelerator in accelerators]
     advice = [] if no_advice or not accelerators else _advice(reports, cache=not no_cache)
     command = _command(models, given, ["--no-advice"] if no_advice else [], out)

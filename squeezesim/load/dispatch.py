@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ModelError, UsageError
 from squeezesim.load import built_in, files, hub, python_file
+from squeezesim.load.compression import split
 from squeezesim.load.runnable import Asked, Made, Runnable
 from squeezesim.load.shapes import check_sizes
 from squeezesim.network import Network
@@ -37,7 +39,8 @@ def load(
         model: the name of a built-in network, with or without ``@option=value,…``; ``torchvision:NAME``,
             ``timm:NAME`` or ``pytorchcv:NAME``; an ``.onnx``, ``.pt2`` or ``.graph.json`` file; a ``.csv`` topology of
             SCALE-Sim; ``file.py:factory``, a function that returns a module, with or without
-            ``@argument=value,…``; or a module.
+            ``@argument=value,…``; or a module. A name or path may end in what compresses the network, as
+            ``+prune=0.4+quantize=w8a8``.
         input_shape: the shape of the input. Text as ``3x227x227`` excludes the batch, a tuple is literal,
             ``(1, 3, 227, 227)``, unless *batch* is given: then it excludes the batch too.
         inputs: several inputs, or inputs by name: tensors or literal shapes, batch included.
@@ -55,7 +58,12 @@ def load(
         717280
     """
     asked = _asked(input_shape, inputs, kwargs, batch)
-    text = os.fspath(model) if isinstance(model, (str, os.PathLike)) else ""
+    text, compression = split(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else ("", None)
+    if compression:
+        network = load(
+            text, input_shape=input_shape, inputs=inputs, kwargs=kwargs, batch=batch, cache=cache, **options
+        )
+        return compression.applied(network, partial(trained_module, text, **options))
     if files.kind_of(text):
         return files.read(text, asked, options)
     if text.partition("@")[0] in catalogue():
@@ -80,8 +88,12 @@ def cross_check(
     from squeezesim.frontends.crosscheck import cross_check as compare
 
     asked = _asked(input_shape, inputs, None, batch)
-    if isinstance(model, (str, os.PathLike)) and (what := files.kind_of(os.fspath(model))):
-        raise ModelError(f"{os.fspath(model)!r} is a {what}: there is no module to count again")
+    if isinstance(model, (str, os.PathLike)):
+        text, compression = split(os.fspath(model))
+        if compression:
+            raise UsageError("a cross-check counts the model as it is; it cannot be compressed")
+        if what := files.kind_of(text):
+            raise ModelError(f"{text!r} is a {what}: there is no module to count again")
     found = _runnable(model, options)
     made = found.make("cpu")
     return compare(made.module, asked.of(found.name, made.inputs))
@@ -95,6 +107,21 @@ def load_module(model: str | os.PathLike[str] | nn.Module, **options: object) ->
     """
     found = _runnable(model, options)
     return found.make("cpu").module, found.name
+
+
+def trained_module(model: str, **options: object) -> nn.Module:
+    """Return the module whose weights are those of *model*, whatever compresses it.
+
+    Raises:
+        UsageError: *model* is no ``file.py:factory``: all other models have random weights or none.
+        ModelError: there is no such file or factory.
+    """
+    text, _ = split(model)
+    if not python_file.is_python(text):
+        raise UsageError(
+            f"'weights' and 'energy:' are of a trained module, as my.py:factory gives it, found {text!r}"
+        )
+    return load_module(text, **options)[0]
 
 
 def _asked(

@@ -101,6 +101,30 @@ def test_saved_reports_need_no_accelerator(run: Run) -> None:
     assert out == plain(sections(comparison([of_report(item) for item in two()]))) + "\n"
 
 
+def test_a_network_beside_its_compressed_selves(run: Run) -> None:
+    words = [
+        "small.graph.json",
+        "small.graph.json+prune=0.4",
+        "small.graph.json+quantize=w4a4+prune=stem*=0.5",
+    ]
+    code, out, _ = run("compare", *words, "--hw", "small_8x8.yaml", "--format", "csv")
+    given = report().network
+    compressed = [sq.prune(given, 0.4), sq.compress(given, {"prune": {"stem*": 0.5}, "quantize": "w4a4"})]
+    table = sq.compare([given, *compressed], accelerator())
+    rows = list(csv.DictReader(io.StringIO(out)))
+    names = ["small", "small+prune=0.4", "small+prune=stem*=0.5+quantize=w4a4"]
+    assert (code, [row["network"] for row in rows], table.network.tolist()) == (0, names, names)
+    assert [int(row["weights_bytes"]) for row in rows] == table.weights_bytes.tolist()
+    assert table.weights_bytes.is_monotonic_decreasing
+    assert table.dram_relative.iloc[2] < 1
+
+
+def test_options_compress_every_network(run: Run) -> None:
+    _, out, _ = run(*SMALL, "small.graph.json+prune=0.4", "--quantize", "w4a4", "--format", "csv")
+    names = [row["network"] for row in csv.DictReader(io.StringIO(out))]
+    assert names == ["small+quantize=w4a4", "small+prune=0.4+quantize=w4a4"]
+
+
 def test_an_unmodelled_operator_with_strict(run: Run) -> None:
     assert run(*SMALL, "--strict").code == 1
 
@@ -126,6 +150,9 @@ def test_an_unmodelled_operator_with_strict(run: Run) -> None:
         ([*SMALL[1:], "--fail-if", "latency_us > +2%"], "'latency_us > +2%' compares with a baseline, and there is"),
         ([*SMALL[1:], "--fail-if", "energy_uj > 1"], "'energy_uj > 1': energy_uj of small on small_8x8 is not known: "),
         (["saved.json", "-o", "saved.json"], "cannot write 'saved.json': it is an input of this command"),
+        (["small.graph.json+prun=0.4", *SMALL[2:]], "unknown pass 'prun' in model 'small.graph.json+prun=0.4'; "),
+        ([*SMALL[1:], "--prune", "1.5"], "a density, if neither N:M nor 'weights', must be a number from 0 to 1, "),
+        (["small.graph.json+prune=0.4", *SMALL[2:], "-o", "small.graph.json"], "cannot write 'small.graph.json': it "),
         (["small_8x8.yaml", *SMALL[2:]], "'small_8x8.yaml' is no model that can be read; a model is "),
     ],
 )  # fmt: skip

@@ -37,9 +37,9 @@ def test_options_are_a_recipe(run: Run) -> None:
         "prune": {"stem*": "0.5", "*": "2:4"},
         "quantize": "w4a8",
     }
-    assert made.layers == compress(network(), recipe).layers
-    assert made.notes[-1] == (
-        "compressed: prune_channels stage1.b=0.5, low_rank *b=rank:4, prune stem*=0.5, prune 2:4, quantize w4a8"
+    assert made == compress(network(), recipe)
+    assert made.name == (
+        "small+prune_channels=stage1.b=0.5+low_rank=*b=rank:4+prune=stem*=0.5+prune=2:4+quantize=w4a8"
     )
 
 
@@ -72,7 +72,7 @@ def test_sizes_are_printed_for_compressed_networks_alone(run: Run) -> None:
 def test_a_profile_says_what_was_compressed_and_keeps_its_files_apart(run: Run) -> None:
     result = run(*PROFILE, "--prune", "0.4", "--quantize", "w8a8")
     assert result.code == 0
-    assert "compressed: prune 0.4, quantize w8a8" in result.out
+    assert result.out.startswith("small+prune=0.4+quantize=w8a8 on small_8x8\n")
     (folder,) = Path("reports").iterdir()
     assert folder.name.startswith("small")
     assert "prune-0.4" in folder.name
@@ -115,13 +115,30 @@ def test_mistakes_are_one_line(run: Run, options: tuple[str, ...], message: str)
     assert not Path("reports").exists()
 
 
-def test_a_cross_check_is_of_the_model_as_it_is(run: Run) -> None:
-    result = run("layers", "alexnet", "--cross-check", "--prune", "0.5")
-    assert result.err == "error: --cross-check counts the model as it is; it cannot be compressed\n"
+@pytest.mark.parametrize("words", [("alexnet", "--prune", "0.5"), ("alexnet+prune=0.5",)])
+def test_a_cross_check_is_of_the_model_as_it_is(run: Run, words: tuple[str, ...]) -> None:
+    result = run("layers", *words, "--cross-check")
+    assert result.err == "error: a cross-check counts the model as it is; it cannot be compressed\n"
+
+
+def test_a_model_says_what_compresses_it_where_options_would(run: Run) -> None:
+    options = ("--prune", "stem*=0.5", "--prune", "2:4", "--quantize", "w4a8")
+    word = "small.graph.json+prune=stem*=0.5+quantize=w4a8+prune=2:4"
+    assert run("layers", word).out == run("layers", "small.graph.json", *options).out
+    both = run("profile", f"{word}+low-rank=0.5", *PROFILE[2:], "--prune", "0.5", "--format", "csv")
+    alone = run(*PROFILE, *options, "--low-rank", "0.5", "--format", "csv")
+    assert (both.code, both.out == alone.out) == (0, False)  # what the options say comes after the word
+    saved = run("layers", "small.graph.json", *options, "--format", "json")
+    Path("pruned.graph.json").write_text(saved.out)
+    assert (
+        run("layers", "pruned.graph.json").out + "\n"
+        == run("layers", word).out.partition("weights stored")[0]
+    )
 
 
 def test_what_changes_no_layer_is_not_compressed(run: Run) -> None:
     out = run("layers", "small.graph.json", "--low-rank", "rank:100000000", "--format", "json").out
     made = Network.from_json(out)
     assert made.layers == network().layers
+    assert made.name == "small"
     assert made.notes[-1] == "no layer changes: low_rank rank:100000000"

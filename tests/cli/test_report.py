@@ -58,7 +58,7 @@ def test_options_change_the_result_and_stand_in_the_command(run: Run) -> None:
     text = Path("report.html").read_text(encoding="utf-8")
     command = "--hw small_8x8.yaml --quantize w8a8 --dataflow ws --objective energy --no-advice"
     assert f"squeezesim report small.graph.json {command} -o report.html" in text
-    assert "compressed: quantize w8a8" in text
+    assert "small+quantize=w8a8" in text
     assert "array.dataflows</th><td>[ws]" in text
     assert "What would save time" not in text
 

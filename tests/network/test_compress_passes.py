@@ -118,7 +118,9 @@ def test_widths_go_to_the_operands_that_a_layer_has() -> None:
 def test_pruning_and_quantising_commute(network: Network, density: float) -> None:
     if not any(layer.kind == "mac" for layer in network.layers):
         return
-    assert quantize(prune(network, density), "w4a8") == prune(quantize(network, "w4a8"), density)
+    assert (
+        quantize(prune(network, density), "w4a8").layers == prune(quantize(network, "w4a8"), density).layers
+    )
 
 
 def small(changes: dict[str, Any]) -> Accelerator:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from squeezesim.errors import ModelError, UsageError
 from squeezesim.network.checks import MAX_TEXT
-from squeezesim.network.compress.rules import Chosen, Given, Value, chosen, learnt, number
+from squeezesim.network.compress.rules import Chosen, Given, Value, chosen, compressed, learnt, number
 from squeezesim.network.compress.spaces import Layout, Spaces, depthwise
 from squeezesim.network.graph import Network
 from squeezesim.network.layer import Layer
@@ -46,7 +46,7 @@ def prune_channels(network: Network, share: Given) -> Network:
     kept, refused = _kept(network, spaces, choices)
     layers = tuple(_Cut(spaces, kept, layer).layer() for layer in network.layers)
     notes = network.notes + ((_note(refused),) if refused else ())
-    return replace(network, layers=layers, notes=notes)
+    return compressed(replace(network, notes=notes), layers, "prune_channels", share)
 
 
 def _kept(

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from squeezesim.errors import UsageError
 from squeezesim.network.checks import show
-from squeezesim.network.compress.rules import Chosen, Given, Value, chosen, learnt, number
+from squeezesim.network.compress.rules import Chosen, Given, Value, chosen, compressed, learnt, number
 from squeezesim.network.graph import Network
 from squeezesim.network.layer import Layer
 
@@ -75,7 +75,7 @@ def low_rank(network: Network, rank: Given, weights: Mapping[str, NDArray[Any]] 
             name += SUFFIX
         taken.add(name)
         layers.extend(_factors(layer, channels, name))
-    return replace(network, layers=tuple(layers))
+    return compressed(network, tuple(layers), "low_rank", rank)
 
 
 def full_rank(layer: Layer) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError
 from squeezesim.network.checks import show
-from squeezesim.network.compress.rules import Given, Value, chosen, learnt, number
+from squeezesim.network.compress.rules import Given, Value, chosen, compressed, learnt, number
 from squeezesim.network.graph import Network
 from squeezesim.network.layer import Layer
 
@@ -56,7 +56,7 @@ def prune(network: Network, density: Given, weights: Mapping[str, NDArray[Any]] 
             layer if share is None else replace(layer, weight_density=(layer.weight_density or 1.0) * share)
         )
         layers.append(kept)
-    return replace(network, layers=tuple(layers))
+    return compressed(network, tuple(layers), "prune", density)
 
 
 def measured_density(values: NDArray[Any]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from squeezesim.errors import UsageError
 from squeezesim.network.checks import show
-from squeezesim.network.compress.rules import Given, Value, chosen, learnt
+from squeezesim.network.compress.rules import Given, Value, chosen, compressed, learnt
 from squeezesim.network.graph import Network
 from squeezesim.network.layer import Layer
 
@@ -40,13 +40,11 @@ def quantize(network: Network, widths: Given) -> Network:
         4
     """
     choices = chosen(network, widths, _widths, lambda layer: layer.kind != "view", "quantised")
-    return replace(
-        network,
-        layers=tuple(
-            _quantized(layer, choices[layer.name].value) if layer.name in choices else layer
-            for layer in network.layers
-        ),
+    layers = tuple(
+        _quantized(layer, choices[layer.name].value) if layer.name in choices else layer
+        for layer in network.layers
     )
+    return compressed(network, layers, "quantize", widths)
 
 
 def _quantized(layer: Layer, widths: Widths) -> Layer:

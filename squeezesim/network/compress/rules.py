@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import translate
 from typing import Generic, TypeVar
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.network.checks import show
+from squeezesim.network.checks import MAX_TEXT, show
 from squeezesim.network.graph import Network
 from squeezesim.network.layer import Layer
 
@@ -18,6 +18,8 @@ Given = Value | Mapping[str, Value]
 """One value for all layers, or values by pattern, in the order in which they are tried."""
 
 T = TypeVar("T")
+
+_NAMED = 3  # values of a pass in a network's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,27 @@ def chosen(
         for name in matched:
             found.setdefault(name, choice)
     return found
+
+
+def compressed(network: Network, layers: tuple[Layer, ...], name: str, given: Given) -> Network:
+    """Return *network* with the *layers* that pass *name* made, and a name that says so, as ``load`` takes it.
+
+    ``+prune=0.4`` is added to the name, unless no layer changes; of many values by pattern the first ones, and ``…``
+    for the others.
+    """
+    if layers == network.layers:
+        return network
+    texts = told(given if isinstance(given, Mapping) else {"*": given})
+    shown = texts if len(texts) <= _NAMED else [*texts[:_NAMED], "…"]
+    return replace(
+        network, layers=layers, name=(network.name + "".join(f"+{name}={text}" for text in shown))[:MAX_TEXT]
+    )
+
+
+def told(rules: Mapping[str, Value]) -> list[str]:
+    """Return *rules* as they are written for a command: ``PATTERN=VALUE``, or a value alone where it is for all."""
+    values = {pattern: value if isinstance(value, str) else f"{value:g}" for pattern, value in rules.items()}
+    return [value if pattern == "*" else f"{pattern}={value}" for pattern, value in values.items()]
 
 
 def learnt(layer: Layer) -> bool:
