@@ -27,14 +27,20 @@ def tile_sizes(extent: int, multiple: int = 1) -> Ints:
     counts = np.arange(1, int(np.sqrt(extent)) + 2, dtype=np.int64)
     large = -(-extent // counts)
     small = counts[-(-extent // -(-extent // counts)) == counts]
-    sizes = np.union1d(large, small)
+    sizes = _distinct(large, small)
     if extent > _TILES:
         sizes = sizes[sizes >= -(-extent // _TILES)]
-        sizes = sizes[np.unique(np.geomspace(1, len(sizes), _SIZES).astype(np.int64)) - 1]
+        sizes = sizes[_distinct(np.geomspace(1, len(sizes), _SIZES).astype(np.int64)) - 1]
     rounded = np.minimum(-(-sizes // multiple) * multiple, extent)
-    result = np.union1d(sizes, rounded)
+    result = _distinct(sizes, rounded)
     result.flags.writeable = False
     return result
+
+
+def _distinct(*sizes: Ints) -> Ints:
+    """All of the *sizes*, each once, ascending."""
+    every = np.sort(np.concatenate(sizes))  # np.unique would import numpy.ma
+    return every[np.diff(every, prepend=0) > 0]
 
 
 class Window(NamedTuple):

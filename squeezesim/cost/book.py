@@ -27,7 +27,7 @@ class Book:
     def slots(self, tilings: Tilings) -> Ints:
         """Points of ``schedule`` that *tilings* are."""
         keys, first, inverse = np.unique(self._key(tilings), return_index=True, return_inverse=True)
-        missing = ~np.isin(keys, self._keys, assume_unique=True)
+        missing = np.append(self._keys, -1)[np.searchsorted(self._keys, keys)] != keys
         if missing.any():
             added = keys[missing]
             slots = np.arange(len(added)) + len(self._keys)

@@ -61,7 +61,19 @@ def sections() -> dict[str, tuple[str, ...]]:
 
 def is_leaf(path: str) -> bool:
     """Return whether *path* names a single value: a parameter, or one level of ``energy.overrides``."""
-    return path.rpartition(".")[0] == OVERRIDES or (path in parameters() and path != OVERRIDES)
+    from squeezesim.hardware.accelerator import Accelerator
+
+    if path in ("provenance", OVERRIDES):
+        return False
+    part: Any = (
+        Accelerator  # the schema, from which ``parameters`` come, takes longer to make than a file to read
+    )
+    for key in path.split("."):
+        fields = getattr(part, "model_fields", {})
+        if key not in fields:
+            return path.rpartition(".")[0] == OVERRIDES
+        part = fields[key].annotation
+    return not hasattr(part, "model_fields")
 
 
 def is_path(path: str) -> bool:

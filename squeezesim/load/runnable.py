@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.cache import cached
 from squeezesim.errors import ModelError, UsageError
-from squeezesim.frontends.aten.rules import has_registered
 from squeezesim.load.shapes import Shape, check_sizes, literal_shape
 from squeezesim.network import Network
 
@@ -99,6 +97,9 @@ class Runnable:
             ModelError: the model cannot be made, or does not accept the input.
             UsageError: there is no input, or a size is out of range.
         """
+        from squeezesim.cache import cached
+        from squeezesim.frontends.aten.rules import has_registered
+
         is_fixed = self.is_fixed and asked.inputs is None and not asked.kwargs and not has_registered()
         if not (cache and is_fixed):
             return self._trace(asked)

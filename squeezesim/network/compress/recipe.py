@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
 from squeezesim.network.checks import show
-from squeezesim.network.compress.channels import prune_channels
-from squeezesim.network.compress.factorization import low_rank
-from squeezesim.network.compress.pruning import prune
-from squeezesim.network.compress.quantization import quantize
 from squeezesim.network.compress.rules import Given
 from squeezesim.network.graph import Network
 
@@ -48,6 +44,11 @@ def compress(
         >>> layer.weight_density, layer.weight_bits
         (0.4, 4)
     """
+    from squeezesim.network.compress.channels import prune_channels
+    from squeezesim.network.compress.factorization import low_rank
+    from squeezesim.network.compress.pruning import prune
+    from squeezesim.network.compress.quantization import quantize
+
     if not isinstance(recipe, (Mapping, str, PathLike)):
         raise UsageError(f"a recipe is a mapping or the path of a YAML file, found {show(recipe)}")
     steps = dict(recipe) if isinstance(recipe, Mapping) else read_recipe(recipe)
