@@ -25,6 +25,15 @@ Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 Result = TypeVar("Result")
 
+# What PyTorch says of things that cannot be traced, and what it means.
+_REASONS = {
+    "Cannot access storage of Sparse": "sparse tensors are not supported: they have no storage by which to follow them",
+    "aten::_to_sparse": "sparse tensors are not supported: their shapes depend on values",
+    "NestedTensorImpl": "nested tensors are not supported: they have no shape",
+    "Couldn't load custom C++ ops": "an operator of torchvision that only exists compiled is missing: install the "
+    "torchvision that is built for this torch and device",
+}
+
 
 def forward(
     module: nn.Module, args: Args, kwargs: Kwargs, name: str, run: Callable[[nn.Module, Args, Kwargs], Result]
@@ -114,6 +123,9 @@ def arguments(
 
 def said(error: BaseException) -> str:
     """Return what an error of a model says, in one line; of an exit that it is one."""
+    for sign, reason in _REASONS.items():
+        if sign in str(error):
+            return reason
     text = " ".join(str(error).split())[:300]
     if isinstance(error, SystemExit):
         return f"SystemExit: {text}" if text else "SystemExit"

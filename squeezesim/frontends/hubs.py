@@ -19,7 +19,7 @@ from squeezesim.network.checks import show
 Shape = tuple[int, ...]
 
 # torchvision's wheel on PyPI is built for CUDA: beside a CPU torch its compiled operators are not loaded, and its
-# import fails where it describes the shapes of these two.
+# import fails where it describes the shapes of these two. The first is what its detection models need to run.
 _TORCHVISION_OPERATORS = {
     "torchvision::nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "torchvision::qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -45,7 +45,8 @@ class Hub:
 def import_torchvision() -> ModuleType:
     """Return the module ``torchvision``, also where its wheel and torch are built for different devices.
 
-    Models import and run then; non-maximum suppression, which only exists compiled, does not.
+    Models import and run then, those of detection with a non-maximum suppression of our own. Other operators that only
+    exist compiled, as deformable convolution, do not.
 
     Raises:
         ModelError: torchvision is not installed, or cannot be imported for another reason.
@@ -57,7 +58,25 @@ def import_torchvision() -> ModuleType:
             raise
     for name, schema in _TORCHVISION_OPERATORS.items():
         torch.library.define(name, schema)
-    return _import("torchvision")
+    torch.library.impl("torchvision::nms", "CPU", _suppress)
+    library = _import("torchvision")
+    library.ops.boxes._assert_has_ops = lambda: None  # of nms alone
+    return library
+
+
+def _suppress(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
+    """Boxes (x1, y1, x2, y2), best scores first, without those that overlap a better one by more than the threshold."""
+    order = scores.argsort(descending=True, stable=True)
+    low, high = boxes[order, :2], boxes[order, 2:]
+    areas = (high - low).prod(1)
+    stays = torch.ones(len(order), dtype=torch.bool)
+    for place in range(len(order)):
+        if stays[place]:
+            after = slice(place + 1, None)
+            sides = torch.minimum(high[place], high[after]) - torch.maximum(low[place], low[after])
+            shared = sides.clamp(min=0).prod(1)
+            stays[after] &= shared <= iou_threshold * (areas[place] + areas[after] - shared)
+    return order[stays]
 
 
 def lacks_operators(error: BaseException | None) -> bool:

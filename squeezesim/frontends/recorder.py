@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -35,6 +36,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     that made the values. Work on parameters and constants alone is no layer of the network; a layer that
     reads its result reads the parameters. Each parameter is counted in the first layer that reads it.
     """
+
+    supports_higher_order_operators = True
 
     def __init__(
         self, stack: ModuleStack, parameters: Iterable[nn.Parameter], inputs: Iterable[torch.Tensor]
@@ -72,6 +75,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run *func* and record it."""
         del types
         kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            raise NotImplementedError(f"the higher-order operator {func} runs functions that are not traced")
         output = func(*args, **kwargs)
         outputs = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
         if func.is_view:
@@ -113,15 +118,20 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             arguments = {key: self._operands(value) for key, value in values.items()}
             call = Call(name, arguments, tuple(results[0].shape))
             layer = registered_layer(name, rule, call) if is_registered(name) else rule(call)
-            if origin.layers or layer.kind == "mac":
+            if layer.kind == "mac" and results[0].is_complex() and not is_registered(name):
+                origin = self._note_unmodelled(f"{name} of complex numbers", origin)  # four MACs, or three
+            elif origin.layers or layer.kind == "mac":
                 origin = self._append(layer, origin)
         elif origin.layers:
-            running = self._stack.current
-            self._unmodelled[name] += 1
-            self._first_module.setdefault(name, running.path if running else "")
-            origin = Origin(origin.layers)
+            origin = self._note_unmodelled(name, origin)
         for tensor in (*outputs, *written):
             self._origins.set(tensor, origin, in_place=any(tensor is target for target in written))
+
+    def _note_unmodelled(self, name: str, origin: Origin) -> Origin:
+        running = self._stack.current
+        self._unmodelled[name] += 1
+        self._first_module.setdefault(name, running.path if running else "")
+        return Origin(origin.layers)
 
     def _append(self, layer: Layer, origin: Origin) -> Origin:
         read = sum(self._sizes[index] for index in origin.params)

@@ -62,6 +62,24 @@ def test_torchvision(name: str) -> None:
     assert (round(network.macs / 1e9, 3), network.params) in stated
 
 
+@without("torchvision")
+@pytest.mark.parametrize("name", ["ssdlite320_mobilenet_v3_large", "retinanet_resnet50_fpn"])
+def test_detection(name: str) -> None:
+    """Beside the GMACs that torchvision states; which boxes are left is what cannot be modelled."""
+    module, inputs = make_model("torchvision", name, {})
+    network = trace(module, inputs=[(1, *shape) for shape in inputs])
+    weights: Any = import_torchvision().models.get_model_weights(name)
+    assert round(network.macs / 1e9, 2) in {round(entry.meta["_ops"], 2) for entry in weights}
+    assert network.params == sum(parameter.numel() for parameter in module.parameters())
+    assert {item.op for item in network.unmodelled} <= {
+        "nonzero",
+        "sort",
+        "topk",
+        "torchvision.nms",
+        "_unique2",
+    }
+
+
 @without("timm")
 @pytest.mark.parametrize("name", TIMM)
 def test_timm(name: str) -> None:

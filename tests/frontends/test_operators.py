@@ -139,6 +139,7 @@ def test_joins_are_free_views_that_read_all(join):
         (torch.matmul, ((2, 7, 5, 4), (2, 7, 4, 3)), 14 * 60, True),
         (torch.mv, ((5, 4), (4,)), 20, True),
         (torch.dot, ((4,), (4,)), 4, True),
+        (torch.vdot, ((4,), (4,)), 4, True),
         (torch.baddbmm, ((2, 5, 3), (2, 5, 4), (2, 4, 3)), 120, True),
         (torch.addmm, ((3,), (5, 4), (4, 3)), 60, True),
         (lambda a, b: torch.einsum("bij,bkj->bik", a, b), ((2, 5, 4), (2, 3, 4)), 120, True),

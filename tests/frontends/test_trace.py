@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention.flex_attention import flex_attention
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.crosscheck import cross_check
@@ -300,6 +301,41 @@ def test_torchscript_is_refused(compiled):
         with pytest.raises(ModelError, match=r"is a TorchScript module, .*: give the torch\.nn\.Module that"):
             count(compiled(module), inputs=[(1, 4)])
     assert trace(nn.Sequential(compiled(module)), (1, 4)).macs == 12
+
+
+class Applied(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: x.to_sparse() @ x, "sparse tensors are not supported: they have no storage by which to follow them"),
+        (lambda x: x.to_sparse_csr() @ x, "sparse tensors are not supported: they have no storage by which to "
+         "follow them"),
+        (lambda x: torch.nested.nested_tensor([x, x]).relu(), "nested tensors are not supported: they have no shape"),
+        (
+            lambda x: flex_attention(x[None, None], x[None, None], x[None, None]),
+            "the higher-order operator flex_attention runs functions that are not traced",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_traced_is_said_in_words(function, reason):
+    with pytest.raises(ModelError) as caught:
+        trace(Applied(function), (16, 16))
+    assert str(caught.value) == f"Applied rejects input 16x16: the module Applied() got 16x16: {reason}"
+
+
+def test_products_of_complex_numbers_are_not_modelled():
+    network = trace(Applied(lambda x: (x.to(torch.complex64) @ torch.polar(x, x)).real.relu()), (8, 8))
+    assert [(item.op, item.count) for item in network.unmodelled] == [("mm of complex numbers", 1)]
+    assert network.macs == 0
+    assert network.layers[-1].op == "relu"
 
 
 class Drawn(nn.Module):

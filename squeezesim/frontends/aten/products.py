@@ -77,7 +77,7 @@ def _grouped_product(call: Call) -> Layer:
 
 
 def _vector_product(call: Call) -> Layer:
-    left, right = call["self"], call.get("vec") or call["tensor"]
+    left, right = call["self"], call.get("vec") or call.get("other") or call["tensor"]
     rows = left.shape[0] if len(left.shape) > 1 else 1
     reduced = left.shape[-1]
     if left.is_activation and right.is_activation:
@@ -107,4 +107,5 @@ RULES: dict[str, Rule] = {
     "dot": _vector_product,
     "mm": _mm,
     "mv": _vector_product,
+    "vdot": _vector_product,
 }
