@@ -18,8 +18,9 @@ from squeezesim.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from squeezesim.explore.sweep.plan import Plan
+    from squeezesim.explore.sweep.plan import Plan, Planned
     from squeezesim.explore.sweep.run import Progress
+    from squeezesim.explore.sweep.search import Search
 
 SHORT = "Cost MODEL on every accelerator that parameters make."
 EXAMPLES = """\b
@@ -46,18 +47,33 @@ def sweep(
             "--set",
             metavar="PATH=VALUES",
             help="Values of a parameter: 8,16,32, or from:to:step, from:to:xFACTOR, another parameter's path; with "
-            "--sample also from:to and from:to:log. Every combination is costed.",
+            "--sample and --search also from:to and from:to:log. Every combination is costed.",
         ),
     ],
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="CONDITION", help='Keep designs that meet it, such as "array.pes <= 1024".'),
+        typer.Option(metavar="CONDITION", help='Keep rows that meet it, such as "array.pes <= 1024".'),
     ] = None,
     samples: Annotated[
         int | None,
         typer.Option("--sample", metavar="N", help="Draw N designs instead of every combination."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Seed of the samples.")] = 0,
+    search: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Cost N designs on the way to the Pareto front of --objectives; needs Optuna."
+        ),
+    ] = None,
+    objectives: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN,…",
+            help="What --search looks for, and the front of --front is of.  [default: latency_us, energy_mac_equiv]",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="Seed of the samples or of the search.")
+    ] = 0,
     method: Annotated[
         str,
         typer.Option(metavar="latin|random", help="Draw a Latin hypercube, or each value by itself."),
@@ -83,7 +99,10 @@ def sweep(
         ),
     ] = None,
     front: Annotated[
-        bool, typer.Option("--front", help="Show the Pareto front of latency and energy only.")
+        bool,
+        typer.Option(
+            "--front", help="Show the Pareto front of latency and energy, or of --objectives, only."
+        ),
     ] = False,
     sort: Annotated[
         str, typer.Option(metavar="COLUMN", help="Sort by a column, the best first.")
@@ -106,37 +125,58 @@ def sweep(
     each 1,024 designs: an interrupted sweep goes on from there when the same command is given again.
     """
     del debug
-    from squeezesim.explore.sweep.api import plan
-    from squeezesim.explore.sweep.cluster import cluster as on_cluster
-    from squeezesim.explore.sweep.run import local, run
+    from squeezesim.explore.sweep.api import costing, interest, plan, searched
+    from squeezesim.explore.sweep.results import OBJECTIVES, sides
+    from squeezesim.explore.sweep.run import run
     from squeezesim.explore.sweep.store import Store
+    from squeezesim.explore.sweep.text import check_sort
     from squeezesim.hardware.accelerator import Accelerator
 
     output.choice("--format", format, output.FORMATS)
     output.choice("--method", method, ("latin", "random"))
     if cluster and jobs:
         raise UsageError("--jobs and --cluster both say where to run; allowed: one of them")
-    accelerator = Accelerator.resolve(hw)
-    planned = plan(
-        [load_network(model, input_ or (), batch, cache=not no_cache) for model in models],
-        accelerator,
-        _values(set_),
-        where=where or (),
-        samples=samples,
-        seed=seed,
-        latin=method == "latin",
-    )
+    if search is not None and samples is not None:
+        raise UsageError("--sample and --search both choose designs; allowed: one of them")
+    if search is not None and (jobs or cluster):
+        raise UsageError(
+            "--search costs a generation after the other in this process; allowed: no --jobs, no --cluster"
+        )
+    aims = [name.strip() for name in objectives.split(",")] if objectives is not None else list(OBJECTIVES)
+    sides(aims)
+    accelerator, values, conditions = Accelerator.resolve(hw), _values(set_), where or ()
+    networks = [load_network(model, input_ or (), batch, cache=not no_cache) for model in models]
+    planned: Plan | Search
+    if search is None:
+        latin = method == "latin"
+        planned = plan(
+            networks, accelerator, values, where=conditions, samples=samples, seed=seed, latin=latin
+        )
+    else:
+        planned = searched(
+            networks, accelerator, values, search, where=conditions, objectives=aims, seed=seed
+        )
+    check_sort(sort, planned)
     store = Store(out or _folder(planned), planned)
     store.done()
     try:
         with _progress() as progress:
-            cost = on_cluster(cluster) if cluster else local(jobs or os.cpu_count() or 1)
-            run(store, cost, progress)
+            run(store, costing(store, planned, jobs or os.cpu_count() or 1, cluster), progress)
     except KeyboardInterrupt:
         done = sum(planned.size(number) for number in store.done())
         streams.say(f"{done:,} rows are in {store.path}; the same command goes on from there")
         raise
-    _print(planned, store.read(), format, sort=sort, top=top, front=front)
+    table = store.read()
+    count = table.num_rows // len(models)
+    _print(
+        planned,
+        interest(planned, table),
+        count,
+        format,
+        sort=sort,
+        top=top,
+        objectives=aims if front else None,
+    )
     if format == "table":
         print(f"\nwrote {store.path}")
 
@@ -153,7 +193,7 @@ def _values(texts: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _folder(plan: Plan) -> Path:
+def _folder(plan: Planned) -> Path:
     """A folder whose name is another for every sweep."""
     from squeezesim.zoo.registry import folder_name
 
@@ -190,19 +230,29 @@ def _progress() -> Iterator[Progress]:
         yield update
 
 
-def _print(plan: Plan, table: pa.Table, format: str, *, sort: str, top: int | None, front: bool) -> None:
+def _print(
+    of: Planned,
+    table: pa.Table,
+    count: int,
+    format: str,
+    *,
+    sort: str,
+    top: int | None,
+    objectives: Sequence[str] | None,
+) -> None:
     from squeezesim.explore.sweep.text import best_rows, sections
     from squeezesim.report.document import dumped
     from squeezesim.report.files import csv_text
     from squeezesim.report.text import plain, print_sections
 
     if format != "table":
-        rows = best_rows(table, sort, top, front=front)
+        rows = best_rows(table, sort, top, objectives)
         sys.stdout.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
         return
-    console, count = output.console(), 10 if top is None else top
+    console, most = output.console(), 10 if top is None else top
+    width = console.width - 2 if console.is_terminal else None
+    shown = sections(of, table, count, sort=sort, top=most, objectives=objectives, width=width)
     if console.is_terminal:
-        shown = sections(plan, table, sort=sort, top=count, front=front, width=console.width - 2)
         print_sections(shown, console)
     else:
-        print(plain(sections(plan, table, sort=sort, top=count, front=front)))
+        print(plain(shown))

@@ -101,8 +101,8 @@ def test_a_sweep_goes_on_from_what_is_there_and_then_does_nothing(tmp_path: Path
     store = Store(tmp_path / "a.parquet", small())
     seen: list[tuple[int, int]] = []
 
-    def stopping(of: Plan, numbers: list[int]) -> Any:
-        yield from list(local(1)(of, numbers[:2]))
+    def stopping(numbers: list[int]) -> Any:
+        yield from list(local(small(), 1)(numbers[:2]))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -111,11 +111,11 @@ def test_a_sweep_goes_on_from_what_is_there_and_then_does_nothing(tmp_path: Path
     assert store.done() == {0, 1}
     before = contents(store.path)
     (store.path / ".part-00002.parquet.x.part").write_bytes(b"half")  # what a killed process leaves
-    run(store, local(1), lambda done, total: seen.append((done, total)))
+    run(store, local(small(), 1), lambda done, total: seen.append((done, total)))
     assert seen[3] == (10, 24)
     after = contents(store.path)
     assert {name: after[name] for name in before} == before
-    run(store, lambda *_: iter([]), quiet)
+    run(store, lambda _: iter([]), quiet)
     assert contents(store.path) == after
     whole = small(chunk=100).table(0).to_pandas()
     found = pd.read_parquet(store.path)
@@ -124,16 +124,16 @@ def test_a_sweep_goes_on_from_what_is_there_and_then_does_nothing(tmp_path: Path
 
 def test_results_of_another_sweep_are_left_untouched(tmp_path: Path) -> None:
     store = Store(tmp_path / "a.parquet", small())
-    run(store, local(1), quiet)
+    run(store, local(small(), 1), quiet)
     before = contents(store.path)
     other = Store(store.path, small(**{"array.rows": "4"}))
     with pytest.raises(
         OutputError, match=r"it holds another sweep, of small on small_8x8 with array\.rows, array\.cols"
     ):
-        run(other, local(1), quiet)
+        run(other, local(small(), 1), quiet)
     (store.path / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"'notes\.txt' in it is no result of a sweep"):
-        run(store, local(1), quiet)
+        run(store, local(small(), 1), quiet)
     (store.path / "notes.txt").unlink()
     assert contents(store.path) == before
     (store.path / "part-00000.parquet").write_bytes(b"PAR1")
@@ -151,7 +151,7 @@ def test_results_of_another_sweep_are_left_untouched(tmp_path: Path) -> None:
 
 def test_files_say_what_they_are(tmp_path: Path) -> None:
     store = Store(tmp_path / "a.parquet", small())
-    run(store, local(1), quiet)
+    run(store, local(small(), 1), quiet)
     about = json.loads(pq.read_metadata(store.path / "part-00001.parquet").metadata[b"squeezesim.sweep"])
     assert about["networks"] == ["small"]
     assert about["parameters"] == list(VALUES)
@@ -161,8 +161,8 @@ def test_files_say_what_they_are(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_several_processes_give_the_same_files(tmp_path: Path) -> None:
     one, two = Store(tmp_path / "one", small()), Store(tmp_path / "two", small())
-    run(one, local(1), quiet)
-    run(two, local(2), quiet)
+    run(one, local(small(), 1), quiet)
+    run(two, local(small(), 2), quiet)
     assert contents(one.path) == contents(two.path)
 
 

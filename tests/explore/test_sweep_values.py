@@ -96,7 +96,7 @@ def test_a_grid_holds_every_combination_and_the_array_changes_the_slowest() -> N
         "array.rows": (2, 2, 4, 4),
         "array.cols": (2, 2, 4, 4),
     }
-    for number, hw in enumerate(found.accelerators(0, 4)):
+    for number, hw in enumerate(found.accelerators()):
         assert isinstance(hw, Accelerator)
         assert hw == BASE.replace(
             {path: column[number] for path, column in found.columns.items()}

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from math import prod
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from squeezesim.errors import ModelError
-from squeezesim.explore.sweep.designs import grid, sample
+from squeezesim.errors import ModelError, UsageError
+from squeezesim.explore.sweep.cluster import cluster
+from squeezesim.explore.sweep.designs import free_axes, grid, sample
 from squeezesim.explore.sweep.plan import CHUNK, Plan
-from squeezesim.explore.sweep.run import local, run
+from squeezesim.explore.sweep.results import OBJECTIVES, meeting, parted
+from squeezesim.explore.sweep.run import Costed, local, run
+from squeezesim.explore.sweep.search import Search, generations
 from squeezesim.explore.sweep.store import Store
-from squeezesim.explore.sweep.values import Value, parse_axis
+from squeezesim.explore.sweep.values import Axis, Value, parse_axis
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.network import Network
+
+_LISTED = 100_000  # combinations that are listed to see whether a search would be of all of them
 
 
 def plan(
@@ -33,18 +42,69 @@ def plan(
     chunk: int = CHUNK,
 ) -> Plan:
     """Return what a sweep runs; see ``sweep``."""
+    fused, axes = _fused(networks), _axes(values)
+    known, limits = parted(where)
+    designs = (
+        grid(accelerator, axes) if samples is None else sample(accelerator, axes, samples, seed, latin=latin)
+    )
+    return Plan(fused, designs.where(known) if known else designs, chunk, limits)
+
+
+def searched(
+    networks: Sequence[Network],
+    accelerator: Accelerator,
+    values: Mapping[str, str | Sequence[Value]],
+    count: int,
+    *,
+    where: Sequence[str] = (),
+    objectives: Sequence[str] = OBJECTIVES,
+    seed: int = 0,
+) -> Plan | Search:
+    """Return a search of *count* designs; a plan of all combinations where there are no more than that."""
+    axes = _axes(values)
+    known, limits = parted(where)
+    found = Search(_fused(networks), accelerator, axes, count, tuple(objectives), known, limits, seed)
+    free = free_axes(axes)
+    if any(axis.interval for axis in free) or prod(len(axis.values) for axis in free) > _LISTED:
+        return found
+    designs = grid(accelerator, axes).where(known)
+    return found if len(designs) > count else Plan(found.networks, designs, limits=limits)
+
+
+def _fused(networks: Sequence[Network]) -> tuple[Network, ...]:
     for network in networks:
         if network.macs == 0:
             raise ModelError(
                 f"network {network.name!r} has no MAC layer: nothing in it is a convolution or a matrix product"
             )
-    axes = [parse_axis(path, given) for path, given in values.items()]
-    designs = (
-        grid(accelerator, axes) if samples is None else sample(accelerator, axes, samples, seed, latin=latin)
-    )
-    return Plan(
-        tuple(network.fused for network in networks), designs.where(where) if where else designs, chunk
-    )
+    return tuple(network.fused for network in networks)
+
+
+def _axes(values: Mapping[str, str | Sequence[Value]]) -> tuple[Axis, ...]:
+    return tuple(parse_axis(path, given) for path, given in values.items())
+
+
+def costing(
+    store: Store, of: Plan | Search, jobs: int, address: str | None = None
+) -> Callable[[list[int]], Costed]:
+    """Return what costs the chunks of *of*: a plan's in *jobs* processes, or on the Dask scheduler at *address*."""
+    if isinstance(of, Search):
+        return generations(of, store)
+    return local(of, jobs) if address is None else cluster(of, address)
+
+
+def interest(of: Plan | Search, table: pa.Table) -> pa.Table:
+    """Return the rows that meet the limits of *of*.
+
+    Raises:
+        UsageError: none does.
+    """
+    if not of.limits:
+        return table
+    kept = meeting(table, of.base, of.limits)
+    if not kept.any():
+        raise UsageError(f"none of {table.num_rows:,} rows meets {' and '.join(map(repr, of.limits))}")
+    return table.filter(kept)
 
 
 def sweep(
@@ -54,6 +114,8 @@ def sweep(
     *,
     where: str | Sequence[str] = (),
     samples: int | None = None,
+    search: int | None = None,
+    objectives: Sequence[str] = OBJECTIVES,
     seed: int = 0,
     latin: bool = True,
     path: str | PathLike[str] | None = None,
@@ -69,18 +131,22 @@ def sweep(
         accelerator: what the parameters that do not vary are taken from.
         values: parameter path → values, or a text: ``"8,16,32"``, ``"32:1024:x2"``, ``"array.cols"`` for what another
             parameter has, ``"4:64"`` for all between where designs are sampled.
-        where: conditions on numeric parameters and ``array.pes``, such as ``"array.pes <= 1024"``.
+        where: conditions that rows meet, on numeric parameters, ``array.pes`` and totals, such as
+            ``"array.pes <= 1024"`` or ``"latency_us < 1.3ms"``. Designs that do not meet those on parameters alone are
+            not costed; a search prefers designs that meet the others.
         samples: how many designs to draw instead of taking all combinations.
-        seed: of the samples.
+        search: how many designs to cost on the way to the Pareto front of *objectives*, by NSGA-II of Optuna.
+        objectives: totals; more is better of ``utilization`` and ``efficiency``.
+        seed: of the samples, or of the search.
         latin: draw a Latin hypercube, else each value by itself.
         path: a folder for the results as Parquet; what is there of the same sweep is not costed again.
-        jobs: processes; more than one needs *path*.
+        jobs: processes; more than one needs *path*, and a search has one.
 
     Raises:
         HardwareError: a parameter is unknown, or a value not allowed.
         ModelError: a network does not multiply.
         OutputError: *path* holds something else.
-        UsageError: there are no values, too many designs or none.
+        UsageError: there are no values, too many designs or none, or a search needs Optuna.
 
     Example:
         >>> from squeezesim import Accelerator, load
@@ -91,16 +157,26 @@ def sweep(
     from squeezesim.network import Network
 
     several = [networks] if isinstance(networks, Network) else list(networks)
-    conditions = [where] if isinstance(where, str) else where
-    planned = plan(several, accelerator, values, where=conditions, samples=samples, seed=seed, latin=latin)
-    if path is None:
+    conditions = [where] if isinstance(where, str) and where else where
+    planned: Plan | Search
+    if search is None:
+        planned = plan(
+            several, accelerator, values, where=conditions, samples=samples, seed=seed, latin=latin
+        )
+    elif samples is None:
+        planned = searched(
+            several, accelerator, values, search, where=conditions, objectives=objectives, seed=seed
+        )
+    else:
+        raise UsageError("samples and a search both choose designs; allowed: one of them")
+    if path is None and isinstance(planned, Plan):
         import pyarrow as pa
 
-        tables = [planned.table(number).replace_schema_metadata(None) for number in range(planned.chunks)]
-        table = pa.concat_tables(tables)
+        table = pa.concat_tables(planned.table(number) for number in range(planned.chunks))
     else:
-        store = Store(Path(path), planned)
-        run(store, local(jobs), lambda _done, _total: None)
-        table = store.read().replace_schema_metadata(None)
-    frame: pd.DataFrame = table.to_pandas()
+        with TemporaryDirectory() if path is None else nullcontext(path) as folder:
+            store = Store(Path(folder), planned)
+            run(store, costing(store, planned, jobs), lambda _done, _total: None)
+            table = store.read()
+    frame: pd.DataFrame = interest(planned, table).replace_schema_metadata(None).to_pandas()
     return frame

@@ -14,8 +14,8 @@ _SECONDS = 20  # to reach the scheduler
 _RETRIES = 3
 
 
-def cluster(address: str) -> Callable[[Plan, list[int]], Costed]:
-    """Return what costs chunks on the workers of the scheduler at *address*, as in ``tcp://host:8786``.
+def cluster(plan: Plan, address: str) -> Callable[[list[int]], Costed]:
+    """Return what costs chunks of *plan* on the workers of the scheduler at *address*, as in ``tcp://host:8786``.
 
     The workers need this version of squeezesim and no files. A chunk whose worker dies goes to another one.
 
@@ -23,7 +23,7 @@ def cluster(address: str) -> Callable[[Plan, list[int]], Costed]:
         UsageError: Dask is not installed, or there is no scheduler.
     """
 
-    def cost(plan: Plan, numbers: list[int]) -> Costed:
+    def cost(numbers: list[int]) -> Costed:
         if not numbers:
             return
         try:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST = 1_000_000
 """Designs of a sweep."""
+BELOW_ONE = float(np.nextafter(1.0, 0.0))
+"""The greatest share of the way through an axis."""
 
 # Machines that differ in nothing else share what is costly to compute: these parameters vary the fastest.
 _CHEAP = (
@@ -48,11 +50,15 @@ class Designs:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
-    def accelerators(self, start: int, stop: int) -> list[Accelerator | HardwareError]:
-        """Return designs *start* to *stop*; a mistake where values do not go together."""
+    def accelerators(self) -> list[Accelerator | HardwareError]:
+        """Return each design, or the mistake where values do not go together."""
         tree = to_dict(self.base)
-        rows = zip(*(column[start:stop] for column in self.columns.values()), strict=True)
+        rows = zip(*self.columns.values(), strict=True)
         return [_built(tree, dict(zip(self.columns, row, strict=True))) for row in rows]
+
+    def part(self, start: int, stop: int) -> Designs:
+        """Return designs *start* to *stop*."""
+        return Designs(self.base, {path: column[start:stop] for path, column in self.columns.items()})
 
     def where(self, conditions: Sequence[str]) -> Designs:
         """Return the designs that meet all of *conditions* on numeric parameters and ``array.pes``.
@@ -60,20 +66,14 @@ class Designs:
         Raises:
             UsageError: a condition cannot be read, or no design meets them.
         """
-        kept = np.ones(len(self), np.bool_)
-        for text in conditions:
-            condition = parse(text, numeric_names())
-            kept &= condition.holds({name: self._numbers(name) for name in condition.names})
+        kept = self.meets(conditions)
         if not kept.any():
             raise UsageError(f"none of {len(self):,} designs meets {' and '.join(map(repr, conditions))}")
         return self._take(np.flatnonzero(kept).tolist())
 
-    def _numbers(self, name: str) -> NDArray[np.float64]:
-        if name == "array.pes":
-            return self._numbers("array.rows") * self._numbers("array.cols")
-        column = self.columns.get(name)
-        values = (_value(to_dict(self.base), name),) * len(self) if column is None else column
-        return np.array([np.nan if value is None else value for value in values], np.float64)
+    def meets(self, conditions: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which designs meet all of *conditions*, as for ``where``."""
+        return holding(conditions, self.base, self.columns, numeric_names())
 
     def _take(self, index: Sequence[int]) -> Designs:
         columns = {path: tuple(column[i] for i in index) for path, column in self.columns.items()}
@@ -94,11 +94,11 @@ def grid(base: Accelerator, axes: Sequence[Axis]) -> Designs:
                 f"{axis.path} takes all values from {low:g} to {high:g}; allowed without a number of samples: "
                 "a step, as from:to:step or from:to:xFACTOR"
             )
-    free = _slowest_first([axis for axis in axes if axis.link is None])
+    free = _slowest_first(free_axes(axes))
     count = prod(len(axis.values) for axis in free)
     if count > MOST:
         raise UsageError(f"{count:,} designs; allowed: at most {MOST:,}, or a number of samples")
-    _check(base, axes)
+    check(base, axes)
     rows = list(product(*(axis.values for axis in free)))
     columns = {axis.path: column for axis, column in zip(free, zip(*rows, strict=True), strict=True)}
     return _linked(base, axes, columns)
@@ -113,20 +113,33 @@ def sample(base: Accelerator, axes: Sequence[Axis], count: int, seed: int, *, la
         HardwareError: a value is not allowed.
         UsageError: a parameter is given twice, or there are too many designs.
     """
-    _check(base, axes)
+    check(base, axes)
     if not 1 <= count <= MOST:
         raise UsageError(f"{count:,} samples; allowed: from 1 to {MOST:,}")
-    free = _slowest_first([axis for axis in axes if axis.link is None])
     random = np.random.default_rng(seed)
-    columns: dict[str, tuple[Value, ...]] = {}
-    for axis in sorted(free, key=lambda axis: axis.path):  # so that the order of options does not matter
+    drawn: dict[str, Sequence[float]] = {}
+    for axis in sorted(
+        free_axes(axes), key=lambda axis: axis.path
+    ):  # so that the order of options does not matter
         shares = random.random(count)
-        if latin:
-            shares = np.minimum((random.permutation(count) + shares) / count, np.nextafter(1.0, 0.0))
-        columns[axis.path] = tuple(axis.at(share) for share in shares.tolist())
-    dear = [columns[axis.path] for axis in free if not _is_cheap(axis.path)]
-    order = sorted(range(count), key=lambda i: [repr(column[i]) for column in dear])
-    return _linked(base, axes, {axis.path: columns[axis.path] for axis in free})._take(order)
+        drawn[axis.path] = ((random.permutation(count) + shares) / count if latin else shares).tolist()
+    designs = at(base, axes, drawn)
+    dear = [designs.columns[axis.path] for axis in free_axes(axes) if not _is_cheap(axis.path)]
+    return designs._take(sorted(range(count), key=lambda i: [repr(column[i]) for column in dear]))
+
+
+def at(base: Accelerator, axes: Sequence[Axis], shares: Mapping[str, Sequence[float]]) -> Designs:
+    """Return the designs that *shares*, from 0 to 1, of the way through each free axis are."""
+    columns = {
+        axis.path: tuple(axis.at(min(share, BELOW_ONE)) for share in shares[axis.path])
+        for axis in free_axes(axes)
+    }
+    return _linked(base, axes, columns)
+
+
+def free_axes(axes: Sequence[Axis]) -> list[Axis]:
+    """Return those of *axes* that do not take another parameter's value."""
+    return [axis for axis in axes if axis.link is None]
 
 
 def numeric_names() -> list[str]:
@@ -137,8 +150,39 @@ def numeric_names() -> list[str]:
     return ["array.pes", *numbers]
 
 
-def _check(base: Accelerator, axes: Sequence[Axis]) -> None:
-    """Refuse values that no design can have: each one beside the first of the other parameters."""
+def holding(
+    conditions: Sequence[str],
+    base: Accelerator,
+    columns: Mapping[str, Sequence[Any]],
+    names: Sequence[str],
+) -> NDArray[np.bool_]:
+    """Return the rows of *columns* that meet all of *conditions* on *names*; parameters without a column are *base*'s.
+
+    Raises:
+        UsageError: a condition cannot be read.
+    """
+    count = len(next(iter(columns.values())))
+
+    def numbers(name: str) -> NDArray[np.float64]:
+        if name == "array.pes":
+            return numbers("array.rows") * numbers("array.cols")
+        values = columns[name] if name in columns else (_value(to_dict(base), name),) * count
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+
+    kept = np.ones(count, np.bool_)
+    for text in conditions:
+        condition = parse(text, names)
+        kept &= condition.holds({name: numbers(name) for name in condition.names})
+    return kept
+
+
+def check(base: Accelerator, axes: Sequence[Axis]) -> None:
+    """Refuse values that no design can have: each one beside the first of the other parameters.
+
+    Raises:
+        HardwareError: a value is not allowed.
+        UsageError: there is no axis, a parameter is given twice, or a link leads to a link.
+    """
     if not axes:
         raise UsageError("no parameter varies; allowed: one or more, as array.rows=8,16,32")
     paths = [axis.path for axis in axes]
@@ -164,7 +208,7 @@ def _check(base: Accelerator, axes: Sequence[Axis]) -> None:
 def _telling(axis: Axis) -> list[Value]:
     """Values that are all allowed only if every value of *axis* is: of numbers those at the ends, and a broken one."""
     if axis.interval is not None:
-        return [axis.at(0.0), axis.at(float(np.nextafter(1.0, 0.0)))]
+        return [axis.at(0.0), axis.at(BELOW_ONE)]
     numbers = [v for v in axis.values if isinstance(v, int | float) and not isinstance(v, bool)]
     others = [v for v in axis.values if not isinstance(v, int | float) or isinstance(v, bool)]
     broken = [value for value in numbers if not isfinite(value) or value != int(value)][:1]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from squeezesim import __version__
-from squeezesim.explore.sweep.designs import Designs
+from squeezesim.explore.sweep.designs import Designs, at, free_axes
 from squeezesim.explore.sweep.engine import totals
-from squeezesim.explore.sweep.values import Value
+from squeezesim.explore.sweep.values import Axis, Value
 from squeezesim.hardware.config import to_dict
 from squeezesim.network import Network
 from squeezesim.report.columns import TOTALS
@@ -20,22 +20,56 @@ from squeezesim.report.columns import TOTALS
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from squeezesim.hardware.accelerator import Accelerator
+
 CHUNK = 1024
 """Designs of a chunk: what an interruption loses at most, and what is in memory at once."""
 
 KEY = "squeezesim.sweep"
 """Key of the files' metadata that holds what the sweep is, as JSON."""
 
+Kind = Literal["int64", "float64", "string"]
+"""The type of a column in Parquet."""
+
 _INTEGERS = {"params", "macs", "vector_ops", "cycles", "dram_bytes", "weights_bytes", "weights_values_bytes"}
+
+
+class Planned(Protocol):
+    """What a folder of results is of: a plan, or a search."""
+
+    @property
+    def base(self) -> Accelerator:
+        """What the parameters that do not vary are taken from."""
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Conditions on what a row costs; rows of interest meet them."""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What tells it from another: networks, base, parameters, a digest of all of it."""
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks."""
+
+    def size(self, number: int) -> int:
+        """Rows of chunk *number*."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Networks, fused, on every one of *designs*."""
+    """Networks, fused, on every one of *designs*; rows of interest meet *limits*, conditions on what they cost."""
 
     networks: tuple[Network, ...]
     designs: Designs
     chunk: int = field(default=CHUNK)
+    limits: tuple[str, ...] = ()
+
+    @property
+    def base(self) -> Accelerator:
+        """What the parameters that do not vary are taken from."""
+        return self.designs.base
 
     @property
     def chunks(self) -> int:
@@ -46,22 +80,8 @@ class Plan:
     def about(self) -> Mapping[str, Any]:
         """What tells this sweep from another: networks, base, parameters, a digest of all of it."""
         columns = {path: list(column) for path, column in self.designs.columns.items()}
-        content = {
-            "version": __version__,
-            "networks": [network.to_json() for network in self.networks],
-            "base": to_dict(self.designs.base),
-            "columns": columns,
-            "chunk": self.chunk,
-        }
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
-        return {
-            "version": __version__,
-            "networks": [network.name for network in self.networks],
-            "accelerator": self.designs.base.name,
-            "parameters": list(columns),
-            "designs": len(self.designs),
-            "digest": digest,
-        }
+        content = {"columns": columns, "chunk": self.chunk}
+        return about(self.networks, self.designs.base, list(columns), len(self.designs), content)
 
     def size(self, number: int) -> int:
         """Rows of chunk *number*."""
@@ -70,47 +90,97 @@ class Plan:
 
     def table(self, number: int) -> pa.Table:
         """Cost chunk *number*: a row for each design and network, in this order."""
-        import pyarrow as pa
-
         start = number * self.chunk
-        stop = min(start + self.chunk, len(self.designs))
-        designs = self.designs.accelerators(start, stop)
-        found = [totals(network, designs) for network in self.networks]
-        count = len(self.networks)
+        part = self.designs.part(start, start + self.chunk)
+        marks = {**self.about, "chunk": number, "chunks": self.chunks}
+        return costed(self.networks, part, start, self._kinds, marks)
 
-        def repeated(column: Any) -> list[Any]:
-            return [value for value in column for _ in range(count)]
-
-        names = [network.name for network in self.networks]
-        columns: dict[str, pa.Array] = {
-            "design": pa.array(repeated(range(start, stop)), pa.int64()),
-            "network": pa.array(names * (stop - start), pa.string()),
-        }
-        for path, column in self.designs.columns.items():
-            columns[path] = (
-                pa.array(repeated(column[start:stop]), _kind(column))
-                if _kind(column)
-                else pa.array([_text(value) for value in repeated(column[start:stop])], pa.string())
-            )
-        for name in (*TOTALS, "bound", "problem"):
-            each = [part.get(name, [None] * (stop - start)) for part in found]
-            kind = pa.int64() if name in _INTEGERS else pa.float64()
-            kind = pa.string() if name in ("bound", "problem") else kind
-            columns[name] = pa.array([value for row in zip(*each, strict=True) for value in row], kind)
-        metadata = {KEY: json.dumps({**self.about, "chunk": number, "chunks": self.chunks})}
-        return pa.table(columns).replace_schema_metadata(metadata)
+    @cached_property
+    def _kinds(self) -> Mapping[str, Kind]:
+        return {path: _kind(column) for path, column in self.designs.columns.items()}
 
 
-def _kind(column: tuple[Value, ...]) -> Any:
-    """The Parquet type of a parameter's values; None: texts."""
+def about(
+    networks: Sequence[Network],
+    base: Accelerator,
+    parameters: Sequence[str],
+    designs: int,
+    content: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Return what is said of a sweep in its files; the digest is of the networks, of *base* and of *content*."""
+    whole = {
+        "version": __version__,
+        "networks": [network.to_json() for network in networks],
+        "base": to_dict(base),
+        **content,
+    }
+    digest = hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()
+    return {
+        "version": __version__,
+        "networks": [network.name for network in networks],
+        "accelerator": base.name,
+        "parameters": list(parameters),
+        "designs": designs,
+        "digest": digest,
+    }
+
+
+def costed(
+    networks: Sequence[Network],
+    designs: Designs,
+    first: int,
+    kinds: Mapping[str, Kind],
+    marks: Mapping[str, Any],
+) -> pa.Table:
+    """Cost *designs*, numbered from *first* on: a row for each design and network, in this order.
+
+    *kinds* are the types of the parameters' columns, *marks* what the file says of itself.
+    """
     import pyarrow as pa
 
+    count = len(designs)
+    accelerators = designs.accelerators()
+    found = [totals(network, accelerators) for network in networks]
+    columns = heading(networks, designs, first, kinds)
+    for name in (*TOTALS, "bound", "problem"):
+        each = [part.get(name, [None] * count) for part in found]
+        of = "int64" if name in _INTEGERS else "string" if name in ("bound", "problem") else "float64"
+        columns[name] = pa.array([value for row in zip(*each, strict=True) for value in row], of)
+    return pa.table(columns).replace_schema_metadata({KEY: json.dumps(marks)})
+
+
+def heading(
+    networks: Sequence[Network], designs: Designs, first: int, kinds: Mapping[str, Kind]
+) -> dict[str, pa.Array]:
+    """Return the columns that say what each row of ``costed`` is of: design, network and values."""
+    import pyarrow as pa
+
+    def repeated(column: Iterable[Value]) -> list[Value]:
+        return [value for value in column for _ in networks]
+
+    columns = {
+        "design": pa.array(repeated(range(first, first + len(designs))), "int64"),
+        "network": pa.array([network.name for network in networks] * len(designs), "string"),
+    }
+    for path, column in designs.columns.items():
+        values = map(_text, column) if kinds[path] == "string" else column
+        columns[path] = pa.array(repeated(values), kinds[path])
+    return columns
+
+
+def kinds_of(base: Accelerator, axes: Sequence[Axis]) -> Mapping[str, Kind]:
+    """Return the types of the parameters' columns where any of the values of *axes* may be in them."""
+    most = max((len(axis.values) for axis in axes), default=0) + 1
+    shares = [number / most for number in range(most + 1)]  # every value of each axis is at one of them
+    spread = at(base, axes, {axis.path: shares for axis in free_axes(axes)})
+    return {path: _kind(column) for path, column in spread.columns.items()}
+
+
+def _kind(column: Sequence[Value]) -> Kind:
     types = {type(value) for value in column if value is not None}
     if types == {int}:
-        return pa.int64()
-    if types and types <= {int, float}:
-        return pa.float64()
-    return None
+        return "int64"
+    return "float64" if types and types <= {int, float} else "string"
 
 
 def _text(value: Value) -> str | None:

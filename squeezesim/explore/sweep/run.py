@@ -7,10 +7,14 @@ import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 
+from squeezesim.errors import UsageError
 from squeezesim.explore.sweep.plan import Plan
 from squeezesim.explore.sweep.store import Store, encode
 
@@ -20,10 +24,11 @@ Costed = Iterator[tuple[int, bytes]]
 Progress = Callable[[int, int], None]
 """(rows done, rows in all)"""
 
+_TRIES = 3  # pools in a row that break without a chunk
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def run(store: Store, cost: Callable[[Plan, list[int]], Costed], progress: Progress) -> None:
+def run(store: Store, cost: Callable[[list[int]], Costed], progress: Progress) -> None:
     """Write the chunks that are not in *store*, each as soon as *cost* has done it; nothing if all are there.
 
     An interruption loses the chunks that are being costed. The next run goes on from what is there.
@@ -33,16 +38,16 @@ def run(store: Store, cost: Callable[[Plan, list[int]], Costed], progress: Progr
     total = sum(plan.size(number) for number in range(plan.chunks))
     done = sum(plan.size(number) for number in there)
     progress(done, total)
-    for number, content in cost(plan, [number for number in range(plan.chunks) if number not in there]):
+    for number, content in cost([number for number in range(plan.chunks) if number not in there]):
         store.write(number, content)
         done += plan.size(number)
         progress(done, total)
 
 
-def local(jobs: int) -> Callable[[Plan, list[int]], Costed]:
-    """Return what costs chunks in *jobs* processes of this computer; a single one is this process."""
+def local(plan: Plan, jobs: int) -> Callable[[list[int]], Costed]:
+    """Return what costs chunks of *plan* in *jobs* processes of this computer; a single one is this process."""
 
-    def cost(plan: Plan, numbers: list[int]) -> Costed:
+    def cost(numbers: list[int]) -> Costed:
         workers = min(jobs, len(numbers))
         if workers <= 1:
             yield from ((number, encode(plan.table(number))) for number in numbers)
@@ -52,16 +57,33 @@ def local(jobs: int) -> Callable[[Plan, list[int]], Costed]:
     return cost
 
 
-def _in_processes(plan: Plan, numbers: Iterable[int], workers: int) -> Costed:
-    with _one_thread_each():
-        pool = ProcessPoolExecutor(
-            workers,
-            mp_context=get_context("spawn"),
-            initializer=_begin,
-            initargs=(pickle.dumps(plan),),
-        )
-        futures: list[Future[tuple[int, bytes]]] = [pool.submit(_chunk, number) for number in numbers]
+def _in_processes(plan: Plan, numbers: list[int], workers: int) -> Costed:
+    """Chunks from a pool of processes; those of one that died, with what it had begun, from another pool."""
+    left, tries = set(numbers), _TRIES
+    with TemporaryDirectory() as folder:
+        # Not an argument of the processes: one that ends before it has read it would leave this one waiting.
+        file = Path(folder, "plan")
+        file.write_bytes(pickle.dumps(plan))
+        while left:
+            try:
+                for number, content in _pool(file, sorted(left), workers):
+                    left.remove(number)
+                    tries = _TRIES
+                    yield number, content
+            except BrokenProcessPool as error:
+                tries -= 1
+                if not tries:
+                    raise UsageError(
+                        f"processes that cost designs died {_TRIES} times; allowed: fewer of them where memory is "
+                        "short, and scripts that start them below if __name__ == '__main__'"
+                    ) from error
+
+
+def _pool(file: Path, numbers: Iterable[int], workers: int) -> Costed:
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(file,))
     try:
+        with _one_thread_each():
+            futures: list[Future[tuple[int, bytes]]] = [pool.submit(_chunk, number) for number in numbers]
         for future in as_completed(futures):
             yield future.result()
     finally:
@@ -89,10 +111,10 @@ class _Worker:
     plan: Plan | None = None
 
 
-def _begin(plan: bytes) -> None:
+def _begin(file: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
     Thread(target=_follow, daemon=True).start()
-    _Worker.plan = pickle.loads(plan)
+    _Worker.plan = pickle.loads(file.read_bytes())
 
 
 def _follow() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from squeezesim.errors import OutputError
-from squeezesim.explore.sweep.plan import KEY, Plan
+from squeezesim.explore.sweep.plan import KEY, Planned
 from squeezesim.files import atomic_write
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Store:
     """The results of *plan* in the folder *path*, which ``pandas.read_parquet`` reads as one table."""
 
     path: Path
-    plan: Plan
+    plan: Planned
 
     def done(self) -> set[int]:
         """Return the chunks that are there.
@@ -67,15 +67,22 @@ class Store:
         Raises:
             OutputError: it cannot be written.
         """
-        atomic_write(self.path / f"part-{number:05}.parquet", content)
+        atomic_write(self._file(number), content)
 
-    def read(self, columns: list[str] | None = None) -> pa.Table:
-        """Return all rows that are there, or some *columns* of them."""
+    def read(self) -> pa.Table:
+        """Return all rows that are there."""
         import pyarrow as pa
+
+        return pa.concat_tables([self.part(number) for number in sorted(self.done())])
+
+    def part(self, number: int) -> pa.Table:
+        """Return the rows of chunk *number*, which is there."""
         import pyarrow.parquet as pq
 
-        files = [self.path / f"part-{number:05}.parquet" for number in sorted(self.done())]
-        return pa.concat_tables([pq.read_table(file, columns=columns) for file in files])
+        return pq.read_table(self._file(number))
+
+    def _file(self, number: int) -> Path:
+        return self.path / f"part-{number:05}.parquet"
 
     def _check(self, file: Path, number: int) -> None:
         import pyarrow as pa

@@ -6,41 +6,43 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.explore.allocate.wording import header, written
-from squeezesim.explore.pareto import pareto
+from squeezesim.explore.allocate.candidates import LARGER_IS_BETTER
+from squeezesim.explore.allocate.wording import header, words, written
+from squeezesim.explore.sweep.results import front as unbeaten
 from squeezesim.report import units
+from squeezesim.report.columns import TOTALS
 from squeezesim.report.grid import Column, Grid
 from squeezesim.report.text import Section
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from squeezesim.explore.sweep.plan import Plan
-
-LARGER_IS_BETTER = frozenset({"utilization", "efficiency"})
+    from squeezesim.explore.sweep.plan import Planned
 
 Row = Mapping[str, Any]
 
 
-def best_rows(table: pa.Table, sort: str, top: int | None, *, front: bool) -> list[Row]:
-    """Return the best *top* rows by column *sort*; of the Pareto front of latency and energy alone where *front*.
-
-    Rows without a number in *sort* come last.
+def check_sort(sort: str, of: Planned) -> None:
+    """Check that rows can be sorted by the column *sort*.
 
     Raises:
-        UsageError: there is no such column.
+        UsageError: they cannot.
     """
-    import numpy as np
-
-    names = table.column_names
+    names = ["design", "network", *of.about["parameters"], *TOTALS, "bound"]
     if sort not in names:
         raise UsageError(f"--sort {sort!r}; allowed: {', '.join(names)}{nearest(sort, names)}")
-    index = np.arange(table.num_rows)
-    if front:
-        columns = {name: table[name].to_numpy() for name in ("latency_us", energy_column(table))}
-        index = np.flatnonzero(pareto(columns, list(columns)))
+
+
+def best_rows(
+    table: pa.Table, sort: str, top: int | None, objectives: Sequence[str] | None = None
+) -> list[Row]:
+    """Return the best *top* rows by column *sort*; of the Pareto front of *objectives* alone where there are any.
+
+    Rows without a number in *sort* come last.
+    """
+    rows = table if objectives is None else table.filter(unbeaten(table, objectives))
     order = "descending" if sort in LARGER_IS_BETTER else "ascending"
-    part = table.take(index).sort_by([(sort, order), ("design", "ascending")])
+    part = rows.sort_by([(sort, order), ("design", "ascending")])
     return list(part.slice(0, top).to_pylist())
 
 
@@ -52,19 +54,29 @@ def energy_column(table: pa.Table) -> str:
 
 
 def sections(
-    plan: Plan, table: pa.Table, *, sort: str, top: int | None, front: bool, width: int | None = None
+    of: Planned,
+    table: pa.Table,
+    count: int,
+    *,
+    sort: str,
+    top: int | None,
+    objectives: Sequence[str] | None = None,
+    width: int | None = None,
 ) -> list[Section]:
-    """Return the parts of the text in their order; tables are at most *width* wide."""
-    about = plan.about
-    rows = best_rows(table, sort, top, front=front)
-    networks, count = ", ".join(about["networks"]), about["designs"]
-    parts = [
-        Section(
-            f"{networks} on {about['accelerator']}, {units.plural(count, 'design')}",
-            [f"varying {', '.join(about['parameters'])}"],
-        )
-    ]
-    what = "the Pareto front of latency and energy" if front else "designs"
+    """Return the parts of the text in their order; tables are at most *width* wide.
+
+    *table* holds the rows of interest of *count* designs; with *objectives* only their Pareto front is shown.
+    """
+    about = of.about
+    rows = best_rows(table, sort, top, objectives)
+    networks = ", ".join(about["networks"])
+    lines = [f"varying {', '.join(about['parameters'])}"]
+    if "objectives" in about:
+        lines.append(f"searched for {_and(about['objectives'])}, seed {about['seed']}")
+    if of.limits:
+        lines.append(f"{units.plural(table.num_rows, 'row')} with {' and '.join(of.limits)}")
+    parts = [Section(f"{networks} on {about['accelerator']}, {units.plural(count, 'design')}", lines)]
+    what = "designs" if objectives is None else f"the Pareto front of {_and(objectives)}"
     extreme = "greatest" if sort in LARGER_IS_BETTER else "least"
     grid = _grid(rows, about, sort, energy_column(table))
     parts.append(Section(f"{what}, {extreme} {sort} first", grid if width is None else grid.fit(width)))
@@ -74,6 +86,17 @@ def sections(
             Section("without a result", [f"{units.plural(len(problems), 'row')}; the first: {problems[0]}"])
         )
     return parts
+
+
+def _and(objectives: Sequence[str]) -> str:
+    """The objectives in words.
+
+    Example:
+        >>> _and(["latency_us", "energy_uj"])
+        'latency and energy'
+    """
+    *some, last = map(words, objectives)
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def _grid(rows: Sequence[Row], about: Mapping[str, Any], sort: str, energy: str) -> Grid:

@@ -1,0 +1,94 @@
+"""Results: which rows of a sweep meet conditions on what they cost, and which of them none beats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from squeezesim.errors import UsageError
+from squeezesim.explore.allocate.candidates import LARGER_IS_BETTER
+from squeezesim.explore.pareto import Mask, pareto
+from squeezesim.explore.sweep.designs import holding, numeric_names
+from squeezesim.expressions import parse
+from squeezesim.report.columns import TOTALS
+from squeezesim.report.tally import Scale
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from squeezesim.explore.sweep.values import Axis
+    from squeezesim.hardware.accelerator import Accelerator
+
+OBJECTIVES = ("latency_us", "energy_mac_equiv")
+"""What a search looks for, where nothing else is asked for."""
+
+
+def parted(conditions: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return those of *conditions* that a design meets or not whatever it costs, and the others.
+
+    Raises:
+        UsageError: one cannot be read, or compares with a baseline.
+    """
+    known: list[str] = []
+    limits: list[str] = []
+    for text in conditions:
+        condition = parse(text, _names())
+        if condition.is_relative:
+            condition.holds({})  # says that there is no baseline
+        (limits if set(condition.names) & set(TOTALS) else known).append(text)
+    return tuple(known), tuple(limits)
+
+
+def meeting(table: pa.Table, base: Accelerator, limits: Sequence[str]) -> Mask:
+    """Return the rows that meet all of *limits*, conditions on parameters and totals."""
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    return holding(limits, base, columns, _names())
+
+
+def sides(objectives: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return those of *objectives* of which less is better, and those of which more is.
+
+    Raises:
+        UsageError: one is no column of totals or is named twice, or there is none.
+    """
+    least = [name for name in objectives if name not in LARGER_IS_BETTER]
+    most = [name for name in objectives if name in LARGER_IS_BETTER]
+    pareto({name: np.zeros(0) for name in TOTALS}, least, most)
+    return least, most
+
+
+def check_objectives(objectives: Sequence[str], base: Accelerator, axes: Sequence[Axis]) -> None:
+    """Check that designs with values of *axes* have numbers in *objectives*.
+
+    Raises:
+        UsageError: see ``sides``, or energy is wanted in joules and the energy table has none.
+    """
+    sides(objectives)
+    varies = any(axis.path.startswith("energy.") for axis in axes)
+    if "energy_uj" in objectives and Scale.of(base).pj_per_unit is None and not varies:
+        raise UsageError(
+            f"objective 'energy_uj': the energy table of {base.name} is relative, without joules; "
+            "allowed: energy_mac_equiv"
+        )
+
+
+def front(table: pa.Table, objectives: Sequence[str]) -> Mask:
+    """Return the rows that no other one of the same network beats in *objectives*.
+
+    Raises:
+        UsageError: see ``sides``.
+    """
+    least, most = sides(objectives)
+    columns = {name: np.asarray(table[name].to_numpy(), np.float64) for name in objectives}
+    of = table["network"].to_numpy()
+    found = np.zeros(table.num_rows, np.bool_)
+    for network in dict.fromkeys(of):
+        rows = np.flatnonzero(of == network)
+        found[rows] = pareto({name: column[rows] for name, column in columns.items()}, least, most)
+    return found
+
+
+def _names() -> list[str]:
+    return [*numeric_names(), *TOTALS]
