@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from squeezesim.report.meter import INK
+from squeezesim.report.names import short_names
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells by row. The first column holds names, which may be shortened; other cells are never."""
+    """Cells by row. The first column holds names, which may be shortened and stay distinct; other cells never are."""
 
     columns: Sequence[Column]
     cells: Sequence[Sequence[str]]
@@ -68,8 +69,9 @@ class Grid:
             left = after
         kept.sort()
         name_width = max(left, SHORTEST_NAME, len(self.columns[0].header))
+        names = short_names([row[0] for row in self.cells], name_width)
         cells = [
-            [row[index] if index else shorten(row[index], name_width) for index in kept] for row in self.cells
+            [name, *(row[index] for index in kept[1:])] for name, row in zip(names, self.cells, strict=True)
         ]
         return Grid([self.columns[index] for index in kept], cells)
 
@@ -97,16 +99,3 @@ class Grid:
         console.width = max(across, width)  # rather a line that is too long than a cropped number
         console.print(Padding(table, (0, 0, 0, indent), expand=False))
         console.width = across
-
-
-def shorten(name: str, width: int) -> str:
-    """Return *name* in at most *width* characters, … in its middle.
-
-    Example:
-        >>> shorten("stage1.block1.squeeze1", 15)
-        'stage1.…queeze1'
-    """
-    if len(name) <= width:
-        return name
-    front = (width - 1) // 2
-    return f"{name[:front]}…{name[len(name) - (width - 1 - front) :]}"

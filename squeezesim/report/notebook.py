@@ -14,7 +14,7 @@ from squeezesim.report import units
 from squeezesim.report.columns import groups
 from squeezesim.report.figures.theme import theme_named
 from squeezesim.report.figures.words import CAUSES
-from squeezesim.report.grid import shorten
+from squeezesim.report.names import short_names
 from squeezesim.report.table import grid
 
 if TYPE_CHECKING:
@@ -68,9 +68,10 @@ def html(report: Report) -> str:
     shown = _Rows.of(report)
     absolute = report.scale.pj_per_unit is not None
     headers = (shown.by, "MACs", "cycles", "time", "where it goes", "utilization", "bound", "DRAM")
+    names = short_names([row["name" if shown.by == "layer" else shown.by] for row in shown.rows], _LONGEST)
     body = [
         (
-            shorten(row["name" if shown.by == "layer" else shown.by], _LONGEST) or units.EMPTY,
+            names[place] or units.EMPTY,
             units.count(row["macs"]),
             units.count(row["cycles"]),
             units.share(row["share"]),

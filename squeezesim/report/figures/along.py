@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from squeezesim.report.figures.sheet import NORMAL, SMALL
 from squeezesim.report.figures.theme import Theme
-from squeezesim.report.grid import shorten
+from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from squeezesim.report.figures.bars import stacked
 from squeezesim.report.figures.scales import Energies, byte_unit
 from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
 from squeezesim.report.figures.words import LEVELS, OPERANDS
-from squeezesim.report.grid import shorten
+from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,8 +10,8 @@ from squeezesim.report import units
 from squeezesim.report.figures.along import name_layers, shade_stages, width_of
 from squeezesim.report.figures.scales import byte_unit
 from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
-from squeezesim.report.grid import shorten
 from squeezesim.report.liveness import liveness
+from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

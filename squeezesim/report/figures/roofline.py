@@ -15,7 +15,7 @@ from squeezesim.report.columns import dataflows
 from squeezesim.report.figures.place import Spot, name_spots, settled
 from squeezesim.report.figures.scales import log_axes
 from squeezesim.report.figures.sheet import NORMAL, SMALL, Sheet, dot, ruled
-from squeezesim.report.grid import shorten
+from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from squeezesim.report.columns import groups
 from squeezesim.report.figures.bars import beside
 from squeezesim.report.figures.scales import Energies, Unit, time_unit
 from squeezesim.report.figures.sheet import NORMAL, Sheet, patch
-from squeezesim.report.grid import shorten
+from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

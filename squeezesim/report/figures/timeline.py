@@ -15,7 +15,7 @@ from squeezesim.report.columns import dataflows
 from squeezesim.report.figures.bars import boxes
 from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
 from squeezesim.report.figures.words import OPERANDS
-from squeezesim.report.grid import shorten
+from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from squeezesim.errors import UsageError, nearest
 from squeezesim.report.figures.place import Spot, name_spots, settled
 from squeezesim.report.figures.scales import Energies, Unit, log_axes, time_unit
 from squeezesim.report.figures.sheet import NORMAL, SMALL, Sheet, dot, ruled
-from squeezesim.report.grid import shorten
+from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
