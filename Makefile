@@ -18,8 +18,9 @@ check:
 	$(python) -m ruff format --check
 	$(python) -m mypy
 
+# Speed and memory, docs/performance.md; peers="--scalesim-python PATH --zigzag-python PATH" runs those beside it.
 bench:
-	$(python) -m pytest benchmarks --benchmark-only
+	$(python) -m benchmarks $(peers)
 
 # The exact outputs of the command line, tests/golden/.
 golden:

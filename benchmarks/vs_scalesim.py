@@ -1,12 +1,11 @@
 """Beside SCALE-Sim in one run: equal cycles, mapping efficiency and SRAM accesses, and how much longer it takes.
 
 Both read the same topology and the same configuration, which this script writes. It installs nothing; SCALE-Sim needs
-an environment of its own, since it does not run with numpy 2.4:
+an environment of its own, since it does not run with numpy 2.4. In the folder of the checkout:
 
     python3 -m venv /tmp/scalesim
     /tmp/scalesim/bin/pip install scalesim==3.0.0 'numpy<2.4' pydantic PyYAML typer rich platformdirs
-    /tmp/scalesim/bin/pip install --no-deps -e .
-    /tmp/scalesim/bin/python benchmarks/vs_scalesim.py [--model NAME] [--array 32x32] [--layers 20] [--gemm]
+    /tmp/scalesim/bin/python -m benchmarks.vs_scalesim [--model NAME] [--array 32x32] [--layers 20] [--gemm]
 
 SCALE-Sim's writes of outputs in `os` are less the R + S that it counts too many for each fold, as docs/dataflows.md
 says. Exit code 1 where a number differs, 2 where scalesim is not there.
@@ -24,16 +23,20 @@ import math
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import squeezesim as sq
+from benchmarks.block import Block, duration, times
+from benchmarks.measure import repeated, timed
 from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import workload_of
 from squeezesim.frontends.scalesim_export import export
+from squeezesim.report import units
 
 CONFIG = """\
 [general]
@@ -78,26 +81,48 @@ UseRamulatorTrace: False
 
 Numbers = tuple[float, ...]
 QUANTITIES = ("total cycles", "mapping efficiency %", "ifmap reads", "filter reads", "ofmap writes")
+COLUMNS = ("dataflow", "layers equal", "cycles", "SCALE-Sim", "squeezesim", "ratio")
+HOW = """\
+SCALE-Sim {version} and squeezesim on the same topology and `.cfg`: the {layers} smallest different layers of
+`{model}`, {macs} MACs, {array} PEs, in one process, from the files to the numbers: SCALE-Sim once, squeezesim a
+median. A layer is equal where total cycles, mapping efficiency and the accesses of the three SRAMs are. SCALE-Sim
+makes traces of every cycle; squeezesim's formulas give those numbers without.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What both found in a dataflow, and how long it took each."""
+
+    dataflow: str
+    layers: int
+    differences: Sequence[str]
+    cycles: int
+    theirs: float
+    ours: float
+
+    def cells(self) -> list[str]:
+        """The row of ``COLUMNS``."""
+        equal = f"{self.layers - len(self.differences)} of {self.layers}"
+        spent = duration(self.theirs), duration(self.ours)
+        return [self.dataflow, equal, f"{self.cycles:,}", *spent, times(self.theirs / self.ours)]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="squeezesim beside SCALE-Sim")
-    parser.add_argument(
-        "--model", default="squeezenext_23_v5", help="a built-in network, whose layers are run"
-    )
+    parser.add_argument("--model", default="squeezenext_23", help="a built-in network, whose layers are run")
     parser.add_argument("--array", default="32x32", help="rows x columns")
     parser.add_argument("--layers", type=int, default=20, help="how many distinct layers, the smallest first")
     parser.add_argument("--gemm", action="store_true", help="as matrix products, M, N and K")
+    parser.add_argument("--json", action="store_true", help="print what python -m benchmarks reads")
     options = parser.parse_args()
     if importlib.util.find_spec("scalesim") is None:
         print("scalesim is not installed here; the script's first lines say how", file=sys.stderr)
         return 2
     rows, cols = map(int, options.array.split("x"))
     layers = distinct(sq.load(options.model), options.layers)
-    macs = sum(layer.macs for layer in layers)
-    print(f"{len(layers)} layers of {options.model}, {macs:,} MACs, {rows}×{cols} PEs")
     warm_up()
-    differing = 0
+    found = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         topology = folder / "topology.csv"
@@ -106,8 +131,18 @@ def main() -> int:
         for dataflow in ("os", "ws", "is"):
             config = folder / f"{dataflow}.cfg"
             config.write_text(CONFIG.format(rows=rows, cols=cols, dataflow=dataflow), encoding="utf-8")
-            differing += beside(dataflow, topology, config, gemm=options.gemm)
-    return 1 if differing else 0
+            found.append(beside(dataflow, topology, config, gemm=options.gemm))
+    how = HOW.format(
+        layers=len(layers),
+        model=options.model,
+        macs=units.count(sum(layer.macs for layer in layers)),
+        array=f"{rows}×{cols}",
+        version=version("scalesim"),
+    )
+    block = Block.of("Beside SCALE-Sim", COLUMNS, [each.cells() for each in found], how)
+    differences = [text for each in found for text in each.differences]
+    print(block.to_json() if options.json else "\n".join([block.text(), *differences]))
+    return 1 if differences else 0
 
 
 def warm_up() -> None:
@@ -140,11 +175,12 @@ def distinct(network: sq.Network, count: int) -> list[sq.Layer]:
     return sorted(found.values(), key=lambda layer: layer.macs)[:count]
 
 
-def beside(dataflow: str, topology: Path, config: Path, *, gemm: bool) -> int:
-    """Run both, print what differs and the times; return how many layers differ."""
+def beside(dataflow: str, topology: Path, config: Path, *, gemm: bool) -> Beside:
+    """Run both and compare every number of every layer."""
     theirs_seconds, theirs = timed(lambda: run_scalesim(topology, config, gemm=gemm))
-    ours_seconds, report = timed(lambda: run_squeezesim(topology, config))
-    differing = 0
+    ours_seconds = repeated(lambda: run_squeezesim(topology, config)).median
+    report = run_squeezesim(topology, config)
+    differences = []
     expected = iter(theirs)
     for layer, ours in zip(report.network.layers, numbers(report, dataflow), strict=True):
         parts = [next(expected) for _ in range(layer.g)]
@@ -159,28 +195,21 @@ def beside(dataflow: str, topology: Path, config: Path, *, gemm: bool) -> int:
             if not math.isclose(their, our, rel_tol=1e-9)
         ]
         if unequal:
-            differing += 1
-            print(f"  {layer.name} differs: {'; '.join(unequal)}")
-    total = sum(int(row["scalesim_total_cycles"]) for row in report.rows())
-    print(
-        f"scalesim_{dataflow}: {len(report.network.layers) - differing} of {len(report.network.layers)} layers equal, "
-        f"{total:,} cycles; SCALE-Sim {theirs_seconds:.2f} s, squeezesim {1e3 * ours_seconds:.1f} ms: "
-        f"{theirs_seconds / ours_seconds:,.0f}× faster"
+            differences.append(f"{layer.name} differs in {dataflow}: {'; '.join(unequal)}")
+    return Beside(
+        dataflow=dataflow,
+        layers=len(report.network.layers),
+        differences=differences,
+        cycles=sum(int(row["scalesim_total_cycles"]) for row in report.rows()),
+        theirs=theirs_seconds,
+        ours=ours_seconds,
     )
-    return differing
 
 
 def together(parts: Sequence[Numbers]) -> Numbers:
     """Numbers of the rows that are the groups of one layer: sums, and the mean efficiency."""
     cycles, efficiency, *accesses = zip(*parts, strict=True)
     return (sum(cycles), statistics.mean(efficiency), *map(sum, accesses))
-
-
-def timed(job: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of the job, and its result."""
-    start = time.perf_counter()
-    result = job()
-    return time.perf_counter() - start, result
 
 
 def run_squeezesim(topology: Path, config: Path) -> sq.Report:
