@@ -18,6 +18,7 @@ import squeezesim as sq
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.network import Layer, Network
+from squeezesim.report.energies import energy_column
 from squeezesim.report.html import assets
 from squeezesim.report.html.cells import table
 from squeezesim.report.html.comparison import accelerators, compare
@@ -236,6 +237,28 @@ def test_a_comparison_names_the_best_and_what_differs() -> None:
         ("array.rows", ["8", "16"]),
     ]
     assert compared.accelerators == ["small_8x8", "small_8x8 #2"]
+
+
+def test_energies_of_different_units_are_not_compared() -> None:
+    """Of three results, the first two have one relative table, and the third another one."""
+    one, two = cases.report(), cases.report({"array.rows": 4})
+    other = cases.report({"energy.table": "horowitz_45nm"})
+    assert energy_column(one, two) == "energy_mac_equiv"
+    assert energy_column(one, other) is None
+    (energy,) = [metric for metric in compare([one, two, other]).metrics if metric.key == "energy"]
+    assert (list(energy.units), energy.best) == ([0, 0, 1], [])
+    assert not compare([one, other]).comparable
+    assert "Energies are of different units" in page([one, other])
+    (energy,) = [metric for metric in compare([one, two]).metrics if metric.key == "energy"]
+    least = min((one, two), key=lambda made: made.totals["energy_mac_equiv"] or 0)
+    assert energy.best == [[one, two].index(least)]
+    assert "different units" not in page([one, two])
+
+
+def test_the_legend_names_what_has_a_star() -> None:
+    slow, fast = cases.report(), cases.report({"memory.dram.bandwidth_gb_s": 8})
+    text = " ".join(" ".join(Reader(page([slow, fast])).texts).split())
+    assert "★ marks the best latency µs, utilization, energy (MACs) and DRAM." in text
 
 
 def test_equal_accelerators_are_one() -> None:

@@ -11,7 +11,7 @@ from squeezesim.errors import UsageError, nearest
 from squeezesim.explore.compare.align import ALIGNED, Aligned, align
 from squeezesim.explore.compare.baseline import Places
 from squeezesim.explore.compare.result import Result
-from squeezesim.report.report import Report
+from squeezesim.report.energies import energy_column
 
 BY = ("result", *ALIGNED)
 
@@ -141,25 +141,6 @@ class Comparison:
         energy = None if other is None else energy_column(self.results[place].report, other.report)
         ratios["energy_relative"] = None if energy is None else _ratio(row[energy], before[energy])
         return ratios
-
-
-def energy_unit(report: Report) -> tuple[object, ...]:
-    """Return what the energies of *report* are in: µJ, or MACs of one table at one precision."""
-    return ("µJ",) if report.scale.pj_per_unit is not None else mac_unit(report)
-
-
-def mac_unit(report: Report) -> tuple[object, ...]:
-    """Return what one MAC of ``energy_mac_equiv`` is: of which table, and how much in it at the PEs' precision."""
-    energy = report.accelerator.energy
-    return energy.table, energy.overrides.get("mac"), report.scale.mac_energy
-
-
-def energy_column(*reports: Report) -> str | None:
-    """Return the column in which all *reports* have energies of one unit, None where there is none."""
-    units = {energy_unit(report) for report in reports}
-    if len(units) > 1:
-        return None
-    return "energy_uj" if units == {("µJ",)} else "energy_mac_equiv"
 
 
 def _ratio(value: float | None, before: float | None) -> float | None:

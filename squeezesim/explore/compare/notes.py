@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.explore.compare.comparison import Comparison, energy_unit
+from squeezesim.explore.compare.comparison import Comparison
+from squeezesim.report.energies import energy_unit
 
 if TYPE_CHECKING:
     from squeezesim.explore.compare.result import Result

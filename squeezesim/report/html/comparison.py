@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from squeezesim.hardware.show import rows as parameters_of
 from squeezesim.report import units
-from squeezesim.report.figures.scales import Energies, time_unit
+from squeezesim.report.energies import energy_unit
+from squeezesim.report.figures.scales import Energies
 from squeezesim.report.figures.stages import titles
 
 if TYPE_CHECKING:
@@ -20,11 +21,17 @@ Value = int | float | None
 
 
 class Metric(NamedTuple):
-    """A total of each report; ``best`` are the places of the best value, none where no value is better than another."""
+    """A total of each report.
+
+    ``better`` is 1 where more is better, −1 where less is, and 0 where neither is. ``best`` are the places of the best
+    value, none where no value is better than another. Values with the same number in ``units`` may be compared.
+    """
 
     key: str
     label: str
+    better: int
     values: Sequence[Value]
+    units: Sequence[int]
     texts: Sequence[str]
     best: Sequence[int]
 
@@ -45,6 +52,17 @@ class Comparison(NamedTuple):
     accelerators: Sequence[str]
     differences: Sequence[Parameter]
     same: int  # parameters that are equal in all accelerators
+
+    @property
+    def judged(self) -> str:
+        """The totals of which one can be the best, in words."""
+        *others, last = [metric.label for metric in self.metrics if metric.better]
+        return f"{', '.join(others)} and {last}"
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the energies of all results are of one unit."""
+        return all(len(set(metric.units)) == 1 for metric in self.metrics)
 
 
 def compare(reports: Sequence[Report]) -> Comparison:
@@ -67,30 +85,43 @@ def accelerators(reports: Sequence[Report]) -> list[tuple[str, Accelerator]]:
 
 def _metrics(reports: Sequence[Report]) -> list[Metric]:
     totals = [report.totals for report in reports]
-    unit = time_unit(max(float(total["latency_us"] or 0) for total in totals))
-    energy: tuple[str, str, Callable[[Value], str]] = ("energy_uj", "energy µJ", units.decimal)
-    if not Energies(reports).absolute:
-        energy = ("energy_mac_equiv", "energy (MACs)", units.count)
     kinds: list[tuple[str, str, Callable[[Value], str], int]] = [
-        ("latency_us", f"latency {unit.name}", lambda value: units.decimal((value or 0) * unit.factor), -1),
+        ("latency_us", "latency µs", units.decimal, -1),
         ("cycles", "cycles", units.count, 0),
         ("utilization", "utilization", units.share, 1),
-        (*energy, -1),
         ("dram_bytes", "DRAM", units.size, -1),
         ("macs", "MACs", units.count, 0),
         ("params", "params", units.count, 0),
         ("weights_bytes", "weights", units.size, 0),
     ]
-    return [
-        Metric(key, label, values, [text(value) for value in values], _best(values, sign))
-        for key, label, text, sign in kinds
+    alike = [0] * len(reports)
+    metrics = [
+        Metric(key, label, better, values, alike, list(map(text, values)), _best(values, better))
+        for key, label, text, better in kinds
         for values in [[total[key] for total in totals]]
     ]
+    return [*metrics[:3], _energy(reports), *metrics[3:]]
 
 
-def _best(values: Sequence[Value], sign: int) -> list[int]:
-    known = {place: sign * value for place, value in enumerate(values) if value is not None}
-    if sign == 0 or len(set(known.values())) < 2:
+def _energy(reports: Sequence[Report]) -> Metric:
+    """Energies are shown in one column, and compared only where they are of one unit."""
+    totals = [report.totals for report in reports]
+    found = [energy_unit(report) for report in reports]
+    apart = list(dict.fromkeys(found))
+    values = [
+        total["energy_mac_equiv"] if report.scale.pj_per_unit is None else total["energy_uj"]
+        for report, total in zip(reports, totals, strict=True)
+    ]
+    best = _best(values, -1) if len(apart) == 1 else []
+    label, texts = "energy µJ", [units.decimal(total["energy_uj"]) for total in totals]
+    if not Energies(reports).absolute:
+        label, texts = "energy (MACs)", [units.count(total["energy_mac_equiv"]) for total in totals]
+    return Metric("energy", label, -1, values, [apart.index(unit) for unit in found], texts, best)
+
+
+def _best(values: Sequence[Value], better: int) -> list[int]:
+    known = {place: better * value for place, value in enumerate(values) if value is not None}
+    if better == 0 or len(set(known.values())) < 2:
         return []
     return [place for place, value in known.items() if value == max(known.values())]
 
@@ -112,6 +143,10 @@ def payload(reports: Sequence[Report], comparison: Comparison) -> dict[str, Any]
     """Return what the comparison's charts and changes are made from."""
     return {
         "names": comparison.names,
-        "metrics": {metric.key: metric.values for metric in comparison.metrics},
+        "metrics": {
+            metric.key: {"values": metric.values, "units": metric.units, "better": metric.better}
+            for metric in comparison.metrics
+        },
+        "comparable": comparison.comparable,
         "networks": [report.network.name for report in reports],
     }

@@ -245,6 +245,17 @@ def test_a_comparison_marks_changes_from_the_baseline(show: Open) -> None:
     assert set(names_of_both) == {row["name"] for row in slow.rows() if row["cycles"]}
 
 
+def test_energies_of_different_units_have_no_change_and_no_common_scale(show: Open) -> None:
+    page = show([cases.report(), cases.report({"energy.table": "horowitz_45nm"})])
+    cell = page.locator("table.totals tbody tr").nth(1).locator("td[data-metric=energy]")
+    assert cell.locator(".change").inner_text() == ""
+    assert cell.get_attribute("class") in (None, "")
+    assert "★" not in cell.inner_text()
+    rows = page.locator("#totals [data-chart=levels] .row").all()
+    ends = {round(float(row.locator(".number").get_attribute("x") or 0)) for row in rows}
+    assert (len(rows), len(ends)) == (2, 1)
+
+
 def test_tabs_show_one_result_at_a_time(show: Open) -> None:
     page = show([cases.report(), cases.report({"array.rows": 4})])
     tabs = page.get_by_role("tab")

@@ -3,7 +3,7 @@
 const LARGE = 0.05; // a change from which on it is marked
 
 function showComparison(data, open) {
-  const { names, metrics, networks } = data.comparison;
+  const { names, metrics, networks, comparable } = data.comparison;
   const results = data.results;
   const chart = (name) => document.querySelector(`#totals [data-chart=${name}]`);
   const rows = (kind) => results.map((result) => result.whole[kind][0]);
@@ -12,21 +12,17 @@ function showComparison(data, open) {
     names,
     rows: rows("levels"),
     write: format.energy(results[0].absolute),
+    together: comparable,
   });
 
   const baseline = document.getElementById("baseline");
   const update = () => {
     const base = Number(baseline.value);
     for (const cell of document.querySelectorAll("table.totals td")) {
-      const values = metrics[cell.dataset.metric];
+      const { values, units, better } = metrics[cell.dataset.metric];
       const place = Number(cell.parentElement.dataset.result);
-      markChange(cell, cell.querySelector(".change"), values[place], values[base], {
-        same: place === base,
-        better:
-          { latency_us: -1, energy_uj: -1, energy_mac_equiv: -1, dram_bytes: -1, utilization: 1 }[
-            cell.dataset.metric
-          ] ?? 0,
-      });
+      const same = place === base || units[place] !== units[base];
+      markChange(cell, cell.querySelector(".change"), values[place], values[base], { same, better });
     }
     for (const row of document.querySelectorAll("table.totals tbody tr")) {
       row.classList.toggle("baseline", Number(row.dataset.result) === base);
@@ -41,7 +37,7 @@ function showComparison(data, open) {
   pairs(names, networks, results);
 }
 
-/** Write a change into a cell and colour it where it is large: better, worse, or only different. */
+/** Write a change into a cell and colour it where it is large: better, worse, or only different; `same`: no change. */
 function markChange(cell, slot, value, base, { same, better }) {
   const text = same ? "" : format.change(value, base);
   slot.textContent = text;

@@ -1,6 +1,7 @@
 // Bars that lie: a row for each stage or result, stacked by cause, level or operand, its sum at the end.
+// Rows that are not of one unit, `together` false, are each as long as the widest.
 
-function rowChart(figure, kind, { names, rows, write, pick = null }) {
+function rowChart(figure, kind, { names, rows, write, pick = null, together = true }) {
   legend(figure, kind, rows);
   return plot(figure, (box, width) => {
     const sums = rows.map((row) => d3.sum(row));
@@ -9,7 +10,9 @@ function rowChart(figure, kind, { names, rows, write, pick = null }) {
     const left = above ? 0 : longest;
     const right = d3.max(sums, (sum) => write(sum).length) * 7 + 10;
     const step = above ? 40 : 28;
-    const x = d3.scaleLinear([0, d3.max(sums) || 1], [left, width - right]);
+    const most = d3.max(sums) || 1;
+    const scale = (end) => d3.scaleLinear([0, end || 1], [left, width - right]);
+    const scales = sums.map((sum) => scale(together ? most : sum));
     const label = names.map((name, place) => `${name} ${write(sums[place])}`).join(", ");
     const svg = drawing(box, width, rows.length * step + 4, label);
     const group = svg
@@ -29,6 +32,7 @@ function rowChart(figure, kind, { names, rows, write, pick = null }) {
       .attr("dominant-baseline", above ? null : "central")
       .text((_, place) => shorten(names[place] || "–", Math.floor((above ? width : left) / 6)));
     group.each(function (row, place) {
+      const x = scales[place];
       let start = 0;
       row.forEach((value, part) => {
         if (!(value > 0)) return;
@@ -55,7 +59,7 @@ function rowChart(figure, kind, { names, rows, write, pick = null }) {
     group
       .append("text")
       .attr("class", "number")
-      .attr("x", (_, place) => x(sums[place]) + 6)
+      .attr("x", (_, place) => scales[place](sums[place]) + 6)
       .attr("y", middle)
       .attr("dominant-baseline", "central")
       .text((_, place) => write(sums[place]));
