@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from squeezesim.errors import UsageError, nearest
+from squeezesim.load.files import exists
 from squeezesim.network.checks import MAX_TEXT, show
 from squeezesim.network.compress.recipe import PASSES, compress, read_recipe
 from squeezesim.network.compress.rules import told
@@ -91,7 +91,7 @@ def split(text: str) -> tuple[str, Compression]:
         ('squeezenet_1_0', {'prune': {'stem*': '0.5', '*': '0.4'}})
     """
     model, *parts = _PART.split(text)
-    if not parts or Path(text).exists():
+    if not parts or exists(text):
         return text, Compression({})
     given: dict[str, list[str]] = {}
     for key, value in zip(parts[::2], parts[1::2], strict=True):

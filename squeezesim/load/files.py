@@ -110,12 +110,13 @@ def refuse(text: str) -> None:
             f"{show(text)} is refused: a pickled file runs the code in it when it is loaded; "
             "give the function that builds the model, as file.py:factory, or export it to .onnx or .pt2"
         )
-    if os.sep in name or suffix in _NO_NAMES or _exists(name):
-        found = "is a directory" if _exists(name) and Path(name).is_dir() else "is no model that can be read"
+    if os.sep in name or suffix in _NO_NAMES or exists(name):
+        found = "is a directory" if exists(name) and Path(name).is_dir() else "is no model that can be read"
         raise ModelError(f"{show(text)} {found}; a model is {_WAYS_IN}{nearest(name, catalogue())}")
 
 
-def _exists(name: str) -> bool:
+def exists(name: str) -> bool:
+    """Return whether there is a file or folder of this *name*, whatever text it is."""
     try:
         return bool(name) and Path(name).exists()
     except (OSError, ValueError):  # a name too long, a zero byte

@@ -84,6 +84,7 @@ def test_a_file_of_that_very_name_is_a_model(tmp_path: Path) -> None:
         ("+prune-channels=0.5+prune-channels=0.4", "+prune-channels gives the pattern '*' two values"),
         ("+compress=", "a recipe is written +compress=FILE, once in a model, found 'squeezenet_1_0+compress='"),
         ("+compress=a+compress=b", "a recipe is written +compress=FILE, once in a model, found "),
+        ("+prune=0.5" * 3000 + "+prune=0.4", "+prune gives the pattern '*' two values"),
         ("+prune=weights", "'weights' and 'energy:' are of a trained module, as my.py:factory gives it, found "),
     ],
 )  # fmt: skip

@@ -170,10 +170,13 @@ def test_three_dimensions_and_transposed_convolutions(a: int, b: int, share: flo
     assert_pruned(Volumes, (a, b), after, (1, 2, 4, 5, 5), share)
 
 
-@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
-def test_a_share_of_mobilenet_is_its_width_option(share: float) -> None:
-    narrow = load(f"mobilenet_v1@width={share}", cache=False)
-    assert prune_channels(load("mobilenet_v1"), share).layers == narrow.layers
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("mobilenet_v1", 0.25), ("mobilenet_v1", 0.5), ("mobilenet_v1", 0.75), ("resnet18", 0.5)],
+)
+def test_a_share_of_all_channels_is_the_width_option(name: str, share: float) -> None:
+    narrow = load(f"{name}@width={share}", cache=False)
+    assert prune_channels(load(name), share).layers == narrow.layers
 
 
 def whole_reads(network: Network) -> set[str]:
