@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 MOST = 10_000
 """Designs of a search: Optuna's time for each grows with the number of those before it."""
-GENERATION = 50
-"""Designs of a generation, and of NSGA-II's population."""
+GENERATION = 20
+"""Designs of a generation, and of NSGA-II's population; many small ones come closer to the front than a few large."""
 _TRIES = 1_000  # proposals in a row that are repeated or not allowed, after which a search ends
 
 
