@@ -38,7 +38,8 @@ Matrix = NDArray[np.float32]
 class Products:
     """Σ over j of rows[:, j] · columns[j]: a quantity of every tiling, over the options of all problems.
 
-    ``single`` are the columns for the last pixel option of a problem, where they differ.
+    ``single`` are the columns for the last pixel option of a problem, where they differ. Several quantities have an
+    axis of their own before the others.
     """
 
     rows: Floats
@@ -54,23 +55,30 @@ class Products:
 
         return cls(stacked(rows, 1), stacked(columns, 0), None if single is None else stacked(single, 0))
 
-    def narrow(self) -> Products:
-        """Return the same in float32."""
-        single = None if self.single is None else self.single.astype(np.float32)
-        return Products(self.rows.astype(np.float32), self.columns.astype(np.float32), single)
+    @classmethod
+    def narrow(cls, products: Sequence[Products]) -> Products:
+        """Return several quantities at once, in float32; all are sums of as many products."""
+        differ = any(one.single is not None for one in products)
+        single = [one.columns if one.single is None else one.single for one in products] if differ else None
+        return cls(
+            np.array([one.rows for one in products], np.float32),
+            np.array([one.columns for one in products], np.float32),
+            None if single is None else np.array(single, np.float32),
+        )
 
     def matrix(self, pixels: slice, channels: slice) -> NDArray[Any]:
         """The quantity for one problem, (pixel options, channel options)."""
-        result = self.rows[pixels] @ self.columns[:, channels]
+        rows = self.rows[..., pixels, :]
+        result = rows @ self.columns[..., channels]
         if self.single is not None:
-            result[-1] = self.rows[pixels.stop - 1] @ self.single[:, channels]
+            result[..., -1:, :] = rows[..., -1:, :] @ self.single[..., channels]
         return np.asarray(result)
 
     def at(self, pixel: Ints, channel: Ints, last: Bools) -> Floats:
         """The quantity of single tilings; *last*: the pixel option is the last one of its problem."""
-        columns = self.columns[:, channel]
+        columns = self.columns.take(channel, axis=1)
         if self.single is not None and last.any():
-            columns[:, last] = self.single[:, channel[last]]
+            columns[:, last] = self.single.take(channel[last], axis=1)
         return np.asarray(np.einsum("nj,jn->n", self.rows[pixel], columns))
 
 
@@ -99,9 +107,8 @@ class Space:
         self.exposed = [self._traffic_of(order, single) for order in ORDERS] if any(single) else None
         self.startup = self._startup(double)
         self._footprint = self._footprints()
-        self._traffic = [self._traffic_of(order, (True, True, True)).narrow() for order in ORDERS]
-        self._alone = self.startup.narrow()
-        self._exposed = [] if self.exposed is None else [products.narrow() for products in self.exposed]
+        traffic = [self._traffic_of(order, (True, True, True)) for order in ORDERS]
+        self._moved = Products.narrow([self.startup, *traffic, *(self.exposed or ())])
         self.widest_sums = np.maximum(work.activation_bits, work.accumulator_bits)
         self._volumes: dict[int, Volumes] = {}
 
@@ -129,14 +136,13 @@ class Space:
         """Bits of every tiling of problem *row*."""
         if row not in self._volumes:
             pixels, channels = self.part(row)
-            traffic = self._least(self._traffic, row)
-            alone = self._alone.matrix(pixels, channels)
-            if self._exposed:
-                alone = alone + self._least(self._exposed, row)
+            moved = self._moved.matrix(pixels, channels)
+            alone, traffic, exposed = np.split(moved, [1, 1 + len(ORDERS)])
+            alone = alone[0].copy() if self.exposed is None else alone[0] + exposed.min(axis=0)
             footprint = self._footprint.matrix(pixels, channels)
             if self.machine.weights_bits:
                 footprint[:-1, self._kept(slice(channels.start, channels.stop))] = np.inf
-            self._volumes[row] = Volumes(footprint, traffic, alone)
+            self._volumes[row] = Volumes(footprint, traffic.min(axis=0), alone)
         return self._volumes[row]
 
     def footprint(self, pixel: Ints, channel: Ints) -> Floats:
@@ -175,12 +181,6 @@ class Space:
             (outputs * work.activation_bits)[row],
             np.where(spills, 2 * (tc - 1), 0) * (outputs * work.accumulator_bits)[row],
         )
-
-    def _least(self, orders: Sequence[Products], row: int) -> Matrix:
-        first, *others = (products.matrix(*self.part(row)) for products in orders)
-        for other in others:
-            np.minimum(first, other, out=first)
-        return first
 
     def _large(self, channel: Ints | slice) -> Bools:
         """Whether the weights of a tile are more than their part of the buffer holds."""
@@ -253,7 +253,7 @@ class Space:
     def _startup(self, operands: tuple[bool, bool, bool]) -> Products:
         """Bits of the first load and the last store of the named operands."""
         g, k, c = self.channels.sizes
-        last_pixels, last_channels = self.pixels.last(), self.channels.last()
+        last_pixels, last_channels = self.pixels.last, self.channels.last
         pixels_last = last_pixels.a * last_pixels.b * last_pixels.c
         tile_weights = g * k * c * self.by_channel.taps * self.by_channel.weight_bits
         bits = self.by_pixel.activation_bits
@@ -280,9 +280,9 @@ class FlowBounds:
         for alternative in flow.bounds(self.pixel_terms, self.channel_terms):
             rows, columns = zip(*alternative, strict=True)
             self._sides.append(Products.of(rows, columns))
-        self._narrow = [side.narrow() for side in self._sides]
-        pixel = flow.pixel_terms(space.by_pixel, *space.pixels.last(), machine)
-        channel = flow.channel_terms(space.by_channel, *space.channels.last(), machine)
+        self._narrow = [Products.narrow([side]) for side in self._sides]
+        pixel = flow.pixel_terms(space.by_pixel, *space.pixels.last, machine)
+        channel = flow.channel_terms(space.by_channel, *space.channels.last, machine)
         self._last = Products.of(*zip(*flow.bounds(pixel, channel)[0], strict=True))
         self._known: dict[int, Matrix] = {}
 
@@ -303,9 +303,9 @@ class FlowBounds:
         """Array cycles that no tiling of problem *row* is below, (pixel options, channel options)."""
         if row not in self._known:
             pixels, channels = self.space.part(row)
-            cycles = self._narrow[0].matrix(pixels, channels)
-            for side in self._narrow[1:]:
-                np.maximum(cycles, side.matrix(pixels, channels), out=cycles)
+            (cycles,), *others = (side.matrix(pixels, channels) for side in self._narrow)
+            for other in others:
+                np.maximum(cycles, other[0], out=cycles)
             self._known[row] = cycles
         return self._known[row]
 

@@ -30,6 +30,10 @@ _FLOW_NUMBERS = {name: number for number, name in enumerate(DATAFLOWS)}
 
 Columns = dict[str, Any]
 
+# glibc gives the memory of arrays back to the system and maps it anew, page by page, for the next ones, until a block
+# as large as this was freed (mallopt(3), M_MMAP_THRESHOLD). It is never written, so that it takes no memory itself.
+np.empty(1 << 24, np.uint8)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:

@@ -57,15 +57,8 @@ class Rates:
     def of(cls, machines: Sequence[Machine]) -> Rates:
         """Read the numbers of *machines*."""
         costs = [machine.energy for machine in machines]
-        prices = {
-            field.name: np.array([getattr(cost, field.name) for cost in costs], np.float64)
-            for field in fields(Prices)
-        }
-        numbers = {
-            field.name: np.array([getattr(machine, field.name) for machine in machines])
-            for field in fields(cls)
-            if field.name != "energy"
-        }
+        prices = {name: np.array([getattr(cost, name) for cost in costs], np.float64) for name in _PRICES}
+        numbers = {name: np.array([getattr(machine, name) for machine in machines]) for name in _NUMBERS}
         return cls(energy=Prices(**prices), **numbers)
 
     def take(self, index: Any) -> Rates:
@@ -80,8 +73,10 @@ class Rates:
         return Rates(**(columns | {name: getattr(self, name).max(keepdims=True) for name in large}))
 
     def _each(self, change: Any) -> Rates:
-        prices = {field.name: change(getattr(self.energy, field.name)) for field in fields(Prices)}
-        numbers = {
-            field.name: change(getattr(self, field.name)) for field in fields(self) if field.name != "energy"
-        }
+        prices = {name: change(getattr(self.energy, name)) for name in _PRICES}
+        numbers = {name: change(getattr(self, name)) for name in _NUMBERS}
         return Rates(energy=Prices(**prices), **numbers)
+
+
+_PRICES = tuple(field.name for field in fields(Prices))
+_NUMBERS = tuple(field.name for field in fields(Rates) if field.name != "energy")

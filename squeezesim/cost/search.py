@@ -104,10 +104,11 @@ class Search:
         """
         flow, space = self.flows[number], self.space
         room = rates.buffer_bits - space.machine.weights_bits
-        found = []
+        found, bounds = [], {}
         for row in rows.tolist():
             matrix = matrices[number][row] = flow.matrix(row, ideal)
             found.append((row, int(matrix.argmin())))
+            bounds[row] = matrix.flat[found[-1][1]]
             if room.min() < room.max():  # one that every machine has room for
                 found.append(
                     (row, int(np.where(space.volumes(row).footprint <= room.min(), matrix, np.inf).argmin()))
@@ -127,7 +128,7 @@ class Search:
         value = self.books[number].values(candidates, chosen[which], rates.take(machine))
         row = tilings.row[chosen]
         np.minimum.at(reached[number], (machine, row[which]), value)
-        least = np.array([matrices[number][of].min() for of in row.tolist()])
+        least = np.array([bounds[of] for of in row.tolist()])
         near = np.full((len(rates), len(chosen)), np.inf)
         near[machine, which] = value / (1 + rates.slack[machine])
         sure = near.max(axis=0) <= least

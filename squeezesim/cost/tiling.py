@@ -67,13 +67,14 @@ def _channel_sizes(g: int, k: int, c: int, k_multiple: int, c_multiple: int) -> 
 class Options:
     """Pixel or channel options of all problems, one after the other.
 
-    ``offsets[i] : offsets[i + 1]`` are those of problem i; ``tiles`` counts the tiles along each axis.
+    ``offsets[i] : offsets[i + 1]`` are those of problem i; ``tiles`` counts the tiles along each axis, ``last`` are the
+    sizes of the last of them, the remainder.
     """
 
     owner: Ints
     offsets: Ints
     sizes: Sizes
-    extents: Sizes
+    last: Sizes
     tiles: Sizes
 
     @property
@@ -81,14 +82,10 @@ class Options:
         """Tiles in all."""
         return self.tiles.a * self.tiles.b * self.tiles.c
 
-    def last(self) -> Sizes:
-        """Sizes of the last tile along each axis, the remainder."""
-        return Sizes(*(e - (t - 1) * s for s, e, t in zip(self.sizes, self.extents, self.tiles, strict=True)))
-
     def corners(self, index: Ints | slice) -> Iterator[tuple[Floats, Sizes]]:
         """Different tiles of the options *index*: how many there are of each, and their sizes."""
         sizes, last, tiles = (
-            Sizes(*(axis[index] for axis in part)) for part in (self.sizes, self.last(), self.tiles)
+            Sizes(*(axis[index] for axis in part)) for part in (self.sizes, self.last, self.tiles)
         )
         for corner in np.ndindex(2, 2, 2):
             axes = list(zip(corner, sizes, last, tiles, strict=True))
@@ -116,7 +113,8 @@ def _options(extents: Sizes, sizes: list[Sizes]) -> Options:
     flat = Sizes(*(np.concatenate(axis) for axis in zip(*sizes, strict=True)))
     whole = Sizes(*(extent[owner] for extent in extents))
     tiles = Sizes(*(-(-e // s) for e, s in zip(whole, flat, strict=True)))
-    return Options(owner, np.concatenate([[0], np.cumsum(lengths)]), flat, whole, tiles)
+    last = Sizes(*(e - (t - 1) * s for s, e, t in zip(flat, whole, tiles, strict=True)))
+    return Options(owner, np.concatenate([[0], np.cumsum(lengths)]), flat, last, tiles)
 
 
 def pixel_options(work: Workload, machine: Machine) -> Options:

@@ -50,13 +50,11 @@ def waiting(problem: Workload, pixels: Terms, channels: Terms, machine: Machine)
 
 def _waiting(problem: Workload, blocks: Blocks, g: Ints, k: Ints, c: Ints, machine: Machine) -> Ints:
     first, others, last_chunk = _items(problem, g, k, c, machine)
-    total = np.zeros_like(k)
-    for row, rows in enumerate((blocks.full_y, blocks.edge_y)):
-        for column, columns in enumerate((blocks.full_x, blocks.edge_x)):
-            preload, drain = blocks.preload[row][column], blocks.drain[row][column]
-            for items in others:
-                beyond = items.count * (items.drained * drain - c * preload) - items.stream
-                total += blocks.images * rows * columns * np.maximum(beyond, 0)
+    beyond = np.zeros_like(blocks.drain)
+    for items in others:
+        work = items.stream + items.count * c * blocks.preload
+        beyond += np.maximum(items.count * items.drained * blocks.drain - work, 0)
+    total = blocks.total(beyond)
     for count, before, preload in _neighbours(blocks):
         total += count * np.maximum(last_chunk * before - first - c * preload, 0)
     return total
@@ -101,21 +99,15 @@ def _items(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> tu
 
 def _neighbours(blocks: Blocks) -> list[tuple[Ints, Ints, Ints]]:
     """(how often, drain of the block before, preload of the block after) for each kind of succession of blocks."""
-    ends = [np.where(blocks.edge_x > 0, row[1], row[0]) for row in blocks.drain]
-    starts = [np.where(blocks.full_x > 0, row[0], row[1]) for row in blocks.preload]
+    (full_y, edge_y), (full_x, edge_x) = blocks.rows, blocks.columns
+    ends = np.where(edge_x > 0, blocks.drain[:, 1], blocks.drain[:, 0])
+    starts = np.where(full_x > 0, blocks.preload[:, 0], blocks.preload[:, 1])
     n = blocks.images
     found = []
-    for row, rows in enumerate((blocks.full_y, blocks.edge_y)):
-        drain, preload = blocks.drain[row][0], blocks.preload[row]
-        found.append((n * rows * np.maximum(blocks.full_x - 1, 0), drain, preload[0]))
-        found.append((n * rows * ((blocks.full_x > 0) & (blocks.edge_x > 0)), drain, preload[1]))
-    found.append((n * np.maximum(blocks.full_y - 1, 0), ends[0], starts[0]))
-    found.append((n * ((blocks.full_y > 0) & (blocks.edge_y > 0)), ends[0], starts[1]))
-    found.append(
-        (
-            n - 1,
-            np.where(blocks.edge_y > 0, ends[1], ends[0]),
-            np.where(blocks.full_y > 0, starts[0], starts[1]),
-        )
-    )
+    for rows, drain, preload in zip(blocks.rows, blocks.drain[:, 0], blocks.preload, strict=True):
+        found.append((n * rows * np.maximum(full_x - 1, 0), drain, preload[0]))
+        found.append((n * rows * ((full_x > 0) & (edge_x > 0)), drain, preload[1]))
+    found.append((n * np.maximum(full_y - 1, 0), ends[0], starts[0]))
+    found.append((n * ((full_y > 0) & (edge_y > 0)), ends[0], starts[1]))
+    found.append((n - 1, np.where(edge_y > 0, ends[1], ends[0]), np.where(full_y > 0, starts[0], starts[1])))
     return found

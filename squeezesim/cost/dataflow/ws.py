@@ -76,22 +76,32 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
 
 def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
     pixels, terms = _Pixel(*pixel).pixels, _Channel(*channel)
-    k, c, g = terms.k, terms.c, terms.g
+    fill = terms.exposed.copy()
+    # Most tiles have so many pixels that no preload is ever waited for.
+    some = np.flatnonzero(pixels < machine.rows * -(-machine.cols // machine.ports))
+    if len(some):
+        copies = problem.taps[some] * terms.g[some]
+        fill[some] += _waiting(copies, pixels[some], terms.k[some], terms.c[some], machine)
+    if machine.systolic:
+        fill += np.minimum(terms.c, machine.rows) + np.minimum(terms.k, machine.cols) - 2
+    return Work(stream=terms.blocks * pixels, fill=fill, busy=problem.taps * terms.slices * pixels)
+
+
+def _waiting(copies: Ints, pixels: Ints, k: Ints, c: Ints, machine: Machine) -> Ints:
+    """Σ over blocks, of which there are *copies* for each tap and group, of what preload takes longer than streaming.
+
+    But for the first block, before which nothing streams.
+    """
     rows, cols, ports = machine.rows, machine.cols, machine.ports
     full_c, edge_c = np.divmod(c, rows)
     full_k, edge_k = np.divmod(k, cols)
-    copies = problem.taps * g
-    beyond = np.zeros_like(pixels)  # Σ over blocks of what preload takes longer than streaming
+    first = np.minimum(c, rows) * ceil_div(np.minimum(k, cols), ports)
+    beyond = -np.maximum(first - pixels, 0)
     for count_c, rows_used in ((full_c, np.int64(rows)), (edge_c > 0, edge_c)):
         for count_k, cols_used in ((full_k, np.int64(cols)), (edge_k > 0, edge_k)):
             preload = rows_used * ceil_div(np.asarray(cols_used), ports)
             beyond += copies * count_c * count_k * np.maximum(preload - pixels, 0)
-    used_rows, used_cols = np.minimum(c, rows), np.minimum(k, cols)
-    first = used_rows * ceil_div(used_cols, ports)
-    fill = terms.exposed + beyond - np.maximum(first - pixels, 0)
-    if machine.systolic:
-        fill = fill + used_rows + used_cols - 2
-    return Work(stream=terms.blocks * pixels, fill=fill, busy=problem.taps * terms.slices * pixels)
+    return np.asarray(beyond)
 
 
 def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
