@@ -14,7 +14,9 @@ from squeezesim.network import Network
 from squeezesim.network.checks import show
 from squeezesim.report import units
 from squeezesim.report.columns import groups, tilings
-from squeezesim.report.findings import OPERAND_NAMES, Case, main_cause, reason
+from squeezesim.report.figures.words import LEVELS as LEVEL_WORDS
+from squeezesim.report.figures.words import OPERANDS as OPERAND_WORDS
+from squeezesim.report.findings import Case, called, main_cause, reason
 from squeezesim.report.report import Report
 
 if TYPE_CHECKING:
@@ -44,7 +46,11 @@ _PACES = {
     "startup": "set-up, first loads and last stores",
     "vector": "the vector lanes",
 }
-_GAINS = {"latency": "faster", "energy": "less energy", "edp": "less energy · time"}
+_GAINS = {
+    "latency": ("as fast as", "faster than"),
+    "energy": ("for as much energy as", "less energy than"),
+    "edp": ("for as much energy · time as", "less energy · time than"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,11 @@ def summary(report: Report) -> list[str]:
     names, stages = groups(report, "stage")
     paced = [_PACES[bound] for bound in BOUNDS]
     lines = [
-        f"it takes {units.count(cycles)} cycles ({units.decimal(totals['latency_us'])} µs) at "
+        f"it takes {units.count(cycles)} cycles ({units.decimal(totals['latency_us'])} µs), layer after layer, at "
         f"{units.share(totals['utilization'])} utilization",
         "of its PE-cycles " + _listed([_PLACES[cause] for cause in LOSSES], lost, "{share} {name}"),
         "by stage: " + _listed([name or "none" for name in names], stages.cycles / cycles, "{name} {share}"),
-        "by what sets the pace: " + _listed(paced, tally.time[0] / cycles, "{name} {share}"),
+        "by what sets the pace: " + _listed(paced, tally.time[0] / cycles, "{name} {share}", "; "),
     ]
     return [line for line in lines if not line.endswith(" ")]
 
@@ -92,8 +98,8 @@ def explain(report: Report, layer: str | None = None, most: int = MOST) -> list[
     Raises:
         UsageError: there is no layer of this name.
 
-    Example: "stem.conv takes 21.9 % of the time … os was chosen, 3.0× faster than ws, where its 3 input channels fill
-    3 of 16 rows …".
+    Example: "stem.conv takes 21.9 % of the time … os was chosen, 3.00× faster than the best tiling of ws, where its 3
+    input channels fill 3 of 16 rows …".
     """
     shapes: dict[Layer, list[int]] = {}
     for index, each in enumerate(report.network.layers):
@@ -120,13 +126,13 @@ def shape_of(layer: Layer) -> Layer:
 
 def _explained(report: Report, index: int, members: list[int], *, detailed: bool = False) -> Explained:
     layers = report.network.layers
-    case = Case(report, index)
+    case = Case(report, index, many=len(members) > 1)
     cycles = int(report.tally.cycles[members].sum())
     share = cycles / int(report.tally.cycles.sum())
-    who = layers[index].name
-    if len(members) > 1:
+    who = called(layers[index].name)
+    if case.many:
         who += f" and {units.plural(len(members) - 1, 'layer')} of its shape"
-    verb = "take" if len(members) > 1 else "takes"
+    verb = "take" if case.many else "takes"
     if not case.cycles:
         return Explained((who,), 0, 0.0, (f"{who} {verb} no time on this accelerator",))
     busy = float(report.tally.utilization(report.scale)[index])
@@ -162,7 +168,9 @@ def _choice(case: Case) -> list[str]:
             continue
         own = value(case, objective)
         factor = value(other, objective) / own if own else 1.0  # an energy table may say 0 everywhere
-        text = f"{case.dataflow} was chosen, {factor:.2f}× {_GAINS[objective]} than {name}"
+        alike, better = _GAINS[objective]
+        gain = f"{factor:.2f}× {better}" if f"{factor:.2f}" != "1.00" else alike
+        text = f"{case.dataflow} was chosen, {gain} the best tiling of {name}"
         cause = main_cause(other)
         if factor >= _WORTH and (cause == "edge" or cause != main_cause(case)):
             text += f", where {reason(other, cause)}"
@@ -178,7 +186,7 @@ def alone(case: Case, dataflow: str) -> Case:
     """
     accelerator = case.report.accelerator.replace({"array.dataflows": [dataflow]})
     network = Network.from_layers([replace(case.layer, inputs=())])
-    return Case(Report(network, accelerator, evaluate(network.layers, [accelerator])), 0)
+    return Case(Report(network, accelerator, evaluate(network.layers, [accelerator])), 0, case.many)
 
 
 def value(case: Case, objective: str) -> float:
@@ -189,28 +197,29 @@ def value(case: Case, objective: str) -> float:
 
 def _details(case: Case) -> list[str]:
     """How the layer is cut, what it moves, where its energy goes."""
-    report, index = case.report, case.index
+    report, index, many = case.report, case.index, case.many
     moved, energy = report.tally.dram[index], report.tally.energy[index]
     lines = []
     if tiling := tilings(report.network.layers, report.costs)[index]:
-        lines.append(f"its tiles are {tiling}")
+        lines.append(f"{case.its} tiles are {tiling}")
     if moved.sum():
-        operands = [OPERAND_NAMES[operand] for operand in OPERANDS]
+        operands = [OPERAND_WORDS[operand] for operand in OPERANDS]
         parts = _listed(operands, moved / moved.sum(), "{share} {name}")
-        lines.append(f"it moves {units.size(int(moved.sum()))} between DRAM and buffer: {parts}")
+        lines.append(f"{case.it} moves {units.size(int(moved.sum()))} between DRAM and buffer: {parts}")
     if energy.sum():
-        levels = [level.replace("_", " ") for level in LEVELS]
+        levels = [LEVEL_WORDS[level] for level in LEVELS]
         whole = f"{units.count(float(report.tally.energy_mac_equiv(report.scale)[index].sum()))} MACs' worth"
         if report.scale.pj_per_unit is not None:
             whole = f"{units.decimal(float(report.tally.energy_uj(report.scale)[index].sum()))} µJ"
         parts = _listed(levels, energy / energy.sum(), "{share} {name}")
-        lines.append(f"its energy is {whole}: {parts}")
+        own = "the energy of each" if many else "its energy"
+        lines.append(f"{own} is {whole}: {parts}")
     return lines
 
 
-def _listed(names: list[str], shares: Floats, form: str) -> str:
+def _listed(names: list[str], shares: Floats, form: str, between: str = ", ") -> str:
     """Parts of at least 1 %, the largest first."""
     order = [index for index in np.argsort(-shares, kind="stable").tolist() if shares[index] >= _LISTED]
-    return ", ".join(
+    return between.join(
         form.format(name=names[index], share=units.share(float(shares[index]))) for index in order
     )

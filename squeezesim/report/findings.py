@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ import numpy as np
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import workload_of
+from squeezesim.network.checks import show
 from squeezesim.report import units
 from squeezesim.report.axes import axes
 from squeezesim.report.columns import bounds, dataflows
+from squeezesim.report.figures.words import OPERANDS as OPERAND_WORDS
 
 if TYPE_CHECKING:
     from squeezesim.network import Layer
@@ -45,10 +48,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One layer of a report, with the numbers that sentences are made of."""
+    """One layer of a report, with the numbers that sentences are made of; one of several alike where it is ``many``."""
 
     report: Report
     index: int
+    many: bool = False
+
+    @property
+    def it(self) -> str:
+        """What a sentence calls the layer: each one of several alike."""
+        return "each" if self.many else "it"
+
+    @property
+    def its(self) -> str:
+        """What a sentence calls the layer's own."""
+        return "their" if self.many else "its"
 
     @property
     def layer(self) -> Layer:
@@ -83,6 +97,18 @@ class Case:
         return self.lost(cause) / (self.report.scale.pes * self.cycles)
 
 
+def called(name: str) -> str:
+    """Return *name* as a sentence says it: as it is where that reads like a name, else as a layer's.
+
+    Example:
+        >>> called("stage1.conv"), called("5"), called("a b")
+        ('stage1.conv', 'layer 5', "layer 'a b'")
+    """
+    if re.fullmatch(r"[\w./:-]+", name):
+        return f"layer {name}" if re.fullmatch(r"[\W\d_]+", name) else name
+    return f"layer {show(name)}"
+
+
 def findings(report: Report, n: int) -> list[Finding]:
     """Return the *n* layers with the most lost PE-cycles, worst first; layers that take no time are left out."""
     lost = report.tally.losses.sum(axis=1)
@@ -96,7 +122,7 @@ def _finding(case: Case) -> Finding:
     share = case.cycles / int(report.tally.cycles.sum())
     busy = float(report.tally.utilization(report.scale)[index])
     at = f"at {units.share(busy)} utilization" if case.layer.macs else "without a MAC"
-    text = f"{case.layer.name} takes {units.share(share)} of the time {at}: {reason(case, cause)}"
+    text = f"{called(case.layer.name)} takes {units.share(share)} of the time {at}: {reason(case, cause)}"
     return Finding(case.layer.name, cause, share, case.lost_share(cause), text)
 
 
@@ -109,7 +135,7 @@ def reason(case: Case, cause: str) -> str:
     """Return why the layer of *case* loses PE-cycles to *cause*, and what sets the pace instead, if something does."""
     text = _REASONS[cause](case)
     if cause in _HIDDEN and case.bound in _PACES:
-        text += f", but {_PACES[case.bound]} sets the pace in {units.share(case.paced_share(case.bound))} of its cycles"
+        text += f", but {_PACES[case.bound]} sets the pace in {units.share(case.paced_share(case.bound))} of {case.its} cycles"
     return text
 
 
@@ -122,33 +148,35 @@ def _edge(case: Case) -> str:
     if work.pixels > work.valid:
         stored = int(work.pixels[0]) // (layer.n * layer.oy)
         partly.append(f"rows of {layer.ox:,} pixels are padded to {stored:,}")
-    reason = f"its {' and its '.join(partly)}" if partly else "it fills the array only in part"
-    return f"{reason}, so that {empty} of its PE-cycles find no work"
+    own = f" and {case.its} "
+    reason = f"{case.its} {own.join(partly)}" if partly else f"{case.it} fills the array only in part"
+    return f"{reason}, so that {empty} of {case.its} PE-cycles find no work"
 
 
 def _zeros(case: Case) -> str:
     spent = units.share(case.lost_share("zeros"))
     return (
-        f"{spent} of its PE-cycles are spent on zero weights, which are skipped only in "
+        f"{spent} of {case.its} PE-cycles are spent on zero weights, which are spread evenly and skipped only in "
         "part: a filter takes at least one cycle for each input channel, even where it has only zeros there, and each "
         "tile rounds up to whole cycles"
     )
 
 
 def _fill(case: Case) -> str:
-    return f"filling and draining the array takes {units.share(case.lost_share('fill'))} of its cycles"
+    return f"filling and draining the array takes {units.share(case.lost_share('fill'))} of {case.its} cycles"
 
 
 def _dram(case: Case) -> str:
     moved = case.report.tally.dram[case.index]
     most = int(moved.argmax())
     rate = case.report.accelerator.dram_bytes_per_cycle
-    part = f"{units.share(moved[most] / moved.sum())} {OPERAND_NAMES[OPERANDS[most]]}"
-    what = f"moving {units.size(int(moved.sum()))} ({part}) at {rate:.4g} bytes a cycle"
+    part = f"{units.share(moved[most] / moved.sum())} {OPERAND_WORDS[OPERANDS[most]]}"
+    what = f"moving {units.size(int(moved.sum()))} ({part}) at a steady {rate:.4g} bytes a cycle"
     if case.layer.macs:
-        return f"it waits for DRAM for {units.share(case.lost_share('dram'))} of its cycles, {what}"
+        return f"{case.it} waits for DRAM for {units.share(case.lost_share('dram'))} of its cycles, {what}"
     return (
-        f"{what} takes {units.share(case.paced_share('dram'))} of its cycles, beside which its {_on_lanes(case)} take "
+        f"{what} takes {units.share(case.paced_share('dram'))} of {case.its} cycles, beside which {case.its} "
+        f"{_on_lanes(case)} take "
         f"{units.share(case.lost_share('vector'))}"
     )
 
@@ -156,31 +184,32 @@ def _dram(case: Case) -> str:
 def _buffer(case: Case) -> str:
     rate = case.report.accelerator.memory.global_buffer.bytes_per_cycle
     return (
-        f"it waits for the buffer for {units.share(case.lost_share('buffer'))} of its cycles, moving "
-        f"{units.size(int(case.report.tally.buffer_bytes[case.index]))} at {rate or 0:.4g} bytes a cycle"
+        f"{case.it} waits for the buffer for {units.share(case.lost_share('buffer'))} of its cycles, moving "
+        f"{units.size(int(case.report.tally.buffer_bytes[case.index]))} at a steady {rate or 0:.4g} bytes a cycle"
     )
 
 
 def _startup(case: Case) -> str:
     spent = units.share(case.lost_share("startup"))
-    return f"its first load and last store, which nothing hides, take {spent} of its cycles"
+    ends = "first loads and last stores" if case.many else "first load and last store"
+    return f"{case.its} {ends}, which no other layer hides, take {spent} of {case.its} cycles"
 
 
 def _setup(case: Case) -> str:
     cycles = case.lost("setup") // case.report.scale.pes
-    return f"setting it up takes {cycles:,} of its {case.cycles:,} cycles"
+    return f"setting {case.it} up takes {cycles:,} of its {case.cycles:,} cycles"
 
 
 def _vector(case: Case) -> str:
-    return f"{units.share(case.lost_share('vector'))} of its cycles are {_on_lanes(case)}"
+    return f"{units.share(case.lost_share('vector'))} of {case.its} cycles are {_on_lanes(case)}"
 
 
 def _on_lanes(case: Case) -> str:
     lanes = case.report.accelerator.vector.lanes
-    return f"{units.count(case.layer.vector_ops)} vector operations on {units.plural(lanes, 'lane')}"
+    where = f"each of {lanes:,} lanes" if lanes > 1 else "one lane"
+    return f"{units.count(case.layer.vector_ops)} vector operations (one a cycle on {where})"
 
 
-OPERAND_NAMES = {"inputs": "inputs", "weights": "weights", "outputs": "outputs", "psums": "partial sums"}
 # What a layer without MACs loses its cycles to, by its bound.
 _CAUSES = {"dram": ("dram",), "vector": ("vector",), "startup": ("startup", "setup")}
 # Losses within the time of computing: where something slower runs beside that, to mend them saves no time.

@@ -11,6 +11,7 @@ from squeezesim.errors import UsageError
 from squeezesim.hardware.energy_levels import LEVELS
 from squeezesim.network import Layer, Network
 from squeezesim.report.explain import Explained, explain, shape_of, summary
+from squeezesim.report.figures.words import LEVELS as LEVEL_WORDS
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, network, report, reports
@@ -75,7 +76,8 @@ def test_the_dataflow_that_was_not_chosen_by_hand() -> None:
     assert ws > os
     text = of(layer).sentences[1]
     assert text.startswith(
-        f"os was chosen, {ws / os:.2f}× faster than ws, where its 3 input channels fill 3 of 8 rows, so that "
+        f"os was chosen, {ws / os:.2f}× faster than the best tiling of ws, where its 3 input channels fill 3 of 8 "
+        "rows, so that "
     )
     assert text.endswith(
         f"{100 * made['ws'].tally.losses[0, 0] / (64 * ws):.1f} % of its PE-cycles find no work"
@@ -102,12 +104,42 @@ def test_a_choice_by_another_objective_is_told_by_it(objective: str, words: str)
     }
     best, other = sorted(values, key=lambda name: values[name])
     text = of(layer, **changes).sentences[1]
-    assert text.startswith(f"{best} was chosen, {values[other] / values[best]:.2f}× {words} {other}")
+    assert text.startswith(
+        f"{best} was chosen, {values[other] / values[best]:.2f}× {words} the best tiling of {other}"
+    )
 
 
 def test_one_dataflow_leaves_nothing_to_choose() -> None:
     layer = Layer.conv("a", c=3, k=16, oy=16, ox=16, fy=3, fx=3)
     assert not any("chosen" in text for text in of(layer, array__dataflows=["ws"]).sentences)
+
+
+def test_a_layer_named_by_a_number_is_a_layer() -> None:
+    layers = [Layer.conv("5", c=8, k=8, oy=16, ox=16, fy=1, fx=1)]
+    (found,) = explain(simulate(Network.from_layers(layers), accelerator()))
+    assert found.layers == ("5",)
+    assert found.sentences[0].startswith("layer 5 takes 100.0 % of the time ")
+
+
+@few
+@given(reports())
+def test_sentences_on_several_layers_say_each_or_their(made: Report) -> None:
+    for part in explain(made, most=100):
+        first, *others = part.sentences
+        assert (" take " in first) == (len(part.layers) > 1)
+        for text in others if len(part.layers) > 1 else ():
+            assert not text.startswith(("it ", "its ", "setting it "))
+        for text in others if len(part.layers) == 1 else ():
+            assert "their" not in text
+            assert not text.startswith("each ")
+
+
+def test_dataflows_that_are_even_are_not_said_to_be_faster() -> None:
+    """Weights are all that is moved, and DRAM sets the pace whatever the dataflow."""
+    layer = Layer.matmul("fc", m=1, n=512, k=256)
+    slow = accelerator({"memory.dram.bandwidth_gb_s": 0.01})
+    (found,) = explain(simulate(Network.from_layers([layer]), slow))
+    assert any(" was chosen, as fast as the best tiling of " in text for text in found.sentences)
 
 
 def test_equal_layers_are_explained_together() -> None:
@@ -129,7 +161,9 @@ def test_one_layer_in_detail() -> None:
     assert any(
         text.startswith("it moves 16.3 KiB between DRAM and buffer: 49.1 % ") for text in found.sentences
     )
-    assert any(text.startswith("its energy is ") for text in found.sentences)
+    (energy,) = [text for text in found.sentences if text.startswith("its energy is ")]
+    names = {part.lstrip("0123456789. %") for part in energy.partition(": ")[2].split(", ")}
+    assert names <= set(LEVEL_WORDS.values())
 
 
 def test_the_second_of_equal_layers_is_the_one_that_is_named() -> None:
@@ -172,6 +206,9 @@ def test_summary_of_a_known_network() -> None:
     lines = summary(simulate(network(), accelerator()))
     assert [line.partition(" ")[0] for line in lines] == ["it", "of", "by", "by"]
     assert lines[2].startswith("by stage: stage1 ")
+    paced = lines[3].removeprefix("by what sets the pace: ").split("; ")
+    assert all(part.endswith(" %") for part in paced)
+    assert "set-up, first loads and last stores 10.7 %" in paced
 
 
 def test_energy_is_told_in_the_unit_that_there_is() -> None:
@@ -187,5 +224,8 @@ def test_where_nothing_costs_energy_the_choice_is_even() -> None:
     changes = {"energy.overrides": free, "mapper.objective": "energy"}
     (found,) = explain(report(changes), "stem.conv")
     assert found.sentences[1].startswith(
-        ("os was chosen, 1.00× less energy than ws", "ws was chosen, 1.00× less")
+        (
+            "os was chosen, for as much energy as the best tiling of ws",
+            "ws was chosen, for as much energy as the best tiling of os",
+        )
     )

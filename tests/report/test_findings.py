@@ -158,7 +158,8 @@ def test_waiting_for_dram() -> None:
     )
     waited = 100 * row["lost_dram"] / (64 * row["cycles"])
     assert finding.text.endswith(
-        f"it waits for DRAM for {waited:.1f} % of its cycles, moving 257.5 KiB (99.4 % weights) at 0.2 bytes a cycle"
+        f"it waits for DRAM for {waited:.1f} % of its cycles, moving 257.5 KiB (99.4 % weights) at a steady 0.2 bytes a "
+        "cycle"
     )
 
 
@@ -168,7 +169,7 @@ def test_waiting_for_the_buffer() -> None:
     )
     assert cause == "buffer"
     assert text.startswith("it waits for the buffer for ")
-    assert text.endswith(" at 1 bytes a cycle")
+    assert text.endswith(" at a steady 1 bytes a cycle")
 
 
 def test_set_up() -> None:
@@ -184,7 +185,7 @@ def test_set_up() -> None:
 def test_first_load_and_last_store() -> None:
     cause, text = why(Layer.matmul("a", m=8, n=8, k=8), memory__dram__latency_ns=10_000)
     assert cause == "startup"
-    assert text.startswith("its first load and last store, which nothing hides, take 99.")
+    assert text.startswith("its first load and last store, which no other layer hides, take 99.")
 
 
 def test_filling_the_array() -> None:
@@ -210,8 +211,8 @@ def test_zero_weights_that_are_not_skipped() -> None:
     # Of 4,096 weights 410 are not zero; the 3,686 others take a cycle each all the same, since filters are 1×1.
     assert (finding.cause, row["lost_zeros"]) == ("zeros", 64 * 3686)
     assert finding.text.partition(": ")[2] == (
-        f"{100 * 3686 / row['cycles']:.1f} % of its PE-cycles are spent on zero weights, which are skipped "
-        "only in part: a filter takes at least one cycle for each input channel, even where it has only zeros there, "
+        f"{100 * 3686 / row['cycles']:.1f} % of its PE-cycles are spent on zero weights, which are spread "
+        "evenly and skipped only in part: a filter takes at least one cycle for each input channel, even where it has only zeros there, "
         "and each tile rounds up to whole cycles"
     )
 
@@ -246,7 +247,9 @@ def test_vector_work() -> None:
     cause, text, row = pool({"vector.lanes": 1})
     assert (cause, row["bound"]) == ("vector", "vector")
     assert (
-        text == f"{100 * 18432 / row['cycles']:.1f} % of its cycles are 18.43 k vector operations on 1 lane"
+        text
+        == f"{100 * 18432 / row['cycles']:.1f} % of its cycles are 18.43 k vector operations (one a cycle on "
+        "one lane)"
     )
 
 
@@ -258,9 +261,9 @@ def test_vector_work_that_is_quicker_than_its_transfers() -> None:
     assert row["lost_vector"] > row["lost_dram"]
     assert (cause, row["bound"]) == ("dram", "dram")
     assert text == (
-        f"moving {moved / 1024:.1f} KiB ({100 * row['dram_inputs_bytes'] / moved:.1f} % inputs) at 4 bytes a cycle "
-        f"takes {100 * cycles / row['cycles']:.1f} % of its cycles, beside which its 18.43 k vector operations on "
-        "8 lanes take "
+        f"moving {moved / 1024:.1f} KiB ({100 * row['dram_inputs_bytes'] / moved:.1f} % inputs) at a steady 4 bytes "
+        f"a cycle takes {100 * cycles / row['cycles']:.1f} % of its cycles, beside which its 18.43 k vector operations "
+        "(one a cycle on each of 8 lanes) take "
         f"{100 * 2304 / row['cycles']:.1f} %"
     )
 

@@ -37,7 +37,8 @@ def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, s
                     "dataflow",
                     {"array.dataflows": [*own, name]},
                     text,
-                    "an array with both keeps its size, clock and energy per access",
+                    f"an array with {'both' if len(own) == 1 else 'all of them'} keeps its size, clock and energy "
+                    "per access",
                 )
     buffer, dram = accelerator.memory.global_buffer, accelerator.memory.dram
     size, rate = buffer.size_kib, dram.bandwidth_gb_s

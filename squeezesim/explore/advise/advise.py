@@ -23,7 +23,7 @@ _EACH = 2  # of each kind
 
 
 def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bool = True) -> list[Proposal]:
-    """Return the *most* changes that save most cycles of the network, or of *layer*, the best first.
+    """Return the *most* changes that save most cycles of the network, or of *layer* and some of it, the best first.
 
     Tried are another dataflow beside the array's own, twice the buffer and twice the bandwidth; channels down to a
     multiple of the array's columns; and, of a built-in network, a first filter that is smaller by two, where its size
@@ -48,7 +48,8 @@ def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bo
     explained = explain(report, layer)  # raises where there is no such layer
     longest = {name for part in explained[:MOST] for name in part.layers}
     best: list[Proposal] = []
-    found = [each for each in _tried(report, longest, layer or "", cache=cache) if _gain(each) > 0]
+    tried = _tried(report, longest, layer or "", cache=cache)
+    found = [each for each in tried if each.saved_cycles > 0 and _gain(each) > 0]
     for each in sorted(found, key=_gain, reverse=True):
         if sum(other.kind == each.kind for other in best) < _EACH and _gain(each) >= LEAST * _cycles(each):
             best.append(each)

@@ -15,6 +15,7 @@ from squeezesim.network.compress.rules import learnt
 from squeezesim.network.compress.spaces import Spaces, depthwise
 from squeezesim.report import units
 from squeezesim.report.columns import dataflows
+from squeezesim.report.findings import called
 
 if TYPE_CHECKING:
     from squeezesim.explore.advise.runs import Runs
@@ -34,7 +35,7 @@ def channels(report: Report, runs: Runs, longest: Collection[str], layer: str = 
     for shares, size, left in rounded:
         if not shares.keys().isdisjoint(longest):
             first, *others = shares
-            who = first + (f" and {units.plural(len(others), 'layer')} that share them" if others else "")
+            who = called(first) + (f" and {units.plural(len(others), 'layer')} that share them" if others else "")
             change = f"output channels of {who} {size:,} → {left:,}, a multiple of the {columns:,} columns"
             yield from _proposed(report, runs, shares, change, layer)
     if len(rounded) > 1:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.report import units
+from squeezesim.report.findings import called
 
 if TYPE_CHECKING:
     from squeezesim.report.report import Report
@@ -72,14 +73,22 @@ class Proposal:
         }
 
     def __str__(self) -> str:
-        share = self.saved_cycles / int(self.before.tally.cycles.sum())
-        text = (
-            f"{self.change}: saves {units.count(self.saved_cycles)} cycles ({units.share(share)}, "
-            f"{units.decimal(self.saved('latency_us'))} µs)"
-        )
+        text = f"{self.change}: {self._saving()}"
         if (cycles := self.saved_layer_cycles) is not None:
-            text += f", {_changed(f'{self.layer} by itself', cycles, units.count)} cycles"
+            text += f" of the network, {_changed(f'{called(self.layer)} by itself', cycles, units.count)} cycles"
         return f"{text}; {', '.join(self._others())}. It is assumed that {self.assumption}"
+
+    def __repr__(self) -> str:
+        return f"<Proposal {self.kind}: {self.change}: {self._saving()}>"
+
+    def _saving(self) -> str:
+        """What becomes of the cycles of the network."""
+        cycles, latency = self.saved_cycles, self.saved("latency_us") or 0.0
+        share = cycles / int(self.before.tally.cycles.sum())
+        return (
+            f"{'costs' if cycles < 0 else 'saves'} {units.count(abs(cycles))} cycles ({units.share(abs(share))}, "
+            f"{units.decimal(abs(latency))} µs)"
+        )
 
     def _others(self) -> Iterator[str]:
         """What becomes of the energy and, where the network changes, of params and MACs."""

@@ -13,6 +13,7 @@ from squeezesim.report import text
 from squeezesim.report.explain import explain, summary
 from squeezesim.report.figures.scales import Energies
 from squeezesim.report.figures.stages import titles
+from squeezesim.report.findings import called
 from squeezesim.report.html import assets, comparison, reproduce
 from squeezesim.report.html.cells import Table, table
 from squeezesim.report.html.payload import legends, payload
@@ -143,11 +144,11 @@ def _findings(report: Report) -> list[Found]:
     place = {layer.name: number for number, layer in enumerate(report.network.layers)}
     found = []
     for part in explain(report):
-        name = part.layers[0]
+        name = called(part.layers[0])
         first, *reasons = part.sentences
         rest = _kept(first.removeprefix(name))
         found.append(
-            Found(place[name], name, f"{rest}:" if reasons else f"{rest}.", list(map(_kept, reasons)))
+            Found(place[part.layers[0]], name, f"{rest}:" if reasons else f"{rest}.", list(map(_kept, reasons)))
         )
     return found
 

@@ -21,6 +21,7 @@ from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.network.compress.channels import prune_channels
 from squeezesim.network.compress.pruning import prune
+from squeezesim.report import units
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from squeezesim.zoo.registry import parse_spec
@@ -75,7 +76,37 @@ def test_of_one_layer_only_what_saves_its_own_cycles_counts(made: Report) -> Non
         saved = cycles_of(proposal.before, name) - cycles_of(proposal.after, name)
         assert proposal.saved_layer_cycles == saved
         assert saved >= LEAST * cycles_of(made, name)
+        assert proposal.saved_cycles > 0
         assert f"{name} by itself −" in str(proposal)
+
+
+def test_what_makes_a_layer_faster_and_the_network_slower_is_not_proposed() -> None:
+    """By energy, tilings that a larger buffer allows take longer in all."""
+    changes = {"mapper.objective": "energy"}
+    made = simulate(replace(load("squeezenext_23"), source=""), SQUEEZE.replace(changes))
+    (larger,) = [each for each in accelerators(made, "stem.conv") if each.kind == "buffer"]
+    confirm(larger)
+    assert larger.saved_cycles < 0
+    assert larger.saved_layer_cycles is not None
+    assert larger.saved_layer_cycles > LEAST * cycles_of(made, "stem.conv")
+    assert f": costs {units.count(-larger.saved_cycles)} cycles (" in str(larger)
+    assert ": saves -" not in str(larger)
+    assert "buffer" not in [each.kind for each in advise(made, "stem.conv")]
+
+
+def test_a_proposal_is_short_where_an_expression_ends_in_it() -> None:
+    for proposal in advise(report()):
+        assert len(repr(proposal)) < 160
+        assert proposal.change in repr(proposal)
+
+
+@pytest.mark.parametrize(
+    ("own", "words"), [(["scalesim_ws"], "both"), (["scalesim_ws", "scalesim_os"], "all of them")]
+)
+def test_the_assumption_on_dataflows_counts_them(own: list[str], words: str) -> None:
+    found = [each for each in accelerators(report({"array.dataflows": own})) if each.kind == "dataflow"]
+    assert found
+    assert all(each.assumption.startswith(f"an array with {words} keeps ") for each in found)
 
 
 @settings(max_examples=12)
