@@ -135,7 +135,8 @@ def reason(case: Case, cause: str) -> str:
     """Return why the layer of *case* loses PE-cycles to *cause*, and what sets the pace instead, if something does."""
     text = _REASONS[cause](case)
     if cause in _HIDDEN and case.bound in _PACES:
-        text += f", but {_PACES[case.bound]} sets the pace in {units.share(case.paced_share(case.bound))} of {case.its} cycles"
+        paced = units.share(case.paced_share(case.bound))
+        text += f", but {_PACES[case.bound]} sets the pace in {paced} of {case.its} cycles"
     return text
 
 

@@ -55,7 +55,8 @@ def test_every_loss_of_a_twentieth_has_a_sentence(made: Report) -> None:
     for part in explain(made, most=100):
         row = rows[part.layers[0]]
         if row["macs"]:
-            large = [loss for loss in losses[row["name"]] if loss >= 0.05 * made.scale.pes * row["cycles"]]
+            spent = made.scale.pes * row["cycles"]
+            large = [loss for loss in losses[row["name"]] if loss / spent >= 0.05]
             others = len(made.accelerator.array.dataflows) - 1
             assert len(part.sentences) == 1 + others + len(large)
         else:

@@ -158,8 +158,8 @@ def test_waiting_for_dram() -> None:
     )
     waited = 100 * row["lost_dram"] / (64 * row["cycles"])
     assert finding.text.endswith(
-        f"it waits for DRAM for {waited:.1f} % of its cycles, moving 257.5 KiB (99.4 % weights) at a steady 0.2 bytes a "
-        "cycle"
+        f"it waits for DRAM for {waited:.1f} % of its cycles, moving 257.5 KiB (99.4 % weights) at a steady 0.2 "
+        "bytes a cycle"
     )
 
 
@@ -212,8 +212,8 @@ def test_zero_weights_that_are_not_skipped() -> None:
     assert (finding.cause, row["lost_zeros"]) == ("zeros", 64 * 3686)
     assert finding.text.partition(": ")[2] == (
         f"{100 * 3686 / row['cycles']:.1f} % of its PE-cycles are spent on zero weights, which are spread "
-        "evenly and skipped only in part: a filter takes at least one cycle for each input channel, even where it has only zeros there, "
-        "and each tile rounds up to whole cycles"
+        "evenly and skipped only in part: a filter takes at least one cycle for each input channel, even where it "
+        "has only zeros there, and each tile rounds up to whole cycles"
     )
 
 
