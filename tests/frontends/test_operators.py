@@ -131,6 +131,11 @@ def test_joins_are_free_views_that_read_all(join):
     assert layer.inputs == tuple(name for name, _ in network.inputs)
 
 
+def eight_bits(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    one = torch.ones((), device=a.device)
+    return torch._scaled_mm(a.to(torch.float8_e4m3fn), b.to(torch.float8_e4m3fn).T, one, one)
+
+
 @pytest.mark.parametrize(
     ("function", "shapes", "macs", "activations"),
     [
@@ -140,6 +145,13 @@ def test_joins_are_free_views_that_read_all(join):
         (torch.mv, ((5, 4), (4,)), 20, True),
         (torch.dot, ((4,), (4,)), 4, True),
         (torch.vdot, ((4,), (4,)), 4, True),
+        (
+            lambda a: torch._int_mm(a.to(torch.int8), a.T.contiguous().to(torch.int8)),
+            ((32, 16),),
+            32 * 16 * 32,
+            True,
+        ),
+        (lambda a: eight_bits(a, a), ((32, 16),), 32 * 16 * 32, True),
         (torch.baddbmm, ((2, 5, 3), (2, 5, 4), (2, 4, 3)), 120, True),
         (torch.addmm, ((3,), (5, 4), (4, 3)), 60, True),
         (lambda a, b: torch.einsum("bij,bkj->bik", a, b), ((2, 5, 4), (2, 3, 4)), 120, True),
@@ -176,6 +188,13 @@ def test_modules_with_weights_are_modelled_whole(module, shape):
     assert network.unread_params == 0
     assert network.params == sum(parameter.numel() for parameter in module.parameters())
     assert network.macs > 0
+
+
+def test_a_bag_reads_and_adds_what_it_looks_up():
+    network = trace(nn.EmbeddingBag(100, 6), inputs=[torch.zeros(2, 5, dtype=torch.int64)])
+    (layer,) = network.layers
+    assert (layer.op, layer.vector_ops, layer.weight_elements) == ("embedding_bag", 2 * 5 * 6, 2 * 5 * 6)
+    assert (layer.output_elements, layer.params) == (2 * 6, 100 * 6)
 
 
 def test_an_lstm_is_its_products_step_by_step():

@@ -178,6 +178,12 @@ def _lookup(call: Call) -> Layer:
     return replace(layer, weight_elements=prod(call.output))
 
 
+def _bag(call: Call) -> Layer:
+    (indices,) = call["indices"].shape
+    layer = ops.elementwise("embedding_bag", call.output, [(indices,)])
+    return replace(layer, weight_elements=indices * call.output[-1], vector_ops=indices * call.output[-1])
+
+
 def _elementwise(op: str) -> Rule:
     def rule(call: Call) -> Layer:
         return ops.elementwise(op, call.output, call.activations)
@@ -198,6 +204,7 @@ def _hardtanh(call: Call) -> Layer:
 
 RULES: dict[str, Rule] = {
     **{name: _elementwise(op) for name, op in ELEMENTWISE.items()},
+    "_embedding_bag": _bag,
     "_native_batch_norm_legit": _batch_norm,
     "_native_batch_norm_legit_no_training": _batch_norm,
     "add": _add,

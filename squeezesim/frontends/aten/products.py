@@ -41,7 +41,13 @@ def _product(left: Operand, right: Operand, *, add: bool, learnt_add: bool) -> L
 
 
 def _mm(call: Call) -> Layer:
-    return _product(call["self"], call["mat2"], add=False, learnt_add=False)
+    bias = call.get("bias")  # of products of 8-bit floats
+    return _product(
+        call["self"],
+        call["mat2"],
+        add=bias is not None,
+        learnt_add=bias is not None and not bias.is_activation,
+    )
 
 
 def _addmm(call: Call) -> Layer:
@@ -98,6 +104,8 @@ def _bilinear(call: Call) -> Layer:
 RULES: dict[str, Rule] = {
     "_convolution": _convolution,
     "_grouped_mm": _grouped_product,
+    "_int_mm": _mm,
+    "_scaled_mm": _mm,
     "_trilinear": _bilinear,
     "addmm": _addmm,
     "baddbmm": _baddbmm,
