@@ -99,11 +99,10 @@ class Options:
 
     def total(self, terms: Callable[[Ints, Ints, Ints], Terms]) -> list[Floats]:
         """Σ over the tiles of each option of the terms of a tile with the given sizes, exactly."""
-        sums: list[Floats] | None = None
+        sums: list[Floats] = []
         for weight, sizes in self.corners(slice(None)):
             part: list[Floats] = [weight * value for value in terms(*sizes)]
-            sums = part if sums is None else [s + p for s, p in zip(sums, part, strict=True)]
-        assert sums is not None
+            sums = [np.add(s, p, out=s) for s, p in zip(sums, part, strict=True)] if sums else part
         return sums
 
 
