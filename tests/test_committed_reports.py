@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from squeezesim.hardware import Accelerator
 from squeezesim.load import load
 from squeezesim.report import Report
+from squeezesim.report.maker import Maker
 from squeezesim.simulate import simulate
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +21,8 @@ FOLDERS = sorted(path for path in (ROOT / "reports").glob("*__*") if path.is_dir
 
 def report(folder: Path) -> Report:
     model, hardware = folder.name.split("__")
-    return simulate(load(model), Accelerator.named(hardware))
+    made_by = Maker(command=("profile", model, "--hw", hardware))
+    return replace(simulate(load(model), Accelerator.named(hardware)), made_by=made_by)
 
 
 def test_the_main_command_is_among_them() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import compression, output
+from squeezesim.cli import command, compression, output
 from squeezesim.cli.inputs import (
     Batch,
     Dataflow,
@@ -119,14 +120,30 @@ def profile(
         (path for paths in targets for path in paths), inputs=[model, *hw, *compressed.files]
     )
 
+    from squeezesim.cli.page import page
     from squeezesim.report.files import write
+    from squeezesim.report.maker import Maker
     from squeezesim.report.table import select
     from squeezesim.simulate import simulate
 
     network = load_network(model, inputs, batch, compression=compressed, cache=not no_cache)
-    reports = [simulate(network, accelerator) for accelerator in accelerators]
+    given = command.options(
+        hw, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective
+    )
+    reports = [
+        replace(
+            simulate(network, accelerator),
+            made_by=Maker.of(command.words("profile", [model], {**given, "--hw": [text]})),
+        )
+        for text, accelerator in zip(hw, accelerators, strict=True)
+    ]
     rows = [select(report, by, sort, top) for report in reports]
-    write([(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths])
+    files = [*(("-o", path) for path in out or ()), *([("--plot", plot)] if plot else [])]
+    words = command.words("profile", [model], given, files)
+    write(
+        [(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths],
+        html=lambda report: page([report], words, advise=True, cache=not no_cache),
+    )
     if format == "csv":
         _print_csv(reports, rows)
     elif format == "json":

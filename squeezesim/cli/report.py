@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import compression, output
+from squeezesim.cli import command, compression, output
 from squeezesim.cli.inputs import (
     Batch,
     Dataflow,
@@ -81,26 +80,17 @@ def report(
     """
     del debug
     _check_suffix(out)
-    given: Mapping[str, Sequence[str]] = {
-        "--hw": hw or (),
-        "--input": input or (),
-        "--batch": [str(batch)] if batch is not None else (),
-        "--prune": prune or (),
-        "--prune-channels": prune_channels or (),
-        "--low-rank": low_rank or (),
-        "--quantize": quantize or (),
-        "--compress": [str(compress)] if compress else (),
-        "--dataflow": [dataflow] if dataflow != "best" else (),
-        "--objective": [objective] if objective else (),
-    }
+    given = command.options(
+        hw, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective
+    )
     saved = _saved(models)
     _check_options([text for text in models if text not in saved], saved, given)
     compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
     accelerators = [resolved(text, dataflow, objective) for text in hw or ()]
     output.check_writable([out], inputs=[*models, *given["--hw"], *compressed.files])
 
+    from squeezesim.cli.page import page
     from squeezesim.files import atomic_write
-    from squeezesim.report.html.page import page
     from squeezesim.report.report import Report
     from squeezesim.simulate import simulate
 
@@ -111,9 +101,10 @@ def report(
             continue
         network = load_network(text, given["--input"], batch, compression=compressed, cache=not no_cache)
         reports += [simulate(network, accelerator) for accelerator in accelerators]
-    advice = [] if no_advice or not accelerators else _advice(reports, cache=not no_cache)
-    command = _command(models, given, ["--no-advice"] if no_advice else [], out)
-    atomic_write(out, page(reports, command=command, advice=advice))
+    written = [*(["--no-advice"] if no_advice else []), "-o", str(out)]
+    words = [*command.words("report", models, given), *written]
+    advise = bool(accelerators) and not no_advice
+    atomic_write(out, page(reports, words, advise=advise, cache=not no_cache))
     print(f"wrote {out}")
     for made in reports:
         fail_if_unmodelled(made.network, strict)
@@ -133,7 +124,7 @@ def _saved(models: Sequence[str]) -> list[str]:
     return [text for text in models if is_report(text)]
 
 
-def _check_options(networks: Sequence[str], saved: Sequence[str], given: Mapping[str, Sequence[str]]) -> None:
+def _check_options(networks: Sequence[str], saved: Sequence[str], given: command.Given) -> None:
     """Networks need an accelerator; saved reports alone take none, and nothing else that changes results."""
     if networks and not given["--hw"]:
         raise UsageError(
@@ -144,21 +135,3 @@ def _check_options(networks: Sequence[str], saved: Sequence[str], given: Mapping
         raise UsageError(
             f"{idle[0]} is for networks; {saved[0]!r} is a saved report, which is not simulated again"
         )
-
-
-def _advice(reports: Sequence[Report], *, cache: bool) -> list[str]:
-    """What would save time, for a single result: in a comparison the results are each other's proposals."""
-    if len(reports) > 1:
-        return []
-    from squeezesim.explore.advise.advise import advise
-    from squeezesim.explore.advise.page import NOTHING
-
-    return list(map(str, advise(reports[0], cache=cache))) or [NOTHING]
-
-
-def _command(
-    models: Sequence[str], given: Mapping[str, Sequence[str]], flags: Sequence[str], out: Path
-) -> str:
-    """The command as it is typed."""
-    words = [word for option, values in given.items() for value in values for word in (option, value)]
-    return shlex.join(["squeezesim", "report", *models, *words, *flags, "-o", str(out)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +17,7 @@ from squeezesim.errors import ReportError, SqueezesimError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Layer, Network
 from squeezesim.network.checks import show
+from squeezesim.report.maker import from_data, to_data
 
 if TYPE_CHECKING:
     from squeezesim.report.report import Report
@@ -24,17 +26,19 @@ FORMAT = "squeezesim.report"
 VERSION = 1
 _MOST = 2**62  # largest count: sums of two still fit 64-bit integers
 _AXES = ("n", "y", "x", "g", "k", "c")
+_ROUNDING = 1e-9  # of floats with ten significant digits
 _FLOWS = ("", *DATAFLOWS)  # Costs.dataflow + 1
 
 
 def encode(report: Report) -> str:
-    """Return *report* as JSON, a layer a line; equal reports give the same text.
+    """Return *report* as JSON, a layer a line; equal reports that one command made give the same text.
 
     Ratios are rounded to ten significant digits; what ``decode`` reads is exact.
     """
     header = {
         "format": FORMAT,
         "version": VERSION,
+        **({"made_by": to_data(report.made_by)} if report.made_by.version else {}),
         "totals": rounded(report.totals),
         "accelerator": report.accelerator.model_dump(mode="json"),
     }
@@ -84,7 +88,10 @@ def decode(text: str | bytes) -> Report:
         clock_hz=np.array([[accelerator.clock_mhz * 1e6]]),
         **{key: np.array([[row[key] for row in parsed]], _TYPES.get(key, np.int64)) for key in parsed[0]},
     )
-    return Report(network=network, accelerator=accelerator, costs=costs)
+    made_by = from_data(document.get("made_by"))
+    report = Report(network=network, accelerator=accelerator, costs=costs, made_by=made_by)
+    _check_totals(document.get("totals", {}), report)
+    return report
 
 
 _TYPES: dict[str, Any] = {"energy": np.float64, "pointwise": np.bool_}
@@ -131,6 +138,24 @@ def _row(row: Any, layer: Layer, pes: int) -> dict[str, Any]:
     if values["executed"] > layer.macs or sum(values["time"]) != values["cycles"]:
         raise ReportError(f"{where}: executed_macs or time_cycles do not fit its macs and cycles")
     return values
+
+
+def _check_totals(stored: Any, report: Report) -> None:
+    """Check that the totals that *stored* has, which readers of the file take, are those of its layers."""
+    if not isinstance(stored, dict):
+        raise ReportError(f"totals must be an object, found {show(stored)}")
+    for name, value in report.totals.items():
+        if name in stored and not _alike(stored[name], value):
+            raise ReportError(f"totals: {name} is {show(stored[name])}, but its layers make {show(value)}")
+
+
+def _alike(stored: Any, value: float | None) -> bool:
+    """Whether *stored* is *value* but for the last of the digits that are written."""
+    if value is None or isinstance(stored, bool) or not isinstance(stored, (int, float)):
+        return stored is value
+    if isinstance(value, int) or isinstance(stored, int):
+        return stored == value
+    return math.isclose(stored, value, rel_tol=_ROUNDING)
 
 
 def _accelerator(data: Any) -> Accelerator:

@@ -30,14 +30,19 @@ def save(report: Report, path: str | PathLike[str]) -> None:
     write([(report, path)])
 
 
-def write(files: Iterable[tuple[Report, str | PathLike[str]]]) -> None:
+def write(
+    files: Iterable[tuple[Report, str | PathLike[str]]], html: Callable[[Report], str] | None = None
+) -> None:
     """Write each report to its path as ``save`` does, but only after all are made: an interruption of that leaves none.
+
+    *html* makes the pages of a caller who can say more on them.
 
     Raises:
         UsageError: there is no format of a path's suffix.
         OutputError: a file cannot be written.
     """
-    made = [(path, _WRITERS[file_format(path)](report)) for report, path in files]
+    writers = _WRITERS | ({".html": html} if html else {})
+    made = [(path, writers[file_format(path)](report)) for report, path in files]
     for path, content in made:
         atomic_write(path, content)
 

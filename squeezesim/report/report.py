@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from squeezesim.errors import UsageError, nearest
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Network, Unmodelled
 from squeezesim.report import columns
+from squeezesim.report.maker import Maker
 from squeezesim.report.tally import Scale, Tally
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 class Report:
     """What *network* costs on *accelerator*; ``costs`` has one row, of this accelerator.
 
-    Tables are pandas DataFrames, made on access; ``rows`` and ``totals`` are plain Python and need no pandas.
+    ``made_by`` says which version and which command made it; reports that differ in that alone are equal. Tables are
+    pandas DataFrames, made on access; ``rows`` and ``totals`` are plain Python and need no pandas.
 
     Example:
         >>> import squeezesim as sq
@@ -41,6 +43,7 @@ class Report:
     network: Network
     accelerator: Accelerator
     costs: Costs
+    made_by: Maker = field(default_factory=Maker)
 
     @cached_property
     def scale(self) -> Scale:

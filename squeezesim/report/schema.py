@@ -39,12 +39,21 @@ def report_schema() -> Schema:
     document = {
         "format": {"const": FORMAT},
         "version": {"const": VERSION},
+        "made_by": _object(
+            {"squeezesim": {"type": "string"}, "command": {"type": "array", "items": {"type": "string"}}},
+            ["squeezesim"],
+        ),
         "totals": _object({name: _column(entries[name]) for name in TOTALS}),
         "accelerator": {"type": "object", "required": ["name", "clock_mhz", "array", "memory"]},
         "network": {"type": "object", "required": ["format", "version", "name", "layers"]},
         "layers": {"type": "array", "items": _object(layer, required)},
     }
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Report", **_object(document)}
+    written = [key for key in document if key != "made_by"]  # one that was read without it is written so
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Report",
+        **_object(document, written),
+    }
 
 
 def _column(entry: Entry) -> Schema:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from squeezesim import __version__
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
@@ -62,6 +63,24 @@ def test_only_the_files_that_are_named(run: Run) -> None:
     assert code == 0
     assert out.endswith("\n\nwrote a/b.csv\n      c.json\n      d.svg\n")
     assert files() == ["a/b.csv", "c.json", "d.svg"]
+
+
+def test_a_page_has_the_command_and_what_would_save_time(run: Run) -> None:
+    assert run(*SMALL, "--dataflow", "ws", "-o", "page.html", "--plot", "a.svg").code == 0
+    text = Path("page.html").read_text(encoding="utf-8")
+    command = "squeezesim profile small.graph.json --hw small_8x8.yaml --dataflow ws -o page.html --plot a.svg"
+    assert f"<code>{command}</code>" in text
+    assert "import squeezesim" not in text
+    assert "What would save time" in text
+
+
+def test_each_report_holds_the_command_that_makes_it(run: Run) -> None:
+    Path("other.yaml").write_text(Path("small_8x8.yaml").read_text().replace("small_8x8", "other"))
+    run(*SMALL, "--hw", "other.yaml", "--dataflow", "ws")
+    for name, folder in (("small_8x8", "small__small_8x8__ws"), ("other", "small__other__ws")):
+        data = json.loads(Path("reports", folder, "report.json").read_text(encoding="utf-8"))
+        words = ["profile", "small.graph.json", "--hw", f"{name}.yaml", "--dataflow", "ws"]
+        assert data["made_by"] == {"squeezesim": __version__, "command": words}
 
 
 def test_data_alone_on_stdout_beside_a_file(run: Run) -> None:

@@ -43,6 +43,18 @@ def test_a_saved_report_is_shown_without_being_simulated(run: Run, monkeypatch: 
     assert "What would save time" not in Path("report.html").read_text(encoding="utf-8")
 
 
+def test_the_page_of_a_saved_report_has_the_command_that_made_the_report(run: Run) -> None:
+    changes = ("--quantize", "w8a8", "--objective", "energy")
+    run("profile", *SMALL, *changes, "-o", "report.json", "-o", "layers.csv")
+    assert run("report", "report.json", "-o", "report.html").code == 0
+    text = Path("report.html").read_text(encoding="utf-8")
+    assert "squeezesim report report.json -o report.html" in text
+    typed = "squeezesim profile small.graph.json --hw small_8x8.yaml --quantize w8a8 --objective energy"
+    assert f"<code>{typed}</code>" in text
+    run(*typed.split()[1:], "-o", "again.json")
+    assert Path("again.json").read_bytes() == Path("report.json").read_bytes()
+
+
 def test_networks_times_accelerators_and_saved_reports_are_compared(run: Run) -> None:
     run("profile", *SMALL, "-o", "report.json")
     hardware = ("--hw", "small_8x8.yaml", "--hw", "os_32x32")

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from squeezesim import __version__
 from squeezesim.errors import ReportError
 from squeezesim.report.document import decode, encode
+from squeezesim.report.maker import Maker
 from squeezesim.report.report import Report
 from tests.report.cases import few, report, reports
 
@@ -25,6 +28,30 @@ def test_reading_gives_an_equal_report_and_the_same_text(made: Report) -> None:
 def test_provenance_is_kept() -> None:
     again = decode(encode(report()))
     assert again.accelerator.provenance["memory.dram.bandwidth_gb_s"].source == "a test"
+
+
+def test_what_made_it_is_kept_and_nothing_of_the_machine() -> None:
+    maker = Maker("9.8.7", ("profile", "my net.onnx", "--hw", "os_32x32"))
+    text = encode(replace(report(), made_by=maker))
+    assert json.loads(text)["made_by"] == {"squeezesim": "9.8.7", "command": list(maker.command)}
+    again = decode(text)
+    assert again == report()
+    assert again.made_by == replace(maker, saved=True)
+    assert encode(again) == text
+    assert json.loads(encode(report()))["made_by"] == {"squeezesim": __version__}
+
+
+def test_a_file_that_does_not_say_what_made_it_is_read_and_does_not_say_so_again() -> None:
+    again = decode(broken(lambda d: d.pop("made_by")))
+    assert again == report()
+    assert (again.made_by.version, again.made_by.command) == ("", ())
+    assert "made_by" not in json.loads(encode(again))
+
+
+def test_totals_differ_from_their_layers_at_most_in_the_last_digit() -> None:
+    exact = report().totals["utilization"]
+    assert exact is not None
+    assert decode(broken(lambda d: d["totals"].update(utilization=exact * (1 + 3e-10)))) == report()
 
 
 def test_it_is_json_with_totals_and_rows_for_readers() -> None:
@@ -101,6 +128,26 @@ WHERE = "the row of layer 'stem.conv': "
         ),
         (lambda d: d.update(accelerator=3), "accelerator must be an object, found 3"),
         (lambda d: d["accelerator"]["array"].update(rows=0), "array.rows"),
+        (lambda d: d["totals"].update(cycles=7), "totals: cycles is 7, but its layers make 36506"),
+        (
+            lambda d: d["totals"].update(utilization=0.5),
+            "totals: utilization is 0.5, but its layers make 0.23",
+        ),
+        (lambda d: d["totals"].update(energy_uj=1.0), "totals: energy_uj is 1.0, but its layers make None"),
+        (lambda d: d.update(totals=[]), "totals must be an object, found []"),
+        (lambda d: d.update(made_by=1), "made_by must be an object, found 1"),
+        (
+            lambda d: d["made_by"].update(squeezesim=1),
+            "made_by: squeezesim must be printable text of at most 1000 characters, found 1",
+        ),
+        (
+            lambda d: d["made_by"].update(command="rm"),
+            "made_by: command must be a list of at most 1,000 words, found 'rm'",
+        ),
+        (
+            lambda d: d["made_by"].update(command=["a\nb"]),
+            "made_by: a word of command must be printable text of at most 1000 characters, found 'a",
+        ),
         (
             lambda d: d["accelerator"]["provenance"].update({"a.b": {}}),
             "accelerator: provenance of 'a.b', which is no parameter of it",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 from base64 import b64encode
 from dataclasses import replace
@@ -24,8 +25,10 @@ from squeezesim.report.html.cells import table
 from squeezesim.report.html.comparison import accelerators, compare
 from squeezesim.report.html.page import page
 from squeezesim.report.html.reproduce import snippet
+from squeezesim.report.maker import Maker
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
+from squeezesim.zoo.registry import folder_name
 from tests.report import cases
 
 MOST_BYTES = 3_000_000
@@ -193,14 +196,15 @@ def test_a_page_says_what_is_not_modelled_and_how_to_reproduce() -> None:
     assert cases.accelerator().to_yaml() in reader.texts
 
 
-@pytest.mark.parametrize("names", [["alexnet"], ["small"], ["alexnet", "small"]])
+@pytest.mark.parametrize("names", [["alexnet"], ["small"], ["alexnet", "small"], ["toy.py:hostile <b>"]])
 def test_without_a_command_a_page_has_lines_of_python_that_give_it_again(
     names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    cases.network().save("small.graph.json")
     Path("small_8x8.yaml").write_text(cases.accelerator().to_yaml(), encoding="utf-8")
-    networks = [cases.network() if name == "small" else sq.load(name) for name in names]
+    networks = [sq.load(name) if name == "alexnet" else replace(cases.network(), name=name) for name in names]
+    for network in networks:
+        network.save(f"{folder_name(network.name)}.graph.json")
     text = page([simulate(network, cases.accelerator()) for network in networks])
     exec(next(part for part in Reader(text).texts if "import squeezesim" in part), {})
     assert Path("report.html").read_text(encoding="utf-8") == text
@@ -216,13 +220,55 @@ def test_a_built_in_network_that_was_changed_is_a_file() -> None:
     lines = snippet(
         [simulate(sq.load("alexnet"), cases.accelerator()), simulate(changed, cases.accelerator())]
     )
-    assert re.findall(r"sq.load\('(.*?)'\)", lines) == ["alexnet", f"{changed.name}.graph.json"]
+    assert re.findall(r"sq.load\('(.*?)'\)", lines) == ["alexnet", "alexnet-prune-0.5.graph.json"]
 
 
-def test_a_loaded_report_gives_the_same_page(tmp_path: Path) -> None:
+def test_a_loaded_report_gives_the_same_page_but_for_what_made_it(tmp_path: Path) -> None:
     report = cases.report()
     report.save(tmp_path / "report.json")
-    assert page([Report.load(tmp_path / "report.json")]) == page([report])
+    loaded, made = page([Report.load(tmp_path / "report.json")]), page([report])
+    mark = '<h2 id="reproduce-h">'
+    assert loaded.partition(mark)[0] == made.partition(mark)[0]
+    assert data_of(loaded) == data_of(made)
+
+
+def reproduce_text(text: str) -> str:
+    return " ".join(" ".join(Reader(text.partition('<h2 id="reproduce-h">')[2]).texts).split())
+
+
+def test_a_page_of_a_saved_report_says_what_made_the_report(tmp_path: Path) -> None:
+    maker = Maker("0.0.9", ("profile", "a <b>.onnx", "--hw", "small_8x8.yaml"))
+    replace(cases.report(), made_by=maker).save(tmp_path / "report.json")
+    loaded = Report.load(tmp_path / "report.json")
+    text = reproduce_text(page([loaded], command="squeezesim report report.json -o page.html"))
+    assert "squeezesim report report.json -o page.html" in text
+    assert "squeezesim 0.0.9 made it, with this command:" in text
+    assert "squeezesim profile 'a <b>.onnx' --hw small_8x8.yaml" in text
+    assert f"squeezesim {sq.__version__}, which writes this page" in text
+    assert platform.python_version() not in text
+    assert "torch" not in text
+    assert "import squeezesim" not in text
+
+
+def test_a_page_of_a_report_without_a_maker_says_so() -> None:
+    loaded = Report.load(Path(__file__).parents[1] / "data" / "report-v1.json")
+    text = reproduce_text(page([loaded], command="squeezesim report report.json -o page.html"))
+    assert "It does not say which version of squeezesim made it; it holds no command." in text
+    assert "import squeezesim as sq" in text
+
+
+def test_what_was_made_here_has_the_versions_of_here() -> None:
+    text = reproduce_text(page([cases.report()]))
+    assert f"Python {platform.python_version()}" in text
+    assert "read from a file" not in text
+
+
+def test_a_network_of_several_results_is_named_once() -> None:
+    text = reproduce_text(page([cases.report(), cases.report({"array.rows": 4})]))
+    ((name, shape),) = cases.network().inputs
+    origin = f"{cases.network().source}, {name} {'×'.join(map(str, shape))}"
+    assert text.count(f"small {origin}") == 1
+    assert text.count("small_8x8.yaml , as it was") == text.count("small_8x8-2.yaml , as it was") == 1
 
 
 def test_a_comparison_names_the_best_and_what_differs() -> None:

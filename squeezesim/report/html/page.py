@@ -14,9 +14,10 @@ from squeezesim.report.explain import explain, summary
 from squeezesim.report.figures.scales import Energies
 from squeezesim.report.figures.stages import titles
 from squeezesim.report.findings import called
-from squeezesim.report.html import assets, comparison, reproduce
+from squeezesim.report.html import assets, comparison
 from squeezesim.report.html.cells import Table, table
 from squeezesim.report.html.payload import legends, payload
+from squeezesim.report.html.reproduce import reproduction
 from squeezesim.report.html.tiles import Tile, tiles
 from squeezesim.report.table import grid
 
@@ -57,9 +58,10 @@ class Result(NamedTuple):
 def page(reports: Sequence[Report], *, command: str | None = None, advice: Sequence[str] = ()) -> str:
     """Return *reports*, at least one, as one HTML page: charts, tables, findings, hardware, how to reproduce.
 
-    Several are compared, in the order given. *command* is what a reader types to get the page again; without it the
-    page has the lines of Python. *advice* is what would save time, a sentence each. The page loads nothing, and runs
-    nothing but its own scripts, whatever names are in it.
+    Several are compared, in the order given. *command* is what a reader types to get the page again; without it, and of
+    reports that were read from files and do not hold their command, the page has the lines of Python. *advice* is what
+    would save time, a sentence each. The page loads nothing, and runs nothing but its own scripts, whatever names are
+    in it.
 
     Example:
         >>> import squeezesim as sq
@@ -87,14 +89,11 @@ def page(reports: Sequence[Report], *, command: str | None = None, advice: Seque
                 "name": name,
                 "accelerator": accelerator,
                 "rows": parameters_of(accelerator),
-                "yaml": accelerator.to_yaml(),
             }
             for name, accelerator in comparison.accelerators(reports)
         ],
         advice=[_sentence(text) for text in advice],
-        command=command,
-        snippet=reproduce.snippet(reports),
-        versions=reproduce.versions(),
+        again=reproduction(names, reports, command),
         data=data,
     )
 
@@ -148,7 +147,9 @@ def _findings(report: Report) -> list[Found]:
         first, *reasons = part.sentences
         rest = _kept(first.removeprefix(name))
         found.append(
-            Found(place[part.layers[0]], name, f"{rest}:" if reasons else f"{rest}.", list(map(_kept, reasons)))
+            Found(
+                place[part.layers[0]], name, f"{rest}:" if reasons else f"{rest}.", list(map(_kept, reasons))
+            )
         )
     return found
 
