@@ -21,7 +21,7 @@ FOLDERS = sorted(path for path in (ROOT / "reports").glob("*__*") if path.is_dir
 
 def report(folder: Path) -> Report:
     model, hardware = folder.name.split("__")
-    made_by = Maker(command=("profile", model, "--hw", hardware))
+    made_by = Maker(command=("profile", model, "--hw", f"hwconfigs/{hardware}.yaml"))
     return replace(simulate(load(model), Accelerator.named(hardware)), made_by=made_by)
 
 
