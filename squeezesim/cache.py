@@ -1,15 +1,16 @@
-"""Traced networks on disk, so that a network is traced once for each of its inputs and options."""
+"""What takes long to find, kept on disk: traced networks, and the names of the models of other libraries."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from squeezesim.errors import ModelError, OutputError
+from squeezesim.files import atomic_write
 from squeezesim.network import Network
 
 _SOURCES = ("network", "frontends", "zoo")
@@ -45,6 +46,22 @@ def cached(key: Mapping[str, object], build: Callable[[], Network]) -> Network:
     with suppress(OutputError, OSError):
         network.save(path)
     return network
+
+
+def cached_names(package: str, build: Callable[[], Iterable[str]]) -> frozenset[str]:
+    """Return the names that *build* gives, from the cache where they were asked for in this version of *package*.
+
+    A broken file is built again; a cache that cannot be written is passed over.
+    """
+    path = cache_folder().with_name("names") / f"{package}-{installed_version(package)}.json"
+    with suppress(OSError, ValueError):
+        found = json.loads(path.read_bytes())
+        if isinstance(found, list) and all(isinstance(name, str) for name in found):
+            return frozenset(found)
+    names = sorted(build())
+    with suppress(OutputError, OSError):
+        atomic_write(path, json.dumps(names))
+    return frozenset(names)
 
 
 def installed_version(package: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import squeezesim.cache
-from squeezesim.cache import cached
+from squeezesim.cache import cached, cached_names
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
 
@@ -116,3 +116,20 @@ def test_runs_at_once_do_not_disturb_each_other(folder):
         networks = list(pool.map(lambda number: cached({"model": number % 2}, Builder()), range(64)))
     assert networks == [NETWORK] * 64
     assert len(list(folder.iterdir())) == 2
+
+
+def test_names_are_asked_for_once_and_broken_ones_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("squeezesim.cache.cache_folder", lambda: tmp_path / "networks")
+    asked = []
+
+    def build():
+        asked.append(1)
+        return ["b", "a"]
+
+    assert cached_names("numpy", build) == cached_names("numpy", build) == {"a", "b"}
+    assert len(asked) == 1
+    (file,) = (tmp_path / "names").iterdir()
+    for broken in ("[1", "{}", "[1]"):
+        file.write_text(broken)
+        assert cached_names("numpy", build) == {"a", "b"}
+    assert len(asked) == 4

@@ -41,7 +41,7 @@ def resolve(text: str) -> Accelerator:
     """
     if text in names():
         return named(text)
-    if text and Path(text).exists():
+    if text and _exists(text):
         return scalesim_cfg.load(text) if Path(text).suffix.lower() == ".cfg" else load(text)
     stem = Path(text).stem or text
     hint = f"; did you mean {stem!r}?" if stem in names() else nearest(stem, names())
@@ -49,6 +49,13 @@ def resolve(text: str) -> Accelerator:
     raise HardwareError(
         f"no accelerator {text!r}, neither a file nor a name; allowed: a YAML file, a SCALE-Sim .cfg or {known}{hint}"
     )
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # a name too long, a zero byte
+        return False
 
 
 def check(text: str) -> Accelerator:

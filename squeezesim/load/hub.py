@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 
-from squeezesim.cache import installed_version
+from squeezesim.cache import cached_names, installed_version
 from squeezesim.errors import ModelError, nearest
 from squeezesim.load.arguments import parse_arguments
 from squeezesim.load.runnable import Made, Runnable
@@ -43,18 +43,31 @@ def runnable(library: str, text: str, options: Mapping[str, object]) -> Runnable
 
 def find(name: str) -> str:
     """Return the first installed library that has the model *name*, empty where none has."""
-    from squeezesim.frontends.hubs import has_model
-
-    return next((library for library in _installed() if has_model(library, name)), "")
+    for library in _installed():
+        names = _names(library)
+        if name in names or (
+            library == "timm" and name.partition(".")[0] in names
+        ):  # a dot, the name of weights
+            return library
+    return ""
 
 
 def hint(name: str, known: Iterable[str]) -> str:
     """Return the nearest of *known* names and of the installed libraries' models, or else where to look."""
-    from squeezesim.frontends.hubs import model_names
-
     absent = [library for library in LIBRARIES if library not in _installed()]
-    close = nearest(name, {*known, *(model for library in _installed() for model in model_names(library))})
+    close = nearest(name, {*known, *(model for library in _installed() for model in _names(library))})
     return close or (f"; {_missing(absent)}" if absent else "; squeezesim models lists the built-in ones")
+
+
+def _names(library: str) -> frozenset[str]:
+    """Names of the models of an installed *library*; it is imported for them once for each of its versions."""
+
+    def build() -> Iterable[str]:
+        from squeezesim.frontends.hubs import model_names
+
+        return model_names(library)
+
+    return cached_names(library, build)
 
 
 def _installed() -> list[str]:

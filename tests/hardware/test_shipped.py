@@ -92,6 +92,7 @@ def test_resolve_takes_names_and_paths(tmp_path: Path, monkeypatch: pytest.Monke
         ("os_32x23", "; did you mean 'os_32x32' or 'ws_32x32'?"),
         ("hw/os_32x32.yaml", "; did you mean 'os_32x32'?"),
         ("quantum", ""),
+        ("a" * 300, ""),
         ("", ""),
     ],
 )
