@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from squeezesim.errors import UsageError
 from squeezesim.report.figures import (
     energy,
     losses,
@@ -42,9 +43,11 @@ class Plots:
         """Cycles of each layer by cause, utilization as a line; see ``figures.utilization``."""
         return utilization.utilization(self.report, ax, equal=equal, theme=theme)
 
-    def stages(self, *others: Report, ax: Any = None, theme: str = "light") -> Figure:
+    def stages(
+        self, ax: Any = None, *, others: Report | Iterable[Report] = (), theme: str = "light"
+    ) -> Figure:
         """Time and energy of each stage, beside those of *others*; see ``figures.stages``. Two panels."""
-        return stages.stages([self.report, *others], ax, theme=theme)
+        return stages.stages([self.report, *_reports(others)], ax, theme=theme)
 
     def losses(self, ax: Any = None, *, theme: str = "light") -> Figure:
         """From the cycles of the MACs alone to all cycles; see ``figures.losses``."""
@@ -64,14 +67,26 @@ class Plots:
 
     def tradeoff(
         self,
-        *others: Report,
         ax: Any = None,
+        *,
+        others: Report | Iterable[Report] = (),
         top1: Mapping[str, float] | None = None,
         theme: str = "light",
     ) -> Figure:
         """Accuracy against latency and energy, with *others*; see ``figures.tradeoff``. Two panels an accelerator."""
-        return tradeoff.tradeoff([self.report, *others], ax, top1=top1, theme=theme)
+        return tradeoff.tradeoff([self.report, *_reports(others)], ax, top1=top1, theme=theme)
 
     def timeline(self, ax: Any = None, *, layers: Sequence[str] = (), theme: str = "light") -> Figure:
         """Load, compute and store of the tiles of *layers*; see ``figures.timeline``. A panel a layer."""
         return timeline.timeline(self.report, ax, layers=layers, theme=theme)
+
+
+def _reports(others: Report | Iterable[Report]) -> list[Report]:
+    """Return *others*, one or several, as a list."""
+    from squeezesim.report.report import Report
+
+    listed = list(others) if isinstance(others, Iterable) else [others]
+    for item in listed:
+        if not isinstance(item, Report):
+            raise UsageError(f"others are reports, as others=[second, third], found {type(item).__name__}")
+    return listed

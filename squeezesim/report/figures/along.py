@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezesim.report.figures.sheet import NORMAL, SMALL
+from squeezesim.report.figures.lettering import labels
+from squeezesim.report.figures.sheet import NORMAL, SMALL, Sheet
 from squeezesim.report.figures.theme import Theme
-from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,10 @@ _LONGEST_LABEL = 28
 _LONGEST_STAGE = 16
 _LONGEST_UPRIGHT = 8
 _INCHES_OF_NAME = 0.26  # of height, of a stage's name
-_MOST_OF_AXIS = 0.4  # that the names of stages take
+_INCHES_OF_LINE = 0.17  # of width, of a stage's name that stands upright
+_MOST_OF_AXIS = 0.4  # that the names of stages take, or those of layers on axes of the caller
+_INCHES_OF_LABEL = 0.165  # of width, of a layer's name that stands upright
+_INCHES_A_SMALL_LETTER = 0.075
 _UPRIGHT = 60  # characters of labels that stand side by side
 
 
@@ -47,11 +50,17 @@ def width_of(count: int) -> float:
     return float(np.clip(3.0 + _INCHES_A_LAYER * count, *_INCHES))
 
 
-def name_layers(axes: Axes, names: Sequence[str]) -> None:
+def name_layers(sheet: Sheet, axes: Axes, names: Sequence[str]) -> None:
     """Write the layers' names below their bars; of more than fit, every second or third."""
-    step = -(-len(names) // ACROSS)
-    texts = [shorten(name, _LONGEST_LABEL) for name in names[::step]]
-    upright = sum(map(len, texts)) <= _UPRIGHT
+    most, longest, letters = ACROSS, _LONGEST_LABEL, float(_UPRIGHT)
+    if not sheet.own:
+        width, height = sheet.inches, sheet.inches_high
+        most = min(most, max(int(width / _INCHES_OF_LABEL), 1))
+        longest = int(np.clip(height * _MOST_OF_AXIS / _INCHES_A_SMALL_LETTER, _LONGEST_UPRIGHT, longest))
+        letters = min(letters, width / _INCHES_A_LETTER)
+    step = -(-len(names) // most)
+    texts = labels(names, longest)[::step]
+    upright = sum(map(len, texts)) <= letters
     size, turn = (NORMAL, 0) if upright else (SMALL, 90)
     axes.set_xticks(range(0, len(names), step), texts, rotation=turn, fontsize=size, parse_math=False)
 
@@ -62,30 +71,45 @@ def shade_stages(
     """Shade every second stage and write its name at the top, upwards where its layers are too narrow for it.
 
     *stages* has the stage of each layer, *known* all that there are, in order; *inches* are the width of a layer and
-    the height of the axis. Returned is how much higher than what it shows the axis must be, so that names stand above.
+    the height of the axis. A name for which there is no room between the edges and the names before it is left out.
+    Returned is how much higher than what it shows the axis must be, so that names stand above.
     """
     start = letters = 0
+    taken = -0.5 * inches[0]  # inches from the first layer's middle, up to which there are names
+    end = (len(stages) - 0.5) * inches[0]
+    level_names = dict(zip(known, labels(known, _LONGEST_STAGE), strict=True))
+    upright_names = dict(zip(known, labels(known, _LONGEST_UPRIGHT), strict=True))
     for stage, part in groupby(stages):
         count = len(list(part))
-        name = shorten(stage, _LONGEST_STAGE)
+        name = level_names[stage]
         level = count * inches[0] > _INCHES_A_LETTER * len(name)
-        if not level:
-            name = shorten(stage, _LONGEST_UPRIGHT)
-            letters = max(letters, len(name))
         if known.index(stage) % 2 == 0 and len(known) > 1:
             axes.axvspan(start - 0.5, start + count - 0.5, color=theme.band, zorder=0, linewidth=0)
-        axes.text(
-            start + (count - 1) / 2,
-            0.99,
-            name,
-            transform=axes.get_xaxis_transform(),
-            ha="center",
-            va="top",
-            fontsize=NORMAL,
-            color=theme.ink,
-            rotation=0 if level else 90,
-            parse_math=False,
-        )
+        own = (start + (count - 1) / 2) * inches[0]
+        half = (_INCHES_A_LETTER * len(name) if level else _INCHES_OF_LINE) / 2
+        middle = max(own, taken + half)
+        if not level:
+            middle = min(middle, end - half)
+            name = upright_names[stage]
+        if middle - half >= taken and abs(middle - own) <= count * inches[0] / 2 + half:
+            letters = letters if level else max(letters, len(name))
+            taken = middle + half
+            _write_stage(axes, name, middle / inches[0], level, theme)
         start += count
     room = max(_INCHES_OF_NAME, (letters + 1) * _INCHES_A_LETTER)
     return 1 / (1 - min(room / inches[1], _MOST_OF_AXIS))
+
+
+def _write_stage(axes: Axes, name: str, place: float, level: bool, theme: Theme) -> None:
+    axes.text(
+        place,
+        0.99,
+        name,
+        transform=axes.get_xaxis_transform(),
+        ha="center",
+        va="top",
+        fontsize=NORMAL,
+        color=theme.ink,
+        rotation=0 if level else 90,
+        parse_math=False,
+    )

@@ -9,10 +9,10 @@ import numpy as np
 from squeezesim.report import units
 from squeezesim.report.columns import groups
 from squeezesim.report.figures.bars import stacked
+from squeezesim.report.figures.lettering import labels
 from squeezesim.report.figures.scales import Energies, byte_unit
 from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
 from squeezesim.report.figures.words import LEVELS, OPERANDS
-from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,6 +61,7 @@ def energy(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
         f"{report.network.name} on {report.accelerator.name}: {energies.text(float(spent.sum()))}, "
         f"{units.size(totals['dram_bytes'])} from and to DRAM"
     )
+    sheet.finish()
     return sheet.figure
 
 
@@ -76,7 +77,8 @@ def _rows(report: Report) -> tuple[list[str], Tally]:
     owner = np.full(len(names), len(chosen))
     owner[chosen] = np.arange(len(chosen))
     rest = np.count_nonzero(spent) - len(chosen)
-    texts = [shorten(names[place], _LONGEST) or units.EMPTY for place in chosen]
+    short = labels(names, _LONGEST)
+    texts = [short[place] or units.EMPTY for place in chosen]
     if rest:
         texts.append(f"{rest} others")
     return texts, tally.grouped(owner, len(chosen) + 1).take(np.arange(len(texts)))

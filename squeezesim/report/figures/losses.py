@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.report import units
+from squeezesim.report.canvas import quiet
 from squeezesim.report.figures.bars import WIDTH, boxes
 from squeezesim.report.figures.sheet import NORMAL, Sheet, ruled
 from squeezesim.report.figures.words import CAUSES
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from squeezesim.report.report import Report
 
 _INCHES = 8.5
 _INCHES_A_BAR = 0.42
-_ROOM = 1.28  # right of the longest bar, for its number
+_GAP = 4  # points between a bar and its number
+_MOST_ROOM = 0.8  # of the axis, for a number
 
 
 def losses(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
@@ -39,31 +43,45 @@ def losses(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
         if place + 1 < len(steps):
             axes.plot([end, end], [place, place + 1], color=sheet.theme.faint, linewidth=0.7, zorder=1)
         change = end - start
-        sign = "+" if colour and place and change > 0 else ""
-        axes.annotate(
-            f"{sign}{_count(change)}  {units.share(change / total)}",
+        plus = "+" if colour and place else ""
+        number = axes.annotate(
+            f"{_signed(change, units.count, plus)}  {_signed(change / total, units.share)}",
             (max(start, end), place),
-            (4, 0),
+            (_GAP, 0),
             textcoords="offset points",
             va="center",
             fontsize=NORMAL,
             color=sheet.theme.ink,
         )
+        number.set_in_layout(False)
     axes.set_yticks(range(len(steps)), [label for label, *_ in steps], fontsize=NORMAL)
     axes.set_ylim(len(steps) - 0.4, -0.6)
-    axes.set_xlim(0, max(end for *_, end in steps) * _ROOM)
+    axes.set_xlim(0, max(end for *_, end in steps) or 1)
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set_xlabel("cycles", fontsize=NORMAL)
     ruled(axes, sheet.theme, "x")
     pes = f"{report.accelerator.array.rows}×{report.accelerator.array.cols} PEs"
     sheet.title(
-        f"{report.network.name} on {report.accelerator.name}: from MACs / {pes} to {_count(total)} cycles"
+        f"{report.network.name} on {report.accelerator.name}: from MACs / {pes} to {units.count(total)} cycles"
     )
+    sheet.settle()
+    _make_room(axes, [max(start, end) for _, _, start, end in steps])
+    sheet.finish()
     return sheet.figure
 
 
+def _make_room(axes: Axes, ends: Sequence[float]) -> None:
+    """Set the end of the x axis so that the numbers behind the bars, which end at *ends*, are within."""
+    whole = axes.get_window_extent().width
+    with quiet():
+        widths = [text.get_window_extent().width for text in axes.texts]
+    gap = _GAP * axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
+    parts = [min((width + 2 * gap) / whole, _MOST_ROOM) for width in widths]
+    axes.set_xlim(0, max(end / (1 - part) for end, part in zip(ends, parts, strict=True)) or 1)
+
+
 def waterfall(report: Report) -> list[tuple[str, str, float, float]]:
-    """Return the bars in order: label, cause (empty for the total), begin and end in cycles; no causes of 0."""
+    """Return the bars in order: label, cause (empty for the total), start and end in cycles; no causes of 0."""
     whole = report.tally.total()
     pes = report.scale.pes
     macs, executed = int(whole.macs[0]) / pes, int(whole.executed[0]) / pes
@@ -78,6 +96,6 @@ def waterfall(report: Report) -> list[tuple[str, str, float, float]]:
     return [*steps, ("cycles", "", 0.0, float(whole.cycles[0]))]
 
 
-def _count(cycles: float) -> str:
-    """Cycles with a minus sign where there are fewer."""
-    return units.count(cycles) if cycles >= 0 else f"−{units.count(-cycles)}"
+def _signed(value: float, write: Callable[[float], str], plus: str = "") -> str:
+    """Return *value* as *write* writes it, with *plus* or a minus sign before it."""
+    return f"−{write(-value)}" if value < 0 else f"{plus}{write(value)}"

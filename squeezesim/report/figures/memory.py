@@ -8,10 +8,10 @@ import numpy as np
 
 from squeezesim.report import units
 from squeezesim.report.figures.along import name_layers, shade_stages, width_of
+from squeezesim.report.figures.lettering import labels
 from squeezesim.report.figures.scales import byte_unit
 from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
 from squeezesim.report.liveness import liveness
-from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,15 @@ def memory(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
         for part, values in columns.items():
             colour = sheet.theme.series[_COLOURS[part]]
             above = base + values * unit.factor
-            axes.stairs(above, np.arange(count + 1) - 0.5, baseline=base, fill=True, color=colour, zorder=2)
+            # Not snapped to pixels, or layers narrower than a few of them would not be equally wide.
+            style: dict[str, Any] = {
+                "fill": True,
+                "color": colour,
+                "linewidth": 0,
+                "zorder": 2,
+                "snap": False,
+            }
+            axes.stairs(above, np.arange(count + 1) - 0.5, baseline=base, **style)
             if values.any():
                 shown[_LABELS[part]] = patch(colour)
             base = above
@@ -71,15 +79,19 @@ def memory(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
             unit.label("weights" if parts == ("weights",) else "live activations"), fontsize=NORMAL
         )
         ruled(axes, sheet.theme)
-        headroom = shade_stages(axes, stages, (sheet.inches / count, _INCHES_OF_AXIS), sheet.theme, known)
+        headroom = shade_stages(
+            axes, stages, (sheet.inches / count, sheet.high(_INCHES_OF_AXIS)), sheet.theme, known
+        )
         axes.set_ylim(0, (high or 1) * headroom)
     first, last = sheet.panels
+    names = [layer.name for layer in report.network.layers]
     first.set_xticks([])
-    name_layers(last, [report.network.layers[place].name for place in layers])
+    name_layers(sheet, last, [names[place] for place in layers])
     most = int(live.activations.argmax())
     sheet.title(
         f"{report.network.name} on {report.accelerator.name}: at most {units.size(int(live.activations[most]))} of "
-        f"activations are live, at {shorten(report.network.layers[most].name, _LONGEST)}"
+        f"activations are live, at {labels(names, _LONGEST)[most]}"
     )
     sheet.legend(shown)
+    sheet.finish()
     return sheet.figure

@@ -1,30 +1,46 @@
-"""Names beside circles, where they cover neither each other nor a circle."""
+"""Names beside circles, where they cover neither each other nor a circle nor the lines that lead to them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from squeezesim.report.canvas import quiet
+from squeezesim.report.figures.geometry import (
+    Boxes,
+    Distances,
+    Found,
+    Lines,
+    Points,
+    boxes_cover,
+    boxes_from,
+    lines_cross,
+    lines_cross_boxes,
+    lines_from,
+)
 from squeezesim.report.figures.theme import Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-Point = NDArray[np.float64]
+Limits = tuple[float, float]
 
-_SIDES = [np.array([np.cos(angle), np.sin(angle)]) for angle in np.deg2rad(np.arange(0, 360, 15))]
-_GAPS = (2, 6, 12, 20, 30, 42, 56, 72, 90)  # points between a circle and its name
+_ANGLES = np.deg2rad(np.arange(0, 360, 15))
+_SIDES = np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES)])
+_GAPS = (2, 6, 12, 20, 30, 42, 56, 72, 90, 112, 138, 170)  # points between a circle and its name
 _NEAR = _GAPS[:6]  # where a name may be left out
 _LED = 4  # points, from which on a line leads to the name
 _AIR = 1.0  # points around a name
-_ALONG = np.linspace(0, 1, 200)[:, np.newaxis]  # where a line is looked at
+_FRAME_AIR = 2.0  # points between a circle and the frame
+_ORDERS = 60  # in which names are placed, until one leaves room for all
+_STEPS = 40  # of the limits towards those that leave room for all circles
 _POINTS_AN_INCH = 72
+# How bad it is where there is no room for all: a name on another, a name or a circle with a line across, a name on a
+# circle, lines that cross.
+_FAULTS = (1000.0, 100.0, 10.0, 10.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,52 +54,61 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Box:
-    """A rectangle around *middle*, half as large each way as *half*, in points."""
+class _Places:
+    """Where the name of a spot may stand, nearest first, the line that would lead there, and what is wrong by itself.
 
-    middle: Point
-    half: Point
+    ``lines`` have length 0 where the name is so near that none is drawn.
+    """
 
-    def away(self, points: Point) -> Any:
-        """How far each of *points* is from the rectangle, 0 inside."""
-        return np.linalg.norm(np.maximum(np.abs(points - self.middle) - self.half, 0), axis=-1)
+    boxes: Boxes
+    lines: Lines
+    wrong: Distances
 
-    def covers(self, other: _Box) -> bool:
-        """Whether they overlap, or nearly."""
-        return bool(np.all(np.abs(self.middle - other.middle) < self.half + other.half + _AIR))
-
-
-@dataclass(frozen=True, slots=True)
-class _Room:
-    """What a name must not cover: the frame's edge, circles, other names and the lines that lead to them."""
-
-    frame: _Box
-    centres: Point
-    radii: Point
-    names: list[_Box]
-    lines: list[Point]  # points along each
-
-    def holds(self, box: _Box, line: Point | None, *, over_circles: bool) -> bool:
-        """Whether there is room for a name at *box*, to which *line* leads."""
-        if np.any(np.abs(box.middle - self.frame.middle) + box.half > self.frame.half - _AIR):
-            return False
-        if any(box.covers(name) for name in self.names):
-            return False
-        if over_circles:
-            return True
-        if np.any(box.away(self.centres) < self.radii + _AIR) or any(
-            np.any(box.away(other) == 0) for other in self.lines
-        ):
-            return False
-        return line is None or not any(np.any(name.away(line) == 0) for name in self.names)
+    def take(self, rows: Any) -> tuple[Boxes, Lines]:
+        return Boxes(*(part[rows] for part in self.boxes)), Lines(*(part[rows] for part in self.lines))
 
 
-def settled(figure: Figure) -> None:
-    """Lay out *figure*, so that its axes are where they will be drawn."""
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        with quiet():
-            engine.execute(figure)
+@dataclass(slots=True)
+class _Taken:
+    """Names that are placed, and the lines that lead to them."""
+
+    boxes: Boxes = field(default_factory=lambda: Boxes(np.empty((0, 2)), np.empty((0, 2))))
+    lines: Lines = field(default_factory=lambda: Lines(np.empty((0, 2)), np.empty((0, 2))))
+
+    def wrong(self, places: _Places) -> Distances:
+        """Return how bad each of *places* is beside what is placed."""
+        led = _is_led(places.lines)[:, None]
+        here = _is_led(self.lines)[None]
+        faults: tuple[Found, ...] = (
+            boxes_cover(places.boxes, self.boxes, _AIR),
+            lines_cross_boxes(self.lines, places.boxes).T & here,
+            lines_cross_boxes(places.lines, self.boxes) & led,
+            lines_cross(places.lines, self.lines) & led & here,
+        )
+        weights = (_FAULTS[0], _FAULTS[1], _FAULTS[1], _FAULTS[4])
+        return np.asarray(
+            sum(weight * fault.sum(axis=1) for weight, fault in zip(weights, faults, strict=True))
+        )
+
+    def add(self, box: Boxes, line: Lines) -> None:
+        self.boxes = Boxes(*(np.concatenate(pair) for pair in zip(self.boxes, box, strict=True)))
+        self.lines = Lines(*(np.concatenate(pair) for pair in zip(self.lines, line, strict=True)))
+
+
+def limits_around(axes: Axes, spots: Sequence[Spot]) -> tuple[Limits, Limits]:
+    """Return limits of x and y as those of *axes*, or as much wider as the circles of *spots* need to be whole."""
+    scale, extent = _scale(axes), axes.get_window_extent()
+    size = np.array([extent.width, extent.height]) / scale
+    to = axes.transScale
+    at = to.transform([(spot.x, spot.y) for spot in spots])
+    ends = to.transform(np.column_stack([axes.get_xlim(), axes.get_ylim()]))
+    room = np.array([[spot.radius + _FRAME_AIR] for spot in spots])
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    for _ in range(_STEPS):  # wider limits make the circles larger in the units of the axes
+        each = room * (high - low) / size
+        low, high = np.minimum(low, (at - each).min(axis=0)), np.maximum(high, (at + each).max(axis=0))
+    (left, bottom), (right, top) = to.inverted().transform([low, high]).tolist()
+    return (left, right), (bottom, top)
 
 
 def name_spots(
@@ -92,49 +117,111 @@ def name_spots(
     theme: Theme,
     fontsize: float,
     most: int | None = None,
-    lines: Sequence[Point] = (),
+    lines: Sequence[Points] = (),
 ) -> None:
     """Write the names of the first *most* of *spots* on *axes*, each as near to its circle as there is room.
 
-    A name for which there is none nearby is left out, unless all are wanted (*most* is None): then it may cover
-    circles, but no other name. *lines*, two ends each, are kept free like circles. The axes must have their limits, and
-    be ``settled``.
+    Names cover neither names nor circles nor *lines* (two ends each); a line that leads to a name crosses no name and
+    no circle but its own and those that overlap it. A name for which there is no room nearby is left out, unless all
+    are wanted (*most* is None): then it stands where it covers least. The axes must have their limits, and be
+    where they are drawn.
     """
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    scale = figure.dpi / _POINTS_AN_INCH
-    left, bottom, right, top = (edge / scale for edge in axes.get_window_extent().extents)
-    frame = _Box(np.array([left + right, bottom + top]) / 2, np.array([right - left, top - bottom]) / 2)
+    scale, extent = _scale(axes), axes.get_window_extent()
+    ends = np.array(extent.extents).reshape(2, 2) / scale
+    frame = Boxes(ends.mean(axis=0), (ends[1] - ends[0]) / 2)
     centres = axes.transData.transform([(spot.x, spot.y) for spot in spots]) / scale
-    room = _Room(frame, centres, np.array([spot.radius for spot in spots]), [], [])
-    for start, end in (axes.transData.transform(line) / scale for line in lines):
-        room.lines.append(start + _ALONG * (end - start))
-    for spot, centre in list(zip(spots, centres, strict=True))[:most]:
+    radii = np.array([spot.radius for spot in spots])
+    fixed = [axes.transData.transform(line) / scale for line in lines]
+    kept = Lines(*(np.array([line[end] for line in fixed]).reshape(-1, 2) for end in (0, 1)))
+    places = []
+    for number, spot in enumerate(spots[:most]):
         half = _half_size(axes, spot.text, fontsize) / scale
-        places = list(_places(spot, centre, half, _GAPS if most is None else _NEAR))
-        found = next((p for p in places if room.holds(*p, over_circles=False)), None)
-        if found is None and most is None:
-            found = next((p for p in places if room.holds(*p, over_circles=True)), None)
-        if found is not None:
-            box, line = found
-            room.names.append(box)
-            if line is not None:
-                room.lines.append(line)
-            _write(axes, spot, box.middle - centre, line is not None, theme, fontsize)
+        gaps = _GAPS if most is None else _NEAR
+        places.append(_places(number, centres, radii, half, gaps, frame, kept))
+    found = _all(places) if most is None else _in_order(places, range(len(places)))
+    for number, place in sorted(found.items()):
+        led = bool(_is_led(places[number].lines)[place])
+        offset = places[number].boxes.middle[place] - centres[number]
+        _write(axes, spots[number], offset, led, theme, fontsize)
 
 
 def _places(
-    spot: Spot, centre: Point, half: Point, gaps: Sequence[float]
-) -> Iterator[tuple[_Box, Point | None]]:
-    """Where the name of *spot* may stand, nearest first, with the points along the line that leads there."""
-    for gap in gaps:
-        for side in _SIDES:
-            middle = centre + side * (spot.radius + gap) + half * np.clip(side * np.sqrt(2), -1, 1)
-            edge = centre + side * spot.radius
-            yield _Box(middle, half), edge + _ALONG * (middle - edge) if gap >= _LED else None
+    number: int,
+    centres: Points,
+    radii: Distances,
+    half: Points,
+    gaps: Sequence[float],
+    frame: Boxes,
+    kept: Lines,
+) -> _Places:
+    """Return where the name of a circle may stand within *frame*, judged beside all circles and the lines *kept*."""
+    gap = np.repeat(gaps, len(_SIDES))[:, None]
+    side = np.tile(_SIDES, (len(gaps), 1))
+    middle = centres[number] + side * (radii[number] + gap) + half * np.clip(side * np.sqrt(2), -1, 1)
+    inside = np.all(np.abs(middle - frame.middle) + half <= frame.half - _AIR, axis=1)
+    gap, side, middle = gap[inside], side[inside], middle[inside]
+    boxes = Boxes(middle, np.broadcast_to(half, middle.shape))
+    start = centres[number] + side * radii[number]
+    lines = Lines(start, np.where(gap >= _LED, middle, start))
+    beyond = np.linalg.norm(start[:, None] - centres[None], axis=-1) > radii  # not begun in that circle
+    beyond[:, number] = False
+    struck = (lines_from(lines, centres) < radii) & beyond & _is_led(lines)[:, None]
+    covered = boxes_from(boxes, centres) < radii + _AIR
+    crossed = lines_cross_boxes(kept, boxes).T
+    wrong = [
+        weight * fault.sum(axis=1)
+        for weight, fault in zip(_FAULTS[1:4], (crossed, struck, covered), strict=True)
+    ]
+    return _Places(boxes, lines, np.asarray(sum(wrong)))
 
 
-def _half_size(axes: Axes, text: str, fontsize: float) -> Point:
+def _is_led(lines: Lines) -> Found:
+    return np.asarray(np.any(lines.start != lines.end, axis=-1))
+
+
+def _in_order(places: Sequence[_Places], order: Sequence[int]) -> dict[int, int]:
+    """Return the place of each name for which there is room beside those before it."""
+    found, taken = {}, _Taken()
+    for number in order:
+        free = np.flatnonzero(places[number].wrong + taken.wrong(places[number]) == 0)
+        if len(free):
+            found[number] = int(free[0])
+            taken.add(*places[number].take(free[:1]))
+    return found
+
+
+def _all(places: Sequence[_Places]) -> dict[int, int]:
+    """Return the place of each name: those for which there is no room are placed earlier, until there is for all."""
+    order = list(range(len(places)))
+    best: dict[int, int] = {}
+    seen = set()
+    for _ in range(_ORDERS):
+        found = _in_order(places, order)
+        best = max(best, found, key=len)
+        missing = [number for number in order if number not in found]
+        order = [*missing, *(number for number in order if number in found)]
+        if not missing or tuple(order) in seen:
+            break
+        seen.add(tuple(order))
+    taken = _Taken()
+    for number, place in best.items():
+        taken.add(*places[number].take([place]))
+    for number in sorted(set(range(len(places))) - set(best)):
+        if len(places[number].wrong):
+            place = int(np.argmin(places[number].wrong + taken.wrong(places[number])))
+            best[number] = place
+            taken.add(*places[number].take([place]))
+    return best
+
+
+def _scale(axes: Axes) -> float:
+    """Pixels a point."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return float(figure.dpi / _POINTS_AN_INCH)
+
+
+def _half_size(axes: Axes, text: str, fontsize: float) -> Points:
     """Half the width and the height of *text* in pixels."""
     drawn = axes.text(0, 0, text, fontsize=fontsize, parse_math=False)
     with quiet():
@@ -143,7 +230,7 @@ def _half_size(axes: Axes, text: str, fontsize: float) -> Point:
     return np.array([extent.width, extent.height]) / 2
 
 
-def _write(axes: Axes, spot: Spot, offset: Point, led: bool, theme: Theme, fontsize: float) -> None:
+def _write(axes: Axes, spot: Spot, offset: Points, led: bool, theme: Theme, fontsize: float) -> None:
     line = {"arrowstyle": "-", "color": theme.faint, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
     text = axes.annotate(
         spot.text,

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.errors import UsageError
 from squeezesim.report.columns import dataflows
-from squeezesim.report.figures.place import Spot, name_spots, settled
+from squeezesim.report.figures.lettering import labels
+from squeezesim.report.figures.marks import radius_of, size_of
+from squeezesim.report.figures.place import Spot, limits_around, name_spots
 from squeezesim.report.figures.scales import log_axes
 from squeezesim.report.figures.sheet import NORMAL, SMALL, Sheet, dot, ruled
-from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,12 +28,13 @@ Floats = NDArray[np.float64]
 
 _INCHES = (8.0, 13.0)  # of width, for one panel and for two
 _HEIGHT = 6.4
-_AREA = 3000  # square points of a circle that stands for all of the time
-_LEAST = 6  # square points
+_AREA = 2400  # square points of a circle that stands for all of the time
+_LEAST = 5  # square points
 _NAMED = 10
 _LONGEST = 24
 _SHOWN = 0.1  # share of the time of the circle in the legend
 _AROUND = 2.2  # of what is shown, on each axis
+_BEYOND = 1e9  # of where the ceilings meet: their ends, outside of all axes
 _GIGA = 1e9
 
 
@@ -78,7 +80,7 @@ def roofline(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
             axes.scatter(
                 roof.intensity[some],
                 speed[some] / _GIGA,
-                s=area[some],
+                s=[size_of(some_area) for some_area in area[some]],
                 color=sheet.theme.dataflows[flow],
                 edgecolor=sheet.theme.paper,
                 linewidth=0.6,
@@ -96,10 +98,13 @@ def roofline(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
     )
     sheet.legend(shown)
     names = [report.network.layers[place].name for place in layers]
-    settled(sheet.figure)
-    for axes, roof in zip(sheet.panels, roofs, strict=True):
-        spots = _spots(names, roof.intensity, speed / _GIGA, share, area)
-        name_spots(axes, spots, sheet.theme, SMALL, most=_NAMED, lines=_corners(axes, roof))
+    sheet.settle()
+    spots = [_spots(names, roof.intensity, speed / _GIGA, share, area) for roof in roofs]
+    for axes, some in zip(sheet.panels, spots, strict=True):
+        log_axes(axes, *limits_around(axes, some))
+    sheet.settle()
+    for axes, some, roof in zip(sheet.panels, spots, roofs, strict=True):
+        name_spots(axes, some, sheet.theme, SMALL, most=_NAMED, lines=_corners(axes, roof))
     return sheet.figure
 
 
@@ -109,13 +114,13 @@ def _spots(names: Sequence[str], x: Floats, y: Floats, share: Floats, area: Floa
     for place, spot in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
         members.setdefault(spot, []).append(place)
     order = sorted(members.values(), key=lambda places: -share[places].sum())
+    short = labels(names, _LONGEST)
     return [
         Spot(
             float(x[places[0]]),
             float(y[places[0]]),
-            float((area[places].max() / np.pi) ** 0.5),
-            shorten(names[places[0]], _LONGEST)
-            + (f" and {len(places) - 1} equal" if len(places) > 1 else ""),
+            radius_of(float(area[places].max())),
+            short[places[0]] + (f" and {len(places) - 1} equal" if len(places) > 1 else ""),
         )
         for places in order
     ]
@@ -141,15 +146,15 @@ def ceilings(report: Report, layers: NDArray[np.intp]) -> list[Roof]:
 
 
 def _lines(sheet: Sheet, axes: Axes, roof: Roof, speed: Floats) -> dict[str, Any]:
-    """Draw the ceilings, to the edges of what the layers need."""
+    """Draw the ceilings, beyond the edges of what the layers need."""
     top, slope = roof.macs_a_second / _GIGA, roof.bytes_a_second / _GIGA
     ridge = top / slope
     low, high = min(ridge, roof.intensity.min()) / _AROUND, max(ridge, roof.intensity.max()) * _AROUND
     log_axes(axes, (low, high), (speed.min() / _GIGA / _AROUND, top * _AROUND))
     style: dict[str, Any] = {"color": sheet.theme.ink, "linewidth": 1.4, "zorder": 2}
-    corners = _corners(axes, roof)
-    (flat,) = axes.plot(*corners[0].T, **style)
-    (steep,) = axes.plot(*corners[1].T, **style | {"linestyle": "--" if roof.memory == "DRAM" else "-."})
+    (flat,) = axes.plot([ridge, ridge * _BEYOND], [top, top], **style)
+    style["linestyle"] = "--" if roof.memory == "DRAM" else "-."
+    (steep,) = axes.plot([ridge, ridge / _BEYOND], [top, top / _BEYOND], **style)
     return {
         f"array: {top:,.4g} GMAC/s": flat,
         f"{roof.memory}: {slope:,.4g} GB/s": steep,

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from squeezesim.errors import UsageError
+from squeezesim.report import units
 from squeezesim.report.canvas import new_figure, quiet
+from squeezesim.report.figures.lettering import legible
 from squeezesim.report.figures.theme import Theme, theme_named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import LayoutEngine
+    from matplotlib.text import Text
     from matplotlib.transforms import Transform
 
 SMALL = 8
@@ -23,7 +27,13 @@ NORMAL = 9
 _TITLE = 10.5
 _INCHES_OF_LABELS = 1.5  # left and right of a panel
 _INCHES_A_LETTER = 0.083  # of a title, on average
-_INCHES_A_NAME = 0.066  # of a legend, beside its letters
+_INCHES_A_NAME = 0.066  # of a letter in a legend
+_INCHES_OF_HANDLE = 0.55  # beside a name in a legend
+_PAD = 7.0  # points below a title
+_LEFT = 0.4
+_SHORTEST_LINE = 20
+_TIGHT = 1.08  # letters are a little wider at some resolutions
+_BELOW = "below"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class Sheet:
         """Return *rows* × *columns* panels of a figure of *size* inches, or those of *ax*, as many, where it is given.
 
         Raises:
-            UsageError: *ax* are more or fewer panels, or there is no such theme.
+            UsageError: *ax* are more or fewer panels, or no axes, or there is no such theme.
         """
         colours = theme_named(theme)
         own = ax is None
@@ -56,12 +66,10 @@ class Sheet:
             figure = new_figure(size, colours.paper, layout)
             panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
         else:
-            panels = list(np.ravel(ax))
-            if len(panels) != rows * columns:
-                raise UsageError(
-                    f"this figure has {rows * columns} panels, found {len(panels)} axes to draw on"
-                )
-            figure = panels[0].get_figure(root=True)
+            panels = _given(ax, rows * columns)
+            found = panels[0].get_figure(root=True)
+            assert found is not None
+            figure = found
         for axes in panels:
             dress(axes, colours)
         return cls(figure, panels, colours, own)
@@ -73,15 +81,79 @@ class Sheet:
             return float(self.figure.get_size_inches()[0]) - _INCHES_OF_LABELS
         return float(self.panels[0].get_window_extent().width / self.figure.dpi)
 
+    @property
+    def inches_high(self) -> float:
+        """Height of the first panel of the caller."""
+        return float(self.panels[0].get_window_extent().height / self.figure.dpi)
+
+    def high(self, inches: float) -> float:
+        """Height of a panel: *inches* of the figure's own, or what labels and legend leave of the caller's, roughly."""
+        return inches if self.own else min(inches, _LEFT * self.inches_high)
+
     def title(self, text: str) -> None:
         """Write *text* above the figure, or above the first panel of the caller, on as many lines as it needs."""
         width = self.figure.get_size_inches()[0] if self.own else self.inches
-        lines = textwrap.fill(text, max(int(width / _INCHES_A_LETTER), 20), break_on_hyphens=False)
-        style: dict[str, Any] = {"fontsize": _TITLE, "color": self.theme.ink, "parse_math": False}
+        lines = _filled(legible(text), width / _INCHES_A_LETTER)
         if self.own:
-            self.figure.suptitle(lines, **style)
+            self.figure.suptitle(lines, **self._style)
         else:
-            self.panels[0].set_title(lines, **style)
+            self.panels[0].set_title(lines, **self._style)
+
+    @property
+    def _style(self) -> dict[str, Any]:
+        """Of the title."""
+        return {"fontsize": _TITLE, "color": self.theme.ink, "parse_math": False}
+
+    def settle(self) -> None:
+        """Lay out the figure, so that its panels are where they will be drawn.
+
+        A figure of the caller without a layout, whose margins are matplotlib's, is laid out this once, or labels would
+        be cut; then texts are fitted to their panels.
+        """
+        engine = self.figure.get_layout_engine()
+        if engine is None and not self.own and _has_default_margins(self.figure):
+            from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+            engine = ConstrainedLayoutEngine()
+        self._lay_out(engine)
+        if not self.own:
+            for axes in self.panels:
+                _fit_labels(axes)
+            self._lay_out(engine)
+            if self.panels[0].get_title():
+                self._fit_title()
+                self._lay_out(engine)
+                self._place_title()
+
+    def finish(self) -> None:
+        """Settle a figure of the caller; matplotlib does so with one of its own when that is drawn."""
+        if not self.own:
+            self.settle()
+
+    def _lay_out(self, engine: LayoutEngine | None) -> None:
+        if engine is not None:
+            with quiet():
+                engine.execute(self.figure)
+
+    def _fit_title(self) -> None:
+        """Break the title where the panel with its labels ends, so that there is room for its lines."""
+        with quiet():
+            outer = self.panels[0].get_tightbbox(for_layout_only=True)
+        assert outer is not None
+        _fit(self.panels[0].title, outer.width)
+        self._place_title()
+
+    def _place_title(self) -> None:
+        """Write the title above the middle of the panel with its labels, and above a legend that stands there."""
+        axes = self.panels[0]
+        with quiet():
+            inner, outer = axes.get_window_extent(), axes.get_tightbbox(for_layout_only=True)
+            legend = axes.get_legend()
+            top = inner.y1 if legend is None else max(inner.y1, legend.get_window_extent().y1)
+        assert outer is not None
+        middle = ((outer.x0 + outer.x1) / 2 - inner.x0) / inner.width
+        pad = _PAD + (top - inner.y1) * 72 / self.figure.dpi
+        axes.set_title(axes.get_title(), x=middle, pad=pad, **self._style)
 
     def twin(self, axes: Axes, label: str) -> Axes:
         """Return a second y axis of *axes*, at its right."""
@@ -92,7 +164,7 @@ class Sheet:
 
     def legend(self, handles: Mapping[str, Any]) -> None:
         """Name *handles* below the figure, or below the last panel of the caller, in as many columns as fit."""
-        longest = max(map(len, handles)) * _INCHES_A_NAME + 0.55
+        longest = max(map(len, handles)) * _INCHES_A_NAME + _INCHES_OF_HANDLE
         width = self.figure.get_size_inches()[0] if self.own else self.inches
         columns = int(np.clip(width / longest, 1, len(handles)))
         columns = -(-len(handles) // -(-len(handles) // columns))  # rows of equal length
@@ -103,10 +175,16 @@ class Sheet:
         else:
             axes = self.panels[-1]
             place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": _below(axes)}
-            axes.legend(handles.values(), handles, **style | place)
+            axes.legend(handles.values(), handles, **style | place).set_gid(_BELOW)
 
     def legend_above(self, axes: Axes, handles: Mapping[str, Any], columns: int) -> None:
-        """Name *handles* above *axes*, in *columns*."""
+        """Name *handles* above *axes*, in *columns*, or fewer where the axes of the caller are narrow."""
+        if not handles:
+            return
+        if not self.own:
+            width = axes.get_window_extent().width / self.figure.dpi
+            longest = max(map(len, handles)) * _INCHES_A_NAME + _INCHES_OF_HANDLE
+            columns = int(np.clip(width / longest, 1, columns))
         axes.legend(
             handles.values(),
             handles,
@@ -117,6 +195,59 @@ class Sheet:
             frameon=False,
             labelcolor=self.theme.ink,
         )
+
+
+def _given(ax: Any, count: int) -> list[Axes]:
+    """Return the *count* axes *ax* of the caller."""
+    from matplotlib.axes import Axes
+
+    panels = list(np.ravel(np.asarray(ax, dtype=object)))
+    for panel in panels:
+        if not isinstance(panel, Axes):
+            raise UsageError(
+                f"ax is a matplotlib axes, or several, to draw on, found {type(panel).__name__}; "
+                "other reports are given as others=[…] where a figure takes several"
+            )
+    if len(panels) != count:
+        raise UsageError(
+            f"this figure has {units.plural(count, 'panel')}, found {len(panels)} axes to draw on"
+        )
+    return panels
+
+
+def _fit_labels(axes: Axes) -> None:
+    """Break the labels of *axes* where these end, and keep a legend below them."""
+    with quiet():
+        inner, outer = axes.get_window_extent(), axes.get_tightbbox(for_layout_only=True)
+    assert outer is not None
+    beside = max(min(inner.x0 - outer.x0, outer.x1 - inner.x1), 0)
+    _fit(axes.xaxis.label, inner.width + 2 * beside)
+    _fit(axes.yaxis.label, inner.height)
+    legend = axes.get_legend()
+    if legend is not None and legend.get_gid() == _BELOW:
+        legend.set_bbox_to_anchor((0.5, 0), _below(axes))
+
+
+def _fit(text: Text, room: float) -> None:
+    """Break *text* so that no line is longer than *room* pixels, as far as its words allow."""
+    words = " ".join(text.get_text().splitlines())
+    for letters in range(len(words), 0, -1):
+        text.set_text(textwrap.fill(words, letters, break_long_words=False, break_on_hyphens=False))
+        with quiet():
+            extent = text.get_window_extent()
+        if max(extent.width, extent.height) * _TIGHT <= room or letters <= max(map(len, words.split())):
+            break
+
+
+def _has_default_margins(figure: Figure) -> bool:
+    from matplotlib.figure import Figure as Plain
+
+    return vars(figure.subplotpars) == vars(Plain().subplotpars)
+
+
+def _filled(text: str, letters: float) -> str:
+    """Return *text* on lines of *letters*."""
+    return textwrap.fill(text, max(int(letters), _SHORTEST_LINE), break_on_hyphens=False)
 
 
 def _below(axes: Axes) -> Transform:
@@ -155,10 +286,9 @@ def patch(colour: str) -> Any:
     return Patch(facecolor=colour, linewidth=0)
 
 
-def dot(colour: str, size: float = 8, edge: str | None = None) -> Any:
-    """Return what a legend shows of a circle of *colour*, *size* points across."""
+def dot(colour: str, size: float = 8, edge: str | None = None, shape: str = "o") -> Any:
+    """Return what a legend shows of a circle of *colour*, *size* points across, or of another shape as wide."""
     from matplotlib.lines import Line2D
 
-    return Line2D(
-        [], [], linewidth=0, marker="o", markersize=size, color=colour, markeredgecolor=edge or colour
-    )
+    style: dict[str, Any] = {"markersize": size, "markeredgecolor": edge or colour, "markeredgewidth": 0.6}
+    return Line2D([], [], linewidth=0, marker=shape, color=colour, **style)

@@ -12,9 +12,9 @@ from squeezesim.errors import UsageError
 from squeezesim.report import units
 from squeezesim.report.columns import groups
 from squeezesim.report.figures.bars import beside
+from squeezesim.report.figures.lettering import labels, legible
 from squeezesim.report.figures.scales import Energies, Unit, time_unit
 from squeezesim.report.figures.sheet import NORMAL, Sheet, patch
-from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,14 +55,17 @@ def stages(reports: Sequence[Report], ax: Any = None, *, theme: str = "light") -
         ("time", times, time_unit(max(map(max, times.values())))),
         ("energy", spent, energies.unit(most)),
     )
-    texts = [shorten(stage, _LONGEST) or units.EMPTY for stage in known]
-    upright = sum(map(len, texts)) * _INCHES_A_LETTER < width / 2 - 1.2
+    texts = [text or units.EMPTY for text in labels(known, _LONGEST)]
+    room = width / 2 - 1.2 if sheet.own else sheet.inches
+    upright = sum(map(len, texts)) * _INCHES_A_LETTER < room
     for axes, (quantity, values, unit) in zip(sheet.panels, parts, strict=True):
         beside(axes, texts, _scaled(values, unit), sheet.theme)
         axes.tick_params(axis="x", rotation=0 if upright else 90)
         axes.set_ylabel(unit.label(quantity), fontsize=NORMAL)
     sheet.title(_title(reports))
-    sheet.legend({name: patch(colour) for name, colour in zip(names, sheet.theme.series, strict=False)})
+    shown = zip(map(legible, names), sheet.theme.series, strict=False)
+    sheet.legend({name: patch(colour) for name, colour in shown})
+    sheet.finish()
     return sheet.figure
 
 

@@ -13,9 +13,9 @@ from squeezesim.cost.timeline import timeline as timeline_of
 from squeezesim.errors import UsageError, nearest
 from squeezesim.report.columns import dataflows
 from squeezesim.report.figures.bars import boxes
+from squeezesim.report.figures.lettering import labels
 from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
 from squeezesim.report.figures.words import OPERANDS
-from squeezesim.report.names import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,6 +52,7 @@ def timeline(report: Report, ax: Any = None, *, layers: Sequence[str] = (), them
     machine = Machine.of(report.accelerator)
     size = (_INCHES, 1.2 + _INCHES_A_LAYER * len(chosen))
     sheet = Sheet.open(ax, theme, size, rows=len(chosen))
+    short = labels([layer.name for layer in report.network.layers], _LONGEST)
     shown: dict[str, Any] = {}
     for axes, place in zip(sheet.panels, chosen, strict=True):
         layer = report.network.layers[place]
@@ -69,17 +70,18 @@ def timeline(report: Report, ax: Any = None, *, layers: Sequence[str] = (), them
         flow = dataflows(report.costs)[place]
         tiles = f"{count:,} tile{'' if count == 1 else 's'}" + (f", {flow}" if flow else "")
         axes.set_title(
-            f"{shorten(layer.name, _LONGEST)}: {line.cycles:,} cycles, {tiles}",
+            f"{short[place]}: {line.cycles:,} cycles, {tiles}",
             fontsize=NORMAL,
             color=sheet.theme.ink,
             loc="left",
             parse_math=False,
         )
         _axis(sheet, axes, line.cycles)
-    sheet.panels[-1].set_xlabel("cycles from the layer's begin", fontsize=NORMAL)
+    sheet.panels[-1].set_xlabel("cycles from the layer's start", fontsize=NORMAL)
     if sheet.own:
         sheet.title(f"{report.network.name} on {report.accelerator.name}: tiles over time")
     sheet.legend(shown)
+    sheet.finish()
     return sheet.figure
 
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from squeezesim.errors import UsageError, nearest
-from squeezesim.report.figures.place import Spot, name_spots, settled
+from squeezesim.report.figures.lettering import labels, legible
+from squeezesim.report.figures.marks import SHAPES, radius_of, size_of
+from squeezesim.report.figures.place import Spot, limits_around, name_spots
 from squeezesim.report.figures.scales import Energies, Unit, log_axes, time_unit
 from squeezesim.report.figures.sheet import NORMAL, SMALL, Sheet, dot, ruled
-from squeezesim.report.names import shorten
+from squeezesim.report.figures.theme import Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _INCHES = 12.0
 _INCHES_A_ROW = 4.6
 _INCHES_OF_LEGEND = 0.8
-_AREA = 110  # square points of a circle that stands for a million params
-_LEAST = 300  # square points of the largest circle
+_AREA = 86  # square points of a circle that stands for a million params
+_LEAST = 236  # square points of the largest circle
 _ROOM = 0.16  # of the range of accuracies, below and above
 _AROUND = 1.25  # of the smallest and the largest value
 _LONGEST = 26
@@ -32,13 +32,14 @@ _LONGEST = 26
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circle:
-    """One network: ``family`` chooses its colour, ``name`` stands beside it."""
+    """One network: ``family`` chooses its colour and its shape, ``name`` stands beside it."""
 
     name: str
     family: str
     top1: float
     params: int
     value: float
+    shape: str = SHAPES[0]
 
 
 def tradeoff(
@@ -52,16 +53,22 @@ def tradeoff(
 
     Accuracies in per cent are those that are published of built-in networks; *top1* has others, by network.
 
+    The first nine families are circles of nine colours, further ones other shapes of these, of an area that goes with
+    √params likewise.
+
     Raises:
-        UsageError: the accuracy of a network is not known, *top1* names none of them, or there is no such theme.
+        UsageError: the accuracy of a network is not known, *top1* names none of them, there are more families than
+            colours times shapes, or there is no such theme.
     """
     known = _accuracies(reports, top1 or {})
     hardware = list(dict.fromkeys(report.accelerator.name for report in reports))
     families = _families(reports)
-    colours = dict.fromkeys(families.values())
+    short = dict(zip(known, labels(known, _LONGEST), strict=True))
     size = (_INCHES, _INCHES_A_ROW * len(hardware) + _INCHES_OF_LEGEND)
     sheet = Sheet.open(ax, theme, size, rows=len(hardware), columns=2)
-    paint = dict(zip(colours, _cycled(sheet.theme.series, len(colours)), strict=True))
+    looks = _looks(list(dict.fromkeys(families.values())), sheet.theme)
+    paint = {family: colour for family, (colour, _) in looks.items()}
+    largest = max(report.network.params for report in reports)
     energies = Energies(reports)
     drawn = []
     for row, name in enumerate(hardware):
@@ -77,31 +84,42 @@ def tradeoff(
         ):
             circles = [
                 Circle(
-                    name=shorten(report.network.name, _LONGEST),
+                    name=short[report.network.name],
                     family=families[report.network.name],
                     top1=known[report.network.name],
                     params=report.network.params,
                     value=value * unit.factor,
+                    shape=looks[families[report.network.name]][1],
                 )
                 for report, value in zip(members, values, strict=True)
             ]
-            draw_circles(sheet, axes, circles, unit.label(f"{quantity} on {name}"), paint)
+            label = unit.label(f"{quantity} on {legible(name)}")
+            draw_circles(sheet, axes, circles, label, paint, largest)
             drawn.append((axes, circles))
-    sheet.title("Top-1 accuracy against latency and energy; the area of a circle goes with √params")
-    sheet.legend({family: dot(colour) for family, colour in paint.items()})
+    sheet.title("Top-1 accuracy against latency and energy; areas go with √params")
+    sheet.legend({family: dot(colour, shape=shape) for family, (colour, shape) in looks.items()})
     name_circles(sheet, drawn)
     return sheet.figure
 
 
 def draw_circles(
-    sheet: Sheet, axes: Axes, circles: Sequence[Circle], label: str, colours: Mapping[str, str]
+    sheet: Sheet,
+    axes: Axes,
+    circles: Sequence[Circle],
+    label: str,
+    colours: Mapping[str, str],
+    largest: int | None = None,
 ) -> None:
-    """Draw *circles* on *axes*, whose x axis is called *label*; smaller ones before larger ones."""
-    for circle, area in zip(circles, _areas(circles), strict=True):
+    """Draw *circles* on *axes*, whose x axis is called *label*; smaller ones before larger ones.
+
+    *largest* are the params of the largest circle in the figure, where that is on other axes.
+    """
+    for circle, area in zip(circles, _areas(circles, largest), strict=True):
         axes.scatter(
             circle.value,
             circle.top1,
-            s=area,
+            s=size_of(area, circle.shape),
+            marker=circle.shape,
             color=colours[circle.family],
             edgecolor=sheet.theme.paper,
             linewidth=0.6,
@@ -114,31 +132,47 @@ def draw_circles(
     low, high = min(accuracies), max(accuracies)
     room = max(high - low, 1) * _ROOM
     axes.set_ylim(low - room, high + room)
-    axes.set_xlabel(label, fontsize=NORMAL)
+    axes.set_xlabel(label, fontsize=NORMAL, parse_math=False)
     axes.set_ylabel("top-1 accuracy (%)", fontsize=NORMAL)
     ruled(axes, sheet.theme, "both")
 
 
 def name_circles(sheet: Sheet, drawn: Sequence[tuple[Axes, Sequence[Circle]]]) -> None:
-    """Write the names beside the circles of each panel; to be done last, when nothing moves the panels any more."""
-    settled(sheet.figure)
-    for axes, circles in drawn:
-        spots = [
-            Spot(circle.value, circle.top1, (area / np.pi) ** 0.5, circle.name)
-            for circle, area in zip(circles, _areas(circles), strict=True)
+    """Make room for the circles of each panel and write their names beside them; the last thing to be done."""
+    sheet.settle()
+    largest = max(circle.params for _, circles in drawn for circle in circles)
+    spots = [
+        [
+            Spot(circle.value, circle.top1, radius_of(area, circle.shape), circle.name)
+            for circle, area in zip(circles, _areas(circles, largest), strict=True)
         ]
-        name_spots(axes, spots, sheet.theme, SMALL)
+        for _, circles in drawn
+    ]
+    for (axes, _), some in zip(drawn, spots, strict=True):
+        x, y = limits_around(axes, some)
+        log_axes(axes, x)
+        axes.set_ylim(y)
+    sheet.settle()
+    for (axes, _), some in zip(drawn, spots, strict=True):
+        name_spots(axes, some, sheet.theme, SMALL)
 
 
-def _areas(circles: Sequence[Circle]) -> list[float]:
+def _areas(circles: Sequence[Circle], largest: int | None) -> list[float]:
     """Areas in square points: one for a million params, unless all would be too small to see."""
     roots = [circle.params**0.5 / 1e3 for circle in circles]
-    scale = max(_AREA, _LEAST / max(*roots, 1e-3))
+    most = max(roots) if largest is None else largest**0.5 / 1e3
+    scale = max(_AREA, _LEAST / max(most, 1e-3))
     return [scale * root for root in roots]
 
 
-def _cycled(colours: Sequence[str], count: int) -> list[str]:
-    return [colours[number % len(colours)] for number in range(count)]
+def _looks(families: Sequence[str], theme: Theme) -> dict[str, tuple[str, str]]:
+    """Return the colour and the shape of each family."""
+    allowed = [(colour, shape) for shape in SHAPES for colour in theme.series]
+    if len(families) > len(allowed):
+        raise UsageError(
+            f"tradeoff tells at most {len(allowed)} families of networks apart, found {len(families)}"
+        )
+    return dict(zip(families, allowed, strict=False))
 
 
 def _accuracies(reports: Sequence[Report], given: Mapping[str, float]) -> dict[str, float]:
@@ -170,5 +204,5 @@ def _families(reports: Sequence[Report]) -> dict[str, str]:
     for report in reports:
         name = report.network.name
         entry = catalogue().get(name)
-        found[name] = entry.family.name if entry else shorten(name, _LONGEST)
+        found[name] = entry.family.name if entry else legible(name)
     return found

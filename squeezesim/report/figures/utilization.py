@@ -26,6 +26,7 @@ _LINE = "utilization (right axis)"
 _INCHES_A_ROW = 3.7
 _INCHES_OF_AXIS = 2.1  # of which the bars' names leave this height, at least
 _INCHES_OF_LEGEND = 1.4
+_INCHES_OF_TICKS = 1.5  # of the axis, for ticks every 20 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,15 @@ def utilization(report: Report, ax: Any = None, *, equal: bool = False, theme: s
     shown: dict[str, Any] = {}
     for axes, index in zip(sheet.panels, rows, strict=True):
         stages = [bars.stages[place] for place in index]
-        headroom = shade_stages(axes, stages, (sheet.inches / across, _INCHES_OF_AXIS), sheet.theme, known)
+        headroom = shade_stages(
+            axes, stages, (sheet.inches / across, sheet.high(_INCHES_OF_AXIS)), sheet.theme, known
+        )
         shown |= _row(sheet, axes, report, bars.tally, index, headroom)
         axes.set_ylabel("cycles" if len(rows) == 1 else "cycles (this row's scale)", fontsize=NORMAL)
-        shown |= _line(sheet, axes, report, bars.tally, index, headroom)
-        name_layers(axes, [bars.names[place] for place in index])
+        second = sheet.twin(axes, "utilization (%)")
+        shown |= _line(sheet, second, report, bars.tally, index, headroom)
+        second.set_yticks(range(0, 101, 20 if sheet.high(_INCHES_OF_AXIS) > _INCHES_OF_TICKS else 50))
+        name_layers(sheet, axes, [bars.names[place] for place in index])
         axes.set_xlim(-0.6, across - 0.4)
     totals = report.totals
     sheet.title(
@@ -69,6 +74,7 @@ def utilization(report: Report, ax: Any = None, *, equal: bool = False, theme: s
     )
     labels = [label for label in (*CAUSES.values(), _LINE) if label in shown]
     sheet.legend({label: shown[label] for label in labels})
+    sheet.finish()
     return sheet.figure
 
 
@@ -104,18 +110,16 @@ def _row(
 
 
 def _line(
-    sheet: Sheet, axes: Axes, report: Report, tally: Tally, index: Places, headroom: float
+    sheet: Sheet, second: Axes, report: Report, tally: Tally, index: Places, headroom: float
 ) -> dict[str, Any]:
-    """Draw a line through what has MACs, 100 % as high as the highest bar."""
+    """Draw a line on the axes *second* through what has MACs, 100 % as high as the highest bar."""
     from matplotlib.patheffects import Normal, Stroke
 
     places = np.flatnonzero(tally.macs[index] > 0)
     ratio = tally.utilization(report.scale)[index][places]
-    second = sheet.twin(axes, "utilization (%)")
     halo = [Stroke(linewidth=2.4, foreground=sheet.theme.paper), Normal()]
     style: dict[str, Any] = {"color": sheet.theme.ink, "linewidth": 0.9, "marker": "o", "markersize": 3}
     style |= {"markerfacecolor": sheet.theme.paper, "path_effects": halo}
     (line,) = second.plot(places, 100 * ratio, **style)
     second.set_ylim(0, 100 * headroom)
-    second.set_yticks(range(0, 101, 20))
     return {_LINE: line}

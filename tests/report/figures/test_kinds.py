@@ -15,6 +15,7 @@ import pytest
 from squeezesim.errors import UsageError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
+from squeezesim.report import units
 from squeezesim.report.figures.accessor import Plots
 from squeezesim.report.figures.kinds import KINDS, figure
 from squeezesim.report.figures.theme import theme_named
@@ -104,8 +105,12 @@ def test_it_draws_on_axes_of_the_caller(kind: str) -> None:
 @kinds
 def test_another_number_of_axes_is_refused(kind: str) -> None:
     axes = list(matplotlib.figure.Figure().subplots(5, 1))
-    with pytest.raises(UsageError, match=f"has {PANELS[kind]} panels, found 5 axes"):
+    with pytest.raises(UsageError, match=f"has {units.plural(PANELS[kind], 'panel')}, found 5 axes"):
         draw(kind, REPORT, ax=axes)
+    with pytest.raises(
+        UsageError, match="ax is a matplotlib axes, or several, to draw on, found Report; other"
+    ):
+        draw(kind, REPORT, ax=REPORT)
 
 
 @kinds

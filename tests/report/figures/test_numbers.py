@@ -156,7 +156,7 @@ def test_many_stages_are_summed_in_the_last_row() -> None:
 
 def test_bars_of_the_stages_are_times_and_energies() -> None:
     made, other = report({"energy.pj_per_unit": 2.5}), report({"energy.pj_per_unit": 2.5, "clock_mhz": 250})
-    times, energies = made.plot.stages(other).axes
+    times, energies = made.plot.stages(others=[other]).axes
     for axes, column in ((times, "latency_us"), (energies, "energy_uj")):
         for bars, shown in zip(axes.containers, (made, other), strict=True):
             found = [bar.get_height() for bar in bars]
@@ -170,7 +170,7 @@ def test_names_of_reports_are_distinct() -> None:
     other = simulate(network(), accelerator({"name": "other"}))
     assert titles([REPORT, other]) == ["small on small_8x8", "small on other"]
     with pytest.raises(UsageError, match="stages compares at most 9 reports, found 10"):
-        REPORT.plot.stages(*[REPORT] * 9)
+        REPORT.plot.stages(others=[REPORT] * 9)
 
 
 def test_memory_is_what_is_live() -> None:
@@ -190,7 +190,7 @@ def test_memory_is_what_is_live() -> None:
 
 def test_circles_of_the_tradeoff() -> None:
     made, other = REPORT, toy()
-    latency, energy = made.plot.tradeoff(other, top1={"small": 61, "toy": 55.5}).axes
+    latency, energy = made.plot.tradeoff(others=other, top1={"small": 61, "toy": 55.5}).axes
     for axes, column in ((latency, "latency_us"), (energy, "energy_mac_equiv")):
         spots = np.array([part.get_offsets()[0] for part in axes.collections])
         assert spots[:, 1].tolist() == [61, 55.5]
