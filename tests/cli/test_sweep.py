@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -57,6 +58,48 @@ def test_samples_and_conditions(run: Run) -> None:
     assert run(*args, "--format", "json", "--method", "random").out != first
 
 
+SEARCH = (
+    *SWEEP[:-2],
+    "--set",
+    "array.rows=2:16",
+    "--set",
+    "memory.dram.bandwidth_gb_s=1:8",
+    "--search",
+    "25",
+)
+
+
+def test_a_search(run: Run) -> None:
+    result = run(*SEARCH, "--front", "-o", "a")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0] == "small on small_8x8, 25 designs"
+    assert lines[2].strip() == "searched for latency and energy, seed 0"
+    assert lines[4] == "the Pareto front of latency and energy, least latency_us first"
+    assert run(*SEARCH, "--front", "-o", "a") == result
+    rows = json.loads(run(*SEARCH, "-o", "a", "--format", "json").out)
+    assert len(rows) == 25
+    aims = ("--objectives", "utilization,dram_bytes", "--front")
+    other = run(*SEARCH, *aims, "--sort", "utilization").out.splitlines()
+    assert other[2].strip() == "searched for utilization and DRAM, seed 0"
+    assert other[4] == "the Pareto front of utilization and DRAM, greatest utilization first"
+
+
+def test_conditions_on_results(run: Run) -> None:
+    rows = json.loads(run(*TWO, "--format", "json").out)
+    most = min(row["latency_us"] for row in rows)
+    where = ("--where", f"latency_us <= {most}")
+    kept = json.loads(run(*TWO, *where, "--format", "json").out)
+    assert [row["latency_us"] for row in kept] == [most]
+    assert f"1 row with latency_us <= {most}" in run(*TWO, *where).out
+
+
+def test_fronts_are_of_each_network(run: Run) -> None:
+    two = ("sweep", "small.graph.json", "squeezenet_1_1", "--hw", "os_32x32", "--set", "clock_mhz=500,1000")
+    rows = json.loads(run(*two, "--front", "--format", "json", "--jobs", "1").out)
+    assert {row["network"] for row in rows} == {"small", "squeezenet_1_1"}
+
+
 def test_rows_without_a_result_say_why(run: Run) -> None:
     result = run(*SWEEP, "--set", "memory.global_buffer.size_kib=0.01,64")
     assert result.code == 0
@@ -81,6 +124,23 @@ def test_rows_without_a_result_say_why(run: Run) -> None:
         (("--set", "array.rows=8", "--sample", "0"), "0 samples; allowed: from 1 to 1,000,000"),
         (("--set", "array.rows=8", "--method", "grid"), "--method 'grid'; allowed: latin, random"),
         (("--set", "array.rows=8", "--sort", "latency"), "--sort 'latency'; allowed: design, network, "),
+        (("--set", "array.rows=8", "--sort", "problem"), "--sort 'problem'; allowed: design, network, "),
+        (
+            ("--set", "array.rows=8", "--objectives", "latency"),
+            "there is no column 'latency'; allowed: params, macs, ",
+        ),
+        (
+            ("--set", "array.rows=8", "--search", "9", "--sample", "9"),
+            "--sample and --search both choose designs; allowed: one of them",
+        ),
+        (
+            ("--set", "array.rows=8", "--search", "9"),
+            "--search costs a generation after the other in this process; allowed: no --jobs, no --cluster",
+        ),
+        (
+            ("--set", "array.rows=8", "--where", "latency_us < 1ns"),
+            "none of 1 rows meets 'latency_us < 1ns'",
+        ),
         (
             ("--set", "array.rows=8", "-o", "small_8x8.yaml"),
             "cannot write 'small_8x8.yaml': it is a file; allowed: ",
@@ -92,6 +152,13 @@ def test_mistakes_are_one_line(run: Run, arguments: tuple[str, ...], message: st
     assert result.code == 2
     assert result.err.startswith(f"error: {message}")
     assert result.err.count("\n") == 1
+
+
+def test_a_search_without_optuna(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    result = run(*SEARCH)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "error: --search needs Optuna: pip install 'squeezesim[search]'\n"
 
 
 def test_another_sweep_s_folder_is_refused(run: Run) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -164,6 +165,41 @@ def test_several_processes_give_the_same_files(tmp_path: Path) -> None:
     run(one, local(small(), 1), quiet)
     run(two, local(small(), 2), quiet)
     assert contents(one.path) == contents(two.path)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
+    planned = plan([NET], HW, {"memory.dram.bandwidth_gb_s": "1:40:0.5"}, chunk=10)
+    store, killed = Store(tmp_path / "a", planned), []
+
+    def killing(done: int, _total: int) -> None:
+        if done and not killed:
+            victim = multiprocessing.active_children()[0]
+            assert victim.pid is not None
+            os.kill(victim.pid, signal.SIGKILL)
+            killed.append(victim.pid)
+
+    run(store, local(planned, 2), killing)
+    assert killed
+    assert store.done() == set(range(8))
+    assert store.read().to_pylist() == [row for n in range(8) for row in planned.table(n).to_pylist()]
+
+
+@pytest.mark.slow
+def test_processes_that_always_die_end_a_sweep(tmp_path: Path) -> None:
+    """A script that starts them where they would start again what started them."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import squeezesim as sq\n"
+        "hw = sq.Accelerator.named('os_32x32')\n"
+        "sq.sweep(sq.load('squeezenet_1_1'), hw, {'clock_mhz': '100:2000:1'}, path='a', jobs=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100
+    )
+    last = done.stderr.splitlines()[-1]
+    assert "processes that cost designs died 3 times; allowed: " in last
+    assert last.endswith("below if __name__ == '__main__'")
 
 
 @pytest.mark.slow
