@@ -58,7 +58,7 @@ class Plots:
         return roofline.roofline(self.report, ax, theme=theme)
 
     def energy(self, ax: Any = None, *, theme: str = "light") -> Figure:
-        """Energy by level and DRAM traffic by operand; see ``figures.energy``. Two panels."""
+        """Energy by level, and that of DRAM by operand; see ``figures.energy``. Two panels."""
         return energy.energy(self.report, ax, theme=theme)
 
     def memory(self, ax: Any = None, *, theme: str = "light") -> Figure:

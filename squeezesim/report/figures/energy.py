@@ -1,4 +1,4 @@
-"""The figure ``energy``: by level of the memories, and the bytes from and to DRAM by operand."""
+"""The figure ``energy``: by level of the memories, and that of DRAM by operand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from squeezesim.report import units
 from squeezesim.report.columns import groups
 from squeezesim.report.figures.bars import stacked
 from squeezesim.report.figures.lettering import labels
-from squeezesim.report.figures.scales import Energies, byte_unit
+from squeezesim.report.figures.scales import Energies, Unit, byte_unit
 from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
 from squeezesim.report.figures.words import LEVELS, OPERANDS
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from squeezesim.report.report import Report
-    from squeezesim.report.tally import Tally
+    from squeezesim.report.tally import Floats, Tally
 
 MOST = 24
 """Rows; those that take least are summed in the last."""
@@ -30,7 +30,10 @@ _LEGEND_COLUMNS = 3
 
 
 def energy(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
-    """Draw the energy of each stage by level and its DRAM traffic by operand; of each layer where there are no stages.
+    """Draw the energy of each stage by level and that of DRAM by operand; of each layer where there are no stages.
+
+    A byte from or to DRAM costs the same for every operand, so its energy is shared as the bytes are. Where it costs
+    nothing the bytes are drawn.
 
     Raises:
         UsageError: there is no such theme.
@@ -41,10 +44,10 @@ def energy(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
     energies = Energies([report])
     spent = energies.of(report, tally)
     unit = energies.unit(float(spent.sum(axis=1).max()))
-    in_bytes = byte_unit(int(tally.dram_bytes.max()))
     colours = sheet.theme.levels, sheet.theme.operands
-    values = spent * unit.factor, tally.dram * in_bytes.factor
-    labels = unit.label("energy by level"), in_bytes.label("DRAM traffic by operand")
+    by_operand, label = _by_operand(tally, spent[:, list(LEVELS).index("dram")], unit)
+    values = spent * unit.factor, by_operand
+    labels_below = unit.label("energy by level"), label
     for number, (axes, words) in enumerate(zip(sheet.panels, (LEVELS, OPERANDS), strict=True)):
         parts = {key: values[number][:, place] for place, key in enumerate(words)}
         lengths = stacked(axes, parts, colours[number], sideways=True)
@@ -52,7 +55,7 @@ def energy(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
         axes.set_ylim(len(names) - 0.4, -0.6)
         texts = names if number == 0 else [""] * len(names)
         axes.set_yticks(range(len(names)), texts, fontsize=NORMAL, parse_math=False)
-        axes.set_xlabel(labels[number], fontsize=NORMAL)
+        axes.set_xlabel(labels_below[number], fontsize=NORMAL)
         ruled(axes, sheet.theme, "x")
         shown = {words[key]: patch(colours[number][key]) for key, part in parts.items() if part.any()}
         sheet.legend_above(axes, shown, _LEGEND_COLUMNS)
@@ -63,6 +66,17 @@ def energy(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
     )
     sheet.finish()
     return sheet.figure
+
+
+def _by_operand(tally: Tally, spent: Floats, unit: Unit) -> tuple[Floats, str]:
+    """Return the energy *spent* on DRAM by operand, in *unit*, and the label of its axis; bytes where it is nothing."""
+    moved, bytes_of = tally.dram_bytes, tally.dram
+    if not spent.any():
+        in_bytes = byte_unit(int(moved.max()))
+        return bytes_of * in_bytes.factor, in_bytes.label("DRAM traffic by operand")
+    each = units.size(float(moved.sum() / (spent.sum() * unit.factor)))
+    values = spent[:, np.newaxis] * unit.factor * bytes_of / np.maximum(moved, 1)[:, np.newaxis]
+    return values, f"DRAM energy by operand ({unit.name}, each for {each})"
 
 
 def _rows(report: Report) -> tuple[list[str], Tally]:

@@ -40,7 +40,7 @@ KINDS: Mapping[str, Kind] = {
     "stages": Kind("time and energy of each stage, networks side by side", stages, several=True),
     "losses": Kind("from the cycles of the MACs alone to all cycles", losses),
     "roofline": Kind("layers below the ceilings of array, DRAM and buffer", roofline),
-    "energy": Kind("energy by level, DRAM traffic by operand", energy),
+    "energy": Kind("energy by level, that of DRAM by operand", energy),
     "memory": Kind("live activations and weights beside the buffer", memory),
     "tradeoff": Kind("accuracy against latency and energy", tradeoff, several=True, options=("top1",)),
     "timeline": Kind("load, compute and store of the tiles of a few layers", timeline, options=("layers",)),

@@ -11,6 +11,7 @@ import numpy as np
 from squeezesim.errors import UsageError
 from squeezesim.report import units
 from squeezesim.report.columns import groups
+from squeezesim.report.energies import energy_unit
 from squeezesim.report.figures.bars import beside
 from squeezesim.report.figures.lettering import labels, legible
 from squeezesim.report.figures.scales import Energies, Unit, time_unit
@@ -29,11 +30,14 @@ _HEIGHT = 4.4
 _INCHES_A_LETTER = 0.085
 _LONGEST = 18
 
+_SHARE = Unit(1, "% of each one's own: units differ")
 _Values = dict[str, list[float]]
 
 
 def stages(reports: Sequence[Report], ax: Any = None, *, theme: str = "light") -> Figure:
     """Draw time and energy of each stage, a bar for each report, as in figure 8 of the SqueezeNext paper.
+
+    Where energies are of different units, each report's are drawn in per cent of its own.
 
     Raises:
         UsageError: there are more reports than colours, or there is no such theme.
@@ -46,14 +50,16 @@ def stages(reports: Sequence[Report], ax: Any = None, *, theme: str = "light") -
     width = float(np.clip(3 + 2 * _INCHES_A_BAR * len(known) * (len(reports) + 1.5), *_INCHES))
     sheet = Sheet.open(ax, theme, (width, _HEIGHT), columns=2)
     energies = Energies(reports)
+    are_alike = len({energy_unit(report) for report in reports}) == 1
     times, spent = {}, {}
     for name, report, (found, tally) in zip(names, reports, tallies, strict=True):
         times[name] = _by_stage(known, found, tally.latency_us(report.scale))
-        spent[name] = _by_stage(known, found, energies.of(report, tally).sum(axis=1))
-    most = max(map(max, spent.values()))
+        values = energies.of(report, tally).sum(axis=1)
+        spent[name] = _by_stage(known, found, values if are_alike else 100 * values / (values.sum() or 1))
+    of_energy = energies.unit(max(map(max, spent.values()))) if are_alike else _SHARE
     parts = (
         ("time", times, time_unit(max(map(max, times.values())))),
-        ("energy", spent, energies.unit(most)),
+        ("energy", spent, of_energy),
     )
     texts = [text or units.EMPTY for text in labels(known, _LONGEST)]
     room = width / 2 - 1.2 if sheet.own else sheet.inches

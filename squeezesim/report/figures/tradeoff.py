@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
+from squeezesim.report.energies import energy_unit
 from squeezesim.report.figures.lettering import labels, legible
 from squeezesim.report.figures.marks import SHAPES, radius_of, size_of
 from squeezesim.report.figures.place import Spot, limits_around, name_spots
@@ -61,7 +62,7 @@ def tradeoff(
             colours times shapes, or there is no such theme.
     """
     known = _accuracies(reports, top1 or {})
-    hardware = list(dict.fromkeys(report.accelerator.name for report in reports))
+    hardware = list(dict.fromkeys(map(_row, reports)))
     families = _families(reports)
     short = dict(zip(known, labels(known, _LONGEST), strict=True))
     size = (_INCHES, _INCHES_A_ROW * len(hardware) + _INCHES_OF_LEGEND)
@@ -71,8 +72,8 @@ def tradeoff(
     largest = max(report.network.params for report in reports)
     energies = Energies(reports)
     drawn = []
-    for row, name in enumerate(hardware):
-        members = [report for report in reports if report.accelerator.name == name]
+    for row, same in enumerate(hardware):
+        members = [report for report in reports if _row(report) == same]
         times = [float(report.tally.latency_us(report.scale).sum()) for report in members]
         spent = [float(energies.of(report, report.tally).sum()) for report in members]
         quantities: tuple[tuple[str, list[float], Unit], ...] = (
@@ -93,7 +94,7 @@ def tradeoff(
                 )
                 for report, value in zip(members, values, strict=True)
             ]
-            label = unit.label(f"{quantity} on {legible(name)}")
+            label = unit.label(f"{quantity} on {legible(members[0].accelerator.name)}")
             draw_circles(sheet, axes, circles, label, paint, largest)
             drawn.append((axes, circles))
     sheet.title("Top-1 accuracy against latency and energy; areas go with √params")
@@ -155,6 +156,11 @@ def name_circles(sheet: Sheet, drawn: Sequence[tuple[Axes, Sequence[Circle]]]) -
     sheet.settle()
     for (axes, _), some in zip(drawn, spots, strict=True):
         name_spots(axes, some, sheet.theme, SMALL)
+
+
+def _row(report: Report) -> tuple[object, ...]:
+    """Return what reports of a row have in common: the accelerator, and the unit of its energies."""
+    return report.accelerator.name, energy_unit(report)
 
 
 def _areas(circles: Sequence[Circle], largest: int | None) -> list[float]:

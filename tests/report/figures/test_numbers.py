@@ -10,18 +10,25 @@ import numpy as np
 import pytest
 from hypothesis import given
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.errors import UsageError
 from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.hardware.energy import energy_costs
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.report import units
 from squeezesim.report.equal import equal_layers
 from squeezesim.report.figures.losses import waterfall
+from squeezesim.report.figures.marks import SHAPES, radius_of, size_of
 from squeezesim.report.figures.roofline import ceilings
 from squeezesim.report.figures.stages import titles
+from squeezesim.report.figures.theme import theme_named
 from squeezesim.report.liveness import liveness
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
@@ -121,6 +128,41 @@ def test_circles_of_the_roofline_are_the_layers() -> None:
     assert "the buffer: 16 GB/s" in legend(drawn)
 
 
+def test_the_circle_in_the_legend_has_the_area_that_it_says() -> None:
+    made = report()
+    drawn = made.plot.roofline()
+    (dot,) = [
+        handle
+        for handle, text in zip(drawn.legends[0].legend_handles, legend(drawn), strict=True)
+        if text == "area: 10 % of the time"
+    ]
+    assert isinstance(dot, Line2D)
+    # a layer of 10 % of the time would have a circle as wide as the one in the legend
+    shares = {row["name"]: row["share"] for row in made.rows() if row["macs"]}
+    sizes = np.concatenate(
+        [part.get_sizes() for part in drawn.axes[0].collections if isinstance(part, PathCollection)]
+    )
+    assert (np.sqrt(0.1 / max(shares.values()) * sizes.max())) == pytest.approx(
+        dot.get_markersize(), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_marks_have_the_area_that_they_are_to_have(shape: str) -> None:
+    dpi, area = 72, 5000.0
+    figure = Figure(figsize=(4, 4), dpi=dpi)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(-1, 1), ylim=(-1, 1))
+    axes.scatter(0, 0, s=size_of(area, shape), marker=shape, color="black", linewidth=0)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    dark = np.asarray(canvas.buffer_rgba())[..., 0] < 128
+    assert dark.sum() == pytest.approx(area, rel=0.02)
+    away = np.hypot(*(np.argwhere(dark) - np.array(dark.shape) / 2).T)
+    assert away.max() == pytest.approx(radius_of(area, shape), abs=2)
+
+
 def test_a_network_that_executes_nothing_has_no_roofline() -> None:
     empty = dataclasses.replace(Layer.matmul("fc", m=4, n=4, k=4), weight_density=0.0)
     on = accelerator({"sparsity.skipped_by": ["os"], "array.dataflows": ["os"]})
@@ -130,16 +172,33 @@ def test_a_network_that_executes_nothing_has_no_roofline() -> None:
     assert nothing.plot.losses().axes[0].texts
 
 
-def test_bars_of_the_energy_figure_are_energies_and_bytes() -> None:
+def test_bars_of_the_energy_figure_are_energies_by_level_and_of_dram_by_operand() -> None:
     made = report({"energy.pj_per_unit": 2.5})
     levels, operands = made.plot.energy().axes
     rows = made.rows("stage")
     ends = [extents(levels)[:, 2].max()]
     assert ends == pytest.approx([max(row["energy_uj"] for row in rows)])
-    assert extents(operands)[:, 2].max() == pytest.approx(max(row["dram_bytes"] for row in rows) / 1024)
+    price = 8 * energy_costs(made.accelerator).dram_per_bit * 2.5e-6  # µJ a byte
+    found: dict[str, float] = {}
+    words = {sheet_colour: word for word, sheet_colour in theme_named("light").operands.items()}
+    for part in [part for part in operands.collections if isinstance(part, PolyCollection)]:
+        word = words[to_hex(part.get_facecolor()[0]).upper()]
+        found[word] = sum(float(np.ptp(path.vertices[:, 0])) for path in part.get_paths())
+    moved = made.layers[[f"dram_{word}_bytes" for word in words.values()]].sum()
+    expected = {word: moved[f"dram_{word}_bytes"] * price for word in found}
+    assert found == pytest.approx(expected, rel=1e-3)  # bytes of a layer are rounded to whole ones
+    assert sum(found.values()) == pytest.approx(made.tally.energy_uj(made.scale)[:, 4].sum())
     assert levels.get_xlabel() == "energy by level (µJ)"
-    assert operands.get_xlabel() == "DRAM traffic by operand (KiB)"
+    assert operands.get_xlabel() == f"DRAM energy by operand (µJ, each for {units.size(1 / price)})"
     assert [label.get_text() for label in levels.get_yticklabels()] == ["stem", "stage1", "head"]
+
+
+def test_bytes_are_drawn_where_dram_costs_nothing() -> None:
+    made = report({"energy.overrides": {"dram": 0}})
+    operands = made.plot.energy().axes[1]
+    most = max(row["dram_bytes"] for row in made.rows("stage"))
+    assert extents(operands)[:, 2].max() == pytest.approx(most / 1024)
+    assert operands.get_xlabel() == "DRAM traffic by operand (KiB)"
 
 
 def test_many_stages_are_summed_in_the_last_row() -> None:
@@ -162,6 +221,26 @@ def test_bars_of_the_stages_are_times_and_energies() -> None:
             found = [bar.get_height() for bar in bars]
             assert found == pytest.approx([row[column] for row in shown.rows("stage")])
     assert (times.get_ylabel(), energies.get_ylabel()) == ("time (µs)", "energy (µJ)")
+
+
+def test_energies_of_different_units_are_not_on_one_scale() -> None:
+    absolute, relative = report({"energy.pj_per_unit": 2.5}), report()
+    _, energies = absolute.plot.stages(others=[relative]).axes
+    assert energies.get_ylabel() == "energy (% of each one's own: units differ)"
+    for bars in energies.containers:
+        assert sum(bar.get_height() for bar in bars) == pytest.approx(100)
+    panels = absolute.plot.tradeoff(others=[relative], top1={"small": 60}).axes
+    assert [len(axes.collections) for axes in panels] == [1, 1, 1, 1]
+
+
+def test_others_are_reports() -> None:
+    axes = Figure().subplots(1, 2)
+    assert REPORT.plot.stages(axes).axes[0].get_ylabel() == "time (µs)"
+    assert len(REPORT.plot.stages(others=REPORT).axes[0].containers) == 2
+    for plot in (REPORT.plot.stages, REPORT.plot.tradeoff):
+        with pytest.raises(UsageError) as caught:
+            plot(others=[REPORT, 3])  # type: ignore[list-item]
+        assert str(caught.value) == "others are reports, as others=[second, third], found int"
 
 
 def test_names_of_reports_are_distinct() -> None:
@@ -198,6 +277,34 @@ def test_circles_of_the_tradeoff() -> None:
         areas = [part.get_sizes()[0] for part in axes.collections]
         assert areas[1] / areas[0] == pytest.approx((other.network.params / made.network.params) ** 0.5)
         assert {text.get_text() for text in axes.texts} == {"small", "toy"}
+
+
+def named(count: int) -> list[Report]:
+    return [
+        dataclasses.replace(REPORT, network=dataclasses.replace(REPORT.network, name=f"net{number}"))
+        for number in range(count)
+    ]
+
+
+def test_families_are_told_apart_by_colour_and_shape() -> None:
+    first, *others = named(27)
+    accuracies = {made.network.name: 50.0 + number for number, made in enumerate([first, *others])}
+    drawn = first.plot.tradeoff(others=others, top1=accuracies)
+    looks = {
+        (to_hex(part.get_facecolor()[0]), part.get_paths()[0].vertices.tobytes())
+        for part in drawn.axes[0].collections
+    }
+    assert len(looks) == 27
+    handles = {(handle.get_color(), handle.get_marker()) for handle in drawn.legends[0].legend_handles}
+    assert len(handles) == 27
+
+
+def test_more_families_than_looks_are_refused() -> None:
+    first, *others = named(55)
+    accuracies = {made.network.name: 50.0 for made in [first, *others]}
+    with pytest.raises(UsageError) as caught:
+        first.plot.tradeoff(others=others, top1=accuracies)
+    assert str(caught.value) == "tradeoff tells at most 54 families of networks apart, found 55"
 
 
 def test_accuracies_are_published_or_given() -> None:
