@@ -68,7 +68,7 @@ def sweep(
         str | None,
         typer.Option(
             metavar="COLUMN,…",
-            help="What --search looks for, and the front of --front is of.  [default: latency_us, energy_mac_equiv]",
+            help="What --search looks for, and what the front of --front is of.  [default: latency and energy]",
         ),
     ] = None,
     seed: Annotated[
@@ -126,7 +126,7 @@ def sweep(
     """
     del debug
     from squeezesim.explore.sweep.api import costing, interest, plan, searched
-    from squeezesim.explore.sweep.results import OBJECTIVES, sides
+    from squeezesim.explore.sweep.results import objectives_of
     from squeezesim.explore.sweep.run import run
     from squeezesim.explore.sweep.store import Store
     from squeezesim.explore.sweep.text import check_sort
@@ -142,9 +142,9 @@ def sweep(
         raise UsageError(
             "--search costs a generation after the other in this process; allowed: no --jobs, no --cluster"
         )
-    aims = [name.strip() for name in objectives.split(",")] if objectives is not None else list(OBJECTIVES)
-    sides(aims)
     accelerator, values, conditions = Accelerator.resolve(hw), _values(set_), where or ()
+    names = None if objectives is None else [name.strip() for name in objectives.split(",")]
+    aims = objectives_of(names, accelerator, values) if names or search or front else None
     networks = [load_network(model, input_ or (), batch, cache=not no_cache) for model in models]
     planned: Plan | Search
     if search is None:

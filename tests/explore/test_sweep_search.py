@@ -15,6 +15,7 @@ from squeezesim.errors import OutputError, SqueezesimError
 from squeezesim.explore.sweep import search
 from squeezesim.explore.sweep.api import searched
 from squeezesim.explore.sweep.plan import Plan
+from squeezesim.explore.sweep.results import objectives_of
 from squeezesim.explore.sweep.run import run
 from squeezesim.explore.sweep.search import Search, generations
 from squeezesim.explore.sweep.store import Store
@@ -88,6 +89,15 @@ def test_the_front_comes_close_to_that_of_all_designs() -> None:
         factors = (found[None] / best[:, None]).max(axis=2).min(axis=1)
         assert factors.min() >= 1
         assert factors.max() <= 1.02
+
+
+def test_energy_is_in_joules_where_all_designs_have_them() -> None:
+    joules = sq.Accelerator.named("os_32x32")
+    assert objectives_of(None, HW, VALUES) == ("latency_us", "energy_mac_equiv")
+    assert objectives_of(None, joules, ["precision.weight_bits"]) == ("latency_us", "energy_uj")
+    assert objectives_of(None, joules.replace({"energy.pj_per_unit": None}), ["energy.pj_per_unit"])[1] == (
+        "energy_mac_equiv"
+    )
 
 
 def test_utilization_is_maximised() -> None:
@@ -233,6 +243,10 @@ def test_optuna_is_needed_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyP
             "objective 'energy_uj': the energy table of small_8x8 is relative, without joules; "
             "allowed: energy_mac_equiv",
         ),
+        (
+            {"values": {"precision.weight_bits": "4,8,16"}, "search": 2},
+            "objective 'energy_mac_equiv' counts MACs of each design, whose worth varies with precision",
+        ),
         ({"search": 0}, "a search of 0 designs; allowed: from 1 to 10,000"),
         ({"samples": 5}, "samples and a search both choose designs; allowed: one of them"),
         ({"where": "latency_us < -5%"}, "compares with a baseline, and there is none"),
@@ -241,4 +255,4 @@ def test_optuna_is_needed_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyP
 )
 def test_mistakes(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SqueezesimError, match=message):
-        sq.sweep(NET, HW, VALUES, **{"search": 10, **changes})
+        sq.sweep(NET, HW, **{"values": VALUES, "search": 10, **changes})

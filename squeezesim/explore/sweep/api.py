@@ -14,7 +14,7 @@ from squeezesim.errors import ModelError, UsageError
 from squeezesim.explore.sweep.cluster import cluster
 from squeezesim.explore.sweep.designs import free_axes, grid, sample
 from squeezesim.explore.sweep.plan import CHUNK, Plan
-from squeezesim.explore.sweep.results import OBJECTIVES, meeting, parted
+from squeezesim.explore.sweep.results import meeting, objectives_of, parted
 from squeezesim.explore.sweep.run import Costed, local, run
 from squeezesim.explore.sweep.search import Search, generations
 from squeezesim.explore.sweep.store import Store
@@ -57,13 +57,14 @@ def searched(
     count: int,
     *,
     where: Sequence[str] = (),
-    objectives: Sequence[str] = OBJECTIVES,
+    objectives: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Plan | Search:
     """Return a search of *count* designs; a plan of all combinations where there are no more than that."""
     axes = _axes(values)
     known, limits = parted(where)
-    found = Search(_fused(networks), accelerator, axes, count, tuple(objectives), known, limits, seed)
+    aims = objectives_of(objectives, accelerator, values)
+    found = Search(_fused(networks), accelerator, axes, count, aims, known, limits, seed)
     free = free_axes(axes)
     if any(axis.interval for axis in free) or prod(len(axis.values) for axis in free) > _LISTED:
         return found
@@ -115,7 +116,7 @@ def sweep(
     where: str | Sequence[str] = (),
     samples: int | None = None,
     search: int | None = None,
-    objectives: Sequence[str] = OBJECTIVES,
+    objectives: Sequence[str] | None = None,
     seed: int = 0,
     latin: bool = True,
     path: str | PathLike[str] | None = None,
@@ -136,7 +137,8 @@ def sweep(
             not costed; a search prefers designs that meet the others.
         samples: how many designs to draw instead of taking all combinations.
         search: how many designs to cost on the way to the Pareto front of *objectives*, by NSGA-II of Optuna.
-        objectives: totals; more is better of ``utilization`` and ``efficiency``.
+        objectives: totals; more is better of ``utilization`` and ``efficiency``. By default latency and energy, the
+            latter in µJ where all designs have that, else in MACs.
         seed: of the samples, or of the search.
         latin: draw a Latin hypercube, else each value by itself.
         path: a folder for the results as Parquet; what is there of the same sweep is not costed again.

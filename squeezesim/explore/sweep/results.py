@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +18,10 @@ from squeezesim.report.tally import Scale
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from squeezesim.explore.sweep.values import Axis
     from squeezesim.hardware.accelerator import Accelerator
 
-OBJECTIVES = ("latency_us", "energy_mac_equiv")
-"""What a search looks for, where nothing else is asked for."""
+_JOULES = ("energy.table", "energy.pj_per_unit")  # parameters on which it depends whether there are joules
+_MAC = ("precision.", "energy.table", "energy.overrides.mac")  # and what a MAC's worth of energy is
 
 
 def parted(conditions: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -59,19 +58,30 @@ def sides(objectives: Sequence[str]) -> tuple[list[str], list[str]]:
     return least, most
 
 
-def check_objectives(objectives: Sequence[str], base: Accelerator, axes: Sequence[Axis]) -> None:
-    """Check that designs with values of *axes* have numbers in *objectives*.
+def objectives_of(given: Sequence[str] | None, base: Accelerator, paths: Iterable[str]) -> tuple[str, ...]:
+    """Return *given*, or latency and energy: in µJ where all designs that vary *paths* have it, else in MACs.
 
     Raises:
-        UsageError: see ``sides``, or energy is wanted in joules and the energy table has none.
+        UsageError: see ``sides``; energy is wanted in joules and no design has it, or in MACs whose worth varies.
     """
-    sides(objectives)
-    varies = any(axis.path.startswith("energy.") for axis in axes)
-    if "energy_uj" in objectives and Scale.of(base).pj_per_unit is None and not varies:
+    varying = tuple(paths)
+    has_joules, is_fixed = Scale.of(base).pj_per_unit is not None, not any(p in _JOULES for p in varying)
+    wanted = given
+    if wanted is None:
+        wanted = ("latency_us", "energy_uj" if has_joules and is_fixed else "energy_mac_equiv")
+    sides(wanted)
+    if "energy_uj" in wanted and not has_joules and is_fixed:
         raise UsageError(
             f"objective 'energy_uj': the energy table of {base.name} is relative, without joules; "
             "allowed: energy_mac_equiv"
         )
+    other = next((path for path in varying if path.startswith(_MAC)), None)
+    if "energy_mac_equiv" in wanted and other is not None:
+        raise UsageError(
+            f"objective 'energy_mac_equiv' counts MACs of each design, whose worth varies with {other}; "
+            "allowed: energy_uj, with an energy table that has joules"
+        )
+    return tuple(wanted)
 
 
 def front(table: pa.Table, objectives: Sequence[str]) -> Mask:

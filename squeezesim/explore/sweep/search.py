@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from squeezesim.errors import OutputError, UsageError
 from squeezesim.explore.sweep.designs import Designs, at, check, free_axes
 from squeezesim.explore.sweep.plan import about, costed, heading, kinds_of
-from squeezesim.explore.sweep.results import check_objectives, meeting, sides
+from squeezesim.explore.sweep.results import meeting, objectives_of, sides
 from squeezesim.explore.sweep.run import Costed
 from squeezesim.explore.sweep.store import Store, encode
 from squeezesim.explore.sweep.values import Axis
@@ -60,7 +60,7 @@ class Search:
         if not 1 <= self.count <= MOST:
             raise UsageError(f"a search of {self.count:,} designs; allowed: from 1 to {MOST:,}")
         check(self.base, self.axes)
-        check_objectives(self.objectives, self.base, self.axes)
+        objectives_of(self.objectives, self.base, [axis.path for axis in self.axes])
 
     @cached_property
     def about(self) -> Mapping[str, Any]:
@@ -74,9 +74,8 @@ class Search:
             "search": [self.count, GENERATION],
             "optuna": _optuna().__version__,
         }
-        paths = [axis.path for axis in self.axes]
-        marks = {"objectives": list(self.objectives), "seed": self.seed}
-        return {**about(self.networks, self.base, paths, self.count, content), **marks}
+        found = about(self.networks, self.base, [axis.path for axis in self.axes], self.count, content)
+        return {**found, "objectives": list(self.objectives), "seed": self.seed}
 
     @property
     def chunks(self) -> int:
@@ -151,15 +150,15 @@ class _Proposals:
                 trial = self._study.ask(self._shares)
                 design = at(of.base, of.axes, {path: [share] for path, share in trial.params.items()})
                 key = repr(design.columns)
+                tries += 1
                 if key in self._known or not design.meets(of.where)[0]:
                     self._study.tell(trial, state=_optuna().trial.TrialState.FAIL)
-                    tries += 1
                     continue
+                tries = 0
                 self._known.add(key)
                 self._trials.append(trial)
                 for path, share in trial.params.items():
                     shares[path].append(share)
-                tries = 0
         if not self._known:
             raise UsageError(f"none of {_TRIES:,} designs meets {' and '.join(map(repr, of.where))}")
         return at(of.base, of.axes, shares) if self._trials else None
