@@ -157,6 +157,34 @@ def test_the_table_is_that_of_the_terminal() -> None:
     assert list(found.facets) == ["stage", "op", "dataflow"]
 
 
+def test_what_has_no_macs_has_no_utilization() -> None:
+    report = cases.report()
+    place = [heading.text for heading in table(report).headings].index("utilization")
+    rows = report.rows()
+    for number, cells in table(report).rows:
+        assert (cells[place] == "–") == (rows[number]["macs"] == 0)
+    (result,) = data_of(page([report]))["results"]  # type: ignore[misc]
+    assert [value is None for value in result["layers"]["utilization"]] == [not row["macs"] for row in rows]
+
+
+def test_names_on_cards_are_in_full_but_for_their_beginning() -> None:
+    (result,) = data_of(page([cases.report()]))["results"]  # type: ignore[misc]
+    (card,) = [card for card in result["cards"] if card["stage"] == "stage1"]
+    names = [layer.name for layer in cases.report().network.layers][card["first"] :][: card["rows"]]
+    assert card["prefix"] == "stage1."
+    for short in card["short"]:
+        assert len(set(short)) == len(names)
+    assert card["short"][0][0] == names[0].removeprefix("stage1.")
+
+
+def test_times_are_in_one_unit() -> None:
+    report = simulate(sq.load("alexnet"), sq.Accelerator.named("squeezelerator_16x16"))
+    text = " ".join(" ".join(Reader(page([report])).texts).split())
+    latency = f"{report.totals['latency_us']:,.0f} µs"
+    assert f"Latency {latency}" in text
+    assert f"({latency})" in text.replace("\u00a0", " ")
+
+
 def test_columns_that_say_nothing_are_left_out_and_others_are_not() -> None:
     dense, sparse = cases.report(), cases.report({"sparsity.weights": 0.4, "sparsity.skipped_by": ["os"]})
     assert "efficiency" in [heading.text for heading in table(sparse).headings]
@@ -304,7 +332,7 @@ def test_energies_of_different_units_are_not_compared() -> None:
 def test_the_legend_names_what_has_a_star() -> None:
     slow, fast = cases.report(), cases.report({"memory.dram.bandwidth_gb_s": 8})
     text = " ".join(" ".join(Reader(page([slow, fast])).texts).split())
-    assert "★ marks the best latency µs, utilization, energy (MACs) and DRAM." in text
+    assert "★ marks the best latency, utilization, energy and DRAM." in text
 
 
 def test_equal_accelerators_are_one() -> None:

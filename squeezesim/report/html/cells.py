@@ -1,4 +1,7 @@
-"""The table of layers: what the terminal prints, with the numbers behind the texts to sort by."""
+"""The table of layers: what the terminal prints, with the numbers behind the texts to sort by.
+
+Layers and stages without MACs have no utilization.
+"""
 
 from __future__ import annotations
 
@@ -69,9 +72,15 @@ class Table(NamedTuple):
     facets: Mapping[str, Sequence[str]]
 
 
+def told(report: Report, by: str = "layer") -> list[Row]:
+    """Return the rows of *report*; utilization and efficiency of what has no MACs are None."""
+    nothing = {"utilization": None, "efficiency": None}
+    return [row if row["macs"] else row | nothing for row in report.rows(by)]
+
+
 def table(report: Report) -> Table:
     """Return the table of layers as texts."""
-    rows = report.rows()
+    rows = told(report)
     shown = [number for number, row in enumerate(rows) if row["cycles"]]
     texts = grid(report, [rows[number] for number in shown], "layer", None)
     headings = [Heading(column.header, *_MEANINGS[column.header], column.left) for column in texts.columns]
@@ -85,6 +94,6 @@ def table(report: Report) -> Table:
 
 def numbers(report: Report) -> dict[str, list[Any]]:
     """Return a column of plain values for each key of the table, one entry for every layer."""
-    rows = [rounded(row) for row in report.rows()]
+    rows = [rounded(row) for row in told(report)]
     keys = dict.fromkeys([*(key for key, _ in _MEANINGS.values()), *_FURTHER])
     return {key: [_MADE[key](row) if key in _MADE else row[key] for row in rows] for key in keys}

@@ -56,7 +56,7 @@ class Comparison(NamedTuple):
     @property
     def judged(self) -> str:
         """The totals of which one can be the best, in words."""
-        *others, last = [metric.label for metric in self.metrics if metric.better]
+        *others, last = [metric.label.partition(" ")[0] for metric in self.metrics if metric.better]
         return f"{', '.join(others)} and {last}"
 
     @property

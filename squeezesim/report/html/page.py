@@ -15,7 +15,7 @@ from squeezesim.report.figures.scales import Energies
 from squeezesim.report.figures.stages import titles
 from squeezesim.report.findings import called
 from squeezesim.report.html import assets, comparison
-from squeezesim.report.html.cells import Table, table
+from squeezesim.report.html.cells import Table, table, told
 from squeezesim.report.html.payload import legends, payload
 from squeezesim.report.html.reproduce import reproduction
 from squeezesim.report.html.tiles import Tile, tiles
@@ -124,7 +124,7 @@ def _title(reports: Sequence[Report], compared: comparison.Comparison | None) ->
 
 
 def _result(name: str, report: Report) -> Result:
-    rows = report.rows("stage")
+    rows = told(report, "stage")
     return Result(
         name=name,
         report=report,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from squeezesim.report.figures.losses import waterfall
 from squeezesim.report.figures.roofline import ceilings
 from squeezesim.report.html.cells import numbers
 from squeezesim.report.html.lanes import cards
+from squeezesim.report.names import short_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,15 +27,25 @@ if TYPE_CHECKING:
     from squeezesim.report.tally import Tally
 
 
+LONGEST = 18
+"""Letters of a name below a bar."""
+_LETTERS = (24, 18, 14, 10, 7)  # of names on a card, tried until all fit
+
+
 def payload(report: Report, energies: Energies) -> dict[str, Any]:
     """Return the numbers of one report; energies are those that all reports of the page can be given in."""
     names, stages = groups(report, "stage")
+    layer_names = [layer.name for layer in report.network.layers]
     return {
         "network": report.network.name,
         "accelerator": report.accelerator.name,
         "pes": report.scale.pes,
         "absolute": energies.absolute,
-        "layers": {**numbers(report), "inputs": [list(layer.inputs) for layer in report.network.layers]},
+        "layers": {
+            **numbers(report),
+            "short": short_names(layer_names, LONGEST),
+            "inputs": [list(layer.inputs) for layer in report.network.layers],
+        },
         "parts": _parts(report, report.tally, energies),
         "stages": {"names": names, "parts": _parts(report, stages, energies)},
         "whole": _parts(report, report.tally.total(), energies),
@@ -41,8 +54,22 @@ def payload(report: Report, energies: Energies) -> dict[str, Any]:
             for label, cause, start, end in waterfall(report)
         ],
         "roofline": _roofline(report),
-        "cards": [card._asdict() for card in cards(report.network.layers)],
+        "cards": [
+            card._asdict() | _names(layer_names[card.first : card.first + card.rows])
+            for card in cards(report.network.layers)
+        ],
     }
+
+
+def _names(names: Sequence[str]) -> dict[str, Any]:
+    """What the names of a card begin with, up to a dot or slash, and shorter and shorter names without it."""
+    ends = min(names), max(names)  # what these two begin with, all do
+    shared = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False)))
+    shared = shared[: 1 + max(shared.rfind("."), shared.rfind("/"))]
+    if shared in names:  # one that ends in its sign
+        shared = ""
+    rest = [name.removeprefix(shared) for name in names]
+    return {"prefix": shared, "short": [short_names(rest, width) for width in _LETTERS]}
 
 
 def legends() -> dict[str, Any]:

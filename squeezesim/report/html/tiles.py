@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from squeezesim.cost.evaluate import OPERANDS
 from squeezesim.report import units
-from squeezesim.report.figures.scales import time_unit
 from squeezesim.report.figures.words import OPERANDS as OPERAND_WORDS
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ def tiles(report: Report) -> list[Tile]:
     """Return the headline numbers."""
     totals = report.totals
     latency = totals["latency_us"] or 0.0
-    unit = time_unit(latency)
     clock, pes = report.accelerator.clock_mhz, report.scale.pes
     worth = units.count(totals["energy_mac_equiv"])
     energy = Tile("Energy", *_number(worth), "MACs’ worth; the energy table is relative")
@@ -42,8 +40,8 @@ def tiles(report: Report) -> list[Tile]:
     return [
         Tile(
             "Latency",
-            units.decimal(latency * unit.factor),
-            unit.name,
+            units.decimal(latency),
+            "µs",
             f"{units.count(totals['cycles'])} cycles at {clock:g} MHz",
         ),
         Tile("Utilization", *_number(units.share(totals["utilization"])), f"of {pes:,} PEs {efficiency}"),

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 import squeezesim as sq
-from squeezesim.network import Network
+from squeezesim.network import Layer, Network
+from squeezesim.report.html.page import page as html
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report import cases
@@ -274,3 +276,129 @@ def test_the_print_is_light_and_whole(show: Open, squeezenext: Report) -> None:
     box = page.locator("div.table:has(table.layers)")
     assert box.evaluate("node => node.scrollHeight <= node.clientHeight + 1")
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+    assert page.locator("table.layers thead").evaluate("node => getComputedStyle(node).display") == (
+        "table-header-group"
+    )
+    assert page.locator("table.layers thead button").first.bounding_box() is None  # else it is not repeated
+
+
+SCALE = "node => node.getScreenCTM ? Math.hypot(node.getScreenCTM().a, node.getScreenCTM().b) : 1"
+
+
+def sizes(page: Page, selector: str) -> list[float]:
+    """Sizes of the letters of what is seen, in pixels of the paper or of the screen."""
+    return [
+        float(node.evaluate("node => parseFloat(getComputedStyle(node).fontSize)"))
+        * float(node.evaluate(SCALE))
+        for node in page.locator(selector).all()
+    ]
+
+
+def test_on_paper_no_aside_is_larger_than_its_text_and_no_label_is_tiny(
+    show: Open, squeezenext: Report
+) -> None:
+    page = show([squeezenext], width=1100)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 690, "height": 1000})  # the column of an A4 page
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    (body,) = sizes(page, "body")
+    for selector in (".title p", ".tiles .note", "figcaption p", ".findings ul", ".legend", ".aside"):
+        assert max(sizes(page, selector)) <= body, selector
+    for chart in ("waterfall", "roofline", "bars", "levels", "graph"):
+        assert min(sizes(page, f"[data-chart={chart}] svg text")) > 9, chart
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 1100, "height": 900})
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("[data-chart=waterfall] svg").get_attribute("width") != "690"
+
+
+def test_the_line_of_utilization_joins_mac_layers_alone(show: Open, squeezenext: Report) -> None:
+    with_pool = simulate(squeezenext.network, squeezenext.accelerator.replace({"vector.model": "lanes"}))
+    timed = [row for row in with_pool.rows() if row["cycles"]]
+    page = show([with_pool])
+    path = str(page.locator("path.utilization").get_attribute("d"))
+    assert path.count("L") + 1 == sum(row["macs"] > 0 for row in timed) < len(timed)
+
+
+LONG = (
+    "features.denseblock{block}.denselayer{layer}.{part}",
+    "\u8a9e\u8a00\u6a21\u578b\u7684\u5c64/{block}/WWWWWWWWWWWWWWWW{layer}/{part}",
+    "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW{block}WWWWWWWW{layer}WWWWWWWWWWW{part}",
+)
+
+
+@pytest.mark.parametrize("form", LONG)
+@pytest.mark.parametrize("width", [420, 1400])
+def test_names_in_the_graph_stay_apart_and_leave_their_numbers_alone(
+    show: Open, form: str, width: int
+) -> None:
+    plain = Layer.conv("x", c=8, k=8, oy=8, ox=8, fy=1, fx=1)
+    names = [
+        form.format(block=block, layer=layer, part=part)
+        for block in (1, 2)
+        for layer in range(1, 11)
+        for part in ("conv1", "conv2")
+    ]
+    layers = [
+        replace(plain, name=name, inputs=("input", *names[max(place - 6, 0) : place]), stage="stage1")
+        for place, name in enumerate(names)
+    ]
+    network = Network("long", tuple(layers), (("input", (1, 8, 8, 8)),))
+    page = show([simulate(network, cases.accelerator())], width=width)
+    for card in page.locator("[data-chart=graph] .card").all():
+        texts = card.locator("text.name").all_text_contents()
+        assert len(set(texts)) == len(texts)
+        assert all(texts)
+        right = float(card.locator("svg").evaluate("node => node.getBoundingClientRect().right"))
+        for mark in card.locator("g.layer").all():
+            name, number = (
+                mark.locator("text.name").bounding_box(),
+                mark.locator("text.number").bounding_box(),
+            )
+            assert name is not None
+            assert number is not None
+            assert name["x"] + name["width"] < number["x"]
+            assert number["x"] + number["width"] <= right
+
+
+def test_in_a_narrow_window_names_are_read_and_every_section_is_reached(show: Open) -> None:
+    page = show([cases.report(), cases.report({"array.rows": 4})], width=380)
+    for table in ("totals", "matrix"):
+        box = page.locator(f"table.{table} tbody th").first.bounding_box()
+        assert box is not None
+        assert box["width"] >= 130
+    for link in page.locator("header nav a").all():
+        box = link.bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= 380
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_without_scripts_there_is_a_notice_first_and_nothing_that_does_nothing(
+    browser: Browser, tmp_path: Path, several: bool
+) -> None:
+    reports = [cases.report(), cases.report({"array.rows": 4})] if several else [cases.report()]
+    file = tmp_path / "report.html"
+    file.write_text(html(reports), encoding="utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert page.locator("main > *").first.inner_text().startswith("Charts, sorting, filters ")
+    assert not [node for node in page.locator("input, select, [role=tab], figure").all() if node.is_visible()]
+    assert len([table for table in page.locator("table.layers").all() if table.is_visible()]) == len(reports)
+    context.close()
+
+
+def test_circles_of_the_roofline_have_the_area_that_the_legend_says(show: Open, squeezenext: Report) -> None:
+    page = show([squeezenext])
+    keys = page.locator("[data-chart=roofline] .size")
+    told = [text.partition(" %")[0].removeprefix("up to ") for text in keys.all_inner_texts()]
+    radii = [float(circle.get_attribute("r") or 0) for circle in keys.locator("circle").all()]
+    areas = {float(text): radius**2 for text, radius in zip(told, radii, strict=True)}
+    rows = sorted((row["share"] for row in squeezenext.rows() if row["macs"]), reverse=True)
+    drawn = [float(dot.get_attribute("r") or 0) for dot in page.locator(".dot").all()]
+    scale = areas[2.0] / 0.02
+    assert areas[10.0] / 0.1 == pytest.approx(scale)
+    assert drawn[0] ** 2 == pytest.approx(scale * rows[0])
+    assert drawn[-1] == min(radii)
+    assert rows[-1] < 0.011

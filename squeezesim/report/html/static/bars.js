@@ -1,6 +1,6 @@
 // A bar for each layer that takes time, stacked by cause, level or operand; stages as bands that filter.
 
-const BAR = { height: 300, top: 24, bottom: 24, left: 52, right: 44, least: 5, widestNamed: 16, letters: 18 };
+const BAR = { height: 300, top: 24, bottom: 24, left: 52, right: 44, least: 5, widestNamed: 16, narrowest: 34, apart: 10 };
 
 function barChart(figure, legends, result, state, pickStage) {
   const of = result.layers;
@@ -19,17 +19,13 @@ function barChart(figure, legends, result, state, pickStage) {
     const unit = { causes: "cycles", levels: result.absolute ? "µJ" : "MACs", operands: "bytes" }[kind];
     legend(figure, legends[kind], rows);
 
-    const width = Math.max(outer, layers.length * BAR.least + BAR.left + BAR.right);
+    const least = printing ? 0 : layers.length * BAR.least + BAR.left + BAR.right; // paper does not scroll
+    const width = Math.max(outer, least);
     const x = d3.scaleBand(layers, [BAR.left, width - BAR.right]).padding(0.14);
     const named = x.step() >= BAR.widestNamed;
-    const letters = named
-      ? Math.min(
-          d3.max(layers, (layer) => of.name[layer].length),
-          BAR.letters,
-        )
-      : 0;
+    const longest = named ? d3.max(layers, (layer) => measure(of.short[layer], "11px")) : 0;
     const base = BAR.height - BAR.bottom;
-    const height = BAR.height + 5.4 * letters;
+    const height = BAR.height + 0.82 * longest; // names are turned by 55°
     const most = whole ? d3.max(sums) || 1 : 1;
     const y = d3.scaleLinear([0, most], [base, BAR.top + 8]).nice(5);
     const svg = drawing(box, width, height, "");
@@ -84,8 +80,8 @@ function barChart(figure, legends, result, state, pickStage) {
         above = top;
       });
     });
-    if (kind === "causes" && whole) utilizationLine(svg, x, layers, of.utilization, base, width, height);
-    if (named) layerNames(svg, x, layers, of.name, base);
+    if (kind === "causes" && whole) utilizationLine(svg, x, layers, of, base, width, height);
+    if (named) layerNames(svg, x, layers, of.short, base);
     listed(svg, marks, result, state, { label: `${layers.length} layers by ${unit}`, from: "bars" });
   });
   figure.addEventListener("change", redraw);
@@ -121,13 +117,12 @@ function bands(svg, x, layers, stages, base, pickStage) {
     .append("text")
     .attr("x", (run) => left(run) + across(run) / 2)
     .attr("y", 16)
-    .text((run) =>
-      across(run) > 6 * Math.min(run.stage.length, 8) ? shorten(run.stage, Math.floor(across(run) / 6)) : "",
-    );
+    .text((run) => (across(run) > BAR.narrowest ? fit(run.stage, across(run) - BAR.apart, "560 12px") : ""));
   group.append("title").text((run) => `${run.stage}: click to show its layers alone`);
 }
 
-function utilizationLine(svg, x, layers, utilization, base, width, height) {
+/** From MAC layer to MAC layer: the others have no utilization. */
+function utilizationLine(svg, x, layers, of, base, width, height) {
   const y = d3.scaleLinear([0, 1], [base, BAR.top + 8]);
   svg
     .append("path")
@@ -137,8 +132,8 @@ function utilizationLine(svg, x, layers, utilization, base, width, height) {
       "d",
       d3.line(
         (layer) => x(layer) + x.bandwidth() / 2,
-        (layer) => y(utilization[layer] ?? 0),
-      )(layers),
+        (layer) => y(of.utilization[layer]),
+      )(layers.filter((layer) => of.macs[layer] > 0)),
     );
   svg
     .append("g")
@@ -170,5 +165,5 @@ function layerNames(svg, x, layers, names, base) {
     .join("text")
     .attr("transform", (layer) => `translate(${x(layer) + x.bandwidth() / 2 + 3},${base + 8}) rotate(-55)`)
     .attr("text-anchor", "end")
-    .text((layer) => shorten(names[layer], BAR.letters));
+    .text((layer) => names[layer]);
 }

@@ -1,6 +1,6 @@
 // The network as cards, one or several for each stage: rows of layers, coloured by cost, with the edges beside them.
 
-const CARD = { row: 22, top: 14, lane: 13, left: 12, widestLanes: 150 };
+const CARD = { row: 22, top: 14, lane: 13, left: 12, widestLanes: 0.4, number: 48 };
 
 function graphChart(figure, result, state, pickStage) {
   const of = result.layers;
@@ -37,8 +37,10 @@ function graphChart(figure, result, state, pickStage) {
       );
       heading.addEventListener("click", () => pickStage(card.stage));
       const slot = node("div", {});
-      box.append(node("div", { class: "card" }, node("p", {}, heading, again ? " (continued)" : ""), slot));
-      drawCard(slot, card, place, result, state);
+      const shared = node("span", { class: "aside" });
+      const title = node("p", {}, heading, again ? " (continued) " : " ", shared);
+      box.append(node("div", { class: "card" }, title, slot));
+      if (drawCard(slot, card, place, result, state)) shared.append(node("bdi", {}, `${card.prefix}…`));
     });
     colour();
   });
@@ -46,10 +48,21 @@ function graphChart(figure, result, state, pickStage) {
   return redraw;
 }
 
+/** Names that fit the width: in full, without what all of them begin with, or shorter and shorter. */
+function namesOf(card, all, width) {
+  const full = d3.range(card.rows).map((row) => all[card.first + row]);
+  const attempts = [full, full.map((name) => name.slice(card.prefix.length)), ...card.short];
+  const fits = (names) => names.every((name) => measure(name) <= width);
+  const found = attempts.findIndex(fits);
+  const names = attempts.at(found);
+  return { names: found < 0 ? names.map((name) => fit(name, width)) : names, whole: found === 0 };
+}
+
+/** Draw the layers of a card; returns whether their names are without what all of them begin with. */
 function drawCard(slot, card, place, result, state) {
-  const width = Math.floor(slot.clientWidth);
+  const width = printing ? PAPER.card : Math.floor(slot.clientWidth);
   const height = CARD.top + (card.rows + 0.4) * CARD.row;
-  const lane = card.lanes > 1 ? Math.min(CARD.lane, CARD.widestLanes / (card.lanes - 1)) : CARD.lane;
+  const lane = card.lanes > 1 ? Math.min(CARD.lane, (CARD.widestLanes * width) / (card.lanes - 1)) : CARD.lane;
   const x = (number) => CARD.left + number * lane;
   const y = (row) => (row < 0 ? 0 : row >= card.rows ? height : CARD.top + (row + 0.3) * CARD.row);
   const svg = drawing(slot, width, height, "");
@@ -65,7 +78,8 @@ function drawCard(slot, card, place, result, state) {
       const half = (bend + y(toRow)) / 2;
       return `M${x(from)},${y(row)}V${bend}C${x(from)},${half} ${x(to)},${half} ${x(to)},${y(toRow)}`;
     });
-  const names = x(card.lanes - 1) + 14;
+  const start = x(card.lanes - 1) + 14;
+  const { names, whole } = namesOf(card, result.layers.name, width - start - CARD.number);
   const marks = svg
     .append("g")
     .attr("role", "none")
@@ -89,9 +103,9 @@ function drawCard(slot, card, place, result, state) {
     .append("text")
     .attr("class", "name")
     .attr("aria-hidden", true)
-    .attr("x", names)
+    .attr("x", start)
     .attr("dominant-baseline", "central")
-    .text((d) => shorten(result.layers.name[d.layer], Math.max(Math.floor((width - names - 52) / 6.4), 8)));
+    .text((d) => names[d.row]);
   marks
     .append("text")
     .attr("class", "number")
@@ -103,4 +117,5 @@ function drawCard(slot, card, place, result, state) {
     label: `Layers of ${card.stage || "the network"}`,
     from: `card-${place}`,
   });
+  return !whole && card.prefix !== "" && card.prefix !== `${card.stage}.`;
 }

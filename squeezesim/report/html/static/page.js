@@ -1,5 +1,9 @@
 // The page: its data, the theme, the tabs of several results.
 
+document.documentElement.dataset.scripted = "true"; // shows what needs scripts
+addEventListener("beforeprint", () => onPaper(true));
+addEventListener("afterprint", () => onPaper(false));
+
 const data = JSON.parse(document.getElementById("data").textContent);
 const roots = [...document.querySelectorAll(".result")];
 const drawn = new Set();

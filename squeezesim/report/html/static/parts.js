@@ -8,7 +8,11 @@ const node = (name, attributes = {}, ...children) => {
   return made;
 };
 
-/** Draw into the figure's plot, and again when its width changes. */
+const PAPER = { width: 690, card: 300 }; // pixels across the column of an A4 page, and across a card there
+const plots = [];
+let printing = false;
+
+/** Draw into the figure's plot, and again when its width changes, on the screen or for the paper. */
 function plot(figure, draw) {
   const box = figure.querySelector(".plot");
   let last = 0;
@@ -17,12 +21,49 @@ function plot(figure, draw) {
     if (width < 50) return;
     last = width;
     box.replaceChildren();
-    draw(box, width);
+    draw(box, printing ? PAPER.width : width);
   };
   new ResizeObserver(() => {
-    if (Math.floor(box.clientWidth) !== last) redraw();
+    if (!printing && Math.floor(box.clientWidth) !== last) redraw();
   }).observe(box);
+  plots.push(redraw);
   return redraw;
+}
+
+/** Draw everything for the paper, or for the screen again. */
+function onPaper(on) {
+  printing = on;
+  for (const redraw of plots) redraw();
+}
+
+const pencil = document.createElement("canvas").getContext("2d");
+const widths = new Map();
+
+/** Pixels that a text of a chart takes. */
+function measure(text, style = "12px") {
+  const key = `${style} ${text}`;
+  if (!widths.has(key)) {
+    pencil.font = `${style} ${getComputedStyle(document.body).fontFamily}`;
+    widths.set(key, pencil.measureText(text).width);
+  }
+  return widths.get(key);
+}
+
+/** The text, or as much of both its ends as fits. */
+function fit(text, width, style) {
+  if (measure(text, style) <= width) return text;
+  const letters = [...text];
+  const cut = (count) => {
+    const front = Math.ceil(count / 2);
+    return `${letters.slice(0, front).join("")}…${letters.slice(letters.length - (count - front)).join("")}`;
+  };
+  let [low, high] = [0, letters.length - 1];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (measure(cut(middle), style) <= width) low = middle;
+    else high = middle - 1;
+  }
+  return low ? cut(low) : "";
 }
 
 function drawing(box, width, height, label) {
@@ -135,10 +176,4 @@ function listed(list, marks, result, state, { label, from }) {
   const mark = () => state.mark(marks);
   state.on(`hover.${from}`, mark).on(`choose.${from}`, mark).on(`filter.${from}`, mark);
   mark();
-}
-
-function shorten(text, width) {
-  if (text.length <= width) return text;
-  const front = Math.floor((width - 1) / 2);
-  return `${text.slice(0, front)}…${text.slice(text.length - (width - 1 - front))}`;
 }

@@ -1,6 +1,6 @@
 // Executed MACs a second over MACs a byte, below the ceilings of the array and of a memory.
 
-const ROOF = { height: 430, top: 16, bottom: 40, left: 58, right: 14, area: 2600 };
+const ROOF = { height: 430, top: 16, bottom: 40, left: 58, right: 14, area: 2600, least: 3, told: [0.02, 0.1, 0.3] };
 
 function rooflineChart(figure, result, state) {
   const { layers, speed, roofs } = result.roofline;
@@ -9,6 +9,7 @@ function rooflineChart(figure, result, state) {
     .querySelector(".legend")
     .replaceChildren(
       ...flows.map((flow) => node("span", {}, node("i", { class: `key round fill-flow-${flow}` }), flow)),
+      ...sizes(d3.max(layers, (layer) => result.layers.share[layer])),
     );
   const chosen = memoryChoice(figure, roofs, () => redraw());
 
@@ -80,13 +81,42 @@ function rooflineChart(figure, result, state) {
       .attr("class", (dot) => `mark dot fill-flow-${result.layers.dataflow[dot.layer]}`)
       .attr("cx", (dot) => x(dot.x))
       .attr("cy", (dot) => y(dot.y))
-      .attr("r", (dot) => Math.max(Math.sqrt((ROOF.area * result.layers.share[dot.layer]) / Math.PI), 3));
+      .attr("r", (dot) => radius(result.layers.share[dot.layer]));
     listed(svg, marks, result, state, {
       label: `Roofline of ${dots.length} layers, longest first`,
       from: "roofline",
     });
   });
   return redraw;
+}
+
+const areaOf = (share) => Math.sqrt((ROOF.area * share) / Math.PI);
+const radius = (share) => Math.max(areaOf(share), ROOF.least);
+
+/** Circles of some parts of the time, up to the largest there is, and what the smallest circle stands for. */
+function sizes(largest) {
+  const smallest = (Math.PI * ROOF.least ** 2) / ROOF.area;
+  const told = ROOF.told.filter((share, place) => place === 0 || share <= largest);
+  const circle = (share, text) => {
+    const r = radius(share);
+    const side = 2 * r + 2;
+    const key = node("span", { class: "size" });
+    d3.select(key)
+      .append("svg")
+      .attr("width", side)
+      .attr("height", side)
+      .attr("aria-hidden", true)
+      .append("circle")
+      .attr("cx", r + 1)
+      .attr("cy", r + 1)
+      .attr("r", r);
+    key.append(text);
+    return key;
+  };
+  return [
+    circle(0, `up to ${format.share(smallest)} of the time`),
+    ...told.map((share) => circle(share, `${Math.round(100 * share)} %`)),
+  ];
 }
 
 /** The diagonal and the flat ceiling; what the array allows goes on as a dotted line. */

@@ -5,10 +5,10 @@ function rowChart(figure, kind, { names, rows, write, pick = null, together = tr
   legend(figure, kind, rows);
   return plot(figure, (box, width) => {
     const sums = rows.map((row) => d3.sum(row));
-    const longest = d3.max(names, (name) => name.length) * 7 + 10;
+    const longest = d3.max(names, (name) => measure(name)) + 12;
     const above = longest > 0.36 * width;
     const left = above ? 0 : longest;
-    const right = d3.max(sums, (sum) => write(sum).length) * 7 + 10;
+    const right = d3.max(sums, (sum) => measure(write(sum))) + 10;
     const step = above ? 40 : 28;
     const most = d3.max(sums) || 1;
     const scale = (end) => d3.scaleLinear([0, end || 1], [left, width - right]);
@@ -30,7 +30,7 @@ function rowChart(figure, kind, { names, rows, write, pick = null, together = tr
       .attr("y", above ? 13 : middle)
       .attr("text-anchor", above ? "start" : "end")
       .attr("dominant-baseline", above ? null : "central")
-      .text((_, place) => shorten(names[place] || "–", Math.floor((above ? width : left) / 6)));
+      .text((_, place) => fit(names[place] || "–", above ? width : left - 8));
     group.each(function (row, place) {
       const x = scales[place];
       let start = 0;

@@ -5,11 +5,12 @@ function waterfallChart(figure, steps) {
   const most = d3.max(steps, (step) => Math.max(step.from, step.to));
   const change = (step) => step.to - step.from;
   const text = (step) => `${change(step) < 0 ? "−" : ""}${format.count(Math.abs(change(step)))}`;
+  const number = (step) => `${text(step)} · ${format.share(Math.abs(change(step)) / total)}`;
   return plot(figure, (box, width) => {
     const above = width < 480;
-    const left = above ? 0 : d3.max(steps, (step) => step.label.length) * 6.7 + 14;
+    const left = above ? 0 : d3.max(steps, (step) => measure(step.label)) + 12;
     const row = above ? 40 : 30;
-    const x = d3.scaleLinear([0, most], [left, width - 118]);
+    const x = d3.scaleLinear([0, most], [left, width - d3.max(steps, (step) => measure(number(step))) - 10]);
     const label = steps.map((step) => `${step.label} ${text(step)} cycles`).join(", ");
     const svg = drawing(box, width, steps.length * row + 4, label);
     const middle = (place) => place * row + (above ? 28 : row / 2);
@@ -45,6 +46,6 @@ function waterfallChart(figure, steps) {
       .attr("x", (step) => x(Math.max(step.from, step.to)) + 6)
       .attr("y", (_, place) => middle(place))
       .attr("dominant-baseline", "central")
-      .text((step) => `${text(step)} · ${format.share(Math.abs(change(step)) / total)}`);
+      .text(number);
   });
 }
