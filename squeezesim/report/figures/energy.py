@@ -75,8 +75,10 @@ def _by_operand(tally: Tally, spent: Floats, unit: Unit) -> tuple[Floats, str]:
         in_bytes = byte_unit(int(moved.max()))
         return bytes_of * in_bytes.factor, in_bytes.label("DRAM traffic by operand")
     each = units.size(float(moved.sum() / (spent.sum() * unit.factor)))
-    values = spent[:, np.newaxis] * unit.factor * bytes_of / np.maximum(moved, 1)[:, np.newaxis]
-    return values, f"DRAM energy by operand ({unit.name}, each for {each})"
+    shares = np.divide(bytes_of, np.maximum(moved, 1)[:, np.newaxis], dtype=np.float64)
+    return spent[
+        :, np.newaxis
+    ] * unit.factor * shares, f"DRAM energy by operand ({unit.name}, each for {each})"
 
 
 def _rows(report: Report) -> tuple[list[str], Tally]:

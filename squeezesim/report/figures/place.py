@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 
 Limits = tuple[float, float]
 
-_ANGLES = np.deg2rad(np.arange(0, 360, 15))
+_ANGLES = np.deg2rad(np.arange(0, 360, 10))
 _SIDES = np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES)])
-_GAPS = (2, 6, 12, 20, 30, 42, 56, 72, 90, 112, 138, 170)  # points between a circle and its name
+_GAPS = (2, 6, 12, 20, 30, 42, 56, 72, 90, 112, 138, 170, 210)  # points between a circle and its name
 _NEAR = _GAPS[:6]  # where a name may be left out
 _LED = 4  # points, from which on a line leads to the name
 _AIR = 1.0  # points around a name
 _FRAME_AIR = 2.0  # points between a circle and the frame
-_ORDERS = 60  # in which names are placed, until one leaves room for all
+_MOVES = 600  # of names that are in the way, until there is room for all
+_ELSEWHERE = 0.3  # part of the moves that are not to the best place, but to one of the next
+_CHOICE = 12
 _STEPS = 40  # of the limits towards those that leave room for all circles
 _POINTS_AN_INCH = 72
 # How bad it is where there is no room for all: a name on another, a name or a circle with a line across, a name on a
@@ -55,7 +57,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where the name of a spot may stand, nearest first, the line that would lead there, and what is wrong by itself.
+    """Where the name of a spot may stand, nearest first, the line that would lead there, and how bad that is by itself.
 
     ``lines`` have length 0 where the name is so near that none is drawn.
     """
@@ -64,35 +66,17 @@ class _Places:
     lines: Lines
     wrong: Distances
 
-    def take(self, rows: Any) -> tuple[Boxes, Lines]:
-        return Boxes(*(part[rows] for part in self.boxes)), Lines(*(part[rows] for part in self.lines))
 
-
-@dataclass(slots=True)
-class _Taken:
-    """Names that are placed, and the lines that lead to them."""
-
-    boxes: Boxes = field(default_factory=lambda: Boxes(np.empty((0, 2)), np.empty((0, 2))))
-    lines: Lines = field(default_factory=lambda: Lines(np.empty((0, 2)), np.empty((0, 2))))
-
-    def wrong(self, places: _Places) -> Distances:
-        """Return how bad each of *places* is beside what is placed."""
-        led = _is_led(places.lines)[:, None]
-        here = _is_led(self.lines)[None]
-        faults: tuple[Found, ...] = (
-            boxes_cover(places.boxes, self.boxes, _AIR),
-            lines_cross_boxes(self.lines, places.boxes).T & here,
-            lines_cross_boxes(places.lines, self.boxes) & led,
-            lines_cross(places.lines, self.lines) & led & here,
-        )
-        weights = (_FAULTS[0], _FAULTS[1], _FAULTS[1], _FAULTS[4])
-        return np.asarray(
-            sum(weight * fault.sum(axis=1) for weight, fault in zip(weights, faults, strict=True))
-        )
-
-    def add(self, box: Boxes, line: Lines) -> None:
-        self.boxes = Boxes(*(np.concatenate(pair) for pair in zip(self.boxes, box, strict=True)))
-        self.lines = Lines(*(np.concatenate(pair) for pair in zip(self.lines, line, strict=True)))
+def _beside(boxes: Boxes, lines: Lines, others: Boxes, leading: Lines) -> Distances:
+    """Return how bad each of *boxes*, to which *lines* lead, is beside each of *others*, to which *leading* do."""
+    led, here = _is_led(lines)[:, None], _is_led(leading)[None]
+    faults: tuple[tuple[float, Found], ...] = (
+        (_FAULTS[0], boxes_cover(boxes, others, _AIR)),
+        (_FAULTS[1], lines_cross_boxes(leading, boxes).T & here),
+        (_FAULTS[1], lines_cross_boxes(lines, others) & led),
+        (_FAULTS[4], lines_cross(lines, leading) & led & here),
+    )
+    return np.asarray(sum(weight * fault for weight, fault in faults))
 
 
 def limits_around(axes: Axes, spots: Sequence[Spot]) -> tuple[Limits, Limits]:
@@ -138,7 +122,7 @@ def name_spots(
         half = _half_size(axes, spot.text, fontsize) / scale
         gaps = _GAPS if most is None else _NEAR
         places.append(_places(number, centres, radii, half, gaps, frame, kept))
-    found = _all(places) if most is None else _in_order(places, range(len(places)))
+    found = _all(places) if most is None else _some(places)
     for number, place in sorted(found.items()):
         led = bool(_is_led(places[number].lines)[place])
         offset = places[number].boxes.middle[place] - centres[number]
@@ -154,63 +138,91 @@ def _places(
     frame: Boxes,
     kept: Lines,
 ) -> _Places:
-    """Return where the name of a circle may stand within *frame*, judged beside all circles and the lines *kept*."""
+    """Return where the name of a circle stands best within *frame*, beside all circles and the lines *kept*."""
     gap = np.repeat(gaps, len(_SIDES))[:, None]
     side = np.tile(_SIDES, (len(gaps), 1))
     middle = centres[number] + side * (radii[number] + gap) + half * np.clip(side * np.sqrt(2), -1, 1)
     inside = np.all(np.abs(middle - frame.middle) + half <= frame.half - _AIR, axis=1)
-    gap, side, middle = gap[inside], side[inside], middle[inside]
+    gap, middle = gap[inside], middle[inside]
     boxes = Boxes(middle, np.broadcast_to(half, middle.shape))
-    start = centres[number] + side * radii[number]
+    to = middle - centres[number]
+    start = centres[number] + radii[number] * to / np.linalg.norm(to, axis=1, keepdims=True)
     lines = Lines(start, np.where(gap >= _LED, middle, start))
     beyond = np.linalg.norm(start[:, None] - centres[None], axis=-1) > radii  # not begun in that circle
     beyond[:, number] = False
     struck = (lines_from(lines, centres) < radii) & beyond & _is_led(lines)[:, None]
     covered = boxes_from(boxes, centres) < radii + _AIR
     crossed = lines_cross_boxes(kept, boxes).T
-    wrong = [
+    wrong = sum(
         weight * fault.sum(axis=1)
         for weight, fault in zip(_FAULTS[1:4], (crossed, struck, covered), strict=True)
-    ]
-    return _Places(boxes, lines, np.asarray(sum(wrong)))
+    )
+    good = np.flatnonzero(wrong == np.min(wrong, initial=np.inf))
+    some = Boxes(*(part[good] for part in boxes)), Lines(*(part[good] for part in lines))
+    return _Places(*some, np.asarray(wrong)[good])
 
 
 def _is_led(lines: Lines) -> Found:
     return np.asarray(np.any(lines.start != lines.end, axis=-1))
 
 
-def _in_order(places: Sequence[_Places], order: Sequence[int]) -> dict[int, int]:
+def _taken(places: Sequence[_Places], chosen: Mapping[int, int]) -> tuple[Boxes, Lines]:
+    """Return the names that stand at *chosen*, and the lines that lead there."""
+    rows = [(places[number], place) for number, place in chosen.items()]
+
+    def gathered(part: str, end: int) -> Points:
+        return np.array([getattr(at, part)[end][place] for at, place in rows]).reshape(-1, 2)
+
+    return (
+        Boxes(gathered("boxes", 0), gathered("boxes", 1)),
+        Lines(gathered("lines", 0), gathered("lines", 1)),
+    )
+
+
+def _wrong(places: Sequence[_Places], number: int, chosen: Mapping[int, int]) -> Distances:
+    """Return how bad each place of a name is beside those of the others."""
+    others = {other: place for other, place in chosen.items() if other != number}
+    at = places[number]
+    return np.asarray(at.wrong + _beside(at.boxes, at.lines, *_taken(places, others)).sum(axis=1))
+
+
+def _some(places: Sequence[_Places]) -> dict[int, int]:
     """Return the place of each name for which there is room beside those before it."""
-    found, taken = {}, _Taken()
-    for number in order:
-        free = np.flatnonzero(places[number].wrong + taken.wrong(places[number]) == 0)
-        if len(free):
-            found[number] = int(free[0])
-            taken.add(*places[number].take(free[:1]))
+    found: dict[int, int] = {}
+    for number, at in enumerate(places):
+        if len(at.wrong):
+            wrong = _wrong(places, number, found)
+            if wrong.min() == 0:
+                found[number] = int(wrong.argmin())
     return found
 
 
 def _all(places: Sequence[_Places]) -> dict[int, int]:
-    """Return the place of each name: those for which there is no room are placed earlier, until there is for all."""
-    order = list(range(len(places)))
-    best: dict[int, int] = {}
-    seen = set()
-    for _ in range(_ORDERS):
-        found = _in_order(places, order)
-        best = max(best, found, key=len)
-        missing = [number for number in order if number not in found]
-        order = [*missing, *(number for number in order if number in found)]
-        if not missing or tuple(order) in seen:
+    """Return the place of each name: what is wrong is moved to where it is least so, until nothing is.
+
+    Now and then one goes elsewhere, or two would give way to each other for ever; the same spots have the same places.
+    """
+    chosen: dict[int, int] = {}
+    for number, at in enumerate(places):
+        if len(at.wrong):
+            chosen[number] = int(_wrong(places, number, chosen).argmin())
+    random = np.random.default_rng(0)
+    best, least = dict(chosen), np.inf
+    for _ in range(_MOVES):
+        names = list(chosen)
+        boxes, lines = _taken(places, chosen)
+        beside = _beside(boxes, lines, boxes, lines)
+        np.fill_diagonal(beside, 0)
+        wrong = np.array([places[name].wrong[chosen[name]] for name in names]) + beside.sum(axis=1)
+        if wrong.sum() < least:
+            best, least = dict(chosen), wrong.sum()
+        if not wrong.any():
             break
-        seen.add(tuple(order))
-    taken = _Taken()
-    for number, place in best.items():
-        taken.add(*places[number].take([place]))
-    for number in sorted(set(range(len(places))) - set(best)):
-        if len(places[number].wrong):
-            place = int(np.argmin(places[number].wrong + taken.wrong(places[number])))
-            best[number] = place
-            taken.add(*places[number].take([place]))
+        name = names[random.choice(np.flatnonzero(wrong))]
+        order = np.argsort(_wrong(places, name, chosen), kind="stable")
+        chosen[name] = int(order[0] if random.random() > _ELSEWHERE else random.choice(order[:_CHOICE]))
+    for name in best:
+        best[name] = int(_wrong(places, name, best).argmin())  # nearer, where there is room by now
     return best
 
 

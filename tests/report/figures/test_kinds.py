@@ -15,6 +15,7 @@ import pytest
 from squeezesim.errors import UsageError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
+from squeezesim.network import Layer, Network
 from squeezesim.report import units
 from squeezesim.report.figures.accessor import Plots
 from squeezesim.report.figures.kinds import KINDS, figure
@@ -22,7 +23,7 @@ from squeezesim.report.figures.theme import theme_named
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, network, report
-from tests.report.figures.drawn import chain, overlaps, toy
+from tests.report.figures.drawn import chain, overlaps, settle, texts, toy
 
 REPORT = report()
 PANELS = dict.fromkeys(KINDS, 1) | {"stages": 2, "energy": 2, "memory": 2, "tradeoff": 2, "timeline": 3}
@@ -102,6 +103,50 @@ def test_it_draws_on_axes_of_the_caller(kind: str) -> None:
     assert all(panel.get_xlabel() or panel.get_ylabel() or panel.get_title(loc="left") for panel in axes)
 
 
+def on_axes(kind: str, made: Report, size: tuple[float, float], layout: Any) -> matplotlib.figure.Figure:
+    """The figure on axes of the caller, one above the other where that is how the kind has them."""
+    mine = matplotlib.figure.Figure(figsize=size, layout=layout)
+    above = kind in ("memory", "timeline")
+    axes = list(mine.subplots(*((PANELS[kind], 1) if above else (1, PANELS[kind])), squeeze=False).ravel())
+    assert draw(kind, made, ax=axes if len(axes) > 1 else axes[0]) is mine
+    return mine
+
+
+@kinds
+@pytest.mark.parametrize("layout", [None, "constrained"])
+@pytest.mark.parametrize("size", [(5, 4), (9, 5)])
+def test_no_text_covers_another_on_axes_of_the_caller(
+    kind: str, layout: str | None, size: tuple[float, float]
+) -> None:
+    assert overlaps(on_axes(kind, REPORT, size, layout)) == []
+
+
+@pytest.mark.slow
+@kinds
+@pytest.mark.parametrize("name", ["squeezenext_23", "mobilenet_v1", "densenet121"])
+def test_no_text_covers_another_of_real_networks_on_axes_of_the_caller(kind: str, name: str) -> None:
+    made = simulate(load(name), Accelerator.named("squeezelerator_16x16"))
+    for size in ((7, 5), (12, 7)):
+        assert overlaps(on_axes(kind, made, size, None)) == []
+
+
+def test_several_kinds_share_a_figure_of_the_caller() -> None:
+    mine = matplotlib.figure.Figure(figsize=(14, 5))
+    left, right = mine.subplots(1, 2)
+    draw("losses", REPORT, ax=left)
+    draw("roofline", REPORT, ax=right)
+    assert overlaps(mine) == []
+
+
+def test_margins_of_the_caller_are_kept() -> None:
+    mine = matplotlib.figure.Figure(figsize=(9, 5))
+    axes = mine.subplots()
+    mine.subplots_adjust(left=0.4, right=0.9)
+    before = axes.get_position().bounds
+    draw("losses", REPORT, ax=axes)
+    assert axes.get_position().bounds == before
+
+
 @kinds
 def test_another_number_of_axes_is_refused(kind: str) -> None:
     axes = list(matplotlib.figure.Figure().subplots(5, 1))
@@ -119,6 +164,28 @@ def test_names_are_drawn_as_they_are_and_quietly(kind: str) -> None:
     strange = dataclasses.replace(network(), name="網絡 $\\alpha$", layers=tuple(layers))
     made = simulate(strange, accelerator())
     assert figure(kind, [made], "png", **options(kind, made)).startswith(b"\x89PNG")
+    written = [text for text, _ in texts(settle(draw(kind, made)))]
+    assert any("$x^2$" in text or "$\\alpha$" in text for text in written)
+    assert not any("網" in text for text in written)  # the font has no such sign
+    assert any("\\u7db2" in text for text in written)
+
+
+@pytest.mark.parametrize("kind", ["roofline", "utilization", "memory", "timeline"])
+def test_different_layers_have_different_names(kind: str) -> None:
+    names = [
+        f"features.denseblock{block}.denselayer{layer}.conv2" for block in (1, 3, 4) for layer in range(1, 6)
+    ]
+    layers = [
+        Layer.conv(name, c=8 + number, k=8, oy=8, ox=8, fy=3, fx=3) for number, name in enumerate(names)
+    ]
+    made = simulate(Network.from_layers(layers), accelerator())
+    drawn = settle(draw(kind, made))
+    found = [label.get_text() for axes in drawn.axes for label in axes.get_xticklabels()]
+    found += [text.get_text() for axes in drawn.axes for text in axes.texts]
+    found += [axes.get_title(loc="left").partition(":")[0] for axes in drawn.axes]
+    shown = [text for text in found if "conv2" in text]
+    assert len(shown) >= 3
+    assert len(set(shown)) == len(shown)
 
 
 def test_one_report_is_one_report() -> None:
