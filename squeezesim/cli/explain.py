@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
-from squeezesim.cli.inputs import Batch, Input, Model, NoCache, Strict, fail_if_unmodelled, load_network
+from squeezesim.cli import command, compression, output
+from squeezesim.cli.inputs import (
+    Batch,
+    Dataflow,
+    Input,
+    NoCache,
+    Objective,
+    Strict,
+    fail_if_unmodelled,
+    resolved,
+)
+from squeezesim.cli.results import check_options, results
 from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -23,22 +33,38 @@ EXAMPLES = """\b
 Examples:
   squeezesim explain squeezenext_23 --hw squeezelerator_16x16
   squeezesim explain squeezenext_23 --hw my.yaml --layer stem.conv
-  squeezesim explain my.py:make --input 3x64x64 --hw os_32x32 --format markdown -o why.json
+  squeezesim explain my.py:make --input 3x64x64 --hw os_32x32 --quantize w8a8 -o why.md
+  squeezesim explain reports/squeezenext_23__os_32x32/report.json
 """
 
 
 def explain(
-    model: Model,
-    hw: Annotated[
+    model: Annotated[
         str,
-        typer.Option(metavar="FILE|NAME", help="Accelerator, a YAML file or a name of squeezesim hw list."),
+        typer.Argument(
+            metavar="MODEL", help="A network, as for profile, or a saved report, which ends in .json."
+        ),
     ],
+    hw: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="Accelerator, a YAML file or a name of squeezesim hw list; not for a saved report.",
+        ),
+    ] = None,
     layer: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Explain this layer, and only what would make it faster."),
     ] = None,
     input: Input = None,
     batch: Batch = None,
+    prune: compression.Prune = None,
+    prune_channels: compression.PruneChannels = None,
+    low_rank: compression.LowRank = None,
+    quantize: compression.Quantize = None,
+    compress: compression.Compress = None,
+    dataflow: Dataflow = "best",
+    objective: Objective = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -66,18 +92,21 @@ def explain(
     output.choice("--format", format, _FORMATS)
     for path in out or ():
         _format_of(path)
-    output.check_writable(out or (), inputs=[model, hw])
+    machines = [hw] if hw else []
+    given = command.options(
+        machines, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective
+    )
+    check_options([model], given)
+    compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
+    accelerators = [resolved(text, dataflow, objective) for text in machines]
+    output.check_writable(out or (), inputs=[model, *machines, *compressed.files])
 
     from squeezesim.explore.advise.advise import advise
     from squeezesim.explore.advise.page import document, sections
     from squeezesim.files import atomic_write
-    from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.report.explain import explain as explained
-    from squeezesim.simulate import simulate
 
-    accelerator = Accelerator.resolve(hw)
-    network = load_network(model, input or (), batch, cache=not no_cache)
-    report = simulate(network, accelerator)
+    (report,) = results([model], accelerators, input or (), batch, compressed, cache=not no_cache)
     found = report, explained(report, layer), advise(report, layer, cache=not no_cache)
     parts = sections(*found)
     texts = {"json": document(*found)} if "json" in (format, *map(_format_of, out or ())) else {}
@@ -87,7 +116,7 @@ def explain(
         _show(parts)
     else:
         sys.stdout.write(texts.get(format) or _text(parts, format))
-    fail_if_unmodelled(network, strict)
+    fail_if_unmodelled(report.network, strict)
 
 
 def _format_of(path: Path) -> str:

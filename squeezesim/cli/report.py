@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,13 +16,10 @@ from squeezesim.cli.inputs import (
     Objective,
     Strict,
     fail_if_unmodelled,
-    load_network,
     resolved,
 )
+from squeezesim.cli.results import check_options, results
 from squeezesim.errors import UsageError, nearest
-
-if TYPE_CHECKING:
-    from squeezesim.report.report import Report
 
 _SUFFIX = ".html"
 
@@ -83,24 +79,15 @@ def report(
     given = command.options(
         hw, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective
     )
-    saved = _saved(models)
-    _check_options([text for text in models if text not in saved], saved, given)
+    check_options(models, given)
     compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
     accelerators = [resolved(text, dataflow, objective) for text in hw or ()]
     output.check_writable([out], inputs=[*models, *given["--hw"], *compressed.files])
 
     from squeezesim.cli.page import page
     from squeezesim.files import atomic_write
-    from squeezesim.report.report import Report
-    from squeezesim.simulate import simulate
 
-    reports: list[Report] = []
-    for text in models:
-        if text in saved:
-            reports.append(Report.load(text))
-            continue
-        network = load_network(text, given["--input"], batch, compression=compressed, cache=not no_cache)
-        reports += [simulate(network, accelerator) for accelerator in accelerators]
+    reports = results(models, accelerators, input or (), batch, compressed, cache=not no_cache)
     written = [*(["--no-advice"] if no_advice else []), "-o", str(out)]
     words = [*command.words("report", models, given), *written]
     advise = bool(accelerators) and not no_advice
@@ -115,23 +102,4 @@ def _check_suffix(path: Path) -> None:
         raise UsageError(
             f"cannot write {str(path)!r}: a page ends in {_SUFFIX}, found {path.suffix or 'no suffix'}"
             f"{nearest(path.suffix, [_SUFFIX])}"
-        )
-
-
-def _saved(models: Sequence[str]) -> list[str]:
-    from squeezesim.explore.compare.result import is_report
-
-    return [text for text in models if is_report(text)]
-
-
-def _check_options(networks: Sequence[str], saved: Sequence[str], given: command.Given) -> None:
-    """Networks need an accelerator; saved reports alone take none, and nothing else that changes results."""
-    if networks and not given["--hw"]:
-        raise UsageError(
-            f"network {networks[0]!r} needs an accelerator: --hw FILE or NAME; allowed without: saved reports, .json"
-        )
-    idle = [option for option, values in given.items() if values and not networks]
-    if idle:
-        raise UsageError(
-            f"{idle[0]} is for networks; {saved[0]!r} is a saved report, which is not simulated again"
         )

@@ -94,6 +94,32 @@ def test_a_terminal_wraps_sentences_below_their_numbers(run: Run, width: int) ->
     assert lines[first + 1].startswith("     ")
 
 
+def test_a_saved_report_is_explained_as_what_it_is_of(run: Run) -> None:
+    changes = ("--objective", "energy", "--quantize", "w8a8")
+    run("profile", *SMALL[1:], *changes, "-o", "report.json")
+    assert run("explain", "report.json") == run(*SMALL, *changes)
+    assert run("explain", "report.json", "--layer", "stem.conv").code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (("--quantize", "w8a8"), "small+quantize=w8a8 on small_8x8\n"),
+        (("--prune", "0.5"), "small+prune=0.5 on small_8x8\n"),
+        (("--prune-channels", "stem.conv=0.5"), "small+prune_channels=stem.conv=0.5 on small_8x8\n"),
+        (("--dataflow", "ws"), "array.dataflows ws → ws or os, by layer: saves "),
+        (("--objective", "edp"), "less energy · time than "),
+    ],
+)
+def test_the_options_of_profile_change_what_is_explained(
+    run: Run, changes: tuple[str, ...], words: str
+) -> None:
+    code, out, err = run(*SMALL, *changes)
+    assert (code, err) == (0, "")
+    assert words in out
+    assert out != run(*SMALL).out
+
+
 def test_where_nothing_helps(run: Run) -> None:
     layer = Layer.matmul("a", m=1, n=8, k=8)
     Network.from_layers([layer], name="tiny").save("tiny.graph.json")
@@ -130,7 +156,20 @@ def test_strict_fails_where_an_operator_is_not_modelled(run: Run) -> None:
             ["explain", "small.graph.json", "--hw", "os_32x3"],
             "no accelerator 'os_32x3', neither a file nor a name",
         ),
-        (["explain", "small.graph.json"], "Missing option '--hw'"),
+        (
+            ["explain", "small.graph.json"],
+            "network 'small.graph.json' needs an accelerator: --hw FILE or NAME; allowed without: saved reports",
+        ),
+        (
+            ["explain", "saved.json", "--hw", "os_32x32"],
+            "--hw is for networks; 'saved.json' is a saved report",
+        ),
+        (
+            ["explain", "saved.json", "--quantize", "w8a8"],
+            "--quantize is for networks; 'saved.json' is a saved",
+        ),
+        (["explain", "saved.json"], "cannot read 'saved.json': No such file or directory"),
+        ([*SMALL, "--dataflow", "rs"], "--dataflow 'rs'; allowed for small_8x8: ws, os, best"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(run: Run, arguments: list[str], message: str) -> None:
