@@ -131,3 +131,12 @@ def test_an_accelerator_s_parts() -> None:
     page = Reader(accelerator()._repr_html_())
     assert "8×8 PEs, ws or os, 500 MHz" in page.text
     assert "16 KiB" in page.text
+
+
+def test_figures_where_an_expression_ends_in_them_are_a_line_with_their_names() -> None:
+    made = report()
+    assert repr(made.plot).startswith("<Plots of small on small_8x8: utilization, stages, ")
+    assert "\n" not in repr(made.plot)
+    assert all(
+        hasattr(made.plot, name) for name in repr(made.plot).rpartition(": ")[2].rstrip(">").split(", ")
+    )

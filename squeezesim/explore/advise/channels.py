@@ -35,7 +35,9 @@ def channels(report: Report, runs: Runs, longest: Collection[str], layer: str = 
     for shares, size, left in rounded:
         if not shares.keys().isdisjoint(longest):
             first, *others = shares
-            who = called(first) + (f" and {units.plural(len(others), 'layer')} that share them" if others else "")
+            who = called(first) + (
+                f" and {units.plural(len(others), 'layer')} that share them" if others else ""
+            )
             change = f"output channels of {who} {size:,} → {left:,}, a multiple of the {columns:,} columns"
             yield from _proposed(report, runs, shares, change, layer)
     if len(rounded) > 1:

@@ -75,7 +75,9 @@ class Proposal:
     def __str__(self) -> str:
         text = f"{self.change}: {self._saving()}"
         if (cycles := self.saved_layer_cycles) is not None:
-            text += f" of the network, {_changed(f'{called(self.layer)} by itself', cycles, units.count)} cycles"
+            text += (
+                f" of the network, {_changed(f'{called(self.layer)} by itself', cycles, units.count)} cycles"
+            )
         return f"{text}; {', '.join(self._others())}. It is assumed that {self.assumption}"
 
     def __repr__(self) -> str:

@@ -39,6 +39,11 @@ class Plots:
 
     report: Report
 
+    def __repr__(self) -> str:
+        from squeezesim.report.figures.kinds import KINDS
+
+        return f"<Plots of {self.report.network.name} on {self.report.accelerator.name}: {', '.join(KINDS)}>"
+
     def utilization(self, ax: Any = None, *, equal: bool = False, theme: str = "light") -> Figure:
         """Cycles of each layer by cause, utilization as a line; see ``figures.utilization``."""
         return utilization.utilization(self.report, ax, equal=equal, theme=theme)
