@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from squeezesim.cli import output, streams
-from squeezesim.cli.inputs import NoCache
-from squeezesim.errors import UsageError
+from squeezesim.cli.inputs import Accelerators, NoCache
 
 if TYPE_CHECKING:
     from squeezesim.explore.allocate.budgets import Budget
     from squeezesim.explore.allocate.study import Study
-
-_FIGURES = (".png", ".svg")
 
 SHORT = "Spread the blocks of MODEL over its stages in every way."
 EXAMPLES = """\b
@@ -37,13 +34,7 @@ def allocate(
             help="A built-in network with a depth, such as squeezenext_23_v5 or resnet18@width=0.5.",
         ),
     ],
-    hw: Annotated[
-        list[str],
-        typer.Option(
-            metavar="FILE|NAME",
-            help="Accelerator, a YAML file or a name of squeezesim hw list; may be given several times.",
-        ),
-    ],
+    hw: Accelerators,
     blocks: Annotated[
         int | None,
         typer.Option(
@@ -91,12 +82,7 @@ def allocate(
     sort: Annotated[
         str, typer.Option(metavar="COLUMN", help="Sort by a column of the CSV, the best first.")
     ] = "latency_us",
-    top: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Show N rows; by default 10 in tables and all in CSV and JSON."
-        ),
-    ] = None,
+    top: output.Top = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -107,10 +93,7 @@ def allocate(
             help="Write all of it: .csv, .json or .md; may be given several times.",
         ),
     ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", parser=output.path, help="Write the figure: .png or .svg."),
-    ] = None,
+    plot: output.Plot = None,
     format: output.Format = "table",
     no_cache: NoCache = False,
     debug: output.Debug = False,
@@ -170,8 +153,7 @@ def _check_files(files: Sequence[Path], plot: Path | None, inputs: Sequence[str]
 
     for path in files:
         file_format(path)
-    if plot and plot.suffix.lower() not in _FIGURES:
-        raise UsageError(f"--plot {str(plot)!r}: a figure ends in {' or '.join(_FIGURES)}")
+    output.check_figure(plot)
     output.check_writable([*files, *([plot] if plot else [])], inputs=inputs)
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _BY = ("result", "stage", "layer")
 _FORMATS = ("table", "csv", "json", "markdown")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".png": "png", ".svg": "svg"}
-_FIGURES = ("png", "svg")
 
 SHORT = "Compare networks, accelerators and saved reports."
 EXAMPLES = """\b
@@ -170,10 +169,7 @@ def _files(out: Sequence[Path], plot: Path | None) -> list[Path]:
                 f"cannot write {str(path)!r}: files end in {known}, found {suffix or 'no suffix'}"
                 f"{nearest(suffix, _SUFFIXES)}"
             )
-    if plot is not None and plot.suffix.lower().removeprefix(".") not in _FIGURES:
-        raise UsageError(
-            f"--plot {str(plot)!r}: a figure ends in {' or '.join(f'.{name}' for name in _FIGURES)}"
-        )
+    output.check_figure(plot)
     return [*out, *([plot] if plot else [])]
 
 
@@ -234,7 +230,7 @@ def _write(
 def _content(
     compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict], top: int | None
 ) -> str | bytes:
-    if format in _FIGURES:
+    if f".{format}" in output.FIGURES:
         from squeezesim.explore.compare.figure import draw
 
         return draw(compared, format)

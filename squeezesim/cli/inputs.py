@@ -23,6 +23,13 @@ Model = Annotated[
         "net.onnx, net.pt2, net.graph.json or topology.csv; +prune=0.4 at its end compresses.",
     ),
 ]
+Accelerators = Annotated[
+    list[str],
+    typer.Option(
+        metavar="FILE|NAME",
+        help="Accelerator, a YAML file or a name of squeezesim hw list; may be given several times.",
+    ),
+]
 Input = Annotated[
     list[str] | None,
     typer.Option(

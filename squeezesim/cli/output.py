@@ -18,11 +18,42 @@ if TYPE_CHECKING:
     from squeezesim.report.grid import Grid
 
 FORMATS = ("table", "csv", "json")
+FIGURES = (".png", ".svg")
 
 Debug = Annotated[bool, typer.Option("--debug", help="On a mistake, print Python's traceback.")]
 Format = Annotated[
     str, typer.Option("--format", metavar="|".join(FORMATS), help="Print a table, or only data.")
 ]
+Top = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Show N rows; by default 10 in tables and all in CSV and JSON."),
+]
+
+
+def path(text: str) -> Path:
+    """Return *text* as the path of a file or folder to write.
+
+    Raises:
+        OutputError: it is empty.
+    """
+    if not text:
+        raise OutputError("cannot write to '': a path is not empty")
+    return Path(text)
+
+
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", parser=path, help="Write the figure: .png or .svg.")
+]
+
+
+def check_figure(plot: Path | None) -> None:
+    """Check that a figure can be written to *plot*, by its suffix.
+
+    Raises:
+        UsageError: it ends in another one than those of ``FIGURES``.
+    """
+    if plot and plot.suffix.lower() not in FIGURES:
+        raise UsageError(f"--plot {str(plot)!r}: a figure ends in {' or '.join(FIGURES)}")
 
 
 def choice(option: str, value: str, allowed: Sequence[str]) -> str:
@@ -50,17 +81,6 @@ def print_grid(grid: Grid) -> None:
         grid.fit(target.width).print(target)
     else:
         print(grid.plain())
-
-
-def path(text: str) -> Path:
-    """Return *text* as the path of a file or folder to write.
-
-    Raises:
-        OutputError: it is empty.
-    """
-    if not text:
-        raise OutputError("cannot write to '': a path is not empty")
-    return Path(text)
 
 
 def check_writable(paths: Iterable[Path], inputs: Iterable[str] = ()) -> None:

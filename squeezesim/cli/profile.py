@@ -12,6 +12,7 @@ import typer
 
 from squeezesim.cli import command, compression, output
 from squeezesim.cli.inputs import (
+    Accelerators,
     Batch,
     Dataflow,
     Input,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _DEFAULT_FILES = ("layers.csv", "report.json", "utilization.png")
 _BY = ("layer", "stage", "op")
-_FIGURES = (".png", ".svg")
 
 SHORT = "Say how long MODEL takes on an accelerator, and why."
 EXAMPLES = """\b
@@ -45,13 +45,7 @@ Examples:
 
 def profile(
     model: Model,
-    hw: Annotated[
-        list[str],
-        typer.Option(
-            metavar="FILE|NAME",
-            help="Accelerator, a YAML file or a name of squeezesim hw list; may be given several times.",
-        ),
-    ],
+    hw: Accelerators,
     input: Input = None,
     batch: Batch = None,
     prune: compression.Prune = None,
@@ -72,10 +66,7 @@ def profile(
             "may be given several times.",
         ),
     ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", parser=output.path, help="Write the figure: .png or .svg."),
-    ] = None,
+    plot: output.Plot = None,
     top: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Show N rows; without --sort, the slowest.")
     ] = None,
@@ -183,8 +174,7 @@ def _named(paths: Sequence[Path], plot: Path | None, accelerators: Sequence[Acce
         raise UsageError(
             f"{str(paths[0])!r} would hold one report, but there are {len(accelerators)} accelerators"
         )
-    if plot and plot.suffix.lower() not in _FIGURES:
-        raise UsageError(f"--plot {str(plot)!r}: a figure ends in {' or '.join(_FIGURES)}")
+    output.check_figure(plot)
     for path in paths:
         file_format(path)
     return list(paths)

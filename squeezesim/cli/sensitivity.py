@@ -10,9 +10,6 @@ import typer
 
 from squeezesim.cli import output
 from squeezesim.cli.inputs import Batch, Input, NoCache, load_network
-from squeezesim.errors import UsageError
-
-_FIGURES = (".png", ".svg")
 
 SHORT = "Say how much each parameter of an accelerator matters to MODEL."
 EXAMPLES = """\b
@@ -64,8 +61,7 @@ def sensitivity(
     from squeezesim.report.text import plain, print_sections
 
     output.choice("--format", format, output.FORMATS)
-    if plot and plot.suffix.lower() not in _FIGURES:
-        raise UsageError(f"--plot {str(plot)!r}: a figure ends in {' or '.join(_FIGURES)}")
+    output.check_figure(plot)
     output.check_writable([plot] if plot else [], inputs=[hw])
     accelerator = Accelerator.resolve(hw)
     networks = [load_network(model, input_ or (), batch, cache=not no_cache) for model in models]

@@ -107,12 +107,7 @@ def sweep(
     sort: Annotated[
         str, typer.Option(metavar="COLUMN", help="Sort by a column, the best first.")
     ] = "latency_us",
-    top: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Show N rows; by default 10 in tables and all in CSV and JSON."
-        ),
-    ] = None,
+    top: output.Top = None,
     input_: Input = None,
     batch: Batch = None,
     format: output.Format = "table",
