@@ -73,12 +73,11 @@ def _by_operand(tally: Tally, spent: Floats, unit: Unit) -> tuple[Floats, str]:
     moved, bytes_of = tally.dram_bytes, tally.dram
     if not spent.any():
         in_bytes = byte_unit(int(moved.max()))
-        return bytes_of * in_bytes.factor, in_bytes.label("DRAM traffic by operand")
+        return np.asarray(bytes_of * in_bytes.factor), in_bytes.label("DRAM traffic by operand")
     each = units.size(float(moved.sum() / (spent.sum() * unit.factor)))
-    shares = np.divide(bytes_of, np.maximum(moved, 1)[:, np.newaxis], dtype=np.float64)
-    return spent[
-        :, np.newaxis
-    ] * unit.factor * shares, f"DRAM energy by operand ({unit.name}, each for {each})"
+    shares = bytes_of / np.maximum(moved, 1)[:, np.newaxis]
+    values = np.asarray(spent[:, np.newaxis] * unit.factor * shares, np.float64)
+    return values, f"DRAM energy by operand ({unit.name}, each for {each})"
 
 
 def _rows(report: Report) -> tuple[list[str], Tally]:

@@ -70,10 +70,11 @@ class _Places:
 def _beside(boxes: Boxes, lines: Lines, others: Boxes, leading: Lines) -> Distances:
     """Return how bad each of *boxes*, to which *lines* lead, is beside each of *others*, to which *leading* do."""
     led, here = _is_led(lines)[:, None], _is_led(leading)[None]
+    wide, wide_others = (Boxes(some.middle, some.half + _AIR) for some in (boxes, others))
     faults: tuple[tuple[float, Found], ...] = (
         (_FAULTS[0], boxes_cover(boxes, others, _AIR)),
-        (_FAULTS[1], lines_cross_boxes(leading, boxes).T & here),
-        (_FAULTS[1], lines_cross_boxes(lines, others) & led),
+        (_FAULTS[1], lines_cross_boxes(leading, wide).T & here),
+        (_FAULTS[1], lines_cross_boxes(lines, wide_others) & led),
         (_FAULTS[4], lines_cross(lines, leading) & led & here),
     )
     return np.asarray(sum(weight * fault for weight, fault in faults))

@@ -6,11 +6,11 @@ import os
 
 from squeezesim.cli import main
 from tests.report.figures.gallery import ROOT, commands
-from tests.report.figures.references import FOLDER, NAMES, picture
+from tests.report.figures.references import FOLDER, NAMES, kept, picture
 
 os.chdir(ROOT)
 for words in commands():
     assert main(words[1:]) == 0, words
 FOLDER.mkdir(exist_ok=True)
 for name in NAMES:
-    (FOLDER / f"{name}.png").write_bytes(picture(name))
+    (FOLDER / f"{name}.png").write_bytes(kept(picture(name)))

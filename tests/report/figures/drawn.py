@@ -20,6 +20,11 @@ from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator
 
+NEAR = 1
+"""Pixels that something may be elsewhere in a picture that looks the same."""
+ALIKE = 64
+"""Of 255: what a pixel at the edge of a letter may be lighter or darker, and what a palette rounds."""
+
 
 def chain(count: int, stage: int = 30) -> Report:
     """A report of *count* different layers, *stage* in each stage."""
@@ -99,12 +104,30 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
     ]
 
 
-def pixels(data: bytes) -> NDArray[np.float64]:
+def pixels(data: bytes) -> NDArray[np.int16]:
     """A PNG as values from 0 to 255."""
-    return np.asarray(imread(io.BytesIO(data), format="png"), np.float64)[..., :3] * 255
+    return np.rint(np.asarray(imread(io.BytesIO(data), format="png"))[..., :3] * 255).astype(np.int16)
 
 
 def difference(one: bytes, other: bytes) -> float:
-    """Root mean square of the differences of two PNGs, 255 at most; infinite where their sizes differ."""
+    """The part of the pixels of either PNG that the other has not within ``NEAR`` pixels; 1 where their sizes differ.
+
+    So letters may be a little thicker or elsewhere by a pixel, as another library of fonts draws them, but what one
+    picture has and the other has not counts.
+    """
     left, right = pixels(one), pixels(other)
-    return float(np.sqrt(np.mean((left - right) ** 2))) if left.shape == right.shape else np.inf
+    if left.shape != right.shape:
+        return 1.0
+    return max(_missing(left, right), _missing(right, left))
+
+
+def _missing(one: NDArray[np.int16], other: NDArray[np.int16]) -> float:
+    """The part of the pixels of *one* that have no like within ``NEAR`` pixels in *other*."""
+    found = np.zeros(one.shape[:2], bool)
+    padded = np.pad(other, ((NEAR, NEAR), (NEAR, NEAR), (0, 0)), mode="edge")
+    high, wide = found.shape
+    for down in range(2 * NEAR + 1):
+        for across in range(2 * NEAR + 1):
+            there = padded[down : down + high, across : across + wide]
+            found |= np.abs(one - there).max(axis=-1) <= ALIKE
+    return 1 - float(found.mean())
