@@ -28,6 +28,7 @@ _LONGEST_LABEL = 28
 _LONGEST_STAGE = 16
 _LONGEST_UPRIGHT = 8
 _INCHES_OF_NAME = 0.26  # of height, of a stage's name
+_NOTHING = 1e-6  # inches
 _INCHES_OF_LINE = 0.17  # of width, of a stage's name that stands upright
 _MOST_OF_AXIS = 0.4  # that the names of stages take, or those of layers on axes of the caller
 _INCHES_OF_LABEL = 0.165  # of width, of a layer's name that stands upright
@@ -91,7 +92,7 @@ def shade_stages(
         if not level:
             middle = min(middle, end - half)
             name = upright_names[stage]
-        if middle - half >= taken and abs(middle - own) <= count * inches[0] / 2 + half:
+        if middle - half > taken - _NOTHING and abs(middle - own) <= count * inches[0] / 2 + half:
             letters = letters if level else max(letters, len(name))
             taken = middle + half
             _write_stage(axes, name, middle / inches[0], level, theme)

@@ -169,6 +169,20 @@ def test_names_are_drawn_as_they_are_and_quietly(kind: str) -> None:
     assert any("\\u7db2" in text for text in written)
 
 
+def test_names_of_narrow_stages_stand_off_the_edges() -> None:
+    layers = [
+        Layer.conv(f"layer{number}", c=8, k=8, oy=4, ox=4, fy=1, fx=1, stage=stage)
+        for number, stage in enumerate(["stem", *["body"] * 398, "head"])
+    ]
+    drawn = settle(simulate(Network.from_layers(layers), accelerator()).plot.memory())
+    for axes in drawn.axes:
+        frame = axes.get_window_extent()
+        assert [text.get_text() for text in axes.texts] == ["stem", "body", "head"]
+        for text in axes.texts:
+            box = text.get_window_extent()
+            assert frame.x0 < box.x0 < box.x1 < frame.x1
+
+
 @pytest.mark.parametrize("kind", ["roofline", "utilization", "memory", "timeline"])
 def test_different_layers_have_different_names(kind: str) -> None:
     names = [
