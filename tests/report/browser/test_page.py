@@ -183,6 +183,28 @@ def test_nothing_is_wider_than_the_window(show: Open, squeezenext: Report, width
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("several", [False, True])
+def test_names_without_a_place_to_break_do_not_widen_the_window(
+    show: Open, width: int, several: bool
+) -> None:
+    long = 20 * "a_long_name_"
+    layers = [
+        replace(
+            layer,
+            name=long + layer.name,
+            stage=long + layer.stage,
+            module=long,
+            inputs=tuple(long + name for name in layer.inputs if name != "input"),
+        )
+        for layer in cases.network().layers
+    ]
+    network = Network(long, tuple(layers), (("input", (1, 3, 16, 16)),), notes=(long,), source=long)
+    reports = [simulate(network, cases.accelerator({"name": 8 * "a_long_name_"}))] * (1 + several)
+    page = show(reports, width=width, advice=[long])
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_hostile_names_are_text(show: Open) -> None:
     plain = cases.network()
     renamed = dict(zip([layer.name for layer in plain.layers], HOSTILE, strict=False))
