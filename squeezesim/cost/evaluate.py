@@ -30,6 +30,8 @@ _FLOW_NUMBERS = {name: number for number, name in enumerate(DATAFLOWS)}
 
 Columns = dict[str, Any]
 
+_PROBLEMS = 48  # that are searched together; more do not save time, and each takes memory
+
 # glibc gives the memory of arrays back to the system and maps it anew, page by page, for the next ones, until a block
 # as large as this was freed (mallopt(3), M_MMAP_THRESHOLD). It is never written, so that it takes no memory itself.
 np.empty(1 << 24, np.uint8)
@@ -142,17 +144,31 @@ def _mac_costs(
 ) -> tuple[Columns, dict[int, tuple[int, float]]]:
     """Costs of each layer on each machine; of machines that one does not fit, that layer and the bits it needs."""
     work, layer_rows = workload_of(layers, family)
-    space = Space(work, family)
-    least = np.array([space.volumes(row).footprint.min() for row in range(len(work))])[layer_rows]
+    columns, least = _blank((len(rates), len(work))), np.zeros(len(work))
+    for start in range(0, len(work), _PROBLEMS):
+        part = np.arange(start, min(start + _PROBLEMS, len(work)))
+        space = Space(work.take(part), family)
+        least[part] = [space.volumes(row).footprint.min() for row in range(len(part))]
+        fitting = np.flatnonzero(rates.buffer_bits - family.weights_bits >= least[part].max())
+        _search(
+            space,
+            rates,
+            fitting,
+            {key: column[:, start : start + len(part)] for key, column in columns.items()},
+        )
+    least = least[layer_rows]
     room = rates.buffer_bits - family.weights_bits
     misfits = {
         machine: (int(number), float(least[number]))
         for machine in np.flatnonzero(room < least.max()).tolist()
         for number in np.flatnonzero(least > room[machine])[:1]
     }
-    columns = _blank((len(rates), len(work)))
-    search = Search(space, [DATAFLOWS[flow] for flow in family.dataflows])
-    fitting = np.flatnonzero(room >= least.max())
+    return {key: column[:, layer_rows] for key, column in columns.items()}, misfits
+
+
+def _search(space: Space, rates: Rates, fitting: Ints, columns: Columns) -> None:
+    """Enter what the problems of *space* cost on machines *fitting* of *rates* into *columns*."""
+    search = Search(space, [DATAFLOWS[flow] for flow in space.machine.dataflows])
     for cluster in clusters(rates.take(fitting)):
         index = fitting[cluster]
         of = rates.take(index)
@@ -162,7 +178,6 @@ def _mac_costs(
             if len(machine):
                 values = _chosen_costs(search, number, row, choice, machine, of.take(machine))
                 _fill(columns, (index[machine], row), values)
-    return {key: column[:, layer_rows] for key, column in columns.items()}, misfits
 
 
 def _chosen_costs(

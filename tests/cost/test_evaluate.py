@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.energy import LEVELS
-from squeezesim.cost.evaluate import BOUNDS, LOSSES, Costs, evaluate
+from squeezesim.cost.evaluate import BOUNDS, LOSSES, Costs, evaluate, evaluate_each
 from squeezesim.errors import HardwareError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
@@ -196,6 +196,20 @@ def test_several_accelerators_stand_side_by_side() -> None:
             assert np.array_equal(getattr(together, field.name)[[row]], getattr(alone, field.name)), (
                 field.name
             )
+
+
+def test_problems_that_are_searched_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = [Layer.conv(f"c{k}", c=8, k=k, oy=14, ox=14, fy=3, fx=3) for k in (8, 16, 8, 24)]
+    large = Layer.conv("large", c=64, k=64, oy=8, ox=8, fy=31, fx=31)
+    hardware = [BASE, BASE.replace({"memory.global_buffer.size_kib": 4})]
+    together, none = evaluate_each([*network, large], hardware)
+    monkeypatch.setattr("squeezesim.cost.evaluate._PROBLEMS", 2)
+    apart, some = evaluate_each([*network, large], hardware)
+    assert none == some
+    assert none[0] is None
+    assert "'large'" in str(none[1])
+    for field in dataclasses.fields(Costs):
+        assert np.array_equal(getattr(together, field.name), getattr(apart, field.name)), field.name
 
 
 def test_views_and_absent_vector_lanes_cost_nothing() -> None:
