@@ -113,7 +113,10 @@ def on_axes(kind: str, made: Report, size: tuple[float, float], layout: Any) -> 
 
 
 @kinds
-@pytest.mark.parametrize(("size", "layout"), [((5, 4), None), ((9, 5), "constrained")])
+@pytest.mark.parametrize(
+    ("size", "layout"),
+    [((5, 4), None), pytest.param((9, 5), "constrained", marks=pytest.mark.slow)],
+)
 def test_no_text_covers_another_on_axes_of_the_caller(
     kind: str, size: tuple[float, float], layout: str | None
 ) -> None:

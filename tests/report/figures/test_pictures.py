@@ -48,14 +48,15 @@ def without(name: str, part: str) -> Figure:
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        *((f"{kind}-light", "y") for kind in KINDS),
+        *((f"{kind}-light", "y") for kind in ("losses", "energy", "memory")),
+        *(pytest.param(f"{kind}-light", "y", marks=pytest.mark.slow) for kind in KINDS),
         ("memory-many", "y"),
         ("memory-dark", "x"),
         ("losses-dark", "title"),
-        ("tradeoff-light", "legend"),
         ("stages-dark", "legend"),
-        ("utilization-light", "one name"),
         ("roofline-many", "one name"),
+        pytest.param("tradeoff-light", "legend", marks=pytest.mark.slow),
+        pytest.param("utilization-light", "one name", marks=pytest.mark.slow),
     ],
 )
 def test_letters_that_are_missing_are_seen(name: str, part: str) -> None:
