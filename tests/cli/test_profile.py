@@ -68,7 +68,9 @@ def test_only_the_files_that_are_named(run: Run) -> None:
 def test_a_page_has_the_command_and_what_would_save_time(run: Run) -> None:
     assert run(*SMALL, "--dataflow", "ws", "-o", "page.html", "--plot", "a.svg").code == 0
     text = Path("page.html").read_text(encoding="utf-8")
-    command = "squeezesim profile small.graph.json --hw small_8x8.yaml --dataflow ws -o page.html --plot a.svg"
+    command = (
+        "squeezesim profile small.graph.json --hw small_8x8.yaml --dataflow ws -o page.html --plot a.svg"
+    )
     assert f"<code>{command}</code>" in text
     assert "import squeezesim" not in text
     assert "What would save time" in text
