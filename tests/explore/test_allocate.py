@@ -13,11 +13,12 @@ import squeezesim as sq
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import HardwareError, ModelError, UsageError
 from squeezesim.explore.allocate import bases, budgets
-from squeezesim.explore.allocate.candidates import LARGER_IS_BETTER, MEASURES, OBJECTIVES, measures
+from squeezesim.explore.allocate.candidates import MEASURES, OBJECTIVES, measures
 from squeezesim.explore.allocate.pieces import cut
 from squeezesim.explore.allocate.space import Space
 from squeezesim.explore.allocate.study import Result, study
 from squeezesim.explore.allocate.sums import Sums
+from squeezesim.explore.pareto import LARGER_IS_BETTER
 from squeezesim.network import Network
 from squeezesim.network.passes import fuse
 from squeezesim.report.columns import TOTALS

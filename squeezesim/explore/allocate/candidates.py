@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.explore.pareto import pareto
+from squeezesim.explore.pareto import LARGER_IS_BETTER, pareto
 from squeezesim.report.columns import TOTALS, Columns, to_rows, total_columns
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MEASURES = (*TOTALS, "late_share")
 """Columns that say what an allocation costs."""
-LARGER_IS_BETTER = ("utilization", "efficiency", "late_share")
 OBJECTIVES = ("latency_us", "energy_mac_equiv", "params", "macs", "late_share")
 """What the Pareto front is of, where nothing else is asked for."""
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.explore.allocate.candidates import LARGER_IS_BETTER, merit
+from squeezesim.explore.allocate.candidates import merit
 from squeezesim.explore.allocate.wording import header
-from squeezesim.explore.pareto import pareto
+from squeezesim.explore.pareto import LARGER_IS_BETTER, pareto
 from squeezesim.report.figures.sheet import NORMAL, SMALL, ruled
 from squeezesim.report.figures.theme import theme_named
 

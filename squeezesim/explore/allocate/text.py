@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.explore.allocate.candidates import LARGER_IS_BETTER, merit
+from squeezesim.explore.allocate.candidates import merit
 from squeezesim.explore.allocate.moves import relative
 from squeezesim.explore.allocate.wording import header, words, written
+from squeezesim.explore.pareto import LARGER_IS_BETTER
 from squeezesim.report import units
 from squeezesim.report.grid import Column, Grid
 from squeezesim.report.text import Section

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from squeezesim.errors import UsageError
-from squeezesim.explore.allocate.candidates import LARGER_IS_BETTER
-from squeezesim.explore.pareto import Mask, pareto
+from squeezesim.explore.pareto import LARGER_IS_BETTER, Mask, pareto
 from squeezesim.explore.sweep.designs import holding, numeric_names
 from squeezesim.expressions import parse
 from squeezesim.report.columns import TOTALS

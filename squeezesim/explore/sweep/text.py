@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.explore.allocate.candidates import LARGER_IS_BETTER
 from squeezesim.explore.allocate.wording import header, words, written
+from squeezesim.explore.pareto import LARGER_IS_BETTER
 from squeezesim.explore.sweep.results import front as unbeaten
 from squeezesim.report import units
 from squeezesim.report.columns import TOTALS
