@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from squeezesim.cost.evaluate import evaluate
-from squeezesim.errors import ModelError
+from squeezesim.network.checks import check_multiplies
 from squeezesim.report.report import Report
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ def simulate(network: Network, accelerator: Accelerator) -> Report:
         >>> simulate(load("squeezenext_23"), Accelerator.named("os_32x32")).totals["macs"]
         277999808
     """
-    if network.macs == 0:
-        raise ModelError(
-            f"network {network.name!r} has no MAC layer: nothing in it is a convolution or a matrix product"
-        )
+    check_multiplies(network)
     costs = evaluate(network.fused.layers, [accelerator])
     return Report(network=network.fused, accelerator=accelerator, costs=costs)

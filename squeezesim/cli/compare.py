@@ -205,6 +205,10 @@ def _results(
         raise UsageError(
             f"network {first!r} needs an accelerator: --hw FILE or NAME; allowed without: saved reports"
         )
+    if hw and all(map(is_report, models)):
+        raise UsageError(
+            f"--hw is for networks; {models[0]!r} is a saved report, which is not simulated again"
+        )
     accelerators = [Accelerator.resolve(text) for text in hw]
     found: list[Result] = []
     for text in models:

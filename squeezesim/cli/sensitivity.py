@@ -47,10 +47,11 @@ def sensitivity(
 ) -> None:
     """Say by how many per cent latency and energy change for each per cent of a parameter, prices of accesses included.
 
-    Also the bandwidth from which on DRAM is not what most cycles wait for, and, of several networks, how they rank by
-    energy under each energy table.
+    Also the bandwidth from which on something else than DRAM sets the pace of the most cycles, and, of several
+    networks, how they rank by energy under each energy table.
     """
     del debug
+    from squeezesim.explore.given import networks_of
     from squeezesim.explore.sensitivity.figure import draw
     from squeezesim.explore.sensitivity.study import study
     from squeezesim.explore.sensitivity.text import sections
@@ -64,7 +65,7 @@ def sensitivity(
     output.check_figure(plot)
     output.check_writable([plot] if plot else [], inputs=[hw])
     accelerator = Accelerator.resolve(hw)
-    networks = [load_network(model, input_ or (), batch, cache=not no_cache) for model in models]
+    networks = networks_of(load_network(model, input_ or (), batch, cache=not no_cache) for model in models)
     found = study(networks, accelerator, change)
     if plot:
         atomic_write(plot, draw(found, plot.suffix.lower()[1:]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from squeezesim.errors import ModelError
 from squeezesim.network import Layer, Network
+from squeezesim.network.checks import check_multiplies
 
 HEADER = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,"
 """First line of a topology of convolutions, which SCALE-Sim reads by default."""
@@ -55,11 +56,8 @@ def export(network: Network, *, gemm: bool = False) -> Topology:
         fc, 1, 1000, 128,
         <BLANKLINE>
     """
+    check_multiplies(network)
     layers = [layer for layer in network.layers if layer.kind == "mac"]
-    if not layers:
-        raise ModelError(
-            f"network {network.name!r} has no MAC layer: nothing in it is a convolution or a matrix product"
-        )
     repeated = [layer for layer in layers if layer.g > 1 and (gemm or (_is_said(layer) and layer.c > 1))]
     count = len(layers) + sum(layer.g - 1 for layer in repeated)
     if count > MAX_ROWS:

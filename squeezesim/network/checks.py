@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from squeezesim.errors import ModelError, nearest
 
 if TYPE_CHECKING:
+    from squeezesim.network.graph import Network
     from squeezesim.network.layer import Layer
 
 MAX_SIZE = 2**31
@@ -35,6 +36,18 @@ def show(value: object) -> str:
         return f"a {type(value).__name__}"
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def check_multiplies(network: Network) -> None:
+    """Check that there is something to cost in *network*.
+
+    Raises:
+        ModelError: no layer of it multiplies.
+    """
+    if network.macs == 0:
+        raise ModelError(
+            f"network {network.name!r} has no MAC layer: nothing in it is a convolution or a matrix product"
+        )
 
 
 def pair(layer: str, field: str, value: int | tuple[int, int]) -> tuple[int, int]:

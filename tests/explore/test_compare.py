@@ -233,6 +233,8 @@ def test_notes_on_accelerators_that_changed() -> None:
     assert not any(
         "differs from that" in note for note in notes(compared(named("x"), named("y", {"array.rows": 16})))
     )
+    elsewhere = notes(comparison([of_report(named("y"))], against=[before]))
+    assert elsewhere[0] == "small on y is compared with main.json, which is of x"
     many = {
         "array.rows": 4,
         "array.cols": 4,

@@ -8,7 +8,7 @@ import pytest
 import squeezesim as sq
 from squeezesim.errors import UsageError
 from squeezesim.explore.sensitivity.bandwidth import break_even
-from squeezesim.explore.sensitivity.figure import draw
+from squeezesim.explore.sensitivity.figure import draw, tornado
 from squeezesim.explore.sensitivity.study import Study, study
 from squeezesim.explore.sensitivity.tables import OWN, ranks
 from squeezesim.hardware.energy_levels import tables
@@ -119,8 +119,38 @@ def test_the_frame_and_the_figure() -> None:
     svg = draw(studied(), "svg")
     assert svg.startswith(b"<?xml")
     assert svg == draw(studied(), "svg")
-    for axis in ("three on squeezelerator_16x16", "change of energy, %"):
-        assert axis.encode() in svg or len(svg) > 10_000  # texts may be paths
+
+
+def test_the_plot_names_the_values_that_were_tried() -> None:
+    first, _ = tornado(studied()).axes[:2]
+    labels = {label.get_text() for label in first.get_yticklabels()}
+    assert {"array.rows  14 … 18", "memory.dram.usable_fraction  0.855 … 0.95"} <= labels
+
+
+def test_the_frame_has_what_the_command_prints() -> None:
+    frame = sq.sensitivity(networks(), HW)
+    done = studied()
+    assert frame.to_dict("records") == pd.DataFrame(done.rows()).to_dict("records")
+    assert frame.attrs["break_even_gb_s"] == done.break_even_gb_s
+    assert [rank["rank"] for rank in frame.attrs["ranks"]] == [rank.rank for rank in done.ranks]
+
+
+def test_networks_and_accelerators_by_name() -> None:
+    frame = sq.sensitivity("alexnet", "squeezelerator_8x8")
+    assert set(frame.network) == {"alexnet"}
+    assert frame.set_index("parameter").value["array.rows"] == 8
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "no network is given"),
+        ([*networks(), networks()[0]], f"network '{networks()[0].name}' is given twice"),
+    ],
+)
+def test_no_network_and_one_twice(given: list[sq.Network], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        sq.sensitivity(given, HW)
 
 
 @pytest.mark.parametrize("change", [0, 1, -0.1, 7])

@@ -11,26 +11,13 @@ from squeezesim.errors import UsageError, nearest
 from squeezesim.explore.compare.align import ALIGNED, Aligned, align
 from squeezesim.explore.compare.baseline import Places
 from squeezesim.explore.compare.result import Result
+from squeezesim.report.columns import TOTALS
 from squeezesim.report.energies import energy_column
 
 BY = ("result", *ALIGNED)
 
 Row = dict[str, Any]
 
-_TOTALS = (
-    "params",
-    "macs",
-    "vector_ops",
-    "cycles",
-    "latency_us",
-    "utilization",
-    "efficiency",
-    "energy_uj",
-    "energy_mac_equiv",
-    "dram_bytes",
-    "weights_bytes",
-    "weights_values_bytes",
-)
 _RATIOS = {
     "params_relative": "params",
     "macs_relative": "macs",
@@ -38,7 +25,7 @@ _RATIOS = {
     "latency_relative": "latency_us",
     "dram_relative": "dram_bytes",
 }
-NUMBERS = ("top1_percent", *_TOTALS, *_RATIOS, "energy_relative")
+NUMBERS = ("top1_percent", *TOTALS, *_RATIOS, "energy_relative")
 """Columns of results that hold numbers, of which conditions may speak."""
 EMPTY_AT_TIMES = ("top1_percent", "energy_uj", "energy_mac_equiv", *_RATIOS, "energy_relative")
 """Columns of numbers that may be empty from top to bottom."""
@@ -84,7 +71,7 @@ class Comparison:
         rows = []
         for result in self.results:
             totals = result.report.totals
-            rows.append({"top1_percent": result.top1_percent} | {name: totals[name] for name in _TOTALS})
+            rows.append({"top1_percent": result.top1_percent} | {name: totals[name] for name in TOTALS})
         return tuple(rows)
 
     def rows(self, by: str = "result") -> list[Row]:

@@ -10,6 +10,7 @@ from squeezesim.errors import UsageError
 from squeezesim.explore.compare import baseline as baselines
 from squeezesim.explore.compare.comparison import EMPTY_AT_TIMES, Comparison
 from squeezesim.explore.compare.result import Result, is_report, of_report, saved, told_apart, with_top1
+from squeezesim.explore.given import accelerator_of
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Network
@@ -58,7 +59,7 @@ def compare(
     import pandas as pd
 
     given = [accelerators] if isinstance(accelerators, (Accelerator, str)) else accelerators
-    machines = [Accelerator.resolve(item) if isinstance(item, str) else item for item in given]
+    machines = [accelerator_of(item) for item in given]
     found: list[Result] = []
     items = [results] if isinstance(results, (Report, Network, str, PathLike)) else results
     for item in items:

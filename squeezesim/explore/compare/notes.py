@@ -24,10 +24,14 @@ def notes(comparison: Comparison) -> list[str]:
 
 
 def _changed(comparison: Comparison) -> Iterator[str]:
-    """Accelerators of one name that are not one accelerator."""
+    """Accelerators of one name that are not one accelerator, and results that are compared with that of another."""
     for place, result in enumerate(comparison.results):
         other = comparison.baseline(place)
-        if other is None or other.accelerator != result.accelerator:
+        if other is None:
+            continue
+        if other.accelerator != result.accelerator:
+            if comparison.saved == 1 and place >= comparison.saved:
+                yield f"{result} is compared with {_whose(other)}, which is of {other.accelerator}"
             continue
         before, after = _parameters(other.report.accelerator), _parameters(result.report.accelerator)
         paths = [path for path in before | after if before.get(path) != after.get(path)]

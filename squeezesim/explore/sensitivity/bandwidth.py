@@ -1,4 +1,4 @@
-"""Break-even bandwidth: from which bandwidth on a network no longer waits for DRAM most of the time."""
+"""Break-even bandwidth: from which bandwidth on something else than DRAM sets the pace of the most cycles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _POINTS, _ROUNDS = 33, 4
 
 
 def break_even(network: Network, accelerator: Accelerator) -> float | None:
-    """Return the bandwidth in GB/s from which on DRAM is not what sets the pace for most of the cycles.
+    """Return the bandwidth in GB/s from which on something else than DRAM sets the pace of the most cycles.
+
+    Cycles are those of the whole network by what sets their pace, as in ``bound`` of its totals.
 
     Each round parts the interval in which it lies into 32; the last one is less than 0.1 % wide. None where DRAM sets
     it even at 1,000,000 GB/s, 0.001 where it never does.

@@ -1,4 +1,7 @@
-"""The tornado plot: for each parameter how far latency and energy move when it is a little less or more."""
+"""The tornado plot: for each parameter how far latency and energy move when it is a little less or more.
+
+Integers move by more than others, and some parameters to one side alone: the values stand beside the name.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def tornado(study: Study) -> Figure:
         for axes, measure in zip(row, ("latency", "energy"), strict=True):
             ends = [
                 (
-                    entry.parameter,
+                    f"{entry.parameter}  {entry.lower:g} … {entry.upper:g}",
                     100 * (getattr(entry, f"{measure}_lower") or 0.0),
                     100 * (getattr(entry, f"{measure}_upper") or 0.0),
                 )
@@ -39,17 +42,19 @@ def tornado(study: Study) -> Figure:
             )
             shown = moved[-_MOST:]
             places = range(len(shown))
-            axes.barh(places, [end[1] for end in shown], color="#d95f02", label=f"−{100 * study.change:g} %")
+            axes.barh(places, [end[1] for end in shown], color="#d95f02", label="at the lower value")
             axes.barh(
                 places,
                 [end[2] for end in shown],
                 color="#1b9e77",
-                label=f"+{100 * study.change:g} %",
+                label="at the upper value",
                 height=0.5,
             )
             axes.set_yticks(list(places), [end[0] for end in shown], fontsize=8)
             axes.axvline(0, color="0.3", linewidth=0.8)
             axes.set_title(f"{name} on {study.accelerator}", fontsize=9)
             axes.set_xlabel(f"change of {measure}, %", fontsize=9)
-            axes.legend(fontsize=8, frameon=False, loc="lower right")
+    figure.legend(
+        *axes.get_legend_handles_labels(), fontsize=9, frameon=False, loc="outside upper center", ncols=2
+    )
     return figure

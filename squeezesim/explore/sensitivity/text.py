@@ -53,10 +53,10 @@ def _signed(value: float | None) -> str:
 def _break_even(study: Study, bandwidth: float | None) -> str:
     has = f"it has {study.bandwidth_gb_s:g}"
     if bandwidth is None:
-        return f"it waits for DRAM most of the time at any bandwidth; {has} GB/s"
+        return f"DRAM sets the pace of more cycles than anything else at any bandwidth; {has} GB/s"
     if bandwidth <= 0.001:
-        return f"it never waits for DRAM most of the time; {has} GB/s"
-    return f"from {bandwidth:.4g} GB/s on DRAM is not what most cycles wait for; {has}"
+        return f"DRAM never sets the pace of more cycles than anything else; {has} GB/s"
+    return f"from {bandwidth:.4g} GB/s on something else than DRAM sets the pace of the most cycles; {has}"
 
 
 def _ranks(study: Study) -> Grid:
