@@ -107,7 +107,6 @@ def allocate(
     del debug
     from squeezesim.explore.allocate.bases import parse_choices
     from squeezesim.explore.allocate.budgets import LIMITS
-    from squeezesim.explore.allocate.candidates import OBJECTIVES
     from squeezesim.explore.allocate.space import parse_range
     from squeezesim.explore.allocate.study import study
     from squeezesim.hardware.accelerator import Accelerator
@@ -126,7 +125,7 @@ def allocate(
             budgets=lambda stages: _budgets(
                 {name: text for name, text in limits.items() if text is not None}, where or (), stages
             ),
-            objectives=OBJECTIVES if objectives is None else tuple(objectives.split(",")),
+            objectives=None if objectives is None else [name.strip() for name in objectives.split(",")],
             sort=sort,
             cache=not no_cache,
             progress=streams.rewrite,

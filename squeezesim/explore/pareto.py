@@ -38,7 +38,8 @@ def pareto(
         maximise: names of columns, of which more is better.
 
     Raises:
-        UsageError: a column is not there, is no column of numbers, or is named twice; or there is no objective.
+        UsageError: a column is not there, is no column of numbers, has none in any row, or is named twice; or there is
+            no objective.
 
     Example:
         >>> pareto({"latency_us": [3, 1, 2, 2], "energy_uj": [1, 3, 2, 3]}, ["latency_us", "energy_uj"])
@@ -51,7 +52,7 @@ def pareto(
         )
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"objective {twice!r} is named twice; allowed: once, in minimise or in maximise")
+        raise UsageError(f"objective {twice!r} is named twice; allowed: once")
     columns = [_numbers(table, name) for name in names]
     known = np.asarray(~np.isnan(columns).any(axis=0))
     ranks = [np.unique(column[known], return_inverse=True)[1].reshape(-1) for column in columns]
@@ -67,9 +68,12 @@ def _numbers(table: pd.DataFrame | Mapping[str, ArrayLike], name: str) -> NDArra
         known = [str(column) for column in table]
         raise UsageError(f"there is no column {name!r}; allowed: {', '.join(known)}{nearest(name, known)}")
     try:
-        return np.asarray(table[name], np.float64)
+        numbers = np.asarray(table[name], np.float64)
     except (TypeError, ValueError):
         raise UsageError(f"column {name!r} has no numbers; an objective is a column of numbers") from None
+    if len(numbers) and np.isnan(numbers).all():
+        raise UsageError(f"column {name!r} has no number in any row; an objective has values to compare")
+    return numbers
 
 
 def _unbeaten(points: Ranks) -> Mask:

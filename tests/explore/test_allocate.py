@@ -104,6 +104,8 @@ def test_objectives_and_order_are_free() -> None:
     table = sq.allocate("squeezenext_23_v5", HW, **NARROW, objectives=["params"], sort="late_share")
     assert table.late_share.is_monotonic_decreasing
     assert table[table.pareto].params.tolist() == [table.params.min()]
+    by_energy = sq.allocate("squeezenext_23_v5", "os_32x32", **NARROW, objectives="energy_uj")
+    assert by_energy[by_energy.pareto].energy_uj.tolist() == [by_energy.energy_uj.min()]
 
 
 def test_conditions_leave_what_meets_them() -> None:
@@ -238,7 +240,24 @@ def test_a_model_beside_the_allocations_has_no_moves() -> None:
         (
             ("squeezenext_23", {"sort": "energy_uj"}),
             UsageError,
-            r"^there is no energy_uj to sort by: the energy table of .*_16x16 is relative; allowed: energy_mac_equiv$",
+            r"^column to sort by 'energy_uj': the energy table of squeezelerator_16x16 is relative, without joules; "
+            r"allowed: energy_mac_equiv$",
+        ),
+        (
+            ("squeezenext_23", {"objectives": ["params", "energy_uj"]}),
+            UsageError,
+            r"^objective 'energy_uj': the energy table of squeezelerator_16x16 is relative, without joules; "
+            r"allowed: energy_mac_equiv$",
+        ),
+        (
+            ("deit_tiny", {"objectives": "late_share"}),
+            UsageError,
+            r"^objective 'late_share': a network of one stage has no late ones; allowed: params, ",
+        ),
+        (
+            ("squeezenext_23", {"objectives": ["macs", "params", "macs"]}),
+            UsageError,
+            r"^objective 'macs' is named twice; allowed: once$",
         ),
         (("squeezenext_23", {"objectives": ["macz"]}), UsageError, r"no objective 'macz'; .*'macs'\?$"),
         (

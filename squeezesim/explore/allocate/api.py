@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from squeezesim.errors import UsageError
 from squeezesim.explore.allocate.budgets import where as budget
-from squeezesim.explore.allocate.candidates import OBJECTIVES
 from squeezesim.explore.allocate.study import study
 from squeezesim.hardware.accelerator import Accelerator
 
@@ -25,7 +24,7 @@ def allocate(
     stages: Sequence[tuple[int, int]] | None = None,
     options: Choices | None = None,
     where: str | Sequence[str] = (),
-    objectives: Sequence[str] = OBJECTIVES,
+    objectives: str | Sequence[str] | None = None,
     sort: str = "latency_us",
     cache: bool = True,
 ) -> pd.DataFrame:
@@ -49,7 +48,8 @@ def allocate(
         where: conditions that rows meet, such as ``"latency_us <= 1.3ms"``; changes, as in ``"params < +5%"``, are
             from *model*; ``stage1`` … are the blocks of a stage.
         objectives: columns of which ``pareto`` says that no other row of the accelerator is better in one and as good
-            in the others; more is better of ``utilization``, ``efficiency`` and ``late_share``.
+            in the others; more is better of ``utilization``, ``efficiency`` and ``late_share``. By default latency,
+            energy in MACs' worth, params, MACs and the late share.
         sort: the column by which each accelerator's rows are ordered, the best first.
         cache: keep and read traced networks on disk.
 

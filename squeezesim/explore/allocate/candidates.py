@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.errors import UsageError, nearest
 from squeezesim.explore.pareto import LARGER_IS_BETTER, pareto
 from squeezesim.report.columns import TOTALS, Columns, to_rows, total_columns
 
@@ -82,14 +81,10 @@ class Candidates:
         return self._take(np.lexsort((*self.depth.T[::-1], self.base, *reversed(keys))))
 
     def with_front(self, objectives: Sequence[str]) -> Candidates:
-        """Return the rows with their Pareto front of *objectives*, which are names in ``MEASURES``."""
-        # A column without a number, as the share of late stages where there is one stage, decides nothing.
-        known = [name for name in objectives if not np.isnan(self.measures[name]).all()]
-        if not known or not len(self):
-            return replace(self, front=np.ones(len(self), np.bool_))
-        least = [name for name in known if name not in LARGER_IS_BETTER]
-        most = [name for name in known if name in LARGER_IS_BETTER]
-        return replace(self, front=pareto({name: self.measures[name] for name in known}, least, most))
+        """Return the rows with their Pareto front of *objectives*, names in ``MEASURES`` of columns with numbers."""
+        least = [name for name in objectives if name not in LARGER_IS_BETTER]
+        most = [name for name in objectives if name in LARGER_IS_BETTER]
+        return replace(self, front=pareto(self.measures, least, most))
 
     def row_of(self, base: int, depth: Depth) -> int | None:
         """Return the row of an allocation, None where it is not there."""
@@ -134,21 +129,6 @@ class Candidates:
             front=self.front[index],
             published=published,
         )
-
-
-def check_names(sort: str, objectives: Sequence[str]) -> None:
-    """Check that *sort* and *objectives* are names in ``MEASURES``.
-
-    Raises:
-        UsageError: one is not, or there is no objective.
-    """
-    if not objectives:
-        raise UsageError(f"a Pareto front needs an objective; allowed: {', '.join(MEASURES)}")
-    for what, name in (("column to sort by", sort), *(("objective", name) for name in objectives)):
-        if name not in MEASURES:
-            raise UsageError(
-                f"there is no {what} {name!r}; allowed: {', '.join(MEASURES)}{nearest(name, MEASURES)}"
-            )
 
 
 def measures(sums: Sums, depths: Ints) -> Columns:

@@ -10,8 +10,9 @@ import numpy as np
 
 from squeezesim.errors import UsageError
 from squeezesim.explore.allocate import bases as networks
+from squeezesim.explore.allocate.aims import aims
 from squeezesim.explore.allocate.budgets import Budget, within
-from squeezesim.explore.allocate.candidates import OBJECTIVES, Candidates, check_names, measures, merit
+from squeezesim.explore.allocate.candidates import Candidates, measures, merit
 from squeezesim.explore.allocate.costing import costs_of, totals_of
 from squeezesim.explore.allocate.moves import Move, best_moves
 from squeezesim.explore.allocate.published import Point, points
@@ -20,7 +21,6 @@ from squeezesim.explore.allocate.sums import Sums
 from squeezesim.load import load
 from squeezesim.network.passes import fuse
 from squeezesim.report.columns import to_rows
-from squeezesim.report.tally import Scale
 
 if TYPE_CHECKING:
     from squeezesim.explore.allocate.bases import Base, Choices
@@ -100,7 +100,7 @@ def study(
     stages: Sequence[tuple[int, int]] | None = None,
     choices: Choices | None = None,
     budgets: Callable[[int], Sequence[Budget]] = lambda _: (),
-    objectives: Sequence[str] = OBJECTIVES,
+    objectives: str | Sequence[str] | None = None,
     sort: str = "latency_us",
     cache: bool = True,
     progress: Progress = lambda _: None,
@@ -116,14 +116,12 @@ def study(
         UsageError: the allocations asked for are none or too many, or none is within the budgets.
         HardwareError: a layer does not fit a buffer.
     """
-    check_names(sort, objectives)
-    if sort == "energy_uj":
-        _check_joules(accelerators)
     names = [accelerator.name for accelerator in accelerators]
     if len(set(names)) < len(names):
         raise UsageError(f"two accelerators share a name: {', '.join(names)}")
     spec = networks.parse_model(model)
     depth, option = networks.depth_of(spec), networks.option_of(spec.entry)
+    wanted = aims(sort, objectives, accelerators, len(depth))
     space = Space.of(depth, low=int(option.low), high=int(option.high), blocks=blocks, stages=stages)
     found = networks.bases(spec, choices or {})
     limits = budgets(len(depth))
@@ -140,7 +138,7 @@ def study(
     )
     progress("ranking")
     results = [
-        _result(replace(part, candidates=candidates), named, objectives, sort)
+        _result(replace(part, candidates=candidates), named, wanted, sort)
         for part, candidates in zip(costed, kept, strict=True)
     ]
     return Study(
@@ -148,7 +146,7 @@ def study(
         space=space,
         bases=found,
         budgets=limits,
-        objectives=objectives,
+        objectives=wanted,
         sort=sort,
         results=results,
     )
@@ -195,15 +193,6 @@ def _result(costed: _Costed, named: Sequence[Point], objectives: Sequence[str], 
         moves=None if base is None else best_moves(ranked, base, now.point.depth, now.measures, sort),
         sums=costed.sums,
     )
-
-
-def _check_joules(accelerators: Sequence[Accelerator]) -> None:
-    for accelerator in accelerators:
-        if Scale.of(accelerator).pj_per_unit is None:
-            raise UsageError(
-                f"there is no energy_uj to sort by: the energy table of {accelerator.name} is relative; allowed: "
-                "energy_mac_equiv"
-            )
 
 
 def _check_size(space: Space, bases: int, accelerators: int) -> None:

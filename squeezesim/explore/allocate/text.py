@@ -148,8 +148,8 @@ def _ends(study: Study, result: Result) -> list[dict[str, Any]]:
     rows = []
     for name in study.objectives:
         values = merit(name, result.candidates.measures[name])
-        if not np.isnan(values).all() and np.ptp(values[~np.isnan(values)]) > 0:
-            best = result.candidates.kept(np.arange(len(values)) == np.nanargmin(values))
+        if np.ptp(values) > 0:
+            best = result.candidates.kept(np.arange(len(values)) == values.argmin())
             rows.append({"best": _extreme(name), **best.rows()[0]})
     return rows
 

@@ -92,9 +92,10 @@ def front(table: pa.Table, objectives: Sequence[str]) -> Mask:
     least, most = sides(objectives)
     columns = {name: np.asarray(table[name].to_numpy(), np.float64) for name in objectives}
     of = table["network"].to_numpy()
+    known = ~np.isnan(np.stack([*columns.values()])).any(axis=0)
     found = np.zeros(table.num_rows, np.bool_)
     for network in dict.fromkeys(of):
-        rows = np.flatnonzero(of == network)
+        rows = np.flatnonzero((of == network) & known)
         found[rows] = pareto({name: column[rows] for name, column in columns.items()}, least, most)
     return found
 
