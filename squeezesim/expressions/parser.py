@@ -26,6 +26,7 @@ from squeezesim.expressions.terms import (
 from squeezesim.expressions.tokens import Token, mistake, tokens
 from squeezesim.expressions.units import LITERALS, PLAIN, unit_of
 
+_NO_NUMBER = "not a number; allowed: one such as 1300, 1M, 1.3ms or 4MiB"
 _DEEPEST = 32
 _DIGITS, _EXPONENT = 30, 99
 _INSTEAD = {"=": "==", "&&": "and", "&": "and", "||": "or", "|": "or", "!": "not"}
@@ -76,9 +77,11 @@ class _Parser:
         return Condition(self.text, tuple(self.found), self.is_relative, self._truth_of(truth, 0))
 
     def quantity(self, name: str) -> float:
+        if all(token.kind != "number" for token in self.tokens):
+            self._error(_NO_NUMBER, 0)
         number = self._side_of(self._signed(), 0)
         if self._peek().kind != "end" or number.exact is None or number.change is not None:
-            self._error("not a number; allowed: one such as 1300, 1M, 1.3ms or 4MiB", 0)
+            self._error(_NO_NUMBER, 0)
         unit = unit_of(name)
         if not number.unit.is_plain:
             self._check_alike(Side(0, unit, number.value), number)

@@ -22,6 +22,7 @@ from squeezesim.explore.pareto import LARGER_IS_BETTER
 from squeezesim.network import Network
 from squeezesim.network.passes import fuse
 from squeezesim.report.columns import TOTALS
+from squeezesim.zoo.registry import Spec, catalogue
 
 SQUEEZELERATORS = [sq.Accelerator.named(f"squeezelerator_{size}") for size in ("16x16", "8x8")]
 HW = SQUEEZELERATORS[0]
@@ -149,6 +150,44 @@ def test_other_options_are_other_networks() -> None:
         )
 
 
+def test_an_option_may_have_one_value() -> None:
+    ranges = [(1, 1), (1, 2), (1, 1), (1, 1)]
+    one, listed = (
+        sq.allocate("squeezenext_23", HW, stages=ranges, options=options)
+        for options in ({"conv1": 5, "wiring": "serial"}, {"conv1": [5], "wiring": ["serial"]})
+    )
+    pd.testing.assert_frame_equal(one, listed)
+    assert set(one.wiring) == {"serial"}
+
+
+def test_networks_that_are_named_as_allowed_can_be_allocated() -> None:
+    """One of each family, with a block more in each stage than it has itself; those left out cannot."""
+    with pytest.raises(ModelError) as found:
+        bases.parse_model("alexnet")
+    listed = str(found.value).partition("allowed: ")[2].partition(" and ")[0].split(", ")
+    first = {
+        entry.family.name: entry for entry in reversed([*catalogue().values()]) if "depth" in entry.defaults
+    }
+    assert sorted(listed) == sorted(
+        entry.name for family, entry in first.items() if family not in bases.NOT_ADDITIVE
+    )
+    for family in bases.NOT_ADDITIVE:
+        own = bases.depth_of(Spec(first[family], {}))
+        least, most = ((blocks,) * len(own) for blocks in (1, 2))
+        with pytest.raises(ModelError, match="depend on how many there are"):
+            bases.Base(Spec(first[family], {}), None, {}).pieces(least, most, [], cache=False)
+
+
+@pytest.mark.slow
+def test_every_family_that_is_named_is_a_sum_of_its_blocks() -> None:
+    for entry in {entry.family.name: entry for entry in catalogue().values()}.values():
+        if "depth" in entry.defaults and entry.family.name not in bases.NOT_ADDITIVE:
+            own = bases.depth_of(Spec(entry, {}))
+            more = tuple(blocks + 1 for blocks in own)
+            pieces = bases.Base(Spec(entry, {}), None, {}).pieces(own, more, [entry], cache=False)
+            assert len(pieces.at(own)) == len(fuse(Network.load(entry.graph)).layers)
+
+
 def test_a_network_of_one_stage() -> None:
     table = sq.allocate("deit_tiny", "os_32x32", stages=[(2, 4)])
     assert table.depth.tolist() == [(2,), (3,), (4,)]
@@ -271,6 +310,13 @@ def test_a_model_beside_the_allocations_has_no_moves() -> None:
             r"its ranges are --blocks and --stage$",
         ),
         (("squeezenext_23", {"options": {"cnv1": [1]}}), ModelError, r"has no option 'cnv1'; .*'conv1'\?$"),
+        (
+            (Network(name="net", layers=()),),
+            UsageError,
+            r"^allocate builds networks by name, such as 'squeezenext_23_v5@width=1.5', found a Network$",
+        ),
+        (("squeezenext_23", {"options": {"conv1": "57"}}), ModelError, r"integer from 1 to 15, found '57'$"),
+        (("squeezenext_23", {"options": {"conv1": None}}), ModelError, r"integer from 1 to 15, found None$"),
         (("squeezenext_23", {"options": {"conv1": []}}), UsageError, r"^option 'conv1' has no values$"),
         (("squeezenext_23", {"options": {"conv1": [5, 99]}}), ModelError, r"integer from 1 to 15, found 99$"),
         (("squeezenext_23", {"options": {"resolution": [0]}}), ModelError, r"^option 'resolution' must be"),
@@ -360,6 +406,16 @@ def test_the_tightest_budget_is_named() -> None:
         "MACs' worth (energy_mac_equiv), such as 2G"
     )
     assert "has energy_uj = " in refused("--max-energy 3uJ", hw=sq.Accelerator.named("os_32x32"))
+    least_of_all = round(table.params.min() / 1e4)
+    assert refused("--max-params 10k").endswith(
+        f"has params = {least.params:,}, {least_of_all} times as much"
+    )
+    for text in ("0", "-5"):
+        with pytest.raises(UsageError) as found:
+            budgets.at_most("--max-params", text)
+        assert str(found.value) == (
+            f"--max-params {text}: nothing costs so little; allowed: a number above 0"
+        )
     for text in ("many", "3ms", "5%", ""):
         with pytest.raises(UsageError, match=r"^--max-macs: "):
             budgets.at_most("--max-macs", text)

@@ -112,6 +112,14 @@ def test_quantities_that_cannot_be_compared(text: str, found: str) -> None:
     assert str(caught.value).splitlines()[0].partition(": ")[2] == found
 
 
+@pytest.mark.parametrize("text", ["abc", "nan", "inf", "", "-", "params", "+2%", "1 < 2", "1 + params"])
+def test_what_is_no_number_is_said(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        quantity(text, "params")
+    first = str(caught.value).splitlines()[0]
+    assert first.endswith(": not a number; allowed: one such as 1300, 1M, 1.3ms or 4MiB")
+
+
 @pytest.mark.parametrize(
     ("text", "column"), [("4MiB", "latency_us"), ("+2%", "params"), ("x", "params"), ("", "params")]
 )

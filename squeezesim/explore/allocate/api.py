@@ -43,8 +43,8 @@ def allocate(
         hw: accelerators, their names or files.
         blocks: blocks in all stages together; those of *model*, unless *stages* is given.
         stages: the least and the greatest number of blocks of each stage.
-        options: values of other options, each combination of which is tried, as ``{"conv1": [5, 7]}``; ``resolution``
-            is the side of the input.
+        options: values of other options, each combination of which is tried, as ``{"conv1": [5, 7], "width": 1.5}``;
+            ``resolution`` is the side of the input.
         where: conditions that rows meet, such as ``"latency_us <= 1.3ms"``; changes, as in ``"params < +5%"``, are
             from *model*; ``stage1`` … are the blocks of a stage.
         objectives: columns of which ``pareto`` says that no other row of the accelerator is better in one and as good
@@ -55,7 +55,7 @@ def allocate(
 
     Raises:
         ModelError: there is no such network, it has no blocks to allocate, or its costs are no sum over them.
-        UsageError: there are no allocations, none that meets *where*, or more than 2,000,000 rows.
+        UsageError: *model* is no name; there are no allocations, none that meets *where*, or more than 2,000,000 rows.
         HardwareError: a layer does not fit a buffer.
 
     Example:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -20,9 +20,13 @@ from squeezesim.zoo.registry import Entry, Spec, catalogue, parse_spec
 MOST = 100
 """Combinations of options that are tried."""
 
+NOT_ADDITIVE = ("squeezenet", "densenet")
+"""Families whose blocks depend on how many are before them, so that ``cut`` refuses them."""
+
 _RESOLUTION = Option(name="resolution", kind="int", low=1, high=2048, default=224)
 
-Choices = Mapping[str, Sequence[object]]
+Choices = Mapping[str, object]
+"""Values by option: several, or one alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def option_of(entry: Entry) -> Option:
     if found is None:
         have: dict[str, str] = {}
         for each in catalogue().values():
-            if "depth" in each.defaults:
+            if "depth" in each.defaults and each.family.name not in NOT_ADDITIVE:
                 have.setdefault(each.family.name, each.name)
         raise ModelError(
             f"network {entry.name!r} has no blocks to allocate; allowed: {', '.join(have.values())} and the others "
@@ -106,8 +110,13 @@ def parse_model(model: str) -> Spec:
     """Return the built-in network *model*, with or without options, whose depth is one of them.
 
     Raises:
+        UsageError: it is no text.
         ModelError: it is no built-in network, or it has no blocks to allocate.
     """
+    if not isinstance(model, str):
+        raise UsageError(
+            f"allocate builds networks by name, such as 'squeezenext_23_v5@width=1.5', found a {type(model).__name__}"
+        )
     name = model.partition("@")[0]
     if name not in catalogue():
         raise ModelError(
@@ -137,9 +146,10 @@ def bases(spec: Spec, choices: Choices) -> list[Base]:
                 f"{spec.entry.name!r} has no option {show(name)}; allowed: {', '.join(options)}"
                 f"{nearest(name, options)}"
             )
-        if not listed:
+        several = listed if isinstance(listed, Iterable) and not isinstance(listed, str) else [listed]
+        values[name] = list(dict.fromkeys(options[name].parse(value) for value in several))
+        if not values[name]:
             raise UsageError(f"option {name!r} has no values")
-        values[name] = list(dict.fromkeys(options[name].parse(value) for value in listed))
     count = prod(map(len, values.values()))
     if count > MOST:
         raise UsageError(f"{count:,} combinations of options; allowed: at most {MOST}")

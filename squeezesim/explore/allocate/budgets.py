@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from squeezesim.cost.workload import Bools
 
 
+_FAR = 10  # times a limit, from where on a percentage says little
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """A condition with the words that asked for it; ``limit`` is the most that its one column may be, if it is that."""
@@ -56,7 +59,7 @@ def at_most(option: str, text: str) -> Budget:
     Energy is in J where the number has that unit, otherwise in MACs' worth.
 
     Raises:
-        UsageError: *text* is no number of that quantity.
+        UsageError: *text* is no number of that quantity above 0.
     """
     column = LIMITS[option]
     if column == "energy_mac_equiv" and text.strip().endswith("J"):
@@ -65,6 +68,8 @@ def at_most(option: str, text: str) -> Budget:
         limit = quantity(text, column)
     except UsageError as error:
         raise UsageError(f"{option}: {error}") from None
+    if limit <= 0:
+        raise UsageError(f"{option} {text}: nothing costs so little; allowed: a number above 0")
     return Budget(f"{option} {text}", parse(f"{column} <= {limit!r}", MEASURES), limit)
 
 
@@ -120,8 +125,11 @@ def _nothing(candidates: Sequence[Candidates], budgets: Sequence[Budget], met: S
     )
     value, accelerator, depth = nearest
     which = "the nearest that meets the others" if joint else "the nearest"
-    over = units.share(value / budget.limit - 1) if budget.limit > 0 else "infinitely far"
-    return f"{text}; {which}, {'-'.join(map(str, depth))} on {accelerator}, has {column} = {value:,.10g}, {over} above"
+    ratio = value / budget.limit
+    over = f"{units.share(ratio - 1)} above" if ratio < _FAR else f"{ratio:,.0f} times as much"
+    return (
+        f"{text}; {which}, {'-'.join(map(str, depth))} on {accelerator}, has {column} = {value:,.10g}, {over}"
+    )
 
 
 def _least(column: Any, mask: Bools) -> int | None:
