@@ -90,7 +90,8 @@ def allocate(
             "-o",
             metavar="FILE",
             parser=output.path,
-            help="Write all of it: .csv, .json or .md; may be given several times.",
+            help="Write every allocation within the budgets, whatever --top and --front show: .csv or .json; .md is "
+            "what is printed. May be given several times.",
         ),
     ] = None,
     plot: output.Plot = None,
@@ -160,11 +161,11 @@ def _write(
     study: Study, files: Sequence[Path], plot: Path | None, *, top: int | None, front: bool
 ) -> list[Path]:
     """Write all files after all are made: an interruption of that leaves none."""
-    from squeezesim.explore.allocate.files import text_of
+    from squeezesim.explore.allocate.files import file_of
     from squeezesim.files import atomic_write
 
     made: list[tuple[Path, str | bytes]] = [
-        (path, text_of(study, path.suffix.lower(), top=top, front=front)) for path in files
+        (path, file_of(study, path.suffix.lower(), top=top, front=front)) for path in files
     ]
     if plot:
         from squeezesim.explore.allocate.figure import picture

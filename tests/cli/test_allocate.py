@@ -106,6 +106,19 @@ def test_files_hold_what_is_printed(run: Run) -> None:
     assert Path("again.png").read_bytes() == Path("all.png").read_bytes()
 
 
+def test_files_have_every_allocation_whatever_is_shown(run: Run) -> None:
+    shown = ("--top", "2", "--front")
+    everything = {form: run(*MODEL, *NARROW, "--format", form).out for form in ("csv", "json")}
+    code, out, _ = run(*MODEL, *NARROW, *shown, "-o", "all.csv", "-o", "all.json", "-o", "shown.md")
+    assert code == 0
+    assert "the 2 allocations of the Pareto front of least latency" in out
+    for form, text in everything.items():
+        assert Path(f"all.{form}").read_text(encoding="utf-8") == text
+    assert "the 2 allocations of the Pareto front" in Path("shown.md").read_text(encoding="utf-8")
+    assert len(rows_of(run(*MODEL, *NARROW, *shown, "--format", "csv", "-o", "all.csv").out)) == 2
+    assert Path("all.csv").read_text(encoding="utf-8") == everything["csv"]
+
+
 def test_json_says_what_was_asked_and_what_stands_where(run: Run) -> None:
     document = json.loads(run(*MODEL, *NARROW, "--max-latency", "1ms", "--top", "2", "--format", "json").out)
     (result,) = document.pop("results")
@@ -133,6 +146,8 @@ def test_the_front_alone_and_another_order(run: Run) -> None:
     assert 0 < len(front) < len(everything)
     by_params = rows_of(run(*MODEL, *NARROW, "--format", "csv", "--sort", "params", "--top", "5").out)
     assert [row["params"] for row in by_params] == sorted((row["params"] for row in everything), key=int)[:5]
+    few = rows_of(run(*MODEL, *NARROW, "--format", "csv", "--front", "--objectives", " macs, params").out)
+    assert 0 < len(few) < len(front)
     by_use = rows_of(run(*MODEL, *NARROW, "--format", "csv", "--sort", "utilization", "--top", "1").out)
     assert float(by_use[0]["utilization"]) == max(float(row["utilization"]) for row in everything)
 
@@ -145,7 +160,7 @@ def test_csv_is_made_in_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
     assert run(*MODEL, *NARROW, "--format", "json") == (
         2,
         "",
-        "error: 54 allocations are too many for JSON; allowed: at most 50, with --top or --front, or CSV\n",
+        "error: 54 allocations are too many for JSON; allowed: at most 50, by budgets, or CSV\n",
     )
     assert run(*MODEL, *NARROW, "--format", "json", "--top", "50").code == 0
 
@@ -199,6 +214,13 @@ def test_one_allocation_is_the_network_itself(run: Run) -> None:
         (("--format", "yaml"), "--format 'yaml'; allowed: table, csv, json"),
         (("--blocks", "0"), "Invalid value for '--blocks'"),
         (("--objectives", ""), "there is no objective ''"),
+        (("--objectives", "macs, macs"), "objective 'macs' is named twice; allowed: once\n"),
+        (
+            ("--objectives", "energy_uj, params"),
+            "objective 'energy_uj': the energy table of squeezelerator_16x16 is ",
+        ),
+        (("--max-params", "abc"), "not a number; allowed: one such as 1300"),
+        (("--max-params", "-5"), "--max-params -5: nothing costs so little; allowed: a number above 0\n"),
         (("--max-macs", ""), "--max-macs: "),
         (("--max-latency", "1.3MB"), "--max-latency: "),
         (("--hw", "squeezelerator_16"), "no accelerator 'squeezelerator_16', neither a file nor a name"),

@@ -40,8 +40,16 @@ def file_format(path: str | PathLike[str]) -> str:
     return suffix
 
 
+def file_of(study: Study, suffix: str, *, top: int | None = None, front: bool = False) -> str:
+    """Return *study* as the text of a file: all allocations within the budgets as CSV and JSON.
+
+    Markdown has what is shown, the first *top*, of the Pareto front alone where *front*.
+    """
+    return text_of(study, suffix, top=top, front=front) if suffix == ".md" else text_of(study, suffix)
+
+
 def text_of(study: Study, suffix: str, *, top: int | None = None, front: bool = False) -> str:
-    """Return *study* as the text of a file of ``FORMATS``.
+    """Return *study* as text in one of ``FORMATS``.
 
     CSV and JSON have all allocations within the budgets, or the first *top*; those of the Pareto front alone where
     *front*.
@@ -69,8 +77,7 @@ def to_json(study: Study, top: int | None = None, front: bool = False) -> str:
     count = sum(len(_shown(result, top, front)) for result in study.results)
     if count > MOST_OBJECTS:
         raise UsageError(
-            f"{count:,} allocations are too many for JSON; allowed: at most {MOST_OBJECTS:,}, with --top or --front, "
-            "or CSV"
+            f"{count:,} allocations are too many for JSON; allowed: at most {MOST_OBJECTS:,}, by budgets, or CSV"
         )
     document = {
         "model": str(study.model),
