@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from functools import cache
 from itertools import permutations
@@ -220,6 +221,38 @@ def test_moves_are_the_best_of_all_moves() -> None:
     for move in result.moves:
         for name, change in move.changes.items():
             assert change == pytest.approx((move.measures[name] - now[name]) / now[name])
+
+
+def test_a_table_has_the_moves_and_the_networks_of_each_accelerator() -> None:
+    table = all_of_21()
+    results = study("squeezenext_23_v5", SQUEEZELERATORS, blocks=21).results
+    places = [
+        (result.accelerator.name, standing.point.name, standing.point.depth, standing.place)
+        for result in results
+        for standing in result.standings
+    ]
+    networks = pd.DataFrame(table.attrs["networks"])
+    assert [
+        *networks[["accelerator", "network", "depth", "place"]].itertuples(index=False, name=None)
+    ] == places
+    for row in networks[networks.is_allocation & (networks.network != "squeezenext_23_v5")].to_dict(
+        "records"
+    ):
+        part = of(table, sq.Accelerator.named(row["accelerator"]))
+        assert part.published[row["place"] - 1] == row["network"]
+        assert part.cycles[row["place"] - 1] == row["cycles"]
+    moves = table.attrs["moves"]
+    assert len(moves) == 6
+    for row in moves:
+        part = of(table, sq.Accelerator.named(row["accelerator"])).set_index("depth")
+        depth = [2, 4, 14, 1]
+        depth[row["taken_from_stage"] - 1] -= row["blocks"]
+        depth[row["given_to_stage"] - 1] += row["blocks"]
+        assert row["depth"] == tuple(depth)
+        latency = part.latency_us[[row["depth"], (2, 4, 14, 1)]].tolist()
+        assert row["changes"]["latency_us"] == pytest.approx(latency[0] / latency[1] - 1)
+    assert json.loads(json.dumps(table.attrs))["moves"][0]["depth"] == list(moves[0]["depth"])
+    assert table[table.pareto].attrs == table.attrs
 
 
 def test_networks_that_differ_stand_beside_the_allocations() -> None:

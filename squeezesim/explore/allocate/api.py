@@ -38,6 +38,9 @@ def allocate(
     ``Report.totals``, ``late_share`` (share of the last half of the stages in the params of all stages, a stand-in for
     capacity and no accuracy), ``pareto`` and ``published`` (the built-in network that a row is).
 
+    Its ``attrs`` hold what the command prints below, as lists of rows: ``networks``, the model and published networks
+    with their ``place`` by *sort*, and ``moves`` of blocks from the model that gain most, with relative ``changes``.
+
     Args:
         model: the name of a built-in network with a depth, with or without ``@option=value,…``.
         hw: accelerators, their names or files.
@@ -81,6 +84,17 @@ def allocate(
         sort=sort,
         cache=cache,
     )
-    return pd.concat(
+    table = pd.concat(
         [pd.DataFrame(result.candidates.columns()) for result in done.results], ignore_index=True
     )
+    table.attrs["networks"] = [
+        {"accelerator": result.accelerator.name, **standing.record}
+        for result in done.results
+        for standing in result.standings
+    ]
+    table.attrs["moves"] = [
+        {"accelerator": result.accelerator.name, **move.record}
+        for result in done.results
+        for move in result.moves or ()
+    ]
+    return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,7 @@ from squeezesim.report.markdown import markdown
 
 if TYPE_CHECKING:
     from squeezesim.explore.allocate.candidates import Candidates
-    from squeezesim.explore.allocate.moves import Move
-    from squeezesim.explore.allocate.study import Result, Standing, Study
+    from squeezesim.explore.allocate.study import Result, Study
 
 MOST_OBJECTS = 200_000
 """Rows of a JSON document, which a reader holds whole."""
@@ -110,21 +109,15 @@ def _result(result: Result, top: int | None, front: bool) -> dict[str, Any]:
         "accelerator": result.accelerator.name,
         "within_budgets": len(result.candidates),
         "on_front": int(result.candidates.front.sum()),
-        "networks": [_standing(standing) for standing in result.standings],
-        "moves": None if result.moves is None else [_move(move) for move in result.moves],
+        "networks": [_written(standing.record) for standing in result.standings],
+        "moves": None if result.moves is None else [_written(move.record) for move in result.moves],
         "rows": _shown(result, top, front).rows(),
     }
 
 
-def _standing(standing: Standing) -> dict[str, Any]:
-    return {
-        "network": standing.point.name,
-        "depth": "-".join(map(str, standing.point.depth)),
-        "differs_in": standing.point.differs,
-        "place": standing.place,
-        "is_allocation": standing.row is not None,
-        **standing.measures,
-    }
+def _written(record: Mapping[str, Any]) -> dict[str, Any]:
+    """*record* with its depth as ``2-4-14-1``."""
+    return {**record, "depth": "-".join(map(str, record["depth"]))}
 
 
 def _rounded(value: Any) -> Any:
@@ -134,17 +127,6 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(item) for item in value]
     return float(f"{value:.10g}") if isinstance(value, float) else value
-
-
-def _move(move: Move) -> dict[str, Any]:
-    return {
-        "blocks": move.blocks,
-        "taken_from_stage": move.taken_from,
-        "given_to_stage": move.given_to,
-        "depth": "-".join(map(str, move.depth)),
-        **move.measures,
-        "changes": dict(move.changes),
-    }
 
 
 FORMATS: dict[str, Callable[[Study, int | None, bool], str]] = {

@@ -34,6 +34,18 @@ class Move:
     measures: Mapping[str, Any]
     changes: Mapping[str, float]
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """The move as a row of a table; ``changes`` is a dictionary."""
+        return {
+            "blocks": self.blocks,
+            "taken_from_stage": self.taken_from,
+            "given_to_stage": self.given_to,
+            "depth": self.depth,
+            **self.measures,
+            "changes": dict(self.changes),
+        }
+
 
 def best_moves(
     candidates: Candidates, base: int, depth: Depth, now: Mapping[str, Any], column: str

@@ -50,6 +50,18 @@ class Standing:
     row: int | None
     measures: Mapping[str, Any]
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """The standing as a row of a table."""
+        return {
+            "network": self.point.name,
+            "depth": self.point.depth,
+            "differs_in": self.point.differs,
+            "place": self.place,
+            "is_allocation": self.row is not None,
+            **self.measures,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
