@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -77,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         return _refuse(str(error))
     except KeyboardInterrupt:
+        if arguments is None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would only spoil the way out
         streams.say("error: interrupted")
         return INTERRUPTED
     except OSError as error:

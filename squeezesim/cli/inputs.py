@@ -30,6 +30,12 @@ Accelerators = Annotated[
         help="Accelerator, a YAML file or a name of squeezesim hw list; may be given several times.",
     ),
 ]
+OneAccelerator = Annotated[
+    list[
+        str
+    ],  # of one, which ``only`` takes: of an option that takes one, click would keep the last without a word
+    typer.Option(metavar="FILE|NAME", help="Accelerator, a YAML file or a name of squeezesim hw list."),
+]
 Input = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,6 +66,17 @@ Objective = Annotated[
 ]
 
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")
+
+
+def only(option: str, values: Sequence[str]) -> str:
+    """Return the value of *option*, which a command takes once.
+
+    Raises:
+        UsageError: it is given several times.
+    """
+    if len(values) > 1:
+        raise UsageError(f"{option} is given {len(values)} times, as {', '.join(values)}; allowed: once")
+    return values[0]
 
 
 def load_network(

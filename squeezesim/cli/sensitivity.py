@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from squeezesim.cli import output
-from squeezesim.cli.inputs import Batch, Input, NoCache, load_network
+from squeezesim.cli.inputs import Batch, Input, NoCache, OneAccelerator, load_network, only
 
 SHORT = "Say how much each parameter of an accelerator matters to MODEL."
 EXAMPLES = """\b
@@ -25,10 +25,7 @@ def sensitivity(
         list[str],
         typer.Argument(metavar="MODEL…", help="Networks, as in squeezesim profile; several are ranked."),
     ],
-    hw: Annotated[
-        str,
-        typer.Option(metavar="FILE|NAME", help="Accelerator, a YAML file or a name of squeezesim hw list."),
-    ],
+    hw: OneAccelerator,
     change: Annotated[
         float, typer.Option(metavar="SHARE", help="How far below and above its value a parameter is tried.")
     ] = 0.1,
@@ -63,8 +60,8 @@ def sensitivity(
 
     output.choice("--format", format, output.FORMATS)
     output.check_figure(plot)
-    output.check_writable([plot] if plot else [], inputs=[hw])
-    accelerator = Accelerator.resolve(hw)
+    output.check_writable([plot] if plot else [], inputs=hw)
+    accelerator = Accelerator.resolve(only("--hw", hw))
     networks = networks_of(load_network(model, input_ or (), batch, cache=not no_cache) for model in models)
     found = study(networks, accelerator, change)
     if plot:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from squeezesim.cli import output, streams
-from squeezesim.cli.inputs import Batch, Input, NoCache, load_network
+from squeezesim.cli.inputs import Batch, Input, NoCache, OneAccelerator, load_network, only
 from squeezesim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,10 +37,7 @@ def sweep(
         list[str],
         typer.Argument(metavar="MODEL…", help="Networks, as in squeezesim profile; may be several."),
     ],
-    hw: Annotated[
-        str,
-        typer.Option(metavar="FILE|NAME", help="Accelerator that all other parameters are taken from."),
-    ],
+    hw: OneAccelerator,
     set_: Annotated[
         list[str],
         typer.Option(
@@ -72,12 +69,18 @@ def sweep(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, metavar="S", help="Seed of the samples or of the search.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0, max=2**32 - 1, metavar="S", help="Seed of the samples or of the search.  [default: 0]"
+        ),
+    ] = None,
     method: Annotated[
-        str,
-        typer.Option(metavar="latin|random", help="Draw a Latin hypercube, or each value by itself."),
-    ] = "latin",
+        str | None,
+        typer.Option(
+            metavar="latin|random",
+            help="How --sample draws: a Latin hypercube, or each value by itself.  [default: latin]",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -120,6 +123,7 @@ def sweep(
     each 1,024 designs: an interrupted sweep goes on from there when the same command is given again.
     """
     del debug
+    from squeezesim.explore.given import networks_of
     from squeezesim.explore.sweep.api import costing, interest, plan, searched
     from squeezesim.explore.sweep.results import objectives_of
     from squeezesim.explore.sweep.run import run
@@ -128,7 +132,7 @@ def sweep(
     from squeezesim.hardware.accelerator import Accelerator
 
     output.choice("--format", format, output.FORMATS)
-    output.choice("--method", method, ("latin", "random"))
+    latin = output.choice("--method", method or "latin", ("latin", "random")) == "latin"
     if cluster and jobs:
         raise UsageError("--jobs and --cluster both say where to run; allowed: one of them")
     if search is not None and samples is not None:
@@ -137,19 +141,26 @@ def sweep(
         raise UsageError(
             "--search costs a generation after the other in this process; allowed: no --jobs, no --cluster"
         )
-    accelerator, values, conditions = Accelerator.resolve(hw), _values(set_), where or ()
+    if method and samples is None:
+        raise UsageError("--method says how --sample draws; allowed: with --sample")
+    if seed is not None and samples is None and search is None:
+        raise UsageError("--seed is that of samples or of a search; allowed: with --sample or --search")
+    if objectives is not None and search is None and not front:
+        raise UsageError(
+            "--objectives say what a search is for and what a front is of; allowed: with --search or --front"
+        )
+    accelerator, values, conditions = Accelerator.resolve(only("--hw", hw)), _values(set_), where or ()
     names = None if objectives is None else [name.strip() for name in objectives.split(",")]
     aims = objectives_of(names, accelerator, values) if names or search or front else None
-    networks = [load_network(model, input_ or (), batch, cache=not no_cache) for model in models]
+    networks = networks_of(load_network(model, input_ or (), batch, cache=not no_cache) for model in models)
     planned: Plan | Search
     if search is None:
-        latin = method == "latin"
         planned = plan(
-            networks, accelerator, values, where=conditions, samples=samples, seed=seed, latin=latin
+            networks, accelerator, values, where=conditions, samples=samples, seed=seed or 0, latin=latin
         )
     else:
         planned = searched(
-            networks, accelerator, values, search, where=conditions, objectives=aims, seed=seed
+            networks, accelerator, values, search, where=conditions, objectives=aims, seed=seed or 0
         )
     check_sort(sort, planned)
     store = Store(out or _folder(planned), planned)

@@ -35,6 +35,7 @@ def test_csv_and_json_hold_every_parameter(run: Run) -> None:
     [
         (("--change", "0"), "a change of 0; allowed: a share above 0 and below 1, as 0.1"),
         (("--plot", "a.gif"), "--plot 'a.gif': a figure ends in .png or .svg"),
+        (("--hw", "os_32x32"), "--hw is given 2 times, as small_8x8.yaml, os_32x32; allowed: once"),
         (("--format", "xml"), "--format 'xml'; allowed: table, csv, json"),
     ],
 )

@@ -126,7 +126,7 @@ def test_rows_without_a_result_say_why(run: Run) -> None:
         (("--set", "array.rows=8", "--sort", "latency"), "--sort 'latency'; allowed: design, network, "),
         (("--set", "array.rows=8", "--sort", "problem"), "--sort 'problem'; allowed: design, network, "),
         (
-            ("--set", "array.rows=8", "--objectives", "latency"),
+            ("--set", "array.rows=8", "--front", "--objectives", "latency"),
             "there is no column 'latency'; allowed: params, macs, ",
         ),
         (
@@ -136,6 +136,29 @@ def test_rows_without_a_result_say_why(run: Run) -> None:
         (
             ("--set", "array.rows=8", "--search", "9"),
             "--search costs a generation after the other in this process; allowed: no --jobs, no --cluster",
+        ),
+        (
+            ("--set", "array.rows=8", "--hw", "os_32x32"),
+            "--hw is given 2 times, as small_8x8.yaml, os_32x32; allowed: once",
+        ),
+        (("--set", "array.rows=8", "small.graph.json"), "network 'small' is given twice; allowed: once"),
+        (("--set", "array.rows=8", "--method", "random"), "--method says how --sample draws; allowed: with"),
+        (
+            ("--set", "array.rows=8", "--seed", "0"),
+            "--seed is that of samples or of a search; allowed: with --sample or --search",
+        ),
+        (
+            ("--set", "array.rows=8", "--objectives", "latency_us"),
+            "--objectives say what a search is for and what a front is of; allowed: with --search or --front",
+        ),
+        (
+            ("--set", "array.cols=array.row"),
+            "array.cols=array.row: unknown parameter 'array.row'; allowed: dotted paths such as 'array.rows'; "
+            "did you mean 'array.rows'",
+        ),
+        (
+            ("--set", "precision.weight_bits=8,16", "--sort", "energy_mac_equiv"),
+            "--sort 'energy_mac_equiv' counts MACs of each design, whose worth varies with precision.weight_bits",
         ),
         (
             ("--set", "array.rows=8", "--where", "latency_us < 1ns"),
@@ -159,6 +182,17 @@ def test_a_search_without_optuna(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     result = run(*SEARCH)
     assert (result.code, result.out) == (2, "")
     assert result.err == "error: --search needs Optuna: pip install 'squeezesim[search]'\n"
+
+
+def test_an_empty_column_sorts_nothing(run: Run) -> None:
+    relative = ("sweep", "small.graph.json", "--hw", "squeezelerator_16x16", "--set", "array.rows=8,16")
+    result = run(*relative, "--sort", "energy_uj")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        "error: --sort 'energy_uj': the energy table of squeezelerator_16x16 is relative, without joules; "
+        "allowed: energy_mac_equiv\n"
+    )
+    assert not Path("sweeps").exists()
 
 
 def test_another_sweep_s_folder_is_refused(run: Run) -> None:

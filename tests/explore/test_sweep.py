@@ -87,6 +87,50 @@ def test_every_row_of_several_networks() -> None:
         same_as_simulated(part, nets, hw.replace({"array.dataflows": str(flows).split("+")}))
 
 
+def test_names_stand_for_networks_and_accelerators() -> None:
+    values = {"clock_mhz": [500, 1000]}
+    nets = [sq.load("squeezenext_23"), sq.load("squeezenet_1_1")]
+    expected = sq.sweep(nets, sq.Accelerator.named("os_32x32"), values)
+    named = sq.sweep(["squeezenext_23", "squeezenet_1_1"], "os_32x32", values)
+    pd.testing.assert_frame_equal(named, expected)
+    pd.testing.assert_frame_equal(
+        sq.sweep("squeezenet_1_1", "os_32x32", values), sq.sweep(nets[1], "os_32x32", values)
+    )
+
+
+@pytest.mark.parametrize(
+    ("nets", "arguments", "message"),
+    [
+        ([], {}, "no network is given; allowed: at least one"),
+        ([NET, NET], {}, "network 'small' is given twice; allowed: once"),
+        (NET, {"jobs": 0}, "0 jobs; allowed: 1 or more"),
+        (
+            NET,
+            {"jobs": 2, "search": 5},
+            "a search costs a generation after the other; allowed: one job, not 2",
+        ),
+        (
+            NET,
+            {"objectives": ["latency_us"]},
+            "objectives are those of a search; allowed: with search",
+        ),
+        (NET, {"samples": 5, "search": 5}, "samples and a search both choose designs; allowed: one of them"),
+    ],
+)
+def test_mistakes_in_arguments(nets: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(sq.UsageError) as caught:
+        sq.sweep(nets, HW, {"array.rows": [4, 8]}, **arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.slow
+def test_several_processes_need_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = {"memory.dram.bandwidth_gb_s": "1:300:0.25"}
+    pd.testing.assert_frame_equal(sq.sweep(NET, HW, values, jobs=2), sq.sweep(NET, HW, values))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_chunks_do_not_change_results() -> None:
     whole = small(chunk=100).table(0).to_pandas()
     parts = small(chunk=5)
@@ -116,7 +160,7 @@ def test_a_sweep_goes_on_from_what_is_there_and_then_does_nothing(tmp_path: Path
     assert seen[3] == (10, 24)
     after = contents(store.path)
     assert {name: after[name] for name in before} == before
-    run(store, lambda _: iter([]), quiet)
+    run(store, lambda _: (chunk for chunk in ()), quiet)
     assert contents(store.path) == after
     whole = small(chunk=100).table(0).to_pandas()
     found = pd.read_parquet(store.path)
@@ -216,7 +260,7 @@ def test_a_sweep_that_is_ended_loses_no_chunk_that_was_done(tmp_path: Path, sign
         assert time.monotonic() < end
         time.sleep(0.05)
     process.send_signal(sign)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=5 if sign == signal.SIGINT else 60)
     assert process.returncode == code
     assert "Traceback" not in said
     if sign == signal.SIGINT:
@@ -227,6 +271,63 @@ def test_a_sweep_that_is_ended_loses_no_chunk_that_was_done(tmp_path: Path, sign
     parts = {name for name in before if name.startswith("part-")}
     assert {name: after[name] for name in parts} == {name: before[name] for name in parts}
     assert len(pd.read_parquet(folder, columns=["design"])) == 3201
+
+
+def processes_of(group: int) -> list[str]:
+    """What runs in the process group, but for what has ended and waits to be asked how."""
+    command = ["ps", "-A", "-ww", "-o", "pgid=", "-o", "stat=", "-o", "args="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    return [row[-1] for row in rows if row[0] == str(group) and not row[1].startswith("Z")]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals to a group of processes are POSIX's")
+@pytest.mark.parametrize("waits", [[], [0.0], [0.3], [0.1, 0.1]], ids=str)
+@pytest.mark.parametrize("is_started", [False, True])
+def test_ctrl_c_ends_a_sweep_at_once_however_often(
+    tmp_path: Path, is_started: bool, waits: list[float]
+) -> None:
+    """It reaches every process of the terminal: workers too, as they start and as they cost."""
+    command = [sys.executable, "-m", "squeezesim", "sweep", "squeezenext_23", "--hw", "squeezelerator_16x16"]
+    command += ["--set", "array.rows=8:32:x2", "--set", "array.cols=8:32:x2", "--set", "clock_mhz=200:1000:1"]
+    process = subprocess.Popen(
+        [*command, "--jobs", "2", "-o", "a.parquet"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        end = time.monotonic() + 100
+        while not (
+            list((tmp_path / "a.parquet").glob("part-*"))
+            if is_started
+            else any("spawn_main" in command for command in processes_of(process.pid))
+        ):
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        for wait in [0.0, *waits]:
+            time.sleep(wait)
+            os.killpg(process.pid, signal.SIGINT)
+        out, said = process.communicate(timeout=5)
+        assert process.returncode == 130
+        assert out == ""
+        assert said.splitlines()[-1] == "error: interrupted"
+        assert "Traceback" not in said
+        if not waits:
+            rows = f"{1024 * len(list((tmp_path / 'a.parquet').glob('part-*'))):,}"
+            assert said.startswith(f"{rows} rows are in a.parquet; the same command goes on from there\n")
+        end = time.monotonic() + 2  # the parent does not wait for Python's tracker of resources
+        while (left := processes_of(process.pid)) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert left == []
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 @pytest.mark.slow

@@ -35,6 +35,9 @@ def designs(count: int | None = None, /, **given: str) -> Designs:
         ("memory.dram.latency_ns", "null,100", (None, 100)),
         ("mapper.objective", "latency,edp", ("latency", "edp")),
         ("array.dataflows", "ws+os,os", (["ws", "os"], ["os"])),
+        ("array.rows", "8,16,8,4,16", (8, 16, 4)),
+        (KIB, "64,64.0,32:64:x2", (64, 32)),
+        ("array.dataflows", "ws,os,ws", (["ws"], ["os"])),
         ("sparsity.skipped_by", "none,os", ([], ["os"])),
     ],
 )
@@ -78,6 +81,8 @@ def test_intervals_and_links() -> None:
         ),
         ("array.rows", "a:32:8", "array.rows: 'a' in 'a:32:8' is no number; allowed: "),
         ("array.rows", "1:2:3:4", "array.rows: '1:2:3:4' is no range; allowed: "),
+        ("array.rows", "aray.cols", "array.rows=aray.cols: unknown parameter 'aray.cols'; allowed: dotted"),
+        ("array.rows", "memory.dram", "array.rows=memory.dram: unknown parameter 'memory.dram'; allowed: "),
         ("array.rows", "8,,16", "array.rows has an empty value; allowed: values with commas between"),
         ("array.rows", "", "array.rows has an empty value"),
     ],
@@ -87,6 +92,16 @@ def test_mistakes_in_values(path: str, text: str, message: str) -> None:
         parse_axis(path, text)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_a_value_with_a_dot_is_no_path() -> None:
+    assert parse_axis("energy.table", "mine.yaml").values == ("mine.yaml",)
+    assert parse_axis(KIB, "0.5").values == (0.5,)
+
+
+def test_values_that_only_look_alike_stay() -> None:
+    given: list[Value] = [True, 1, "1", None, 1.0]
+    assert repr(parse_axis("array.rows", given).values) == repr((True, 1, "1", None))
 
 
 def test_a_grid_holds_every_combination_and_the_array_changes_the_slowest() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from math import prod
 from os import PathLike
@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from squeezesim.errors import ModelError, UsageError
+from squeezesim.errors import UsageError
+from squeezesim.explore.given import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.explore.sweep.cluster import cluster
 from squeezesim.explore.sweep.designs import free_axes, grid, sample
 from squeezesim.explore.sweep.plan import CHUNK, Plan
@@ -19,6 +20,7 @@ from squeezesim.explore.sweep.run import Costed, local, run
 from squeezesim.explore.sweep.search import Search, generations
 from squeezesim.explore.sweep.store import Store
 from squeezesim.explore.sweep.values import Axis, Value, parse_axis
+from squeezesim.network.checks import check_multiplies
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,10 +76,7 @@ def searched(
 
 def _fused(networks: Sequence[Network]) -> tuple[Network, ...]:
     for network in networks:
-        if network.macs == 0:
-            raise ModelError(
-                f"network {network.name!r} has no MAC layer: nothing in it is a convolution or a matrix product"
-            )
+        check_multiplies(network)
     return tuple(network.fused for network in networks)
 
 
@@ -109,8 +108,8 @@ def interest(of: Plan | Search, table: pa.Table) -> pa.Table:
 
 
 def sweep(
-    networks: Network | Sequence[Network],
-    accelerator: Accelerator,
+    networks: GivenNetwork | Iterable[GivenNetwork],
+    accelerator: GivenAccelerator,
     values: Mapping[str, str | Sequence[Value]],
     *,
     where: str | Sequence[str] = (),
@@ -128,8 +127,8 @@ def sweep(
     together, or that the network does not fit, says so in ``problem``.
 
     Args:
-        networks: one or several.
-        accelerator: what the parameters that do not vary are taken from.
+        networks: one or several, or their names, as for ``load``.
+        accelerator: what the parameters that do not vary are taken from, its name or the path of its file.
         values: parameter path → values, or a text: ``"8,16,32"``, ``"32:1024:x2"``, ``"array.cols"`` for what another
             parameter has, ``"4:64"`` for all between where designs are sampled.
         where: conditions that rows meet, on numeric parameters, ``array.pes`` and totals, such as
@@ -137,41 +136,41 @@ def sweep(
             not costed; a search prefers designs that meet the others.
         samples: how many designs to draw instead of taking all combinations.
         search: how many designs to cost on the way to the Pareto front of *objectives*, by NSGA-II of Optuna.
-        objectives: totals; more is better of ``utilization`` and ``efficiency``. By default latency and energy, the
-            latter in µJ where all designs have that, else in MACs.
+        objectives: totals that *search* is for; more is better of ``utilization`` and ``efficiency``. By default
+            latency and energy, the latter in µJ where all designs have that, else in MACs.
         seed: of the samples, or of the search.
         latin: draw a Latin hypercube, else each value by itself.
         path: a folder for the results as Parquet; what is there of the same sweep is not costed again.
-        jobs: processes; more than one needs *path*, and a search has one.
+        jobs: processes; a search has one.
 
     Raises:
-        HardwareError: a parameter is unknown, or a value not allowed.
-        ModelError: a network does not multiply.
+        HardwareError: the accelerator or a parameter is unknown, or a value not allowed.
+        ModelError: a network is unknown, or does not multiply.
         OutputError: *path* holds something else.
-        UsageError: there are no values, too many designs or none, or a search needs Optuna.
+        UsageError: there are no networks or one is given twice, no values, too many designs or none; arguments do not
+            go together, or a search needs Optuna.
 
     Example:
-        >>> from squeezesim import Accelerator, load
-        >>> table = sweep(load("squeezenext_23"), Accelerator.named("os_32x32"), {"array.rows": [16, 32]})
+        >>> table = sweep("squeezenext_23", "os_32x32", {"array.rows": [16, 32]})
         >>> table["array.rows"].tolist()
         [16, 32]
     """
-    from squeezesim.network import Network
-
-    several = [networks] if isinstance(networks, Network) else list(networks)
+    if jobs < 1:
+        raise UsageError(f"{jobs} jobs; allowed: 1 or more")
+    if search is None and objectives is not None:
+        raise UsageError("objectives are those of a search; allowed: with search")
+    if search is not None and jobs > 1:
+        raise UsageError(f"a search costs a generation after the other; allowed: one job, not {jobs}")
+    several, base = networks_of(networks), accelerator_of(accelerator)
     conditions = [where] if isinstance(where, str) and where else where
     planned: Plan | Search
     if search is None:
-        planned = plan(
-            several, accelerator, values, where=conditions, samples=samples, seed=seed, latin=latin
-        )
+        planned = plan(several, base, values, where=conditions, samples=samples, seed=seed, latin=latin)
     elif samples is None:
-        planned = searched(
-            several, accelerator, values, search, where=conditions, objectives=objectives, seed=seed
-        )
+        planned = searched(several, base, values, search, where=conditions, objectives=objectives, seed=seed)
     else:
         raise UsageError("samples and a search both choose designs; allowed: one of them")
-    if path is None and isinstance(planned, Plan):
+    if path is None and isinstance(planned, Plan) and jobs == 1:
         import pyarrow as pa
 
         table = pa.concat_tables(planned.table(number) for number in range(planned.chunks))

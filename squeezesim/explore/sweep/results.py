@@ -64,23 +64,42 @@ def objectives_of(given: Sequence[str] | None, base: Accelerator, paths: Iterabl
         UsageError: see ``sides``; energy is wanted in joules and no design has it, or in MACs whose worth varies.
     """
     varying = tuple(paths)
-    has_joules, is_fixed = Scale.of(base).pj_per_unit is not None, not any(p in _JOULES for p in varying)
     wanted = given
     if wanted is None:
-        wanted = ("latency_us", "energy_uj" if has_joules and is_fixed else "energy_mac_equiv")
+        is_in_joules = _has_joules(base) and not _varies_joules(varying)
+        wanted = ("latency_us", "energy_uj" if is_in_joules else "energy_mac_equiv")
     sides(wanted)
-    if "energy_uj" in wanted and not has_joules and is_fixed:
+    for name in wanted:
+        check_energy("objective", name, base, varying)
+    return tuple(wanted)
+
+
+def check_energy(what: str, name: str, base: Accelerator, paths: Iterable[str]) -> None:
+    """Check that the column *name*, if it is one of energies, can rank designs that vary *paths*.
+
+    Raises:
+        UsageError: it is empty, or in MACs whose worth varies; the message begins with *what* it is wanted as.
+    """
+    varying = tuple(paths)
+    if name == "energy_uj" and not _has_joules(base) and not _varies_joules(varying):
         raise UsageError(
-            f"objective 'energy_uj': the energy table of {base.name} is relative, without joules; "
+            f"{what} 'energy_uj': the energy table of {base.name} is relative, without joules; "
             "allowed: energy_mac_equiv"
         )
     other = next((path for path in varying if path.startswith(_MAC)), None)
-    if "energy_mac_equiv" in wanted and other is not None:
+    if name == "energy_mac_equiv" and other is not None:
         raise UsageError(
-            f"objective 'energy_mac_equiv' counts MACs of each design, whose worth varies with {other}; "
+            f"{what} 'energy_mac_equiv' counts MACs of each design, whose worth varies with {other}; "
             "allowed: energy_uj, with an energy table that has joules"
         )
-    return tuple(wanted)
+
+
+def _has_joules(base: Accelerator) -> bool:
+    return Scale.of(base).pj_per_unit is not None
+
+
+def _varies_joules(paths: Iterable[str]) -> bool:
+    return any(path in _JOULES for path in paths)
 
 
 def front(table: pa.Table, objectives: Sequence[str]) -> Mask:

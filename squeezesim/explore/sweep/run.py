@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 
 from squeezesim.errors import UsageError
 from squeezesim.explore.sweep.plan import Plan
 from squeezesim.explore.sweep.store import Store, encode
 
-Costed = Iterator[tuple[int, bytes]]
-"""Chunks as they are done: number, Parquet file."""
+Costed = Generator[tuple[int, bytes], None, None]
+"""Chunks as they are done: number, Parquet file; to close it ends what costs the others."""
 
 Progress = Callable[[int, int], None]
 """(rows done, rows in all)"""
@@ -31,17 +31,18 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def run(store: Store, cost: Callable[[list[int]], Costed], progress: Progress) -> None:
     """Write the chunks that are not in *store*, each as soon as *cost* has done it; nothing if all are there.
 
-    An interruption loses the chunks that are being costed. The next run goes on from what is there.
+    An interruption ends at once, and loses the chunks that are being costed. The next run goes on from what is there.
     """
     plan = store.plan
     there = store.done()
     total = sum(plan.size(number) for number in range(plan.chunks))
     done = sum(plan.size(number) for number in there)
     progress(done, total)
-    for number, content in cost([number for number in range(plan.chunks) if number not in there]):
-        store.write(number, content)
-        done += plan.size(number)
-        progress(done, total)
+    with closing(cost([number for number in range(plan.chunks) if number not in there])) as costed:
+        for number, content in costed:
+            store.write(number, content)
+            done += plan.size(number)
+            progress(done, total)
 
 
 def local(plan: Plan, jobs: int) -> Callable[[list[int]], Costed]:
@@ -66,10 +67,11 @@ def _in_processes(plan: Plan, numbers: list[int], workers: int) -> Costed:
         file.write_bytes(pickle.dumps(plan))
         while left:
             try:
-                for number, content in _pool(file, sorted(left), workers):
-                    left.remove(number)
-                    tries = _TRIES
-                    yield number, content
+                with closing(_pool(file, sorted(left), workers)) as costed:
+                    for number, content in costed:
+                        left.remove(number)
+                        tries = _TRIES
+                        yield number, content
             except BrokenProcessPool as error:
                 tries -= 1
                 if not tries:
@@ -82,12 +84,77 @@ def _in_processes(plan: Plan, numbers: list[int], workers: int) -> Costed:
 def _pool(file: Path, numbers: Iterable[int], workers: int) -> Costed:
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(file,))
     try:
-        with _one_thread_each():
+        with _uninterrupted(), _one_thread_each(), _deaf_processes():
             futures: list[Future[tuple[int, bytes]]] = [pool.submit(_chunk, number) for number in numbers]
-        for future in as_completed(futures):
-            yield future.result()
+        with _killed_by_interruption(pool):
+            for future in as_completed(futures):
+                yield future.result()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        with _uninterrupted():
+            _kill(pool)
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    """End the processes of *pool*, as its ``kill_workers`` of Python 3.14 does.
+
+    A chunk that is being costed may take seconds, and an interrupted wait for it would go on at the exit of Python.
+    """
+    for worker in list((pool._processes or {}).values()):
+        worker.kill()
+
+
+@contextmanager
+def _killed_by_interruption(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """An interruption ends the processes of *pool* before anything else; those after it in the block do nothing."""
+    if not _is_interruptible():
+        yield
+        return
+
+    def end(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _kill(pool)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """An interruption comes after the block, one for all that came in it."""
+    if not _is_interruptible():
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _is_interruptible() -> bool:
+    """Whether Ctrl-C raises KeyboardInterrupt in this thread."""
+    return current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@contextmanager
+def _deaf_processes() -> Iterator[None]:
+    """Processes that start here never see an interruption, not even as they start: it is their parent's to handle."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows; see ``_begin``
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -112,7 +179,7 @@ class _Worker:
 
 
 def _begin(file: Path) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where the processes could not be started deaf to it
     Thread(target=_follow, daemon=True).start()
     _Worker.plan = pickle.loads(file.read_bytes())
 

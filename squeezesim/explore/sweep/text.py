@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from squeezesim.errors import UsageError, nearest
 from squeezesim.explore.allocate.wording import header, words, written
 from squeezesim.explore.pareto import LARGER_IS_BETTER
+from squeezesim.explore.sweep.results import check_energy
 from squeezesim.explore.sweep.results import front as unbeaten
 from squeezesim.report import units
 from squeezesim.report.columns import TOTALS
@@ -26,11 +27,12 @@ def check_sort(sort: str, of: Planned) -> None:
     """Check that rows can be sorted by the column *sort*.
 
     Raises:
-        UsageError: they cannot.
+        UsageError: they cannot, or it ranks none of them.
     """
     names = ["design", "network", *of.about["parameters"], *TOTALS, "bound"]
     if sort not in names:
         raise UsageError(f"--sort {sort!r}; allowed: {', '.join(names)}{nearest(sort, names)}")
+    check_energy("--sort", sort, of.base, of.about["parameters"])
 
 
 def best_rows(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from squeezesim.errors import HardwareError, UsageError
-from squeezesim.hardware.paths import is_leaf, parameters, unknown_path
+from squeezesim.errors import HardwareError, UsageError, nearest
+from squeezesim.hardware.paths import is_leaf, parameters, sections, unknown_path
 from squeezesim.yaml_tree import plain_scalar
 
 Value = object
@@ -17,6 +18,7 @@ Value = object
 MOST = 100_000
 """Values of one parameter."""
 
+_PATH = re.compile(r"[a-z_]+(\.[a-z_]+)+", re.IGNORECASE)
 _FORMS = "allowed: from:to:step, from:to:xFACTOR, or from:to and from:to:log where designs are sampled"
 
 
@@ -60,7 +62,7 @@ def parse_axis(path: str, given: str | Sequence[Value]) -> Axis:
     """Return the values that *given* means for the parameter *path*.
 
     Raises:
-        HardwareError: there is no such parameter, with the nearest ones.
+        HardwareError: there is no such parameter, or none that it takes the value of, with the nearest ones.
         UsageError: there is no value in *given*, or it is not written so.
 
     Example:
@@ -74,13 +76,28 @@ def parse_axis(path: str, given: str | Sequence[Value]) -> Axis:
     elif is_leaf(given):
         return Axis(path, link=given)
     else:
+        if _is_like_a_path(given):
+            raise HardwareError(f"{path}={given}: {unknown_path(given)}")
         pieces = [piece.strip() for piece in given.split(",")]
         if len(pieces) == 1 and (between := _between(path, pieces[0])):
             return between
         values = tuple(value for piece in pieces for value in _values(path, piece))
     if not values:
         raise UsageError(f"{path} has no values; allowed: one or more")
-    return Axis(path, values)
+    distinct: dict[object, Value] = {}
+    for value in values:
+        distinct.setdefault(_key(value), value)
+    return Axis(path, tuple(distinct.values()))
+
+
+def _key(value: Value) -> object:
+    """What is the same for values of which one is enough, as 8 and 8.0."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
+
+
+def _is_like_a_path(given: str) -> bool:
+    """Whether *given*, no parameter, is meant as one: words with dots between, the first almost a section's."""
+    return bool(_PATH.fullmatch(given) and nearest(given.partition(".")[0], sections()[""]))
 
 
 def _between(path: str, piece: str) -> Axis | None:
