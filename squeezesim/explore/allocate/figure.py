@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from squeezesim.explore.allocate.study import Study
 
-_PANEL = (5.0, 4.6)
+_PANEL = (5.0, 5.0)
 """Inches of a panel."""
 
 

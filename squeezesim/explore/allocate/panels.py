@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from squeezesim.explore.allocate.candidates import merit
+from squeezesim.explore.allocate.marks import NETWORK, Mark, draw_marks
 from squeezesim.explore.allocate.wording import header
 from squeezesim.explore.pareto import LARGER_IS_BETTER, pareto
 from squeezesim.report.figures.sheet import NORMAL, SMALL, ruled
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from squeezesim.explore.allocate.study import Result, Study
 
 _THEME = theme_named("light")
-_NETWORK, _BEST, _DOTS = (_THEME.series[place] for place in (0, 1, 4))
+_BEST, _DOTS = (_THEME.series[place] for place in (1, 4))
+_LETTERS = 48  # of a line of a legend above a panel
 _MOST_POINTS = 20_000  # of a scatter: more cannot be told apart
 
 
@@ -53,13 +56,14 @@ def stage_map(axes: Axes, study: Study, result: Result) -> None:
     axes.set_ylabel(f"blocks in stage {pair[1] + 1}")
     axes.locator_params(integer=True)
     base = int(candidates.base[0])
-    marks: dict[tuple[int, int], list[str]] = {}
-    for number, standing in enumerate(result.standings, 1):
-        if standing.point.base == base and standing.row is not None:
-            depth = standing.point.depth
-            marks.setdefault((depth[pair[0]], depth[pair[1]]), []).append(str(number))
-    for place, numbers in marks.items():
-        _mark(axes, ", ".join(numbers), place, filled=True)
+    draw_marks(
+        axes,
+        [
+            Mark((number,), (standing.point.depth[pair[0]], standing.point.depth[pair[1]]), filled=True)
+            for number, standing in enumerate(result.standings, 1)
+            if standing.point.base == base and standing.row is not None
+        ],
+    )
     _star(axes, candidates.depth[0][list(pair)])
 
 
@@ -79,10 +83,15 @@ def tradeoff(axes: Axes, study: Study, result: Result) -> None:
     front = np.flatnonzero(pareto(signs, list(signs)))
     front = front[np.argsort(x[front])]
     axes.plot(x[front], y[front], color=_THEME.ink, linewidth=1, drawstyle="steps-post")
-    for number, standing in enumerate(result.standings, 1):
-        place = standing.measures[across], standing.measures[study.sort]
-        if None not in place:
-            _mark(axes, str(number), place, filled=standing.row is not None)
+    places = [(standing.measures[across], standing.measures[study.sort]) for standing in result.standings]
+    draw_marks(
+        axes,
+        [
+            Mark((number,), place, filled=result.standings[number - 1].row is not None)
+            for number, place in enumerate(places, 1)
+            if None not in place
+        ],
+    )
     _star(axes, (x[0], y[0]))
     axes.set_xlabel(header(across))
     axes.set_ylabel(header(study.sort))
@@ -103,7 +112,7 @@ def best_by_stage(axes: Axes, study: Study, result: Result) -> None:
     current = result.current.point
     if current.base is not None:
         times = result.sums[current.base].latency_by_stage(current.depth)
-        series.insert(0, (current.name, _NETWORK, times, current.depth))
+        series.insert(0, (current.name, NETWORK, times, current.depth))
     names = ["stem, head", *map(str, range(1, len(first) + 1))]
     width = 0.8 / len(series)
     for number, (label, colour, values, depth) in enumerate(series):
@@ -116,7 +125,10 @@ def best_by_stage(axes: Axes, study: Study, result: Result) -> None:
     axes.set_ylabel("latency µs; blocks above")
     axes.margins(y=0.12)
     ruled(axes, _THEME)
-    axes.legend(frameon=False, fontsize=NORMAL)
+    handles, labels = axes.get_legend_handles_labels()
+    names = [fill(label, _LETTERS, break_on_hyphens=False) for label in labels]
+    style: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}
+    axes.legend(handles, names, fontsize=NORMAL, **style)
 
 
 def mapped(study: Study, result: Result) -> tuple[int, int] | None:
@@ -146,31 +158,10 @@ def key(result: Result) -> dict[str, Any]:
         "Pareto front of the two": Line2D([], [], color=_THEME.ink, linewidth=1),
     }
     for number, standing in enumerate(result.standings, 1):
-        fill = _THEME.paper if standing.row is None else _NETWORK
-        style: Any = {"marker": "s", "markerfacecolor": fill, "markeredgecolor": _NETWORK}
+        fill = _THEME.paper if standing.row is None else NETWORK
+        style: Any = {"marker": "s", "markerfacecolor": fill, "markeredgecolor": NETWORK}
         handles[f"{number} {standing.point.name}"] = Line2D([], [], linewidth=0, markersize=8, **style)
     return handles
-
-
-def _mark(axes: Axes, number: str, place: Any, *, filled: bool) -> None:
-    """A number in a box, hollow for what is no allocation of these."""
-    box = {
-        "boxstyle": "round,pad=0.25",
-        "facecolor": _NETWORK if filled else _THEME.paper,
-        "edgecolor": _NETWORK,
-    }
-    axes.text(
-        place[0],
-        place[1],
-        number,
-        ha="center",
-        va="center_baseline",
-        fontsize=7,
-        color=_THEME.paper if filled else _NETWORK,
-        bbox=box,
-        zorder=5,
-    )
-    axes.update_datalim([place])
 
 
 def _star(axes: Axes, place: Any) -> None:
