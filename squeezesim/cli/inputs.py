@@ -30,10 +30,9 @@ Accelerators = Annotated[
         help="Accelerator, a YAML file or a name of squeezesim hw list; may be given several times.",
     ),
 ]
+# A list, of which ``only`` takes the one: of several values of an option that has one, click keeps the last.
 OneAccelerator = Annotated[
-    list[
-        str
-    ],  # of one, which ``only`` takes: of an option that takes one, click would keep the last without a word
+    list[str],
     typer.Option(metavar="FILE|NAME", help="Accelerator, a YAML file or a name of squeezesim hw list."),
 ]
 Input = Annotated[
