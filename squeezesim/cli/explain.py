@@ -17,6 +17,7 @@ from squeezesim.cli.inputs import (
     Objective,
     Strict,
     fail_if_unmodelled,
+    only,
     resolved,
 )
 from squeezesim.cli.results import check_options, results
@@ -46,7 +47,7 @@ def explain(
         ),
     ],
     hw: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="FILE|NAME",
             help="Accelerator, a YAML file or a name of squeezesim hw list; not for a saved report.",
@@ -92,7 +93,7 @@ def explain(
     output.choice("--format", format, _FORMATS)
     for path in out or ():
         _format_of(path)
-    machines = [hw] if hw else []
+    machines = [only("--hw", hw)] if hw else []
     given = command.options(
         machines, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective
     )

@@ -148,6 +148,7 @@ def test_strict_fails_where_an_operator_is_not_modelled(run: Run) -> None:
             [*SMALL, "-o", "why.html"],
             "cannot write 'why.html': explanations end in .txt, .json, .md, found .html",
         ),
+        ([*SMALL, "--hw", "b.yaml"], "--hw is given 2 times, as small_8x8.yaml, b.yaml; allowed: once"),
         ([*SMALL, "-o", "why"], "cannot write 'why': explanations end in .txt, .json, .md, found no suffix"),
         ([*SMALL, "-o", ""], "cannot write to '': a path is not empty"),
         ([*SMALL, "-o", "a.md", "-o", "a.md"], "cannot write 'a.md': it is named twice"),
