@@ -61,7 +61,7 @@ class Costs:
 
     @property
     def bound(self) -> Ints:
-        """Index into ``BOUNDS`` of what would have to get faster: what set the pace for most of the cycles."""
+        """Index into ``BOUNDS`` of what would have to get faster: what set the pace of the most cycles."""
         return np.asarray(self.time.argmax(axis=-1), np.int64)
 
 

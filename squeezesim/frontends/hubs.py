@@ -10,9 +10,11 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from torch import library as operators
 from torch import nn
 
 from squeezesim.errors import ModelError, nearest
+from squeezesim.frontends.hub_names import is_named
 from squeezesim.frontends.isolate import undisturbed
 from squeezesim.network.checks import show
 
@@ -57,8 +59,8 @@ def import_torchvision() -> ModuleType:
         if not lacks_operators(error):
             raise
     for name, schema in _TORCHVISION_OPERATORS.items():
-        torch.library.define(name, schema)
-    torch.library.impl("torchvision::nms", "CPU", _suppress)
+        operators.define(name, schema)
+    operators.impl("torchvision::nms", "CPU", _suppress)
     library = _import("torchvision")
     library.ops.boxes._assert_has_ops = lambda: None  # of nms alone
     return library
@@ -97,16 +99,6 @@ def model_names(library: str) -> list[str]:
     return sorted(HUBS[library].names())
 
 
-def has_model(library: str, name: str) -> bool:
-    """Return whether *library* has the model *name*; timm's may be followed by a dot and the name of weights.
-
-    Raises:
-        ModelError: the library is not installed.
-    """
-    names = HUBS[library].names()
-    return name in names or (library == "timm" and name.partition(".")[0] in names)
-
-
 def make_model(
     library: str, name: str, arguments: Mapping[str, object], *, device: str = "cpu"
 ) -> tuple[nn.Module, tuple[Shape, ...]]:
@@ -121,7 +113,7 @@ def make_model(
         ((3, 224, 224),)
     """
     hub = HUBS[library]
-    if not has_model(library, name):
+    if not is_named(library, name, hub.names()):
         raise ModelError(f"{library} has no model {show(name)}{nearest(name, hub.names())}")
     if banned := [key for key in arguments if key in _WEIGHTS]:
         raise ModelError(f"{library}:{name}: {banned[0]} is not allowed, for weights are never loaded")

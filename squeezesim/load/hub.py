@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 
 from squeezesim.cache import cached_names, installed_version
 from squeezesim.errors import ModelError, nearest
+from squeezesim.frontends.hub_names import is_named
 from squeezesim.load.arguments import parse_arguments
 from squeezesim.load.runnable import Made, Runnable
 
@@ -43,13 +45,7 @@ def runnable(library: str, text: str, options: Mapping[str, object]) -> Runnable
 
 def find(name: str) -> str:
     """Return the first installed library that has the model *name*, empty where none has."""
-    for library in _installed():
-        names = _names(library)
-        if name in names or (
-            library == "timm" and name.partition(".")[0] in names
-        ):  # a dot, the name of weights
-            return library
-    return ""
+    return next((library for library in _installed() if is_named(library, name, _names(library))), "")
 
 
 def hint(name: str, known: Iterable[str]) -> str:
@@ -67,7 +63,8 @@ def _names(library: str) -> frozenset[str]:
 
         return model_names(library)
 
-    return cached_names(library, build)
+    # One that is imported may have got models of the user's own.
+    return frozenset(build()) if library in sys.modules else cached_names(library, build)
 
 
 def _installed() -> list[str]:

@@ -136,7 +136,7 @@ def dataflows(costs: Costs) -> list[str]:
 
 
 def bounds(tally: Tally) -> list[str]:
-    """Return what most cycles of each row wait for, empty where there are none."""
+    """Return what set the pace of the most cycles of each row, empty where there are none."""
     index = tally.time.argmax(axis=1).tolist()
     return [BOUNDS[i] if cycles else "" for i, cycles in zip(index, tally.cycles.tolist(), strict=True)]
 

@@ -63,7 +63,7 @@ COLUMNS = (
         "bound",
         "text",
         "",
-        f"what set the pace for most cycles: {', '.join(f'`{name}`' for name in BOUNDS)}; empty without cycles",
+        f"what set the pace of the most cycles: {', '.join(f'`{name}`' for name in BOUNDS)}; empty without cycles",
     ),
     Entry("energy_uj", "number", "µJ", "energy; empty where the energy table is relative", True),
     Entry("dram_bytes", "integer", "bytes", "moved between DRAM and buffer"),

@@ -81,7 +81,7 @@ class Case:
 
     @property
     def bound(self) -> str:
-        """What set the pace for most of the cycles, one of ``cost.evaluate.BOUNDS``."""
+        """What set the pace of the most cycles, one of ``cost.evaluate.BOUNDS``."""
         return bounds(self.report.tally)[self.index]
 
     def paced_share(self, bound: str) -> float:

@@ -153,3 +153,13 @@ def test_an_extra_that_is_not_installed_is_named(library: str, monkeypatch: pyte
         "unknown network 'anything_else'; torchvision, timm, pytorchcv are not installed: "
         "pip install 'squeezesim[torchvision,timm,pytorchcv]'"
     )
+
+
+@needs("torchvision")
+def test_a_model_that_was_registered_in_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    from squeezesim.frontends.hubs import import_torchvision
+
+    models = import_torchvision().models
+    assert not hub.find("of_my_own")
+    monkeypatch.setitem(models._api.BUILTIN_MODELS, "of_my_own", models.resnet18)
+    assert hub.find("of_my_own") == "torchvision"

@@ -23,8 +23,8 @@ Columns = dict[str, Any]
 def totals(network: Network, designs: Sequence[Accelerator | HardwareError]) -> Columns:
     """Return the totals of a fused *network* on each of *designs*, those of ``Report.totals`` to the last bit.
 
-    ``bound`` is what most cycles wait for. Where there is no such accelerator or the network does not fit its buffer,
-    ``problem`` says why, and the other columns are None.
+    ``bound`` is what set the pace of the most cycles. Where there is no such accelerator or the network does
+    not fit its buffer, ``problem`` says why, and the other columns are None.
     """
     there = [index for index, design in enumerate(designs) if not isinstance(design, HardwareError)]
     accelerators = [design for design in designs if not isinstance(design, HardwareError)]

@@ -22,7 +22,7 @@ _TEXT_COLOURS = ("paper", "ink", "grid", "band", "faint")
 
 
 @cache
-def library() -> str:
+def charts() -> str:
     """Return the chart library as it was published."""
     return _read(LIBRARY)
 
@@ -45,7 +45,7 @@ def policy() -> str:
 
     Even where a text of a stranger got into the page as markup, it could not run.
     """
-    scripts = " ".join(map(_hash, (library(), script())))
+    scripts = " ".join(map(_hash, (charts(), script())))
     return (
         f"default-src 'none'; script-src {scripts}; style-src {_hash(style())}; img-src data:; "
         "base-uri 'none'; form-action 'none'"

@@ -31,7 +31,7 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
     "latency µs": ("latency_us", "cycles / clock"),
     "utilization": ("utilization", "executed MACs / (PEs × cycles)"),
     "efficiency": ("efficiency", "dense MACs / (PEs × cycles), above 100 % where zeros are skipped"),
-    "bound": ("bound", "what set the pace for most of the cycles"),
+    "bound": ("bound", "what set the pace of the most cycles"),
     "energy µJ": ("energy_uj", "all levels"),
     "energy (MACs)": ("energy_mac_equiv", "all levels, in units of one MAC"),
     "DRAM": ("dram_bytes", "bytes between DRAM and buffer"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch import library as operators
 
 import squeezesim as sq
 from squeezesim.errors import ModelError, UsageError
@@ -53,7 +54,7 @@ class Scaled(nn.Module):
 
 @pytest.fixture(scope="module")
 def _library() -> None:
-    @torch.library.custom_op("squeezesim_test::product", mutates_args=())
+    @operators.custom_op("squeezesim_test::product", mutates_args=())
     def product(x: Tensor, weight: Tensor) -> Tensor:
         return x @ weight
 
