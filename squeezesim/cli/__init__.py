@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _hasten() -> None:
-    """Save a short run a fifth of its time, most of which is to import and to build what is imported."""
+    """Save time of a short run, most of which is to import and to build what is imported."""
     gc.set_threshold(10_000)  # what is imported stays: it is no use to look through it for garbage
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # sought in all that is installed
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import compression, output
+from squeezesim.cli import command, compression, output
 from squeezesim.cli.inputs import Batch, Input, NoCache, Strict, load_network
+from squeezesim.cli.results import accuracies, check_options
 from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -137,6 +138,10 @@ def compare(
     if baseline is not None and against:
         raise UsageError("--baseline and --against both say what to compare with; allowed: one of them")
     files = _files(out or (), plot)
+    check_options(
+        models,
+        command.options(hw, input, batch, prune, prune_channels, low_rank, quantize, compress, "best", None),
+    )
     compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
     output.check_writable(files, inputs=[*models, *(hw or ()), *(against or ()), *compressed.files])
 
@@ -145,10 +150,10 @@ def compare(
     from squeezesim.explore.compare.result import saved
 
     wanted = conditions(fail_if or ())
-    accuracies = _accuracies(top1 or ())
+    accuracy = accuracies(top1 or ())
     before = [saved(path) for path in against or ()]
     found = _results(models, hw or (), input or (), batch, compressed, cache=not no_cache)
-    compared = comparison(found, baseline=baseline, against=before, top1=accuracies)
+    compared = comparison(found, baseline=baseline, against=before, top1=accuracy)
     verdicts = judge(compared, wanted)
     _write(compared, files, by, verdicts, top)
     _print(compared, format, by, verdicts, top)
@@ -173,20 +178,6 @@ def _files(out: Sequence[Path], plot: Path | None) -> list[Path]:
     return [*out, *([plot] if plot else [])]
 
 
-def _accuracies(texts: Sequence[str]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for text in texts:
-        name, equals, value = text.rpartition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise UsageError(f"--top1 {text!r}; allowed: NETWORK=PERCENT, such as my_net=70.5")
-        found[name] = number
-    return found
-
-
 def _results(
     models: Sequence[str],
     hw: Sequence[str],
@@ -200,15 +191,6 @@ def _results(
     from squeezesim.explore.compare.result import is_report
     from squeezesim.hardware.accelerator import Accelerator
 
-    if not hw and not all(map(is_report, models)):
-        first = next(text for text in models if not is_report(text))
-        raise UsageError(
-            f"network {first!r} needs an accelerator: --hw FILE or NAME; allowed without: saved reports"
-        )
-    if hw and all(map(is_report, models)):
-        raise UsageError(
-            f"--hw is for networks; {models[0]!r} is a saved report, which is not simulated again"
-        )
     accelerators = [Accelerator.resolve(text) for text in hw]
     found: list[Result] = []
     for text in models:

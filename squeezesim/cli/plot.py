@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from squeezesim.cli import output
-from squeezesim.cli.inputs import Batch, Input, NoCache, load_network
+from squeezesim.cli.inputs import Batch, Input, NoCache
+from squeezesim.cli.results import accuracies, check_options, results
 from squeezesim.errors import UsageError, nearest
-
-if TYPE_CHECKING:
-    from squeezesim.report.report import Report
 
 SHORT = "Draw a figure of reports."
 EXAMPLES = """\b
@@ -82,24 +79,29 @@ def plot(
     tradeoff: accuracy against latency and energy. timeline: load, compute and store of the tiles of layers.
     """
     del debug
+    from squeezesim.explore.compare.result import is_report
     from squeezesim.report.figures.kinds import KINDS, check, figure, kind_named
     from squeezesim.report.figures.theme import theme_named
 
     chosen = kind_named(kind)
     theme_named(theme)
-    options: dict[str, Any] = {"equal": equal, "layers": layer or [], "top1": _accuracies(top1 or [])}
+    options: dict[str, Any] = {"equal": equal, "layers": layer or [], "top1": accuracies(top1 or [])}
     for name, value in options.items():
         if value and name not in chosen.options:
             (owner,) = (other for other, figures in KINDS.items() if name in figures.options)
             raise UsageError(f"{_OPTIONS[name]} is for the figure {owner!r}, found {kind!r}")
     formats = [_format(path) for path in out]
-    pairs = list(_pairs(subjects, hw or []))
-    check(kind, len(pairs))
+    batches = [str(batch)] if batch is not None else []
+    check_options(subjects, {"--hw": hw or [], "--input": input or [], "--batch": batches})
+    check(kind, sum(1 if is_report(subject) else len(hw or []) for subject in subjects))
     output.check_writable(out, inputs=[*subjects, *(hw or [])])
 
     from squeezesim.files import atomic_write
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.load.compression import Compression
 
-    reports = _reports(pairs, input or (), batch, cache=not no_cache)
+    accelerators = [Accelerator.resolve(text) for text in hw or []]
+    reports = results(subjects, accelerators, input or (), batch, Compression({}), cache=not no_cache)
     taken = {name: options[name] for name in chosen.options}
     made = [figure(kind, reports, suffix, theme=theme, **taken) for suffix in formats]
     for path, content in zip(out, made, strict=True):
@@ -119,49 +121,3 @@ def _format(path: Path) -> str:
             f"{nearest(path.suffix, allowed.split(', '))}"
         )
     return suffix
-
-
-def _accuracies(texts: Iterable[str]) -> dict[str, float]:
-    """Accuracies by network, from ``NETWORK=PERCENT``."""
-    found = {}
-    for text in texts:
-        name, equals, value = text.rpartition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            equals = ""
-        if not (name and equals):
-            raise UsageError(f"--top1 is NETWORK=PERCENT, as my_net=61.2, found {text!r}")
-    return found
-
-
-def _pairs(subjects: Sequence[str], hardware: Sequence[str]) -> Iterable[tuple[str, str | None]]:
-    """Reports, alone, and networks with each accelerator."""
-    for subject in subjects:
-        if subject.lower().endswith(".json") and not subject.lower().endswith(".graph.json"):
-            yield subject, None
-        elif hardware:
-            yield from ((subject, name) for name in hardware)
-        else:
-            raise UsageError(
-                f"{subject!r} is no report (.json), and a network needs an accelerator: --hw NAME"
-            )
-
-
-def _reports(
-    pairs: Iterable[tuple[str, str | None]], inputs: Sequence[str], batch: int | None, *, cache: bool
-) -> list[Report]:
-    from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.report.report import Report
-    from squeezesim.simulate import simulate
-
-    reports, networks = [], {}
-    for subject, name in pairs:
-        if name is None:
-            reports.append(Report.load(subject))
-            continue
-        accelerator = Accelerator.resolve(name)
-        if subject not in networks:
-            networks[subject] = load_network(subject, inputs, batch, cache=cache)
-        reports.append(simulate(networks[subject], accelerator))
-    return reports

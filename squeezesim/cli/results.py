@@ -34,6 +34,25 @@ def check_options(models: Sequence[str], given: Given) -> None:
         )
 
 
+def accuracies(texts: Sequence[str]) -> dict[str, float]:
+    """Return the accuracies by network that ``NETWORK=PERCENT``, the values of ``--top1``, say.
+
+    Raises:
+        UsageError: one is not written so.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            equals = ""
+        if not (name and equals):
+            raise UsageError(f"--top1 {text!r}; allowed: NETWORK=PERCENT, such as my_net=70.5")
+        found[name] = number
+    return found
+
+
 def results(
     models: Sequence[str],
     accelerators: Sequence[Accelerator],

@@ -149,6 +149,7 @@ def test_an_unmodelled_operator_with_strict(run: Run) -> None:
         ([*SMALL[1:], "--against", "saved.json", "--baseline", "x"], "--baseline and --against both say what to"),
         ([*SMALL[1:], "--fail-if", "latency_us > +2%"], "'latency_us > +2%' compares with a baseline, and there is"),
         ([*SMALL[1:], "--fail-if", "energy_uj > 1"], "'energy_uj > 1': energy_uj of small on small_8x8 is not known: "),
+        (["saved.json", "--batch", "2"], "--batch is for networks; 'saved.json' is a saved report, which is not sim"),
         (["saved.json", "--hw", "slow.yaml"], "--hw is for networks; 'saved.json' is a saved report, which is not sim"),
         (["saved.json", "-o", "saved.json"], "cannot write 'saved.json': it is an input of this command"),
         (["small.graph.json+prun=0.4", *SMALL[2:]], "unknown pass 'prun' in model 'small.graph.json+prun=0.4'; "),

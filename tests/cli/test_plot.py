@@ -68,12 +68,12 @@ def test_options_of_kinds(run: Run) -> None:
         ),
         (
             ("losses", "alexnet", "-o", "x.png"),
-            "'alexnet' is no report (.json), and a network needs an accelerator: --hw NAME",
+            "network 'alexnet' needs an accelerator: --hw FILE or NAME; allowed without: saved reports, .json",
         ),
         (("losses", "r.json", "-o", "x.png"), "cannot read 'r.json': No such file or directory"),
         (
             ("losses", "small.graph.json", "-o", "x.png"),
-            "'small.graph.json' is no report (.json), and a network needs an accelerator: --hw NAME",
+            "network 'small.graph.json' needs an accelerator: --hw FILE or NAME; allowed without: saved reports, .json",
         ),
         (
             ("losses", *SMALL, "-o", "x.jpg"),
@@ -97,10 +97,10 @@ def test_options_of_kinds(run: Run) -> None:
             ("losses", "a.json", "b.json", "-o", "x.png"),
             "the figure 'losses' is of one report, found 2",
         ),
-        (("tradeoff", *SMALL, "--top1", "61", "-o", "x.png"), "--top1 is NETWORK=PERCENT, as my_net=61.2"),
+        (("tradeoff", *SMALL, "--top1", "61", "-o", "x.png"), "--top1 '61'; allowed: NETWORK=PERCENT"),
         (
             ("tradeoff", *SMALL, "--top1", "small=a", "-o", "x.png"),
-            "--top1 is NETWORK=PERCENT, as my_net=61.2",
+            "--top1 'small=a'; allowed: NETWORK=PERCENT",
         ),
         (
             ("tradeoff", *SMALL, "-o", "x.png"),
