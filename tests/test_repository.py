@@ -19,7 +19,7 @@ PACKAGE = ROOT / "squeezesim"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
-LONGEST = 350
+LONGEST = 800
 
 
 def name_of(file: Path) -> str:
