@@ -33,6 +33,23 @@ class UsageError(SqueezesimError):
     """Options that contradict each other or whose value cannot be read."""
 
 
+def pip_install(*packages: str) -> str:
+    """Return the command that installs optional *packages* of PyPI, with what they import and do not require.
+
+    It names the packages themselves, no extras of this project, so that it works in a checkout as well.
+
+    Example:
+        >>> pip_install("timm", "pytorchcv")
+        'pip install timm pytorchcv torchvision'
+    """
+    return " ".join(
+        (
+            "pip install",
+            *dict.fromkeys([*packages, *("torchvision" for name in packages if name == "pytorchcv")]),
+        )
+    )
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x' or 'y'?"`` for the closest of *known*, or an empty string.
 

@@ -13,7 +13,7 @@ import torch
 from torch import library as operators
 from torch import nn
 
-from squeezesim.errors import ModelError, nearest
+from squeezesim.errors import ModelError, nearest, pip_install
 from squeezesim.frontends.hub_names import is_named
 from squeezesim.frontends.isolate import undisturbed
 from squeezesim.network.checks import show
@@ -193,14 +193,14 @@ def _pytorchcv_inputs(name: str, module: nn.Module) -> tuple[Shape, ...]:
 
 
 def _import(name: str) -> ModuleType:
-    """Import an optional library, or a module of it; the library is also the name of the extra that installs it."""
+    """Import an optional library, or a module of it."""
     package = name.partition(".")[0]
     try:
         return import_module(name)
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == package
         what = "is not installed" if missing else f"cannot be imported ({' '.join(str(error).split())[:200]})"
-        raise ModelError(f"{package} {what}: pip install 'squeezesim[{package}]'") from error
+        raise ModelError(f"{package} {what}: {pip_install(package)}") from error
 
 
 HUBS: Mapping[str, Hub] = {

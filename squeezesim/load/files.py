@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from squeezesim.errors import ModelError, UsageError, nearest
+from squeezesim.errors import ModelError, UsageError, nearest, pip_install
 from squeezesim.load.runnable import Asked
 from squeezesim.load.shapes import Shape, check_sizes
 from squeezesim.network import Network
@@ -18,7 +19,10 @@ _FIXED = {".graph.json": "traced network", ".csv": "topology"}
 _EXPORTED = {".onnx": "ONNX graph", ".pt2": "exported program"}  # which may leave sizes of inputs open
 _KINDS = _FIXED | _EXPORTED
 _PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
-_NO_NAMES = (".json", ".yaml", ".yml", ".txt", ".safetensors", ".h5", ".tflite")
+_NO_NAMES = (".json", ".yaml", ".yml", ".txt", ".safetensors")
+_TENSORFLOW = {".tflite": "--tflite", ".h5": "--keras", ".keras": "--keras", ".pb": "--graphdef"}
+"""Files of TensorFlow, and the options by which tf2onnx takes them."""
+
 _WAYS_IN = (
     "a built-in name, torchvision:, timm: or pytorchcv: with a name, file.py:factory, an .onnx, .pt2 or "
     ".graph.json file, or a .csv topology of SCALE-Sim"
@@ -107,12 +111,19 @@ def refuse(text: str) -> None:
     suffix = Path(name).suffix.lower()
     if suffix in _PICKLED:
         raise ModelError(
-            f"{show(text)} is refused: a pickled file runs the code in it when it is loaded; "
+            f"{_quoted(text)} is refused: a pickled file runs the code in it when it is loaded; "
             "give the function that builds the model, as file.py:factory, or export it to .onnx or .pt2"
+        )
+    if suffix in _TENSORFLOW:
+        target = shlex.quote(str(Path(name).with_suffix(".onnx")))
+        command = f"python -m tf2onnx.convert {_TENSORFLOW[suffix]} {shlex.quote(name)} --output {target}"
+        raise ModelError(
+            f"{_quoted(text)} is a model of TensorFlow: convert it to ONNX, "
+            f"{pip_install('tf2onnx')} and {command if name.isprintable() else 'its tf2onnx.convert'}"
         )
     if os.sep in name or suffix in _NO_NAMES or exists(name):
         found = "is a directory" if exists(name) and Path(name).is_dir() else "is no model that can be read"
-        raise ModelError(f"{show(text)} {found}; a model is {_WAYS_IN}{nearest(name, catalogue())}")
+        raise ModelError(f"{_quoted(text)} {found}; a model is {_WAYS_IN}{nearest(name, catalogue())}")
 
 
 def exists(name: str) -> bool:

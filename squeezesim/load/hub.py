@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 
 from squeezesim.cache import cached_names, installed_version
-from squeezesim.errors import ModelError, nearest
+from squeezesim.errors import ModelError, nearest, pip_install
 from squeezesim.frontends.hub_names import is_named
 from squeezesim.load.arguments import parse_arguments
 from squeezesim.load.runnable import Made, Runnable
@@ -73,7 +73,7 @@ def _installed() -> list[str]:
 
 def _missing(libraries: list[str]) -> str:
     verb = "is" if len(libraries) == 1 else "are"
-    return f"{', '.join(libraries)} {verb} not installed: pip install 'squeezesim[{','.join(libraries)}]'"
+    return f"{', '.join(libraries)} {verb} not installed: {pip_install(*libraries)}"
 
 
 def _text(value: object) -> str:

@@ -40,6 +40,15 @@ def test_pickled_files_are_refused_with_the_reason_and_the_way_out(name: str) ->
         ("\x00.graph.json", "there is no file '\\x00.graph.json'"),
         ("\x00", "unknown network '\\x00'"),
         ("a\nb", "unknown network 'a\\nb'"),
+        ("net.safetensors", "'net.safetensors' is no model that can be read"),
+        (
+            f"{'a-folder-with-a-long-name/' * 4}a net.tflite",
+            f"'{'a-folder-with-a-long-name/' * 4}a net.tflite' is a model of TensorFlow: convert it to ONNX, "
+            "pip install tf2onnx and python -m tf2onnx.convert "
+            f"--tflite '{'a-folder-with-a-long-name/' * 4}a net.tflite' "
+            f"--output '{'a-folder-with-a-long-name/' * 4}a net.onnx'",
+        ),
+        ("net.keras", "convert --keras net.keras --output net.onnx"),
         ("notes.txt", "'notes.txt' is no model that can be read"),
         ("none.onnx", "there is no file 'none.onnx'"),
     ],

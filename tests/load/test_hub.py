@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from squeezesim.errors import ModelError, UsageError
+from squeezesim.errors import ModelError, UsageError, pip_install
 from squeezesim.frontends import hubs
 from squeezesim.load import hub, load, load_module
 
@@ -146,12 +146,12 @@ def test_an_extra_that_is_not_installed_is_named(library: str, monkeypatch: pyte
     monkeypatch.setattr(hub, "find_spec", lambda _: None)
     with pytest.raises(ModelError) as caught:
         load(f"{library}:anything")
-    assert str(caught.value) == f"{library} is not installed: pip install 'squeezesim[{library}]'"
+    assert str(caught.value) == f"{library} is not installed: {pip_install(library)}"
     with pytest.raises(ModelError) as caught:
         load("anything_else")
     assert str(caught.value) == (
         "unknown network 'anything_else'; torchvision, timm, pytorchcv are not installed: "
-        "pip install 'squeezesim[torchvision,timm,pytorchcv]'"
+        "pip install torchvision timm pytorchcv"
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from squeezesim import __version__
-from squeezesim.errors import UsageError
+from squeezesim.errors import UsageError, pip_install
 from squeezesim.explore.sweep.plan import Plan
 from squeezesim.explore.sweep.run import Costed
 from squeezesim.explore.sweep.store import encode
@@ -44,7 +44,7 @@ def cluster(plan: Plan, address: str) -> Callable[[list[int]], Costed]:
         try:
             from distributed import Client
         except ImportError as error:
-            raise UsageError("--cluster needs Dask: pip install 'squeezesim[cluster]'") from error
+            raise UsageError(f"--cluster needs Dask: {pip_install('distributed')}") from error
         try:
             _greeted(address)
             client = Client(address, timeout=_REACH, set_as_default=False)

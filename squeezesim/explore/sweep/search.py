@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.errors import OutputError, UsageError
+from squeezesim.errors import OutputError, UsageError, pip_install
 from squeezesim.explore.sweep.designs import Designs, at, check, free_axes
 from squeezesim.explore.sweep.plan import about, costed, heading, kinds_of
 from squeezesim.explore.sweep.results import meeting, objectives_of, sides
@@ -182,7 +182,7 @@ def _optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise UsageError("--search needs Optuna: pip install 'squeezesim[search]'") from error
+        raise UsageError(f"--search needs Optuna: {pip_install('optuna')}") from error
     return optuna
 
 

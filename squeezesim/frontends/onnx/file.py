@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.errors import ModelError
+from squeezesim.errors import ModelError, pip_install
 from squeezesim.frontends.onnx.wire import without_tensors
 from squeezesim.network import Network
 from squeezesim.network.checks import show
@@ -51,7 +51,7 @@ def read(
     except ModuleNotFoundError as error:
         if error.name != "onnx":
             raise
-        raise ModelError("onnx is not installed: pip install 'squeezesim[onnx]'") from None
+        raise ModelError(f"onnx is not installed: {pip_install('onnx')}") from None
     from squeezesim.frontends.onnx.graph import network_of
 
     name = os.fspath(path)
