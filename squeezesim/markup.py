@@ -1,7 +1,8 @@
-"""HTML for notebooks: tables, bars and chains of boxes; every text is escaped, for names are a stranger's."""
+"""HTML for notebooks and the cells of Markdown: every text is escaped, for names are a stranger's."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
@@ -9,6 +10,9 @@ from typing import NamedTuple
 _EDGE = "1px solid rgba(128,128,128,.6)"  # seen on light and on dark notebooks
 _NUMBER = "text-align:right"
 _TEXT = "text-align:left"
+# An underscore is no markup between letters or digits alone: of two in a row each has a neighbour that is neither.
+_MARKUP = re.compile(r"[\\`*\[\]<>|&~$]|(?<![^\W_])_|_(?![^\W_])|(?<!\S)#")
+_BLOCK = re.compile(r"(?=[+=-])|\d+(?=[.)](?: |$))")  # where a line would begin a list or a rule
 
 
 class Html(str):
@@ -77,3 +81,55 @@ def block(heading: str, *parts: str) -> str:
     """Return a heading, then *parts* below each other; texts that are no HTML are paragraphs."""
     body = "".join(part if isinstance(part, Html) else f"<div>{escape(part)}</div>" for part in parts)
     return f"<div><div><b>{escape(heading)}</b></div>{body}</div>"
+
+
+class Markdown(str):
+    """Text that is Markdown already, on one line."""
+
+    __slots__ = ()
+
+
+def escaped(text: str) -> Markdown:
+    """Return *text* as Markdown on one line, with a backslash before what would be read as markup.
+
+    Example:
+        >>> escaped("a|<b>")
+        'a\\\\|\\\\<b\\\\>'
+    """
+    line = _inline(text)
+    begin = _BLOCK.match(line)
+    if isinstance(text, Markdown) or begin is None:
+        return Markdown(line)
+    return Markdown(f"{begin[0]}\\{line[begin.end() :]}")
+
+
+def _inline(text: str) -> str:
+    """Text as Markdown where no line begins."""
+    if isinstance(text, Markdown):
+        return text
+    return _MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+
+
+def code(text: str) -> Markdown:
+    """Return *text* as code in Markdown.
+
+    Example:
+        >>> code("a_b"), code("a`b")
+        ('`a_b`', '``a`b``')
+    """
+    line = " ".join(text.split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    blank = " " if "`" in (line[:1], line[-1:]) else ""
+    return Markdown(f"{fence}{blank}{line}{blank}{fence}")
+
+
+def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: Iterable[int] = (0,)) -> str:
+    """Return a table of GitHub's Markdown whose columns *left* are texts, the others numbers."""
+    texts = frozenset(left)
+    rules = [":--" if place in texts else "--:" for place in range(len(headers))]
+    lines = [[*map(_cell, headers)], rules, *([*map(_cell, row)] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"(?<!\\)\|", r"\\|", _inline(text))  # a bar parts cells even in code

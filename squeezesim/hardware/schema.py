@@ -7,6 +7,7 @@ from typing import Any
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.mistakes import shown
 from squeezesim.hardware.paths import OVERRIDES, Parameter, parameters
+from squeezesim.markup import Markdown, code, markdown_table
 
 
 def schema() -> dict[str, Any]:
@@ -32,13 +33,13 @@ def schema() -> dict[str, Any]:
 
 def key_table() -> str:
     """Return a Markdown table of every key: what it may be, its unit, its default and its meaning."""
-    lines = ["| key | allowed | unit | default | meaning |", "|---|---|---|---|---|"]
+    rows = []
     for parameter in parameters().values():
         unit = "–" if parameter.unit in ("", "1") else parameter.unit
         allowed = parameter.allowed.removesuffix(f" ({parameter.unit})")
-        cells = (f"`{parameter.path}`", allowed, unit, _default(parameter), parameter.description)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        description = Markdown(parameter.description)
+        rows.append((code(parameter.path), allowed, unit, _default(parameter), description))
+    return markdown_table(("key", "allowed", "unit", "default", "meaning"), rows, left=range(5))
 
 
 def _annotatable(node: dict[str, Any], annotation: dict[str, Any]) -> dict[str, Any]:
@@ -61,11 +62,11 @@ def _default(parameter: Parameter) -> str:
     if parameter.required:
         return "required"
     if parameter.path == OVERRIDES:
-        return "`{}`"
+        return code("{}")
     if parameter.default == "":
         return "empty"
     if isinstance(parameter.default, list):
-        return f"`[{', '.join(parameter.default)}]`"
+        return code(f"[{', '.join(parameter.default)}]")
     if isinstance(parameter.default, float):
-        return f"`{parameter.default:g}`"
-    return f"`{parameter.default if isinstance(parameter.default, str) else shown(parameter.default)}`"
+        return code(f"{parameter.default:g}")
+    return code(parameter.default if isinstance(parameter.default, str) else shown(parameter.default))

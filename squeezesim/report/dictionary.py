@@ -7,6 +7,7 @@ from typing import Literal
 
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS
+from squeezesim.markup import Markdown, code, markdown_table
 
 Kind = Literal["text", "integer", "number"]
 
@@ -25,7 +26,10 @@ _LOSSES = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A column: integers have 64 bits, numbers are doubles; where it *can be empty* there may be no value."""
+    """A column: integers have 64 bits, numbers are doubles; where it *can be empty* there may be no value.
+
+    *meaning* is Markdown.
+    """
 
     name: str
     kind: Kind
@@ -108,8 +112,11 @@ SCALESIM_COLUMNS = (
 
 def column_table() -> str:
     """Return a Markdown table of every column."""
-    rows = [
-        f"| `{entry.name}` | {entry.kind} | {entry.unit or '–'} | {entry.meaning} |"
-        for entry in (*COLUMNS, *SCALESIM_COLUMNS)
-    ]
-    return "\n".join(["| column | type | unit | meaning |", "|---|---|---|---|", *rows]) + "\n"
+    return markdown_table(
+        ("column", "type", "unit", "meaning"),
+        (
+            (code(entry.name), entry.kind, entry.unit or "–", Markdown(entry.meaning))
+            for entry in (*COLUMNS, *SCALESIM_COLUMNS)
+        ),
+        left=range(4),
+    )

@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from squeezesim.markup import escaped, markdown_table
 from squeezesim.report.grid import Column, Grid
 
 if TYPE_CHECKING:
     from squeezesim.report.report import Report
     from squeezesim.report.text import Section
 
-_MARKUP = re.compile(r"[\\`*\[\]<>|&~$]|(?<!\w)_|_(?!\w)")
-_BLOCK = re.compile(r"(?=[#+=-])|(?<=\d)(?=[.)] )")  # where a line would begin a heading, a list or a rule
 _NUMBERED = re.compile(r"\d+\. ")
 
 
@@ -37,22 +36,9 @@ def markdown(parts: Iterable[Section]) -> str:
     return "\n\n".join(texts) + "\n"
 
 
-def escaped(text: str) -> str:
-    """Return *text* on one line, with a backslash before what Markdown would read as markup.
-
-    Example:
-        >>> escaped("a|<b>")
-        'a\\\\|\\\\<b\\\\>'
-    """
-    line = _MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
-    return _BLOCK.sub(r"\\", line, count=1) if _BLOCK.match(line) or re.match(r"\d+[.)] ", line) else line
-
-
 def _table(grid: Grid) -> str:
-    rules = [":--" if column.left or not index else "--:" for index, column in enumerate(grid.columns)]
-    rows = [[escaped(column.header) for column in grid.columns], rules]
-    rows += [[escaped(cell) for cell in cells] for cells in grid.cells]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    left = [place for place, column in enumerate(grid.columns) if column.left or not place]
+    return markdown_table([column.header for column in grid.columns], grid.cells, left).rstrip("\n")
 
 
 def _lines(lines: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 
+from squeezesim.markup import code, escaped, markdown_table
 from squeezesim.report import units
 from squeezesim.report.grid import Column, Grid
 from squeezesim.report.text import Section
@@ -44,17 +45,17 @@ def markdown(checks: Iterable[Check]) -> str:
     """Return *checks* as a page, a heading for each source."""
     parts = [_INTRODUCTION]
     for check in checks:
-        parts.append(f"## {check.title}\n")
-        parts.append(f"`squeezesim validate {check.name}` · {check.source}\n")
-        parts.append(f"{check.method}\n")
+        parts.append(f"## {escaped(check.title)}\n")
+        parts.append(f"{code(f'squeezesim validate {check.name}')} · {escaped(check.source)}\n")
+        parts.append(f"{escaped(check.method)}\n")
         if check.bounds:
-            parts.append(_markdown_table(("bound", "value", "limit", ""), _bound_cells(check)))
+            parts.append(markdown_table(("bound", "value", "limit", ""), _bound_cells(check), left=(0, 3)))
         parts.append("### Reference and ours\n")
-        parts.append(_markdown_table(_row_headers(check), _row_cells(check), left=2))
+        parts.append(markdown_table(_row_headers(check), _row_cells(check), left=(0, 1, 5)))
         parts.extend(_markdown_section(table) for table in check.tables)
         if check.notes:
             parts.append("### Notes\n")
-            parts.append("".join(f"- {note}\n" for note in check.notes))
+            parts.append("".join(f"- {escaped(note)}\n" for note in check.notes))
     return "\n".join(parts)
 
 
@@ -174,15 +175,9 @@ def _grid(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int | N
 
 
 def _markdown_section(table: Table) -> str:
-    title = f"### {table.title[0].upper()}{table.title[1:]}\n"
-    note = f"\n{table.note}\n" if table.note else ""
-    return f"{title}{note}\n{_markdown_table(table.headers, table.cells)}"
-
-
-def _markdown_table(headers: Sequence[str], cells: Iterable[Sequence[str]], left: int = 1) -> str:
-    marks = ["---" if place < left else "---:" for place in range(len(headers))]
-    lines = [headers, marks, *cells]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    title = f"### {escaped(table.title[0].upper() + table.title[1:])}\n"
+    note = f"\n{escaped(table.note)}\n" if table.note else ""
+    return f"{title}{note}\n{markdown_table(table.headers, table.cells)}"
 
 
 def _finite(value: float) -> float | None:

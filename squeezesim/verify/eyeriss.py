@@ -23,7 +23,7 @@ from squeezesim.verify.record import Bound, Check, Row, Table
 
 _LATENCY_AIM, _DRAM_AIM, _REGISTERS_AIM = 0.05, 0.10, 0.03
 _METHOD = (
-    "The chip is hwconfigs/eyeriss.yaml, the study hwconfigs/eyeriss_isca16.yaml; both run the dataflow `rs`, whose "
+    "The chip is hwconfigs/eyeriss.yaml, the study hwconfigs/eyeriss_isca16.yaml; both run the dataflow rs, whose "
     "tiling and mapping are searched for each layer. As in the papers, padding is part of a layer's input. Processing "
     "latency is the time of the array, without waiting for DRAM; active PEs are those of a full pass. The chip codes "
     "inputs (but the first layer's) and outputs by run length, three pairs of a 5-bit run of zeros and a 16-bit value "

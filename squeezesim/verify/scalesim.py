@@ -28,13 +28,13 @@ _TOLERANCE = (
 )
 _METHOD = (
     "Total cycles, mapping efficiency and SRAM accesses are the closed forms of the whole layer, as in the column "
-    "`scalesim_total_cycles` of a report. Each run is also costed as any layer is, tiled and pipelined, on an "
+    "scalesim_total_cycles of a report. Each run is also costed as any layer is, tiled and pipelined, on an "
     "accelerator whose buffer holds every layer and whose DRAM nothing waits for: its cycles without first load and "
     "last store must be SCALE-Sim's, and one more."
 )
 _NOTES = (
     "SCALE-Sim prints the number of the last cycle, counted from 0, as Total Cycles: one less than the cycles that "
-    "pass. Reports have the true count in `cycles` and SCALE-Sim's in `scalesim_total_cycles`. Its overall utilization "
+    "pass. Reports have the true count in cycles and SCALE-Sim's in scalesim_total_cycles. Its overall utilization "
     "divides by the smaller number and can exceed 100 %.",
     "SCALE-Sim's output-stationary array counts writes of outputs twice for each fold: their number, and then the rows "
     "plus the columns of the array. What is compared is the printed number less R + S for each fold; ours is M·N, each "

@@ -4,36 +4,48 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from squeezesim.markup import Markdown, code, escaped, markdown_table
 from squeezesim.network import Layer, Network
 from squeezesim.report.grid import Column, Grid
-from squeezesim.report.markdown import escaped, markdown, report_markdown
+from squeezesim.report.markdown import markdown, report_markdown
 from squeezesim.report.text import Section
 from squeezesim.simulate import simulate
+from squeezesim.verify.document import markdown as page_of_checks
+from squeezesim.verify.record import Bound, Check, Row, Table
 from tests.report.cases import accelerator, report
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
-def read(text: str) -> list[tuple[str, str]]:
+def read(text: str, *, with_code: bool = False) -> list[tuple[str, str]]:
     """What a reader of Markdown makes of it: kinds of blocks with their plain text."""
+    allowed = {"text", "text_special", *(["code_inline"] if with_code else [])}
     found = []
     tokens = READER.parse(text)
     for before, token in pairwise(tokens):
+        assert token.type not in ("fence", "code_block", "html_block", "hr"), token.content
         if token.type == "inline":
             kinds = {child.type for child in token.children or []}
-            assert kinds <= {"text", "text_special"}, (token.content, kinds)
+            assert kinds <= allowed, (token.content, kinds)
             found.append((before.type, "".join(child.content for child in token.children or [])))
     return found
 
 
-texts = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"], codec="utf-8"), min_size=1, max_size=30)
+letters = st.characters(categories=["L", "N", "P", "S", "Zs"], codec="utf-8")
+signs = st.sampled_from(
+    "_*`#+-=.)|~<>&[]()!\\\"':$@^ 0a"
+)  # markup is made of few signs, often the same ones in a row
+texts = (st.text(letters, max_size=30) | st.text(signs, max_size=12)).filter(str.strip)
 
 
-@given(texts.filter(str.strip))
+@given(texts)
+@example("__0__")
+@example("a #")
+@example("1.")
 def test_text_stays_text_in_every_place(text: str) -> None:
     plain = " ".join(text.split())
     grid = Grid([Column("name", left=True), Column("cycles")], [[text, "1"]])
@@ -44,6 +56,43 @@ def test_text_stays_text_in_every_place(text: str) -> None:
         if kind in ("td_open", "heading_open", "paragraph_open")
     ]
     assert cells == [plain, plain, "x", "b", plain, "1"]
+    assert read(escaped(text)) == [("paragraph_open", plain)]
+
+
+@given(texts)
+def test_texts_of_a_check_stay_text(text: str) -> None:
+    plain = " ".join(text.split())
+    check = Check(
+        "name",
+        text,
+        text,
+        text,
+        rows=(Row(text, text, 1, 1, text),),
+        bounds=(Bound(text, 0, 0),),
+        notes=(text,),
+        tables=(Table(plain, (text,), ((text,),), text),),
+    )
+    page = "## " + page_of_checks([check]).partition("## ")[2]
+    blocks = [content for _, content in read(page, with_code=True)]
+    title = plain[0].upper() + plain[1:]
+    bounds = ["bound", "value", "limit", "", plain, "0", "0", "ok"]
+    rows = ["", "quantity", "reference", "ours", "error", "unit", plain, plain, "1", "1", "0", plain]
+    assert blocks == [
+        *(plain, f"squeezesim validate name · {plain}", plain, *bounds, "Reference and ours", *rows),
+        *(title, plain, plain, plain, "Notes", plain),
+    ]
+
+
+@given(texts.filter(lambda text: "\\|" not in text))
+def test_code_is_code_in_a_line_and_in_a_cell(text: str) -> None:
+    plain = " ".join(text.split())
+    for page in (code(text), markdown_table(["a"], [[code(text)]])):
+        inline = [token for token in READER.parse(page) if token.type == "inline"][-1]
+        assert [(child.type, child.content) for child in inline.children or []] == [("code_inline", plain)]
+
+
+def test_what_is_markdown_already_is_kept() -> None:
+    assert markdown_table(["n"], [[Markdown("`a` *b*")]], left=()) == "| n |\n| --: |\n| `a` *b* |\n"
 
 
 @pytest.mark.parametrize(
