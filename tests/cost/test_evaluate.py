@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, Costs, evaluate, evaluate_each
 from squeezesim.errors import HardwareError
@@ -110,19 +111,59 @@ def test_padded_rows_cost_what_rows_of_that_length_cost(layer: Layer, hw: Accele
     )
 
 
+PRICES = {"mac": 1.0, "register_file": 1.0, "inter_pe": 2.0, "buffer": 6.0, "dram": 200.0}
+"""Of a 16-bit access, in MACs: those of eyeriss_relative."""
+
+
 @settings(max_examples=30, deadline=None)
 @given(layers(), accelerators())
 def test_energy_is_the_sum_of_what_each_level_costs(layer: Layer, hw: Accelerator) -> None:
-    costs = evaluate([layer], [hw])
-    free = {"mac": 0, "register_file": 0, "inter_pe": 0, "buffer": 0, "dram": 0}
-    hw = hw.replace({"mapper.objective": "latency"})  # so that prices do not change the choice
+    """Where prices choose nothing: not the tiling, by the objective, nor the mapping, by a dataflow like ``rs``."""
+    flows = [flow for flow in hw.array.dataflows if not DATAFLOWS[flow].priced] or ["os"]
+    hw = hw.replace({"mapper.objective": "latency", "array.dataflows": flows})
     costs = evaluate([layer], [hw])
     parts = []
-    for level in free:
-        others = {f"energy.overrides.{other}": 0 for other in free if other != level}
+    for level in PRICES:
+        others = {f"energy.overrides.{other}": 0 for other in PRICES if other != level}
         parts.append(energy(evaluate([layer], [hw.replace(others)])))
     assert sum(parts) == pytest.approx(energy(costs))
     assert parts[0] == pytest.approx(costs.executed.sum())  # in units of one MAC
+
+
+MAPPED_BY_PRICE = BASE.replace(
+    {
+        "array.rows": 2,
+        "array.cols": 2,
+        "array.ports": 1,
+        "array.dataflows": ["rs"],
+        "memory.global_buffer.size_kib": 8,
+        "memory.global_buffer.double_buffered": ["inputs", "weights"],
+        "memory.dram.bandwidth_gb_s": 1,
+        "mapper.latency_slack": 0,
+    }
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(layers(), accelerators(), st.sampled_from([0.125, 8.0, 1024.0]))
+@example(Layer.conv("layer", c=3, k=5, oy=1, ox=1, fy=1, fx=1), MAPPED_BY_PRICE, 8.0)
+def test_energies_are_quantities_times_prices(layer: Layer, hw: Accelerator, factor: float) -> None:
+    """Prices that are all larger by a power of two choose the same, to the last bit."""
+    plain, dearer = (
+        evaluate(
+            [layer],
+            [hw.replace({"energy.overrides": {level: price * by for level, price in PRICES.items()}})],
+        )
+        for by in (1.0, factor)
+    )
+    levels = dict(zip(LEVELS, plain.energy[0, 0].tolist(), strict=True))
+    assert levels["mac"] == pytest.approx(plain.executed.item())
+    assert levels["dram"] == pytest.approx(plain.dram_bytes.sum() * 8 / 16 * PRICES["dram"])
+    assert levels["vector"] == levels["leakage"] == 0
+    assert (dearer.energy == factor * plain.energy).all()
+    for field in dataclasses.fields(Costs):
+        if field.name != "energy":
+            assert np.array_equal(getattr(dearer, field.name), getattr(plain, field.name)), field.name
 
 
 @settings(max_examples=100, deadline=None)
