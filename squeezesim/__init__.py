@@ -16,6 +16,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from squeezesim._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from squeezesim.errors import (
         HardwareError,
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from squeezesim.report.report import Report
     from squeezesim.simulate import simulate
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Accelerator",

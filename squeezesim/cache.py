@@ -30,7 +30,7 @@ def cached(key: Mapping[str, object], build: Callable[[], Network]) -> Network:
     that a graph of other sources is never read. A broken file is built again; a cache that cannot be
     written is passed over.
     """
-    from squeezesim import __version__
+    from squeezesim._version import __version__
 
     complete = {
         "squeezesim": __version__,

@@ -137,7 +137,7 @@ def _version(wanted: bool) -> None:
         import platform
         from importlib.metadata import PackageNotFoundError, version
 
-        from squeezesim import __version__
+        from squeezesim._version import __version__
 
         try:
             torch = version("torch")  # importing it would take a second

@@ -11,7 +11,7 @@ import typer
 from squeezesim.cli import output
 
 if TYPE_CHECKING:
-    from squeezesim.zoo.registry import Entry
+    from squeezesim.zoo.records import Entry
 
 EXAMPLES = """\b
 Examples:

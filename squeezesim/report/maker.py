@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from squeezesim import __version__
+from squeezesim._version import __version__
 from squeezesim.errors import ReportError
 from squeezesim.network.checks import MAX_TEXT, show
 

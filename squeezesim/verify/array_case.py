@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,39 @@ from squeezesim.cost.dataflow.rs_layout import lay_rows
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import Workload, workload_of
 from squeezesim.network.layer import Layer
-from squeezesim.verify.array_sim import Counts, Ints, is_matrix_product, simulate_array
+from squeezesim.verify.array_sim import Buffer, Counts, Ints, is_matrix_product
+from squeezesim.verify.array_sim_os import run_output_stationary
+from squeezesim.verify.array_sim_rs import Mapping, run_row_stationary
+from squeezesim.verify.array_sim_systolic import run_systolic
+from squeezesim.verify.array_sim_ws import run_weight_stationary
 from squeezesim.verify.nonzeros import convolution, dealt_weights
+
+
+def simulate_array(
+    layer: Layer,
+    inputs: Any,
+    weights: Any,
+    machine: Machine,
+    dataflow: str,
+    sums: Any = None,
+    mapping: Sequence[int] = (),
+) -> tuple[Ints, Counts]:
+    """Run a layer, or a tile as a layer of its own, on the array: its output (N, G·K, OY, OX), and what happened.
+
+    *sums* are partial sums that the buffer holds already; *mapping* is what `rs` needs: e, p, q, r, t.
+
+    Example: a 1×1 convolution from 2 to 2 channels on one pixel takes 2×2 weight-stationary PEs with two ports
+    3 cycles, two of which load the weights.
+    """
+    buffer = Buffer(layer, np.asarray(inputs), np.asarray(weights), Counts(), sums)
+    if dataflow == "rs":
+        run_row_stationary(layer, buffer, machine, Mapping(*mapping))
+    elif dataflow.startswith("scalesim_"):
+        run_systolic(dataflow, layer, buffer, machine)
+    else:
+        runs = {"ws": run_weight_stationary, "os": run_output_stationary}
+        runs[dataflow](layer, buffer, machine)
+    return buffer.outputs, buffer.counts
 
 
 class Tile(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,35 +135,3 @@ def is_matrix_product(layer: Layer) -> bool:
 def pixels_of(layer: Layer) -> list[Pixel]:
     """The output pixels, row by row."""
     return [Pixel(*index) for index in np.ndindex(layer.n, layer.oy, layer.ox)]
-
-
-def simulate_array(
-    layer: Layer,
-    inputs: Any,
-    weights: Any,
-    machine: Machine,
-    dataflow: str,
-    sums: Any = None,
-    mapping: Sequence[int] = (),
-) -> tuple[Ints, Counts]:
-    """Run a layer, or a tile as a layer of its own, on the array: its output (N, G·K, OY, OX), and what happened.
-
-    *sums* are partial sums that the buffer holds already; *mapping* is what `rs` needs: e, p, q, r, t.
-
-    Example: a 1×1 convolution from 2 to 2 channels on one pixel takes 2×2 weight-stationary PEs with two ports
-    3 cycles, two of which load the weights.
-    """
-    from squeezesim.verify.array_sim_os import run_output_stationary
-    from squeezesim.verify.array_sim_rs import Mapping, run_row_stationary
-    from squeezesim.verify.array_sim_systolic import run_systolic
-    from squeezesim.verify.array_sim_ws import run_weight_stationary
-
-    buffer = Buffer(layer, np.asarray(inputs), np.asarray(weights), Counts(), sums)
-    if dataflow == "rs":
-        run_row_stationary(layer, buffer, machine, Mapping(*mapping))
-    elif dataflow.startswith("scalesim_"):
-        run_systolic(dataflow, layer, buffer, machine)
-    else:
-        runs = {"ws": run_weight_stationary, "os": run_output_stationary}
-        runs[dataflow](layer, buffer, machine)
-    return buffer.outputs, buffer.counts

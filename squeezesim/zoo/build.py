@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from squeezesim.network import Network
-from squeezesim.zoo.registry import Entry, Spec, build, catalogue
+from squeezesim.zoo.records import Entry
+from squeezesim.zoo.registry import Spec, build, catalogue
 
 
 def traced(entry: Entry) -> Network:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from squeezesim.zoo.options import Option
-from squeezesim.zoo.registry import Family
+from squeezesim.zoo.records import Family
 
 
 def _depth(*blocks: int) -> Option:

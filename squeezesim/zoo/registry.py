@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,53 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ModelError, nearest
 from squeezesim.network.checks import show
-from squeezesim.zoo.options import Option, Value
+from squeezesim.zoo.families import FAMILIES
+from squeezesim.zoo.options import Value
+from squeezesim.zoo.records import Entry, Facts
 
 if TYPE_CHECKING:
     from torch import nn
-
-GRAPHS = Path(__file__).parent / "graphs"
-"""Folder of the traced graphs of the built-in networks."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """Exact counts of the published network at its own input, its accuracy in per cent and where that is printed."""
-
-    params: int
-    macs: int
-    top1: float | None
-    top5: float | None
-    printed_in: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """Networks that one class builds: where it is, its options, its source."""
-
-    name: str
-    source: str
-    year: int
-    module: str
-    factory: str
-    options: tuple[Option, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A built-in network: a family with a value for each option, at an input (C, H, W)."""
-
-    name: str
-    published_as: str
-    family: Family
-    input: tuple[int, ...]
-    facts: Facts
-    defaults: Mapping[str, Value]
-
-    @property
-    def graph(self) -> Path:
-        """The file of its traced graph."""
-        return GRAPHS / f"{self.name}.graph.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +73,45 @@ class Spec:
         return f"{self.entry.name}@{','.join(texts)}" if texts else self.entry.name
 
 
+_CATALOGUE = Path(__file__).with_name("catalogue.csv")
+
+
 @cache
 def catalogue() -> Mapping[str, Entry]:
-    """Return the built-in networks by name, in the order in which they are listed."""
-    from squeezesim.zoo.catalogue import CATALOGUE
+    """Return the built-in networks by name, in the order in which they are listed.
 
-    return {entry.name: entry for entry in CATALOGUE}
+    They are read from ``catalogue.csv``, a row for each network of ``families``. Columns: ``options`` where they differ
+    from the family's; ``params`` and ``macs``, exact counts of the published network at ``input`` (C×H×W); ``top1`` and
+    ``top5``, accuracy on ImageNet, single crop, in per cent, as printed in ``printed_in``: a table of the family's
+    source, where nothing else is named.
+    """
+    with _CATALOGUE.open(encoding="utf-8", newline="") as rows:
+        return {entry.name: entry for entry in map(_entry, csv.DictReader(rows))}
+
+
+def _entry(row: Mapping[str, str]) -> Entry:
+    family = next(family for family in FAMILIES if family.name == row["family"])
+    options = {option.name: option for option in family.options}
+    written = dict(item.split("=") for item in row["options"].split())
+    return Entry(
+        name=row["name"],
+        published_as=row["published_as"],
+        family=family,
+        input=tuple(map(int, row["input"].split("x"))),
+        defaults={name: option.default for name, option in options.items()}
+        | {name: options[name].parse(value) for name, value in written.items()},
+        facts=Facts(
+            params=int(row["params"]),
+            macs=int(row["macs"]),
+            top1=_per_cent(row["top1"]),
+            top5=_per_cent(row["top5"]),
+            printed_in=row["printed_in"],
+        ),
+    )
+
+
+def _per_cent(text: str) -> float | None:
+    return float(text) if text else None
 
 
 def models() -> list[str]:

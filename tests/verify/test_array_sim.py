@@ -11,8 +11,15 @@ from squeezesim.cost.dataflow.base import dealt
 from squeezesim.cost.machine import Machine
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
-from squeezesim.verify.array_case import Case, closed_form, differences, found_mapping, simulated, whole
-from squeezesim.verify.array_sim import simulate_array
+from squeezesim.verify.array_case import (
+    Case,
+    closed_form,
+    differences,
+    found_mapping,
+    simulate_array,
+    simulated,
+    whole,
+)
 from squeezesim.verify.nonzeros import convolution, dealt_weights, larger_by_chunk
 from tests.cost.cases import machine, problem_of
 from tests.verify.cases import (

@@ -15,7 +15,8 @@ from squeezesim.network import Network
 from squeezesim.network.checks import show
 from squeezesim.network.passes import fuse
 from squeezesim.zoo.options import Option, Value
-from squeezesim.zoo.registry import Entry, Spec, catalogue, parse_spec
+from squeezesim.zoo.records import Entry
+from squeezesim.zoo.registry import Spec, catalogue, parse_spec
 
 MOST = 100
 """Combinations of options that are tried."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from squeezesim.explore.allocate.bases import Base, depth_of
 from squeezesim.explore.allocate.space import Depth, Space
-from squeezesim.zoo.registry import Entry, Spec, catalogue
+from squeezesim.zoo.records import Entry
+from squeezesim.zoo.registry import Spec, catalogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from socket import create_connection
 from typing import Any
 from urllib.parse import urlsplit
 
-from squeezesim import __version__
+from squeezesim._version import __version__
 from squeezesim.errors import UsageError, pip_install
 from squeezesim.explore.sweep.plan import Plan
 from squeezesim.explore.sweep.run import Costed

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from squeezesim import __version__
+from squeezesim._version import __version__
 from squeezesim.explore.sweep.designs import Designs, at, free_axes
 from squeezesim.explore.sweep.engine import totals
 from squeezesim.explore.sweep.values import Axis, Value

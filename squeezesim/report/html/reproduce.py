@@ -7,7 +7,7 @@ from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, NamedTuple
 
-from squeezesim import __version__
+from squeezesim._version import __version__
 from squeezesim.load import load
 from squeezesim.report.html.comparison import accelerators
 from squeezesim.zoo.registry import catalogue, folder_name
