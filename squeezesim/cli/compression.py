@@ -102,4 +102,5 @@ def print_sizes(network: Network) -> None:
     }
     cells = [[form, units.size(-(-bits // 8)), f"{-(-bits // 8):,}"] for form, bits in forms.items()]
     print()
-    output.print_grid(Grid([Column("weights stored", left=True), Column("size"), Column("bytes")], cells))
+    columns = [Column("weights stored", left=True), Column("size"), Column("bytes")]
+    output.print_grid(Grid(columns, cells, elsewhere=output.PIPE))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from squeezesim.cli import output
+
+if TYPE_CHECKING:
+    from squeezesim.hardware.accelerator import Accelerator
 
 app = typer.Typer(help="Accelerators: list, show, check, schema.", rich_markup_mode=None)
 
@@ -16,12 +21,17 @@ Hardware = Annotated[str, typer.Argument(metavar="FILE|NAME", help="A YAML file 
 
 
 @app.command("list")
-def list_(debug: output.Debug = False) -> None:
+def list_(format: output.Format = "table", debug: output.Debug = False) -> None:
     """List the shipped accelerators."""
     del debug
+    output.choice("--format", format, output.FORMATS)
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.report.grid import Column, Grid
 
+    found = [_listed(Accelerator.named(name)) for name in Accelerator.names()]
+    if format != "table":
+        _print(found, format)
+        return
     columns = [
         Column("name", left=True),
         Column("PEs"),
@@ -33,48 +43,84 @@ def list_(debug: output.Debug = False) -> None:
         Column("energy", rank=2, left=True),
         Column("description", rank=3, left=True),
     ]
-    cells = []
-    for hardware in map(Accelerator.named, Accelerator.names()):
-        bits, memory = hardware.precision, hardware.memory
-        cells.append(
-            [
-                hardware.name,
-                f"{hardware.array.rows}×{hardware.array.cols}",
-                " ".join(hardware.array.dataflows),
-                f"{bits.weight_bits}/{bits.activation_bits}/{bits.accumulator_bits}",
-                f"{hardware.clock_mhz:g}",
-                f"{memory.global_buffer.size_kib:g} KiB",
-                f"{memory.dram.bandwidth_gb_s:g} GB/s",
-                hardware.energy.table,
-                hardware.description,
-            ]
-        )
+    cells = [
+        [
+            row["name"],
+            f"{row['rows']}×{row['cols']}",
+            row["dataflows"],
+            f"{row['weight_bits']}/{row['activation_bits']}/{row['accumulator_bits']}",
+            f"{row['clock_mhz']:g}",
+            f"{row['buffer_kib']:g} KiB",
+            f"{row['dram_gb_s']:g} GB/s",
+            row["energy_table"],
+            row["description"],
+        ]
+        for row in found
+    ]
     output.print_grid(Grid(columns, cells))
 
 
+def _listed(hardware: Accelerator) -> dict[str, Any]:
+    bits, memory = hardware.precision, hardware.memory
+    return {
+        "name": hardware.name,
+        "rows": hardware.array.rows,
+        "cols": hardware.array.cols,
+        "dataflows": " ".join(hardware.array.dataflows),
+        "weight_bits": bits.weight_bits,
+        "activation_bits": bits.activation_bits,
+        "accumulator_bits": bits.accumulator_bits,
+        "clock_mhz": hardware.clock_mhz,
+        "buffer_kib": memory.global_buffer.size_kib,
+        "dram_gb_s": memory.dram.bandwidth_gb_s,
+        "energy_table": hardware.energy.table,
+        "description": hardware.description,
+    }
+
+
+def _print(rows: Sequence[Mapping[str, Any]], format: str) -> None:
+    from squeezesim.report.document import dumped
+    from squeezesim.report.files import csv_text
+
+    sys.stdout.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
+
+
 @app.command()
-def show(hardware: Hardware, debug: output.Debug = False) -> None:
+def show(hardware: Hardware, format: output.Format = "table", debug: output.Debug = False) -> None:
     """Print every parameter of an accelerator, and where its value comes from."""
     del debug
+    output.choice("--format", format, output.FORMATS)
     from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.hardware.show import rows
+    from squeezesim.hardware.show import ideals, rows
     from squeezesim.report import units
     from squeezesim.report.grid import Column, Grid
 
     accelerator = Accelerator.resolve(hardware)
+    if format != "table":
+        _print([row._asdict() for row in rows(accelerator)], format)
+        return
     found = [row for row in rows(accelerator) if row.path not in _HEADING]
     sources = list(dict.fromkeys(row.source for row in found if row.source))
     columns = [Column("parameter", left=True), Column("value", left=True), Column("unit", 1, left=True)]
     columns.append(Column("provenance", left=True))
     for key in _HEADING:
         print(f"{key}: {getattr(accelerator, key) or units.EMPTY}")
+    ideal = ideals(accelerator)
+    if ideal:
+        print(f"ideal: {', '.join(ideal.values())}")
     print()
     cells = [
         [
             row.path,
             row.value.strip("[]") or units.EMPTY,
             row.unit.removeprefix("1"),
-            row.provenance + (f" [{sources.index(row.source) + 1}]" if row.source else ""),
+            " ".join(
+                [
+                    *filter(None, [row.provenance]),
+                    *([f"[{sources.index(row.source) + 1}]"] if row.source else []),
+                    *(["ideal"] if row.path in ideal else []),
+                ]
+            ),
         ]
         for row in found
     ]
@@ -90,8 +136,12 @@ def check(file: Hardware, debug: output.Debug = False) -> None:
     """Check an accelerator file; a mistake is named with line and column, exit code 2."""
     del debug
     from squeezesim.hardware.shipped import check as check_file
+    from squeezesim.hardware.show import ideals
 
-    print(f"ok: {check_file(file)}")
+    accelerator = check_file(file)
+    print(f"ok: {accelerator}")
+    if ideal := ideals(accelerator):
+        print(f"  ideal     {', '.join(ideal.values())}: latencies here are a lower bound")
 
 
 @app.command()

@@ -161,7 +161,7 @@ def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
         ]
         for row in rows
     ]
-    output.print_grid(Grid(columns, cells))
+    output.print_grid(Grid(columns, cells, elsewhere=output.PIPE))
     differing = [row for row in rows if not row.agrees]
     said = "none counted differently" if not differing else f"{len(differing)} counted differently"
     print(f"\n{plural(len(rows), 'module')} with MACs, {said} by fvcore or torch")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "json")
 FIGURES = (".png", ".svg")
+PIPE = "widen the terminal or send it through a pipe"
+"""Where the columns of a table are that does not fit a terminal, of commands that print no CSV."""
 
 Debug = Annotated[bool, typer.Option("--debug", help="On a mistake, print Python's traceback.")]
 Format = Annotated[

@@ -44,6 +44,43 @@ def rows(accelerator: Accelerator) -> list[Row]:
     return found
 
 
+def ideals(accelerator: Accelerator) -> dict[str, str]:
+    """Return what no real accelerator has, by the parameter that says so or that is left out.
+
+    Example:
+        >>> ideals(Accelerator.named("os_32x32").replace({"memory.dram.usable_fraction": 1}))
+        {'memory.dram.usable_fraction': 'DRAM reaches 100 % of its peak'}
+    """
+    found = {}
+    if accelerator.memory.dram.usable_fraction == 1:
+        found["memory.dram.usable_fraction"] = "DRAM reaches 100 % of its peak"
+    if accelerator.dram_latency_cycles == 0:
+        cycles = accelerator.memory.dram.latency_cycles is not None
+        found[f"memory.dram.latency_{'cycles' if cycles else 'ns'}"] = "DRAM has no latency"
+    if accelerator.setup_cycles == 0:
+        found["control.layer_setup_cycles"] = "layers need no set-up"
+    return found
+
+
+def dram_text(accelerator: Accelerator) -> str:
+    """Return the DRAM in brief, as ``DRAM 12.8 GB/s × 80 %, latency 100 ns``."""
+    dram = accelerator.memory.dram
+    latency = (
+        f"latency {dram.latency_cycles} cycles"
+        if dram.latency_ns is None
+        else f"latency {dram.latency_ns:g} ns"
+    )
+    if accelerator.dram_latency_cycles == 0:
+        latency = "no latency"
+    return f"DRAM {dram.bandwidth_gb_s:g} GB/s × {100 * dram.usable_fraction:g} %, {latency}"
+
+
+def setup_text(accelerator: Accelerator) -> str:
+    """Return the set-up of a layer, as ``set-up 1,000 cycles a layer``."""
+    cycles = accelerator.setup_cycles
+    return f"set-up {cycles:,} cycles a layer" if cycles else "no set-up"
+
+
 def summary(accelerator: Accelerator) -> str:
     """Return the accelerator on a few lines, for ``print``."""
     lines = [f"  {part:<9} {text}" for part, text in facts(accelerator).items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,9 +54,10 @@ class _Rows:
 def screen(report: Report) -> str:
     """Return *report* on one screen of 80 characters: totals, its stages or slowest layers, the worst layer."""
     shown = _Rows.of(report)
-    rows = grid(report, shown.rows, shown.by, WIDTH).plain()
+    whole = grid(report, shown.rows, shown.by, None, part=shown.note)
+    rows = replace(whole, elsewhere="print it for all").fit(WIDTH).plain()
     worst = [textwrap.fill(str(finding), WIDTH) for finding in report.bottlenecks(1)]
-    parts = [textwrap.fill(_heading(report), WIDTH), "\n".join(filter(None, [rows, shown.note])), *worst]
+    parts = [textwrap.fill(_heading(report), WIDTH), rows, *worst]
     return "\n\n".join(parts)
 
 

@@ -55,13 +55,15 @@ def ordered(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any]]
     return [*by_value, *(row for row in rows if row[column] is None)]
 
 
-def grid(report: Report, rows: Sequence[Row], by: str, width: int | None, bars: int = 0) -> Grid:
-    """Return *rows* as a table, of at most *width* characters where that is given.
+def grid(
+    report: Report, rows: Sequence[Row], by: str, width: int | None, bars: int = 0, part: str = ""
+) -> Grid:
+    """Return *rows* as a table, of at most *width* characters where given; *part* says how many of all they are.
 
     Beside utilization stand bars of *bars* characters.
     """
     shown = _columns(report, by, bars)
-    whole = Grid([column for column, _ in shown], [[show(row) for _, show in shown] for row in rows])
+    whole = Grid([column for column, _ in shown], [[show(row) for _, show in shown] for row in rows], part)
     return whole if width is None else whole.fit(width, NAME_WIDTH if by == "layer" else 0)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from squeezesim.hardware.show import dram_text, setup_text
 from squeezesim.report import units
 from squeezesim.report.grid import Grid
 from squeezesim.report.table import grid, select
@@ -92,11 +93,12 @@ def sections(
     """Return the parts of the text in their order, tables at most *width* wide, bars of *bars* characters in them."""
     rows = select(report, by, sort, top)
     shown = [row for row in rows if row["cycles"]] if by == "layer" else rows
+    part = units.part(len(rows), len(report.rows(by)), by) if top is not None else ""
     parts = [
         Section(f"{report.network.name} on {report.accelerator.name}", subject(report)),
-        Section(_heading(by, len(shown), sort, top), grid(report, shown, by, width, bars)),
+        Section(_heading(by, len(shown), sort, top), grid(report, shown, by, width, bars, part)),
     ]
-    if by == "layer" and top is None and (ops := resting(rows)):
+    if by == "layer" and (ops := resting(rows)):
         parts.append(Section(f"not shown, for they take no time: {ops}", ()))
     if by == "layer":
         parts.append(Section("stages", grid(report, report.rows("stage"), "stage", width, bars)))
@@ -138,7 +140,7 @@ def subject(report: Report) -> list[str]:
     shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in network.inputs)
     lines = [
         f"{array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {hardware.clock_mhz:g} MHz, "
-        f"{buffer.size_kib:g} KiB buffer, DRAM {hardware.dram_bytes_per_cycle:.4g} bytes a cycle"
+        f"{buffer.size_kib:g} KiB buffer, {dram_text(hardware)}, {setup_text(hardware)}"
     ]
     return [*lines, shapes] if shapes else lines
 

@@ -89,3 +89,8 @@ def _prefixed(value: float, base: int, prefixes: Sequence[str]) -> str:
     scaled = value / base**power
     digits = max(0, 3 - math.floor(math.log10(max(scaled, 1)))) if base == 1000 else 1
     return f"{scaled:.{digits}f} {prefixes[power]}"
+
+
+def part(shown: int, whole: int, noun: str) -> str:
+    """Return ``10 of 37 rows``, or nothing where all are shown."""
+    return f"{shown:,} of {plural(whole, noun)}" if shown < whole else ""

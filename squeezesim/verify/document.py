@@ -170,7 +170,7 @@ def _grid(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int | N
         Column(header, rank=max(0, place - 4), left=place < left or header in ("", "unit"))
         for place, header in enumerate(headers)
     ]
-    whole = Grid(columns, cells)
+    whole = Grid(columns, cells, elsewhere="widen the terminal or use --format markdown")
     return whole if width is None else whole.fit(width)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from squeezesim.report import units
 from squeezesim.report.grid import Column, Grid
@@ -10,6 +11,8 @@ from squeezesim.report.text import Section
 from squeezesim.verify.squeezenext_paper import CYCLES, HEADLINES, SOURCE, UNIT
 from squeezesim.verify.squeezenext_runs import Run, Table3
 from squeezesim.verify.squeezenext_tables import STAGES, VERSIONS, stage_cycles
+
+_ELSEWHERE = "widen the terminal or use --format json"
 
 
 def sections(table: Table3, width: int | None = None) -> list[Section]:
@@ -89,4 +92,4 @@ def _stages(table: Table3, accelerator: str) -> Grid:
 
 
 def _fitted(grid: Grid, width: int | None) -> Grid:
-    return grid if width is None else grid.fit(width)
+    return grid if width is None else replace(grid, elsewhere=_ELSEWHERE).fit(width)

@@ -44,7 +44,10 @@ the 2 layers whose latency differs most
   layer       [1] µs    share  utilization  [2] µs    share  utilization      ×  −[1] µs
   stage1.add   18.71   25.6 %        0.0 %   20.51   24.3 %        0.0 %  1.096   +1.800
   head.pool    12.62   17.3 %        0.0 %   14.42   17.1 %        0.0 %  1.143   +1.800
-  total        73.01  100.0 %       23.2 %   84.36  100.0 %       10.0 %  1.155   +11.35"""
+  total        73.01  100.0 %       23.2 %   84.36  100.0 %       10.0 %  1.155   +11.35
+
+  2 of 7 layers
+"""
 
 MARKDOWN = """\
 # squeezesim: 1 of 2 conditions failed
@@ -172,3 +175,13 @@ def test_ratios() -> None:
         "2,710",
         "–",
     ]
+
+
+def test_results_that_do_not_fit_are_counted() -> None:
+    many = compared(*(named(f"x{number}", {"array.rows": number}) for number in range(1, 13)))
+    (table,) = (part.body for part in sections(many, "stage", width=60) if part.heading == "stages")
+    assert isinstance(table, Grid)
+    shown = [column.header for column in table.columns if column.header.endswith(" µs")]
+    left = 12 - len(shown)
+    assert left > 0
+    assert table.notes == [f"4 columns and {left} results hidden; {table.elsewhere}"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from squeezesim.hardware import Accelerator
 from squeezesim.hardware.paths import OVERRIDES, parameters
-from squeezesim.hardware.show import Row, rows
+from squeezesim.hardware.show import Row, dram_text, ideals, rows, setup_text
 
 HW = Accelerator.named("squeezelerator_8x8").replace({"energy.overrides": {}})
 
@@ -26,3 +26,25 @@ def test_overrides_are_rows_of_their_own() -> None:
     changed = HW.replace({"energy.overrides.dram": {"value": 99.5, "provenance": "paper", "source": "a"}})
     row = next(row for row in rows(changed) if row.path == "energy.overrides.dram")
     assert row == Row("energy.overrides.dram", "99.5", "the table's unit", "paper", "a")
+
+
+def test_what_is_left_out_is_ideal_and_said() -> None:
+    plain: dict[str, object] = HW.model_dump(exclude={"provenance"})
+    plain["memory"] = {"global_buffer": {"size_kib": 64}, "dram": {"bandwidth_gb_s": 4}}
+    plain["control"] = {}
+    bare = Accelerator.from_dict(plain)
+    assert list(ideals(bare)) == [
+        "memory.dram.usable_fraction",
+        "memory.dram.latency_ns",
+        "control.layer_setup_cycles",
+    ]
+    assert (dram_text(bare), setup_text(bare)) == ("DRAM 4 GB/s × 100 %, no latency", "no set-up")
+
+
+def test_what_is_given_is_not_ideal() -> None:
+    given = Accelerator.named("os_32x32")
+    assert not ideals(given)
+    assert dram_text(given) == "DRAM 12.8 GB/s × 80 %, latency 100 ns"
+    assert setup_text(given) == "set-up 1,000 cycles a layer"
+    cycles = given.replace({"memory.dram.latency_ns": None, "memory.dram.latency_cycles": 7})
+    assert dram_text(cycles).endswith("latency 7 cycles")

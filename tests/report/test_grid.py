@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from squeezesim.report.grid import SHORTEST_NAME, Column, Grid
+from squeezesim.report.grid import SHORTEST_NAME, Column, Grid, shares
+from squeezesim.report.units import plural
 
 COLUMNS = [Column("layer", left=True), Column("cycles"), Column("bound", 2, left=True), Column("tiling", 1)]
 CELLS = [["stage1.conv", "1,234", "dram", "PKC"], ["fc", "5", "–", ""]]
@@ -55,6 +56,24 @@ def test_numbers_are_never_cropped(cells: list[tuple[str, ...]], width: int) -> 
     stream = io.StringIO()
     fitted.print(Console(file=stream, width=width, force_terminal=True, color_system=None))
     lines = stream.getvalue().splitlines()
-    assert len(lines) == 2 + len(cells)
-    for row, line in zip(fitted.cells, lines[2:], strict=True):
+    table, told = lines[: 2 + len(cells)], lines[2 + len(cells) :]
+    hidden = len(COLUMNS) - len(places)
+    assert " ".join(" ".join(told).split()) == " ".join(fitted.notes)
+    assert fitted.notes == ([f"{plural(hidden, 'column')} hidden; {whole.elsewhere}"] if hidden else [])
+    for row, line in zip(fitted.cells, table[2:], strict=True):
         assert line.split() == " ".join(row).split()
+
+
+@given(st.lists(st.integers(0, 30), max_size=6), st.integers(0, 60))
+def test_groups_share_rows(counts: list[int], most: int) -> None:
+    given_rows = shares(counts, most)
+    assert sum(given_rows) == min(most, sum(counts))
+    assert all(0 <= rows <= count for rows, count in zip(given_rows, counts, strict=True))
+    short = [rows for rows, count in zip(given_rows, counts, strict=True) if rows < count]
+    assert not short or max(given_rows) - min(short) <= 1
+
+
+def test_rows_that_are_left_out_are_counted_everywhere() -> None:
+    some = Grid(COLUMNS, CELLS, part="2 of 37 layers")
+    assert some.plain().splitlines()[-2:] == ["", "2 of 37 layers"]
+    assert some.fit(16).notes == ["2 of 37 layers", f"2 columns hidden; {some.elsewhere}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,8 @@ def _parts(study: Study, result: Result, top: int, front: bool, width: int | Non
     what = "the allocation" if len(rows) == 1 else f"the {len(rows):,} allocations"
     what += " of the Pareto front" if front else ""
     table = _Table(study, result)
-    parts = [Section(f"{what} of {_extreme(study.sort)}", table.grid(rows, width))]
+    part = units.part(len(rows), len(shown), "allocation")
+    parts = [Section(f"{what} of {_extreme(study.sort)}", table.grid(rows, width, part=part))]
     if ends := _ends(study, result):
         parts.append(Section("the best in each objective", table.grid(ends, width, first="best")))
     parts.append(Section("where the model and published networks stand", table.standings(width)))
@@ -64,7 +66,9 @@ class _Table:
         ranks = {study.sort: 0, "latency_us": 0, energy: 0, "params": 1, "macs": 3, "late_share": 2}
         self.measures = {**ranks, "utilization": 6, "dram_bytes": 7}
 
-    def grid(self, rows: Sequence[Mapping[str, Any]], width: int | None, first: str = "") -> Grid:
+    def grid(
+        self, rows: Sequence[Mapping[str, Any]], width: int | None, first: str = "", part: str = ""
+    ) -> Grid:
         """Return allocations, each after what it is the best of where *first* is the header of that."""
         names = [Column(first, left=True)] if first else []
         names += [Column("depth", left=True), *(Column(name) for name in self.options)]
@@ -80,7 +84,7 @@ class _Table:
             ]
             for row in rows
         ]
-        return _fitted(Grid(columns, cells), width)
+        return _fitted(Grid(columns, cells, part), width)
 
     def standings(self, width: int | None) -> Grid:
         """Return the model and published networks."""
@@ -122,9 +126,7 @@ def _fitted(grid: Grid, width: int | None) -> Grid:
         for place, column in enumerate(grid.columns)
         if place == 0 or any(cells[place] not in ("", units.EMPTY) for cells in grid.cells)
     ]
-    whole = Grid(
-        [grid.columns[place] for place in used], [[cells[place] for place in used] for cells in grid.cells]
-    )
+    whole = replace(grid.take(used), hidden=())
     return whole if width is None else whole.fit(width, whole.widths[0])
 
 

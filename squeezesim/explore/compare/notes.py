@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.explore.compare.comparison import Comparison
+from squeezesim.hardware.show import ideals
 from squeezesim.report.energies import energy_unit
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _MOST = 4  # parameters that a sentence names
 
 def notes(comparison: Comparison) -> list[str]:
     """Return the sentences, each once."""
-    found = [*_changed(comparison), *_energies(comparison), *_own(comparison)]
+    found = [*_changed(comparison), *_ideal(comparison), *_energies(comparison), *_own(comparison)]
     return list(dict.fromkeys(found))
 
 
@@ -60,6 +61,15 @@ def _parameters(accelerator: Accelerator) -> dict[str, Any]:
             yield prefix, value
 
     return dict(walk("", accelerator.model_dump(mode="json", exclude=set(_TEXTS))))
+
+
+def _ideal(comparison: Comparison) -> Iterator[str]:
+    """Accelerators that are faster than any real one, where others are not or lack something else."""
+    found = {result.accelerator: ideals(result.report.accelerator) for result in comparison.results}
+    if len({tuple(lacks) for lacks in found.values()}) > 1:
+        for name, lacks in found.items():
+            if lacks:
+                yield f"{name} is an ideal accelerator: {', '.join(lacks.values())}"
 
 
 def _energies(comparison: Comparison) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -33,12 +34,10 @@ def sections(
     parts = [Section(heading(comparison), whole if width is None else whole.fit(width, _NAME_WIDTH))]
     if by != "result":
         side = aligned_grid(comparison, by, top)
-        parts.append(
-            Section(
-                _aligned_heading(by, None if top is None else len(side.cells) - 1),
-                side if width is None else _fitted(side, width),
-            )
-        )
+        title = f"{by}s"
+        if top is not None:
+            title = f"the {units.plural(len(side.cells) - 1, by)} whose latency differs most"
+        parts.append(Section(title, side if width is None else _fitted(side, width)))
     if verdicts:
         parts.append(Section("conditions", condition_lines(verdicts)))
     if told := notes(comparison):
@@ -130,7 +129,9 @@ def aligned_grid(comparison: Comparison, by: str, top: int | None = None) -> Gri
     rows, count = comparison.rows(by), len(comparison.results)
     aligned = [rows[start : start + count] for start in range(0, len(rows), count)]
     aligned = [row for row in aligned if any(part["cycles"] for part in row)]
+    part = ""
     if top is not None:
+        part = units.part(top, len(aligned), by)
         aligned = sorted(aligned, key=lambda row: -_difference(row))[:top]
     columns = [Column(by, left=True)]
     for number, other in enumerate(comparison.baselines, 1):
@@ -143,7 +144,7 @@ def aligned_grid(comparison: Comparison, by: str, top: int | None = None) -> Gri
     for name, row in named:
         numbers = [_cells(comparison, place, part) for place, part in enumerate(row)]
         cells.append([name, *chain.from_iterable(numbers)])
-    return Grid(columns, cells)
+    return Grid(columns, cells, part)
 
 
 def _totals(comparison: Comparison) -> list[Row]:
@@ -158,21 +159,17 @@ def _totals(comparison: Comparison) -> list[Row]:
 
 
 def _fitted(grid: Grid, width: int) -> Grid:
-    """All columns up to a rank or none of it, so that every result has the same; if need be the names are shortened."""
-    for most in sorted({column.rank for column in grid.columns}, reverse=True):
+    """All columns up to a rank or none of it, so that every result has the same; if need be the names are shortened.
+
+    A column that is left out of every result counts once; then the last results are left out.
+    """
+    ranks = sorted({column.rank for column in grid.columns})
+    for most in reversed(ranks):
         kept = [place for place, column in enumerate(grid.columns) if column.rank <= most]
-        some = Grid(
-            [grid.columns[place] for place in kept], [[row[place] for place in kept] for row in grid.cells]
-        )
+        some = replace(grid.take(kept), hidden=((sum(rank > most for rank in ranks), "column"),))
         if sum(some.widths) + GAP * (len(kept) - 1) <= width:
             break
-    return some.fit(width)
-
-
-def _aligned_heading(by: str, shown: int | None) -> str:
-    if shown is None:
-        return f"{by}s"
-    return f"the {units.plural(shown, by)} whose latency differs most"
+    return some.fit(width, noun="result")
 
 
 def _cells(comparison: Comparison, place: int, part: Row) -> list[str]:

@@ -40,7 +40,7 @@ def _elasticities(study: Study, network: str, top: int) -> Grid:
         ]
         for entry in entries[:top]
     ]
-    return Grid(columns, cells)
+    return Grid(columns, cells, units.part(len(cells), len(entries), "parameter"))
 
 
 def _signed(value: float | None) -> str:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from squeezesim.hardware.show import ideals
 from squeezesim.hardware.show import rows as parameters_of
 from squeezesim.report import text
 from squeezesim.report.explain import explain, summary
@@ -89,6 +90,7 @@ def page(reports: Sequence[Report], *, command: str | None = None, advice: Seque
                 "name": name,
                 "accelerator": accelerator,
                 "rows": parameters_of(accelerator),
+                "ideal": ideals(accelerator),
             }
             for name, accelerator in comparison.accelerators(reports)
         ],
