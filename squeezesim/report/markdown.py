@@ -38,11 +38,8 @@ def markdown(parts: Iterable[Section]) -> str:
 
 def _table(grid: Grid) -> str:
     left = [place for place, column in enumerate(grid.columns) if column.left or not place]
-    table = markdown_table([column.header for column in grid.columns], grid.cells, left).rstrip("
-")
-    return "
-
-".join([table, *map(escaped, grid.notes)])
+    table = markdown_table([column.header for column in grid.columns], grid.cells, left).rstrip("\n")
+    return "\n\n".join([table, *map(escaped, grid.notes)])
 
 
 def _lines(lines: Sequence[str]) -> str:
