@@ -203,7 +203,9 @@ class _Parser:
     def _number(self) -> Side:
         token = self._take()
         mantissa, _, exponent = token.text.lower().partition("e")
-        if len(mantissa) > _DIGITS or abs(int(exponent[:_DIGITS] or 0)) > _EXPONENT:
+        power = exponent.lstrip("+-").lstrip("0")
+        # The length first: to turn many digits into a number takes time, and a power of it no end.
+        if len(mantissa) > _DIGITS or len(power) > _DIGITS or int(power or 0) > _EXPONENT:
             self._error(
                 f"a number of this size; allowed: {_DIGITS} digits, exponents up to {_EXPONENT}", token.at
             )

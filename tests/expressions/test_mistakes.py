@@ -36,6 +36,12 @@ MISTAKES = [
     ("latency_us > 2 * (-5%)", 19, "a change stands alone on its side, as in latency_us > +2%"),
     ("params > 1 / 0", 14, "a division by zero"),
     ("params > 1e100", 10, "a number of this size; allowed: 30 digits, exponents up to 99"),
+    (
+        "params < 1e000000000000000000000000000000999999999",
+        10,
+        "a number of this size; allowed: 30 digits, exponents up to 99",
+    ),
+    (f"params < 1e-{'9' * 400}", 10, "a number of this size; allowed: 30 digits, exponents up to 99"),
     (f"params > {'9' * 31}", 10, "a number of this size; allowed: 30 digits, exponents up to 99"),
     ("(" * 33 + "params > 1", 33, "nested deeper than 32 levels"),
     ("-" * 33 + "params > 1", 33, "nested deeper than 32 levels"),
@@ -48,6 +54,12 @@ def test_a_caret_points_at_the_mistake(text: str, at: int, message: str) -> None
     with pytest.raises(UsageError) as caught:
         parse(text, NAMES)
     assert str(caught.value) == f"in a condition, at character {at}: {message}\n  {text}\n  {' ' * (at - 1)}^"
+
+
+def test_zeros_before_an_exponent_do_not_count() -> None:
+    zeros = "0" * 100
+    assert quantity(f"1e{zeros}3", "params") == quantity(f"1e+{zeros}3", "params") == 1000
+    assert quantity(f"1e-{zeros}3", "latency_us") == 0.001
 
 
 def test_an_unknown_unit_has_the_nearest() -> None:
