@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from squeezesim.errors import HardwareError, SqueezesimError, UsageError
-from squeezesim.explore.sweep.designs import Designs, grid, sample
+from squeezesim.explore.sweep.designs import BELOW_ONE, Designs, grid, sample
 from squeezesim.explore.sweep.values import Axis, Value, parse_axis
 from squeezesim.hardware.accelerator import Accelerator
 from tests.report.cases import accelerator
@@ -45,6 +48,42 @@ def test_values_as_written(path: str, text: str, expected: tuple[Value, ...]) ->
     assert parse_axis(path, text) == Axis(path, expected)
 
 
+def test_long_ranges_end() -> None:
+    """Values between the least and greatest float; and many of a factor whose powers have ever more digits."""
+    assert len(parse_axis("clock_mhz", "1e-300:1e300:x2").values) == 1994
+    values = parse_axis("clock_mhz", "1:1e5:x1.0002").values
+    assert len(values) == 57571
+    assert all(b == pytest.approx(a * 1.0002, rel=1e-14) for a, b in pairwise(values))
+    assert parse_axis("clock_mhz", "16:81:x1.5").values == (16, 24, 36, 54, 81)
+
+
+ENDS = st.floats(0.001, 4096)
+
+
+@given(
+    ENDS,
+    ENDS,
+    st.booleans(),
+    st.floats(0, BELOW_ONE),
+    st.sampled_from(["array.rows", "clock_mhz", "energy.overrides.mac"]),
+)
+@example(one=0.1, other=0.7, is_log=True, share=BELOW_ONE, path="clock_mhz")
+def test_what_is_drawn_lies_in_the_range(
+    one: float, other: float, is_log: bool, share: float, path: str
+) -> None:
+    low, high = sorted((one, other))
+    text = f"{low!r}:{high!r}" + (":log" if is_log else "")
+    if path == "array.rows" and math.ceil(low) > math.floor(high):
+        with pytest.raises(UsageError, match="holds no integer"):
+            parse_axis(path, text)
+        return
+    axis = parse_axis(path, text)
+    for at in (0.0, share, BELOW_ONE):
+        value = axis.at(at)
+        assert isinstance(value, int if path == "array.rows" else float)
+        assert low <= value <= high
+
+
 def test_intervals_and_links() -> None:
     assert parse_axis(KIB, "4:64") == Axis(KIB, interval=(4, 64))
     assert parse_axis(KIB, "4:64:log") == Axis(KIB, interval=(4, 64), is_log=True)
@@ -77,8 +116,11 @@ def test_intervals_and_links() -> None:
         (
             "array.rows",
             "1:1e9:1",
-            "array.rows: range '1:1e9:1' has 1,000,000,000 values; allowed: at most 100,000",
+            "array.rows: range '1:1e9:1' has more than 100,000 values; allowed: at most that",
         ),
+        ("clock_mhz", "1:2:x1.000000000000001", "clock_mhz: range '1:2:x1.000000000000001' has more than"),
+        ("array.rows", "8.2:8.8", "array.rows: range '8.2:8.8' holds no integer; allowed: an integer from 1"),
+        ("array.ports", "8.2:8.8:log", "array.ports: range '8.2:8.8:log' holds no integer; allowed: an"),
         ("array.rows", "a:32:8", "array.rows: 'a' in 'a:32:8' is no number; allowed: "),
         ("array.rows", "1:2:3:4", "array.rows: '1:2:3:4' is no range; allowed: "),
         ("array.rows", "aray.cols", "array.rows=aray.cols: unknown parameter 'aray.cols'; allowed: dotted"),

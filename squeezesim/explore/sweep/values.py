@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 
 from squeezesim.errors import HardwareError, UsageError, nearest
@@ -50,12 +52,13 @@ class Axis:
         if self.interval is None:
             return self.values[int(share * len(self.values))]
         low, high = self.interval
-        if parameters()[self.path].allowed.startswith("an integer"):
+        if is_whole(self.path):
             low, high = math.ceil(low), math.floor(high)
             if self.is_log:
-                return min(int(low * ((high + 1) / low) ** share), high)
-            return int(low + math.floor(share * (high + 1 - low)))
-        return low * (high / low) ** share if self.is_log else low + share * (high - low)
+                return max(low, min(int(low * ((high + 1) / low) ** share), high))
+            return max(low, min(int(low + math.floor(share * (high + 1 - low))), high))
+        value = low * (high / low) ** share if self.is_log else low + share * (high - low)
+        return max(low, min(value, high))  # rounding leads past an end
 
 
 def parse_axis(path: str, given: str | Sequence[Value]) -> Axis:
@@ -90,6 +93,11 @@ def parse_axis(path: str, given: str | Sequence[Value]) -> Axis:
     return Axis(path, tuple(distinct.values()))
 
 
+def is_whole(path: str) -> bool:
+    """Return whether the parameter *path* takes integers alone."""
+    return path in parameters() and parameters()[path].allowed.startswith("an integer")
+
+
 def _key(value: Value) -> object:
     """What is the same for values of which one is enough, as 8 and 8.0."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
@@ -111,6 +119,8 @@ def _between(path: str, piece: str) -> Axis | None:
         raise UsageError(f"{path}: range {piece!r} is empty; {_FORMS}, from below to")
     if is_log and low <= 0:
         raise UsageError(f"{path}: range {piece!r} has no logarithm; allowed: from above 0")
+    if is_whole(path) and math.ceil(low) > math.floor(high):
+        raise UsageError(f"{path}: range {piece!r} holds no integer; allowed: {parameters()[path].allowed}")
     return Axis(path, interval=(float(low), float(high)), is_log=is_log)
 
 
@@ -128,13 +138,31 @@ def _values(path: str, piece: str) -> Iterator[Value]:
         raise UsageError(f"{path}: range {piece!r} never ends; allowed: a step above 0, a factor above 1")
     if low > high:
         raise UsageError(f"{path}: range {piece!r} is empty; {_FORMS}, from below to")
-    count = int(math.log(high / low) / math.log(step) + 2) if is_factor else int((high - low) / step) + 1
-    if count > MOST:
-        raise UsageError(f"{path}: range {piece!r} has {count:,} values; allowed: at most {MOST:,}")
-    for number in range(count):
-        value = low * step**number if is_factor else low + number * step
-        if value <= high:
-            yield value.numerator if value.denominator == 1 else float(value)
+    factors: float | Fraction
+    if is_factor:
+        # Of logarithms the difference: the quotient of two numbers may be larger than any float.
+        factors = (math.log(high) - math.log(low)) / max(math.log1p(step - 1), sys.float_info.min)
+    else:
+        factors = (high - low) / step
+    if factors > MOST:
+        raise UsageError(f"{path}: range {piece!r} has more than {MOST:,} values; allowed: at most that")
+    for value in _multiples(low, high, step, int(factors) + 2) if is_factor else _steps(low, high, step):
+        yield int(value) if value == int(value) else float(value)
+
+
+def _steps(low: Fraction, high: Fraction, step: Fraction) -> Iterator[Fraction]:
+    return (low + number * step for number in range(int((high - low) / step) + 1))
+
+
+def _multiples(low: Fraction, high: Fraction, factor: Fraction, most: int) -> Iterator[Decimal]:
+    """At most *most* values, each *factor* times the one before; with 60 digits, since a fraction's would never end."""
+    with localcontext(Context(prec=60, Emin=-9999, Emax=9999)):
+        value, last, times = (Decimal(n.numerator) / Decimal(n.denominator) for n in (low, high, factor))
+        for _ in range(most):
+            if value > last:
+                return
+            yield value
+            value *= times
 
 
 def _number(path: str, piece: str, text: str) -> Fraction:
