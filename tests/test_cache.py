@@ -55,6 +55,23 @@ def test_a_broken_file_is_built_again(folder, content):
     assert file.read_bytes() == whole
 
 
+def test_a_network_that_was_put_under_a_key_is_not_believed(folder):
+    """Another network, one with another number, one that was kept under another key: each is built again."""
+    build = Builder()
+    cached({"model": "a"}, build)
+    (file,) = folder.iterdir()
+    whole = file.read_bytes()
+    cached({"model": "b"}, lambda: Network.from_layers([Layer.matmul("b", m=9, n=9, k=9)]))
+    (other,) = set(folder.iterdir()) - {file}
+    alone = Network.from_layers([Layer.matmul("c", m=1, n=1, k=1)]).to_json().encode()
+    for content in (other.read_bytes(), alone, whole.replace(b'"k":2', b'"k":4'), whole.partition(b"\n")[2]):
+        assert content != whole
+        file.write_bytes(content)
+        assert cached({"model": "a"}, build) == NETWORK
+        assert file.read_bytes() == whole
+    assert build.calls == 5
+
+
 def test_a_cache_that_cannot_be_written_is_passed_over(folder):
     folder.write_text("a file where the folder should be")
     build = Builder()
