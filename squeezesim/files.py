@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from squeezesim.errors import OutputError, SqueezesimError
 
@@ -39,26 +42,64 @@ def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
         raise OutputError(f"cannot write {os.fspath(path)!r}: {error.strerror or error}") from error
 
 
-def read_text(
-    path: str | os.PathLike[str], most: int, kind: str, error: type[SqueezesimError] = SqueezesimError
-) -> str:
-    """Return the text of a file of at most *most* bytes, without a byte-order mark.
+def open_to_read(path: str | os.PathLike[str], error: type[SqueezesimError] = SqueezesimError) -> BinaryIO:
+    """Open a regular file: what could wait or go on for ever, as a FIFO or a device does, is refused at once.
 
     Raises:
-        error: the file cannot be read, is larger, or is not UTF-8; *kind* is what it should have been.
+        error: there is no such file, it cannot be opened, or it is no regular file; the text names it.
     """
     name = os.fspath(path)
     try:
-        with Path(name).open("rb") as file:
+        kind = Path(name).stat().st_mode
+        if stat.S_ISREG(kind):
+            # Not to wait where it became a FIFO in between; reading a regular file is not changed by the flag.
+            handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            kind = os.fstat(handle).st_mode
+            if stat.S_ISREG(kind):
+                return os.fdopen(handle, "rb")
+            os.close(handle)
+    except (OSError, ValueError) as reason:  # a zero byte in a name
+        raise error(f"cannot read {name!r}: {getattr(reason, 'strerror', None) or reason}") from reason
+    if stat.S_ISDIR(kind):
+        raise error(f"cannot read {name!r}: {os.strerror(errno.EISDIR)}")
+    raise error(f"{name!r} is no regular file")
+
+
+def read_bytes(
+    path: str | os.PathLike[str], most: int, kind: str, error: type[SqueezesimError] = SqueezesimError
+) -> bytes:
+    """Return what is in a regular file of at most *most* bytes.
+
+    Raises:
+        error: the file cannot be read, is no regular one, or is larger; *kind* is what it should have been.
+    """
+    name = os.fspath(path)
+    with open_to_read(name, error) as file:
+        try:
             data = file.read(most + 1)
-    except OSError as reason:
-        raise error(f"cannot read {name!r}: {reason.strerror or reason}") from reason
+        except OSError as reason:
+            raise error(f"cannot read {name!r}: {reason.strerror or reason}") from reason
     if len(data) > most:
-        raise error(f"{name!r} is larger than {most // 2**20} MiB, the largest {kind} read")
+        size = f"{most // 2**20} MiB" if most >= 2**20 else f"{most // 2**10} KiB"
+        raise error(f"{name!r} is larger than {size}, the largest {kind} read")
+    return data
+
+
+def read_text(
+    path: str | os.PathLike[str], most: int, kind: str, error: type[SqueezesimError] = SqueezesimError
+) -> str:
+    """Return the text of a regular file of at most *most* bytes, without a byte-order mark.
+
+    Raises:
+        error: as ``read_bytes``, or it is not UTF-8.
+    """
+    data = read_bytes(path, most, kind, error)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as reason:
-        raise error(f"{name!r} is no {kind}: it is not UTF-8 text") from reason
+        raise error(
+            f"{os.fspath(path)!r} is no {kind}: byte {reason.start + 1} is not UTF-8 text"
+        ) from reason
 
 
 def _umask() -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from os import PathLike, fspath
-from pathlib import Path
 
 import yaml
 
 from squeezesim.errors import HardwareError, SqueezesimError
+from squeezesim.files import read_text
 
 MAX_BYTES = 128 * 1024
 MAX_DEPTH = 16
@@ -17,6 +17,7 @@ MAX_NODES = 10_000
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
 _REAL = re.compile(r"[-+]?(?:[0-9]{1,300}(?:\.[0-9]{0,300})?|\.[0-9]{1,300})(?:[eE][-+]?[0-9]{1,4})?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
@@ -76,23 +77,7 @@ def read_source(
     mistake: type[SqueezesimError] = HardwareError,
 ) -> Source:
     """Return the text of a YAML file of at most 128 KiB that describes *noun*; *mistake* where it cannot be read."""
-    name = fspath(path)
-    try:
-        with Path(name).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise mistake(f"{name}: no such file; allowed: a YAML file that describes {noun}") from None
-    except IsADirectoryError:
-        raise mistake(f"{name}: is a folder; allowed: a YAML file that describes {noun}") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise mistake(f"{name!r}: cannot be read ({reason}); allowed: a readable YAML file") from None
-    if len(data) > MAX_BYTES:
-        raise mistake(f"{name}: is larger than {MAX_BYTES // 1024} KiB; allowed: at most that")
-    try:
-        return Source(name, data.decode("utf-8-sig"), noun, mistake)
-    except UnicodeDecodeError as error:
-        raise mistake(f"{name}: byte {error.start + 1} is not UTF-8; allowed: UTF-8 text") from None
+    return Source(fspath(path), read_text(path, MAX_BYTES, f"YAML file of {noun}", mistake), noun, mistake)
 
 
 def parse(source: Source) -> Tree:
@@ -115,6 +100,12 @@ def parse(source: Source) -> Tree:
         mark = error.problem_mark or error.context_mark
         assert mark is not None
         raise source.error(_syntax_message(error, source, mark), _position(mark)) from None
+    except (ValueError, OverflowError):  # of chr, which the scanner calls with what stands after a backslash
+        assert loader is not None
+        raise source.error(
+            "an escape is no character; allowed: \\U00000000 to \\U0010ffff",
+            _position(loader.get_mark()),
+        ) from None
     finally:
         if loader is not None:
             loader.dispose()
@@ -182,7 +173,17 @@ class _Converter:
         if isinstance(node, yaml.SequenceNode):
             return Tree([self.tree(item, depth + 1) for item in node.value], position, {})
         assert isinstance(node, yaml.ScalarNode)
+        self._check(node.value, position)
         return Tree(node.value if node.style else plain_scalar(node.value), position, {})
+
+    def _check(self, text: str, position: Position) -> None:
+        """Refuse half a character, which no file can hold: an escape of a surrogate makes one."""
+        half = _SURROGATE.search(text)
+        if half is not None:
+            raise self.source.error(
+                f"character U+{ord(half[0]):04X} is half of one; allowed: the escape of the whole, as \\U0001f600",
+                position,
+            )
 
     def _mapping(self, node: yaml.MappingNode, position: Position, depth: int) -> Tree:
         values: dict[str, Tree] = {}
@@ -191,6 +192,7 @@ class _Converter:
             at = _position(key.start_mark)
             if not isinstance(key, yaml.ScalarNode):
                 raise self.source.error("a key is a list or a mapping; allowed: a word", at)
+            self._check(key.value, at)
             if key.value in keys:
                 first = keys[key.value].line
                 raise self.source.error(

@@ -1,3 +1,4 @@
+import os
 import stat
 import threading
 
@@ -63,12 +64,17 @@ def test_readers_never_see_a_part(tmp_path):
 def test_what_cannot_be_read_is_one_line(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "binary").write_bytes(b"\xff")
+    (tmp_path / "large").write_bytes(bytes(2**20 + 1))
     (tmp_path / "endless").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
     for name, message in {
         "none": "cannot read {}: No such file or directory",
         "folder": "cannot read {}: Is a directory",
-        "binary": "{} is no list: it is not UTF-8 text",
-        "endless": "{} is larger than 1 MiB, the largest list read",
+        "binary": "{} is no list: byte 1 is not UTF-8 text",
+        "large": "{} is larger than 1 MiB, the largest list read",
+        "endless": "{} is no regular file",
+        "pipe": "{} is no regular file",
+        "a\0b": "cannot read {}: embedded null byte",
     }.items():
         with pytest.raises(ModelError) as caught:
             read_text(tmp_path / name, 2**20, "list", ModelError)

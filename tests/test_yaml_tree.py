@@ -121,6 +121,22 @@ def test_hostile_texts_are_refused(text: str) -> None:
         parse(Source("f", text))
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ('name: "\\U00110000"', "1:10", "an escape is no character"),
+        ('a: 1\n"\\Uffffffff": 2', "2:4", "an escape is no character"),
+        ('a: ["b", "\\ud800"]', "1:10", "character U+D800 is half of one"),
+        ('"\\udfff": 1', "1:1", "character U+DFFF is half of one"),
+    ],
+)
+def test_escapes_that_are_no_characters(text: str, place: str, said: str) -> None:
+    with pytest.raises(HardwareError) as caught:
+        parse(Source("f", text))
+    assert str(caught.value).startswith(f"f:{place}: {said}")
+    assert len(str(caught.value).splitlines()) == 3
+
+
 def message(path: Path) -> str:
     with pytest.raises(HardwareError) as error:
         read_source(path)
@@ -129,26 +145,20 @@ def message(path: Path) -> str:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     missing = tmp_path / "missing.yaml"
-    assert message(missing) == f"{missing}: no such file; allowed: a YAML file that describes an accelerator"
-    assert message(tmp_path) == f"{tmp_path}: is a folder; allowed: a YAML file that describes an accelerator"
+    assert message(missing) == f"cannot read '{missing}': No such file or directory"
+    assert message(tmp_path) == f"cannot read '{tmp_path}': Is a directory"
     latin = tmp_path / "latin.yaml"
     latin.write_bytes("name: é".encode("latin-1"))
-    assert message(latin) == f"{latin}: byte 7 is not UTF-8; allowed: UTF-8 text"
+    assert message(latin) == f"'{latin}' is no YAML file of an accelerator: byte 7 is not UTF-8 text"
     utf16 = tmp_path / "utf16.yaml"
     utf16.write_bytes("name: a".encode("utf-16"))
-    assert message(utf16) == f"{utf16}: byte 1 is not UTF-8; allowed: UTF-8 text"
+    assert message(utf16) == f"'{utf16}' is no YAML file of an accelerator: byte 1 is not UTF-8 text"
     huge = tmp_path / "huge.yaml"
     huge.write_bytes(b"#" * (MAX_BYTES + 1))
-    assert message(huge) == f"{huge}: is larger than 128 KiB; allowed: at most that"
+    assert message(huge) == f"'{huge}' is larger than 128 KiB, the largest YAML file of an accelerator read"
     long_name = tmp_path / ("x" * 300)
-    assert (
-        message(long_name)
-        == f"'{long_name}': cannot be read (File name too long); allowed: a readable YAML file"
-    )
-    assert (
-        message(Path("a\0b"))
-        == "'a\\x00b': cannot be read (embedded null byte); allowed: a readable YAML file"
-    )
+    assert message(long_name) == f"cannot read '{long_name}': File name too long"
+    assert message(Path("a\0b")) == "cannot read 'a\\x00b': embedded null byte"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
@@ -156,7 +166,7 @@ def test_file_without_permission(tmp_path: Path) -> None:
     locked = tmp_path / "locked.yaml"
     locked.write_text("name: a")
     locked.chmod(0)
-    assert message(locked) == f"'{locked}': cannot be read (Permission denied); allowed: a readable YAML file"
+    assert message(locked) == f"cannot read '{locked}': Permission denied"
 
 
 def test_byte_order_mark_is_no_content(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from squeezesim.errors import ModelError
+from squeezesim.files import open_to_read
 from squeezesim.frontends.open_sizes import check_names, filled
 from squeezesim.network import Network
 from squeezesim.network.checks import show
@@ -56,8 +57,10 @@ def read(
         349151936
     """
     name, given = os.fspath(path), input_shapes or {}
+    raw = open_to_read(name, ModelError)
     try:
-        graph_module, stored = _contents(Path(name))
+        with raw:
+            graph_module, stored = _contents(raw)
         from squeezesim.frontends.pt2_program import Program
         from squeezesim.frontends.trace import trace
 
@@ -73,21 +76,18 @@ def read(
     return replace(network, source=name)
 
 
-def _contents(file: Path) -> tuple[Any, dict[str, str]]:
+def _contents(raw: BinaryIO) -> tuple[Any, dict[str, str]]:
     """The graph of the only program in an archive, and where each of its tensors is stored, by name."""
-    if not file.is_file():
-        raise ModelError("there is no such file")
+    bounded = _Bounded(raw, MAX_DIRECTORY)
     try:
-        with file.open("rb") as raw:
-            bounded = _Bounded(raw, MAX_DIRECTORY)
-            with zipfile.ZipFile(bounded) as archive:
-                programs = [item for item in archive.infolist() if _is_program(item.filename)]
-                if len(programs) != 1:
-                    raise ModelError(f"holds {len(programs)} exported programs; read is an archive of one")
-                bounded.budget = 2 * MAX_BYTES
-                graph_module = _graph_module(_text(archive, programs[0]))
-                lists = [item for item in archive.infolist() if item.filename.endswith(_WEIGHTS)]
-                return graph_module, _stored(_text(archive, lists[0])) if lists else {}
+        with zipfile.ZipFile(bounded) as archive:
+            programs = [item for item in archive.infolist() if _is_program(item.filename)]
+            if len(programs) != 1:
+                raise ModelError(f"holds {len(programs)} exported programs; read is an archive of one")
+            bounded.budget = 2 * MAX_BYTES
+            graph_module = _graph_module(_text(archive, programs[0]))
+            lists = [item for item in archive.infolist() if item.filename.endswith(_WEIGHTS)]
+            return graph_module, _stored(_text(archive, lists[0])) if lists else {}
     except OSError as error:
         raise ModelError(error.strerror or str(error)) from None
     except (*_BROKEN, NotImplementedError, RuntimeError, EOFError, ValueError):

@@ -84,19 +84,18 @@ def _build(data: object) -> Accelerator | list[Mistake]:
     provenance: dict[str, object] = {}
     values = _unwrap(data, "", provenance)
     misplaced = isinstance(values, dict) and "provenance" in values
-    if isinstance(values, dict) and not misplaced:
+    if isinstance(values, dict):
         values = {**values, "provenance": provenance}
+    mistakes = []
+    if misplaced:
+        message = "provenance is no section; allowed: {value: …, provenance: …} at a parameter"
+        mistakes.append(Mistake(("provenance",), message))
     try:
         accelerator = Accelerator.model_validate(values)
     except ValidationError as error:
-        return without_renamed([explain(detail) for detail in error.errors(include_url=False)])
-    if misplaced:
-        return [
-            Mistake(
-                ("provenance",), "provenance is no section; allowed: {value: …, provenance: …} at a parameter"
-            )
-        ]
-    return accelerator
+        mistakes += [explain(detail) for detail in error.errors(include_url=False)]
+        return without_renamed(mistakes)
+    return mistakes or accelerator
 
 
 def _unwrap(data: object, path: str, provenance: dict[str, object]) -> object:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from os import PathLike
-from pathlib import Path
+from os import PathLike, fspath
 from typing import Any, NoReturn
 
 from squeezesim.errors import ModelError, nearest
+from squeezesim.files import read_bytes
 from squeezesim.network.checks import show
 from squeezesim.network.graph import Network, Unmodelled
 from squeezesim.network.layer import Layer
@@ -92,19 +92,11 @@ def read(path: str | PathLike[str]) -> Network:
     Raises:
         ModelError: the file is missing, unreadable, larger than 256 MiB or malformed.
     """
-    file = Path(path)
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise ModelError(
-                f"{str(file)!r} is larger than {MAX_BYTES // 2**20} MiB, the largest network file read"
-            )
-        content = file.read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read {str(file)!r}: {error.strerror or error}") from error
+    content = read_bytes(path, MAX_BYTES, "network file", ModelError)
     try:
         return decode(content)
     except ModelError as error:
-        raise ModelError(f"{str(file)!r}: {error}") from None
+        raise ModelError(f"{fspath(path)!r}: {error}") from None
 
 
 def _dump(value: object) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ReportError, UsageError, nearest
-from squeezesim.files import atomic_write
+from squeezesim.files import atomic_write, read_bytes
 from squeezesim.report.document import decode, encode
 
 if TYPE_CHECKING:
@@ -53,18 +53,11 @@ def load(path: str | PathLike[str]) -> Report:
     Raises:
         ReportError: the file is missing, unreadable, larger than 256 MiB, malformed or of another version.
     """
-    file = Path(path)
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            limit = MAX_BYTES // 2**20
-            raise ReportError(f"{str(file)!r} is larger than {limit} MiB, the largest report read")
-        content = file.read_bytes()
-    except OSError as error:
-        raise ReportError(f"cannot read {str(file)!r}: {error.strerror or error}") from error
+    content = read_bytes(path, MAX_BYTES, "report", ReportError)
     try:
         return decode(content)
     except ReportError as error:
-        raise ReportError(f"{str(file)!r}: {error}") from None
+        raise ReportError(f"{fspath(path)!r}: {error}") from None
 
 
 def file_format(path: str | PathLike[str]) -> str:

@@ -104,7 +104,7 @@ def test_real_weights_of_a_users_module(run: Run) -> None:
         ),
         (
             ("--compress", "none.yaml"),
-            "none.yaml: no such file; allowed: a YAML file that describes a recipe",
+            "cannot read 'none.yaml': No such file or directory",
         ),
     ],
 )

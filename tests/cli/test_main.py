@@ -206,3 +206,26 @@ def test_a_terminal_without_the_signs_gets_others() -> None:
     )
     assert b"32?32" in done.stdout
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["profile", "small.graph.json", "--hw", "pipe.yaml"],
+        ["profile", "small.graph.json", "--hw", "pipe.cfg"],
+        ["profile", "small.graph.json", "--hw", "small_8x8.yaml", "--compress", "pipe.yaml"],
+        ["compare", "small.graph.json", "--hw", "small_8x8.yaml", "--against", "pipe.json"],
+        ["explain", "pipe.json"],
+        *(["layers", f"pipe{suffix}"] for suffix in (".graph.json", ".csv", ".onnx", ".pt2", ".py:make")),
+        ["hw", "check", "endless.yaml"],
+    ],
+    ids=" ".join,
+)
+def test_what_could_be_waited_for_without_end_is_refused(run: Run, command: list[str]) -> None:
+    for suffix in (".yaml", ".cfg", ".json", ".graph.json", ".csv", ".onnx", ".pt2", ".py"):
+        os.mkfifo(f"pipe{suffix}")
+    Path("endless.yaml").symlink_to("/dev/zero")
+    code, out, err = run(*command)
+    name = next(word.partition(":")[0] for word in reversed(command) if word.startswith(("pipe", "endless")))
+    assert (code, out) == (2, "")
+    assert err in {f"error: '{name}' is no regular file\n", f"error: {name!r}: is no regular file\n"}

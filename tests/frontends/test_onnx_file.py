@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -144,9 +145,14 @@ def test_files_that_are_no_model(content: bytes, tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    for path in (tmp_path / "nothing.onnx", tmp_path):
-        with pytest.raises(ModelError, match="there is no such file"):
-            read(path)
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for path, said in {
+        "nothing.onnx": "No such file",
+        "": "Is a directory",
+        "pipe.onnx": "no regular file",
+    }.items():
+        with pytest.raises(ModelError, match=said):
+            read(tmp_path / path)
 
 
 SEED = CONV.SerializeToString()

@@ -267,7 +267,8 @@ def test_graphs_that_are_refused(
 
 def test_archives_that_are_refused(program: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "m.pt2"
-    assert refused(path) == "there is no such file"
+    with pytest.raises(ModelError, match=r"^cannot read '.*m\.pt2': No such file or directory$"):
+        read(path)
     path.write_bytes(b"")
     assert refused(path) == "is no .pt2 archive, or only a part of one"
     assert refused(archive(path, b"{}")) == "has a graph that is no exported program"

@@ -151,7 +151,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load(tmp_path / "none.cfg")
     binary = tmp_path / "binary.cfg"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(HardwareError, match="is no SCALE-Sim configuration: it is not UTF-8 text"):
+    with pytest.raises(HardwareError, match="is no SCALE-Sim configuration: byte 1 is not UTF-8 text"):
         load(binary)
     large = tmp_path / "large.cfg"
     large.write_bytes(b"a" * (MAX_BYTES + 1))

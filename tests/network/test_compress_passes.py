@@ -274,9 +274,7 @@ def test_any_recipe_runs_or_is_refused_in_one_line(name: str, given_: Any) -> No
 def test_unknown_passes_and_missing_files() -> None:
     with pytest.raises(UsageError, match=r"^unknown pass 'quantise'; allowed: .*; did you mean 'quantize'"):
         compress(two(), {"quantise": "w8a8"})
-    with pytest.raises(
-        UsageError, match=r"^none.yaml: no such file; allowed: a YAML file that describes a recipe$"
-    ):
+    with pytest.raises(UsageError, match=r"^cannot read 'none.yaml': No such file or directory$"):
         compress(two(), "none.yaml")
 
 

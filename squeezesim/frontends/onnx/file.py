@@ -6,9 +6,10 @@ import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from squeezesim.errors import ModelError, pip_install
+from squeezesim.files import open_to_read
 from squeezesim.frontends.onnx.wire import without_tensors
 from squeezesim.network import Network
 from squeezesim.network.checks import show
@@ -55,21 +56,22 @@ def read(
     from squeezesim.frontends.onnx.graph import network_of
 
     name = os.fspath(path)
+    stream = open_to_read(name, ModelError)
     try:
-        return network_of(_model(name), input_shapes or {}, batch, name=Path(name).stem, source=name)
+        with stream:
+            model = _model(stream)
+        return network_of(model, input_shapes or {}, batch, name=Path(name).stem, source=name)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error.__cause__
 
 
-def _model(path: str) -> ModelProto:
+def _model(stream: BinaryIO) -> ModelProto:
     """The parsed file without its weights, with the functions that it defines inlined."""
     from google.protobuf.message import DecodeError
     from onnx import ModelProto
 
     try:
-        model = ModelProto.FromString(_structure(Path(path), ModelProto.DESCRIPTOR))
-    except OSError as error:
-        raise ModelError(error.strerror or str(error)) from None
+        model = ModelProto.FromString(_structure(stream, ModelProto.DESCRIPTOR))
     except DecodeError:
         raise ModelError("is no ONNX model, or only a part of one") from None
     if not model.HasField("graph") or not model.opset_import:
@@ -81,16 +83,16 @@ def _model(path: str) -> ModelProto:
     return _inlined(model) if model.functions else model
 
 
-def _structure(file: Path, kind: Any) -> bytes:
+def _structure(stream: BinaryIO, kind: Any) -> bytes:
     """What a file says beside the values of its weights."""
-    if not file.is_file():
-        raise ModelError("there is no such file")
-    with file.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if not 0 < size <= MAX_BYTES:
-            raise ModelError(f"has {size} bytes; allowed are 1 to {MAX_BYTES}")
+    size = os.fstat(stream.fileno()).st_size
+    if not 0 < size <= MAX_BYTES:
+        raise ModelError(f"has {size} bytes; allowed are 1 to {MAX_BYTES}")
+    try:
         with mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ) as data:
             return without_tensors(data, kind)
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror or error}") from None
 
 
 def _check_opset(model: ModelProto) -> None:
