@@ -9,6 +9,7 @@ import typer
 
 from squeezesim.cli import output
 from squeezesim.errors import UsageError, nearest
+from squeezesim.network.checks import show
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
@@ -40,7 +41,8 @@ Input = Annotated[
     typer.Option(
         "--input",
         metavar="SHAPE",
-        help="Without the batch, as 3x227x227; or literally by name, as tokens=1x128:int64, once for each input.",
+        help="Without the batch, as 3x227x227; or literally by name, as input_ids=1x128:int64, once for each input; "
+        "sr=+16000 gives a value.",
     ),
 ]
 Batch = Annotated[int | None, typer.Option(metavar="N", help="Images at once, 1 by default.")]
@@ -144,19 +146,24 @@ def asked_inputs(inputs: Sequence[str]) -> dict[str, Any]:
 
 
 def _named(texts: Sequence[str]) -> dict[str, Any]:
-    """Shapes by name, as tensors where they bring a type."""
-    from squeezesim.load import parse_named_shapes
+    """Shapes by name, as tensors where they bring a type, and values."""
+    from squeezesim.load.shapes import WRITTEN, Values, parse_named
 
-    pairs = [text.partition(":") for text in texts]
-    shapes = parse_named_shapes([shape for shape, _, _ in pairs])
-    named: dict[str, Any] = dict(shapes)
-    for (name, shape), (_, colon, dtype) in zip(shapes.items(), pairs, strict=True):
-        if colon:
-            if dtype not in _DTYPES:
-                raise UsageError(
-                    f"input {name!r}: unknown type {dtype!r}; allowed: {', '.join(_DTYPES)}{nearest(dtype, _DTYPES)}"
-                )
+    named: dict[str, Any] = {}
+    for text in texts:
+        name, value, dtype = parse_named(text)
+        if name in named:
+            raise UsageError(f"named inputs are written {WRITTEN}, each name once, found {show(text)}")
+        if dtype and dtype not in _DTYPES:
+            raise UsageError(
+                f"input {name!r}: unknown type {dtype!r}; allowed: {', '.join(_DTYPES)}{nearest(dtype, _DTYPES)}"
+            )
+        if isinstance(value, Values):
+            named[name] = Values(value.array.astype(dtype)) if dtype and dtype != "bfloat16" else value
+        elif dtype:
             import torch
 
-            named[name] = torch.zeros((), dtype=getattr(torch, dtype)).expand(shape)
+            named[name] = torch.zeros((), dtype=getattr(torch, dtype)).expand(value)
+        else:
+            named[name] = value
     return named

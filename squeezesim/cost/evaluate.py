@@ -111,6 +111,12 @@ def evaluate_each(
         if len(vector):
             values = vector_costs([layers[number] for number in vector], family, rates)
             _fill(columns, np.ix_(index, vector), values)
+        for member, number in enumerate(members):
+            own = {key: columns[key][number] for key in ("cycles", "dram_bytes")}
+            if misfits[number] is None and _overflows(own, family.pes, rates.dram_bytes_per_cycle[member]):
+                misfits[number] = (
+                    f"{accelerators[number].name}: the network takes more than 2^62 PE-cycles, which are not counted"
+                )
     for number, misfit in enumerate(misfits):
         if misfit is not None:
             _fill(columns, number, _blank((len(layers),)))
@@ -120,6 +126,16 @@ def evaluate_each(
         **columns,
     )
     return costs, misfits
+
+
+def _overflows(costs: Columns, pes: int, dram_bytes_per_cycle: float) -> bool:
+    """Whether PEs · cycles of a network come near the end of 64-bit integers, or its cycles alone have passed it.
+
+    Cycles of the array and the lanes are at most 2^50 for each layer; those of the DRAM may be any number.
+    """
+    moving = costs["dram_bytes"].sum(axis=-1, dtype=np.float64) / dram_bytes_per_cycle
+    cycles = np.maximum(costs["cycles"].astype(np.float64), moving)
+    return bool(cycles.sum() * pes > 2.0**62)
 
 
 def _blank(shape: tuple[int, ...]) -> Columns:

@@ -37,12 +37,16 @@ class Timing(NamedTuple):
     buffer_bound: Ints  # cycles of the steps in which the buffer's bandwidth is
 
 
+_MOST_CYCLES = 2.0**60  # ``evaluate`` refuses networks that take as many; a sum of some still fits 64 bits
+
+
 def transfer_cycles(bits: Any, machine: Machine | Rates) -> Ints:
     """Cycles of one transfer between DRAM and buffer: ⌈⌈bits / 8⌉ / bytes a cycle⌉.
 
     Example: 1,000 words of 16 bits at 16 bytes a cycle take 125 cycles.
     """
-    return _transferred(-(-bits // 8), machine.dram_bytes_per_cycle).astype(np.int64)
+    cycles = _transferred(-(-bits // 8), machine.dram_bytes_per_cycle)
+    return np.minimum(cycles, _MOST_CYCLES).astype(np.int64)
 
 
 def _transferred(volume: Any, bytes_per_cycle: Any) -> Floats:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from squeezesim.errors import ModelError, UsageError, nearest, pip_install
 from squeezesim.load.runnable import Asked
-from squeezesim.load.shapes import Shape, check_sizes
+from squeezesim.load.shapes import Array, Shape, Values, check_sizes
 from squeezesim.network import Network
 from squeezesim.network.checks import show
 from squeezesim.zoo.registry import catalogue
@@ -51,29 +53,46 @@ def read(path: str, asked: Asked, options: Mapping[str, object]) -> Network:
     if path.endswith(".onnx"):
         from squeezesim.frontends.onnx import file
 
-        return file.read(path, input_shapes=_shapes(asked), batch=asked.batch)
+        shapes, values = _given(asked)
+        return file.read(path, input_shapes=shapes, values=values, batch=asked.batch)
     if path.endswith(".pt2"):
         from squeezesim.frontends import pt2
 
-        return pt2.read(path, input_shapes=_shapes(asked), batch=asked.batch)
+        shapes, values = _given(asked)
+        if values:
+            raise UsageError(
+                f"inputs of a .pt2 archive are shapes, found a value for {show(next(iter(values)))}"
+            )
+        return pt2.read(path, input_shapes=shapes, batch=asked.batch)
     return Network.load(path)
 
 
-def _shapes(asked: Asked) -> dict[str, Shape] | None:
-    """The shapes of inputs by name, for the dimensions that a file leaves open."""
+def _given(asked: Asked) -> tuple[dict[str, Shape], dict[str, Array]]:
+    """The shapes of inputs by name, for the dimensions that a file leaves open, and the values of inputs."""
+    shapes: dict[str, Shape] = {}
+    values: dict[str, Array] = {}
     if asked.inputs is None and asked.input_shape is None:
-        return None
+        return shapes, values
     if not isinstance(asked.inputs, Mapping):
         raise UsageError("inputs of a file are given by name, batch included, such as input=1x3x224x224")
     given: Mapping[str, Any] = asked.inputs
-    shapes: dict[str, Shape] = {}
     for name, value in given.items():
-        shape = getattr(value, "shape", value)
-        if not isinstance(shape, Sequence):
-            raise UsageError(f"input {name!r} of a file is a shape or a tensor, found {show(value)}")
-        shapes[name] = tuple(shape)
-        check_sizes(shapes[name], f"input {name!r}")
-    return shapes
+        if isinstance(value, Values):
+            values[name] = value.array
+        elif isinstance(value, (bool, int, float)):
+            values[name] = np.asarray(value)
+        else:
+            shape = getattr(value, "shape", value)
+            if not isinstance(shape, Sequence):
+                raise UsageError(
+                    f"input {name!r} of a file is a shape, a tensor or a number, found {show(value)}"
+                )
+            if len(shape) == 0 and hasattr(value, "item"):
+                values[name] = np.asarray(value.item())
+                continue
+            shapes[name] = tuple(shape)
+            check_sizes(shapes[name], f"input {name!r}")
+    return shapes, values
 
 
 def existing(path: str) -> Path:

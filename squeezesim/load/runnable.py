@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ModelError, UsageError
-from squeezesim.load.shapes import Shape, check_sizes, literal_shape
+from squeezesim.load.shapes import Shape, Values, check_sizes, literal_shape
 from squeezesim.network import Network
 
 if TYPE_CHECKING:
@@ -46,10 +46,13 @@ class Asked:
         """
         if self.inputs is not None:
             _check_shapes(self.inputs)
-            return self.inputs
+            return _with_values(self.inputs)
         shape = literal_shape(self.input_shape, self.batch, default[0] if default else None)
         if shape is None:
-            raise UsageError(f"{name} needs its input: --input 3x224x224, in Python input_shape or inputs")
+            raise UsageError(
+                f"{name} needs its input: --input 3x224x224, of token ids --input input_ids=1x128:int64, "
+                "in Python input_shape or inputs"
+            )
         if self.input_shape is None:
             return tuple((self.batch or 1, *sizes) for sizes in default)
         return (shape,) * max(1, len(default))
@@ -67,6 +70,18 @@ def _check_shapes(inputs: Inputs, of: str = "") -> None:
             check_sizes(value, label)
         else:
             _check_shapes(value, label)
+
+
+def _with_values(inputs: Inputs) -> Inputs:
+    """The inputs, those with values as tensors."""
+    if not isinstance(inputs, Mapping) or not any(isinstance(value, Values) for value in inputs.values()):
+        return inputs
+    import torch
+
+    return {
+        name: torch.from_numpy(value.array.copy()) if isinstance(value, Values) else value
+        for name, value in inputs.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from squeezesim.errors import UsageError
-from squeezesim.network.checks import show
+from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
 
 Shape = tuple[int, ...]
+Array = np.ndarray[Any, np.dtype[Any]]
 
-MAX_SIZE = 2**16
-MAX_ELEMENTS = 2**31
+MAX_ELEMENTS = MAX_COUNT
+"""Most elements of an input; it has no values, so that its size takes no memory."""
+
+MAX_VALUES = 1024
+"""Most values of an input that has values."""
+
+WRITTEN = "name=1x3x224x224, with a type as name=1x128:int64, or with a value as name=+16000 or name=[1,2]"
+"""How an input with a name is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """An input whose values are given: what follows from it, as sizes and branches, is then known."""
+
+    array: Array
 
 
 def parse_shape(text: str) -> Shape:
@@ -25,8 +45,11 @@ def parse_shape(text: str) -> Shape:
         (3, 227, 227)
     """
     parts = text.lower().split("x")
-    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
-        raise UsageError(f"a shape is written as sizes joined by 'x', such as 3x227x227, found {show(text)}")
+    if not all(part.isascii() and part.isdigit() and len(part) <= 10 for part in parts):
+        raise UsageError(
+            f"a shape is written as sizes joined by 'x', such as 3x227x227, found {show(text)}; "
+            f"with a type it has a name, such as input_ids=1x128:int64"
+        )
     shape = tuple(map(int, parts))
     check_sizes(shape, "input")
     return shape
@@ -40,11 +63,54 @@ def parse_named_shapes(texts: Sequence[str]) -> dict[str, Shape]:
     """
     shapes: dict[str, Shape] = {}
     for text in texts:
-        name, equals, shape = text.partition("=")
-        if not equals or not name or name in shapes:
+        name, value, dtype = parse_named(text)
+        if name in shapes or isinstance(value, Values) or dtype:
             raise UsageError(f"named inputs are written name=1x3x224x224, each name once, found {show(text)}")
-        shapes[name] = parse_shape(shape)
+        shapes[name] = value
     return shapes
+
+
+def parse_named(text: str) -> tuple[str, Shape | Values, str]:
+    """Return the name, the shape or value, and the type, empty where it says none, of an input with a name.
+
+    A name may hold any character, as TensorFlow's ``images:0``: what follows its last ``=`` is the rest. That is a
+    shape, ``1x128``, or a value: a number with a sign or a point, ``true``, ``false``, or numbers in brackets.
+
+    Raises:
+        UsageError: it is not written so.
+
+    Example:
+        >>> parse_named("images:0=2x3x32x32:float16")
+        ('images:0', (2, 3, 32, 32), 'float16')
+    """
+    name, equals, rest = text.rpartition("=")
+    written, colon, dtype = rest.partition(":")
+    if not equals or not name or (colon and not dtype):
+        raise UsageError(f"named inputs are written {WRITTEN}, each name once, found {show(text)}")
+    value = _value(written)
+    return name, parse_shape(written) if value is None else value, dtype
+
+
+_NUMBER = re.compile(r"[+-]\d{1,18}|[+-]?\d{1,18}\.\d{0,18}([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def _value(text: str) -> Values | None:
+    """What *text* says as a value, None where it is a shape."""
+    if _NUMBER.fullmatch(text):
+        return Values(np.asarray(float(text) if "." in text else int(text)))
+    if text in ("true", "false"):
+        return Values(np.asarray(text == "true"))
+    if not text.startswith("["):
+        return None
+    try:
+        found = np.asarray(json.loads(text))
+    except (ValueError, RecursionError):
+        found = np.asarray(None)
+    if found.dtype.kind not in "bif" or not 1 <= found.size <= MAX_VALUES:
+        raise UsageError(
+            f"values are written as 1 to {MAX_VALUES} numbers in brackets, such as [1,2], found {show(text)}"
+        )
+    return Values(found)
 
 
 def literal_shape(

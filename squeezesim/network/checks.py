@@ -17,6 +17,9 @@ MAX_SIZE = 2**31
 MAX_COUNT = 2**50
 """Largest product of loop sizes and largest count of elements: bits and cycles still fit 64-bit integers."""
 
+MAX_TOTAL = 2**56
+"""Largest sum of a count over a network: its bits still fit 64-bit integers."""
+
 MAX_TEXT = 1000
 """Longest name."""
 
@@ -94,7 +97,11 @@ def _check_sizes(layer: Layer) -> None:
         size = getattr(layer, field)
         if type(size) is not int or not 1 <= size <= MAX_SIZE:
             raise _out_of_range(name, field, size, 1, MAX_SIZE)
-    loops = layer.n * layer.g * layer.k * layer.c * layer.oy * layer.ox * layer.fy * layer.fx
+    loops = layer.n * layer.g * layer.k * layer.oy * layer.ox * layer.fy * layer.fx
+    if (
+        layer.kind == "mac"
+    ):  # others go through their input and output channels, not through each pair of them
+        loops *= layer.c
     product = max(loops, layer.n * layer.g * layer.c * layer.iy * layer.ix)
     if product > MAX_COUNT:
         raise ModelError(
@@ -147,6 +154,20 @@ def check_edges(network: str, inputs: Iterable[str], layers: Iterable[Layer]) ->
         if layer.name in known:
             raise ModelError(f"network {show(network)}: the name {show(layer.name)} is used twice")
         known.add(layer.name)
+
+
+def check_totals(network: str, layers: Sequence[Layer]) -> None:
+    """Check that sums over a network can be counted in 64-bit integers, in bits too.
+
+    Raises:
+        ModelError: names the count and its sum.
+    """
+    for field in ("macs", *_COUNTS):
+        total = sum(getattr(layer, field) for layer in layers)
+        if total > MAX_TOTAL:
+            raise ModelError(
+                f"network {show(network)}: the sum of {field} over its layers, {total}, is more than {MAX_TOTAL}"
+            )
 
 
 def check_text(where: str, value: Any, *, empty: bool = True) -> None:

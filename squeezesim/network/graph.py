@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from squeezesim.errors import ModelError
-from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, check_edges, check_text, show
+from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, check_edges, check_text, check_totals, show
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -76,6 +76,7 @@ class Network:
         if len(set(names)) < len(names):
             raise ModelError(f"network {self.name!r}: two inputs share a name: {', '.join(names)}")
         check_edges(self.name, names, self.layers)
+        check_totals(self.name, self.layers)
 
     @classmethod
     def from_layers(cls, layers: Iterable[Layer], name: str = "custom") -> Network:

@@ -289,3 +289,16 @@ def test_a_layer_that_fits_no_buffer_is_named() -> None:
         # Inputs and weights 7 · 7 · 2 B, outputs 2 B, all of them twice.
         "tried, which needs 0.3867 KiB; memory.global_buffer.size_kib is 0.125"
     )
+
+
+def test_cycles_that_integers_do_not_hold_are_refused() -> None:
+    slow = Accelerator.named("os_32x32").replace(
+        {"memory.dram.bandwidth_gb_s": 0.001, "memory.dram.usable_fraction": 0.001, "clock_mhz": 100_000}
+    )
+    layers = [Layer.matmul("a", m=8, n=8, k=8), Layer.vector("b", op="add", k=2**20, oy=2**25)]
+    costs, misfits = evaluate_each(layers, [slow, Accelerator.named("os_32x32")])
+    assert misfits == ["os_32x32: the network takes more than 2^62 PE-cycles, which are not counted", None]
+    assert not costs.cycles[0].any()
+    assert (costs.cycles[1] > 0).all()
+    with pytest.raises(HardwareError, match="PE-cycles"):
+        evaluate(layers, [slow])

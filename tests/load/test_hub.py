@@ -120,7 +120,7 @@ def test_sizes_that_a_model_rejects() -> None:
         ModelError, match=r"torchvision:squeezenet1_1 rejects input 1x3x9x9: layer 'features.\d+'"
     ):
         load("torchvision:squeezenet1_1", input_shape="3x9x9")
-    with pytest.raises(UsageError, match="sizes must be integers from 1 to 65536"):
+    with pytest.raises(UsageError, match="sizes must be integers from 1 to 2147483648"):
         load("torchvision:resnet18", input_shape="3x0x65")
 
 

@@ -160,3 +160,11 @@ def test_a_network_shows_itself_on_one_screen():
         "  1 layer, 128,000 params, 128,000 MACs, 0 vector ops\n"
         "  head     1 layer, 128,000 params, 128,000 MACs"
     )
+
+
+def test_sums_over_a_network_stay_within_what_is_counted() -> None:
+    large = Layer.vector("a", op="add", k=2**25, oy=2**25)
+    with pytest.raises(
+        ModelError, match=r"the sum of input_elements over its layers, \d+, is more than 7\d+$"
+    ):
+        Network.from_layers([dataclasses.replace(large, name=f"a{number}") for number in range(65)])

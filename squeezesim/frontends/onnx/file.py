@@ -30,6 +30,7 @@ def read(
     path: str | os.PathLike[str],
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
+    values: Mapping[str, Any] | None = None,
     batch: int | None = None,
 ) -> Network:
     """Return the network of an ONNX graph: stages marked, nothing fused, no weights loaded.
@@ -37,6 +38,8 @@ def read(
     Args:
         path: the file. Weights that it keeps in other files are not needed.
         input_shapes: shapes of inputs by name, batch included, for the dimensions that the file leaves open.
+        values: arrays by the name of an input that is known before it runs, such as a sample rate: what follows
+            from it is known too, as the branch of an ``If``. The one size in ``input_shapes`` of a scalar is its value.
         batch: the first dimension of every input that leaves it open.
 
     Raises:
@@ -60,7 +63,9 @@ def read(
     try:
         with stream:
             model = _model(stream)
-        return network_of(model, input_shapes or {}, batch, name=Path(name).stem, source=name)
+        return network_of(
+            model, input_shapes or {}, batch, values=values or {}, name=Path(name).stem, source=name
+        )
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error.__cause__
 

@@ -29,6 +29,7 @@ from squeezesim.frontends.onnx.node import Node, Part, Rule
 from squeezesim.frontends.onnx.patterns import PART, composed
 from squeezesim.frontends.onnx.rules import ARITHMETIC, OPERANDS, moves, rule_for, user_rule
 from squeezesim.frontends.onnx.values import (
+    Array,
     Inference,
     Value,
     shape_of,
@@ -52,7 +53,13 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorP
 
 
 def network_of(
-    model: ModelProto, given: Mapping[str, Sequence[int]], batch: int | None, *, name: str, source: str
+    model: ModelProto,
+    given: Mapping[str, Sequence[int]],
+    batch: int | None,
+    *,
+    values: Mapping[str, Array],
+    name: str,
+    source: str,
 ) -> Network:
     """Return the network of *model*, whose functions are inlined; see ``file.read``.
 
@@ -60,8 +67,9 @@ def network_of(
         ModelError: the graph is not valid, or an input's dimension is open and not given.
     """
     walk = _Walk(model)
-    inputs = input_shapes(model.graph, given, batch)
-    walk.enter_inputs(model.graph, inputs)
+    found = input_shapes(model.graph, given, batch, values)
+    inputs = [(label, shape) for label, shape, _ in found]
+    walk.enter_inputs(model.graph, found)
     walk.run(model.graph)
     placed = [(layer, place) for layer, place, _ in walk.recorded]
     names = unique_names(placed, [label for label, _ in inputs])
@@ -97,11 +105,12 @@ class _Walk:
         """Operators without a rule, in the order in which they first ran."""
         return tuple(Unmodelled(op, count, self._first[op]) for op, count in self._unmodelled.items())
 
-    def enter_inputs(self, graph: GraphProto, inputs: Sequence[tuple[str, Shape]]) -> None:
-        """Make the network's inputs known."""
+    def enter_inputs(self, graph: GraphProto, inputs: Sequence[tuple[str, Shape, Array | None]]) -> None:
+        """Make the network's inputs known; one whose values are given is a constant."""
         types = {value.name: value.type.tensor_type.elem_type for value in graph.input}
-        for index, (name, shape) in enumerate(inputs):
-            self._values[name] = Value(tensor_type(types[name], shape), layers=(-1 - index,))
+        for index, (name, shape, values) in enumerate(inputs):
+            layers = (-1 - index,) if values is None else ()
+            self._values[name] = Value(tensor_type(types[name], shape), values, layers=layers)
 
     def run(self, graph: GraphProto) -> None:
         """Walk over *graph*, or over the branch of a condition within it."""
