@@ -1,7 +1,7 @@
 # Short names for what CONTRIBUTING.md describes; all of them expect the virtual environment of `make setup`.
 python ?= .venv/bin/python
 
-.PHONY: setup test slow check bench golden graphs reports figures validation docs
+.PHONY: setup test slow fuzz check bench golden graphs reports figures validation docs
 
 setup:
 	python3 -m venv .venv
@@ -12,6 +12,11 @@ test:
 
 slow:
 	$(python) -m pytest -n auto -m slow
+
+# The property tests on fresh cases, for so many minutes.
+fuzz: MINUTES ?= 5
+fuzz:
+	$(python) -m tests.fuzz $(MINUTES)
 
 check:
 	$(python) -m ruff check

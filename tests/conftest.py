@@ -1,8 +1,10 @@
 import os
+import random
+import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Tests run beside each other: threads of torch that wait for one another take longer than the work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,7 +14,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("squeezesim", deadline=None, derandomize=True)
 # pytest tests/verify --hypothesis-profile=thorough: 100,000 tiles on the simulated array and in the event simulator.
 settings.register_profile("thorough", deadline=None, max_examples=50_000)
+# make fuzz: fresh cases; nothing is kept, so that each run of a seed is the same.
+settings.register_profile(
+    "fuzz", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=False
+)
 settings.load_profile("squeezesim")
+
+
+@pytest.fixture(autouse=True)
+def _own_draws() -> None:
+    """What a test draws beside hypothesis does not depend on the tests before it."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
