@@ -114,6 +114,7 @@ def _rows(network: Network) -> list[dict[str, Any]]:
             "accumulator_bits": layer.accumulator_bits,
             "weight_density": layer.weight_density,
             "inputs": " ".join(layer.inputs),
+            "repeat": layer.repeat,
         }
         for layer in network.layers
     ]
@@ -123,9 +124,12 @@ def _print_table(network: Network) -> None:
     from squeezesim.report import units
     from squeezesim.report.grid import Column, Grid
 
-    names = ("op", "stage", "groups", "k", "c", "oy", "ox", "fy", "fx", "stride")
+    names: tuple[str, ...] = ("op", "stage", "groups", "k", "c", "oy", "ox", "fy", "fx", "stride")
     counts = {"params": "params", "macs": "MACs", "vector_ops": "vector ops"}
-    ranks = {"op": 1, "stage": 4, "groups": 3, "stride": 3}
+    ranks = {"op": 1, "stage": 4, "groups": 3, "stride": 3, "repeat": 0}
+    rows = _rows(network)
+    if any(row["repeat"] > 1 for row in rows):
+        names = (*names, "repeat")
     columns = [
         Column("layer", left=True),
         *(Column(name, rank=ranks.get(name, 2), left=name in ("op", "stage")) for name in names),
@@ -133,7 +137,7 @@ def _print_table(network: Network) -> None:
     ]
     cells = [
         [row["name"], *(str(row[name]) for name in names), *(units.count(row[name]) for name in counts)]
-        for row in _rows(network)
+        for row in rows
     ]
     output.print_grid(Grid(columns, cells))
     print(f"\n{str(network).rstrip()}")

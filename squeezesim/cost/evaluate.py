@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LOSSES = ("edge", "zeros", "fill", "dram", "buffer", "startup", "setup", "vector")
 BOUNDS = ("compute", "dram", "buffer", "startup", "vector")
 OPERANDS = ("inputs", "weights", "outputs", "psums")
+# Of all steps of a layer.
+_SUMS = ("cycles", "executed", "losses", "time", "dram_bytes", "buffer_bytes", "energy")
 _FLOW_NUMBERS = {name: number for number, name in enumerate(DATAFLOWS)}
 
 Columns = dict[str, Any]
@@ -42,7 +44,8 @@ class Costs:
     """What each layer costs on each accelerator; every array is (accelerators, layers, …).
 
     Losses are PE-cycles: PEs · cycles = executed MACs + Σ losses, to the last one. Views and, where the accelerator has
-    no vector lanes, vector layers cost nothing.
+    no vector lanes, vector layers cost nothing. A layer that repeats costs its steps, one after the other, each the
+    same; its tile is that of a step.
     """
 
     pes: Ints  # (accelerators, 1)
@@ -95,6 +98,7 @@ def evaluate_each(
         priced = any(DATAFLOWS[flow].priced for flow in machine.dataflows)
         families.setdefault(machine.family(priced=priced), []).append(number)
     columns = _blank((len(machines), len(layers)))
+    repeats = np.array([layer.repeat for layer in layers], np.int64)
     misfits: list[str | None] = [None] * len(machines)
     mac, vector = (
         np.array([number for number, layer in enumerate(layers) if layer.kind == kind], np.int64)
@@ -113,13 +117,17 @@ def evaluate_each(
             _fill(columns, np.ix_(index, vector), values)
         for member, number in enumerate(members):
             own = {key: columns[key][number] for key in ("cycles", "dram_bytes")}
-            if misfits[number] is None and _overflows(own, family.pes, rates.dram_bytes_per_cycle[member]):
+            if misfits[number] is None and _overflows(
+                own, repeats, family.pes, rates.dram_bytes_per_cycle[member]
+            ):
                 misfits[number] = (
                     f"{accelerators[number].name}: the network takes more than 2^62 PE-cycles, which are not counted"
                 )
     for number, misfit in enumerate(misfits):
         if misfit is not None:
             _fill(columns, number, _blank((len(layers),)))
+    for key in _SUMS:
+        columns[key] *= repeats.reshape(-1, *[1] * (columns[key].ndim - 2))
     costs = Costs(
         pes=np.array([[machine.pes] for machine in machines]),
         clock_hz=np.array([[machine.clock_hz] for machine in machines]),
@@ -128,13 +136,13 @@ def evaluate_each(
     return costs, misfits
 
 
-def _overflows(costs: Columns, pes: int, dram_bytes_per_cycle: float) -> bool:
+def _overflows(costs: Columns, repeats: Ints, pes: int, dram_bytes_per_cycle: float) -> bool:
     """Whether PEs · cycles of a network come near the end of 64-bit integers, or its cycles alone have passed it.
 
     Cycles of the array and the lanes are at most 2^50 for each layer; those of the DRAM may be any number.
     """
     moving = costs["dram_bytes"].sum(axis=-1, dtype=np.float64) / dram_bytes_per_cycle
-    cycles = np.maximum(costs["cycles"].astype(np.float64), moving)
+    cycles = np.maximum(costs["cycles"].astype(np.float64), moving) * repeats
     return bool(cycles.sum() * pes > 2.0**62)
 
 

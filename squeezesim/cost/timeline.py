@@ -54,6 +54,21 @@ class Timeline:
     compute: Slices
     transfers: tuple[Slices, ...]
 
+    def repeated(self, times: int, tiles: int) -> Timeline:
+        """Return *times* of it, one after the other, the tiles of each numbered on from those before, *tiles* each."""
+
+        def each(part: Slices) -> Slices:
+            steps = np.arange(times)[:, None]
+            tile, start, end = (
+                (column + steps * apart).ravel()
+                for column, apart in ((part.tile, tiles), (part.start, self.cycles), (part.end, self.cycles))
+            )
+            return Slices(part.operand, part.load, tile, start, end, np.tile(part.bits, times))
+
+        return Timeline(
+            self.cycles * times, self.setup, each(self.compute), tuple(each(part) for part in self.transfers)
+        )
+
 
 def tile_count(layer: Layer, costs: Costs, index: int, machine: Machine) -> int:
     """Return the steps of *layer*, which is layer *index* of *costs*; 1 where it is not tiled."""
@@ -67,7 +82,7 @@ def tile_count(layer: Layer, costs: Costs, index: int, machine: Machine) -> int:
 def timeline(layer: Layer, costs: Costs, index: int, machine: Machine) -> Timeline:
     """Return when the tiles of *layer*, which is layer *index* of *costs*, are moved and computed on *machine*.
 
-    Memory grows with the tiles, see ``tile_count``.
+    Of a layer that repeats they are those of one step. Memory grows with the tiles, see ``tile_count``.
     """
     if layer.kind == "mac":
         work, _ = workload_of([layer], machine)
@@ -127,7 +142,7 @@ def _of_lanes(layer: Layer, machine: Machine) -> Timeline:
     loaded = inputs + parameters
     loading, storing = (int(transfer_cycles(bits, machine)[0]) for bits in (loaded, outputs))
     begin = machine.setup + machine.dram_latency
-    computing = -(-layer.vector_ops // machine.vector_lanes)
+    computing = -(-(layer.vector_ops // layer.repeat) // machine.vector_lanes)
     end = begin + max(computing, loading + storing)
     cycles = end + machine.dram_latency
     one = np.zeros(1, np.int64)

@@ -37,14 +37,14 @@ def moved_bits(layers: Sequence[Layer], machine: Machine) -> tuple[Ints, Ints, I
 
 
 def vector_costs(layers: Sequence[Layer], machine: Machine, rates: Rates) -> dict[str, Any]:
-    """Costs of vector layers on the machines of a family, (machines, layers, …), as columns of ``Costs``.
+    """Costs of one step of vector layers on the machines of a family, (machines, layers, …), as columns of ``Costs``.
 
     They are 0 where a machine has no vector lanes.
 
     Example: 3,136 additions on 16 lanes take 196 cycles, their 18,816 bytes at 16 bytes a cycle 1,176.
     """
     bits = np.array([operands_of(layer, machine).activation_bits for layer in layers], np.int64)
-    ops = np.array([layer.vector_ops for layer in layers], np.int64)
+    ops = np.array([layer.vector_ops // layer.repeat for layer in layers], np.int64)
     inputs, parameters, stored = moved_bits(layers, machine)
     loaded = inputs + parameters
     each = rates.take(np.arange(len(rates))[:, None])

@@ -44,8 +44,9 @@ def export(network: Network, *, gemm: bool = False) -> Topology:
     is ours. Batches, dilations and two different strides cannot be said: such a layer is written as its matrix
     product, M pixels by K = FY·FX·C weights. With *gemm* every layer is, as a row ``name, M, N, K``.
 
-    Groups are rows of their own, but for a depthwise convolution and a product for each group, such as attention:
-    these are one row with ``DP`` in its name, which SCALE-Sim runs channel by channel, a channel for each group.
+    Each step of a recurrence is a row. Groups are rows of their own, but for a depthwise convolution and a product for
+    each group, such as attention: these are one row with ``DP`` in its name, which SCALE-Sim runs channel by channel, a
+    channel for each group.
 
     Raises:
         ModelError: no layer of the network multiplies, or there are more than 100,000 rows.
@@ -59,14 +60,19 @@ def export(network: Network, *, gemm: bool = False) -> Topology:
     check_multiplies(network)
     layers = [layer for layer in network.layers if layer.kind == "mac"]
     repeated = [layer for layer in layers if layer.g > 1 and (gemm or (_is_said(layer) and layer.c > 1))]
-    count = len(layers) + sum(layer.g - 1 for layer in repeated)
+    count = sum(layer.repeat for layer in layers) + sum((layer.g - 1) * layer.repeat for layer in repeated)
     if count > MAX_ROWS:
+        steps = " and one for each step of a recurrence" if any(layer.repeat > 1 for layer in layers) else ""
         raise ModelError(
-            f"network {network.name!r} takes {count} rows, one for each group of {len(repeated)} of its layers; "
+            f"network {network.name!r} takes {count} rows, one for each group of {len(repeated)} of its layers{steps}; "
             f"allowed: at most {MAX_ROWS}"
         )
-    rows = [row for layer in layers for row in (_gemm_rows(layer) if gemm else _conv_rows(layer))]
-    left_out = Counter(layer.op for layer in network.layers if layer.kind == "vector")
+    macs = [layer for layer in network.unrolled().layers if layer.kind == "mac"]
+    rows = [row for layer in macs for row in (_gemm_rows(layer) if gemm else _conv_rows(layer))]
+    left_out: Counter[str] = Counter()
+    for layer in network.layers:
+        if layer.kind == "vector":
+            left_out[layer.op] += layer.repeat
     return Topology(
         text="".join(f"{line}\n" for line in (GEMM_HEADER if gemm else HEADER, *rows)),
         products=tuple(

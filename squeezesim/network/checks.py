@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ModelError, nearest
@@ -26,7 +27,8 @@ MAX_TEXT = 1000
 KINDS = ("mac", "vector", "view")
 
 _SIZES = ("n", "g", "k", "c", "oy", "ox", "fy", "fx", "iy", "ix")
-_COUNTS = ("input_elements", "weight_elements", "output_elements", "params", "vector_ops")
+_ELEMENTS = ("input_elements", "weight_elements", "output_elements")
+_COUNTS = (*_ELEMENTS, "params", "vector_ops")
 _BITS = ("weight_bits", "activation_bits", "accumulator_bits")
 _PAIRS = (("stride", 1), ("dilation", 1), ("padding", 0))
 
@@ -74,6 +76,8 @@ def check_layer(layer: Layer) -> None:
     """
     _check_texts(layer)
     _check_sizes(layer)
+    if layer.repeat > 1:
+        _check_steps(layer)
     _check_precision(layer)
 
 
@@ -83,7 +87,7 @@ def _check_texts(layer: Layer) -> None:
         _text(name, field, getattr(layer, field), empty=False)
     for field in ("module", "stage"):
         _text(name, field, getattr(layer, field), empty=True)
-    for field in ("inputs", "fused"):
+    for field in ("inputs", "fused", "carried"):
         _texts(name, field, getattr(layer, field))
     if layer.kind not in KINDS:
         raise ModelError(
@@ -93,7 +97,7 @@ def _check_texts(layer: Layer) -> None:
 
 def _check_sizes(layer: Layer) -> None:
     name = layer.name
-    for field in _SIZES:
+    for field in (*_SIZES, "repeat"):
         size = getattr(layer, field)
         if type(size) is not int or not 1 <= size <= MAX_SIZE:
             raise _out_of_range(name, field, size, 1, MAX_SIZE)
@@ -102,7 +106,7 @@ def _check_sizes(layer: Layer) -> None:
         layer.kind == "mac"
     ):  # others go through their input and output channels, not through each pair of them
         loops *= layer.c
-    product = max(loops, layer.n * layer.g * layer.c * layer.iy * layer.ix)
+    product = max(loops, layer.n * layer.g * layer.c * layer.iy * layer.ix) * layer.repeat
     if product > MAX_COUNT:
         raise ModelError(
             f"layer {show(name)}: the product of its loop sizes, {product}, is more than {MAX_COUNT}"
@@ -118,6 +122,20 @@ def _check_sizes(layer: Layer) -> None:
         for size in sizes:
             if type(size) is not int or not low <= size <= MAX_SIZE:
                 raise _out_of_range(name, field, size, low, MAX_SIZE)
+
+
+def _check_steps(layer: Layer) -> None:
+    name, repeat = layer.name, layer.repeat
+    for field in _ELEMENTS:
+        if (elements := getattr(layer, field) * repeat) > MAX_COUNT:
+            raise ModelError(
+                f"layer {show(name)}: {field} of {repeat} steps are {elements}, more than {MAX_COUNT}"
+            )
+    if layer.vector_ops % repeat:
+        raise ModelError(
+            f"layer {show(name)}: vector_ops must be those of all of its {repeat} steps, which are equal, "
+            f"found {layer.vector_ops}"
+        )
 
 
 def _check_precision(layer: Layer) -> None:
@@ -137,13 +155,13 @@ def _check_precision(layer: Layer) -> None:
 
 
 def check_edges(network: str, inputs: Iterable[str], layers: Iterable[Layer]) -> None:
-    """Check that names are unique and that every layer reads only inputs and layers before it.
+    """Check that names are unique, that every layer reads only inputs and layers before it, and carries its steps'.
 
     Raises:
         ModelError: names the layer and what it reads.
     """
-    known = set(inputs)
-    for layer in layers:
+    known, given = set(inputs), list(layers)
+    for layer in given:
         for source in layer.inputs:
             if source not in known:
                 hint = nearest(source, known)
@@ -154,6 +172,27 @@ def check_edges(network: str, inputs: Iterable[str], layers: Iterable[Layer]) ->
         if layer.name in known:
             raise ModelError(f"network {show(network)}: the name {show(layer.name)} is used twice")
         known.add(layer.name)
+    for steps in recurrences(given):
+        names = {layer.name for layer in steps}
+        for layer in steps:
+            for source in layer.carried:
+                if layer.repeat == 1 or source not in names:
+                    raise ModelError(
+                        f"network {show(network)}: layer {show(layer.name)} carries {show(source)} from step to step, "
+                        f"which is no layer of the same recurrence{nearest(source, names)}"
+                    )
+
+
+def recurrences(layers: Iterable[Layer]) -> Iterator[list[Layer]]:
+    """Yield successive layers that repeat as often, and all others by themselves.
+
+    Example: ``[a, b ×9, c ×9, d]`` → ``[a]``, ``[b, c]``, ``[d]``.
+    """
+    for repeat, run in groupby(layers, key=lambda layer: layer.repeat):
+        if repeat > 1:
+            yield list(run)
+        else:
+            yield from ([layer] for layer in run)
 
 
 def check_totals(network: str, layers: Sequence[Layer]) -> None:

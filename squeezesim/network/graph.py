@@ -124,6 +124,19 @@ class Network:
 
         return fuse(self)
 
+    def unrolled(self) -> Network:
+        """Return the network with every step of its recurrences as layers of its own, in the order in which they run.
+
+        Step t of a layer is called ``NAME#t``, the first ``NAME``. What reads a recurrence from outside reads all of
+        its steps; a recurrence of as many steps reads step by step. Counts and costs are the same.
+
+        Raises:
+            ModelError: it has more than a million layers.
+        """
+        from squeezesim.network.passes import unroll
+
+        return unroll(self)
+
     def to_frame(self) -> pd.DataFrame:
         """Return a pandas DataFrame with one row a layer."""
         import pandas as pd
@@ -150,6 +163,7 @@ class Network:
                 "input_elements": layer.input_elements,
                 "weight_elements": layer.weight_elements,
                 "output_elements": layer.output_elements,
+                "repeat": layer.repeat,
             }
             for layer in self.layers
         ]

@@ -14,14 +14,15 @@ from squeezesim.network.graph import Network, Unmodelled
 from squeezesim.network.layer import Layer
 
 FORMAT = "squeezesim.network"
-VERSION = 1
+VERSION = 2
+_READ = (1, 2)  # version 1 had no recurrences: each of their steps was a layer
 MAX_BYTES = 256 * 2**20
 """Largest file that is read; a network of 100,000 layers takes about 30 MB."""
 
 # A layer's ``module`` is left out where it equals the name, ``inputs`` where it reads just the layer before.
 _DEFAULTS = {field.name: field.default for field in fields(Layer) if field.name not in ("name", "op", "kind")}
 _KEYS = frozenset(_DEFAULTS) | {"name", "op", "kind"}
-_TUPLES = ("inputs", "fused", "stride", "dilation", "padding")
+_TUPLES = ("inputs", "fused", "carried", "stride", "dilation", "padding")
 _HEADER = ("format", "version", "name", "source", "inputs", "unread_params", "unmodelled", "notes", "layers")
 
 
@@ -60,9 +61,10 @@ def decode(text: str | bytes) -> Network:
         raise ModelError(f"a network file is not JSON: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ModelError(f'no network file: it must be an object with "format": "{FORMAT}"')
-    if document.get("version") != VERSION:
+    if document.get("version") not in _READ:
+        read = " and ".join(map(str, _READ))
         raise ModelError(
-            f"a network file of version {show(document.get('version'))}; this program reads {VERSION}"
+            f"a network file of version {show(document.get('version'))}; this program reads {read}"
         )
     _no_unknown_keys("the network file", document, _HEADER)
     inputs = _mapping(document, "inputs")

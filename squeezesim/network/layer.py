@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from squeezesim.errors import ModelError
@@ -25,6 +25,10 @@ class Layer:
     single elements (pooling, add, softmax, an activation); kind ``view`` is free (concat).
 
     Sizes of operands are in elements of the tensors in memory, padding excluded.
+
+    A layer with a ``repeat`` is that many equal steps of a recurrence, one after the other, with the same weights.
+    Loop sizes and elements are those of one step; ``macs``, ``vector_ops`` and ``params`` count all of them, so that
+    sums over layers are those of the network. A step may read what the step before it made, which ``carried`` names.
 
     Raises:
         ModelError: a field has the wrong type or lies outside its range.
@@ -63,16 +67,32 @@ class Layer:
     activation_bits: int | None = None
     accumulator_bits: int | None = None
     weight_density: float | None = None
+    repeat: int = 1  # equal steps of a recurrence
+    carried: tuple[
+        str, ...
+    ] = ()  # layers of the recurrence that each step reads as the step before made them
 
     def __post_init__(self) -> None:
         check_layer(self)
 
     @property
     def macs(self) -> int:
-        """Multiply–accumulates: N·G·K·C·OY·OX·FY·FX for a convolution or matrix product, 0 otherwise."""
+        """Multiply–accumulates: N·G·K·C·OY·OX·FY·FX · repeat for a convolution or matrix product, 0 otherwise."""
         if self.kind != "mac":
             return 0
-        return self.n * self.g * self.k * self.c * self.oy * self.ox * self.fy * self.fx
+        return self.n * self.g * self.k * self.c * self.oy * self.ox * self.fy * self.fx * self.repeat
+
+    def repeated(self, times: int) -> Layer:
+        """Return the layer as *times* equal steps, of which each does what it does now.
+
+        Raises:
+            ModelError: the counts of all steps together are out of range.
+
+        Example:
+            >>> Layer.matmul("h", m=1, n=256, k=64).repeated(10).macs
+            163840
+        """
+        return replace(self, repeat=self.repeat * times, vector_ops=self.vector_ops * times)
 
     @classmethod
     def conv(

@@ -6,21 +6,27 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
+from squeezesim.errors import ModelError
+from squeezesim.network.checks import recurrences, show
 from squeezesim.network.graph import Network
 from squeezesim.network.layer import Layer
 from squeezesim.network.ops import ACTIVATIONS
 
 _FUSIBLE = ACTIVATIONS | {"batch_norm", "bias"}
 _ADDS = ("add", "sub")
+
+MAX_UNROLLED = 1_000_000
+"""Most layers of a network whose steps are layers of their own."""
+
 _STAGE = re.compile(r"stem|head|stage\d+")
 
 
 def fuse(network: Network) -> Network:
     """Return *network* with batch-norm, bias and activations made part of the layer that they follow.
 
-    An operator is fused into a MAC layer or an add if it reads nothing else, alone, and all of it. The
-    producer takes over its params and vector operations and lists it in ``fused``; what read the operator
-    reads the producer.
+    An operator is fused into a MAC layer or an add if it reads nothing else, alone, and all of it, step by step where
+    it repeats. The producer takes over its params and vector operations and lists it in ``fused``; what read the
+    operator reads the producer.
 
     Example:
         >>> from squeezesim.network import Layer
@@ -30,7 +36,7 @@ def fuse(network: Network) -> Network:
     """
     readers: dict[str, int] = {}
     for layer in network.layers:
-        for source in set(layer.inputs):
+        for source in {*layer.inputs, *layer.carried}:
             readers[source] = readers.get(source, 0) + 1
     parts: dict[str, list[Layer]] = {}  # each layer that stays, and what becomes part of it
     producer_of: dict[str, str] = {}  # a fused operator's name → the layer that it becomes part of
@@ -42,6 +48,58 @@ def fuse(network: Network) -> Network:
         else:
             parts[layer.name] = [layer]
     return replace(network, layers=tuple(_joined(part, producer_of) for part in parts.values()))
+
+
+def unroll(network: Network) -> Network:
+    """Return *network* without recurrences; see ``Network.unrolled``."""
+    if sum(layer.repeat for layer in network.layers) > MAX_UNROLLED:
+        raise ModelError(
+            f"network {show(network.name)} has more than {MAX_UNROLLED:,} layers where steps are layers"
+        )
+    steps: dict[str, list[str]] = {}  # of a layer or an input, the names of its steps
+    layers: list[Layer] = []
+    taken = {name for name, _ in network.inputs} | {layer.name for layer in network.layers}
+    for name, _ in network.inputs:
+        steps[name] = [name]
+    for run in recurrences(network.layers):
+        repeat = run[0].repeat
+        for layer in run:
+            steps[layer.name] = [
+                layer.name,
+                *(_free(f"{layer.name}#{n}", taken) for n in range(2, repeat + 1)),
+            ]
+        inside = {layer.name for layer in run}
+        for at in range(repeat):
+            for layer in run:
+                before = [steps[source][at - 1] for source in layer.carried] if at else []
+                reads = [
+                    name
+                    for source in layer.inputs
+                    for name in (
+                        [steps[source][at]]
+                        if source in inside or len(steps[source]) == repeat
+                        else steps[source]
+                    )
+                ]
+                layers.append(
+                    replace(
+                        layer,
+                        name=steps[layer.name][at],
+                        inputs=tuple(dict.fromkeys([*reads, *before])),
+                        params=0 if at else layer.params,
+                        vector_ops=layer.vector_ops // repeat,
+                        repeat=1,
+                        carried=(),
+                    )
+                )
+    return replace(network, layers=tuple(layers))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "'"
+    taken.add(name)
+    return name
 
 
 def mark_stages(network: Network) -> Network:
@@ -64,11 +122,14 @@ def mark_stages(network: Network) -> Network:
 def _joined(part: list[Layer], producer_of: dict[str, str]) -> Layer:
     producer, *fused = part
     inputs = tuple(producer_of.get(source, source) for source in producer.inputs)
+    carried = tuple(producer_of.get(source, source) for source in producer.carried)
     if not fused:
-        return producer if inputs == producer.inputs else replace(producer, inputs=inputs)
+        same = (inputs, carried) == (producer.inputs, producer.carried)
+        return producer if same else replace(producer, inputs=inputs, carried=carried)
     return replace(
         producer,
         inputs=inputs,
+        carried=carried,
         fused=(*producer.fused, *(layer.op for layer in fused)),
         params=sum(layer.params for layer in part),
         vector_ops=sum(layer.vector_ops for layer in part),
@@ -80,6 +141,8 @@ def _fits(layer: Layer, producer: Layer) -> bool:
         layer.kind == "vector"
         and layer.op in _FUSIBLE
         and (producer.kind == "mac" or producer.op in _ADDS)
+        and not layer.carried
+        and layer.repeat == producer.repeat
         and layer.input_elements == layer.output_elements == producer.output_elements
     )
 

@@ -69,6 +69,7 @@ def layer_columns(report: Report) -> Columns:
         "executed_macs": tally.executed,
         **{f"dram_{operand}_bytes": tally.dram[:, i] for i, operand in enumerate(OPERANDS)},
         **{f"lost_{cause}": tally.losses[:, i] for i, cause in enumerate(LOSSES)},
+        "repeat": _sizes(layers, "repeat"),
         **_scalesim_columns(report),
     }
 
@@ -207,7 +208,9 @@ def _scalesim_columns(report: Report) -> Columns:
         if index:
             work, rows = workload_of([layers[number] for number in index], machine)
             shown = printed(flow, work, machine)
-            total[index], efficiency[index] = shown.total_cycles[rows], shown.mapping_efficiency[rows]
+            repeats = [layers[number].repeat for number in index]
+            total[index] = shown.total_cycles[rows] * repeats
+            efficiency[index] = shown.mapping_efficiency[rows]
     cycles = [int(value) if np.isfinite(value) else None for value in total.tolist()]
     return {"scalesim_total_cycles": cycles, "scalesim_mapping_efficiency": efficiency}
 

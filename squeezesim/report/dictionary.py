@@ -100,6 +100,12 @@ COLUMNS = (
         for name in OPERANDS
     ),
     *(Entry(f"lost_{name}", "integer", "PE-cycles", f"that {_LOSSES[name]}") for name in LOSSES),
+    Entry(
+        "repeat",
+        "integer",
+        "",
+        "equal steps of a recurrence: counts and costs are of all of them, sizes of one",
+    ),
 )
 """Columns of every report."""
 

@@ -121,7 +121,7 @@ def explain(report: Report, layer: str | None = None, most: int = MOST) -> list[
 
 def shape_of(layer: Layer) -> Layer:
     """Return *layer* without its place in the network: layers of one shape cost the same."""
-    return replace(layer, name="layer", module="", stage="", inputs=())
+    return replace(layer, name="layer", module="", stage="", inputs=(), carried=())
 
 
 def _explained(report: Report, index: int, members: list[int], *, detailed: bool = False) -> Explained:
@@ -185,7 +185,7 @@ def alone(case: Case, dataflow: str) -> Case:
         HardwareError: it does not fit the buffer so.
     """
     accelerator = case.report.accelerator.replace({"array.dataflows": [dataflow]})
-    network = Network.from_layers([replace(case.layer, inputs=())])
+    network = Network.from_layers([replace(case.layer, inputs=(), carried=())])
     return Case(Report(network, accelerator, evaluate(network.layers, [accelerator])), 0, case.many)
 
 

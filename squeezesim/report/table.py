@@ -93,6 +93,7 @@ def _columns(report: Report, by: str, bars: int) -> list[_Shown]:
             (Column("layers", 1), lambda row: str(row["layers"])),
             *costs,
         ]
+    repeats: list[_Shown] = [(Column("repeat"), lambda row: str(row["repeat"]))]
     return [
         (Column("layer", left=True), lambda row: row["name"]),
         (Column("stage", 9, left=True), lambda row: row["stage"]),
@@ -100,6 +101,7 @@ def _columns(report: Report, by: str, bars: int) -> list[_Shown]:
         (Column("output", 5), lambda row: f"{row['groups'] * row['k']}×{row['oy']}×{row['ox']}"),
         (Column("filter", 6), _filter),
         (Column("dataflow", 1, left=True), lambda row: row["dataflow"] or units.EMPTY),
+        *(repeats if any(layer.repeat > 1 for layer in report.network.layers) else ()),
         *costs,
         (Column("tiling", 11, left=True), lambda row: row["tiling"]),
     ]

@@ -38,8 +38,8 @@ Event = dict[str, Any]
 def trace(report: Report) -> str:
     """Return *report* as the text of a ``.trace.json``, an event a line; it ends with the report's latency.
 
-    Times are those of ``cost.timeline`` in ns, rounded. Of layers with many tiles a slice is a run of successive tiles,
-    which ``args`` counts.
+    Times are those of ``cost.timeline`` in ns, rounded. The steps of a layer that repeats follow one another. Of layers
+    with many tiles a slice is a run of successive tiles, which ``args`` counts.
 
     Raises:
         ReportError: the tilings of a report that was read do not give its cycles.
@@ -89,7 +89,8 @@ def _events(report: Report) -> Iterator[Event]:
     """Events with begin and end in cycles."""
     machine = Machine.of(report.accelerator)
     layers, costs = report.network.layers, report.costs
-    counts = [tile_count(layer, costs, index, machine) for index, layer in enumerate(layers)]
+    steps = [tile_count(layer, costs, index, machine) for index, layer in enumerate(layers)]
+    counts = [count * layer.repeat for count, layer in zip(steps, layers, strict=True)]
     begin, shown = 0, (-1.0, 0.0, 0.0)
     rows, slices = report.rows(), tiles_in_slice(counts)
     for index, (layer, tiles) in enumerate(zip(layers, counts, strict=True)):
@@ -97,7 +98,7 @@ def _events(report: Report) -> Iterator[Event]:
         if not cycles:
             continue
         if tiles <= MOST_PLAYED:
-            line = timeline(layer, costs, index, machine)
+            line = timeline(layer, costs, index, machine).repeated(layer.repeat, steps[index])
             if line.cycles != cycles:
                 raise ReportError(
                     f"layer {layer.name!r} takes {line.cycles:,} cycles in its tiling, but {cycles:,} in the report"
@@ -121,6 +122,8 @@ def _events(report: Report) -> Iterator[Event]:
 def _layer(layer: Layer, row: dict[str, Any], begin: int, tiles: int, each: int) -> Event:
     keys = ("stage", "op", "dataflow", "tiling", "macs", "cycles", "utilization", "bound", "dram_bytes")
     args = {key: row[key] for key in keys} | {"tiles": tiles, "tiles_in_slice": each}
+    if layer.repeat > 1:
+        args["repeat"] = layer.repeat
     return _slice(LAYERS, layer.name, begin, begin + row["cycles"], args)
 
 

@@ -1,5 +1,7 @@
 """Random layers and networks, valid by construction."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from squeezesim.network import Layer, Network
@@ -58,7 +60,23 @@ def networks(draw: st.DrawFn, most: int = 12) -> Network:
     return Network(name="random", layers=tuple(layers), inputs=(("input", (1, 3, 8, 8)),))
 
 
-def _reading(layer: Layer, inputs: tuple[str, ...]) -> Layer:
-    from dataclasses import replace
+@st.composite
+def recurrent_networks(draw: st.DrawFn) -> Network:
+    """A random network of which one or two runs of successive layers repeat, and carry some of their own."""
+    network = draw(networks())
+    layers = list(network.layers)
+    for _ in range(draw(st.integers(1, 2))):
+        start = draw(st.integers(0, len(layers) - 1))
+        end = draw(st.integers(start + 1, len(layers)))
+        if any(layer.repeat > 1 for layer in layers[max(start - 1, 0) : end + 1]):
+            continue
+        times = draw(st.integers(2, 4))
+        names = [layer.name for layer in layers[start:end]]
+        for place in range(start, end):
+            carried = tuple(sorted(draw(st.sets(st.sampled_from(names), max_size=2))))
+            layers[place] = replace(layers[place].repeated(times), carried=carried)
+    return replace(network, layers=tuple(layers))
 
+
+def _reading(layer: Layer, inputs: tuple[str, ...]) -> Layer:
     return replace(layer, inputs=inputs)

@@ -9,7 +9,7 @@ from squeezesim.errors import ModelError, OutputError
 from squeezesim.load import load
 from squeezesim.network import Layer, Network, Unmodelled
 
-from .strategies import networks
+from .strategies import networks, recurrent_networks
 
 VALID = Network.from_layers([Layer.matmul("a", m=2, n=3, k=4), Layer.vector("b", op="relu", k=6)]).to_json()
 
@@ -29,6 +29,16 @@ def test_a_network_comes_back_as_it_was(network, unread, notes):
     assert Network.from_json(text) == full
     assert Network.from_json(text).to_json() == text
     assert Network.from_json(text.encode()) == full
+
+
+@given(recurrent_networks())
+def test_a_recurrence_comes_back_as_it_was(network):
+    assert Network.from_json(network.to_json()) == network
+
+
+def test_a_file_of_version_1_is_read():
+    text = edited(version=1)
+    assert Network.from_json(text) == Network.from_json(VALID)
 
 
 def test_the_file_has_one_layer_a_line_and_leaves_defaults_out():
@@ -70,9 +80,9 @@ def with_layer(**changes: object) -> str:
         ("", "not JSON"),
         (b"\xff\xfe\x00", "not JSON"),
         ("[]", "no network file"),
-        ('{"format": "squeezesim.network"}', "version None; this program reads 1"),
+        ('{"format": "squeezesim.network"}', "version None; this program reads 1 and 2"),
         (edited(format="onnx"), "no network file"),
-        (edited(version=2), "a network file of version 2"),
+        (edited(version=3), "a network file of version 3"),
         (edited(layer=[]), "the network file has the unknown key 'layer'; did you mean 'layers'?"),
         (edited(layers={}), "layers must be a list, found {}"),
         (edited(layers=[[]]), "layer 1 must be an object, found []"),
@@ -95,6 +105,15 @@ def with_layer(**changes: object) -> str:
         (with_layer(stride="2x2"), "stride must be two integers"),
         (with_layer(inputs=["b"]), "layer 'a' reads 'b', which is no input and no layer before it"),
         (with_layer(inputs=["a"]), "layer 'a' reads 'a'"),
+        (with_layer(repeat=0), "repeat must be an integer from 1"),
+        (with_layer(repeat=2**31, k=2**20), "the product of its loop sizes"),
+        (with_layer(repeat=2**31, input_elements=2**30), "input_elements of 2147483648 steps are"),
+        (with_layer(repeat=3, vector_ops=7), "vector_ops must be those of all of its 3 steps"),
+        (
+            with_layer(carried=["a"]),
+            "carries 'a' from step to step, which is no layer of the same recurrence",
+        ),
+        (with_layer(repeat=2, carried=["b"]), "carries 'b' from step to step"),
         (with_layer(name="b"), "the name 'b' is used twice"),
         (VALID.replace('"oy":2', '"oy":NaN', 1), "NaN is no number here"),
         (VALID.replace('"oy":2', '"oy":1e999', 1), "oy must be an integer"),

@@ -89,4 +89,4 @@ def _layers(networks: Sequence[Network]) -> list[Keys]:
 
 def _shape(layer: Layer) -> tuple[object, ...]:
     sizes = (layer.n, layer.g, layer.k, layer.c, layer.oy, layer.ox, layer.fy, layer.fx)
-    return layer.kind, *sizes, layer.stride, layer.dilation
+    return layer.kind, *sizes, layer.stride, layer.dilation, layer.repeat

@@ -168,6 +168,7 @@ def _factors(layer: Layer, rank: int, name: str) -> tuple[Layer, Layer]:
     second = replace(
         layer,
         inputs=(name,),
+        carried=(),
         c=rank,
         fy=1,
         iy=layer.oy,

@@ -96,6 +96,11 @@ class Spaces:
         return len(self._parents) - 1
 
     def _read(self, layer: Layer) -> Reading:
+        if layer.repeat > 1:
+            self._hold(
+                [self._layouts[name] for name in layer.inputs], f"{layer.name} is a step of a recurrence"
+            )
+            return Reading((None,) * len(layer.inputs), None)
         if layer.kind == "mac":
             return self._read_mac(layer)
         if layer.op == "concat":
@@ -180,9 +185,9 @@ class Spaces:
         return tuple((index, times * (elements // (layer.n * size))) for index, times in layout)
 
     def elements(self, source: str) -> int:
-        """Return how many elements the layer *source* makes, 0 for an input of the network."""
+        """Return how many elements the layer *source* makes in all its steps, 0 for an input of the network."""
         maker = self._makers.get(source)
-        return maker.output_elements if maker else 0
+        return maker.output_elements * maker.repeat if maker else 0
 
     def _in_groups(self, layout: Layout, layer: Layer) -> None:
         for index, _ in self.resolved(layout):

@@ -42,7 +42,8 @@ _LONGEST = 40
 def timeline(report: Report, ax: Any = None, *, layers: Sequence[str] = (), theme: str = "light") -> Figure:
     """Draw when the tiles of *layers*, by default those of the three slowest, are loaded, computed and stored.
 
-    Each panel is a layer from its first cycle to its last. Colours of the DMA are those of the operand.
+    Each panel is a layer, or one of its steps, from its first cycle to its last. Colours of the DMA are those of the
+    operand.
 
     Raises:
         UsageError: there is no layer of a name, one takes no time or has too many tiles, there are too many layers, or
@@ -69,6 +70,8 @@ def timeline(report: Report, ax: Any = None, *, layers: Sequence[str] = (), them
             shown |= _slices(sheet, axes, line.cycles, 0 if part.load else 2, part, OPERANDS[name])
         flow = dataflows(report.costs)[place]
         tiles = f"{count:,} tile{'' if count == 1 else 's'}" + (f", {flow}" if flow else "")
+        if layer.repeat > 1:
+            tiles += f", in each of {layer.repeat:,} steps"
         axes.set_title(
             f"{short[place]}: {line.cycles:,} cycles, {tiles}",
             fontsize=NORMAL,

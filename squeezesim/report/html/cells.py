@@ -25,6 +25,7 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
     "output": ("outputs", "output channels × rows × columns"),
     "filter": ("taps", "filter rows × columns, /stride"),
     "dataflow": ("dataflow", "what stays in the PEs: ws weights, os outputs, rs filter rows"),
+    "repeat": ("repeat", "equal steps of a recurrence; the counts are of all of them"),
     "MACs": ("macs", "multiply–accumulates"),
     "cycles": ("cycles", "of the accelerator’s clock"),
     "time": ("share", "part of the network’s cycles"),

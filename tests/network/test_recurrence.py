@@ -1,0 +1,159 @@
+"""Layers that repeat: every number is that of the network in which each step is a layer of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from squeezesim.cost.evaluate import LOSSES, OPERANDS, evaluate
+from squeezesim.errors import ModelError
+from squeezesim.frontends.scalesim_export import export
+from squeezesim.network import Layer, Network
+from squeezesim.report.document import decode, encode
+from squeezesim.report.report import Report
+from squeezesim.report.trace import LAYERS, trace
+from tests.report.cases import accelerator, few
+
+from .strategies import recurrent_networks
+
+ROW = (
+    "params",
+    "macs",
+    "vector_ops",
+    "cycles",
+    "executed_macs",
+    "dram_bytes",
+    "buffer_bytes",
+    "weights_bytes",
+)
+SUMS = (*ROW, *(f"lost_{cause}" for cause in LOSSES), *(f"dram_{operand}_bytes" for operand in OPERANDS))
+
+
+def steps_of(network: Network) -> list[list[int]]:
+    """The places of the steps of each layer in the unrolled network, by going through them one by one."""
+    found: list[list[int]] = [[] for _ in network.layers]
+    at = place = 0
+    while at < len(network.layers):
+        end = at
+        while end < len(network.layers) and network.layers[end].repeat == network.layers[at].repeat:
+            end += 1
+        end = end if network.layers[at].repeat > 1 else at + 1
+        for _ in range(network.layers[at].repeat):
+            for index in range(at, end):
+                found[index].append(place)
+                place += 1
+        at = end
+    return found
+
+
+@given(recurrent_networks())
+def test_counts_are_those_of_all_steps(network: Network) -> None:
+    unrolled = network.unrolled()
+    assert all(layer.repeat == 1 and not layer.carried for layer in unrolled.layers)
+    assert (unrolled.params, unrolled.macs, unrolled.vector_ops) == (
+        network.params,
+        network.macs,
+        network.vector_ops,
+    )
+    for layer, places in zip(network.layers, steps_of(network), strict=True):
+        steps = [unrolled.layers[place] for place in places]
+        assert len(steps) == layer.repeat
+        assert sum(step.macs for step in steps) == layer.macs
+        assert sum(step.vector_ops for step in steps) == layer.vector_ops
+        assert {(step.op, step.k, step.c, step.output_elements) for step in steps} == {
+            (layer.op, layer.k, layer.c, layer.output_elements)
+        }
+
+
+@few
+@given(recurrent_networks())
+def test_costs_are_those_of_all_steps(network: Network) -> None:
+    hardware = accelerator()
+    made, apart = (
+        Report(net, hardware, evaluate(net.layers, [hardware])) for net in (network, network.unrolled())
+    )
+    rows, steps = made.rows(), apart.rows()
+    for row, places in zip(rows, steps_of(network), strict=True):
+        for name in SUMS:
+            assert row[name] == sum(steps[place][name] for place in places), name
+        for name in ("utilization", "efficiency", "bound", "tiling", "dataflow"):
+            assert {row[name]} == {steps[place][name] for place in places}, name
+        energy = sum(steps[place]["energy_mac_equiv"] for place in places)
+        assert row["energy_mac_equiv"] == pytest.approx(energy, rel=1e-12)
+        lost = sum(row[f"lost_{cause}"] for cause in LOSSES)
+        assert row["cycles"] * made.scale.pes == row["executed_macs"] + lost
+    for name, value in apart.totals.items():
+        assert made.totals[name] == (value if value is None else pytest.approx(value, rel=1e-12)), name
+    time = np.array([made.tally.total().time[0], apart.tally.total().time[0]])
+    assert time[0].tolist() == time[1].tolist()
+
+
+@few
+@given(recurrent_networks())
+def test_files_are_read_back(network: Network) -> None:
+    hardware = accelerator()
+    report = Report(network, hardware, evaluate(network.layers, [hardware]))
+    assert encode(decode(encode(report))) == encode(report)
+    events = json.loads(trace(report))["traceEvents"]
+    shown = {event["name"] for event in events if event["tid"] == LAYERS and event["ph"] == "X"} - {"set-up"}
+    assert shown == {row["name"] for row in report.rows() if row["cycles"]}
+
+
+@given(recurrent_networks())
+def test_scalesim_gets_every_step(network: Network) -> None:
+    if network.macs:
+        assert export(network) == replace(
+            export(network.unrolled()),
+            products=export(network).products,
+            repeated=export(network).repeated,
+        )
+
+
+def lstm_like() -> Network:
+    """A cell by hand: h = tanh(W·h + x), 5 steps of 2 rows and 8 values, and a product of all h."""
+    layers = [
+        Layer.matmul("x", m=10, n=8, k=4, inputs=["input"]),
+        replace(Layer.matmul("h", m=2, n=8, k=8, inputs=["input"]).repeated(5), carried=("tanh",)),
+        Layer.vector("sum", op="add", k=8, n=2, operands=2, inputs=["x", "h"]).repeated(5),
+        Layer.vector("tanh", op="tanh", k=8, n=2, inputs=["sum"]).repeated(5),
+        Layer.matmul("y", m=10, n=3, k=8, inputs=["tanh"]),
+    ]
+    return Network(name="cell", layers=tuple(layers), inputs=(("input", (5, 2, 4)),))
+
+
+def test_a_cell_by_hand() -> None:
+    network = lstm_like()
+    assert network.macs == 5 * 2 * 4 * 8 + 5 * 2 * 8 * 8 + 5 * 2 * 8 * 3
+    assert network.params == 4 * 8 + 8 * 8 + 8 * 3
+    assert network.vector_ops == 5 * (16 + 16)
+    unrolled = network.unrolled()
+    assert [layer.name for layer in unrolled.layers][:8] == [
+        "x",
+        "h",
+        "sum",
+        "tanh",
+        "h#2",
+        "sum#2",
+        "tanh#2",
+        "h#3",
+    ]
+    reads = {layer.name: layer.inputs for layer in unrolled.layers}
+    assert reads["h"] == ("input",)
+    assert reads["h#3"] == ("input", "tanh#2")
+    assert reads["sum#3"] == ("x", "h#3")
+    assert reads["y"] == ("tanh", "tanh#2", "tanh#3", "tanh#4", "tanh#5")
+    fused = network.fused
+    assert [layer.name for layer in fused.layers] == ["x", "h", "sum", "y"]
+    assert fused.layers[1].carried == ("sum",)
+    assert fused.layers[2].fused == ("tanh",)
+    assert fused.layers[2].vector_ops == 5 * 32
+
+
+def test_what_takes_too_many_layers_says_so() -> None:
+    layer = Layer.matmul("h", m=1, n=1, k=1).repeated(10**6 + 1)
+    with pytest.raises(ModelError, match="more than 1,000,000 layers"):
+        Network.from_layers([layer]).unrolled()
