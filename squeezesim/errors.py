@@ -5,12 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from squeezesim.escapes import visible
+
 
 class SqueezesimError(Exception):
     """An error in what the user gave; the command line prints its text, one line, and exits with code 2.
 
-    Of a mistake in a YAML file or a condition the text goes on with the line that it is in and a caret below.
+    Of a mistake in a YAML file or a condition the text goes on with the line that it is in and a caret below. Control
+    characters in it, of names and files of strangers, are escaped.
     """
+
+    def __init__(self, *texts: str) -> None:
+        super().__init__(*map(_shown, texts))
 
 
 class ModelError(SqueezesimError):
@@ -59,3 +65,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+
+
+def _shown(text: str) -> str:
+    """*text* on one line, and below it the line of a file and the caret that it may end with."""
+    lines = text.split("\n")
+    if len(lines) < 3 or lines[-1].strip(" ") != "^":
+        return visible(text)
+    return "\n".join([visible("\n".join(lines[:-2])), visible(lines[-2]), lines[-1]])

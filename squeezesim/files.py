@@ -16,13 +16,14 @@ from squeezesim.errors import OutputError, SqueezesimError
 def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
     """Write *content* to *path* so that a reader sees the old file or the whole of the other, never a part.
 
-    Text is written as UTF-8 with ``\\n`` line ends. Missing folders are made, and a symbolic link is followed.
+    Text is written as UTF-8 with ``\\n`` line ends, halves of surrogate pairs as ``\\udcff``. Missing folders are made,
+    and a symbolic link is followed.
 
     Raises:
         OutputError: the folder or the file cannot be written.
     """
     target = Path(os.path.realpath(path))
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(

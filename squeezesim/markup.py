@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
+from squeezesim.escapes import visible
+
 _EDGE = "1px solid rgba(128,128,128,.6)"  # seen on light and on dark notebooks
 _NUMBER = "text-align:right"
 _TEXT = "text-align:left"
@@ -107,7 +109,7 @@ def _inline(text: str) -> str:
     """Text as Markdown where no line begins."""
     if isinstance(text, Markdown):
         return text
-    return _MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+    return _MARKUP.sub(lambda found: f"\\{found[0]}", visible(" ".join(text.split())))
 
 
 def code(text: str) -> Markdown:
@@ -117,7 +119,7 @@ def code(text: str) -> Markdown:
         >>> code("a_b"), code("a`b")
         ('`a_b`', '``a`b``')
     """
-    line = " ".join(text.split())
+    line = visible(" ".join(text.split()))
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     blank = " " if "`" in (line[:1], line[-1:]) else ""
     return Markdown(f"{fence}{blank}{line}{blank}{fence}")

@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except SqueezesimError as error:
         if "--debug" in words:
-            traceback.print_exc()
+            streams.say(traceback.format_exc().rstrip())
         return _refuse(str(error))
     except KeyboardInterrupt:
         if arguments is None:
@@ -143,7 +143,7 @@ def _version(wanted: bool) -> None:
             torch = version("torch")  # importing it would take a second
         except PackageNotFoundError:
             torch = "not installed"
-        print(f"squeezesim {__version__}, torch {torch}, Python {platform.python_version()}")
+        streams.tell(f"squeezesim {__version__}, torch {torch}, Python {platform.python_version()}")
         raise typer.Exit
 
 

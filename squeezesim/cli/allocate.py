@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -136,7 +135,7 @@ def allocate(
     written = _write(done, files, plot, top=top, front=front)
     _print(done, format, top=top, front=front)
     if written and format == "table":
-        print("\nwrote " + "\n      ".join(map(str, written)))
+        streams.tell("\nwrote " + "\n      ".join(map(str, written)))
 
 
 def _budgets(limits: dict[str, str], conditions: Sequence[str], stages: int) -> list[Budget]:
@@ -183,11 +182,11 @@ def _print(study: Study, format: str, *, top: int | None, front: bool) -> None:
     if format != "table":
         from squeezesim.explore.allocate.files import text_of
 
-        sys.stdout.write(text_of(study, f".{format}", top=top, front=front))
+        streams.write(text_of(study, f".{format}", top=top, front=front))
         return
     console = output.console()
     count = TOP if top is None else top
     if console.is_terminal:
         print_sections(sections(study, top=count, front=front, width=console.width - 2), console)
     else:
-        print(plain(sections(study, top=count, front=front)))
+        streams.tell(plain(sections(study, top=count, front=front)))

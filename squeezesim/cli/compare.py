@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import command, compression, output
+from squeezesim.cli import command, compression, output, streams
 from squeezesim.cli.inputs import Batch, Input, NoCache, Strict, load_network
 from squeezesim.cli.results import accuracies, check_options
 from squeezesim.errors import UsageError, nearest
@@ -158,7 +157,7 @@ def compare(
     _write(compared, files, by, verdicts, top)
     _print(compared, format, by, verdicts, top)
     if format == "table" and files:
-        print("\nwrote " + "\n      ".join(map(str, files)))
+        streams.tell("\nwrote " + "\n      ".join(map(str, files)))
     unmodelled = any(result.report.unmodelled for result in compared.results)
     if any(verdict.has_failed for verdict in verdicts) or (strict and unmodelled):
         raise typer.Exit(1)
@@ -237,7 +236,7 @@ def _text(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict
 
 def _print(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict], top: int | None) -> None:
     if format != "table":
-        sys.stdout.write(_text(compared, format, by, verdicts, top))
+        streams.write(_text(compared, format, by, verdicts, top))
         return
     from squeezesim.explore.compare.text import sections
     from squeezesim.report.text import plain, print_sections
@@ -246,4 +245,4 @@ def _print(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdic
     if console.is_terminal:
         print_sections(sections(compared, by, verdicts, top=top, width=console.width - 2), console)
     else:
-        print(plain(sections(compared, by, verdicts, top=top)))
+        streams.tell(plain(sections(compared, by, verdicts, top=top)))

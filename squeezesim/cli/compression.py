@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import output, streams
 
 if TYPE_CHECKING:
     from squeezesim.load.compression import Compression
@@ -101,6 +101,6 @@ def print_sizes(network: Network) -> None:
         "smallest of each layer": least,
     }
     cells = [[form, units.size(-(-bits // 8)), f"{-(-bits // 8):,}"] for form, bits in forms.items()]
-    print()
+    streams.tell()
     columns = [Column("weights stored", left=True), Column("size"), Column("bytes")]
     output.print_grid(Grid(columns, cells, elsewhere=output.PIPE))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import command, compression, output
+from squeezesim.cli import command, compression, output, streams
 from squeezesim.cli.inputs import (
     Batch,
     Dataflow,
@@ -116,7 +115,7 @@ def explain(
     if format == "text":
         _show(parts)
     else:
-        sys.stdout.write(texts.get(format) or _text(parts, format))
+        streams.write(texts.get(format) or _text(parts, format))
     fail_if_unmodelled(report.network, strict)
 
 
@@ -144,4 +143,4 @@ def _show(parts: list[Section]) -> None:
     if console.is_terminal:
         print_sections(parts, console)
     else:
-        sys.stdout.write(_text(parts, "text"))
+        streams.write(_text(parts, "text"))

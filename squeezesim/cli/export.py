@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,12 +55,12 @@ def export(
 
     topology = to_topology(load_network(model, input or (), batch, cache=not no_cache), gemm=gemm)
     if out is None:
-        sys.stdout.write(topology.text)
+        streams.write(topology.text)
     else:
         from squeezesim.files import atomic_write
 
         atomic_write(out, topology.text)
-        print(f"wrote {out}")
+        streams.tell(f"wrote {out}")
     _report(topology)
 
 

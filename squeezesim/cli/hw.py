@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import output, streams
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
@@ -82,7 +81,7 @@ def _print(rows: Sequence[Mapping[str, Any]], format: str) -> None:
     from squeezesim.report.document import dumped
     from squeezesim.report.files import csv_text
 
-    sys.stdout.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
+    streams.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
 
 
 @app.command()
@@ -104,11 +103,11 @@ def show(hardware: Hardware, format: output.Format = "table", debug: output.Debu
     columns = [Column("parameter", left=True), Column("value", left=True), Column("unit", 1, left=True)]
     columns.append(Column("provenance", left=True))
     for key in _HEADING:
-        print(f"{key}: {getattr(accelerator, key) or units.EMPTY}")
+        streams.tell(f"{key}: {getattr(accelerator, key) or units.EMPTY}")
     ideal = ideals(accelerator)
     if ideal:
-        print(f"ideal: {', '.join(ideal.values())}")
-    print()
+        streams.tell(f"ideal: {', '.join(ideal.values())}")
+    streams.tell()
     cells = [
         [
             row.path,
@@ -126,9 +125,9 @@ def show(hardware: Hardware, format: output.Format = "table", debug: output.Debu
     ]
     output.print_grid(Grid(columns, cells))
     if sources:
-        print()
+        streams.tell()
     for number, source in enumerate(sources, 1):
-        print(f"[{number}] {source}")
+        streams.tell(f"[{number}] {source}")
 
 
 @app.command()
@@ -139,9 +138,9 @@ def check(file: Hardware, debug: output.Debug = False) -> None:
     from squeezesim.hardware.show import ideals
 
     accelerator = check_file(file)
-    print(f"ok: {accelerator}")
+    streams.tell(f"ok: {accelerator}")
     if ideal := ideals(accelerator):
-        print(f"  ideal     {', '.join(ideal.values())}: latencies here are a lower bound")
+        streams.tell(f"  ideal     {', '.join(ideal.values())}: latencies here are a lower bound")
 
 
 @app.command()
@@ -152,4 +151,4 @@ def schema(debug: output.Debug = False) -> None:
 
     from squeezesim.hardware.schema import schema as json_schema
 
-    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    streams.tell(json.dumps(json_schema(), indent=2, ensure_ascii=False))

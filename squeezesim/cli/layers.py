@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import compression, output
+from squeezesim.cli import compression, output, streams
 from squeezesim.cli.inputs import (
     Batch,
     Input,
@@ -70,18 +69,18 @@ def layers(
         explained = _cross_check(model, {**asked_inputs(input or ()), "batch": batch})
         network = load_network(model, input or (), batch, cache=not no_cache)
         for item in network.unmodelled:
-            print(f"  not modelled: {item.op} ×{item.count}, first in {item.module or 'the network'}")
+            streams.tell(f"  not modelled: {item.op} ×{item.count}, first in {item.module or 'the network'}")
         fail_if_unmodelled(network, strict)
         if not explained:
             raise typer.Exit(1)
         return
     network = load_network(model, input or (), batch, compression=compressed, cache=not no_cache)
     if format == "json":
-        sys.stdout.write(network.to_json())
+        streams.write(network.to_json())
     elif format == "csv":
         from squeezesim.report.files import csv_text
 
-        sys.stdout.write(csv_text(_rows(network)))
+        streams.write(csv_text(_rows(network)))
     else:
         from squeezesim.load.compression import split
 
@@ -140,7 +139,7 @@ def _print_table(network: Network) -> None:
         for row in rows
     ]
     output.print_grid(Grid(columns, cells))
-    print(f"\n{str(network).rstrip()}")
+    streams.tell(f"\n{str(network).rstrip()}")
 
 
 def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
@@ -168,11 +167,11 @@ def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
     output.print_grid(Grid(columns, cells, elsewhere=output.PIPE))
     differing = [row for row in rows if not row.agrees]
     said = "none counted differently" if not differing else f"{len(differing)} counted differently"
-    print(f"\n{plural(len(rows), 'module')} with MACs, {said} by fvcore or torch")
+    streams.tell(f"\n{plural(len(rows), 'module')} with MACs, {said} by fvcore or torch")
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if row.why or not row.agrees:
             reasons.setdefault(row.why or "no reason known", []).append(row.module or "(itself)")
     for reason, modules in reasons.items():
-        print(f"  {reason}: {plural(len(modules), 'module')}, such as {modules[0]}")
+        streams.tell(f"  {reason}: {plural(len(modules), 'module')}, such as {modules[0]}")
     return all(row.why for row in differing)

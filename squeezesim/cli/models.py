@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import output, streams
 
 if TYPE_CHECKING:
     from squeezesim.zoo.records import Entry
@@ -49,11 +48,11 @@ def models(
     if format == "json":
         import json
 
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        streams.tell(json.dumps(rows, indent=2, ensure_ascii=False))
     elif format == "csv":
         from squeezesim.report.files import csv_text
 
-        sys.stdout.write(csv_text(rows))
+        streams.write(csv_text(rows))
     else:
         _print_table(rows)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from squeezesim.cli import streams
 from squeezesim.errors import OutputError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -36,10 +37,14 @@ def path(text: str) -> Path:
     """Return *text* as the path of a file or folder to write.
 
     Raises:
-        OutputError: it is empty.
+        OutputError: it is empty or no UTF-8.
     """
     if not text:
         raise OutputError("cannot write to '': a path is not empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise OutputError(f"cannot write to {text!r}: a path is UTF-8 text") from None
     return Path(text)
 
 
@@ -82,7 +87,7 @@ def print_grid(grid: Grid) -> None:
     if target.is_terminal:
         grid.fit(target.width).print(target)
     else:
-        print(grid.plain())
+        streams.tell(grid.plain())
 
 
 def check_writable(paths: Iterable[Path], inputs: Iterable[str] = ()) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import output, streams
 from squeezesim.cli.inputs import Batch, Input, NoCache
 from squeezesim.cli.results import accuracies, check_options, results
 from squeezesim.errors import UsageError, nearest
@@ -106,7 +106,7 @@ def plot(
     made = [figure(kind, reports, suffix, theme=theme, **taken) for suffix in formats]
     for path, content in zip(out, made, strict=True):
         atomic_write(path, content)
-    print("wrote " + "\n      ".join(map(str, out)))
+    streams.tell("wrote " + "\n      ".join(map(str, out)))
 
 
 def _format(path: Path) -> str:

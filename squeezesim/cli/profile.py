@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import command, compression, output
+from squeezesim.cli import command, compression, output, streams
 from squeezesim.cli.inputs import (
     Accelerators,
     Batch,
@@ -184,18 +183,18 @@ def _print_csv(reports: Sequence[Report], tables: Sequence[Sequence[Mapping[str,
     from squeezesim.report.files import csv_text
 
     if len(reports) == 1:
-        sys.stdout.write(csv_text(tables[0]))
+        streams.write(csv_text(tables[0]))
         return
     pairs = zip(reports, tables, strict=True)
     rows = [{"accelerator": report.accelerator.name, **row} for report, table in pairs for row in table]
-    sys.stdout.write(csv_text(rows))
+    streams.write(csv_text(rows))
 
 
 def _print_json(reports: Sequence[Report]) -> None:
     from squeezesim.report.document import encode
 
     texts = [encode(report) for report in reports]
-    sys.stdout.write(texts[0] if len(texts) == 1 else f"[\n{','.join(texts)}]\n")
+    streams.write(texts[0] if len(texts) == 1 else f"[\n{','.join(texts)}]\n")
 
 
 def _print_tables(
@@ -211,8 +210,8 @@ def _print_tables(
     console = output.console()
     for number, report in enumerate(reports):
         if number:
-            print()
+            streams.tell()
         show(report, console, by=by, sort=sort, top=top)
     written = [str(path) for paths in targets for path in paths]
     if written:
-        print("\nwrote " + "\n      ".join(written))
+        streams.tell("\nwrote " + "\n      ".join(written))

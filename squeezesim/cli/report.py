@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from squeezesim.cli import command, compression, output
+from squeezesim.cli import command, compression, output, streams
 from squeezesim.cli.inputs import (
     Batch,
     Dataflow,
@@ -92,7 +92,7 @@ def report(
     words = [*command.words("report", models, given), *written]
     advise = bool(accelerators) and not no_advice
     atomic_write(out, page(reports, words, advise=advise, cache=not no_cache))
-    print(f"wrote {out}")
+    streams.tell(f"wrote {out}")
     for made in reports:
         fail_if_unmodelled(made.network, strict)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import output, streams
 from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def reproduce(
     table = compute()
     written = [] if folder is None else _write(table, folder)
     if format == "csv":
-        sys.stdout.write(_tables(table)["table3.csv"])
+        streams.write(_tables(table)["table3.csv"])
     elif format == "json":
         _print_json(table)
     else:
@@ -101,7 +100,7 @@ def _print_json(table: Table3) -> None:
     from squeezesim.verify.squeezenext_tables import layer_rows, stage_rows, table3_rows
 
     document = {"table3": table3_rows(table), "layers": layer_rows(table), "stages": stage_rows(table)}
-    print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+    streams.tell(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def _print_tables(table: Table3, written: Sequence[Path]) -> None:
@@ -112,5 +111,5 @@ def _print_tables(table: Table3, written: Sequence[Path]) -> None:
     if console.is_terminal:
         print_sections(sections(table, console.width - 2), console)
     else:
-        print(plain(sections(table)))
-    print("\nwrote " + "\n      ".join(map(str, written)))
+        streams.tell(plain(sections(table)))
+    streams.tell("\nwrote " + "\n      ".join(map(str, written)))

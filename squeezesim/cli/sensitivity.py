@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import output, streams
 from squeezesim.cli.inputs import Batch, Input, NoCache, OneAccelerator, load_network, only
 
 SHORT = "Say how much each parameter of an accelerator matters to MODEL."
@@ -67,16 +66,16 @@ def sensitivity(
     if plot:
         atomic_write(plot, draw(found, plot.suffix.lower()[1:]))
     if format == "csv":
-        sys.stdout.write(csv_text(found.rows()))
+        streams.write(csv_text(found.rows()))
     elif format == "json":
         from dataclasses import asdict
 
-        sys.stdout.write(dumped(asdict(found)) + "\n")
+        streams.write(dumped(asdict(found)) + "\n")
     else:
         console = output.console()
         if console.is_terminal:
             print_sections(sections(found, top), console)
         else:
-            print(plain(sections(found, top)))
+            streams.tell(plain(sections(found, top)))
         if plot:
-            print(f"\nwrote {plot}")
+            streams.tell(f"\nwrote {plot}")

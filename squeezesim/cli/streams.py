@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from contextlib import suppress
@@ -9,10 +10,35 @@ from pathlib import Path
 from typing import TextIO
 
 from squeezesim.errors import OutputError
+from squeezesim.escapes import visible
+
+_SPELLED = "squeezesim.spelled"
+_SPELLINGS = {
+    "µ": "u",
+    "×": "x",
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "…": "...",
+    "·": "*",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+}
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that an encoding has not: a spelling of ours, else a question mark."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_SPELLINGS.get(one, "?") for one in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_SPELLED, _spelled)
 
 
 def prepare() -> None:
-    """Let both streams take any text: a terminal that has no µ gets a question mark.
+    """Let both streams take any text: one that has no µ gets a u.
 
     Raises:
         OutputError: stdout is closed.
@@ -23,13 +49,23 @@ def prepare() -> None:
         raise OutputError("cannot write to stdout: it is closed")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=_SPELLED)
+
+
+def tell(text: str = "") -> None:
+    """Print *text* on stdout, control characters of names and files of strangers escaped."""
+    print(visible(text, keep="\n"))
+
+
+def write(data: str) -> None:
+    """Write CSV, JSON or Markdown to stdout: as it is, or on a terminal with control characters escaped."""
+    sys.stdout.write(visible(data, keep="\n\t") if sys.stdout.isatty() else data)
 
 
 def say(line: str) -> None:
     """Print *line* on stderr; where nobody can read it, the exit code still says what it must."""
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(visible(line, keep="\n"), file=sys.stderr, flush=True)
     except OSError:
         abandon(sys.stderr)
 
@@ -37,7 +73,7 @@ def say(line: str) -> None:
 def rewrite(line: str) -> None:
     """Write *line* over the one before it on stderr, where that is a terminal; an empty one ends with nothing there."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{visible(line)}", end="", file=sys.stderr, flush=True)
 
 
 def abandon(stream: TextIO) -> None:

@@ -184,7 +184,7 @@ def sweep(
         objectives=aims if front else None,
     )
     if format == "table":
-        print(f"\nwrote {store.path}")
+        streams.tell(f"\nwrote {store.path}")
 
 
 def _values(texts: Sequence[str]) -> dict[str, str]:
@@ -253,7 +253,7 @@ def _print(
 
     if format != "table":
         rows = best_rows(table, sort, top, objectives)
-        sys.stdout.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
+        streams.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
         return
     console, most = output.console(), 10 if top is None else top
     width = console.width - 2 if console.is_terminal else None
@@ -261,4 +261,4 @@ def _print(
     if console.is_terminal:
         print_sections(shown, console)
     else:
-        print(plain(shown))
+        streams.tell(plain(shown))

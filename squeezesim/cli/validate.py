@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +64,7 @@ def validate(
         from squeezesim.files import atomic_write
 
         atomic_write(out, _text(checks, format))
-        print(f"wrote {out}")
+        streams.tell(f"wrote {out}")
     _conclude(checks, aloud=out is not None or format == "table")
 
 
@@ -87,14 +86,14 @@ def _progress(name: str) -> Callable[[str], None]:
 def _print(checks: Sequence[Check], format: str) -> None:
     console = output.console()
     if format != "table" or not console.is_terminal:
-        sys.stdout.write(_text(checks, format))
+        streams.write(_text(checks, format))
         return
     from squeezesim.report.text import print_sections
     from squeezesim.verify.document import sections
 
     for check in checks:
         print_sections(sections(check, console.width - 2), console)
-        print()
+        streams.tell()
 
 
 def _text(checks: Sequence[Check], format: str) -> str:
@@ -113,7 +112,7 @@ def _conclude(checks: Sequence[Check], *, aloud: bool) -> None:
 
     for check in checks:
         if aloud:
-            print(verdict(check))
+            streams.tell(verdict(check))
         elif not check.holds:
             streams.say(verdict(check))
     if not all(check.holds for check in checks):

@@ -10,6 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from squeezesim.errors import ModelError, nearest
+from squeezesim.escapes import from_csv_cell
 from squeezesim.files import read_text
 from squeezesim.network import Layer, Network
 from squeezesim.network.checks import show
@@ -142,7 +143,7 @@ def _layer(row: _Line, values: Mapping[str, str], taken: dict[str, int]) -> Laye
             raise row.error(
                 f"filter {axis} {sizes[f'filter {axis}']} is larger than IFMAP {axis} {sizes[f'ifmap {axis}']}"
             )
-    name = _free(values[_NAME], taken)
+    name = _free(from_csv_cell(values[_NAME]), taken)
     try:
         return _product(name, sizes) if "m" in sizes else _convolution(name, sizes)
     except ModelError as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from squeezesim.errors import ModelError
+from squeezesim.escapes import csv_cell
 from squeezesim.network import Layer, Network
 from squeezesim.network.checks import check_multiplies
 
@@ -123,7 +124,7 @@ def _conv_rows(layer: Layer) -> Iterator[str]:
 
 def _name(layer: Layer) -> str:
     # SCALE-Sim splits at every comma, and takes any name with DP in it for a depthwise convolution.
-    return layer.name.replace(",", ";").replace("DP", "dp").strip()
+    return csv_cell(layer.name.replace(",", ";").replace("DP", "dp").strip())
 
 
 def _names(layer: Layer) -> list[str]:

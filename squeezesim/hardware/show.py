@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from squeezesim.escapes import visible
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.config import to_dict
 from squeezesim.hardware.energy_levels import LEVELS
@@ -84,7 +85,7 @@ def setup_text(accelerator: Accelerator) -> str:
 def summary(accelerator: Accelerator) -> str:
     """Return the accelerator on a few lines, for ``print``."""
     lines = [f"  {part:<9} {text}" for part, text in facts(accelerator).items()]
-    return "\n".join([heading(accelerator), *lines])
+    return visible("\n".join([heading(accelerator), *lines]), keep="\n")
 
 
 def heading(accelerator: Accelerator) -> str:

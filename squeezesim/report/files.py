@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ReportError, UsageError, nearest
+from squeezesim.escapes import csv_cell
 from squeezesim.files import atomic_write, read_bytes
 from squeezesim.report.document import decode, encode
 
 if TYPE_CHECKING:
     from squeezesim.report.report import Report
+
+_QUOTED = re.compile(r'[,"\r\n]')
 
 MAX_BYTES = 256 * 2**20
 """Largest report that is read."""
@@ -82,19 +84,20 @@ def file_format(path: str | PathLike[str]) -> str:
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return *rows*, at least one, as CSV: a header, then one line a row; what is no number is empty.
 
-    Floats have ten significant digits, so that the text does not depend on the last bit.
+    Floats have ten significant digits, so that the text does not depend on the last bit. Texts are ``csv_cell``.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows([_cell(value) for value in row.values()] for row in rows)
-    return stream.getvalue()
+    lines = [",".join(map(_cell, rows[0])), *(",".join(map(_cell, row.values())) for row in rows)]
+    return "\n".join(lines) + "\n"
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return repr(float(f"{value:.10g}")) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return repr(float(f"{value:.10g}"))
+    text = csv_cell(value) if isinstance(value, str) else str(value)
+    # Python's csv.writer leaves a lone return without quotes, which no reader takes for part of a cell.
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
 def _csv(report: Report) -> str:

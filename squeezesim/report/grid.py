@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from squeezesim.escapes import visible
 from squeezesim.report.meter import INK
 from squeezesim.report.names import short_names
 from squeezesim.report.units import plural
@@ -35,8 +36,8 @@ class Column:
 class Grid:
     """Cells by row. The first column holds names, which may be shortened and stay distinct; other cells never are.
 
-    ``part`` says how many of all rows there are, ``hidden`` how many columns of each kind are left out for want of
-    width and ``elsewhere`` where to find them: lines below the table tell both.
+    Control characters are escaped. ``part`` says how many of all rows there are, ``hidden`` how many columns of each
+    kind are left out for want of width and ``elsewhere`` where to find them: lines below the table tell both.
     """
 
     columns: Sequence[Column]
@@ -44,6 +45,11 @@ class Grid:
     part: str = ""
     hidden: tuple[tuple[int, str], ...] = ()
     elsewhere: str = EVERYWHERE
+
+    def __post_init__(self) -> None:
+        columns = [replace(column, header=visible(column.header)) for column in self.columns]
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "cells", [list(map(visible, row)) for row in self.cells])
 
     @cached_property
     def widths(self) -> list[int]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from squeezesim.escapes import visible
 from squeezesim.hardware.show import dram_text, setup_text
 from squeezesim.report import units
 from squeezesim.report.grid import Grid
@@ -29,10 +30,18 @@ _WIDE = 140
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading, then a table or lines; a line that is too long goes on below its own text."""
+    """A heading, then a table or lines; a line that is too long goes on below its own text.
+
+    Control characters are escaped.
+    """
 
     heading: str
     body: Grid | Sequence[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heading", visible(self.heading))
+        if not isinstance(self.body, Grid):
+            object.__setattr__(self, "body", tuple(map(visible, self.body)))
 
 
 def text(report: Report, *, by: str = "layer", sort: str | None = None, top: int | None = None) -> str:

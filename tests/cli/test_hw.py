@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import csv
 import json
+import re
 from pathlib import Path
 
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.schema import schema
+from squeezesim.hardware.shipped import directory
 from squeezesim.hardware.show import rows
 from tests.cli.conftest import Run
 
@@ -46,3 +49,21 @@ def test_schema_is_the_json_schema(run: Run) -> None:
     code, out, err = run("hw", "schema")
     assert (code, err) == (0, "")
     assert json.loads(out) == json.loads(json.dumps(schema()))
+
+
+def test_control_characters_of_a_file_are_escaped(run: Run, tmp_path: Path) -> None:
+    text = (directory() / "os_32x32.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "a.yaml"
+    file.write_text(re.sub("description: .*", r'description: "\\e[31mred\\a"', text), encoding="utf-8")
+    for command in ("show", "check"):
+        code, out, _ = run("hw", command, str(file))
+        assert code == 0
+        assert r"\u001b[31mred\u0007" in out
+        assert out.replace("\n", "").isprintable()
+
+
+def test_data_of_lists_and_parameters(run: Run) -> None:
+    listed = json.loads(run("hw", "list", "--format", "json")[1])
+    assert [(row["rows"], row["dram_gb_s"]) for row in listed if row["name"] == "os_32x32"] == [(32, 12.8)]
+    rows = list(csv.DictReader(run("hw", "show", "os_32x32", "--format", "csv")[1].splitlines()))
+    assert {row["path"]: row["value"] for row in rows}["memory.dram.usable_fraction"] == "0.8"

@@ -204,7 +204,7 @@ def test_a_terminal_without_the_signs_gets_others() -> None:
         check=True,
         env={"PYTHONIOENCODING": "ascii", "PATH": ""},
     )
-    assert b"32?32" in done.stdout
+    assert b"32x32" in done.stdout
     assert done.stderr == b""
 
 
@@ -229,3 +229,15 @@ def test_what_could_be_waited_for_without_end_is_refused(run: Run, command: list
     name = next(word.partition(":")[0] for word in reversed(command) if word.startswith(("pipe", "endless")))
     assert (code, out) == (2, "")
     assert err in {f"error: '{name}' is no regular file\n", f"error: {name!r}: is no regular file\n"}
+
+
+def test_a_path_that_is_no_text_is_refused(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("profile", "squeezenet_1_1", "--hw", "os_32x32", "-o", f"{tmp_path}/b\udcff.html")
+    assert (code, out) == (2, "")
+    assert err.endswith("a path is UTF-8 text\n")
+
+
+def test_names_begin_no_line_and_clear_no_screen(run: Run) -> None:
+    code, _, err = run("profile", "a\x1b[2J\nerror: b\u202e", "--hw", "os_32x32")
+    assert code == 2
+    assert err.removesuffix("\n").isprintable()

@@ -47,7 +47,9 @@ def test_a_terminal_gets_the_columns_that_fit_it(
     lines = capsys.readouterr().out.splitlines()
     assert " ".join(lines[0].split()) == " ".join(columns)
     assert max(len(line.rstrip()) for line in lines) <= width
-    assert len(lines) == len(squeezesim.models()) + 2
+    hidden = 9 - len(columns)
+    assert lines[-1].startswith(f"{hidden} column{'s' if hidden > 1 else ''} hidden; ")
+    assert len(lines) == len(squeezesim.models()) + 4
 
 
 def test_csv_and_json_have_whole_numbers_and_the_values_of_options(run: Run) -> None:

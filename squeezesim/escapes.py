@@ -1,0 +1,50 @@
+"""Texts of strangers where they are shown: no control character reaches a terminal, no cell of a CSV is a formula."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+# C0 and C1 (with DEL), line and paragraph separators, marks that turn the direction of text, halves of surrogate pairs.
+_CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_ONE = re.compile(f"[{_CONTROL}]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Return *text* with control characters as ``\\uXXXX``, those of *keep* aside; all that is printable stays.
+
+    In JSON, where such characters stand in strings alone, the result reads back as *text*.
+
+    Example:
+        >>> visible("\\x1b[2J\\u202e·µ"), visible("a\\nb", keep="\\n")
+        ('\\\\u001b[2J\\\\u202e·µ', 'a\\nb')
+    """
+    return _ONE.sub(partial(_escaped, keep), text) if _ONE.search(text) else text
+
+
+def _escaped(keep: str, found: re.Match[str]) -> str:
+    return found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}"
+
+
+def csv_cell(text: str) -> str:
+    """Return *text* as the cell of a CSV, with a ``'`` before it where a spreadsheet would take it for a formula.
+
+    That is a text that begins with ``= + - @``, a tab or a return; one that begins with ``'`` gets one more, so that
+    ``from_csv_cell`` gives *text* again.
+
+    Example:
+        >>> csv_cell("=cmd"), csv_cell("'a"), csv_cell("conv1")
+        ("'=cmd", "''a", 'conv1')
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def from_csv_cell(cell: str) -> str:
+    """Return the text whose ``csv_cell`` is *cell*; another program's cell stays as it is.
+
+    Example:
+        >>> from_csv_cell("'=cmd"), from_csv_cell("'conv1'")
+        ('=cmd', "'conv1'")
+    """
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
