@@ -4,7 +4,7 @@ Public names are loaded on first use, so that importing the package imports neit
 
 Example:
     >>> import squeezesim as sq
-    >>> report = sq.simulate(sq.load("squeezenext_23"), sq.Accelerator.named("os_32x32"))
+    >>> report = sq.simulate("squeezenext_23", "os_32x32")
     >>> report.totals["macs"]
     277999808
 """

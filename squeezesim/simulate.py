@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from squeezesim.cost.evaluate import evaluate
+from squeezesim.given import GivenAccelerator, GivenNetwork, accelerator_of, network_of
 from squeezesim.network.checks import check_multiplies
 from squeezesim.report.report import Report
 
-if TYPE_CHECKING:
-    from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.network import Network
 
+def simulate(network: GivenNetwork, accelerator: GivenAccelerator) -> Report:
+    """Return what *network* costs on *accelerator*, layer by layer.
 
-def simulate(network: Network, accelerator: Accelerator) -> Report:
-    """Return what *network* costs on *accelerator*, layer by layer; pure, without input or output.
-
-    Batch-norm, bias and activations are first made part of the layer that they follow.
+    Each may be given as itself or by its name: of a network what ``sq.load`` takes, of an accelerator a shipped one's
+    name or the path of a file. Batch-norm, bias and activations are first made part of the layer that they follow.
 
     Raises:
-        ModelError: no layer of the network multiplies.
-        HardwareError: a layer does not fit the global buffer at its smallest tile.
+        ModelError: the network is unknown or cannot run, or no layer of it multiplies.
+        HardwareError: the accelerator is unknown, or a layer does not fit its global buffer at the smallest tile.
 
     Example:
-        >>> from squeezesim import Accelerator, load
-        >>> simulate(load("squeezenext_23"), Accelerator.named("os_32x32")).totals["macs"]
+        >>> simulate("squeezenext_23", "os_32x32").totals["macs"]
         277999808
     """
-    check_multiplies(network)
-    costs = evaluate(network.fused.layers, [accelerator])
-    return Report(network=network.fused, accelerator=accelerator, costs=costs)
+    runs, machine = network_of(network), accelerator_of(accelerator)
+    check_multiplies(runs)
+    costs = evaluate(runs.fused.layers, [machine])
+    return Report(network=runs.fused, accelerator=machine, costs=costs)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from squeezesim.errors import HardwareError, ModelError
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, network
@@ -46,3 +50,18 @@ def test_a_layer_that_fits_no_buffer_is_refused() -> None:
         HardwareError, match=r"^small_8x8: layer 'wide' .*memory\.global_buffer\.size_kib is 16$"
     ):
         simulate(wide, accelerator())
+
+
+def test_names_and_paths_are_taken_for_what_they_name(tmp_path: Path) -> None:
+    network().save(tmp_path / "small.graph.json")
+    (tmp_path / "a.yaml").write_text(accelerator().to_yaml(), encoding="utf-8")
+    expected = simulate(network(), accelerator())
+    assert simulate(tmp_path / "small.graph.json", tmp_path / "a.yaml").costs.cycles.tolist() == (
+        expected.costs.cycles.tolist()
+    )
+    named = simulate("squeezenet_1_1", "os_32x32")
+    assert named == simulate(load("squeezenet_1_1"), Accelerator.named("os_32x32"))
+    with pytest.raises(ModelError, match="squeezenet_1_1"):
+        simulate("squeezenet_1_2", "os_32x32")
+    with pytest.raises(HardwareError, match="os_32x32"):
+        simulate("squeezenet_1_1", "os_32x33")

@@ -47,11 +47,11 @@ def sensitivity(
     networks, how they rank by energy under each energy table.
     """
     del debug
-    from squeezesim.explore.given import networks_of
     from squeezesim.explore.sensitivity.figure import draw
     from squeezesim.explore.sensitivity.study import study
     from squeezesim.explore.sensitivity.text import sections
     from squeezesim.files import atomic_write
+    from squeezesim.given import networks_of
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.report.document import dumped
     from squeezesim.report.files import csv_text

@@ -123,12 +123,12 @@ def sweep(
     each 1,024 designs: an interrupted sweep goes on from there when the same command is given again.
     """
     del debug
-    from squeezesim.explore.given import networks_of
     from squeezesim.explore.sweep.api import costing, interest, plan, searched
     from squeezesim.explore.sweep.results import objectives_of
     from squeezesim.explore.sweep.run import run
     from squeezesim.explore.sweep.store import Store
     from squeezesim.explore.sweep.text import check_sort
+    from squeezesim.given import networks_of
     from squeezesim.hardware.accelerator import Accelerator
 
     output.choice("--format", format, output.FORMATS)

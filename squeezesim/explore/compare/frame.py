@@ -10,7 +10,7 @@ from squeezesim.errors import UsageError
 from squeezesim.explore.compare import baseline as baselines
 from squeezesim.explore.compare.comparison import EMPTY_AT_TIMES, Comparison
 from squeezesim.explore.compare.result import Result, is_report, of_report, saved, told_apart, with_top1
-from squeezesim.explore.given import accelerator_of
+from squeezesim.given import accelerator_of
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Network

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError
-from squeezesim.explore.given import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.explore.sensitivity.bandwidth import break_even
 from squeezesim.explore.sensitivity.elasticities import Elasticity, elasticities
 from squeezesim.explore.sensitivity.tables import Rank, ranks
+from squeezesim.given import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.network.checks import check_multiplies
 
 if TYPE_CHECKING:

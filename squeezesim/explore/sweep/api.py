@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from squeezesim.errors import UsageError
-from squeezesim.explore.given import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.explore.sweep.cluster import cluster
 from squeezesim.explore.sweep.designs import free_axes, grid, sample
 from squeezesim.explore.sweep.plan import CHUNK, Plan
@@ -20,6 +19,7 @@ from squeezesim.explore.sweep.run import Costed, local, run
 from squeezesim.explore.sweep.search import Search, generations
 from squeezesim.explore.sweep.store import Store
 from squeezesim.explore.sweep.values import Axis, Value, parse_axis
+from squeezesim.given import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.network.checks import check_multiplies
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from os import PathLike
+from os import PathLike, fspath
 
 from squeezesim.errors import UsageError
 from squeezesim.hardware.accelerator import Accelerator
@@ -11,7 +11,16 @@ from squeezesim.load import load
 from squeezesim.network import Network
 
 GivenNetwork = Network | str | PathLike[str]
-GivenAccelerator = Accelerator | str
+GivenAccelerator = Accelerator | str | PathLike[str]
+
+
+def network_of(given: GivenNetwork) -> Network:
+    """Return the network that *given* is, or that ``sq.load`` makes of its name.
+
+    Raises:
+        ModelError: it is unknown or cannot run.
+    """
+    return given if isinstance(given, Network) else load(given)
 
 
 def networks_of(given: GivenNetwork | Iterable[GivenNetwork]) -> list[Network]:
@@ -22,7 +31,7 @@ def networks_of(given: GivenNetwork | Iterable[GivenNetwork]) -> list[Network]:
         ModelError: a network is unknown or cannot run.
     """
     items = [given] if isinstance(given, (Network, str, PathLike)) else list(given)
-    networks = [item if isinstance(item, Network) else load(item) for item in items]
+    networks = list(map(network_of, items))
     if not networks:
         raise UsageError("no network is given; allowed: at least one")
     names = [network.name for network in networks]
@@ -38,4 +47,4 @@ def accelerator_of(given: GivenAccelerator) -> Accelerator:
     Raises:
         HardwareError: it is unknown, or its file is wrong.
     """
-    return Accelerator.resolve(given) if isinstance(given, str) else given
+    return given if isinstance(given, Accelerator) else Accelerator.resolve(fspath(given))
