@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from squeezesim.escapes import visible
 
@@ -54,6 +55,21 @@ def pip_install(*packages: str) -> str:
             *dict.fromkeys([*packages, *("torchvision" for name in packages if name == "pytorchcv")]),
         )
     )
+
+
+@contextmanager
+def installed(package: str) -> Iterator[None]:
+    """Say how to install *package* where what runs inside, or in the function that this decorates, needs it.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise ModelError(f"{package} is not installed: {pip_install(package)}") from None
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

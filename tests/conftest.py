@@ -1,6 +1,8 @@
+import importlib.util
 import os
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,26 @@ settings.register_profile(
     "fuzz", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=False
 )
 settings.load_profile("squeezesim")
+
+
+# Without torch, the tests of what needs it are left out and counted: files that import it, and tests marked ``torch``.
+# Where torch is there they all run.
+WITHOUT_TORCH = importlib.util.find_spec("torch") is None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    report = yield
+    if WITHOUT_TORCH and report.failed and "No module named 'torch'" in str(report.longrepr):
+        report.outcome, report.longrepr = "skipped", (str(collector.path), 0, "Skipped: imports torch")
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if WITHOUT_TORCH:
+        for item in items:
+            if item.get_closest_marker("torch"):
+                item.add_marker(pytest.mark.skip(reason="needs torch"))
 
 
 @pytest.fixture(autouse=True)

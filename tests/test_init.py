@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +41,38 @@ def test_importing_imports_nothing_heavy() -> None:
 def test_modules_do_not_hide_the_functions_of_their_name(first: str) -> None:
     code = f"import squeezesim\n{first}\nprint(callable(squeezesim.load), callable(squeezesim.simulate))"
     assert run(code) == "True True\n"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        "sq.load('squeezenext_23@depth=1-1-1-1', cache=False)",
+        "sq.load('alexnet', input_shape='3x200x200', cache=False)",
+        "sq.load('timm:resnet18')",
+        "sq.load('model.py:make', input_shape='3x8x8')",
+        "sq.weights",
+        "main(['layers', 'alexnet', '--cross-check'])",
+        "main(['layers', 'a.onnx', '--input', 'x=1x3:int64'])",
+    ],
+)
+def test_what_needs_torch_says_so_where_it_is_missing(ask: str, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("def make(): pass\n", encoding="utf-8")
+    code = (
+        "import importlib.abc, sys\n"
+        "class Missing(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'torch':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "import squeezesim as sq\n"
+        "from squeezesim.cli import main\n"
+        "try:\n"
+        f"    sys.exit({ask})\n"
+        "except sq.SqueezesimError as error:\n"
+        "    sys.exit(f'error: {error}')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode in (1, 2)
+    assert done.stderr == "error: torch is not installed: pip install torch\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from squeezesim.cli import output
-from squeezesim.errors import UsageError, nearest
+from squeezesim.errors import UsageError, installed, nearest
 from squeezesim.network.checks import show
 
 if TYPE_CHECKING:
@@ -161,7 +161,8 @@ def _named(texts: Sequence[str]) -> dict[str, Any]:
         if isinstance(value, Values):
             named[name] = Values(value.array.astype(dtype)) if dtype and dtype != "bfloat16" else value
         elif dtype:
-            import torch
+            with installed("torch"):
+                import torch
 
             named[name] = torch.zeros((), dtype=getattr(torch, dtype)).expand(value)
         else:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.errors import ModelError, UsageError
+from squeezesim.errors import ModelError, UsageError, installed
 from squeezesim.load import built_in, files, hub, python_file
 from squeezesim.load.compression import split
 from squeezesim.load.runnable import Asked, Made, Runnable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from squeezesim.frontends.crosscheck import CrossCheck
 
 
+@installed("torch")
 def load(
     model: str | os.PathLike[str] | nn.Module,
     *,
@@ -71,6 +72,7 @@ def load(
     return _runnable(model, options).network(asked, cache=cache)
 
 
+@installed("torch")
 def cross_check(
     model: str | os.PathLike[str] | nn.Module,
     *,
@@ -99,6 +101,7 @@ def cross_check(
     return compare(made.module, asked.of(found.name, made.inputs))
 
 
+@installed("torch")
 def load_module(model: str | os.PathLike[str] | nn.Module, **options: object) -> tuple[nn.Module, str]:
     """Return the module of *model*, which is a name, ``file.py:factory`` or a module itself, and its name.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from squeezesim.errors import ModelError, pip_install
+from squeezesim.errors import ModelError, installed
 from squeezesim.files import open_to_read
 from squeezesim.frontends.onnx.wire import without_tensors
 from squeezesim.network import Network
@@ -50,12 +50,8 @@ def read(
         >>> read("squeezenet1.1.onnx", batch=1).macs  # doctest: +SKIP
         349152000
     """
-    try:
+    with installed("onnx"):
         import onnx  # noqa: F401 - an extra
-    except ModuleNotFoundError as error:
-        if error.name != "onnx":
-            raise
-        raise ModelError(f"onnx is not installed: {pip_install('onnx')}") from None
     from squeezesim.frontends.onnx.graph import network_of
 
     name = os.fspath(path)
