@@ -32,6 +32,7 @@ from squeezesim.cli import (
 )
 from squeezesim.errors import SqueezesimError
 
+_COMPLETING = "_SQUEEZESIM_COMPLETE"  # set by the script that --install-completion installs
 OK, FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 
@@ -41,7 +42,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 ok, 1 a check failed, 2 bad input or an output that cannot be written, 130 interrupted.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command("profile", short_help=profile.SHORT, epilog=profile.EXAMPLES)(profile.profile)
@@ -67,8 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Bugs raise.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words in ([], ["hw"]):
+        words.append("--help")
     if arguments is None:
         _hasten()
+        if _COMPLETING in os.environ:
+            typer.main.get_command(app).main(words, prog_name="squeezesim")
     try:
         streams.prepare()
         code = _run(words)
@@ -114,6 +118,8 @@ def _run(words: list[str]) -> int:
             command.invoke(context)
     except typer.Exit as end:
         return end.exit_code
+    except SystemExit as end:  # of --install-completion and --show-completion
+        return end.code if isinstance(end.code, int) else FAILED
     return OK
 
 

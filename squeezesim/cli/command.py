@@ -20,6 +20,7 @@ def options(
     compress: Path | None,
     dataflow: str,
     objective: str | None,
+    stages: Sequence[str] | None = None,
 ) -> Given:
     """Return the options that change a result, in the order in which they are told."""
     return {
@@ -33,6 +34,7 @@ def options(
         "--compress": [str(compress)] if compress else (),
         "--dataflow": [dataflow] if dataflow != "best" else (),
         "--objective": [objective] if objective else (),
+        "--stages": stages or (),
     }
 
 

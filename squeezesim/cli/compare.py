@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from squeezesim.cli import command, compression, output, streams
-from squeezesim.cli.inputs import Batch, Input, NoCache, Strict, load_network
+from squeezesim.cli.inputs import Batch, Input, NoCache, Stages, Strict, load_network
 from squeezesim.cli.results import accuracies, check_options
 from squeezesim.errors import UsageError, nearest
 
@@ -116,6 +116,7 @@ def compare(
     format: Annotated[
         str, typer.Option("--format", metavar="|".join(_FORMATS), help="Print a table, or only data.")
     ] = "table",
+    stages: Stages = None,
     no_cache: NoCache = False,
     strict: Strict = False,
     debug: output.Debug = False,
@@ -139,7 +140,9 @@ def compare(
     files = _files(out or (), plot)
     check_options(
         models,
-        command.options(hw, input, batch, prune, prune_channels, low_rank, quantize, compress, "best", None),
+        command.options(
+            hw, input, batch, prune, prune_channels, low_rank, quantize, compress, "best", None, stages
+        ),
     )
     compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
     output.check_writable(files, inputs=[*models, *(hw or ()), *(against or ()), *compressed.files])
@@ -151,7 +154,7 @@ def compare(
     wanted = conditions(fail_if or ())
     accuracy = accuracies(top1 or ())
     before = [saved(path) for path in against or ()]
-    found = _results(models, hw or (), input or (), batch, compressed, cache=not no_cache)
+    found = _results(models, hw or (), input or (), batch, compressed, stages, cache=not no_cache)
     compared = comparison(found, baseline=baseline, against=before, top1=accuracy)
     verdicts = judge(compared, wanted)
     _write(compared, files, by, verdicts, top)
@@ -183,6 +186,7 @@ def _results(
     inputs: Sequence[str],
     batch: int | None,
     compressed: Compression,
+    stages: Sequence[str] | None,
     *,
     cache: bool,
 ) -> list[Result]:
@@ -196,7 +200,7 @@ def _results(
         item = (
             text
             if is_report(text)
-            else load_network(text, inputs, batch, compression=compressed, cache=cache)
+            else load_network(text, inputs, batch, compression=compressed, stages=stages, cache=cache)
         )
         found += results_of(item, accelerators)
     return found

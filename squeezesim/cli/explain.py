@@ -14,6 +14,7 @@ from squeezesim.cli.inputs import (
     Input,
     NoCache,
     Objective,
+    Stages,
     Strict,
     fail_if_unmodelled,
     only,
@@ -78,6 +79,7 @@ def explain(
     format: Annotated[
         str, typer.Option("--format", metavar="|".join(_FORMATS), help="How it is printed.")
     ] = "text",
+    stages: Stages = None,
     no_cache: NoCache = False,
     strict: Strict = False,
     debug: output.Debug = False,
@@ -94,7 +96,17 @@ def explain(
         _format_of(path)
     machines = [only("--hw", hw)] if hw else []
     given = command.options(
-        machines, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective
+        machines,
+        input,
+        batch,
+        prune,
+        prune_channels,
+        low_rank,
+        quantize,
+        compress,
+        dataflow,
+        objective,
+        stages,
     )
     check_options([model], given)
     compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
@@ -106,7 +118,9 @@ def explain(
     from squeezesim.files import atomic_write
     from squeezesim.report.explain import explain as explained
 
-    (report,) = results([model], accelerators, input or (), batch, compressed, cache=not no_cache)
+    (report,) = results(
+        [model], accelerators, input or (), batch, compressed, stages=stages, cache=not no_cache
+    )
     found = report, explained(report, layer), advise(report, layer, cache=not no_cache)
     parts = sections(*found)
     texts = {"json": document(*found)} if "json" in (format, *map(_format_of, out or ())) else {}

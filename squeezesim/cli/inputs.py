@@ -16,14 +16,11 @@ if TYPE_CHECKING:
     from squeezesim.load.compression import Compression
     from squeezesim.network import Network
 
-Model = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="A built-in name, torchvision:, timm: or pytorchcv: with a name, my.py:factory (which is run), "
-        "net.onnx, net.pt2, net.graph.json or topology.csv; +prune=0.4 at its end compresses.",
-    ),
-]
+MODEL_HELP = (
+    "A built-in name, torchvision:, timm: or pytorchcv: with a name, my.py:factory (which is run), "
+    "net.onnx, net.pt2, net.graph.json or topology.csv; +prune=0.4 at its end compresses."
+)
+Model = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 Accelerators = Annotated[
     list[str],
     typer.Option(
@@ -43,6 +40,14 @@ Input = Annotated[
         metavar="SHAPE",
         help="Without the batch, as 3x227x227; or literally by name, as input_ids=1x128:int64, once for each input; "
         "sr=+16000 gives a value.",
+    ),
+]
+Stages = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN|resolution",
+        help="Stages: modules that PATTERN matches, as 'blocks.*' or 'early=blocks.[0-3]', once for each; or where the "
+        "resolution falls.  [default: as modules are named, else the children of the model]",
     ),
 ]
 Batch = Annotated[int | None, typer.Option(metavar="N", help="Images at once, 1 by default.")]
@@ -86,17 +91,20 @@ def load_network(
     batch: int | None,
     *,
     compression: Compression | None = None,
+    stages: Sequence[str] | None = None,
     cache: bool = True,
 ) -> Network:
     """Return the network that the options mean, after what they and *model* itself ask to compress.
 
     Raises:
         ModelError: there is no such network, or it does not accept the input.
-        UsageError: the options contradict each other.
+        UsageError: the options contradict each other, or a stage has no layer.
     """
     from squeezesim.load import load, trained_module
 
     network = load(model, **asked_inputs(inputs), batch=batch, cache=cache)
+    if stages:
+        network = network.with_stages(*stages)
     return compression.applied(network, lambda: trained_module(model)) if compression else network
 
 

@@ -13,6 +13,7 @@ from squeezesim.cli.inputs import (
     Input,
     Model,
     NoCache,
+    Stages,
     Strict,
     asked_inputs,
     fail_if_unmodelled,
@@ -48,6 +49,7 @@ def layers(
             help="Compare with the MACs of fvcore and torch; exit code 1 where a difference has no known reason.",
         ),
     ] = False,
+    stages: Stages = None,
     strict: Strict = False,
     format: output.Format = "table",
     no_cache: NoCache = False,
@@ -74,7 +76,9 @@ def layers(
         if not explained:
             raise typer.Exit(1)
         return
-    network = load_network(model, input or (), batch, compression=compressed, cache=not no_cache)
+    network = load_network(
+        model, input or (), batch, compression=compressed, stages=stages, cache=not no_cache
+    )
     if format == "json":
         streams.write(network.to_json())
     elif format == "csv":

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from squeezesim.cli import output, streams
-from squeezesim.cli.inputs import Batch, Input, NoCache
+from squeezesim.cli.inputs import Batch, Input, NoCache, Stages
 from squeezesim.cli.results import accuracies, check_options, results
 from squeezesim.errors import UsageError, nearest
 
@@ -68,6 +68,7 @@ def plot(
             help="tradeoff: top-1 accuracy of a network that is not built in; several times.",
         ),
     ] = None,
+    stages: Stages = None,
     no_cache: NoCache = False,
     debug: output.Debug = False,
 ) -> None:
@@ -92,7 +93,9 @@ def plot(
             raise UsageError(f"{_OPTIONS[name]} is for the figure {owner!r}, found {kind!r}")
     formats = [_format(path) for path in out]
     batches = [str(batch)] if batch is not None else []
-    check_options(subjects, {"--hw": hw or [], "--input": input or [], "--batch": batches})
+    check_options(
+        subjects, {"--hw": hw or [], "--input": input or [], "--batch": batches, "--stages": stages or []}
+    )
     check(kind, sum(1 if is_report(subject) else len(hw or []) for subject in subjects))
     output.check_writable(out, inputs=[*subjects, *(hw or [])])
 
@@ -101,7 +104,9 @@ def plot(
     from squeezesim.load.compression import Compression
 
     accelerators = [Accelerator.resolve(text) for text in hw or []]
-    reports = results(subjects, accelerators, input or (), batch, Compression({}), cache=not no_cache)
+    reports = results(
+        subjects, accelerators, input or (), batch, Compression({}), stages=stages, cache=not no_cache
+    )
     taken = {name: options[name] for name in chosen.options}
     made = [figure(kind, reports, suffix, theme=theme, **taken) for suffix in formats]
     for path, content in zip(out, made, strict=True):

@@ -11,22 +11,24 @@ import typer
 
 from squeezesim.cli import command, compression, output, streams
 from squeezesim.cli.inputs import (
-    Accelerators,
+    MODEL_HELP,
     Batch,
     Dataflow,
     Input,
-    Model,
     NoCache,
     Objective,
+    Stages,
     Strict,
     fail_if_unmodelled,
     load_network,
     resolved,
 )
+from squeezesim.cli.results import check_options, is_report
 from squeezesim.errors import UsageError
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.load.compression import Compression
     from squeezesim.report.report import Report
 
 _DEFAULT_FILES = ("layers.csv", "report.json", "utilization.png")
@@ -39,12 +41,23 @@ Examples:
   squeezesim profile squeezenext_23@depth=2-4-14-1 --hw my.yaml --by stage --no-files
   squeezesim profile my.py:make --input 3x64x64 --hw my.yaml -o layers.csv --plot layers.svg
   squeezesim profile alexnet --hw os_32x32 --hw ws_32x32 --sort dram_bytes --top 5 --format csv
+  squeezesim profile reports/squeezenext_23__os_32x32/report.json --by stage
 """
 
 
 def profile(
-    model: Model,
-    hw: Accelerators,
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Or a saved report.json, which is printed."),
+    ],
+    hw: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="Accelerator, a YAML file or a name of squeezesim hw list; may be given several times; not for a "
+            "saved report.",
+        ),
+    ] = None,
     input: Input = None,
     batch: Batch = None,
     prune: compression.Prune = None,
@@ -80,6 +93,7 @@ def profile(
         str, typer.Option(metavar="|".join(_BY), help="Rows of the table and of --format csv.")
     ] = "layer",
     format: output.Format = "table",
+    stages: Stages = None,
     no_files: Annotated[bool, typer.Option("--no-files", help="Write no files.")] = False,
     no_cache: NoCache = False,
     strict: Strict = False,
@@ -100,39 +114,46 @@ def profile(
     output.choice("--format", format, output.FORMATS)
     if format == "json" and (sort is not None or top is not None or by != "layer"):
         raise UsageError("--sort, --top and --by are for tables and CSV; --format json is the whole report")
-    accelerators = [resolved(text, dataflow, objective) for text in hw]
+    machines = hw or []
+    given = command.options(
+        machines,
+        input,
+        batch,
+        prune,
+        prune_channels,
+        low_rank,
+        quantize,
+        compress,
+        dataflow,
+        objective,
+        stages,
+    )
+    check_options([model], given)
+    saved = is_report(model)
+    _check_saved(model, saved, {"--no-files": no_files, "--no-cache": no_cache})
+    accelerators = [resolved(text, dataflow, objective) for text in machines]
     named = [*(out or ()), *([plot] if plot else [])]
     compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
-    settings = [*_settings(inputs, batch, dataflow, objective), *compression.settings(compressed)]
-    default = not named and format == "table" and not no_files
+    settings = [*_settings(inputs, batch, dataflow, objective, stages), *compression.settings(compressed)]
+    default = not named and format == "table" and not no_files and not saved
     targets = _targets(accelerators, model, settings) if default else [_named(named, plot, accelerators)]
     output.check_writable(
-        (path for paths in targets for path in paths), inputs=[model, *hw, *compressed.files]
+        (path for paths in targets for path in paths), inputs=[model, *machines, *compressed.files]
     )
 
     from squeezesim.cli.page import page
     from squeezesim.report.files import write
-    from squeezesim.report.maker import Maker
     from squeezesim.report.table import select
-    from squeezesim.simulate import simulate
 
-    network = load_network(model, inputs, batch, compression=compressed, cache=not no_cache)
-    given = command.options(
-        hw, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective
+    reports = _reports(
+        model, saved, accelerators, inputs, batch, compressed, stages, given, cache=not no_cache
     )
-    reports = [
-        replace(
-            simulate(network, accelerator),
-            made_by=Maker.of(command.words("profile", [model], {**given, "--hw": [text]})),
-        )
-        for text, accelerator in zip(hw, accelerators, strict=True)
-    ]
     rows = [select(report, by, sort, top) for report in reports]
     files = [*(("-o", path) for path in out or ()), *([("--plot", plot)] if plot else [])]
     words = command.words("profile", [model], given, files)
     write(
         [(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths],
-        html=lambda report: page([report], words, advise=True, cache=not no_cache),
+        html=lambda report: page([report], words, advise=not saved, cache=not no_cache),
     )
     if format == "csv":
         _print_csv(reports, rows)
@@ -140,16 +161,59 @@ def profile(
         _print_json(reports)
     else:
         _print_tables(reports, targets, by=by, sort=sort, top=top)
-    fail_if_unmodelled(network, strict)
+    fail_if_unmodelled(reports[0].network, strict)
 
 
-def _settings(inputs: Sequence[str], batch: int | None, dataflow: str, objective: str | None) -> list[str]:
+def _check_saved(model: str, saved: bool, options: Mapping[str, bool]) -> None:
+    """Check that no option is given that does nothing for a saved report."""
+    idle = [option for option, is_given in options.items() if is_given]
+    if saved and idle:
+        raise UsageError(f"{idle[0]} is for networks; {model!r} is a saved report, which is only printed")
+
+
+def _reports(
+    model: str,
+    saved: bool,
+    accelerators: Sequence[Accelerator],
+    inputs: Sequence[str],
+    batch: int | None,
+    compressed: Compression,
+    stages: Sequence[str] | None,
+    given: command.Given,
+    *,
+    cache: bool,
+) -> list[Report]:
+    """The saved report, or one on each accelerator with the command that makes it alone."""
+    from squeezesim.report.maker import Maker
+    from squeezesim.report.report import Report
+    from squeezesim.simulate import simulate
+
+    if saved:
+        return [Report.load(model)]
+    network = load_network(model, inputs, batch, compression=compressed, stages=stages, cache=cache)
+    return [
+        replace(
+            simulate(network, accelerator),
+            made_by=Maker.of(command.words("profile", [model], {**given, "--hw": [text]})),
+        )
+        for text, accelerator in zip(given["--hw"], accelerators, strict=True)
+    ]
+
+
+def _settings(
+    inputs: Sequence[str],
+    batch: int | None,
+    dataflow: str,
+    objective: str | None,
+    stages: Sequence[str] | None,
+) -> list[str]:
     """What sets this run apart from the default one, as parts of a folder's name."""
     return [
         *(f"input-{text}" for text in inputs),
         *([f"batch-{batch}"] if batch not in (None, 1) else []),
         *([dataflow] if dataflow != "best" else []),
         *([objective] if objective else []),
+        *(f"stages-{text}" for text in stages or ()),
     ]
 
 

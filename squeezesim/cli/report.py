@@ -14,6 +14,7 @@ from squeezesim.cli.inputs import (
     Input,
     NoCache,
     Objective,
+    Stages,
     Strict,
     fail_if_unmodelled,
     resolved,
@@ -66,6 +67,7 @@ def report(
             help="Do not simulate what could be changed; it is tried for one network on one accelerator.",
         ),
     ] = False,
+    stages: Stages = None,
     no_cache: NoCache = False,
     strict: Strict = False,
     debug: output.Debug = False,
@@ -77,7 +79,7 @@ def report(
     del debug
     _check_suffix(out)
     given = command.options(
-        hw, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective
+        hw, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective, stages
     )
     check_options(models, given)
     compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
@@ -87,7 +89,7 @@ def report(
     from squeezesim.cli.page import page
     from squeezesim.files import atomic_write
 
-    reports = results(models, accelerators, input or (), batch, compressed, cache=not no_cache)
+    reports = results(models, accelerators, input or (), batch, compressed, stages=stages, cache=not no_cache)
     written = [*(["--no-advice"] if no_advice else []), "-o", str(out)]
     words = [*command.words("report", models, given), *written]
     advise = bool(accelerators) and not no_advice

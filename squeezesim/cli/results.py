@@ -60,6 +60,7 @@ def results(
     batch: int | None,
     compression: Compression,
     *,
+    stages: Sequence[str] | None = None,
     cache: bool,
 ) -> list[Report]:
     """Return the saved reports among *models*, and the others on each of *accelerators*, in their order."""
@@ -72,12 +73,17 @@ def results(
         if text in saved:
             reports.append(Report.load(text))
             continue
-        network = load_network(text, inputs, batch, compression=compression, cache=cache)
+        network = load_network(text, inputs, batch, compression=compression, stages=stages, cache=cache)
         reports += [simulate(network, accelerator) for accelerator in accelerators]
     return reports
 
 
-def _saved(models: Sequence[str]) -> list[str]:
+def is_report(text: str) -> bool:
+    """Return whether *text* is the path of a saved report."""
     from squeezesim.explore.compare.result import is_report
 
+    return is_report(text)
+
+
+def _saved(models: Sequence[str]) -> list[str]:
     return [text for text in models if is_report(text)]

@@ -14,7 +14,7 @@ from squeezesim.escapes import from_csv_cell
 from squeezesim.files import read_text
 from squeezesim.network import Layer, Network
 from squeezesim.network.checks import show
-from squeezesim.network.passes import mark_stages
+from squeezesim.network.passes import RESOLUTION, mark_stages
 
 MAX_BYTES = 2**20
 """Largest topology that is read."""
@@ -76,7 +76,7 @@ def read(path: str | os.PathLike[str]) -> Network:
     if not layers:
         raise header.error("the topology lists no layer")
     network = Network.from_layers(layers, name=file.stem)
-    return mark_stages(replace(network, source="SCALE-Sim topology"))
+    return mark_stages(replace(network, source="SCALE-Sim topology"), RESOLUTION)
 
 
 def _lines(file: Path) -> list[_Line]:

@@ -137,6 +137,18 @@ class Network:
 
         return unroll(self)
 
+    def with_stages(self, *rules: str) -> Network:
+        """Return the network with other stages: ``resolution``, or patterns of module paths as ``blocks.*``.
+
+        Without *rules* the stages are those that module paths say; see ``passes.mark_stages``.
+
+        Raises:
+            UsageError: a pattern matches no layer.
+        """
+        from squeezesim.network.passes import mark_stages
+
+        return mark_stages(self, *rules)
+
     def to_frame(self) -> pd.DataFrame:
         """Return a pandas DataFrame with one row a layer."""
         import pandas as pd

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from fnmatch import fnmatchcase
+from itertools import pairwise, takewhile
 
-from squeezesim.errors import ModelError
+from squeezesim.errors import ModelError, UsageError, nearest
 from squeezesim.network.checks import recurrences, show
 from squeezesim.network.graph import Network
 from squeezesim.network.layer import Layer
 from squeezesim.network.ops import ACTIVATIONS
+
+Path = tuple[str, ...]
+
+RESOLUTION, REST = "resolution", "rest"
+MOST_CHILDREN = 12
+"""Children of a numbered list that are stages of their own."""
+NEARLY_ALL = 0.9
+"""Share of the layers from which on a child's own children are the stages."""
 
 _FUSIBLE = ACTIVATIONS | {"batch_norm", "bias"}
 _ADDS = ("add", "sub")
@@ -18,6 +29,7 @@ _ADDS = ("add", "sub")
 MAX_UNROLLED = 1_000_000
 """Most layers of a network whose steps are layers of their own."""
 
+_NUMBERED = re.compile(r"(.*?)(\d+)")
 _STAGE = re.compile(r"stem|head|stage\d+")
 
 
@@ -102,19 +114,41 @@ def _free(name: str, taken: set[str]) -> str:
     return name
 
 
-def mark_stages(network: Network) -> Network:
-    """Return *network* with every layer's stage: ``stem``, ``stage1`` … ``stageN``, ``head``.
+def mark_stages(network: Network, *rules: str) -> Network:
+    """Return *network* with every layer's stage.
 
-    Where components of the module paths are called so, or ``stages.0`` for the first of a list, they say it, and a
-    layer without one belongs where the layer before it does. Where no stage is named, one begins where the spatial
-    size shrinks: the first size is the stem, and the head is what comes after the last layer larger than 1×1.
+    Without *rules*: where components of the module paths are called ``stem``, ``stage1`` … ``stageN``, ``head``, or
+    ``stages.0`` for the first of a list, they say it. Where none is, the children of the module are the stages; of a
+    child that holds nearly all layers its own children are, those of a numbered list in equal runs if they are more
+    than a dozen. A layer without a module of its own belongs where the layer before it does. Where layers have no
+    modules, the rule is ``resolution``.
+
+    *rules* are ``resolution``, by which a stage begins where the spatial size shrinks (the first size is the stem, and
+    the head is what comes after the last layer larger than 1×1), or patterns of module paths: ``blocks.*`` makes a
+    stage of each path that it matches, ``early=blocks.[0-3]`` one of all. Layers that none matches are ``rest``.
+
+    Raises:
+        UsageError: a pattern matches no layer, or is empty.
+
+    Example:
+        >>> from squeezesim.network import Layer
+        >>> layers = [Layer.matmul(f"blocks.{i}.fc", m=1, n=8, k=8) for i in range(2)]
+        >>> mark_stages(Network.from_layers(layers)).stages
+        ('blocks.0', 'blocks.1')
     """
-    named = [_named_stage(layer) for layer in network.layers]
-    says_so = any(stage.startswith("stage") for stage in named)
-    stages = _inherited(named) if says_so else _by_size(network.layers)
+    layers = network.layers
+    named = [_named_stage(layer) for layer in layers]
+    if rules == (RESOLUTION,):
+        stages = _by_size(layers)
+    elif rules:
+        stages = _by_patterns(layers, rules)
+    elif any(stage.startswith("stage") for stage in named):
+        stages = _inherited(named, "stem")
+    else:
+        stages = _by_children(layers) or _by_size(layers)
     marked = (
         layer if layer.stage == stage else replace(layer, stage=stage)
-        for layer, stage in zip(network.layers, stages, strict=True)
+        for layer, stage in zip(layers, stages, strict=True)
     )
     return replace(network, layers=tuple(marked))
 
@@ -153,11 +187,89 @@ def _named_stage(layer: Layer) -> str:
     return next((part for part in parts if _STAGE.fullmatch(part)), "") or next(iter(listed), "")
 
 
-def _inherited(named: list[str]) -> list[str]:
-    stages, current = [], "stem"
+def _inherited(named: list[str], first: str) -> list[str]:
+    """Stages where those without a name are that of the layer before; *first* is that of those before any."""
+    stages, current = [], first
     for stage in named:
         current = stage or current
         stages.append(current)
+    return stages
+
+
+def _by_children(layers: tuple[Layer, ...]) -> list[str]:
+    """The children of the module, or of the one in it that holds nearly all layers; nothing where there are none."""
+    paths = [tuple(filter(None, layer.module.split("."))) for layer in layers]
+    known = [path for path in paths if path]
+    if not known or (max(map(len, known)) == 1 and len(set(known)) > MOST_CHILDREN):
+        return []
+    inside: Path = ()
+    while True:
+        depth = len(inside) + 1
+        held = Counter(path[:depth] for path in known if path[: depth - 1] == inside and len(path) > depth)
+        child, count = max(held.items(), key=lambda item: item[1], default=(inside, 0))
+        if count < NEARLY_ALL * len(known):
+            break
+        inside = child
+    children = dict.fromkeys(
+        path[:depth] for path in known if path[: depth - 1] == inside and len(path) >= depth
+    )
+    names = _runs(list(children))
+    named = []
+    for path in paths:
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, inside, strict=False)))
+        named.append(names.get(path[:depth]) or ".".join(path[: shared + 1] if shared < len(path) else ()))
+    return _inherited(named, next(filter(None, named)))
+
+
+def _runs(children: Sequence[Path]) -> dict[Path, str]:
+    """What the stage of each child is called; more than a dozen that differ in a number are in equal runs."""
+    parts = [_NUMBERED.fullmatch(child[-1]) for child in children]
+    alike = {part[1] for part in parts if part} if all(parts) else set()
+    count = len(children)
+    if count <= MOST_CHILDREN or len(alike) != 1:
+        return {child: ".".join(child) for child in children}
+    runs = max((n for n in range(4, MOST_CHILDREN + 1) if count % n == 0), default=0)
+    size = count // runs if runs else -(-count // MOST_CHILDREN)
+    names = {}
+    for start in range(0, count, size):
+        run = children[start : start + size]
+        label = ".".join(run[0]) + (f"-{run[-1][-1].removeprefix(*alike)}" if len(run) > 1 else "")
+        names.update(dict.fromkeys(run, label))
+    return names
+
+
+def _by_patterns(layers: tuple[Layer, ...], rules: Sequence[str]) -> list[str]:
+    patterns = []
+    for rule in rules:
+        label, equals, pattern = rule.rpartition("=")
+        if not pattern or (equals and not label):
+            raise UsageError(f"a stage is PATTERN or NAME=PATTERN, such as blocks.*, found {rule!r}")
+        patterns.append((label, pattern.split("."), rule))
+    has_modules = any(layer.module for layer in layers)
+    stages: list[str] = []
+    used: set[str] = set()
+    reached: tuple[str, Path] = REST, ("",)
+    for layer in layers:
+        path = tuple(filter(None, (layer.module if has_modules else layer.name).split(".")))
+        for name, parts, rule in patterns:
+            if len(path) >= len(parts) and all(map(fnmatchcase, path, parts)):
+                found = path[: len(parts)]
+                reached = name or ".".join(found), found
+                used.add(rule)
+                break
+        else:
+            if (
+                path != reached[1][: len(path)]
+            ):  # a layer of the module itself that holds the stage is part of it
+                reached = REST, ("",)
+        stages.append(reached[0])
+    for rule in rules:
+        if rule not in used:
+            tops = dict.fromkeys(layer.module.partition(".")[0] for layer in layers if layer.module)
+            raise UsageError(
+                f"no layer is in a module {rule.rpartition('=')[2]!r}; modules: {', '.join(tops) or 'none'}"
+                f"{nearest(rule.rpartition('=')[2].partition('.')[0], tops)}"
+            )
     return stages
 
 

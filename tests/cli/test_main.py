@@ -39,12 +39,9 @@ def test_help_names_every_command(run: Run) -> None:
 @pytest.mark.parametrize(
     ("command", "arguments"),
     [
-        ("", []),
         ("", ["frob"]),
-        ("hw", []),
         ("hw", ["frob"]),
         ("profile", []),
-        ("profile", ["alexnet"]),
         ("", ["profile", "alexnet", "--hw"]),
         ("profile", ["alexnet", "--hw", "os_32x32", "--frob"]),
         ("profile", ["alexnet", "--hw", "os_32x32", "--top", "0"]),
@@ -241,3 +238,25 @@ def test_names_begin_no_line_and_clear_no_screen(run: Run) -> None:
     code, _, err = run("profile", "a\x1b[2J\nerror: b\u202e", "--hw", "os_32x32")
     assert code == 2
     assert err.removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize("words", [(), ("hw",)])
+def test_no_command_prints_the_help(run: Run, words: tuple[str, ...]) -> None:
+    assert run(*words) == run(*words, "--help")
+    assert run(*words).code == 0
+
+
+def test_shells_complete_commands_and_options(tmp_path: Path) -> None:
+    def completed(words: str) -> list[str]:
+        about = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+        environment = {**os.environ, **about, "_SQUEEZESIM_COMPLETE": "complete_bash"}
+        done = subprocess.run(COMMAND, capture_output=True, check=True, env=environment, text=True)
+        return done.stdout.split()
+
+    assert completed("squeezesim pro") == ["profile"]
+    assert completed("squeezesim profile a --obj") == ["--objective"]
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    for option in ("--show-completion", "--install-completion"):
+        done = subprocess.run([*COMMAND, option, "bash"], capture_output=True, check=True, env=environment)
+        assert b"ompletion" in done.stdout
+    assert (tmp_path / ".bash_completions" / "squeezesim.sh").read_text()

@@ -346,3 +346,32 @@ def test_a_terminal_gets_colours_unless_it_wants_none() -> None:
     assert "\x1b[1;36m" not in in_terminal(80, NO_COLOR="1")
     golden = Path(__file__).parents[1] / "golden" / "profile-80.txt"
     assert in_terminal(80, TERM="dumb") == golden.read_text()
+
+
+def test_a_saved_report_is_printed_again(run: Run) -> None:
+    first = run(*SMALL, "-o", "r.json")
+    again = run("profile", "r.json")
+    assert (again.code, again.err) == (0, "")
+    assert again.out == first.out.partition("\nwrote ")[0]
+    for options in (["--by", "stage"], ["--format", "csv"], ["--format", "json"]):
+        assert run("profile", "r.json", *options).out == run(*SMALL, "--no-files", *options).out
+    assert not Path("reports").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--hw", "small_8x8.yaml"], ["--batch", "2"], ["--no-files"], ["--no-cache"], ["--stages", "a"]],
+)
+def test_options_that_do_nothing_for_a_saved_report_are_refused(run: Run, options: list[str]) -> None:
+    run(*SMALL, "-o", "r.json")
+    code, out, err = run("profile", "r.json", *options)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {options[0]} is for networks; 'r.json' is a saved report")
+
+
+def test_stages_are_those_that_patterns_say(run: Run) -> None:
+    rows = list(csv.DictReader(run(*SMALL, "--by", "stage", "--format", "csv").out.splitlines()))
+    grouped = run(*SMALL, "--by", "stage", "--format", "csv", "--stages", "all=s*", "--stages", "head").out
+    found = {row["stage"]: int(row["cycles"]) for row in csv.DictReader(grouped.splitlines())}
+    cycles = {row["stage"]: int(row["cycles"]) for row in rows}
+    assert found == {"all": cycles["stem"] + cycles["stage1"], "head": cycles["head"]}

@@ -1,5 +1,10 @@
-from hypothesis import given
+from dataclasses import replace
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from squeezesim.errors import UsageError
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.network.passes import fuse, mark_stages
@@ -111,10 +116,75 @@ def test_stages_in_a_list_count_from_one():
     assert stages == ["stem", "stage1", "stage2", "stage2", "head"]
 
 
+def marked(*names: str, rules: tuple[str, ...] = ()) -> list[str]:
+    layers = [Layer.matmul(name, m=1, n=1, k=1) for name in names]
+    return [layer.stage for layer in mark_stages(Network.from_layers(layers), *rules).layers]
+
+
+def test_the_children_of_a_model_are_its_stages():
+    names = ["stem.0", "stem.2", *(f"blocks.{i}.0" for i in range(3)), "down", "head.2"]
+    assert marked(*names) == ["stem", "stem", "blocks", "blocks", "blocks", "down", "head"]
+
+
+def test_of_a_child_with_nearly_all_layers_its_children_are_stages():
+    blocks = [f"net.body.{i}.{part}" for i in range(3) for part in range(9)]
+    stages = marked("net.embed", *blocks, "head")
+    assert stages == ["net.embed", *(f"net.body.{i}" for i in range(3) for _ in range(9)), "head"]
+
+
+@pytest.mark.parametrize(
+    ("count", "runs"),
+    [(12, 12), (24, 12), (32, 8), (19, 10), (13, 7), (26, 9)],
+)
+def test_a_long_list_is_in_equal_runs(count: int, runs: int):
+    stages = marked(*(f"layers.{i}.{part}" for i in range(count) for part in "ab"))
+    found = list(dict.fromkeys(stages))
+    assert len(found) == runs
+    sizes = [stages.count(stage) for stage in found]
+    assert len(set(sizes[:-1])) <= 1
+    assert sizes[-1] <= sizes[0]
+    assert found[0] == ("layers.0" if runs == count else f"layers.0-{sizes[0] // 2 - 1}")
+
+
+@given(
+    st.lists(st.sampled_from(["a", "a.b", "a.0.x", "a.1.x", "c.d.e", "c.d.f", "c", "1", "2.1"]), min_size=1)
+)
+def test_every_layer_has_a_stage_that_its_path_begins_with(modules: list[str]):
+    layers = [
+        replace(Layer.matmul(f"l{place}", m=1, n=1, k=1), module=module)
+        for place, module in enumerate(modules)
+    ]
+    before = Network.from_layers(layers)
+    after = mark_stages(before)
+    assert all(layer.stage for layer in after.layers)
+    assert [replace(layer, stage="") for layer in after.layers] == list(before.layers)
+    for layer in after.layers:
+        head = layer.stage.rpartition("-")[0] or layer.stage
+        inside = f"{layer.module}.".startswith(f"{head}.")
+        assert inside or any(f"{layer.stage}.".startswith(f"{path}.") for path in (layer.module, *modules))
+
+
+def test_patterns_say_stages():
+    names = ["stem.0", "blocks.0.0", "blocks.1.0", "blocks.2.0", "blocks", "down", "head.2"]
+    each = marked(*names, rules=("blocks.*",))
+    assert each == ["rest", "blocks.0", "blocks.1", "blocks.2", "blocks.2", "rest", "rest"]
+    grouped = marked(*names, rules=("early=blocks.[01]", "late=blocks.2", "end=head"))
+    assert grouped == ["rest", "early", "early", "late", "late", "rest", "end"]
+
+
+@pytest.mark.parametrize("rule", ["block", "blocks.3", "=stem", "x=", ""])
+def test_a_pattern_without_a_layer_is_refused(rule: str):
+    with pytest.raises(UsageError) as caught:
+        marked("stem.0", "blocks.0", rules=(rule,))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_stem_alone_does_not_say_where_stages_begin():
     sizes = {"stem.conv": 32, "blocks.0": 16, "blocks.1": 8, "head.fc": 1}
     layers = [Layer.conv(name, c=1, k=1, oy=size, ox=size, fy=1, fx=1) for name, size in sizes.items()]
-    stages = [layer.stage for layer in mark_stages(Network.from_layers(layers)).layers]
+    network = Network.from_layers(layers)
+    assert [layer.stage for layer in network.with_stages().layers] == ["stem", "blocks", "blocks", "head"]
+    stages = [layer.stage for layer in network.with_stages("resolution").layers]
     assert stages == ["stem", "stage1", "stage2", "head"]
 
 
@@ -129,10 +199,10 @@ def test_stages_follow_the_spatial_size_where_paths_do_not_say():
         Layer.vector("scale", op="mul", k=8, oy=16, ox=16), conv("c", 8), conv("up", 16), conv("d", 8),
         Layer.vector("pool", op="avg_pool", k=8, fy=8, fx=8), Layer.matmul("fc", m=1, n=10, k=8),
     ]  # fmt: skip
-    stages = [layer.stage for layer in mark_stages(Network.from_layers(layers)).layers]
+    stages = [layer.stage for layer in mark_stages(Network.from_layers(layers), "resolution").layers]
     assert stages == ["stem", *["stage1"] * 4, *["stage2"] * 3, "head", "head"]
 
 
 def test_a_network_whose_size_never_shrinks_is_one_stage():
     layers = [Layer.matmul("a", m=197, n=8, k=8), Layer.matmul("b", m=197, n=8, k=8)]
-    assert mark_stages(Network.from_layers(layers)).stages == ("stage1",)
+    assert mark_stages(Network.from_layers(layers), "resolution").stages == ("stage1",)
