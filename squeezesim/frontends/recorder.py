@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from squeezesim.frontends.aten.call import Call, Operand
-from squeezesim.frontends.aten.rules import is_free, is_registered, registered_layer, rule_for
+from squeezesim.frontends.aten.rules import is_free, is_registered, rule_for
 from squeezesim.frontends.modules import ModuleCall, ModuleStack
 from squeezesim.frontends.origins import Origin, Origins, Region, region_of, storage_key
 from squeezesim.network import Layer, Unmodelled
@@ -117,7 +117,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif rule := rule_for(name):
             arguments = {key: self._operands(value) for key, value in values.items()}
             call = Call(name, arguments, tuple(results[0].shape))
-            layer = registered_layer(name, rule, call) if is_registered(name) else rule(call)
+            layer = rule(call)
             if layer.kind == "mac" and results[0].is_complex() and not is_registered(name):
                 origin = self._note_unmodelled(f"{name} of complex numbers", origin)  # four MACs, or three
             elif origin.layers or layer.kind == "mac":

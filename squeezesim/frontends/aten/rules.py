@@ -8,12 +8,16 @@ without computing in ``FREE``.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from squeezesim.errors import ModelError, UsageError
 from squeezesim.frontends.aten import elementwise, movement, pooling, products, reductions
 from squeezesim.frontends.aten.call import Call, Rule
-from squeezesim.network.checks import show
+from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
 from squeezesim.network.layer import Layer
 
 _BUILT_IN: dict[str, Rule] = {
@@ -23,7 +27,11 @@ _BUILT_IN: dict[str, Rule] = {
     **elementwise.RULES,
     **movement.RULES,
 }
-_registered: dict[str, Rule] = {}
+UserRule = Callable[[Call], "Layer | tuple[Layer, Sequence[int]]"]
+ShapeRule = Callable[[Call], Sequence[int]]
+
+_registered: dict[str, UserRule] = {}
+_shapes: dict[str, ShapeRule] = {}
 
 
 class RuleError(ModelError):
@@ -32,7 +40,13 @@ class RuleError(ModelError):
 
 def rule_for(operator: str) -> Rule | None:
     """Return the rule of *operator*, as ``relu`` or ``library.operator``; None where it has none."""
-    return _registered.get(operator) or _BUILT_IN.get(operator)
+    rule = _registered.get(operator)
+    return partial(registered_layer, operator, rule) if rule else _BUILT_IN.get(operator)
+
+
+def registered_rule(operator: str) -> UserRule | None:
+    """Return the rule of the user's for *operator*, None where there is none."""
+    return _registered.get(operator)
 
 
 def is_free(operator: str) -> bool:
@@ -40,7 +54,7 @@ def is_free(operator: str) -> bool:
     return operator in movement.FREE and operator not in _registered
 
 
-def register_operator(operator: str, rule: Rule) -> None:
+def register_operator(operator: str, rule: UserRule, shape: ShapeRule | None = None) -> None:
     """Let every later trace turn *operator* into the layer that *rule* returns, in place of any rule it has.
 
     Args:
@@ -48,7 +62,9 @@ def register_operator(operator: str, rule: Rule) -> None:
             ``aten::sort``.
         rule: a function of the call. ``call["name"]`` is an argument of the operator's schema, a tensor being an
             operand with a ``shape``; ``call.output`` is the shape of the result. Name, module, edges and params of
-            the layer are the tracer's.
+            the layer are the tracer's. It may return the layer with the shape of the result, ``(layer, shape)``.
+        shape: a function of the call that returns the shape of the result, for operators in ONNX files that state none;
+            what follows is counted then. ``call["inputs"]`` are the node's tensors there, and attributes have names.
 
     A rule for a name that no operator has is never asked.
 
@@ -64,26 +80,57 @@ def register_operator(operator: str, rule: Rule) -> None:
         raise UsageError(f"an operator is named as 'sort' or 'library.operator', found {show(operator)}")
     if not callable(rule):
         raise UsageError(f"the rule of {name} must be a function of a call, found {type(rule).__name__}")
+    if shape is not None and not callable(shape):
+        raise UsageError(f"the shape of {name} must be a function of a call, found {type(shape).__name__}")
     _registered[name] = rule
+    _shapes.pop(name, None)
+    if shape is not None:
+        _shapes[name] = shape
 
 
-def registered_layer(operator: str, rule: Rule, call: Call) -> Layer:
-    """Return what a *rule* that was registered for *operator* makes of *call*.
+def registered_layer(operator: str, rule: UserRule, call: Call) -> Layer:
+    """Return the layer that a *rule* that was registered for *operator* makes of *call*, as ``registered_result``."""
+    return registered_result(operator, rule, call)[0]
+
+
+def registered_result(operator: str, rule: UserRule, call: Call) -> tuple[Layer, tuple[int, ...] | None]:
+    """Return what a *rule* that was registered for *operator* makes of *call*: a layer, and the shape if it says one.
 
     Raises:
         RuleError: the rule raises, named with its file and line, or returns no layer.
     """
+    made = _asked(operator, rule, call)
+    layer, shape = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(layer, Layer):
+        raise RuleError(f"the rule of {operator} must return a Layer, found {type(layer).__name__}")
+    return layer, None if shape is None else _checked_shape(operator, shape)
+
+
+def registered_shape(operator: str) -> Callable[[Call], tuple[int, ...]] | None:
+    """Return the function that was registered for the shape of what *operator* makes, None where there is none.
+
+    It raises a RuleError as ``registered_result`` does.
+    """
+    shape = _shapes.get(operator)
+    return None if shape is None else lambda call: _checked_shape(operator, _asked(operator, shape, call))
+
+
+def _asked(operator: str, rule: Callable[[Call], Any], call: Call) -> Any:
     try:
-        layer = rule(call)
+        return rule(call)
     except Exception as error:
         said = " ".join(str(error).split())[:300]
         has = f"; the call has {', '.join(call.arguments)}" if isinstance(error, KeyError) else ""
         raise RuleError(
             f"the rule of {operator} raised {type(error).__name__}: {said}, {_place(error)}{has}"
         ) from error
-    if not isinstance(layer, Layer):
-        raise RuleError(f"the rule of {operator} must return a Layer, found {type(layer).__name__}")
-    return layer
+
+
+def _checked_shape(operator: str, shape: Any) -> tuple[int, ...]:
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (None,)
+    if any(type(size) is not int or not 0 <= size <= MAX_SIZE for size in sizes) or prod(sizes) > MAX_COUNT:
+        raise RuleError(f"the rule of {operator} must say a shape as a tuple of sizes, found {show(shape)}")
+    return sizes
 
 
 def is_registered(operator: str) -> bool:

@@ -130,6 +130,44 @@ def _attention(node: Node) -> list[Part]:
     return parts
 
 
+Reads = tuple[tuple[int, ...], tuple[int, ...]]
+"""The inputs of a node and the parts before that something comes from."""
+
+
+def attended(
+    query: tuple[int, int, int, int],
+    key: tuple[int, int, int],
+    *,
+    queries: Reads,
+    keys: Reads,
+    values: Reads,
+    added: Sequence[int],
+    first: int,
+) -> list[Part]:
+    """Return attention from scaled queries on: scores, what is *added* to them, softmax, product with the values.
+
+    Args:
+        query: batch, heads, rows, size of a head.
+        key: heads of keys and values, each of which serves as many heads of queries; keys; size of a head of values.
+        queries: where they come from, as *keys* and *values*.
+        added: the inputs that are added to the scores.
+        first: how many parts there are before.
+    """
+    batch, heads, rows, size = query
+    shared, columns, width = key
+    scores, folded = (batch, heads, rows, columns), rows * (heads // shared)
+    parts = [
+        Part(ops.elementwise("mul", query, [query]), *queries),
+        Part(ops.matmul(batch * shared, folded, size, columns), keys[0], (first, *keys[1])),
+    ]
+    for place in added:
+        parts.append(Part(ops.elementwise("add", scores, [scores]), (place,), (first + len(parts) - 1,)))
+    parts.append(Part(ops.elementwise("softmax", scores, [scores]), (), (first + len(parts) - 1,)))
+    after = (first + len(parts) - 1, *values[1])
+    parts.append(Part(ops.matmul(batch * shared, folded, columns, width), values[0], after))
+    return parts
+
+
 def _heads(node: Node, index: int) -> tuple[int, int, int, int]:
     """(batch, heads, rows, size of a head) of queries, keys or values."""
     shape = node.operand(index).shape

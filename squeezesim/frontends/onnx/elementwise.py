@@ -97,6 +97,7 @@ OF_FIRST = {
     "MeanVarianceNormalization": "norm",
     "RMSNormalization": "rms_norm",
     "Resize": "upsample",
+    "RotaryEmbedding": "rotary_embedding",
     "Trilu": "tril",
     "Upsample": "upsample",
 }
@@ -122,15 +123,17 @@ REDUCTIONS = {
 """One vector operation for each input element: ONNX's name → PyTorch's."""
 
 
-def _elementwise(op: str) -> Rule:
+def of_elements(op: str) -> Rule:
+    """Return the rule of an operator of single elements."""
+
     def rule(node: Node) -> Layer:
         return ops.elementwise(op, node.output, _sources(node))
 
     return rule
 
 
-def _folded(op: str) -> Rule:
-    """An operator of two operands, applied from the first to the last of any number of them."""
+def folded(op: str) -> Rule:
+    """Return the rule of an operator of two operands, applied from the first to the last of any number of them."""
 
     def rule(node: Node) -> Layer:
         layer = ops.elementwise(op, node.output, _sources(node))
@@ -205,9 +208,9 @@ def _axes(node: Node) -> list[int]:
 
 
 RULES: dict[str, Rule] = {
-    **{name: _elementwise(op) for name, op in ELEMENTWISE.items()},
+    **{name: of_elements(op) for name, op in ELEMENTWISE.items()},
     **{name: first(op) for name, op in OF_FIRST.items()},
-    **{name: _folded(op) for name, op in FOLDED.items()},
+    **{name: folded(op) for name, op in FOLDED.items()},
     **{name: _reduce(op) for name, op in REDUCTIONS.items()},
     "Add": _add,
     "BatchNormalization": _batch_norm,

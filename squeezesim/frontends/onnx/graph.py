@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -20,14 +21,13 @@ from onnx import (
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.aten.call import Operand
-from squeezesim.frontends.aten.rules import has_registered
-from squeezesim.frontends.aten.rules import rule_for as aten_rule_for
-from squeezesim.frontends.onnx import elementwise
+from squeezesim.frontends.aten.rules import registered_rule
+from squeezesim.frontends.onnx import contrib, elementwise
 from squeezesim.frontends.onnx.inputs import input_shapes
 from squeezesim.frontends.onnx.names import Place, module_of_weight, place_of, unique_names
-from squeezesim.frontends.onnx.node import Node, Part, Rule
+from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated, UnmodelledError
 from squeezesim.frontends.onnx.patterns import PART, composed
-from squeezesim.frontends.onnx.rules import ARITHMETIC, OPERANDS, moves, rule_for, user_rule
+from squeezesim.frontends.onnx.rules import ARITHMETIC, OPERANDS, UserRule, moves, rule_for, shapes_of
 from squeezesim.frontends.onnx.values import (
     Array,
     Inference,
@@ -145,7 +145,7 @@ class _Walk:
         self._values[tensor.name] = Value(tensor_type(tensor.data_type, shape), constant, params=params)
 
     def _step(self, node: NodeProto, activation: str | None) -> None:
-        inputs = [self._values[name] if name else None for name in node.input]
+        inputs: Sequence[Value | None] = [self._values[name] if name else None for name in node.input]
         branch = _branch(node, inputs)
         if branch is not None:
             self.run(branch)
@@ -157,7 +157,8 @@ class _Walk:
                 self._values[name] = self._values[inner.name]
             return
         try:
-            types = self._types(node)
+            inputs = self._unpacked(node, inputs)
+            types = self._types(node, inputs)
             constants = self._inference.evaluate(node, inputs, types)
             rule = _rule(node, activation)
             made = self._constant(node, inputs) if constants else self._layers(node, inputs, types, rule)
@@ -173,13 +174,15 @@ class _Walk:
             kind = tensor_type(helper.np_dtype_to_tensor_dtype(values.dtype), values.shape)
             self._values[name] = replace(made, type=kind, constant=values)
 
-    def _types(self, node: NodeProto) -> dict[str, TypeProto]:
+    def _types(self, node: NodeProto, inputs: Sequence[Value | None]) -> dict[str, TypeProto]:
         """Types of the outputs: as inferred, else as the file says, else with no shape."""
         schema = self._inference.schema(node)
         found = {}
         if schema is not None:
             known = {name: self._values[name] for name in node.input if name}
             found = self._inference.types(node, schema, known)
+        elif (shapes := shapes_of(_listed(node))) is not None:
+            found = _stated(node, inputs, shapes)
         for name in node.output:
             if name and (name not in found or not found[name].tensor_type.HasField("shape")):
                 found[name] = self._declared.get(name) or found.get(name) or TypeProto()
@@ -189,7 +192,7 @@ class _Walk:
         self,
         node: NodeProto,
         inputs: Sequence[Value | None],
-        types: Mapping[str, TypeProto],
+        types: dict[str, TypeProto],
         rule: Rule | None,
     ) -> Value:
         """Record what the node computes; the value that its outputs share."""
@@ -203,22 +206,38 @@ class _Walk:
             )
         if rule is moves or is_empty:
             return replace(data, bits=carried_bits(node, inputs), rows=_rows(inputs, shapes))
-        is_open = not shapes or shapes[0] is None or any(value and value.shape is None for value in inputs)
-        if rule is None or is_open:
+        is_open = any(value and value.shape is None for value in inputs)
+        result: Layer | list[Part] | None = None
+        if rule is not None and not is_open:
+            view = replace(_node(node, inputs, shapes), version=self._inference.opsets.get("", 0))
+            if shapes and shapes[0] is not None:
+                with contextlib.suppress(UnmodelledError):
+                    result = rule(view)
+            elif isinstance(rule, UserRule) and (made := rule.of_unknown_shape(view)) is not None:
+                result = made[0]
+                for name in node.output[:1]:
+                    types[name] = tensor_type(_element(inputs), made[1])
+        if result is None:
             if data.layers:
-                self._leave_out(node, "" if rule is None else " of unknown shape")
+                is_unknown = rule is not None and (is_open or not shapes or shapes[0] is None)
+                self._leave_out(node, " of unknown shape" if is_unknown else "")
             return replace(data, params=())
-        attributes = {item.name: _attribute(item) for item in node.attribute}
-        operands = [
-            None if value is None else Operand(value.shape or (), bool(value.layers), value.rows)
-            for value in inputs
-        ]
-        constants = [None if value is None else value.constant for value in inputs]
-        result = rule(Node(node.op_type, attributes, operands, constants, shapes))
         parts = [Part(result, tuple(range(len(inputs))))] if isinstance(result, Layer) else result
         if not parts or not (data.layers or any(part.layer.kind == "mac" for part in parts)):
             return data
         return Value(data.type, layers=(self._append(node, inputs, parts),))
+
+    def _unpacked(self, node: NodeProto, inputs: Sequence[Value | None]) -> Sequence[Value | None]:
+        """The inputs, where one holds several weights in each element with the width of these."""
+        packed = contrib.packed(_listed(node), {item.name: _attribute(item) for item in node.attribute})
+        if packed is None:
+            return inputs
+        index, count, bits = packed
+        value = inputs[index] if index < len(inputs) else None
+        if value is None or len(value.params) != 1:
+            return inputs
+        self._sizes[value.params[0]] = count
+        return [replace(value, bits=bits) if place == index else item for place, item in enumerate(inputs)]
 
     def _data(self, node: NodeProto, inputs: Sequence[Value | None]) -> Value:
         """What the node's result comes from: its data and learnt inputs, without sizes and limits."""
@@ -228,7 +247,7 @@ class _Walk:
 
     def _learnt(self, node: NodeProto, inputs: Sequence[Value | None], among: Iterable[int]) -> list[int]:
         """The learnable initializers behind some inputs, without those behind sizes, limits and single factors."""
-        data = OPERANDS.get(node.op_type)
+        data = OPERANDS.get(_listed(node))
         found: dict[int, None] = {}
         for index in among:
             value = inputs[index] if index < len(inputs) else None
@@ -274,6 +293,40 @@ class _Walk:
         self._first.setdefault(op, place_of(node).module)
 
 
+def _node(node: NodeProto, inputs: Sequence[Value | None], shapes: Sequence[Shape | None]) -> Node:
+    """A node as the rules see it."""
+    attributes = {item.name: _attribute(item) for item in node.attribute}
+    operands = [
+        None if value is None else Operand(value.shape or (), bool(value.layers), value.rows)
+        for value in inputs
+    ]
+    constants = [None if value is None else value.constant for value in inputs]
+    return Node(node.op_type, attributes, operands, constants, shapes)
+
+
+def _stated(
+    node: NodeProto, inputs: Sequence[Value | None], shapes: Callable[[Node], Stated]
+) -> dict[str, TypeProto]:
+    """The types of the outputs of an operator that onnx does not define, where its inputs have shapes."""
+    if any(value is not None and value.shape is None for value in inputs):
+        return {}
+    try:
+        stated = shapes(_node(node, inputs, ()))
+    except UnmodelledError:
+        return {}
+    return {
+        name: tensor_type(_element(inputs, typed), shape)
+        for name, (shape, typed) in zip(node.output, stated, strict=False)
+        if name
+    }
+
+
+def _element(inputs: Sequence[Value | None], index: int = 0) -> int:
+    """The type of an input's elements, float where it is not known."""
+    value = inputs[index] if index < len(inputs) else None
+    return (value.element if value is not None else 0) or TensorProto.FLOAT
+
+
 def _called(node: NodeProto) -> str:
     return (
         f"node {show(node.name)}, {show(node.op_type)[1:-1]}"
@@ -289,13 +342,11 @@ def _listed(node: NodeProto) -> str:
 
 def _rule(node: NodeProto, activation: str | None) -> Rule | None:
     """What a node becomes; *activation* is what it is part of."""
-    if has_registered() and (registered := aten_rule_for(_listed(node))):
-        return user_rule(_listed(node), registered)
-    if node.domain not in ("", "ai.onnx"):
-        return None
+    if registered := registered_rule(_listed(node)):
+        return UserRule(_listed(node), registered)
     if activation is not None:
         return moves if activation == PART else elementwise.first(activation)
-    return rule_for(node.op_type)
+    return rule_for(_listed(node))
 
 
 def _branch(node: NodeProto, inputs: Sequence[Value | None]) -> GraphProto | None:

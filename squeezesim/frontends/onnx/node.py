@@ -15,6 +15,10 @@ from squeezesim.network.layer import Layer
 Shape = tuple[int, ...]
 
 
+class UnmodelledError(Exception):
+    """A form of an operator that its rule does not cover: the node is listed as not modelled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One layer of an operator that is several: which inputs of the node and which parts before it it reads."""
@@ -34,6 +38,7 @@ class Node:
         inputs: its inputs in order, None for one that is left out.
         constants: the values of the inputs that are small constants.
         outputs: shapes of its outputs, None where it is not known.
+        version: the operator set that it is of.
     """
 
     op: str
@@ -41,6 +46,7 @@ class Node:
     inputs: Sequence[Operand | None]
     constants: Sequence[Array | None]
     outputs: Sequence[Shape | None]
+    version: int = 0
 
     def operand(self, index: int) -> Operand:
         """Return an input that must be there.
@@ -96,3 +102,5 @@ class Node:
 
 
 Rule = Callable[[Node], "Layer | list[Part]"]
+Stated = list[tuple[Shape, int]]
+"""The shape of each output that an operator may have, and the number of the input whose type it has."""

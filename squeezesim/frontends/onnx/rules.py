@@ -11,9 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from squeezesim.frontends.aten.call import Call
-from squeezesim.frontends.aten.rules import registered_layer
-from squeezesim.frontends.onnx import contractions, elementwise, products, recurrent, windows
-from squeezesim.frontends.onnx.node import Node, Part, Rule
+from squeezesim.frontends.aten.rules import RuleError, registered_result, registered_shape
+from squeezesim.frontends.aten.rules import UserRule as Registered
+from squeezesim.frontends.onnx import (
+    contractions,
+    contrib,
+    elementwise,
+    products,
+    recurrent,
+    spectral,
+    windows,
+)
+from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated
 from squeezesim.network.layer import Layer
 
 OPERANDS: dict[str, tuple[int, ...]] = {
@@ -32,9 +41,11 @@ OPERANDS: dict[str, tuple[int, ...]] = {
     "QLinearMatMul": (0, 3),
     "QuantizeLinear": (0,),
     "Resize": (0,),
+    "RotaryEmbedding": (0,),
     "Tile": (0,),
     "Trilu": (0,),
     "Upsample": (0,),
+    **contrib.OPERANDS,
 }
 """Which inputs are data or learnt; others are sizes, limits, statistics, scales and zero points. Default: all."""
 
@@ -93,6 +104,9 @@ _RULES: dict[str, Rule] = {
     **contractions.RULES,
     **recurrent.RULES,
     **elementwise.RULES,
+    **spectral.RULES,
+    **contrib.RULES,
+    **dict.fromkeys(contrib.FREE, moves),
 }
 
 
@@ -101,15 +115,47 @@ def rule_for(operator: str) -> Rule | None:
     return _RULES.get(operator)
 
 
-def user_rule(operator: str, rule: Callable[[Call], Layer]) -> Rule:
-    """Return what ``register_operator`` was given, for a node: attributes by name, all its tensors as ``inputs``.
+def shapes_of(operator: str) -> Callable[[Node], Stated] | None:
+    """Return what says the shapes of an *operator* that onnx does not define; None where nothing does.
 
-    Raises:
-        RuleError: when it runs: it raises, or returns no layer.
+    A shape that was registered comes before one of ours.
     """
+    shape = registered_shape(operator)
+    if shape is None:
+        return contrib.SHAPES.get(operator)
 
-    def on_node(node: Node) -> Layer:
-        arguments = {"inputs": [operand for operand in node.inputs if operand is not None], **node.attributes}
-        return registered_layer(operator, rule, Call(operator, arguments, node.output))
+    def stated(node: Node) -> Stated:
+        return [(shape(_call(operator, node)), 0)]
 
-    return on_node
+    return stated
+
+
+class UserRule:
+    """What ``register_operator`` was given, for a node: attributes by name, all its tensors as ``inputs``."""
+
+    def __init__(self, operator: str, rule: Registered):
+        self._operator, self._rule = operator, rule
+
+    def __call__(self, node: Node) -> Layer:
+        """Return the layer of a node.
+
+        Raises:
+            RuleError: the rule raises, or returns no layer.
+        """
+        return registered_result(self._operator, self._rule, _call(self._operator, node))[0]
+
+    def of_unknown_shape(self, node: Node) -> tuple[Layer, tuple[int, ...] | None] | None:
+        """Return the layer of a node whose output has no known shape, and the shape that the rule states.
+
+        None where the rule needs the shape of the output.
+        """
+        try:
+            return registered_result(self._operator, self._rule, _call(self._operator, node))
+        except RuleError:
+            return None
+
+
+def _call(operator: str, node: Node) -> Call:
+    """What a registered rule is given; it has no output where its shape is not known."""
+    arguments = {"inputs": [operand for operand in node.inputs if operand is not None], **node.attributes}
+    return Call(operator, arguments, node.outputs[0] if node.outputs else None)  # type: ignore[arg-type]

@@ -122,6 +122,14 @@ def shape_of(kind: TypeProto) -> Shape | None:
     return tuple(dim.dim_value for dim in dims) if all(dim.HasField("dim_value") for dim in dims) else None
 
 
+def _has_elements(kind: TypeProto) -> bool:
+    """Whether a type says what its elements are."""
+    which = kind.WhichOneof("value")
+    return which is not None and (
+        which != "tensor_type" or kind.tensor_type.elem_type != TensorProto.UNDEFINED
+    )
+
+
 def tensor_type(element: int, shape: Sequence[int] | None) -> TypeProto:
     """Return the type of a tensor."""
     return helper.make_tensor_type_proto(element, shape)
@@ -172,7 +180,11 @@ class Inference:
             ModelError: the inputs do not fit the operator.
         """
         imports = [helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]
-        known = {name: value.type for name, value in inputs.items()}
+        vague = {name for name, value in inputs.items() if not _has_elements(value.type)}
+        known = {
+            name: tensor_type(TensorProto.FLOAT, value.shape) if name in vague else value.type
+            for name, value in inputs.items()
+        }
         data = {
             name: numpy_helper.from_array(value.constant, name)
             for name, value in inputs.items()
@@ -183,6 +195,8 @@ class Inference:
                 schema, node, known, data, opset_imports=imports, ir_version=self.ir_version
             )
         except Exception as error:  # the library raises several unrelated types
+            if vague:  # what comes from an operator without a definition may be anything
+                return {}
             raise ModelError(f"{' '.join(str(error).split())[:300]}") from error
         for name, kind in types.items():
             if (shape := shape_of(kind)) is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.aten import products
 from squeezesim.frontends.aten.call import Call
-from squeezesim.frontends.onnx.node import Node, Rule
+from squeezesim.frontends.onnx.node import Node, Part, Rule
 from squeezesim.network import ops
 from squeezesim.network.checks import show
 from squeezesim.network.layer import Layer
@@ -76,6 +77,29 @@ def _transposed_convolution(node: Node) -> Layer:
     )
 
 
+def _deformable_convolution(node: Node) -> list[Part]:
+    """Each tap is sampled between pixels, weighed where there is a mask, and the samples are convolved."""
+    image, filters, offsets = node.operand(0), node.operand(1), node.operand(2)
+    groups = _groups(node, image.shape, filters.shape, transposed=False)
+    pixels, taps = node.output[2:], prod(filters.shape[2:])
+    sampled = (image.shape[0], image.shape[1] * taps, *pixels)
+    parts = [Part(ops.elementwise("grid_sample", sampled, [image.shape, offsets.shape]), (0, 2))]
+    if (mask := node.optional(4)) is not None:
+        parts.append(Part(ops.elementwise("mul", sampled, [sampled, mask.shape]), (4,), (0,)))
+    ones = [1] * len(pixels)
+    layer = ops.convolution(
+        sampled,
+        (filters.shape[0], filters.shape[1] * taps, *ones),
+        node.output,
+        stride=ones,
+        padding=[0] * len(pixels),
+        dilation=ones,
+        groups=groups,
+        bias=node.optional(3) is not None,
+    )
+    return [*parts, Part(layer, (1, 3), (len(parts) - 1,))]
+
+
 def _groups(node: Node, image: Shape, filters: Shape, *, transposed: bool) -> int:
     """The groups of a convolution of (N, C, …) with (K, C/G, …), or with (C, K/G, …) if it is *transposed*."""
     if not 3 <= len(filters) == len(image) <= 5:
@@ -122,6 +146,7 @@ RULES: dict[str, Rule] = {
     "Conv": _convolution(),
     "ConvInteger": _convolution(bias=None),
     "ConvTranspose": _transposed_convolution,
+    "DeformConv": _deformable_convolution,
     "GlobalAveragePool": _global_pool("avg_pool"),
     "GlobalLpPool": _global_pool("lp_pool"),
     "GlobalMaxPool": _global_pool("max_pool"),
