@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -182,17 +184,102 @@ def test_results_of_another_sweep_are_left_untouched(tmp_path: Path) -> None:
         run(store, local(small(), 1), quiet)
     (store.path / "notes.txt").unlink()
     assert contents(store.path) == before
-    (store.path / "part-00000.parquet").write_bytes(b"PAR1")
-    with pytest.raises(OutputError, match="it is no Parquet file"):
-        store.done()
     (store.path / "part-00001.parquet").replace(store.path / "part-00000.parquet")
     with pytest.raises(OutputError, match="is another chunk, renamed"):
         store.done()
+    (store.path / "part-00000.parquet").unlink()
+    foreign = pd.DataFrame({"mine": [1]})
+    foreign.to_parquet(store.path / "part-00000.parquet")
+    with pytest.raises(OutputError, match="it holds another sweep; allowed: another path"):
+        run(store, local(small(), 1), quiet)
+    pd.testing.assert_frame_equal(pd.read_parquet(store.path / "part-00000.parquet"), foreign)
     file = tmp_path / "file.parquet"
     file.write_bytes(b"mine")
     with pytest.raises(OutputError, match="it is a file"):
         Store(file, small()).done()
     assert file.read_bytes() == b"mine"
+
+
+def test_each_bit_of_a_part_is_checked(tmp_path: Path) -> None:
+    """Wherever a bit is flipped: in values, in pages' heads, in the schema, in what is said of the sweep."""
+    planned = small(chunk=100)
+    store = Store(tmp_path / "a", planned)
+    run(store, local(planned, 1), quiet)
+    file = store.path / "part-00000.parquet"
+    whole = file.read_bytes()
+    for at in np.random.default_rng(0).choice(8 * len(whole), 150, replace=False).tolist():
+        changed = bytearray(whole)
+        changed[at // 8] ^= 1 << at % 8
+        file.write_bytes(changed)
+        there, again = store.survey()
+        assert there == set()
+        assert list(again) == [file.name]
+    for content in (b"", b"PAR1", whole[:1000], whole[1:], whole + b"x"):
+        file.write_bytes(content)
+        assert store.survey() == (set(), {file.name: "was changed"})
+        with pytest.raises(OutputError, match="was changed"):
+            store.part(0)
+    said: list[str] = []
+    run(store, local(planned, 1), quiet, said.append)
+    assert said == [f"costed again: 'part-00000.parquet' in {store.path} was changed"]
+    assert file.read_bytes() == whole
+
+
+def without_digest(part: Path) -> None:
+    """Write *part* as version 0.1 did."""
+    table = pq.read_table(part)
+    marks = json.loads(table.schema.metadata[b"squeezesim.sweep"]) | {"version": "0.1", "digest": "old"}
+    pq.write_table(table.replace_schema_metadata({"squeezesim.sweep": json.dumps(marks)}), part)
+
+
+def test_parts_of_another_version_are_costed_again(tmp_path: Path) -> None:
+    """Also those of more and smaller chunks than there are now; those of another sweep are left."""
+    store = Store(tmp_path / "a", small(chunk=5))
+    run(store, local(small(chunk=5), 1), quiet)
+    for part in store.path.iterdir():
+        without_digest(part)
+    whole = small(chunk=12)
+    said: list[str] = []
+    run(Store(store.path, whole), local(whole, 1), quiet, said.append)
+    assert said == [f"costed again: 'part-00000.parquet' and 4 more in {store.path} has no checksum"]
+    assert sorted(contents(store.path)) == ["part-00000.parquet", "part-00001.parquet"]
+    assert Store(store.path, whole).read().num_rows == 24
+    without_digest(store.path / "part-00000.parquet")
+    other = small(**{"array.rows": "4"})
+    with pytest.raises(OutputError, match="it holds another sweep, of small on small_8x8 with"):
+        run(Store(store.path, other), local(other, 1), quiet)
+    store.path.joinpath("part-00001.parquet").unlink()
+    with pytest.warns(UserWarning, match=r"^costed again: 'part-00000.parquet' in .* has no checksum$"):
+        sq.sweep(NET, whole.base, VALUES, path=store.path)
+
+
+def test_a_sweep_of_version_0_1_is_costed_again(tmp_path: Path) -> None:
+    data = Path(__file__).parents[1] / "data" / "saved_0_1"
+    shutil.copytree(data / "sweep", tmp_path / "sweep")
+    before = pd.read_parquet(tmp_path / "sweep")
+    values = {
+        "array.rows": "16,32",
+        "array.cols": "array.rows",
+        "memory.global_buffer.size_kib": "128:512:x2",
+    }
+    with pytest.warns(UserWarning, match=r"part-00000.parquet' in .* has no checksum$"):
+        after = sq.sweep("squeezenet_1_1", str(data / "accelerator.yaml"), values, path=tmp_path / "sweep")
+    assert list(after.columns) == list(before.columns)
+    assert after["array.rows"].tolist() == before["array.rows"].tolist()
+    assert after["macs"].tolist() == before["macs"].tolist()
+
+
+def test_chunks_end_where_the_array_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a chunk takes about a second, and nothing that designs share is found twice."""
+    values = {"array.rows": "1:40:1", "clock_mhz": "100:500:100"}
+    monkeypatch.setattr("squeezesim.explore.sweep.plan._WORK", 3 * len(NET.fused.layers))
+    planned = plan([NET], HW, values)
+    assert [planned.size(number) for number in range(planned.chunks)] == [15] * 13 + [5]
+    tables = [planned.table(number) for number in range(planned.chunks)]
+    assert [row for table in tables for row in table["design"].to_pylist()] == list(range(200))
+    monkeypatch.setattr("squeezesim.explore.sweep.plan._CHUNKS", 4)
+    assert plan([NET], HW, values).chunks == 5
+    assert plan([NET], HW, {"clock_mhz": "1:2000:1"}).chunks == 2
 
 
 def test_files_say_what_they_are(tmp_path: Path) -> None:

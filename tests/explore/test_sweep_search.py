@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 import squeezesim as sq
@@ -18,7 +17,7 @@ from squeezesim.explore.sweep.plan import Plan
 from squeezesim.explore.sweep.results import objectives_of
 from squeezesim.explore.sweep.run import run
 from squeezesim.explore.sweep.search import Search, generations
-from squeezesim.explore.sweep.store import Store
+from squeezesim.explore.sweep.store import Store, encode
 from tests.explore.test_sweep import contents, quiet, same_as_simulated
 from tests.report.cases import accelerator, network
 
@@ -142,7 +141,7 @@ def test_a_part_with_other_designs_is_refused(tmp_path: Path) -> None:
     store = finished(tmp_path / "a", small())
     first = store.part(0)
     place = first.column_names.index(BANDWIDTH)
-    pq.write_table(first.set_column(place, BANDWIDTH, [[4.0] * 10]), store.path / "part-00000.parquet")
+    store.write(0, encode(first.set_column(place, BANDWIDTH, [[4.0] * 10])))
     (store.path / "part-00003.parquet").unlink()
     with pytest.raises(OutputError, match="part 0 has other designs; allowed: another path"):
         finished(store.path, small())

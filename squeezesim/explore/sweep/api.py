@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from math import prod
@@ -140,7 +141,8 @@ def sweep(
             latency and energy, the latter in µJ where all designs have that, else in MACs.
         seed: of the samples, or of the search.
         latin: draw a Latin hypercube, else each value by itself.
-        path: a folder for the results as Parquet; what is there of the same sweep is not costed again.
+        path: a folder for the results as Parquet; what is there of the same sweep is not costed again, unless it was
+            changed: then a warning says so.
         jobs: processes; a search has one.
 
     Raises:
@@ -177,7 +179,7 @@ def sweep(
     else:
         with TemporaryDirectory() if path is None else nullcontext(path) as folder:
             store = Store(Path(folder), planned)
-            run(store, costing(store, planned, jobs), lambda _done, _total: None)
+            run(store, costing(store, planned, jobs), lambda _done, _total: None, warnings.warn)
             table = store.read()
     frame: pd.DataFrame = interest(planned, table).replace_schema_metadata(None).to_pandas()
     return frame

@@ -60,6 +60,14 @@ class Designs:
         """Return designs *start* to *stop*."""
         return Designs(self.base, {path: column[start:stop] for path, column in self.columns.items()})
 
+    def turns(self) -> list[int]:
+        """Return the designs that share nothing costly with the one before: those where the array changes."""
+        dear = [column for path, column in self.columns.items() if not _is_cheap(path)]
+        if not dear:
+            return []
+        rows = list(zip(*dear, strict=True))
+        return [number for number in range(1, len(rows)) if rows[number] != rows[number - 1]]
+
     def where(self, conditions: Sequence[str]) -> Designs:
         """Return the designs that meet all of *conditions* on numeric parameters and ``array.pes``.
 

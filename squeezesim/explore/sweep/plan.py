@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
 
 CHUNK = 1024
-"""Designs of a chunk: what an interruption loses at most, and what is in memory at once."""
+"""Most designs of a chunk."""
+_WORK = 2_000
+"""Layers × arrays of a chunk, about a second: what an interruption loses at most, for each process."""
+_MEMORY = 2**18
+"""Layers × designs of a chunk, of which all costs are in memory at once."""
+_CHUNKS = 4_096
+"""Chunks of a sweep from which on those of few arrays, which share nothing, take more work each."""
 
 KEY = "squeezesim.sweep"
 """Key of the files' metadata that holds what the sweep is, as JSON."""
@@ -59,7 +65,10 @@ class Planned(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """Networks, fused, on every one of *designs*; rows of interest meet *limits*, conditions on what they cost."""
+    """Networks, fused, on every one of *designs*; rows of interest meet *limits*, conditions on what they cost.
+
+    A chunk has at most *chunk* designs, and ends between two arrays where it would take long.
+    """
 
     networks: tuple[Network, ...]
     designs: Designs
@@ -74,26 +83,42 @@ class Plan:
     @property
     def chunks(self) -> int:
         """Number of chunks."""
-        return -(-len(self.designs) // self.chunk)
+        return len(self._starts) - 1
 
     @cached_property
     def about(self) -> Mapping[str, Any]:
         """What tells this sweep from another: networks, base, parameters, a digest of all of it."""
         columns = {path: list(column) for path, column in self.designs.columns.items()}
-        content = {"columns": columns, "chunk": self.chunk}
+        content = {"columns": columns, "chunk": self.chunk, "work": [_WORK, _MEMORY, _CHUNKS]}
         return about(self.networks, self.designs.base, list(columns), len(self.designs), content)
 
     def size(self, number: int) -> int:
         """Rows of chunk *number*."""
-        start = number * self.chunk
-        return (min(start + self.chunk, len(self.designs)) - start) * len(self.networks)
+        return (self._starts[number + 1] - self._starts[number]) * len(self.networks)
 
     def table(self, number: int) -> pa.Table:
         """Cost chunk *number*: a row for each design and network, in this order."""
-        start = number * self.chunk
-        part = self.designs.part(start, start + self.chunk)
+        start = self._starts[number]
+        part = self.designs.part(start, self._starts[number + 1])
         marks = {**self.about, "chunk": number, "chunks": self.chunks}
         return costed(self.networks, part, start, self._kinds, marks)
+
+    @cached_property
+    def _starts(self) -> tuple[int, ...]:
+        """The first design of each chunk, and the number of designs."""
+        layers = [len(network.layers) for network in self.networks]
+        turns = set(self.designs.turns())
+        most = min(self.chunk, max(_MEMORY // max(*layers, 1), 1))
+        arrays = max(_WORK // max(sum(layers), 1), len(turns) // _CHUNKS, 1)
+        starts, begun = [0], 1
+        for number in range(1, len(self.designs)):
+            is_other = number in turns
+            if number - starts[-1] == most or (is_other and begun == arrays):
+                starts.append(number)
+                begun = 1
+            else:
+                begun += is_other
+        return (*starts, len(self.designs))
 
     @cached_property
     def _kinds(self) -> Mapping[str, Kind]:

@@ -16,7 +16,7 @@ from threading import Thread, current_thread, main_thread
 
 from squeezesim.errors import UsageError
 from squeezesim.explore.sweep.plan import Plan
-from squeezesim.explore.sweep.store import Store, encode
+from squeezesim.explore.sweep.store import Store, costed_again, encode
 
 Costed = Generator[tuple[int, bytes], None, None]
 """Chunks as they are done: number, Parquet file; to close it ends what costs the others."""
@@ -28,21 +28,31 @@ _TRIES = 3  # pools in a row that break without a chunk
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def run(store: Store, cost: Callable[[list[int]], Costed], progress: Progress) -> None:
+def run(
+    store: Store,
+    cost: Callable[[list[int]], Costed],
+    progress: Progress,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
     """Write the chunks that are not in *store*, each as soon as *cost* has done it; nothing if all are there.
 
     An interruption ends at once, and loses the chunks that are being costed. The next run goes on from what is there.
+    *say* is told which files are there and costed again.
     """
     plan = store.plan
-    there = store.done()
+    there, again = store.survey()
+    if again:
+        say(costed_again(store.path, again))
     total = sum(plan.size(number) for number in range(plan.chunks))
     done = sum(plan.size(number) for number in there)
     progress(done, total)
     with closing(cost([number for number in range(plan.chunks) if number not in there])) as costed:
         for number, content in costed:
-            store.write(number, content)
+            again.pop(store.write(number, content), None)
             done += plan.size(number)
             progress(done, total)
+    for name in again:  # of more chunks than there are now
+        store.remove(name)
 
 
 def local(plan: Plan, jobs: int) -> Callable[[list[int]], Costed]:
