@@ -96,7 +96,6 @@ class Machine:
         array, memory = accelerator.array, accelerator.memory
         buffer = memory.global_buffer
         rate = buffer.bytes_per_cycle
-        vector = accelerator.vector
         return cls(
             rows=array.rows,
             cols=array.cols,
@@ -129,7 +128,7 @@ class Machine:
             skip_columns=accelerator.dma.granularity == "element",
             weight_density=1.0 - accelerator.sparsity.weights,
             skips_zeros=tuple(accelerator.sparsity.skipped_by),
-            vector_lanes=vector.lanes if vector.model == "lanes" else 0,
+            vector_lanes=accelerator.vector_lanes,
             clock_hz=accelerator.clock_mhz * 1e6,
             energy=energy_costs(accelerator),
         )

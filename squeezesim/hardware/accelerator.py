@@ -95,6 +95,13 @@ class Accelerator(Part):
         control = self.control
         return control.layer_setup_cycles + math.ceil(self.array.pes * _decimal(control.pe_setup_cycles))
 
+    @property
+    def vector_lanes(self) -> int:
+        """Vector operations per cycle: ``vector.lanes``, or one for each column; 0 where the model is ``none``."""
+        if self.vector.model == "none":
+            return 0
+        return self.array.cols if self.vector.lanes is None else self.vector.lanes
+
     @classmethod
     def from_yaml(cls, path: str | PathLike[str]) -> Accelerator:
         """Read an accelerator from a YAML file; HardwareError names file, line and column of a mistake."""

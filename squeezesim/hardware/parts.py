@@ -15,6 +15,7 @@ from squeezesim.hardware.values import (
     EnergyUnit,
     EnergyValue,
     Integer,
+    Lanes,
     Nanoseconds,
     Operands,
     Part,
@@ -286,8 +287,10 @@ class Vector(Part):
     model: Literal["lanes", "none"] = Field(
         "lanes", description="`none`: vector layers cost nothing; reports say so"
     )
-    lanes: Integer = Field(
-        16, ge=1, le=65536, description="vector operations per cycle", json_schema_extra={"unit": "ops/cycle"}
+    lanes: Lanes | None = Field(
+        None,
+        description="vector operations per cycle; null: one for each column of the array",
+        json_schema_extra={"unit": "ops/cycle"},
     )
 
 

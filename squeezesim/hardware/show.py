@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from squeezesim.escapes import visible
@@ -82,6 +83,27 @@ def setup_text(accelerator: Accelerator) -> str:
     return f"set-up {cycles:,} cycles a layer" if cycles else "no set-up"
 
 
+def fixed_widths(accelerator: Accelerator, varying: Iterable[str]) -> str:
+    """Return what stays as it is while the parameters *varying* change the array, as text; empty where nothing does.
+
+    Example:
+        >>> fixed_widths(Accelerator.named("os_32x32").replace({"array.ports": 4}), ["array.rows"])
+        'kept while array.rows varies: array.ports 4; null is one for each column'
+    """
+    paths = tuple(varying)
+    sizes = [path for path in ("array.rows", "array.cols") if path in paths]
+    vector = accelerator.vector
+    widths = {
+        "array.ports": accelerator.array.ports,
+        "vector.lanes": vector.lanes if vector.model == "lanes" else None,
+    }
+    kept = [f"{path} {value}" for path, value in widths.items() if value is not None and path not in paths]
+    if not sizes or not kept:
+        return ""
+    verb = "varies" if len(sizes) == 1 else "vary"
+    return f"kept while {' and '.join(sizes)} {verb}: {', '.join(kept)}; null is one for each column"
+
+
 def summary(accelerator: Accelerator) -> str:
     """Return the accelerator on a few lines, for ``print``."""
     lines = [f"  {part:<9} {text}" for part, text in facts(accelerator).items()]
@@ -97,7 +119,7 @@ def facts(accelerator: Accelerator) -> dict[str, str]:
     """Return what there is to say of each part of *accelerator*."""
     array, buffer, dram = accelerator.array, accelerator.memory.global_buffer, accelerator.memory.dram
     bits, sparsity = accelerator.precision, accelerator.sparsity
-    energy, mapper, vector = accelerator.energy, accelerator.mapper, accelerator.vector
+    energy, mapper = accelerator.energy, accelerator.mapper
     rate = "" if buffer.bytes_per_cycle is None else f", {buffer.bytes_per_cycle:g} B/cycle"
     double_buffered = " ".join(buffer.double_buffered) or "nothing"
     skipped = f", zeros skipped by {' '.join(sparsity.skipped_by)}" if sparsity.skipped_by else ""
@@ -114,7 +136,7 @@ def facts(accelerator: Accelerator) -> dict[str, str]:
         f"{accelerator.dma.granularity}",
         "mapper": f"{mapper.objective}, slack {mapper.latency_slack:g}",
         "sparsity": f"{sparsity.weights:.0%} zero weights{skipped}",
-        "vector": f"{f'{vector.lanes} lanes' if vector.model == 'lanes' else 'none'}",
+        "vector": f"{accelerator.vector_lanes} lanes" if accelerator.vector_lanes else "none",
         "energy": f"{energy.table}"
         + "".join(f", {level} {value:g}" for level, value in energy.overrides.items()),
     }

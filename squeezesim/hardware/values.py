@@ -36,6 +36,7 @@ Integer = Annotated[int, Field(strict=True), _WHOLE]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False), _FINITE]
 # pydantic's schema of an optional value shows only the bounds that stand before the BeforeValidator.
 Ports = Annotated[int, Field(strict=True, ge=1, le=65536), _WHOLE]
+Lanes = Ports
 Cycles = Annotated[int, Field(strict=True, ge=0, le=10**9), _WHOLE]
 Nanoseconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e6), _FINITE]
 Rate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=1e6), _FINITE]

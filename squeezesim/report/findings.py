@@ -206,7 +206,7 @@ def _vector(case: Case) -> str:
 
 
 def _on_lanes(case: Case) -> str:
-    lanes = case.report.accelerator.vector.lanes
+    lanes = case.report.accelerator.vector_lanes
     where = f"each of {lanes:,} lanes" if lanes > 1 else "one lane"
     return f"{units.count(case.layer.vector_ops)} vector operations (one a cycle on {where})"
 

@@ -45,7 +45,7 @@ def test_defaults(small: Accelerator) -> None:
     assert (small.mapper.objective, small.mapper.latency_slack) == ("latency", 0)
     assert small.dma.granularity == "row"
     assert (small.sparsity.weights, small.sparsity.skipped_by) == (0, ())
-    assert (small.vector.model, small.vector.lanes) == ("lanes", 16)
+    assert (small.vector.model, small.vector.lanes, small.vector_lanes) == ("lanes", None, 4)
     assert (small.energy.table, small.energy.overrides, small.energy.pj_per_unit) == (
         "eyeriss_relative",
         {},
@@ -62,6 +62,17 @@ def test_derived_numbers(small: Accelerator) -> None:
     assert small.replace({"memory.dram.usable_fraction": 0.5}).dram_bytes_per_cycle == 16
     assert small.dram_latency_cycles == 0
     assert small.replace({"memory.dram.latency_cycles": 100}).dram_latency_cycles == 100
+
+
+def test_widths_that_follow_the_array() -> None:
+    """Null is one for each column, whatever the array is made to be; a number stays."""
+    for name in Accelerator.names():
+        wide = Accelerator.named(name).replace({"array.cols": 24, "vector.model": "lanes"})
+        assert wide.array.port_words == (24 if wide.array.ports is None else wide.array.ports)
+        assert wide.vector_lanes == 24
+    fixed = wide.replace({"array.ports": 3, "vector.lanes": 5})
+    assert (fixed.array.port_words, fixed.vector_lanes) == (3, 5)
+    assert fixed.replace({"vector.model": "none"}).vector_lanes == 0
 
 
 @pytest.mark.parametrize(
@@ -238,6 +249,6 @@ def test_text_is_short(small: Accelerator) -> None:
         "  control   0 cycles set-up a layer, DMA granularity row",
         "  mapper    latency, slack 0",
         "  sparsity  0% zero weights",
-        "  vector    16 lanes",
+        "  vector    4 lanes",
         "  energy    eyeriss_relative",
     ]

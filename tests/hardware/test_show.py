@@ -13,7 +13,7 @@ def test_a_row_for_every_parameter() -> None:
 
 def test_rows_have_value_unit_and_provenance() -> None:
     by_path = {row.path: row for row in rows(HW)}
-    assert by_path["array.ports"] == Row("array.ports", "8", "words/cycle", "", "")
+    assert by_path["array.ports"] == Row("array.ports", "null", "words/cycle", "", "")
     assert by_path["memory.dram.latency_ns"] == Row("memory.dram.latency_ns", "null", "ns", "", "")
     assert by_path["array.dataflows"].value == "[ws, os]"
     assert by_path["name"].value == "squeezelerator_8x8"
