@@ -40,6 +40,10 @@ class UsageError(SqueezesimError):
     """Options that contradict each other or whose value cannot be read."""
 
 
+class ClusterError(SqueezesimError):
+    """A scheduler that goes away while its workers cost designs."""
+
+
 def pip_install(*packages: str) -> str:
     """Return the command that installs optional *packages* of PyPI, with what they import and do not require.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ import typer
 
 from squeezesim.cli import output, streams
 from squeezesim.cli.inputs import Batch, Input, NoCache, OneAccelerator, load_network, only
-from squeezesim.errors import UsageError
+from squeezesim.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from squeezesim.explore.sweep.plan import Plan, Planned
     from squeezesim.explore.sweep.run import Progress
     from squeezesim.explore.sweep.search import Search
+    from squeezesim.explore.sweep.store import Store
 
 SHORT = "Cost MODEL on every accelerator that parameters make."
 EXAMPLES = """\b
@@ -28,7 +29,7 @@ Examples:
   squeezesim sweep squeezenext_23 --hw os_32x32 --set array.rows=8,16,32,64 --set array.cols=array.rows
   squeezesim sweep squeezenext_23 alexnet --hw my.yaml --set memory.global_buffer.size_kib=32:1024:x2 --front
   squeezesim sweep squeezenext_23 --hw os_32x32 --set array.rows=8:64:8 --set array.cols=8:64:8 \\
-    --set memory.dram.bandwidth_gb_s=4:64:log --sample 1000 --seed 7 --where "array.pes <= 1024" -o designs.parquet
+    --set memory.dram.bandwidth_gb_s=4:64:log --sample 1000 --seed 7 --where "array.pes <= 1024" -o designs.csv
 """
 
 
@@ -86,9 +87,10 @@ def sweep(
         typer.Option(
             "--output",
             "-o",
-            metavar="FOLDER",
+            metavar="FILE.csv|FOLDER",
             parser=output.path,
-            help="Folder of Parquet files; what is there of the same sweep is kept.  [default: in sweeps/]",
+            help="CSV of all rows, or the folder of Parquet files in which what is done is kept.  "
+            "[default: a folder in sweeps/]",
         ),
     ] = None,
     jobs: Annotated[
@@ -120,19 +122,81 @@ def sweep(
     """Cost MODEL on every accelerator that the values of parameters make, and keep the results as Parquet.
 
     Accelerators are costed together; every number is that of squeezesim profile on each. The folder grows by a file for
-    each 1,024 designs: an interrupted sweep goes on from there when the same command is given again.
+    at most 1,024 designs: an interrupted sweep goes on from there when the same command is given again.
     """
     del debug
     from squeezesim.explore.sweep.api import costing, interest, plan, searched
     from squeezesim.explore.sweep.results import objectives_of
     from squeezesim.explore.sweep.run import run
     from squeezesim.explore.sweep.store import Store
-    from squeezesim.explore.sweep.text import check_sort
+    from squeezesim.explore.sweep.text import best_rows, check_sort
+    from squeezesim.files import atomic_write
     from squeezesim.given import networks_of
     from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.hardware.show import fixed_widths
+    from squeezesim.report.files import csv_text
 
+    _check_options(jobs, cluster, samples, search, method, seed, objectives, front=front)
     output.choice("--format", format, output.FORMATS)
-    latin = output.choice("--method", method or "latin", ("latin", "random")) == "latin"
+    accelerator, values, conditions = Accelerator.resolve(only("--hw", hw)), _values(set_), where or ()
+    names = None if objectives is None else [name.strip() for name in objectives.split(",")]
+    aims = objectives_of(names, accelerator, values) if names or search or front else None
+    # A folder of this name, as version 0.1 made, is gone on with.
+    file = out if out and out.suffix.lower() == ".csv" and not out.is_dir() else None
+    if file:
+        output.check_writable([file], inputs=[*models, *hw])
+    with _progress() as (status, progress):
+        status("reading networks")
+        networks = networks_of(
+            load_network(model, input_ or (), batch, cache=not no_cache) for model in models
+        )
+        status("making designs")
+        of = (networks, accelerator, values)
+        planned: Plan | Search
+        if search is None:
+            latin = method != "random"
+            planned = plan(*of, where=conditions, samples=samples, seed=seed or 0, latin=latin)
+        else:
+            planned = searched(*of, search, where=conditions, objectives=aims, seed=seed or 0)
+        check_sort(sort, planned)
+        store = Store(out if out and not file else _folder(planned), planned)
+        status("costing designs")
+        with _told(store):
+            run(store, costing(store, planned, jobs or os.cpu_count() or 1, cluster), progress, streams.say)
+        status("reading results")
+        table = store.read()
+    if format != "table" and (note := fixed_widths(accelerator, values)):
+        streams.say(f"note: {note}")
+    count = table.num_rows // len(models)
+    found = interest(planned, table)
+    if file:
+        atomic_write(file, csv_text(best_rows(found, accelerator, sort).to_pylist()))
+    _print(
+        planned,
+        found,
+        count,
+        format,
+        sort=sort,
+        top=top,
+        objectives=aims if front else None,
+    )
+    if format == "table":
+        print(f"\nwrote {file}, from the parts in {store.path}" if file else f"\nwrote {store.path}")
+
+
+def _check_options(
+    jobs: int | None,
+    cluster: str | None,
+    samples: int | None,
+    search: int | None,
+    method: str | None,
+    seed: int | None,
+    objectives: str | None,
+    *,
+    front: bool,
+) -> None:
+    """Refuse options that contradict each other, or that nothing would ask."""
+    output.choice("--method", method or "latin", ("latin", "random"))
     if cluster and jobs:
         raise UsageError("--jobs and --cluster both say where to run; allowed: one of them")
     if search is not None and samples is not None:
@@ -149,6 +213,7 @@ def sweep(
         raise UsageError(
             "--objectives say what a search is for and what a front is of; allowed: with --search or --front"
         )
+<<<<<<< HEAD
     accelerator, values, conditions = Accelerator.resolve(only("--hw", hw)), _values(set_), where or ()
     names = None if objectives is None else [name.strip() for name in objectives.split(",")]
     aims = objectives_of(names, accelerator, values) if names or search or front else None
@@ -185,6 +250,8 @@ def sweep(
     )
     if format == "table":
         streams.tell(f"\nwrote {store.path}")
+=======
+>>>>>>> 16be437 (Sweep: CSV by suffix, shares of rows, any numeric column ranks, a bar of rows)
 
 
 def _values(texts: Sequence[str]) -> dict[str, str]:
@@ -209,31 +276,56 @@ def _folder(plan: Planned) -> Path:
     )
 
 
+def _kept(store: Store) -> str:
+    """What of an interrupted sweep is there."""
+    planned = store.plan
+    done = sum(planned.size(number) for number in store.done())
+    if not done:
+        return "no part was done yet, and nothing is kept"
+    total = sum(planned.size(number) for number in range(planned.chunks))
+    return f"{done:,} of {total:,} rows are in {store.path}; the same command goes on from there"
+
+
 @contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar with rate and remaining time on stderr, where that is a terminal."""
+def _told(store: Store) -> Iterator[None]:
+    """Where the block is interrupted, or the cluster goes away, say what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        streams.say(_kept(store))
+        raise
+    except ClusterError as error:
+        raise ClusterError(f"{error}; {_kept(store)}") from error
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Callable[[str], None], Progress]]:
+    """What is done, and a bar of the rows with rate and remaining time, on stderr where that is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda _done, _total: None
+        yield lambda _: None, lambda _done, _total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[shown]}"),
+        TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task("", rate="")
+    task = bar.add_task("", total=None, shown="")
 
     def update(done: int, total: int) -> None:
-        speed = bar.tasks[task].speed
-        bar.update(task, completed=done, total=total, rate=f"{speed:,.0f} a second" if speed else "")
+        bar.update(task, completed=done, total=total)
+        left, speed = bar.tasks[task].time_remaining, bar.tasks[task].speed
+        rate = f", {speed:,.0f} a second, {left:,.0f} s left" if speed and left is not None else ""
+        bar.update(task, shown=f"{done:,} of {total:,} rows{rate}")
 
     with bar:
-        yield update
+        yield lambda what: bar.update(task, description=what), update
 
 
 def _print(
@@ -252,8 +344,13 @@ def _print(
     from squeezesim.report.text import plain, print_sections
 
     if format != "table":
+<<<<<<< HEAD
         rows = best_rows(table, sort, top, objectives)
         streams.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
+=======
+        rows = best_rows(table, of.base, sort, objectives).slice(0, top).to_pylist()
+        sys.stdout.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
+>>>>>>> 16be437 (Sweep: CSV by suffix, shares of rows, any numeric column ranks, a bar of rows)
         return
     console, most = output.console(), 10 if top is None else top
     width = console.width - 2 if console.is_terminal else None

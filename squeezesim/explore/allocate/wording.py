@@ -21,22 +21,27 @@ _HEADERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "weights_bytes": ("weights", units.size),
     "weights_values_bytes": ("weights, values", units.size),
     "late_share": ("late params", units.share),
+    "array.pes": ("PEs", "{:,.0f}".format),
 }
 
 
 def header(measure: str) -> str:
-    """Return what stands above a column.
+    """Return what stands above a column of a measure or a parameter.
 
     Example:
         >>> header("latency_us"), written("latency_us", 1234.56)
         ('latency µs', '1,235')
     """
-    return _HEADERS[measure][0]
+    return _HEADERS[measure][0] if measure in _HEADERS else measure.rpartition(".")[2]
 
 
-def written(measure: str, value: float | None) -> str:
-    """Return a value of *measure* as people read it."""
-    return _HEADERS[measure][1](value)
+def written(measure: str, value: Any) -> str:
+    """Return a value of *measure* as people read it; one of a parameter as it is given."""
+    if measure in _HEADERS:
+        return _HEADERS[measure][1](value)
+    if value is None:
+        return "null"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def words(measure: str) -> str:

@@ -6,24 +6,30 @@ other, or behind TLS (``tls://``).
 
 from __future__ import annotations
 
+import logging
 import pickle
 import platform
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from socket import create_connection
 from typing import Any
 from urllib.parse import urlsplit
 
 from squeezesim._version import __version__
-from squeezesim.errors import UsageError, pip_install
+from squeezesim.errors import ClusterError, UsageError, pip_install
 from squeezesim.explore.sweep.plan import Plan
 from squeezesim.explore.sweep.run import Costed
 from squeezesim.explore.sweep.store import encode
 
 _ADDRESS = re.compile(r"(tcp|tls)://\S+:\d+")
-_REACH, _WAIT = 10, 60  # seconds: for the scheduler to answer, and for a worker where there is none
+_REACH, _WAIT, _LEAVE = (
+    10,
+    60,
+    5,
+)  # seconds: for the scheduler to answer, for a worker where there is none, to take leave
 _RETRIES = 3
 
 
@@ -52,12 +58,29 @@ def cluster(plan: Plan, address: str) -> Callable[[list[int]], Costed]:
             raise UsageError(
                 f"--cluster {address!r}: no scheduler of Dask there; allowed: as tcp://host:8786"
             ) from error
-        with client:
+        with _reported(client, address):
             _await_workers(client, address)
             _check(client, address)
             yield from _results(client, plan, numbers, address)
 
     return cost
+
+
+@contextmanager
+def _reported(client: Any, address: str) -> Iterator[None]:
+    """The scheduler's death in the block is a line, whatever Dask's threads and logs make of it."""
+    from distributed import CancelledError
+
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # each of Dask's loggers has a level of its own
+    try:
+        yield
+    except (CancelledError, OSError) as error:
+        raise ClusterError(f"--cluster {address!r}: the scheduler is gone") from error
+    finally:
+        with suppress(Exception):  # of a scheduler that is gone there is nothing to take leave of
+            client.close(timeout=_LEAVE)
+        logging.disable(before)
 
 
 def _greeted(address: str) -> None:

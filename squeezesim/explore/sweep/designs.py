@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST = 1_000_000
 """Designs of a sweep."""
+PES = "array.pes"
+"""What rows · cols are called among parameters."""
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
 """The greatest share of the way through an axis."""
 
@@ -155,7 +157,7 @@ def numeric_names() -> list[str]:
     numbers = [
         path for path, known in parameters().items() if known.allowed.startswith(("an integer", "a number"))
     ]
-    return ["array.pes", *numbers]
+    return [PES, *numbers]
 
 
 def holding(
@@ -170,18 +172,21 @@ def holding(
         UsageError: a condition cannot be read.
     """
     count = len(next(iter(columns.values())))
-
-    def numbers(name: str) -> NDArray[np.float64]:
-        if name == "array.pes":
-            return numbers("array.rows") * numbers("array.cols")
-        values = columns[name] if name in columns else (_value(to_dict(base), name),) * count
-        return np.array([np.nan if value is None else value for value in values], np.float64)
-
     kept = np.ones(count, np.bool_)
     for text in conditions:
         condition = parse(text, names)
-        kept &= condition.holds({name: numbers(name) for name in condition.names})
+        kept &= condition.holds({name: numbers(name, base, columns, count) for name in condition.names})
     return kept
+
+
+def numbers(
+    name: str, base: Accelerator, columns: Mapping[str, Sequence[Any]], count: int
+) -> NDArray[np.float64]:
+    """Return the numbers of *name* in *count* rows of *columns*, or else *base*'s; NaN where there is none."""
+    if name == PES:
+        return numbers("array.rows", base, columns, count) * numbers("array.cols", base, columns, count)
+    values = columns[name] if name in columns else (_value(to_dict(base), name),) * count
+    return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
 def check(base: Accelerator, axes: Sequence[Axis]) -> None:

@@ -9,13 +9,14 @@ import numpy as np
 
 from squeezesim.errors import UsageError
 from squeezesim.explore.pareto import LARGER_IS_BETTER, Mask, pareto
-from squeezesim.explore.sweep.designs import holding, numeric_names
+from squeezesim.explore.sweep.designs import PES, holding, numbers, numeric_names
 from squeezesim.expressions import parse
 from squeezesim.report.columns import TOTALS
 from squeezesim.report.tally import Scale
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from squeezesim.hardware.accelerator import Accelerator
 
@@ -32,7 +33,7 @@ def parted(conditions: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
     known: list[str] = []
     limits: list[str] = []
     for text in conditions:
-        condition = parse(text, _names())
+        condition = parse(text, column_names())
         if condition.is_relative:
             condition.holds({})  # says that there is no baseline
         (limits if set(condition.names) & set(TOTALS) else known).append(text)
@@ -42,18 +43,18 @@ def parted(conditions: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
 def meeting(table: pa.Table, base: Accelerator, limits: Sequence[str]) -> Mask:
     """Return the rows that meet all of *limits*, conditions on parameters and totals."""
     columns = {name: table[name].to_pylist() for name in table.column_names}
-    return holding(limits, base, columns, _names())
+    return holding(limits, base, columns, column_names())
 
 
 def sides(objectives: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return those of *objectives* of which less is better, and those of which more is.
 
     Raises:
-        UsageError: one is no column of totals or is named twice, or there is none.
+        UsageError: one is none of ``column_names`` or is named twice, or there is none.
     """
     least = [name for name in objectives if name not in LARGER_IS_BETTER]
     most = [name for name in objectives if name in LARGER_IS_BETTER]
-    pareto({name: np.zeros(0) for name in TOTALS}, least, most)
+    pareto({name: np.zeros(0) for name in column_names()}, least, most)
     return least, most
 
 
@@ -102,14 +103,14 @@ def _varies_joules(paths: Iterable[str]) -> bool:
     return any(path in _JOULES for path in paths)
 
 
-def front(table: pa.Table, objectives: Sequence[str]) -> Mask:
+def front(table: pa.Table, base: Accelerator, objectives: Sequence[str]) -> Mask:
     """Return the rows that no other one of the same network beats in *objectives*.
 
     Raises:
         UsageError: see ``sides``.
     """
     least, most = sides(objectives)
-    columns = {name: np.asarray(table[name].to_numpy(), np.float64) for name in objectives}
+    columns = {name: column(table, base, name) for name in objectives}
     of = table["network"].to_numpy()
     known = ~np.isnan(np.stack([*columns.values()])).any(axis=0)
     found = np.zeros(table.num_rows, np.bool_)
@@ -119,5 +120,19 @@ def front(table: pa.Table, objectives: Sequence[str]) -> Mask:
     return found
 
 
-def _names() -> list[str]:
-    return [*numeric_names(), *TOTALS]
+def column(table: pa.Table, base: Accelerator, name: str) -> NDArray[np.float64]:
+    """Return the numbers of *name*, one of ``column_names``, in each row: NaN where there is none.
+
+    A parameter that does not vary is that of *base*.
+    """
+    columns = {each: table[each].to_pylist() for each in table.column_names if each in _sources(name)}
+    return numbers(name, base, columns, table.num_rows)
+
+
+def _sources(name: str) -> tuple[str, ...]:
+    return ("array.rows", "array.cols") if name == PES else (name,)
+
+
+def column_names() -> list[str]:
+    """Return the columns of numbers that conditions, objectives and an order may use."""
+    return [*TOTALS, *numeric_names()]

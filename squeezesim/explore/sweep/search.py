@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import OutputError, UsageError, pip_install
 from squeezesim.explore.sweep.designs import Designs, at, check, free_axes
 from squeezesim.explore.sweep.plan import about, costed, heading, kinds_of
-from squeezesim.explore.sweep.results import meeting, objectives_of, sides
+from squeezesim.explore.sweep.results import column, meeting, objectives_of, sides
 from squeezesim.explore.sweep.run import Costed
 from squeezesim.explore.sweep.store import Store, encode
 from squeezesim.explore.sweep.values import Axis
@@ -166,7 +167,10 @@ class _Proposals:
     def tell(self, table: pa.Table) -> None:
         """Say what the designs of the last ``ask`` cost; those without a number in an objective come last."""
         of, each = self._of, len(self._of.networks)
-        columns = [table[name].to_pylist() for name in of.objectives]
+        columns = [
+            [None if isnan(value) else value for value in column(table, of.base, name).tolist()]
+            for name in of.objectives
+        ]
         met = [meeting(table, of.base, [limit]) for limit in of.limits]
         with _quiet():
             for number, trial in enumerate(self._trials):

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
 from squeezesim.explore.allocate.wording import header, words, written
 from squeezesim.explore.pareto import LARGER_IS_BETTER
-from squeezesim.explore.sweep.results import check_energy
+from squeezesim.explore.sweep.results import check_energy, column, column_names
 from squeezesim.explore.sweep.results import front as unbeaten
+from squeezesim.hardware.show import fixed_widths
 from squeezesim.report import units
-from squeezesim.report.columns import TOTALS
-from squeezesim.report.grid import Column, Grid
+from squeezesim.report.grid import Column, Grid, shares
 from squeezesim.report.text import Section
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from squeezesim.explore.sweep.plan import Planned
+    from squeezesim.hardware.accelerator import Accelerator
 
 Row = Mapping[str, Any]
 
@@ -29,23 +31,39 @@ def check_sort(sort: str, of: Planned) -> None:
     Raises:
         UsageError: they cannot, or it ranks none of them.
     """
-    names = ["design", "network", *of.about["parameters"], *TOTALS, "bound"]
+    names = list(dict.fromkeys(["design", "network", *of.about["parameters"], *column_names(), "bound"]))
     if sort not in names:
         raise UsageError(f"--sort {sort!r}; allowed: {', '.join(names)}{nearest(sort, names)}")
     check_energy("--sort", sort, of.base, of.about["parameters"])
 
 
 def best_rows(
-    table: pa.Table, sort: str, top: int | None, objectives: Sequence[str] | None = None
-) -> list[Row]:
-    """Return the best *top* rows by column *sort*; of the Pareto front of *objectives* alone where there are any.
+    table: pa.Table, base: Accelerator, sort: str, objectives: Sequence[str] | None = None
+) -> pa.Table:
+    """Return the rows, the best by *sort* first; of the Pareto front of *objectives* alone where there are any.
 
-    Rows without a number in *sort* come last.
+    Rows without a number in *sort* come last; what they are ranked by is among the columns.
     """
-    rows = table if objectives is None else table.filter(unbeaten(table, objectives))
+    import pyarrow as pa
+
+    rows = table if objectives is None else table.filter(unbeaten(table, base, objectives))
+    for name in dict.fromkeys((sort, *(objectives or ()))):
+        if name not in rows.column_names:
+            rows = rows.append_column(name, pa.array(column(rows, base, name), from_pandas=True))
     order = "descending" if sort in LARGER_IS_BETTER else "ascending"
-    part = rows.sort_by([(sort, order), ("design", "ascending")])
-    return list(part.slice(0, top).to_pylist())
+    return rows.sort_by([(sort, order), ("design", "ascending")])
+
+
+def shared(rows: pa.Table, networks: Sequence[str], most: int) -> pa.Table:
+    """Return the first *most* of *rows*, of which each of several *networks* gets its share."""
+    of = rows["network"].to_pylist()
+    left = dict(zip(networks, shares([of.count(name) for name in networks], most), strict=True))
+    kept = []
+    for number, name in enumerate(of):
+        if left[name]:
+            left[name] -= 1
+            kept.append(number)
+    return rows.take(kept)
 
 
 def energy_column(table: pa.Table) -> str:
@@ -70,17 +88,22 @@ def sections(
     *table* holds the rows of interest of *count* designs; with *objectives* only their Pareto front is shown.
     """
     about = of.about
-    rows = best_rows(table, sort, top, objectives)
+    found = best_rows(table, of.base, sort, objectives)
+    rows = found if top is None else shared(found, about["networks"], top)
     networks = ", ".join(about["networks"])
     lines = [f"varying {', '.join(about['parameters'])}"]
     if "objectives" in about:
         lines.append(f"searched for {_and(about['objectives'])}, seed {about['seed']}")
+    if note := fixed_widths(of.base, about["parameters"]):
+        lines.append(note)
     if of.limits:
         lines.append(f"{units.plural(table.num_rows, 'row')} with {' and '.join(of.limits)}")
     parts = [Section(f"{networks} on {about['accelerator']}, {units.plural(count, 'design')}", lines)]
     what = "designs" if objectives is None else f"the Pareto front of {_and(objectives)}"
     extreme = "greatest" if sort in LARGER_IS_BETTER else "least"
-    grid = _grid(rows, about, sort, energy_column(table))
+    ranks = (sort, *(objectives or ()))
+    part = units.part(rows.num_rows, found.num_rows, "row")
+    grid = replace(_grid(rows.to_pylist(), about, ranks, energy_column(table)), part=part)
     parts.append(Section(f"{what}, {extreme} {sort} first", grid if width is None else grid.fit(width)))
     problems = [text for text in table["problem"].to_pylist() if text is not None]
     if problems:
@@ -101,29 +124,22 @@ def _and(objectives: Sequence[str]) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
-def _grid(rows: Sequence[Row], about: Mapping[str, Any], sort: str, energy: str) -> Grid:
+def _grid(rows: Sequence[Row], about: Mapping[str, Any], ranks: Sequence[str], energy: str) -> Grid:
     parameters = list(about["parameters"])
     names = ["network"] if len(about["networks"]) > 1 else []
-    measures = list(dict.fromkeys(["latency_us", energy, "utilization", "dram_bytes", "bound"]))
-    measures += [sort] if sort not in (*measures, *parameters, "design", "network") else []
+    measures = ["latency_us", energy, "utilization", "dram_bytes", "bound"]
+    shown = {*measures, *parameters, "design", "network"}
+    measures += [name for name in dict.fromkeys(ranks) if name not in shown]
     columns = [Column("design"), *(Column(name, 1, left=True) for name in names)]
-    columns += [Column(path.rpartition(".")[2]) for path in parameters]
-    columns += [
-        Column("bound" if name == "bound" else header(name), left=name == "bound") for name in measures
-    ]
+    columns += [Column(header(path)) for path in parameters]
+    columns += [Column(header(name), left=name == "bound") for name in measures]
     cells = [
         [
             str(row["design"]),
             *(row[name] for name in names),
-            *(_plain(row[path]) for path in parameters),
+            *(written(path, row[path]) for path in parameters),
             *(row[name] or units.EMPTY if name == "bound" else written(name, row[name]) for name in measures),
         ]
         for row in rows
     ]
     return Grid(columns, cells)
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "null"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
