@@ -65,6 +65,8 @@ def sensitivity(
     found = study(networks, accelerator, change)
     if plot:
         atomic_write(plot, draw(found, plot.suffix.lower()[1:]))
+    if format != "table" and found.kept:
+        streams.say(f"note: {found.kept}")
     if format == "csv":
         streams.write(csv_text(found.rows()))
     elif format == "json":

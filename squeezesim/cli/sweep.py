@@ -181,7 +181,7 @@ def sweep(
         objectives=aims if front else None,
     )
     if format == "table":
-        print(f"\nwrote {file}, from the parts in {store.path}" if file else f"\nwrote {store.path}")
+        streams.tell(f"\nwrote {file}, from the parts in {store.path}" if file else f"\nwrote {store.path}")
 
 
 def _check_options(
@@ -213,45 +213,6 @@ def _check_options(
         raise UsageError(
             "--objectives say what a search is for and what a front is of; allowed: with --search or --front"
         )
-<<<<<<< HEAD
-    accelerator, values, conditions = Accelerator.resolve(only("--hw", hw)), _values(set_), where or ()
-    names = None if objectives is None else [name.strip() for name in objectives.split(",")]
-    aims = objectives_of(names, accelerator, values) if names or search or front else None
-    networks = networks_of(load_network(model, input_ or (), batch, cache=not no_cache) for model in models)
-    planned: Plan | Search
-    if search is None:
-        planned = plan(
-            networks, accelerator, values, where=conditions, samples=samples, seed=seed or 0, latin=latin
-        )
-    else:
-        planned = searched(
-            networks, accelerator, values, search, where=conditions, objectives=aims, seed=seed or 0
-        )
-    check_sort(sort, planned)
-    store = Store(out or _folder(planned), planned)
-    store.done()
-    try:
-        with _progress() as progress:
-            run(store, costing(store, planned, jobs or os.cpu_count() or 1, cluster), progress)
-    except KeyboardInterrupt:
-        done = sum(planned.size(number) for number in store.done())
-        streams.say(f"{done:,} rows are in {store.path}; the same command goes on from there")
-        raise
-    table = store.read()
-    count = table.num_rows // len(models)
-    _print(
-        planned,
-        interest(planned, table),
-        count,
-        format,
-        sort=sort,
-        top=top,
-        objectives=aims if front else None,
-    )
-    if format == "table":
-        streams.tell(f"\nwrote {store.path}")
-=======
->>>>>>> 16be437 (Sweep: CSV by suffix, shares of rows, any numeric column ranks, a bar of rows)
 
 
 def _values(texts: Sequence[str]) -> dict[str, str]:
@@ -344,13 +305,8 @@ def _print(
     from squeezesim.report.text import plain, print_sections
 
     if format != "table":
-<<<<<<< HEAD
-        rows = best_rows(table, sort, top, objectives)
-        streams.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
-=======
         rows = best_rows(table, of.base, sort, objectives).slice(0, top).to_pylist()
-        sys.stdout.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
->>>>>>> 16be437 (Sweep: CSV by suffix, shares of rows, any numeric column ranks, a bar of rows)
+        streams.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
         return
     console, most = output.console(), 10 if top is None else top
     width = console.width - 2 if console.is_terminal else None

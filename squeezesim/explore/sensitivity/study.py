@@ -11,6 +11,7 @@ from squeezesim.explore.sensitivity.bandwidth import break_even
 from squeezesim.explore.sensitivity.elasticities import Elasticity, elasticities
 from squeezesim.explore.sensitivity.tables import Rank, ranks
 from squeezesim.given import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
+from squeezesim.hardware.show import fixed_widths
 from squeezesim.network.checks import check_multiplies
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Study:
         change: the share by which parameters are less and more.
         break_even_gb_s: for each network the bandwidth from which on DRAM does not set the pace of the most cycles.
         ranks: of the networks by energy under each table; none for a single network.
+        kept: what stays as it is while rows and columns change, as a sentence; empty where all follows.
     """
 
     accelerator: str
@@ -41,6 +43,7 @@ class Study:
     elasticities: list[Elasticity]
     break_even_gb_s: dict[str, float | None]
     ranks: list[Rank]
+    kept: str = ""
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the elasticities as rows of the table that ``sensitivity`` returns."""
@@ -63,6 +66,7 @@ def study(networks: Sequence[Network], accelerator: Accelerator, change: float =
         elasticities=[e for network in networks for e in elasticities(network, accelerator, change)],
         break_even_gb_s={network.name: break_even(network, accelerator) for network in networks},
         ranks=ranks(networks, accelerator) if len(networks) > 1 else [],
+        kept=fixed_widths(accelerator, ("array.rows", "array.cols")),
     )
 
 
@@ -75,7 +79,8 @@ def sensitivity(
     accelerator's, rounded to such as the parameter can have. Prices of accesses are ``energy.overrides``.
 
     The table's ``attrs`` hold the rest of what ``squeezesim sensitivity`` prints: ``break_even_gb_s`` by network, None
-    where DRAM leads at any bandwidth; ``ranks``, a dictionary for each network under each energy table.
+    where DRAM leads at any bandwidth; ``ranks``, a dictionary for each network under each energy table; ``kept``, what
+    stays as it is while rows and columns change.
 
     Raises:
         HardwareError: a network does not fit, or the accelerator is unknown.
@@ -95,4 +100,5 @@ def sensitivity(
     columns = [_COLUMNS.get(field.name, field.name) for field in fields(Elasticity)]
     table = pd.DataFrame(done.rows(), columns=columns)
     table.attrs |= {"break_even_gb_s": done.break_even_gb_s, "ranks": [asdict(rank) for rank in done.ranks]}
+    table.attrs["kept"] = done.kept
     return table

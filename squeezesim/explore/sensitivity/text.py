@@ -21,6 +21,8 @@ def sections(study: Study, top: int = TOP) -> list[Section]:
         parts.append(Section("DRAM bandwidth", [_break_even(study, bandwidth)]))
     if study.ranks:
         parts.append(Section("energy by table, and rank", _ranks(study)))
+    if study.kept:
+        parts.append(Section("rows and columns", [study.kept]))
     return parts
 
 
