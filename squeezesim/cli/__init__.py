@@ -67,14 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Bugs raise.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words in ([], ["hw"]):
-        words.append("--help")
     if arguments is None:
         _hasten()
-        if _COMPLETING in os.environ:
-            typer.main.get_command(app).main(words, prog_name="squeezesim")
+        _complete(words)
     try:
         streams.prepare()
+        streams.begin()
         code = _run(words)
         sys.stdout.flush()
     except SqueezesimError as error:
@@ -101,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         line = " ".join(str(message()).split()).rstrip(".")
         return _refuse(f"{line}; see {context.command_path if context else 'squeezesim'} --help")
+    finally:
+        streams.end()
     return code
 
 
@@ -110,8 +110,16 @@ def _hasten() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # sought in all that is installed
 
 
+def _complete(words: list[str]) -> None:
+    """Where a shell asks what a line may go on with, print that and exit."""
+    if _COMPLETING in os.environ:
+        typer.main.get_command(app).main(words, prog_name="squeezesim")
+
+
 def _run(words: list[str]) -> int:
     """Run the command without click's own ways to end one, which leave stdout half-written and say so on two lines."""
+    if words in ([], ["hw"]):
+        words = [*words, "--help"]
     command = typer.main.get_command(_part(words))
     try:
         with command.make_context("squeezesim", words) as context:

@@ -128,10 +128,10 @@ def allocate(
             objectives=None if objectives is None else [name.strip() for name in objectives.split(",")],
             sort=sort,
             cache=not no_cache,
-            progress=streams.rewrite,
+            progress=streams.status,
         )
     finally:
-        streams.rewrite("")
+        streams.status("")
     written = _write(done, files, plot, top=top, front=front)
     _print(done, format, top=top, front=front)
     if written and format == "table":

@@ -202,6 +202,7 @@ def _results(
             if is_report(text)
             else load_network(text, inputs, batch, compression=compressed, stages=stages, cache=cache)
         )
+        streams.status(f"simulating {text}")
         found += results_of(item, accelerators)
     return found
 

@@ -121,6 +121,7 @@ def explain(
     (report,) = results(
         [model], accelerators, input or (), batch, compressed, stages=stages, cache=not no_cache
     )
+    streams.status(f"simulating changes to {report.network.name} and {report.accelerator.name}")
     found = report, explained(report, layer), advise(report, layer, cache=not no_cache)
     parts = sections(*found)
     texts = {"json": document(*found)} if "json" in (format, *map(_format_of, out or ())) else {}

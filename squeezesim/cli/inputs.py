@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import output
+from squeezesim.cli import output, streams
 from squeezesim.errors import UsageError, installed, nearest
 from squeezesim.network.checks import show
 
@@ -102,6 +102,7 @@ def load_network(
     """
     from squeezesim.load import load, trained_module
 
+    streams.status(f"tracing {model}")
     network = load(model, **asked_inputs(inputs), batch=batch, cache=cache)
     if stages:
         network = network.with_stages(*stages)

@@ -152,6 +152,7 @@ def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
     from squeezesim.report.grid import Column, Grid
     from squeezesim.report.units import plural
 
+    streams.status(f"counting {model} with fvcore and torch")
     rows = cross_check(model, **asked)
     columns = [
         Column("module", left=True),

@@ -78,6 +78,7 @@ def console() -> Console:
     """Return a console for stdout that prints texts as they are."""
     from rich.console import Console
 
+    streams.end()
     return Console(markup=False, highlight=False, emoji=False)
 
 

@@ -108,6 +108,7 @@ def plot(
         subjects, accelerators, input or (), batch, Compression({}), stages=stages, cache=not no_cache
     )
     taken = {name: options[name] for name in chosen.options}
+    streams.status("drawing")
     made = [figure(kind, reports, suffix, theme=theme, **taken) for suffix in formats]
     for path, content in zip(out, made, strict=True):
         atomic_write(path, content)

@@ -151,6 +151,7 @@ def profile(
     rows = [select(report, by, sort, top) for report in reports]
     files = [*(("-o", path) for path in out or ()), *([("--plot", plot)] if plot else [])]
     words = command.words("profile", [model], given, files)
+    streams.status("writing files")
     write(
         [(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths],
         html=lambda report: page([report], words, advise=not saved, cache=not no_cache),
@@ -191,6 +192,7 @@ def _reports(
     if saved:
         return [Report.load(model)]
     network = load_network(model, inputs, batch, compression=compressed, stages=stages, cache=cache)
+    streams.status(f"simulating {network.name}")
     return [
         replace(
             simulate(network, accelerator),

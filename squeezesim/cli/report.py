@@ -93,6 +93,7 @@ def report(
     written = [*(["--no-advice"] if no_advice else []), "-o", str(out)]
     words = [*command.words("report", models, given), *written]
     advise = bool(accelerators) and not no_advice
+    streams.status("simulating what would save time" if advise and len(reports) == 1 else "writing the page")
     atomic_write(out, page(reports, words, advise=advise, cache=not no_cache))
     streams.tell(f"wrote {out}")
     for made in reports:

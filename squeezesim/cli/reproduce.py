@@ -56,7 +56,9 @@ def reproduce(
 
     from squeezesim.verify.squeezenext_runs import compute
 
+    streams.status(f"computing the tables of {paper}")
     table = compute()
+    streams.status("drawing")
     written = [] if folder is None else _write(table, folder)
     if format == "csv":
         streams.write(_tables(table)["table3.csv"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from squeezesim.cli import streams
 from squeezesim.cli.command import Given
 from squeezesim.cli.inputs import load_network
 from squeezesim.errors import UsageError
@@ -74,7 +75,9 @@ def results(
             reports.append(Report.load(text))
             continue
         network = load_network(text, inputs, batch, compression=compression, stages=stages, cache=cache)
-        reports += [simulate(network, accelerator) for accelerator in accelerators]
+        for accelerator in accelerators:
+            streams.status(f"simulating {network.name} on {accelerator.name}")
+            reports.append(simulate(network, accelerator))
     return reports
 
 

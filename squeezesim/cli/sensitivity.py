@@ -62,6 +62,7 @@ def sensitivity(
     output.check_writable([plot] if plot else [], inputs=hw)
     accelerator = Accelerator.resolve(only("--hw", hw))
     networks = networks_of(load_network(model, input_ or (), batch, cache=not no_cache) for model in models)
+    streams.status(f"changing parameters of {accelerator.name}")
     found = study(networks, accelerator, change)
     if plot:
         atomic_write(plot, draw(found, plot.suffix.lower()[1:]))

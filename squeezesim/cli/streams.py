@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import codecs
 import os
+import shutil
 import sys
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -52,28 +55,91 @@ def prepare() -> None:
             stream.reconfigure(errors=_SPELLED)
 
 
+class _Status:
+    """A line on stderr that says what is done and for how many seconds, until there is something to print.
+
+    A thread writes it anew, for whatever takes long does not come back to do so.
+    """
+
+    def __init__(self) -> None:
+        self.text, self.is_shown = "working", False
+        self._began, self._end, self._lock = time.monotonic(), threading.Event(), threading.Lock()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        wait = _DELAY
+        while not self._end.wait(wait):
+            self.show()
+            wait = _PERIOD
+
+    def show(self) -> None:
+        """Write the line anew."""
+        with self._lock:
+            if not self._end.is_set():
+                seconds = int(time.monotonic() - self._began)
+                self._write(f"{self.text}, {seconds} s" if seconds else self.text)
+
+    def clear(self) -> None:
+        """Leave nothing in the line, until it is shown again."""
+        with self._lock:
+            if self.is_shown:
+                self._write("")
+
+    def end(self) -> None:
+        """Leave nothing in the line from now on."""
+        self._end.set()
+        self.clear()
+
+    def _write(self, line: str) -> None:
+        with suppress(OSError, ValueError):  # nobody reads it, or it is closed
+            most = shutil.get_terminal_size().columns - 1  # a longer line could not be written over
+            print(f"\r\x1b[K{visible(line)[:most]}", end="", file=sys.stderr, flush=True)
+        self.is_shown = bool(line)
+
+
+_DELAY, _PERIOD = 0.3, 0.5  # seconds until the status is shown, and until it is shown anew
+_statuses: list[_Status] = []  # that of the command that runs, if any
+
+
+def begin() -> None:
+    """Show from now on that the command works, where stderr is a terminal; ``end``, or what is printed, ends it."""
+    end()
+    if sys.stderr.isatty():
+        _statuses.append(_Status())
+
+
+def end() -> None:
+    """Show no status any more."""
+    while _statuses:
+        _statuses.pop().end()
+
+
+def status(text: str) -> None:
+    """Say what the command does, as ``tracing alexnet``, until the next such text or what is printed."""
+    for shown in _statuses:
+        shown.text = text or "working"
+
+
 def tell(text: str = "") -> None:
     """Print *text* on stdout, control characters of names and files of strangers escaped."""
+    end()
     print(visible(text, keep="\n"))
 
 
 def write(data: str) -> None:
     """Write CSV, JSON or Markdown to stdout: as it is, or on a terminal with control characters escaped."""
+    end()
     sys.stdout.write(visible(data, keep="\n\t") if sys.stdout.isatty() else data)
 
 
 def say(line: str) -> None:
     """Print *line* on stderr; where nobody can read it, the exit code still says what it must."""
+    for shown in _statuses:
+        shown.clear()
     try:
         print(visible(line, keep="\n"), file=sys.stderr, flush=True)
     except OSError:
         abandon(sys.stderr)
-
-
-def rewrite(line: str) -> None:
-    """Write *line* over the one before it on stderr, where that is a terminal; an empty one ends with nothing there."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{visible(line)}", end="", file=sys.stderr, flush=True)
 
 
 def abandon(stream: TextIO) -> None:

@@ -265,6 +265,7 @@ def _progress() -> Iterator[tuple[Callable[[str], None], Progress]]:
     if not sys.stderr.isatty():
         yield lambda _: None, lambda _done, _total: None
         return
+    streams.end()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

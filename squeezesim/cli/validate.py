@@ -73,14 +73,15 @@ def _run(names: Sequence[str], quick: bool) -> list[Check]:
 
     checks = []
     for name in names:
+        _progress(name)("computing")
         checks.append(run(name, Options(quick=quick, progress=_progress(name))))
         _progress(name)("")
     return checks
 
 
 def _progress(name: str) -> Callable[[str], None]:
-    """Return what rewrites one line of stderr, where that is a terminal."""
-    return lambda text: streams.rewrite(f"{name}: {text}" if text else "")
+    """Return what says on a terminal how far *name* is."""
+    return lambda text: streams.status(f"{name}: {text}" if text else "")
 
 
 def _print(checks: Sequence[Check], format: str) -> None:
