@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,7 +22,7 @@ from squeezesim.cli.inputs import (
 from squeezesim.errors import UsageError
 
 if TYPE_CHECKING:
-    from squeezesim.network import Network
+    from squeezesim.network import Layer, Network
 
 EXAMPLES = """\b
 Examples:
@@ -84,7 +84,7 @@ def layers(
     elif format == "csv":
         from squeezesim.report.files import csv_text
 
-        streams.write(csv_text(_rows(network)))
+        streams.write(csv_text(_rows(network), _CELLS))
     else:
         from squeezesim.load.compression import split
 
@@ -94,33 +94,34 @@ def layers(
     fail_if_unmodelled(network, strict)
 
 
+_CELLS: dict[str, Callable[[Layer], Any]] = {
+    "name": lambda layer: layer.name,
+    "op": lambda layer: layer.op,
+    "stage": lambda layer: layer.stage,
+    "n": lambda layer: layer.n,
+    "groups": lambda layer: layer.g,
+    "k": lambda layer: layer.k,
+    "c": lambda layer: layer.c,
+    "oy": lambda layer: layer.oy,
+    "ox": lambda layer: layer.ox,
+    "fy": lambda layer: layer.fy,
+    "fx": lambda layer: layer.fx,
+    "stride": lambda layer: "x".join(map(str, layer.stride)),
+    "params": lambda layer: layer.params,
+    "macs": lambda layer: layer.macs,
+    "vector_ops": lambda layer: layer.vector_ops,
+    "weight_bits": lambda layer: layer.weight_bits,
+    "activation_bits": lambda layer: layer.activation_bits,
+    "accumulator_bits": lambda layer: layer.accumulator_bits,
+    "weight_density": lambda layer: layer.weight_density,
+    "inputs": lambda layer: " ".join(layer.inputs),
+    "repeat": lambda layer: layer.repeat,
+}
+"""The columns of ``--format csv``."""
+
+
 def _rows(network: Network) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": layer.name,
-            "op": layer.op,
-            "stage": layer.stage,
-            "n": layer.n,
-            "groups": layer.g,
-            "k": layer.k,
-            "c": layer.c,
-            "oy": layer.oy,
-            "ox": layer.ox,
-            "fy": layer.fy,
-            "fx": layer.fx,
-            "stride": "x".join(map(str, layer.stride)),
-            "params": layer.params,
-            "macs": layer.macs,
-            "vector_ops": layer.vector_ops,
-            "weight_bits": layer.weight_bits,
-            "activation_bits": layer.activation_bits,
-            "accumulator_bits": layer.accumulator_bits,
-            "weight_density": layer.weight_density,
-            "inputs": " ".join(layer.inputs),
-            "repeat": layer.repeat,
-        }
-        for layer in network.layers
-    ]
+    return [{name: cell(layer) for name, cell in _CELLS.items()} for layer in network.layers]
 
 
 def _print_table(network: Network) -> None:

@@ -307,7 +307,7 @@ def _print(
 
     if format != "table":
         rows = best_rows(table, of.base, sort, objectives).slice(0, top).to_pylist()
-        streams.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
+        streams.write(csv_text(rows, table.column_names) if format == "csv" else dumped(rows) + "\n")
         return
     console, most = output.console(), 10 if top is None else top
     width = console.width - 2 if console.is_terminal else None

@@ -112,7 +112,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = _operator(schema.name, bool(written))
         if is_free(name):
             self._remember_rows(args[0] if args else None, outputs)
-        elif not results[0].numel():
+        elif not results[0].numel() or self._reads_nothing(values):
             origin = Origin(origin.layers)  # nothing is computed with the parameters
         elif rule := rule_for(name):
             arguments = {key: self._operands(value) for key, value in values.items()}
@@ -126,6 +126,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             origin = self._note_unmodelled(name, origin)
         for tensor in (*outputs, *written):
             self._origins.set(tensor, origin, in_place=any(tensor is target for target in written))
+
+    def _reads_nothing(self, values: Mapping[str, Any]) -> bool:
+        """Whether a tensor of data that an operator reads is empty: a sum over nothing, what is written nowhere."""
+        tensors = [value for value in values.values() if isinstance(value, torch.Tensor)]
+        return any(not tensor.numel() and self._origins.of(tensor).layers for tensor in tensors)
 
     def _note_unmodelled(self, name: str, origin: Origin) -> Origin:
         running = self._stack.current
@@ -147,7 +152,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             rows = self._rows.get((storage_key(value), region_of(value)))
             return Operand(shape, bool(self._origins.of(value).layers), rows)
         if isinstance(value, (list, tuple)):
-            return [self._operands(item) for item in value]
+            return [
+                self._operands(item)
+                for item in value
+                if not isinstance(item, torch.Tensor) or item.numel()  # a part without elements joins nothing
+            ]
         return value
 
     def _remember_rows(self, source: Any, outputs: list[torch.Tensor]) -> None:

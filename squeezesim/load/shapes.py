@@ -46,9 +46,9 @@ def parse_shape(text: str) -> Shape:
     """
     parts = text.lower().split("x")
     if not all(part.isascii() and part.isdigit() and len(part) <= 10 for part in parts):
+        named = "; with a type it has a name, such as input_ids=1x128:int64" if ":" in text else ""
         raise UsageError(
-            f"a shape is written as sizes joined by 'x', such as 3x227x227, found {show(text)}; "
-            f"with a type it has a name, such as input_ids=1x128:int64"
+            f"a shape is written as sizes joined by 'x', such as 3x227x227, found {show(text)}{named}"
         )
     shape = tuple(map(int, parts))
     check_sizes(shape, "input")

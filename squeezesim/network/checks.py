@@ -24,6 +24,8 @@ MAX_TOTAL = 2**56
 MAX_TEXT = 1000
 """Longest name."""
 
+_MOST_LISTED = 5
+
 KINDS = ("mac", "vector", "view")
 
 _SIZES = ("n", "g", "k", "c", "oy", "ox", "fy", "fx", "iy", "ix")
@@ -50,9 +52,12 @@ def check_multiplies(network: Network) -> None:
         ModelError: no layer of it multiplies.
     """
     if network.macs == 0:
-        raise ModelError(
-            f"network {network.name!r} has no MAC layer: nothing in it is a convolution or a matrix product"
-        )
+        why = "nothing in it is a convolution or a matrix product"
+        if network.unmodelled:
+            listed = [f"{item.op} ×{item.count}" for item in network.unmodelled]
+            more = f" and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""
+            why = f"nothing that is modelled in it multiplies; not modelled: {', '.join(listed[:_MOST_LISTED])}{more}"
+        raise ModelError(f"network {show(network.name)} has no MAC layer: {why}")
 
 
 def pair(layer: str, field: str, value: int | tuple[int, int]) -> tuple[int, int]:

@@ -81,12 +81,13 @@ def file_format(path: str | PathLike[str]) -> str:
     )
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return *rows*, at least one, as CSV: a header, then one line a row; what is no number is empty.
+def csv_text(rows: Sequence[Mapping[str, Any]], columns: Iterable[str] = ()) -> str:
+    """Return *rows* as CSV: a header, of *columns* where there is no row, then one line a row; None is empty.
 
     Floats have ten significant digits, so that the text does not depend on the last bit. Texts are ``csv_cell``.
     """
-    lines = [",".join(map(_cell, rows[0])), *(",".join(map(_cell, row.values())) for row in rows)]
+    header = rows[0] if rows else columns
+    lines = [",".join(map(_cell, header)), *(",".join(map(_cell, row.values())) for row in rows)]
     return "\n".join(lines) + "\n"
 
 

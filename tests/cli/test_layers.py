@@ -176,5 +176,6 @@ def test_an_input_that_is_missing_is_named_as_its_option(run: Run, command: list
     assert run(command[0], "my.py:Sorting", *command[1:]) == (
         2,
         "",
-        "error: my.py:Sorting needs its input: --input 3x224x224, in Python input_shape or inputs\n",
+        "error: my.py:Sorting needs its input: --input 3x224x224, of token ids --input input_ids=1x128:int64, "
+        "in Python input_shape or inputs\n",
     )

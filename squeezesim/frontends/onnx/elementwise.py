@@ -163,7 +163,7 @@ def _add(node: Node) -> Layer:
 
 
 def _concat(node: Node) -> Layer:
-    tensors = [operand for operand in node.inputs if operand is not None]
+    tensors = [operand for operand in node.inputs if operand is not None and 0 not in operand.shape]
     return movement.RULES["cat"](Call("cat", {"tensors": tensors}, node.output))
 
 

@@ -198,8 +198,9 @@ class _Walk:
         """Record what the node computes; the value that its outputs share."""
         data = self._data(node, inputs)
         shapes = [shape_of(types[name]) for name in node.output if name]
-        is_empty = bool(shapes) and shapes[0] is not None and not prod(shapes[0])
-        if is_empty and node.op_type in WINDOWS:
+        reads_nothing = node.op_type != "Concat" and any(value and _is_empty_data(value) for value in inputs)
+        is_empty = reads_nothing or (bool(shapes) and shapes[0] is not None and not prod(shapes[0]))
+        if is_empty and not reads_nothing and node.op_type in WINDOWS:
             sizes = ", ".join(show(value.shape) for value in inputs[:1] if value is not None)
             raise ModelError(
                 f"its window does not fit: an input of {sizes} gives an output of {show(shapes[0])}"
@@ -319,6 +320,11 @@ def _stated(
         for name, (shape, typed) in zip(node.output, stated, strict=False)
         if name
     }
+
+
+def _is_empty_data(value: Value) -> bool:
+    """Whether a tensor of data has no elements: what reads it has nothing to do."""
+    return bool(value.layers) and value.shape is not None and not prod(value.shape)
 
 
 def _element(inputs: Sequence[Value | None], index: int = 0) -> int:
