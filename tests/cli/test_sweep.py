@@ -103,6 +103,75 @@ def test_fronts_are_of_each_network(run: Run) -> None:
     assert {row["network"] for row in rows} == {"small", "squeezenet_1_1"}
 
 
+def test_each_network_has_its_share_of_the_rows(run: Run) -> None:
+    two = ("sweep", "small.graph.json", "squeezenet_1_1", "--hw", "os_32x32", "--jobs", "1", "-o", "a")
+    result = run(*two, "--set", "clock_mhz=500:1000:50", "--top", "5")
+    table = result.out.split("first\n")[1].splitlines()
+    assert [line.split()[1] for line in table[1:6]] == ["small"] * 3 + ["squeezenet_1_1"] * 2
+    assert table[7].strip() == "5 of 22 rows"
+
+
+def test_a_csv_holds_all_rows_and_comes_from_parts_that_are_kept(run: Run) -> None:
+    more = (*TWO, "--set", "memory.dram.bandwidth_gb_s=1:16:x2")
+    result = run(*more, "-o", "a.csv", "--top", "1")
+    (folder,) = Path("sweeps").iterdir()
+    assert result.out.splitlines()[-1] == f"wrote a.csv, from the parts in {folder}"
+    assert Path("a.csv").read_text() == run(*more, "--format", "csv").out
+    Path("a.csv").unlink()
+    part = folder / "part-00000.parquet"
+    made = part.stat().st_mtime_ns
+    assert run(*more, "-o", "a.csv", "--top", "1") == result
+    assert part.stat().st_mtime_ns == made
+    assert run(*more, "-o", "small.graph.json").code == 2
+    folder.rename("b.csv")  # what version 0.1 made of a name like this
+    assert run(*more, "-o", "b.csv").out.splitlines()[-1] == "wrote b.csv"
+    assert part.name in {file.name for file in Path("b.csv").iterdir()}
+
+
+def test_an_interruption_says_what_is_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from squeezesim.explore.sweep.plan import Plan
+
+    table = Plan.table
+
+    def interrupted(of: Plan, number: int) -> object:
+        if number == last:
+            raise KeyboardInterrupt
+        return table(of, number)
+
+    monkeypatch.setattr(Plan, "table", interrupted)
+    command = (*SWEEP, "--set", "clock_mhz=1:1500:1", "-o", "big")
+    last = 0
+    assert run(*command) == (130, "", "no part was done yet, and nothing is kept\nerror: interrupted\n")
+    assert not Path("big").exists()
+    last = 1
+    kept = "1,024 of 1,500 rows are in big; the same command goes on from there"
+    assert run(*command) == (130, "", f"{kept}\nerror: interrupted\n")
+
+
+def test_what_conditions_take_ranks_too(run: Run) -> None:
+    """The array's PEs, and parameters that vary or not; the least first."""
+    grid = (*SWEEP, "--set", "array.rows=8,2,4", "--set", "array.cols=4,16", "-o", "a")
+    rows = json.loads(run(*grid, "--sort", "array.pes", "--format", "json").out)
+    assert [row["array.pes"] for row in rows] == [8, 16, 32, 32, 64, 128]
+    assert all(row["array.pes"] == row["array.rows"] * row["array.cols"] for row in rows)
+    assert run(*grid, "--sort", "memory.dram.bandwidth_gb_s").code == 0
+    front = json.loads(run(*grid, "--front", "--objectives", "array.pes,latency_us", "--format", "json").out)
+    best = [
+        row
+        for row in rows
+        if not any(
+            other["array.pes"] <= row["array.pes"]
+            and other["latency_us"] <= row["latency_us"]
+            and (other["array.pes"], other["latency_us"]) != (row["array.pes"], row["latency_us"])
+            for other in rows
+        )
+    ]
+    assert sorted(row["design"] for row in front) == sorted(row["design"] for row in best)
+    lines = run(*grid, "--front", "--objectives", "array.pes,latency_us").out.splitlines()
+    assert "the Pareto front of PEs and latency, least latency_us first" in lines
+    assert json.loads(run(*SEARCH, "--objectives", "array.pes,latency_us", "--format", "json").out)
+
+
 def test_rows_without_a_result_say_why(run: Run) -> None:
     result = run(*SWEEP, "--set", "memory.global_buffer.size_kib=0.01,64")
     assert result.code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -25,7 +26,7 @@ Progress = Callable[[int, int], None]
 """(rows done, rows in all)"""
 
 _TRIES = 3  # pools in a row that break without a chunk
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONSAFEPATH")
 
 
 def run(
@@ -92,9 +93,12 @@ def _in_processes(plan: Plan, numbers: list[int], workers: int) -> Costed:
 
 
 def _pool(file: Path, numbers: Iterable[int], workers: int) -> Costed:
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(file,))
+    with _environment(), _path_elsewhere():  # the pool itself starts a process, Python's tracker of resources
+        pool = ProcessPoolExecutor(
+            workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(file,)
+        )
     try:
-        with _uninterrupted(), _one_thread_each(), _deaf_processes():
+        with _uninterrupted(), _environment(), _path_elsewhere(), _deaf_processes():
             futures: list[Future[tuple[int, bytes]]] = [pool.submit(_chunk, number) for number in numbers]
         with _killed_by_interruption(pool):
             for future in as_completed(futures):
@@ -168,10 +172,12 @@ def _deaf_processes() -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that start here use one thread each, so that they do not wait for each other's."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+def _environment() -> Iterator[None]:
+    """Processes that start here use one thread each, so that they do not wait for each other's, and import nothing
+    from the working directory as they start.
+    """
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    os.environ.update(dict.fromkeys(_ENVIRONMENT, "1"))
     try:
         yield
     finally:
@@ -180,6 +186,26 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _path_elsewhere() -> Iterator[None]:
+    """Processes that start here have no working directory among the folders that modules are imported from.
+
+    It stays where it has squeezesim itself, or the script that started: they import that again.
+    """
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    needed = {os.path.realpath(Path(__file__).parents[3]), main and os.path.realpath(Path(main).parent)}
+    before = sys.path[:]
+    try:
+        here = os.path.realpath(Path.cwd())
+        sys.path[:] = [folder for folder in before if os.path.realpath(folder) != here or here in needed]
+    except OSError:  # it was deleted
+        sys.path[:] = [folder for folder in before if folder]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 class _Worker:
