@@ -6,7 +6,8 @@ import errno
 import os
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,9 +23,11 @@ def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
     Raises:
         OutputError: the folder or the file cannot be written.
     """
-    target = Path(os.path.realpath(path))
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     try:
+        target = Path(
+            os.path.realpath(path)
+        )  # of a path that is not absolute, the working directory may be gone
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(
             dir=target.parent, prefix=f".{target.name[:64]}.", suffix=".part"
@@ -41,6 +44,25 @@ def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
             raise
     except OSError as error:
         raise OutputError(f"cannot write {os.fspath(path)!r}: {error.strerror or error}") from error
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder that is there for the length of the block.
+
+    Raises:
+        OutputError: there is no folder for temporary files in which one can be made.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    except OSError as error:
+        where = os.environ.get("TMPDIR", "")
+        raise OutputError(
+            f"cannot make a temporary folder{f' in {where!r}' if where else ''}: {error.strerror or error}; "
+            "allowed: TMPDIR names a folder that can be written"
+        ) from error
+    with folder as name:
+        yield Path(name)
 
 
 def open_to_read(path: str | os.PathLike[str], error: type[SqueezesimError] = SqueezesimError) -> BinaryIO:

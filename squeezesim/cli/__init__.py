@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from copy import copy
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,6 +34,7 @@ from squeezesim.cli import (
 from squeezesim.errors import SqueezesimError
 
 _COMPLETING = "_SQUEEZESIM_COMPLETE"  # set by the script that --install-completion installs
+_PRINTERS = {"rich", "click", "typer"}  # libraries that write to stdout for the commands
 OK, FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 
@@ -85,12 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         streams.say("error: interrupted")
         return INTERRUPTED
     except OSError as error:
-        if error.filename is not None:
-            raise  # of a file; writers of files say OutputError
-        streams.abandon(sys.stdout)
-        if isinstance(error, BrokenPipeError):
-            return BROKEN_PIPE
-        return _refuse(f"cannot write to stdout: {error.strerror or error}")
+        if "--debug" in words:
+            streams.say(traceback.format_exc().rstrip())
+        return _of_system(error)
     except Exception as error:
         # Mistakes in options are exceptions of click, of which typer may bring a copy of its own.
         message = getattr(error, "format_message", None)
@@ -102,6 +101,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         streams.end()
     return code
+
+
+def _of_system(error: OSError) -> int:
+    """Say what the system refused: stdout, or what nothing nearer to it has told; return the exit code."""
+    if not _is_of_stdout(error):
+        return _refuse(_unexpected(error))
+    streams.abandon(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    return _refuse(f"cannot write to stdout: {error.strerror or error}")
+
+
+def _is_of_stdout(error: OSError) -> bool:
+    """Whether *error* came up where something is printed: commands do nothing else with files themselves."""
+    last = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    ours = Path(__file__).parent
+    prints = last.parent in (ours, ours.with_name("report")) or not _PRINTERS.isdisjoint(last.parts)
+    return error.filename is None and prints
+
+
+def _unexpected(error: OSError) -> str:
+    """What failed, and where, of an error of the system that nothing nearer to it has told."""
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{reason}: {str(error.filename)!r}"
+    try:
+        Path.cwd()
+    except OSError as gone:
+        return f"cannot use the working directory {os.environ.get('PWD', '.')!r}: {gone.strerror or gone}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{reason}, in {frames[-1].name} of {Path(frames[-1].filename).name}; --debug says more"
 
 
 def _hasten() -> None:

@@ -15,6 +15,8 @@ import typer
 
 import squeezesim
 from squeezesim.cli import app
+from squeezesim.errors import OutputError
+from squeezesim.files import temporary_folder
 from tests.cli.conftest import Run
 
 COMMAND = [sys.executable, "-m", "squeezesim"]
@@ -185,13 +187,58 @@ def test_a_closed_stream_is_no_bug(closed: str, expected: tuple[int, str, str]) 
     assert (done.returncode, done.stdout, done.stderr) == expected
 
 
-def test_an_error_of_a_file_that_nobody_foresaw_is_a_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> None:
-        raise FileNotFoundError(2, "No such file or directory", "graph")
+def test_an_error_that_nobody_foresaw_says_what_failed_and_where(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file its name, of anything else the function; never stdout, which is in order."""
+    errors = [
+        (FileNotFoundError(2, "No such file or directory", "graph"), "No such file or directory: 'graph'"),
+        (OSError(28, "No space left on device"), "No space left on device, in fail of test_main.py; --debug"),
+        (OSError("no such thing"), "no such thing, in fail of test_main.py; --debug says more"),
+    ]
+    for error, said in errors:
 
-    monkeypatch.setattr("squeezesim.zoo.registry.catalogue", broken)
-    with pytest.raises(FileNotFoundError):
-        run("models")
+        def fail(error: OSError = error) -> None:
+            raise error
+
+        monkeypatch.setattr("squeezesim.zoo.registry.catalogue", fail)
+        code, out, err = run("models")
+        assert (code, out) == (2, "")
+        assert err.startswith(f"error: {said}")
+        assert "Traceback" in run("models", "--debug").err
+
+
+def test_a_working_directory_that_is_gone_is_named(run: Run, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    before = Path.cwd()
+    os.chdir(gone)
+    try:
+        gone.rmdir()
+        for words in (
+            ["profile", str(before / "small.graph.json"), "--hw", "os_32x32"],
+            ["plot", "losses", "x.json", "-o", "x.png"],
+        ):
+            code, out, err = run(*words)
+            assert (code, out, len(err.splitlines())) == (2, "", 1)
+            assert "stdout" not in err
+            assert "cannot" in err
+        one = ["sweep", str(before / "small.graph.json"), "--hw", "os_32x32", "--set", "clock_mhz=1,2"]
+        assert run(*one).err.startswith("error: cannot write 'sweeps/small")
+    finally:
+        os.chdir(before)
+
+
+def test_a_temporary_folder_that_cannot_be_made_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    with (
+        pytest.raises(OutputError, match=r"^cannot make a temporary folder in '.*none': No such file"),
+        temporary_folder(),
+    ):
+        pass
 
 
 def test_a_terminal_without_the_signs_gets_others() -> None:

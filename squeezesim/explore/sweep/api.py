@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from math import prod
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from squeezesim.errors import UsageError
@@ -20,6 +19,7 @@ from squeezesim.explore.sweep.run import Costed, local, run
 from squeezesim.explore.sweep.search import Search, generations
 from squeezesim.explore.sweep.store import Store
 from squeezesim.explore.sweep.values import Axis, Value, parse_axis
+from squeezesim.files import temporary_folder
 from squeezesim.given import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.network.checks import check_multiplies
 
@@ -177,7 +177,7 @@ def sweep(
 
         table = pa.concat_tables(planned.table(number) for number in range(planned.chunks))
     else:
-        with TemporaryDirectory() if path is None else nullcontext(path) as folder:
+        with temporary_folder() if path is None else nullcontext(path) as folder:
             store = Store(Path(folder), planned)
             run(store, costing(store, planned, jobs), lambda _done, _total: None, warnings.warn)
             table = store.read()

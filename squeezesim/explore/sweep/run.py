@@ -12,12 +12,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread, current_thread, main_thread
 
 from squeezesim.errors import UsageError
 from squeezesim.explore.sweep.plan import Plan
 from squeezesim.explore.sweep.store import Store, costed_again, encode
+from squeezesim.files import atomic_write, temporary_folder
 
 Costed = Generator[tuple[int, bytes], None, None]
 """Chunks as they are done: number, Parquet file; to close it ends what costs the others."""
@@ -72,10 +72,10 @@ def local(plan: Plan, jobs: int) -> Callable[[list[int]], Costed]:
 def _in_processes(plan: Plan, numbers: list[int], workers: int) -> Costed:
     """Chunks from a pool of processes; those of one that died, with what it had begun, from another pool."""
     left, tries = set(numbers), _TRIES
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         # Not an argument of the processes: one that ends before it has read it would leave this one waiting.
-        file = Path(folder, "plan")
-        file.write_bytes(pickle.dumps(plan))
+        file = folder / "plan"
+        atomic_write(file, pickle.dumps(plan))
         while left:
             try:
                 with closing(_pool(file, sorted(left), workers)) as costed:
