@@ -81,8 +81,10 @@ def open_to_read(path: str | os.PathLike[str], error: type[SqueezesimError] = Sq
             if stat.S_ISREG(kind):
                 return os.fdopen(handle, "rb")
             os.close(handle)
-    except (OSError, ValueError) as reason:  # a zero byte in a name
-        raise error(f"cannot read {name!r}: {getattr(reason, 'strerror', None) or reason}") from reason
+    except OSError as reason:
+        raise error(f"cannot read {name!r}: {reason.strerror or reason}") from reason
+    except ValueError as reason:
+        raise error(f"cannot read {name!r}: embedded null byte") from reason
     if stat.S_ISDIR(kind):
         raise error(f"cannot read {name!r}: {os.strerror(errno.EISDIR)}")
     raise error(f"{name!r} is no regular file")

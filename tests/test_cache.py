@@ -104,6 +104,7 @@ def test_the_sources_that_trace_are_part_of_the_key(tmp_path, monkeypatch):
     assert len(hashes) == 3
 
 
+@pytest.mark.torch
 def test_a_second_load_with_options_imports_no_torch(tmp_path):
     code = (
         "import sys; import squeezesim.cache, pathlib;"
@@ -119,6 +120,7 @@ def test_a_second_load_with_options_imports_no_torch(tmp_path):
     assert first[:-1] == second[:-1]
 
 
+@pytest.mark.torch
 def test_no_cache_writes_nothing(folder):
     load("tiny_darknet", batch=3, cache=False)
     assert not folder.exists()

@@ -13,7 +13,16 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("name", squeezesim.__all__)
+NEED_TORCH = ("densities", "weights")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.torch) if name in NEED_TORCH else name
+        for name in squeezesim.__all__
+    ],
+)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(squeezesim, name).__name__ == name
     assert name in dir(squeezesim)
@@ -48,7 +57,6 @@ def test_modules_do_not_hide_the_functions_of_their_name(first: str) -> None:
     [
         "sq.load('squeezenext_23@depth=1-1-1-1', cache=False)",
         "sq.load('alexnet', input_shape='3x200x200', cache=False)",
-        "sq.load('timm:resnet18')",
         "sq.load('model.py:make', input_shape='3x8x8')",
         "sq.weights",
         "main(['layers', 'alexnet', '--cross-check'])",

@@ -162,6 +162,7 @@ def test_a_comparison_keeps_its_keys(run: Run) -> None:
     assert set(columns("comparison.csv")) <= set(header)
 
 
+@pytest.mark.torch
 @pytest.mark.slow
 def test_an_allocation_keeps_its_keys(run: Run) -> None:
     run(

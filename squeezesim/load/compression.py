@@ -70,9 +70,10 @@ class Compression:
             recipe[name] = {**rules, **_without(later if isinstance(later, Mapping) else {"*": later}, rules)}
         weights = None
         if any(_of_weights(value) for given in recipe.values() for value in _values(given)):
+            trained = module()
             from squeezesim.frontends.weights import weights as weights_of
 
-            weights = weights_of(network, module())
+            weights = weights_of(network, trained)
         compressed = compress(network, recipe, weights)
         if compressed.layers != network.layers:
             return compressed

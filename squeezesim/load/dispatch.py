@@ -87,8 +87,6 @@ def cross_check(
         ModelError: there is no such model, it has no module to run, or it rejects the input.
         UsageError: there is no input.
     """
-    from squeezesim.frontends.crosscheck import cross_check as compare
-
     asked = _asked(input_shape, inputs, None, batch)
     if isinstance(model, (str, os.PathLike)):
         text, compression = split(os.fspath(model))
@@ -98,6 +96,10 @@ def cross_check(
             raise ModelError(f"{text!r} is a {what}: there is no module to count again")
     found = _runnable(model, options)
     made = found.make("cpu")
+    from squeezesim.frontends.crosscheck import (
+        cross_check as compare,
+    )  # torch: after what is wrong without it
+
     return compare(made.module, asked.of(found.name, made.inputs))
 
 

@@ -16,6 +16,8 @@ from squeezesim.cli import main
 from squeezesim.report.columns import TOTALS
 from tests.cli.conftest import Run
 
+pytestmark = pytest.mark.torch  # networks of other depths are traced
+
 MODEL = ("allocate", "squeezenext_23_v5", "--hw", "squeezelerator_16x16")
 NARROW = ("--stage", "1-3", "--stage", "2-4", "--stage", "6-8", "--stage", "1-2")
 RANGES = [(1, 3), (2, 4), (6, 8), (1, 2)]
@@ -257,6 +259,7 @@ def test_progress_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     assert capsys.readouterr().err.startswith("error: no allocation meets --max-params 1k")
 
 
+@pytest.mark.slow
 def test_heavy_libraries_are_left_alone_where_networks_are_kept(tmp_path: Path) -> None:
     """Once the network is traced, allocations are printed without torch, pandas and matplotlib."""
     ranges = (word for blocks in ("1", "2", "2-3", "2") for word in ("--stage", blocks))

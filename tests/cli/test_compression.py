@@ -82,6 +82,7 @@ def test_a_profile_says_what_was_compressed_and_keeps_its_files_apart(run: Run) 
     )
 
 
+@pytest.mark.torch
 def test_real_weights_of_a_users_module(run: Run) -> None:
     Path("my.py").write_text(MODEL)
     arguments = ("layers", "my.py:make", "--input", "8", "--format", "csv")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from squeezesim.network import Network
 from tests.cli.conftest import Run
 
@@ -38,6 +40,7 @@ def test_a_file_is_read_again_and_profiled_with_a_configuration(run: Run) -> Non
     assert Path("reports/small__scale/layers.csv").exists()
 
 
+@pytest.mark.torch
 def test_a_batch_is_written_as_matrix_products(run: Run) -> None:
     code, out, err = run("export", "tiny_darknet", "--to", "scalesim", "--batch", "4")
     assert code == 0

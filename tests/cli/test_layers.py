@@ -31,6 +31,7 @@ def test_a_table_ends_with_the_totals(run: Run) -> None:
     assert "  64 layers, 1,235,496 params, 349,151,936 MACs, " in out
 
 
+@pytest.mark.torch
 def test_a_cross_check_that_agrees(run: Run) -> None:
     code, out, err = run("layers", "squeezenet_1_1", "--cross-check", "--input", "3x64x64")
     assert (code, err) == (0, "")
@@ -38,6 +39,7 @@ def test_a_cross_check_that_agrees(run: Run) -> None:
     assert out.endswith("\n26 modules with MACs, none counted differently by fvcore or torch\n")
 
 
+@pytest.mark.torch
 def test_a_cross_check_that_differs_is_a_failed_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from squeezesim.frontends.crosscheck import CrossCheck
 
@@ -91,6 +93,7 @@ def test_mistakes(run: Run, arguments: list[str], message: str) -> None:
     assert run("layers", *arguments) == (2, "", f"error: {message}\n")
 
 
+@pytest.mark.torch
 def test_a_named_input_may_bring_its_type(run: Run) -> None:
     Path("tokens.py").write_text(
         "from torch import nn\n"
@@ -120,6 +123,7 @@ class Sorting(torch.nn.Module):
 """
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(
     ("command", "listed"),
     [
@@ -141,6 +145,7 @@ def test_strict_passes_what_is_modelled_whole(run: Run) -> None:
     assert run("layers", "squeezenet_1_1", "--strict").code == 0
 
 
+@pytest.mark.torch
 def test_a_cross_check_of_inputs_by_name(run: Run) -> None:
     Path("my.py").write_text(
         "import torch\n"
@@ -155,6 +160,7 @@ def test_a_cross_check_of_inputs_by_name(run: Run) -> None:
     assert out.splitlines()[1].split() == ["(itself)", "60", "60", "60"]
 
 
+@pytest.mark.torch
 def test_a_cross_check_lists_what_is_not_modelled_and_may_be_strict(run: Run) -> None:
     Path("my.py").write_text(SORTING)
     arguments = ["layers", "my.py:Sorting", "--input", "8x8", "--cross-check"]
@@ -168,6 +174,7 @@ def test_a_cross_check_lists_what_is_not_modelled_and_may_be_strict(run: Run) ->
     assert run("layers", "squeezenet_1_1", "--input", "3x64x64", "--cross-check", "--strict").code == 0
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(
     "command", [["layers"], ["profile", "--hw", "small_8x8.yaml"], ["compare", "--hw", "small_8x8.yaml"]]
 )

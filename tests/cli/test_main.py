@@ -22,6 +22,7 @@ from tests.cli.conftest import Run
 COMMAND = [sys.executable, "-m", "squeezesim"]
 
 
+@pytest.mark.torch
 def test_version_names_squeezesim_torch_and_python(run: Run) -> None:
     expected = (
         f"squeezesim {squeezesim.__version__}, torch {version('torch')}, Python {platform.python_version()}\n"

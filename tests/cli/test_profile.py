@@ -161,15 +161,18 @@ def test_a_built_in_network_by_name(run: Run) -> None:
             ["profile", "none.graph.json", "--hw", "os_32x32"],
             "there is no file 'none.graph.json'; did you mean 'small.graph.json'?",
         ),
-        (
+        pytest.param(
             ["profile", "alexnet", "--hw", "os_32x32", "--input", "3x10x10"],
             "alexnet rejects input 1x3x10x10: layer 'stem.conv1' BiasConv(3, 96, kernel_size=(11, 11), stride=(4, 4)) "
             "got 1x3x10x10: Calculated padded input size per channel: (10 x 10). Kernel size: (11 x 11). Kernel size "
             "can't be greater than actual input size",
+            marks=pytest.mark.torch,
         ),
-        (
+        pytest.param(
             ["profile", "alexnet", "--hw", "os_32x32", "--input", "3xab"],
-            "a shape is written as sizes joined by 'x', such as 3x227x227, found '3xab'",
+            "a shape is written as sizes joined by 'x', such as 3x227x227, found '3xab'; with a type it has a "
+            "name, such as input_ids=1x128:int64",
+            marks=pytest.mark.torch,
         ),
         (
             ["profile", "alexnet", "--hw", "os_32x32", "--input", "x=1x3x227x227", "--batch", "2"],

@@ -14,6 +14,8 @@ from tests.cli.conftest import Run
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.torch
+@pytest.mark.slow
 def test_tables_are_printed_and_the_files_are_the_committed_ones(run: Run) -> None:
     code, out, err = run("reproduce", "squeezenext")
     assert (code, err) == (0, "")
@@ -28,6 +30,7 @@ def test_tables_are_printed_and_the_files_are_the_committed_ones(run: Run) -> No
             assert (folder / name).read_bytes() == (ROOT / folder / name).read_bytes(), name
 
 
+@pytest.mark.torch
 def test_data_alone_writes_nothing(run: Run) -> None:
     before = sorted(path.name for path in Path().iterdir())
     rows = list(csv.DictReader(io.StringIO(run("reproduce", "squeezenext", "--format", "csv").out)))

@@ -25,6 +25,8 @@ from squeezesim.network.passes import fuse
 from squeezesim.report.columns import TOTALS
 from squeezesim.zoo.registry import Spec, catalogue
 
+pytestmark = pytest.mark.torch  # networks of other depths are traced
+
 SQUEEZELERATORS = [sq.Accelerator.named(f"squeezelerator_{size}") for size in ("16x16", "8x8")]
 HW = SQUEEZELERATORS[0]
 NARROW: dict[str, Any] = {"stages": [(1, 3), (2, 4), (6, 8), (1, 2)]}

@@ -17,6 +17,8 @@ from squeezesim.explore.allocate.marks import Mark, apart
 from squeezesim.explore.allocate.study import Study, study
 from squeezesim.report.canvas import quiet
 
+pytestmark = pytest.mark.torch  # networks of other depths are traced
+
 HW = sq.Accelerator.named("squeezelerator_16x16")
 PARTS = st.floats(0, 1)
 
@@ -37,7 +39,7 @@ def squeezenexts() -> Study:
     return study("squeezenext_23_v5", [HW], stages=stages, choices=choices)
 
 
-@pytest.mark.parametrize("of", [resnets, squeezenexts])
+@pytest.mark.parametrize("of", [resnets, pytest.param(squeezenexts, marks=pytest.mark.slow)])
 def test_names_do_not_cover_each_other_or_what_is_drawn(of: Callable[[], Study]) -> None:
     done = of()
     drawn = figure(done)

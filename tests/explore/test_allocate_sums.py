@@ -18,6 +18,8 @@ from squeezesim.network.passes import fuse
 from squeezesim.report.columns import TOTALS
 from squeezesim.zoo.registry import catalogue
 
+pytestmark = pytest.mark.torch  # networks of other depths are traced
+
 ROUNDED = ("energy_uj", "energy_mac_equiv")
 
 DEEPEST = {

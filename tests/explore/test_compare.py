@@ -160,6 +160,7 @@ def test_results_of_one_name_are_told_apart() -> None:
     assert [result.network for result in told_apart(files[:1])] == ["a"]
 
 
+@pytest.mark.torch
 def test_accuracy_is_known_of_what_was_published() -> None:
     published = sq.load("squeezenext_23")
     assert published_top1(published) == 59.05

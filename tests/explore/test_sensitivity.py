@@ -136,8 +136,8 @@ def test_the_frame_has_what_the_command_prints() -> None:
 
 
 def test_networks_and_accelerators_by_name() -> None:
-    frame = sq.sensitivity("alexnet", "squeezelerator_8x8")
-    assert set(frame.network) == {"alexnet"}
+    frame = sq.sensitivity("squeezenet_1_1", "squeezelerator_8x8")
+    assert set(frame.network) == {"squeezenet_1_1"}
     assert frame.set_index("parameter").value["array.rows"] == 8
 
 

@@ -71,6 +71,7 @@ def test_a_search_of_at_least_all_combinations_is_the_grid() -> None:
     assert len(part.merge(grid.drop(columns="design"), on=[*values, *MEASURES])) == 11
 
 
+@pytest.mark.slow
 def test_the_front_comes_close_to_that_of_all_designs() -> None:
     """Of 270 designs a search of 100: for each of the true front one that is at most 2 % worse in both."""
     values = {

@@ -76,7 +76,9 @@ class Bottle(nn.Module):
         return self.fc(x.mean((2, 3))).softmax(1)
 
 
-@pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
+@pytest.mark.parametrize(
+    "dynamo", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["torchscript", "dynamo"]
+)
 @pytest.mark.parametrize(
     ("module", "shape"),
     [

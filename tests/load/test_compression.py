@@ -57,6 +57,7 @@ def test_of_many_values_the_name_has_the_first_ones() -> None:
     assert made.name == NAME + "".join(f"+prune={name}=0.5" for name in first) + "+prune=…"
 
 
+@pytest.mark.torch
 def test_real_weights_are_those_of_the_factory(tmp_path: Path) -> None:
     path = tmp_path / "my.py"
     path.write_text(

@@ -76,7 +76,7 @@ def test_only_causes_that_occur_are_in_the_legend() -> None:
     assert labels == {"MACs", "utilization (right axis)", *lost[lost > 0].index}
 
 
-@pytest.mark.parametrize("count", [1, 3, 46, 47, 112, 230])
+@pytest.mark.parametrize("count", [1, 3, 46, 47, 112, pytest.param(230, marks=pytest.mark.slow)])
 def test_text_is_large_and_none_overlaps_another(count: int) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
