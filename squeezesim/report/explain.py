@@ -16,12 +16,11 @@ from squeezesim.report import units
 from squeezesim.report.columns import groups, tilings
 from squeezesim.report.figures.words import LEVELS as LEVEL_WORDS
 from squeezesim.report.figures.words import OPERANDS as OPERAND_WORDS
-from squeezesim.report.findings import Case, called, main_cause, reason
+from squeezesim.report.findings import Case, alike, all_called, main_cause, reason
 from squeezesim.report.report import Report
 
 if TYPE_CHECKING:
     from squeezesim.cost.workload import Floats
-    from squeezesim.network import Layer
 
 MOST = 5
 """Shapes of layers that are explained."""
@@ -101,9 +100,7 @@ def explain(report: Report, layer: str | None = None, most: int = MOST) -> list[
     Example: "stem.conv takes 21.9 % of the time … os was chosen, 3.00× faster than the best tiling of ws, where its 3
     input channels fill 3 of 16 rows …".
     """
-    shapes: dict[Layer, list[int]] = {}
-    for index, each in enumerate(report.network.layers):
-        shapes.setdefault(shape_of(each), []).append(index)
+    shapes = alike(report.network.layers)
     cycles = report.tally.cycles
     if layer is not None:
         names = [each.name for each in report.network.layers]
@@ -113,15 +110,10 @@ def explain(report: Report, layer: str | None = None, most: int = MOST) -> list[
                 f"prints{nearest(layer, names)}"
             )
         first = names.index(layer)
-        members = shapes[shape_of(report.network.layers[first])]
+        members = next(members for members in shapes if first in members)
         return [_explained(report, first, members, detailed=True)]
-    longest = sorted(shapes.values(), key=lambda members: -int(cycles[members].sum()))
+    longest = sorted(shapes, key=lambda members: -int(cycles[members].sum()))
     return [_explained(report, members[0], members) for members in longest[:most] if cycles[members[0]]]
-
-
-def shape_of(layer: Layer) -> Layer:
-    """Return *layer* without its place in the network: layers of one shape cost the same."""
-    return replace(layer, name="layer", module="", stage="", inputs=(), carried=())
 
 
 def _explained(report: Report, index: int, members: list[int], *, detailed: bool = False) -> Explained:
@@ -129,9 +121,7 @@ def _explained(report: Report, index: int, members: list[int], *, detailed: bool
     case = Case(report, index, many=len(members) > 1)
     cycles = int(report.tally.cycles[members].sum())
     share = cycles / int(report.tally.cycles.sum())
-    who = called(layers[index].name)
-    if case.many:
-        who += f" and {units.plural(len(members) - 1, 'layer')} of its shape"
+    who = all_called(layers[index].name, len(members))
     verb = "take" if case.many else "takes"
     if not case.cycles:
         return Explained((who,), 0, 0.0, (f"{who} {verb} no time on this accelerator",))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS
 from squeezesim.cost.machine import Machine
@@ -25,15 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A layer that loses PE-cycles, and why.
+    """A layer that loses PE-cycles, with those of its shape, and why.
 
     Attributes:
-        layer: its name.
+        layer: its name, that of the first of several.
         cause: the loss that the sentence is about, one of ``cost.evaluate.LOSSES``: the one that takes most of its
             PE-cycles or, of a layer without MACs, that its bound names.
-        share: its part of the network's cycles.
-        lost: the part of its PE-cycles that ``cause`` takes.
+        share: their part of the network's cycles.
+        lost: the part of their PE-cycles that ``cause`` takes.
         text: the sentence.
+        layers: the names of all, in the order in which they run.
     """
 
     layer: str
@@ -41,6 +40,7 @@ class Finding:
     share: float
     lost: float
     text: str
+    layers: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -110,20 +110,42 @@ def called(name: str) -> str:
 
 
 def findings(report: Report, n: int) -> list[Finding]:
-    """Return the *n* layers with the most lost PE-cycles, worst first; layers that take no time are left out."""
+    """Return the *n* shapes of layers with the most lost PE-cycles, worst first; what takes no time is left out."""
     lost = report.tally.losses.sum(axis=1)
-    worst = np.argsort(-lost, kind="stable")[: max(n, 0)]
-    return [_finding(Case(report, index)) for index in worst.tolist() if lost[index] > 0]
+    sums = [(int(lost[members].sum()), members) for members in alike(report.network.layers)]
+    worst = sorted(sums, key=lambda item: -item[0])[: max(n, 0)]
+    return [_finding(report, members) for total, members in worst if total > 0]
 
 
-def _finding(case: Case) -> Finding:
-    report, index = case.report, case.index
+def alike(layers: Sequence[Layer]) -> list[list[int]]:
+    """Return the places of layers of one shape together, which cost the same, in the order of the first of each."""
+    shapes: dict[Layer, list[int]] = {}
+    for place, layer in enumerate(layers):
+        shapes.setdefault(shape_of(layer), []).append(place)
+    return list(shapes.values())
+
+
+def shape_of(layer: Layer) -> Layer:
+    """Return *layer* without its place in the network: layers of one shape cost the same."""
+    return replace(layer, name="layer", module="", stage="", inputs=(), carried=())
+
+
+def all_called(name: str, count: int) -> str:
+    """Return what a sentence calls *count* layers of one shape: one by its name, the others by their number."""
+    return called(name) + (f" and {units.plural(count - 1, 'layer')} of its shape" if count > 1 else "")
+
+
+def _finding(report: Report, members: list[int]) -> Finding:
+    index, many = members[0], len(members) > 1
+    case = Case(report, index, many)
     cause = main_cause(case)
-    share = case.cycles / int(report.tally.cycles.sum())
+    share = int(report.tally.cycles[members].sum()) / int(report.tally.cycles.sum())
     busy = float(report.tally.utilization(report.scale)[index])
     at = f"at {units.share(busy)} utilization" if case.layer.macs else "without a MAC"
-    text = f"{called(case.layer.name)} takes {units.share(share)} of the time {at}: {reason(case, cause)}"
-    return Finding(case.layer.name, cause, share, case.lost_share(cause), text)
+    who = f"{all_called(case.layer.name, len(members))} {'take' if many else 'takes'}"
+    text = f"{who} {units.share(share)} of the time {at}: {reason(case, cause)}"
+    names = tuple(report.network.layers[place].name for place in members)
+    return Finding(case.layer.name, cause, share, case.lost_share(cause), text, names)
 
 
 def main_cause(case: Case) -> str:

@@ -79,9 +79,15 @@ def _columns(report: Report, by: str, bars: int) -> list[_Shown]:
         (Column("latency µs", 3), lambda row: units.decimal(row["latency_us"])),
         (
             Column("utilization"),
-            lambda row: meter(row["utilization"], bars) if bars else units.share(row["utilization"]),
+            lambda row: (
+                units.EMPTY
+                if not row["macs"]
+                else meter(row["utilization"], bars)
+                if bars
+                else units.share(row["utilization"])
+            ),
         ),
-        (Column("efficiency", 8), lambda row: units.share(row["efficiency"])),
+        (Column("efficiency", 8), lambda row: units.share(row["efficiency"] if row["macs"] else None)),
         (Column("bound", left=True), lambda row: row["bound"] or units.EMPTY),
         energy,
         (Column("DRAM", 4), lambda row: units.size(row["dram_bytes"])),

@@ -63,7 +63,7 @@ def _beside(
         + [
             text
             for runs in table.runs.values()
-            for text in (printed(runs[title]), ours(runs[title]), f"{100 * error(runs[title]):+.1f} %")
+            for text in (printed(runs[title]), ours(runs[title]), units.change(error(runs[title])))
         ]
         for title in next(iter(table.runs.values()))
     ]

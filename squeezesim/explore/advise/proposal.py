@@ -75,9 +75,7 @@ class Proposal:
     def __str__(self) -> str:
         text = f"{self.change}: {self._saving()}"
         if (cycles := self.saved_layer_cycles) is not None:
-            text += (
-                f" of the network, {_changed(f'{called(self.layer)} by itself', cycles, units.count)} cycles"
-            )
+            text += f" of the network, {self._of_layer(cycles)}"
         return f"{text}; {', '.join(self._others())}. It is assumed that {self.assumption}"
 
     def __repr__(self) -> str:
@@ -91,6 +89,15 @@ class Proposal:
             f"{'costs' if cycles < 0 else 'saves'} {units.count(abs(cycles))} cycles ({units.share(abs(share))}, "
             f"{units.decimal(abs(latency))} µs)"
         )
+
+    def _of_layer(self, saved: int) -> str:
+        """What becomes of the layer that was asked for."""
+        name, count = called(self.layer), units.count(abs(saved))
+        if saved < 0:
+            return f"{name} takes {count} cycles more"
+        if saved <= self.saved_cycles:
+            return f"{count if saved else 'none'} of them in {name}"
+        return f"{name} saves {count}"
 
     def _others(self) -> Iterator[str]:
         """What becomes of the energy and, where the network changes, of params and MACs."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from squeezesim.cost.evaluate import Costs, evaluate
-from squeezesim.report.explain import shape_of
+from squeezesim.report.findings import shape_of
 from squeezesim.report.report import Report
 
 if TYPE_CHECKING:

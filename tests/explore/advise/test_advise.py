@@ -22,6 +22,7 @@ from squeezesim.network import Layer, Network
 from squeezesim.network.compress.channels import prune_channels
 from squeezesim.network.compress.pruning import prune
 from squeezesim.report import units
+from squeezesim.report.findings import called
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from squeezesim.zoo.registry import parse_spec
@@ -77,7 +78,9 @@ def test_of_one_layer_only_what_saves_its_own_cycles_counts(made: Report) -> Non
         assert proposal.saved_layer_cycles == saved
         assert saved >= LEAST * cycles_of(made, name)
         assert proposal.saved_cycles > 0
-        assert f"{name} by itself −" in str(proposal)
+        count, layer = units.count(saved), called(name)
+        own = f"{count} of them in {layer}" if saved <= proposal.saved_cycles else f"{layer} saves {count}"
+        assert f" of the network, {own};" in str(proposal)
 
 
 def test_what_makes_a_layer_faster_and_the_network_slower_is_not_proposed() -> None:
