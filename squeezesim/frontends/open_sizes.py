@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
@@ -9,6 +10,8 @@ from squeezesim.errors import ModelError, nearest
 from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
 
 Shape = tuple[int, ...]
+
+_LONGEST_EXAMPLE = 60
 
 
 def check_names(given: Iterable[str], names: Sequence[str]) -> None:
@@ -49,12 +52,21 @@ def filled(
             label = show(labels.get(index, "?"))
             raise ModelError(
                 f"input {show(name)} is {written}: dimension {index}, {label}, is open; give its shape"
+                f"{_example(name, sizes)}"
             )
         if size not in (None, known):
             raise ModelError(f"input {show(name)} is {written}; a batch of {known} does not fit")
         shape = (*shape, known)
     check_shape(f"input {show(name)}", shape)
     return shape
+
+
+def _example(name: str, sizes: Sequence[int | None]) -> str:
+    """How a shape is given on the command line, with a batch of 1 and 128 for any other size that is open."""
+    if not name.isprintable() or len(name) > _LONGEST_EXAMPLE:
+        return ""
+    filled_in = [(128 if index else 1) if size is None else size for index, size in enumerate(sizes)]
+    return f", such as --input {shlex.quote(name)}={'x'.join(map(str, filled_in))}"
 
 
 def check_shape(what: str, shape: Sequence[int]) -> None:

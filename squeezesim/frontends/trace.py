@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -66,7 +67,8 @@ def _record(module: nn.Module, args: Args, kwargs: Kwargs, name: str) -> Network
     except RuleError:
         raise
     except (Exception, SystemExit) as error:
-        raise ModelError(_failure(name, shapes, stack, error)) from error
+        hint = _way_out(module, said(error), shapes)
+        raise ModelError(_failure(name, shapes, stack, error) + hint) from error
     network = Network(
         name=name,
         layers=tuple(_named(recorder.recorded, [label for label, _ in shapes])),
@@ -111,3 +113,27 @@ def _failure(name: str, inputs: Iterable[tuple[str, Shape]], stack: ModuleStack,
     given = ", ".join(f"{label} {'x'.join(map(str, shape))}" for label, shape in inputs)
     reason = said(error)
     return f"{name} rejects {given}: {stack.describe()}: {reason}"
+
+
+def _way_out(module: nn.Module, reason: str, inputs: Sequence[tuple[str, Shape]]) -> str:
+    """What helps where token ids, or floats of another width, were meant."""
+    label, shape = inputs[0] if inputs else ("input", ())
+    if label == "input":  # what the only input is called, whatever its name in the forward
+        label = next(iter(inspect.signature(module.forward).parameters), "input_ids")
+    written = f"{label}={'x'.join(map(str, shape)) or '1x128'}"
+    if _WANTS_IDS.search(reason):
+        return f"; ids are integers: --input {written}:int64"
+    if _WANTS_IDS_BY_NAME.search(reason):
+        return "; inputs have names, ids are integers: --input input_ids=1x128:int64"
+    if _WANTS_BFLOAT16.search(reason):
+        return (
+            "; for a kernel of bfloat16 make the model with dtype=bfloat16, "
+            f"and its input as --input {written}:bfloat16"
+        )
+    return ""
+
+
+# What PyTorch and transformers say, and what is meant.
+_WANTS_IDS = re.compile(r"scalar types: Long, Int|tensors used as indices must be long")
+_WANTS_IDS_BY_NAME = re.compile(r"missing \d+ required positional arguments?: .*_ids|specify .*input_ids")
+_WANTS_BFLOAT16 = re.compile(r"bfloat16|\bbf16\b", re.IGNORECASE)

@@ -151,7 +151,7 @@ def test_an_open_batch(heads: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "input 'x' is ?x6x8: dimension 0, '?', is open; give its shape"),
+        ({}, "input 'x' is ?x6x8: dimension 0, '?', is open; give its shape, such as --input x=1x6x8"),
         ({"input_shapes": {"x": (3, 7, 8)}}, "input 'x' is ?x6x8; 3x7x8 does not fit"),
         ({"input_shapes": {"y": (3, 7, 8)}}, "has no input 'y'; it has x"),
     ],

@@ -23,7 +23,8 @@ MAX_BYTES = 2**31 - 1
 MAX_NODES = 100_000
 """Most nodes, those of subgraphs and of functions included, each as often as it is called."""
 
-OLDEST_OPSET = 11
+OLDEST_OPSET = 7
+_OLDEST_RULES = 11  # of operator sets before, onnx converts the graph to this one
 
 
 def read(
@@ -81,7 +82,7 @@ def _model(stream: BinaryIO) -> ModelProto:
     _check_nodes(model)
     if not all(type(text) is str for text in _texts(model)):  # protobuf gives bytes where it cannot decode
         raise ModelError("has names that are not UTF-8")
-    return _inlined(model) if model.functions else model
+    return _converted(_inlined(model) if model.functions else model)
 
 
 def _structure(stream: BinaryIO, kind: Any) -> bytes:
@@ -102,8 +103,8 @@ def _check_opset(model: ModelProto) -> None:
     newest = onnx_opset_version()
     for opset in model.opset_import:
         if opset.domain in ("", "ai.onnx") and not OLDEST_OPSET <= opset.version <= newest:
-            way = "a newer onnx reads more" if opset.version > newest else "onnx.version_converter raises it"
-            raise ModelError(f"has operator set {opset.version}; read are {OLDEST_OPSET} to {newest}: {way}")
+            way = ": a newer onnx reads more" if opset.version > newest else ""
+            raise ModelError(f"has operator set {opset.version}; read are {OLDEST_OPSET} to {newest}{way}")
 
 
 def _check_nodes(model: ModelProto) -> None:
@@ -162,6 +163,23 @@ def _texts(model: ModelProto) -> Iterator[str]:
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
         yield from (attribute.name for attribute in node.attribute)
         yield from (text for item in node.metadata_props for text in (item.key, item.value))
+
+
+def _converted(model: ModelProto) -> ModelProto:
+    """The model in an operator set that the rules are of."""
+    from onnx import version_converter
+
+    versions = [item.version for item in model.opset_import if item.domain in ("", "ai.onnx")]
+    if not versions or max(versions) >= _OLDEST_RULES:
+        return model
+    model.ir_version = max(model.ir_version, 4)  # before, every initializer was an input too
+    try:
+        return version_converter.convert_version(model, _OLDEST_RULES)
+    except Exception as error:  # the library raises several unrelated types
+        said = " ".join(str(error).split())[:300]
+        raise ModelError(
+            f"has operator set {max(versions)}, which cannot be converted to {_OLDEST_RULES}: {said}"
+        ) from error
 
 
 def _inlined(model: ModelProto) -> ModelProto:
