@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,14 +19,24 @@ from squeezesim.frontends.modules import ModuleCall, ModuleStack
 from squeezesim.frontends.origins import Origin, Origins, Region, region_of, storage_key
 from squeezesim.network import Layer, Unmodelled
 
+States = list[torch.Tensor]
+_CARRIED = -(2**40)  # and below: what the step before made, in place of a layer
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A layer as it ran: without its name, with the numbers of the layers that it reads."""
+    """A layer as it ran: without its name, with the numbers of the layers that it reads and of its parameters."""
 
     layer: Layer
     reads: tuple[int, ...]
     call: ModuleCall | None
+    params: tuple[int, ...] = ()
+    carried: tuple[int, ...] = ()  # layers that each step reads as the step before made them
+
+    def like(self, other: Recorded) -> bool:
+        """Return whether it is the same work with the same parameters, whoever counts them and whatever both read."""
+        mine = replace(self.layer, params=other.layer.params)
+        return (mine, self.params) == (other.layer, other.params)
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -68,6 +78,63 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def unmodelled(self) -> tuple[Unmodelled, ...]:
         """Operators without a rule, in the order in which they first ran."""
         return tuple(Unmodelled(op, count, self._first_module[op]) for op, count in self._unmodelled.items())
+
+    def repeat(self, step: Callable[[States], States], states: States, times: int) -> tuple[States, States]:
+        """Run *step* from *states* on, *times* of it, at least three, each from the states that the one before made.
+
+        The first is run and, for all the others, one more; they are one where they do the same. Returns the states
+        after the first step and after the last.
+        """
+        begin = len(self.recorded)
+        first = step(states)
+        middle = len(self.recorded)
+        before = [torch.empty_like(state) for state in states]
+        for number, state in enumerate(before):
+            self._origins.set(state, Origin(layers=(_CARRIED - number,)))
+        last = step(before)
+        makers = [self._origins.of(state) for state in last]
+
+        def traced(reads: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(dict.fromkeys(read for read in reads if read > _CARRIED))
+
+        for index in range(middle, len(self.recorded)):
+            item = self.recorded[index]
+            states_read = [_CARRIED - read for read in item.reads if read <= _CARRIED]
+            given = (maker for number in states_read for maker in self._origins.of(first[number]).layers)
+            made = (maker for number in states_read for maker in makers[number].layers)
+            self.recorded[index] = replace(
+                item, reads=traced((*item.reads, *given)), carried=traced(tuple(made))
+            )
+        size = middle - begin
+        if self._same(begin, middle):
+            for index in range(begin, middle):
+                item, after = self.recorded[index], self.recorded[index + size]
+                carried = tuple(maker - size for maker in after.carried)
+                self.recorded[index] = replace(item, layer=item.layer.repeated(times), carried=carried)
+            del self.recorded[middle:]
+        else:
+            size = 0
+            for index in range(middle, len(self.recorded)):
+                item = self.recorded[index]
+                self.recorded[index] = replace(item, layer=item.layer.repeated(times - 1))
+        for state, maker in zip(last, makers, strict=True):
+            layers = tuple(read - size if read >= middle else read for read in traced(maker.layers))
+            self._origins.set(state, replace(maker, layers=layers))
+        return first, last
+
+    def _same(self, begin: int, middle: int) -> bool:
+        """Whether the step from *begin* on does what that from *middle* on does, but for what it begins with."""
+        size = middle - begin
+        if len(self.recorded) != middle + size:
+            return False
+        for one, other in zip(self.recorded[begin:middle], self.recorded[middle:], strict=True):
+            # A step reads what its parts made and, before the first, what the states were.
+            reads = {read - size if read >= middle else read for read in other.reads}
+            reads -= {read for read in other.reads if begin <= read < middle}
+            inside = {read for read in one.reads if read >= begin}
+            if not one.like(other) or not inside <= reads <= set(one.reads):
+                return False
+        return True
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -143,7 +210,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         learnt = sum(self._sizes[index] for index in origin.params if index in self._uncounted)
         self._uncounted.difference_update(origin.params)
         layer = replace(layer, params=learnt, weight_elements=layer.weight_elements or read)
-        self.recorded.append(Recorded(layer, origin.layers, self._stack.current))
+        self.recorded.append(Recorded(layer, origin.layers, self._stack.current, origin.params))
         return Origin(layers=(len(self.recorded) - 1,))
 
     def _operands(self, value: Any) -> Any:

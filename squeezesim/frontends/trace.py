@@ -16,9 +16,11 @@ from torch.utils._pytree import tree_flatten_with_path
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.aten.rules import RuleError
+from squeezesim.frontends.fold import folded
 from squeezesim.frontends.forward import Args, Kwargs, arguments, forward, said
 from squeezesim.frontends.modules import ModuleStack
 from squeezesim.frontends.recorder import Recorded, Recorder
+from squeezesim.frontends.recurrence import Recurrences
 from squeezesim.network import Layer, Network
 from squeezesim.network.passes import mark_stages
 
@@ -62,7 +64,7 @@ def _record(module: nn.Module, args: Args, kwargs: Kwargs, name: str) -> Network
     recorder = Recorder(stack, module.parameters(), [tensor for _, tensor in named])
     shapes = tuple((label, tuple(tensor.shape)) for label, tensor in named)
     try:
-        with stack, recorder:
+        with stack, recorder, Recurrences(recorder):
             module(*args, **kwargs)
     except RuleError:
         raise
@@ -71,7 +73,7 @@ def _record(module: nn.Module, args: Args, kwargs: Kwargs, name: str) -> Network
         raise ModelError(_failure(name, shapes, stack, error) + hint) from error
     network = Network(
         name=name,
-        layers=tuple(_named(recorder.recorded, [label for label, _ in shapes])),
+        layers=tuple(_named(folded(recorder.recorded), [label for label, _ in shapes])),
         inputs=shapes,
         unmodelled=recorder.unmodelled,
         unread_params=recorder.unread_params,
@@ -98,6 +100,7 @@ def _named(recorded: Sequence[Recorded], inputs: Sequence[str]) -> Iterable[Laye
     own = Counter(item.call.serial for item in recorded if item.call)
     used = Counter(inputs)
     names: list[str] = []
+    layers: list[Layer] = []
     for item in recorded:
         path = item.call.path if item.call else ""
         alone = item.call is not None and item.call.is_operator and own[item.call.serial] == 1
@@ -106,7 +109,10 @@ def _named(recorded: Sequence[Recorded], inputs: Sequence[str]) -> Iterable[Laye
         name = base if used[base] == 1 else f"{base}#{used[base]}"
         reads = tuple(names[index] if index >= 0 else inputs[-1 - index] for index in item.reads)
         names.append(name)
-        yield replace(item.layer, name=name, module=path, inputs=reads)
+        layers.append(replace(item.layer, name=name, module=path, inputs=reads))
+    for layer, item in zip(layers, recorded, strict=True):
+        carried = tuple(names[index] for index in item.carried)
+        yield replace(layer, carried=carried) if carried else layer
 
 
 def _failure(name: str, inputs: Iterable[tuple[str, Shape]], stack: ModuleStack, error: BaseException) -> str:

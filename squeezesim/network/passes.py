@@ -46,20 +46,42 @@ def fuse(network: Network) -> Network:
         >>> fuse(Network.from_layers([Layer.matmul("fc", m=1, n=64, k=128), relu])).layers[0].fused
         ('relu',)
     """
-    readers: dict[str, int] = {}
-    for layer in network.layers:
-        for source in {*layer.inputs, *layer.carried}:
-            readers[source] = readers.get(source, 0) + 1
+    layers = network.layers
+    place = {layer.name: number for number, layer in enumerate(layers)}
+    owners = producers(
+        layers,
+        [[place.get(source, -1) for source in layer.inputs] for layer in layers],
+        [[place[source] for source in layer.carried] for layer in layers],
+    )
     parts: dict[str, list[Layer]] = {}  # each layer that stays, and what becomes part of it
     producer_of: dict[str, str] = {}  # a fused operator's name → the layer that it becomes part of
-    for layer in network.layers:
-        source = producer_of.get(layer.inputs[0], layer.inputs[0]) if len(layer.inputs) == 1 else ""
-        if source in parts and readers[layer.inputs[0]] == 1 and _fits(layer, parts[source][0]):
-            producer_of[layer.name] = source
-            parts[source].append(layer)
-        else:
-            parts[layer.name] = [layer]
+    for number, (layer, owner) in enumerate(zip(layers, owners, strict=True)):
+        parts.setdefault(layers[owner].name, []).append(layer)
+        if owner != number:
+            producer_of[layer.name] = layers[owner].name
     return replace(network, layers=tuple(_joined(part, producer_of) for part in parts.values()))
+
+
+def producers(
+    layers: Sequence[Layer], reads: Sequence[Sequence[int]], carried: Sequence[Sequence[int]]
+) -> list[int]:
+    """Return the number of the layer that each layer becomes part of when the network is fused, its own if none.
+
+    *reads* and *carried* are ``inputs`` and ``carried`` of each by number, those of the network's inputs negative.
+    """
+    readers = [0] * len(layers)
+    for sources, before in zip(reads, carried, strict=True):
+        for source in {*sources, *before} if before or len(sources) > 1 else sources:
+            if source >= 0:
+                readers[source] += 1
+    owners = list(range(len(layers)))
+    for number, sources in enumerate(reads):
+        if len(sources) != 1 or sources[0] < 0 or readers[sources[0]] != 1 or carried[number]:
+            continue
+        owner = owners[sources[0]]
+        if _fits(layers[number], layers[owner]):
+            owners[number] = owner
+    return owners
 
 
 def unroll(network: Network) -> Network:
@@ -175,7 +197,6 @@ def _fits(layer: Layer, producer: Layer) -> bool:
         layer.kind == "vector"
         and layer.op in _FUSIBLE
         and (producer.kind == "mac" or producer.op in _ADDS)
-        and not layer.carried
         and layer.repeat == producer.repeat
         and layer.input_elements == layer.output_elements == producer.output_elements
     )

@@ -477,6 +477,9 @@ def test_a_recurrent_layer_by_hand(tmp_path: Path) -> None:
     assert found.macs == 5 * 2 * 12 * (4 + 3)
     assert found.params == 12 * 7
     assert found.vector_ops == 5 * 2 * 3 * 13
+    assert [layer.repeat for layer in found.layers] == [1, 5, 5, 1]
+    assert found.layers[1].carried == (found.layers[2].name,)
+    assert found.unrolled().macs == found.macs
 
 
 @pytest.mark.parametrize(

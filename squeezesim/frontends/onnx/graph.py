@@ -71,12 +71,13 @@ def network_of(
     inputs = [(label, shape) for label, shape, _ in found]
     walk.enter_inputs(model.graph, found)
     walk.run(model.graph)
-    placed = [(layer, place) for layer, place, _ in walk.recorded]
+    placed = [(layer, place) for layer, place, _, _ in walk.recorded]
     names = unique_names(placed, [label for label, _ in inputs])
     layers = []
-    for (layer, place, reads), own in zip(walk.recorded, names, strict=True):
+    for (layer, place, reads, before), own in zip(walk.recorded, names, strict=True):
         sources = tuple(names[index] if index >= 0 else inputs[-1 - index][0] for index in reads)
-        layers.append(replace(layer, name=own, module=place.module, inputs=sources))
+        carried = tuple(names[index] for index in before)
+        layers.append(replace(layer, name=own, module=place.module, inputs=sources, carried=carried))
     network = Network(
         name=name, layers=tuple(layers), inputs=tuple(inputs), unmodelled=walk.unmodelled, source=source
     )
@@ -90,7 +91,8 @@ class _Walk:
         opsets = {
             "" if item.domain == "ai.onnx" else item.domain: item.version for item in model.opset_import
         }
-        self.recorded: list[tuple[Layer, Place, tuple[int, ...]]] = []
+        # Layers with the numbers of those that they read, and of those that they carry from step to step.
+        self.recorded: list[tuple[Layer, Place, tuple[int, ...], tuple[int, ...]]] = []
         self._inference = Inference(opsets, model.ir_version)
         self._values: dict[str, Value] = {}
         self._declared: dict[str, TypeProto] = {}
@@ -285,7 +287,8 @@ class _Walk:
                 layer, [value for value in sources if value.layers or set(value.params) & set(learnt)]
             )
             self._uncounted.difference_update(learnt)
-            self.recorded.append((layer, place, tuple(reads)))
+            carried = tuple(first + index for index in part.carried)
+            self.recorded.append((layer, place, tuple(reads), carried))
         return len(self.recorded) - 1
 
     def _leave_out(self, node: NodeProto, why: str) -> None:

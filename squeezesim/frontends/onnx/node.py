@@ -21,11 +21,15 @@ class UnmodelledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One layer of an operator that is several: which inputs of the node and which parts before it it reads."""
+    """One layer of an operator that is several: which inputs of the node and which parts before it it reads.
+
+    Each step of a part that repeats reads also what the step before made of the parts ``carried``.
+    """
 
     layer: Layer
     inputs: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
+    carried: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,14 +50,15 @@ def _recurrent(op: str, gates: int, work: int) -> Rule:
         cells: list[int] = []
         for _ in range(directions):
             start = len(parts)
+            before = (start + 2,) if steps > 1 else ()
             parts.append(entering)
-            for step in range(steps):
-                read, before = ((_RECURRENT,), (len(parts) - 1,)) if step else ((_RECURRENT, *states), ())
-                parts.append(Part(product, read, before))
-                parts.append(Part(cell, (), (start, len(parts) - 1)))
-                cells.append(len(parts) - 1)
-        if len(cells) > 1:
-            joined = ops.view("concat", (batch, len(cells) * hidden), [(batch, hidden)] * len(cells))
+            parts.append(Part(product.repeated(steps), (_RECURRENT, *states), carried=before))
+            parts.append(Part(cell.repeated(steps), (), (start, start + 1)))
+            cells.append(start + 2)
+        if steps * directions > 1:
+            joined = ops.view(
+                "concat", (batch, steps * directions * hidden), [(batch, hidden)] * (steps * directions)
+            )
             parts.append(Part(joined, (), tuple(cells)))
         return parts
 
