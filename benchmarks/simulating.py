@@ -31,13 +31,12 @@ def tilings(network: sq.Network, accelerator: sq.Accelerator) -> int:
     room = machine.buffer_bits - machine.weights_bits
     count = 0
     for row in range(len(work)):
-        pixel, channel = np.nonzero(space.volumes(row).footprint <= room)
-        pixels, channels = space.part(row)
-        for order in range(len(ORDERS)):
-            allowed = space.allowed(
-                np.full(len(pixel), order), pixel + pixels.start, channel + channels.start
-            )
-            count += int(allowed.sum())
+        pixels, channels = (np.arange(part.start, part.stop) for part in space.part(row))
+        for pixel in pixels.tolist():
+            fits = channels[space.footprint(np.full(len(channels), pixel), channels) <= room]
+            for order in range(len(ORDERS)):
+                allowed = space.allowed(np.full(len(fits), order), np.full(len(fits), pixel), fits)
+                count += int(allowed.sum())
     return len(machine.dataflows) * count
 
 

@@ -13,7 +13,7 @@ from squeezesim.cost.workload import Ints
 _TILES, _SIZES = 1 << 16, 512
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def tile_sizes(extent: int, multiple: int = 1) -> Ints:
     """Candidate tile sizes of an axis, ascending: ⌈extent/i⌉ for every i, and those rounded up to *multiple*.
 

@@ -1,23 +1,24 @@
-"""Lower bounds on what every tiling costs, before any is played.
+"""Lower bounds on what tilings cost, before any is played.
 
     cycles ≥ setup + latency + max(first load + array + last store,
                                    all traffic / bandwidth + what the last tile computes beyond the store beside it)
 
-Both sides are sums of products of a term of the pixel option and a term of the channel option, so that those of all
-tilings of a problem are a few small matrix products, (pixel options, channel options). Volumes are in bits: divided by
-a machine's bandwidth they serve every machine of a family. A matrix takes the loop order with the least traffic; the
-bounds of single tilings know their order. The last pixel option of a problem is always the whole layer: with it the
-loop over pixels disappears, and operands stay that would otherwise be loaded again.
+Both sides are sums of products of a term of the pixel option and a term of the channel option, none of them negative.
+So a bound can be seen in several ways (``View``): for single tilings; for all tilings of some pixel options and some
+channel options, as a small matrix product; and, with the least of each term, for whole sets of tilings at once: all
+those of a pixel option, of a channel option, or of a run of each. Volumes are in bits: divided by a machine's bandwidth
+they serve every machine of a family. A bound takes the loop order with the least traffic; the bounds of candidates
+know their order. The last pixel option of a problem is always the whole layer: with it the loop over pixels
+disappears, and operands stay that would otherwise be loaded again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.machine import Machine
@@ -31,15 +32,19 @@ from squeezesim.cost.tiling import (
 )
 from squeezesim.cost.workload import Bools, Floats, Ints, Workload
 
-Matrix = NDArray[np.float32]
+FEW = 1 << 18
+"""Bounds that are held at once."""
+
+NEVER = 2.0**200
+"""Bits of a tiling that no loop order allows: more than any buffer has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Products:
-    """Σ over j of rows[:, j] · columns[j]: a quantity of every tiling, over the options of all problems.
+    """Σ over j of rows[…, j, pixel option] · columns[…, j, channel option]: a quantity of tilings, or several.
 
-    ``single`` are the columns for the last pixel option of a problem, where they differ. Several quantities have an
-    axis of their own before the others.
+    The options are those of all problems, one after the other. ``single`` are the columns for the last pixel option of
+    a problem, where they differ. Leading axes, of quantities, broadcast.
     """
 
     rows: Floats
@@ -50,67 +55,210 @@ class Products:
     def of(cls, rows: Sequence[Any], columns: Sequence[Any], single: Sequence[Any] | None = None) -> Products:
         """Stack the terms, one array over the options for each j."""
 
-        def stacked(parts: Sequence[Any], axis: int) -> Floats:
-            return np.ascontiguousarray(np.stack(np.broadcast_arrays(*parts), axis=axis), np.float64)
+        def stacked(parts: Sequence[Any]) -> Floats:
+            return np.stack(np.broadcast_arrays(*parts)).astype(np.float64)
 
-        return cls(stacked(rows, 1), stacked(columns, 0), None if single is None else stacked(single, 0))
+        return cls(stacked(rows), stacked(columns), None if single is None else stacked(single))
 
     @classmethod
-    def narrow(cls, products: Sequence[Products]) -> Products:
-        """Return several quantities at once, in float32; all are sums of as many products."""
-        differ = any(one.single is not None for one in products)
-        single = [one.columns if one.single is None else one.single for one in products] if differ else None
-        return cls(
-            np.array([one.rows for one in products], np.float32),
-            np.array([one.columns for one in products], np.float32),
-            None if single is None else np.array(single, np.float32),
-        )
-
-    def matrix(self, pixels: slice, channels: slice) -> NDArray[Any]:
-        """The quantity for one problem, (pixel options, channel options)."""
-        rows = self.rows[..., pixels, :]
-        result = rows @ self.columns[..., channels]
-        if self.single is not None:
-            result[..., -1:, :] = rows[..., -1:, :] @ self.single[..., channels]
-        return np.asarray(result)
+    def stacked(cls, products: Sequence[Products]) -> Products:
+        """Return several quantities, with as many products each as the one with the most."""
+        most = max(len(one.rows) for one in products)
+        rows = np.zeros((len(products), most, products[0].rows.shape[-1]))
+        columns = np.zeros((len(products), most, products[0].columns.shape[-1]))
+        for number, one in enumerate(products):
+            rows[number, : len(one.rows)], columns[number, : len(one.rows)] = one.rows, one.columns
+        return cls(rows, columns)
 
     def at(self, pixel: Ints, channel: Ints, last: Bools) -> Floats:
         """The quantity of single tilings; *last*: the pixel option is the last one of its problem."""
-        columns = self.columns.take(channel, axis=1)
-        if self.single is not None and last.any():
-            columns[:, last] = self.single.take(channel[last], axis=1)
-        return np.asarray(np.einsum("nj,jn->n", self.rows[pixel], columns))
+        every = self.single is not None and bool(last.all())
+        columns = (self.single if every else self.columns).take(channel, axis=-1)  # type: ignore[union-attr]
+        if self.single is not None and not every and last.any():
+            columns[..., last] = self.single[..., channel[last]]
+        return np.asarray(np.einsum("...jn,...jn->...n", self.rows.take(pixel, axis=-1), columns))
+
+    def take(self, pixels: Ints, channels: Ints) -> Products:
+        """Return the quantity of the given options alone."""
+        single = None if self.single is None else self.single.take(channels, axis=-1)
+        return Products(self.rows.take(pixels, axis=-1), self.columns.take(channels, axis=-1), single)
+
+
+View = Callable[[Products], Any]
+"""A quantity, or several, → its values for some tilings or what it is at least for some sets of tilings."""
+
+
+def block(pixels: Ints, channels: Ints) -> View:
+    """All tilings of *pixels*, none the last one of its problem, and *channels*: (pixel options, channel options)."""
+    return lambda products: (
+        products.rows.take(pixels, axis=-1).swapaxes(-1, -2) @ products.columns.take(channels, axis=-1)
+    )
+
+
+def runs(pixels: Ints, rows: Ints, channels: Ints, columns: Ints) -> View:
+    """The same at least for runs of options; runs begin at *rows* of *pixels* and at *columns* of *channels*."""
+
+    def view(products: Products) -> Any:
+        of_rows = np.minimum.reduceat(products.rows.take(pixels, axis=-1), rows, axis=-1)
+        of_columns = np.minimum.reduceat(products.columns.take(channels, axis=-1), columns, axis=-1)
+        return of_rows.swapaxes(-1, -2) @ of_columns
+
+    return view
+
+
+def winners(
+    bounds: Callable[[View], tuple[Floats, ...]],
+    wanted: Callable[..., Bools],
+    pixels: Ints,
+    channels: Ints,
+) -> Iterator[tuple[Ints, Ints, tuple[Floats, ...]]]:
+    """The tilings of *pixels* and *channels* with *wanted* bounds: pixel options, channel options, their bounds.
+
+    Runs of options that have none are left out whole, so that no more than some bounds are held at once; the most
+    promising come first. The larger a bound, the less it may be wanted.
+    """
+    if len(pixels) * len(channels) <= FEW or len(pixels) == 1:
+        for start in range(0, len(channels) if len(pixels) else 0, FEW):
+            part = channels[start : start + FEW]
+            values = bounds(block(pixels, part))
+            index = np.nonzero(wanted(*values))
+            yield pixels[index[0]], part[index[1]], tuple(value[index] for value in values)
+        return
+    size = min(int(np.sqrt(len(pixels) * len(channels) / FEW)) + 1, -(-len(pixels) // 2))
+    rows = np.arange(0, len(pixels), size)
+    width = -(-len(rows) * len(channels) // FEW)
+    columns = np.arange(0, len(channels), width)
+    found = bounds(runs(pixels, rows, channels, columns))
+    for number in found[0].min(axis=1).argsort(kind="stable").tolist():
+        # What is wanted may have become less since the run was bounded.
+        inside = np.repeat(wanted(*(values[number] for values in found)), width)[: len(channels)]
+        yield from winners(bounds, wanted, pixels[rows[number] :][:size], channels[inside])
 
 
 class Volumes(NamedTuple):
-    """Bits of every tiling of a problem, (pixel options, channel options)."""
+    """Bits of tilings, or the least of sets of tilings."""
 
-    footprint: Floats  # inf where no loop order is allowed
-    traffic: Matrix  # under the loop order with the least
-    alone: Matrix  # moved while the array waits: the first load, the last store, single-buffered transfers
+    footprint: Floats  # NEVER, or more, where no loop order is allowed
+    traffic: Floats  # under the loop order with the least
+    alone: Floats  # moved while the array waits: the first load, the last store, single-buffered transfers
 
 
 class Space:
-    """All tilings of all problems for one family of machines: their options, footprints and traffic."""
+    """All tilings of all problems for one family of machines: their options, footprints and traffic.
 
-    def __init__(self, work: Workload, machine: Machine) -> None:
+    Options with which no tiling fits a buffer of *room* bits are left out, but for one of each problem.
+    """
+
+    def __init__(self, work: Workload, machine: Machine, room: float = np.inf) -> None:
         self.work, self.machine = work, machine
         self.pixels: Options = pixel_options(work, machine)
         self.channels: Options = channel_options(work, machine)
         self.inputs: InputTraffic = input_traffic(work, self.pixels, machine)
-        self.by_pixel, self.by_channel = work.take(self.pixels.owner), work.take(self.channels.owner)
-        self.last_pixel = np.zeros(len(self.pixels.owner), np.bool_)
-        self.last_pixel[self.pixels.offsets[1:] - 1] = True
+        self._mark()
+        self._footprint = self._footprints()
+        last = (self.pixels.offsets[1:] - 1)[self.channels.owner]
+        self.whole_footprint = self.footprint(
+            last, np.arange(len(last))
+        )  # of each channel option with all pixels
+        self.least_footprint, *self.smallest = self._least_footprint()
+        if np.isfinite(room):
+            self._narrow(room)
         double = (machine.double_inputs, machine.double_weights, machine.double_outputs)
         single = (not double[0], not double[1], not double[2])
         # What is single-buffered is all moved while the array waits, the first load and the last store among it.
-        self.exposed = [self._traffic_of(order, single) for order in ORDERS] if any(single) else None
+        self.exposed = self._traffic_of(single) if any(single) else None
         self.startup = self._startup(double)
-        self._footprint = self._footprints()
-        traffic = [self._traffic_of(order, (True, True, True)) for order in ORDERS]
-        self._moved = Products.narrow([self.startup, *traffic, *(self.exposed or ())])
+        self._traffic = self._traffic_of((True, True, True))
         self.widest_sums = np.maximum(work.activation_bits, work.accumulator_bits)
-        self._volumes: dict[int, Volumes] = {}
+        self.whole = np.flatnonzero(self.whole_footprint <= room)
+        self.sides: tuple[View, ...] = (self.rows, self.columns, self.wholes)
+        self._volumes: dict[View, Volumes] = {}
+
+    def _mark(self) -> None:
+        """Find the pixel options that are not the last of their problem, and the channel options beside them."""
+        pixels, channels = self.pixels, self.channels
+        self.last_pixel = np.zeros(len(pixels.owner), np.bool_)
+        self.last_pixel[pixels.offsets[1:] - 1] = True
+        self.several = np.flatnonzero(~self.last_pixel)
+        counts = np.diff(pixels.offsets) - 1
+        cut = np.flatnonzero(counts)  # problems that have such options
+        self._starts = np.cumsum(counts[cut]) - counts[cut]
+        number = np.cumsum(counts > 0) - 1
+        self.beside = np.flatnonzero((counts > 0)[channels.owner])
+        self._cut_of = number[channels.owner[self.beside]]
+
+    def _narrow(self, room: float) -> None:
+        """Leave out options with which no tiling fits *room*."""
+        by_pixel, by_channel = self._least_of_options()
+        pixels = np.flatnonzero((by_pixel <= room) | self.last_pixel)
+        wanted = by_channel <= room
+        wanted[self.channels.first(by_channel)] = True
+        channels = np.flatnonzero(wanted)
+        self.pixels, self.channels = self.pixels.take(pixels), self.channels.take(channels)
+        self.whole_footprint = self.whole_footprint[channels]
+        self.smallest = [
+            np.searchsorted(kept, option)
+            for kept, option in zip((pixels, channels), self.smallest, strict=True)
+        ]
+        self.inputs, self._footprint = self.inputs.take(pixels), self._footprint.take(pixels, channels)
+        self._mark()
+
+    def _least_of_options(self) -> tuple[Floats, Floats]:
+        """Footprints at least of each pixel option, and of each channel option, whatever the other one is."""
+        by_pixel, by_channel = np.empty(len(self.last_pixel)), self.whole_footprint.copy()
+        by_pixel[self.last_pixel] = self.channels.least(by_channel)
+        if len(self.several):
+            by_pixel[self.several] = self.rows(self._footprint)
+            by_channel[self.beside] = np.minimum(by_channel[self.beside], self.columns(self._footprint))
+        return by_pixel, by_channel
+
+    def rows(self, products: Products) -> Any:
+        """A view of ``several`` pixel options, each with any channel option of its problem."""
+        least = self.channels.least(products.columns)
+        of = least.take(self.pixels.owner[self.several], axis=-1)
+        return np.einsum("...jn,...jn->...n", products.rows.take(self.several, axis=-1), of)
+
+    def columns(self, products: Products) -> Any:
+        """A view of the channel options ``beside``, each with any of ``several`` pixel options of its problem."""
+        least = np.minimum.reduceat(products.rows.take(self.several, axis=-1), self._starts, axis=-1)
+        every = len(self.beside) == len(self.channels.owner)
+        columns = products.columns if every else products.columns.take(self.beside, axis=-1)
+        return np.einsum("...jn,...jn->...n", least.take(self._cut_of, axis=-1), columns)
+
+    def wholes(self, products: Products) -> Any:
+        """A view of the last pixel option of each problem with every channel option ``whole``."""
+        last = self.pixels.offsets[1:] - 1
+        return self.pairs(last[self.channels.owner[self.whole]], self.whole)(products)
+
+    def pairs(self, pixel: Ints, channel: Ints) -> View:
+        """A view of single tilings."""
+        last = self.last_pixel[pixel]
+        return lambda products: products.at(pixel, channel, last)
+
+    def _least_footprint(self) -> tuple[Floats, Ints, Ints]:
+        """Bits that each problem needs at its smallest tile, and the options of that tile."""
+        by_pixel, by_channel = self._least_of_options()
+        pixel = self.pixels.first(by_pixel)
+        bits = self.footprint(pixel[self.channels.owner], np.arange(len(by_channel)))
+        least, channel = self.channels.least(bits), self.channels.first(bits)
+        for row in np.flatnonzero(self.pixels.least(by_pixel) < least).tolist():
+            pixels, channels = (
+                np.arange(part.start, part.stop)[bound[part] < least[row]]
+                for part, bound in zip(self.part(row), (by_pixel, by_channel), strict=True)
+            )
+            last = pixels[self.last_pixel[pixels]]
+            found = winners(
+                lambda view: (view(self._footprint),),
+                lambda bits: bits < least[row],  # noqa: B023
+                pixels[~self.last_pixel[pixels]],
+                channels,
+            )
+            whole = last.repeat(len(channels)), np.tile(channels, len(last))
+            for of, beside, (bits,) in [*found, (*whole, (self.footprint(*whole),))]:
+                if len(bits) and bits.min() < least[row]:
+                    best = bits.argmin()
+                    least[row], pixel[row], channel[row] = bits[best], of[best], beside[best]
+        return least, pixel, channel
 
     def part(self, row: int) -> tuple[slice, slice]:
         """The pixel and the channel options of problem *row*."""
@@ -132,18 +280,17 @@ class Space:
         sizes = [axis[pixel] for axis in self.pixels.sizes] + [axis[channel] for axis in self.channels.sizes]
         return np.stack(sizes)
 
-    def volumes(self, row: int) -> Volumes:
-        """Bits of every tiling of problem *row*."""
-        if row not in self._volumes:
-            pixels, channels = self.part(row)
-            moved = self._moved.matrix(pixels, channels)
-            alone, traffic, exposed = np.split(moved, [1, 1 + len(ORDERS)])
-            alone = alone[0].copy() if self.exposed is None else alone[0] + exposed.min(axis=0)
-            footprint = self._footprint.matrix(pixels, channels)
-            if self.machine.weights_bits:
-                footprint[:-1, self._kept(slice(channels.start, channels.stop))] = np.inf
-            self._volumes[row] = Volumes(footprint, traffic.min(axis=0), alone)
-        return self._volumes[row]
+    def volumes(self, view: View) -> Volumes:
+        """Bits of the tilings of a view; those of ``sides`` are kept."""
+        if view in self._volumes:
+            return self._volumes[view]
+        alone = view(self.startup)
+        if self.exposed is not None:
+            alone = alone + view(self.exposed).min(axis=0)
+        volumes = Volumes(view(self._footprint), view(self._traffic).min(axis=0), alone)
+        if view in self.sides:
+            self._volumes[view] = volumes
+        return volumes
 
     def footprint(self, pixel: Ints, channel: Ints) -> Floats:
         """Buffer bits of single tilings: each operand's tile, twice where it is double-buffered and changes."""
@@ -185,8 +332,8 @@ class Space:
     def _large(self, channel: Ints | slice) -> Bools:
         """Whether the weights of a tile are more than their part of the buffer holds."""
         g, k, c = (size[channel] for size in self.channels.sizes)
-        work = self.by_channel.take(channel)
-        return np.asarray(g * k * c * work.taps * work.weight_bits > self.machine.weights_bits)
+        bits = (self.work.taps * self.work.weight_bits)[self.channels.owner[channel]]
+        return np.asarray(g * k * c * bits > self.machine.weights_bits)
 
     def _kept(self, channel: Ints | slice) -> Bools:
         """Whether large weights would have to stay for all tiles of pixels: no order allows that."""
@@ -194,25 +341,24 @@ class Space:
         return np.asarray(self._large(channel) & (tiles.b[channel] == 1) & (tiles.c[channel] == 1))
 
     def _footprints(self) -> Products:
-        machine, tiles, work = self.machine, self.channels.tiles, self.by_channel
+        machine, tiles, work = self.machine, self.channels.tiles, self.work
         g, k, c = self.channels.sizes
         cut_inputs, cut_outputs = (tiles.a > 1) | (tiles.c > 1), (tiles.a > 1) | (tiles.b > 1)
-        weights = (
-            g
-            * k
-            * c
-            * work.taps
-            * work.weight_bits
-            * (1 + (machine.double_weights & (cut_inputs | cut_outputs)))
-            * (machine.weights_bits == 0)
-        )
         n, y, x = self.pixels.sizes
+        owner = self.pixels.owner
         rows = [
-            self.inputs.largest * self.by_pixel.activation_bits,
-            n * y * x * self.by_pixel.accumulator_bits,
+            self.inputs.largest * work.activation_bits[owner],
+            n * y * x * work.accumulator_bits[owner],
             np.ones_like(n),
         ]
-        several = [g * c * (1 + machine.double_inputs), g * k * (1 + machine.double_outputs), weights]
+        if machine.weights_bits:  # a part of the buffer of their own
+            weights = np.zeros_like(g)
+            held = np.where(self._kept(slice(None)), NEVER, 0.0)
+        else:
+            bits = (work.taps * work.weight_bits)[self.channels.owner]
+            weights = g * k * c * bits * (1 + (machine.double_weights & (cut_inputs | cut_outputs)))
+            held = weights
+        several = [g * c * (1 + machine.double_inputs), g * k * (1 + machine.double_outputs), held]
         single = [
             g * c * (1 + (machine.double_inputs & cut_inputs)),
             g * k * (1 + (machine.double_outputs & cut_outputs)),
@@ -220,43 +366,46 @@ class Space:
         ]
         return Products.of(rows, several, single)
 
-    def _traffic_of(self, order: str, operands: tuple[bool, bool, bool]) -> Products:
-        """Bits of the named operands (inputs, weights, outputs) under a loop order; see ``tiling`` for why."""
-        tiles, work = self.channels.tiles, self.by_channel
-        cut_k, cut_c = tiles.b > 1, tiles.c > 1
-        tiles_k = tiles.b.astype(np.float64)
-        count, channels = (
-            self.pixels.count.astype(np.float64),
-            (self.by_pixel.g * self.by_pixel.c).astype(np.float64),
-        )
-        inputs = self.inputs.total * channels * self.by_pixel.activation_bits
-        weights = (work.weights * work.weight_bits).astype(np.float64)
-        outputs = (work.g * work.k * work.pixels * work.activation_bits).astype(np.float64)
-        spill = 2.0 * (tiles.c - 1) * work.g * work.k * work.pixels * work.accumulator_bits
-        again = np.where(cut_c, tiles_k, 1.0)
-        nothing = np.zeros_like(again)
-        with_inputs, with_weights, with_outputs = operands
-        rows = [inputs * with_inputs, count * with_weights, np.ones_like(count)]
-        if order == "KCP":
-            fixed = weights * with_weights
-            return Products.of(
-                rows,
-                [tiles_k, nothing, fixed + (outputs + spill) * with_outputs],
-                [again, nothing, fixed + outputs * with_outputs],
+    def _traffic_of(self, operands: tuple[bool, bool, bool]) -> Products:
+        """Bits of the named operands (inputs, weights, outputs) under each loop order; see ``tiling`` for why."""
+        tiles, work = self.channels.tiles, self.work
+        channels, outputs, sums, weights = (
+            column.astype(np.float64)[self.channels.owner]
+            for column in (
+                work.g * work.c * work.activation_bits,
+                work.g * work.k * work.pixels * work.activation_bits,
+                2 * work.g * work.k * work.pixels * work.accumulator_bits,
+                work.weights * work.weight_bits,
             )
-        reloaded = cut_k | cut_c
-        stored = outputs + (spill * cut_k if order == "PCK" else nothing)
-        factor = again if order == "PKC" else np.ones_like(again)
-        fixed = weights * ~reloaded * with_weights
-        return Products.of(rows, [factor, weights * reloaded, fixed + stored * with_outputs])
+        )
+        with_inputs, with_weights, with_outputs = operands
+        count = self.pixels.count.astype(np.float64)
+        rows = [self.inputs.total * 1.0, count - 1, np.ones_like(count)]
+        cut_k, cut_c = tiles.b > 1, tiles.c > 1
+        inputs = channels * with_inputs
+        again, spill = np.where(cut_c, tiles.b, 1) * inputs, (tiles.c - 1) * sums * with_outputs
+        reloaded, nothing = weights * (cut_k | cut_c) * with_weights, np.zeros_like(weights)
+        fixed = weights * with_weights + outputs * with_outputs
+        every = inputs * tiles.b
+        columns = {
+            "PKC": (again, reloaded, fixed),
+            "PCK": (inputs, reloaded, fixed + spill * cut_k),
+            "KCP": (every, nothing, fixed + spill),
+        }
+        single = columns | {"KCP": (again, nothing, fixed)}
+        return Products(
+            np.stack(rows),
+            np.array([columns[order] for order in ORDERS]),
+            np.array([single[order] for order in ORDERS]),
+        )
 
     def _startup(self, operands: tuple[bool, bool, bool]) -> Products:
         """Bits of the first load and the last store of the named operands."""
         g, k, c = self.channels.sizes
         last_pixels, last_channels = self.pixels.last, self.channels.last
         pixels_last = last_pixels.a * last_pixels.b * last_pixels.c
-        tile_weights = g * k * c * self.by_channel.taps * self.by_channel.weight_bits
-        bits = self.by_pixel.activation_bits
+        tile_weights = g * k * c * (self.work.taps * self.work.weight_bits)[self.channels.owner]
+        bits = self.work.activation_bits[self.pixels.owner]
         with_inputs, with_weights, with_outputs = operands
         return Products.of(
             [self.inputs.first * bits * with_inputs, np.ones(len(bits)), pixels_last * bits * with_outputs],
@@ -268,52 +417,36 @@ class FlowBounds:
     """Array cycles that no tiling of a dataflow is below, and terms for the accesses of whole layers."""
 
     def __init__(self, space: Space, flow: Dataflow) -> None:
-        machine = space.machine
-        self.space = space
-        self.pixel_terms: list[Floats] = space.pixels.total(
-            lambda n, y, x: flow.pixel_terms(space.by_pixel, n, y, x, machine)
+        machine, work = space.machine, space.work
+        self.space, self.flow = space, flow
+        self.pixel_terms = space.pixels.total(
+            work, lambda of, n, y, x: flow.pixel_terms(of, n, y, x, machine)
         )
-        self.channel_terms: list[Floats] = space.channels.total(
-            lambda g, k, c: flow.channel_terms(space.by_channel, g, k, c, machine)
+        self.channel_terms = space.channels.total(
+            work, lambda of, g, k, c: flow.channel_terms(of, g, k, c, machine)
         )
-        self._sides = []
-        for alternative in flow.bounds(self.pixel_terms, self.channel_terms):
-            rows, columns = zip(*alternative, strict=True)
-            self._sides.append(Products.of(rows, columns))
-        self._narrow = [Products.narrow([side]) for side in self._sides]
-        pixel = flow.pixel_terms(space.by_pixel, *space.pixels.last, machine)
-        channel = flow.channel_terms(space.by_channel, *space.channels.last, machine)
-        self._last = Products.of(*zip(*flow.bounds(pixel, channel)[0], strict=True))
-        self._known: dict[int, Matrix] = {}
+        alternatives = flow.bounds(list(self.pixel_terms), list(self.channel_terms))
+        self._known: dict[View, Floats] = {}
+        self._alternatives = Products.stacked(
+            [Products.of(*zip(*each, strict=True)) for each in alternatives]
+        )
 
-    def floor(self) -> Floats:
-        """Lower bound on the array cycles of each problem: every term at its least over the options."""
-        pixels, channels = self.space.pixels.offsets[:-1], self.space.channels.offsets[:-1]
-        sides = [
-            np.einsum(
-                "pj,jp->p",
-                np.minimum.reduceat(side.rows, pixels, axis=0),
-                np.minimum.reduceat(side.columns, channels, axis=1),
-            )
-            for side in self._sides
-        ]
-        return np.asarray(np.max(sides, axis=0), np.float64)
+    def array(self, view: View) -> Any:
+        """Array cycles that no tiling of a view is below; those of ``Space.sides`` are kept."""
+        if view in self._known:
+            return self._known[view]
+        cycles = view(self._alternatives).max(axis=0)
+        if view in self.space.sides:
+            self._known[view] = cycles
+        return cycles
 
-    def array(self, row: int) -> Matrix:
-        """Array cycles that no tiling of problem *row* is below, (pixel options, channel options)."""
-        if row not in self._known:
-            pixels, channels = self.space.part(row)
-            (cycles,), *others = (side.matrix(pixels, channels) for side in self._narrow)
-            for other in others:
-                np.maximum(cycles, other[0], out=cycles)
-            self._known[row] = cycles
-        return self._known[row]
-
-    def array_at(self, pixel: Ints, channel: Ints) -> Floats:
-        """The same for single tilings."""
-        last = self.space.last_pixel[pixel]
-        return np.asarray(np.max([side.at(pixel, channel, last) for side in self._sides], axis=0))
-
-    def last_tile(self, pixel: Ints, channel: Ints) -> Floats:
-        """Array cycles that the last tile of single tilings takes at least."""
-        return self._last.at(pixel, channel, self.space.last_pixel[pixel])
+    def last_tile(self, row: Ints, pixel: Ints, channel: Ints) -> Floats:
+        """Array cycles that the last tile of single tilings of problems *row* takes at least."""
+        space, flow, work = self.space, self.flow, self.space.work.take(row)
+        n, y, x = (axis[pixel] for axis in space.pixels.last)
+        g, k, c = (axis[channel] for axis in space.channels.last)
+        terms = (
+            flow.pixel_terms(work, n, y, x, space.machine),
+            flow.channel_terms(work, g, k, c, space.machine),
+        )
+        return np.asarray(sum(a * b for a, b in flow.bounds(*terms)[0]), np.float64)

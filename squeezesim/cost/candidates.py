@@ -1,22 +1,26 @@
-"""Candidates: single tilings of one dataflow, with what their bounds on any machine of the family need."""
+"""The tilings of one dataflow: bounds on their objective in any view, and candidates, single tilings with theirs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.bounds import FlowBounds, Space
+from squeezesim.cost.bounds import FlowBounds, Products, Space, View
 from squeezesim.cost.dataflow.base import Accesses, Dataflow
-from squeezesim.cost.energy import LevelBits, layer_energy, level_bits
+from squeezesim.cost.energy import LevelBits, layer_energy, leakage, level_bits
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import Floats, Ints, Workload
 
-# Rounding of float32 sums of a dozen non-negative terms stays below this share; a bound is lowered by it.
-MARGIN = 1 - 4e-6
-_ENERGY_MARGIN = 1 - 1e-5
+# A transfer may take 1e-12 less than its volume (``schedule``), and sums of a dozen non-negative terms are rounded by
+# some 1e-15; a bound is lowered by more than that.
+MARGIN = 1 - 1e-11
+_ENERGY_MARGIN = 1 - 1e-10
+_ROUNDING = 1e-13  # of the magnitudes that a sum with negative parts is made of
 
 
 class Tilings(NamedTuple):
@@ -103,41 +107,41 @@ class Flow:
         skipping = flow.skips_zeros and flow.name in machine.skips_zeros
         work = space.work
         self.executed: Ints = (work.nonzeros if skipping else work.weights) * work.valid
-        self._looks_at_levels = self.objective != "latency" or np.isfinite(machine.buffer_bits_per_cycle)
-        self._levels: dict[int, LevelBits] = {}
+        self._priced: tuple[Rates, Products] | None = None
+        self._limited = bool(np.isfinite(machine.buffer_bits_per_cycle))
+        self._looks_at_levels = self.objective != "latency" or self._limited
 
-    def floor(self, ideal: Rates) -> Floats:
-        """Lower bound on what each problem can reach, from no more than the least value of every term."""
-        if self.objective != "latency":
-            return np.zeros(len(self.space.work))
-        return np.asarray((self.bounds.floor() + overhead(ideal)[0]) * MARGIN)
+    def bound(self, view: View, ideal: Rates, room: Any = None) -> tuple[Floats, Floats]:
+        """Lower bounds on the objective of the tilings of a view on the only machine of *ideal*, and their traffic.
 
-    def matrix(self, row: int, ideal: Rates) -> Any:
-        """Lower bounds on the objective of every tiling of problem *row* on the only machine of *ideal*.
-
-        They are (pixel options, channel options), for the best loop order, and inf where a tiling does not fit.
+        Both are for the best loop order, the bounds inf where a tiling does not fit *room*, by default the machine's.
         """
-        volumes = self.space.volumes(row)
-        per_bit, constant = np.float32(cycles_per_bit(ideal)[0]), np.float32(overhead(ideal)[0])
-        result = volumes.alone * per_bit
-        result += self._array(row, ideal)
-        np.maximum(result, volumes.traffic * per_bit, out=result)
-        result += constant
-        result *= np.float32(MARGIN)
+        space = self.space
+        footprint, traffic, alone = space.volumes(view)
+        per_bit = cycles_per_bit(ideal)[0]
+        array = self.bounds.array(view)
+        if self._limited:
+            waiting = view(self._between).max(axis=0) / ideal.buffer_bits_per_cycle[0]
+            array = np.maximum(array, waiting)
+        result = np.maximum(alone * per_bit + array, traffic * per_bit)
+        result += overhead(ideal)[0]
+        result *= MARGIN
         if self.objective != "latency":
-            energy = self._least_energy(row, result, ideal)
+            energy = view(self._energy(ideal)).max(axis=0) + leakage(result, ideal)
+            energy = (energy + traffic * _of_a_bit(ideal)) * _ENERGY_MARGIN
             result = energy * result if self.objective == "edp" else energy
-        result[volumes.footprint > ideal.buffer_bits[0] - self.space.machine.weights_bits] = np.inf
-        return result
+        room = ideal.buffer_bits[0] - space.machine.weights_bits if room is None else room
+        result[footprint > room] = np.inf
+        return result, traffic
 
     def candidates(self, row: Ints, pixel: Ints, channel: Ints) -> Candidates:
         """Return the tilings with the given options under every loop order that is allowed."""
         space = self.space
-        last = space.last_pixel[pixel]
         n, y, x, g, k, _ = space.tile_sizes(pixel, channel)
-        alone = space.startup.at(pixel, channel, last)
+        view = space.pairs(pixel, channel)
+        alone = view(space.startup)
         footprint = space.footprint(pixel, channel)
-        array, last_tile = self.bounds.array_at(pixel, channel), self.bounds.last_tile(pixel, channel)
+        array, last_tile = self.bounds.array(view), self.bounds.last_tile(row, pixel, channel)
         last_store = (n * y * x * g * k * space.widest_sums[row]) * 1.0
         order = np.tile(np.arange(len(ORDERS)), len(row))
         of = np.repeat(np.arange(len(row)), len(ORDERS))
@@ -145,8 +149,7 @@ class Flow:
         order, of = order[kept], of[kept]
         row, pixel, channel, alone = row[of], pixel[of], channel[of], alone[of]
         if space.exposed is not None:
-            exposed = np.stack([products.at(pixel, channel, last[of]) for products in space.exposed])
-            alone = alone + exposed[order, np.arange(len(order))]
+            alone = alone + view(space.exposed)[order, of]
         moved = space.dram_bits(order, pixel, channel)
         loaded, stored = loaded_and_stored(moved)
         pixels, channels = space.pixels.offsets, space.channels.offsets
@@ -169,7 +172,7 @@ class Flow:
     def accesses(self, pixel: Ints, channel: Ints) -> Accesses:
         """Accesses of whole layers with the given options, exactly."""
         if self.flow.least_accesses is None:
-            return self._least_accesses(self.space.pixels.owner[pixel], pixel, channel)
+            return self._least_accesses(self.space.pixels.owner[pixel], pixel, channel)[0]
         return self._summed_accesses(pixel, channel)
 
     def _summed_accesses(self, pixel: Ints, channel: Ints) -> Accesses:
@@ -188,44 +191,76 @@ class Flow:
         started = whole.g * whole.k * whole.pixels
         return sums._replace(buffer_psums_read=sums.buffer_psums_read - started)
 
-    def _least_accesses(self, row: Any, pixel: Any, channel: Any) -> Accesses:
-        """Accesses that those of whole layers are never below; all arguments broadcast."""
+    def _least_accesses(self, row: Ints, pixel: Ints, channel: Ints) -> Sequence[Accesses]:
+        """Alternatives, none of which the accesses of whole layers are ever below."""
         problem = self.space.work.take(row)
         outputs = (problem.g * problem.k * problem.pixels).astype(np.float64)
-        by_pixel = [term[pixel] for term in self.bounds.pixel_terms]
-        by_channel = [term[channel] for term in self.bounds.channel_terms]
-        accesses = self.flow.least_accesses or self.flow.accesses
-        return accesses(problem, by_pixel, by_channel, outputs, self.space.machine)
+        by_pixel, by_channel = self.bounds.pixel_terms[:, pixel], self.bounds.channel_terms[:, channel]
+        return self._of_terms(problem, by_pixel, by_channel, outputs)
 
-    def _least_levels(self, row: Any, pixel: Any, channel: Any) -> LevelBits:
-        return level_bits(self.space.work.take(row), self._least_accesses(row, pixel, channel))
+    def _of_terms(
+        self, problem: Workload, by_pixel: Any, by_channel: Any, started: Any
+    ) -> Sequence[Accesses]:
+        arguments = problem, list(by_pixel), list(by_channel), started, self.space.machine
+        if self.flow.least_accesses is None:
+            return [self.flow.accesses(*arguments)]
+        return self.flow.least_accesses(*arguments)
 
-    def _all_levels(self, row: int) -> LevelBits:
-        """Bits that every tiling of problem *row* moves at least at each level, (pixel options, channel options)."""
-        if row not in self._levels:
-            pixels, channels = self.space.part(row)
-            pixel, channel = np.ix_(
-                np.arange(pixels.start, pixels.stop), np.arange(channels.start, channels.stop)
-            )
-            self._levels[row] = self._least_levels(np.full((1, 1), row), pixel, channel)
-        return self._levels[row]
+    def _least_levels(self, row: Ints, pixel: Ints, channel: Ints) -> LevelBits:
+        work = self.space.work.take(row)
+        levels = [level_bits(work, accesses) for accesses in self._least_accesses(row, pixel, channel)]
+        return LevelBits(*(reduce(np.maximum, each) for each in zip(*levels, strict=True)))
 
-    def _array(self, row: int, ideal: Rates) -> Any:
-        """Cycles of the array that no tiling is below, with the buffer's bandwidth."""
-        cycles = self.bounds.array(row)
-        if np.isinf(ideal.buffer_bits_per_cycle[0]):
-            return cycles
-        waiting = self._all_levels(row).between / ideal.buffer_bits_per_cycle[0]
-        return np.maximum(cycles, waiting.astype(np.float32))
+    @cached_property
+    def _between(self) -> Products:
+        """Bits between buffer and array at least, one quantity for each alternative."""
+        return self._linear(lambda _, bits: bits.between, 0.0)
 
-    def _least_energy(self, row: int, cycles: Any, ideal: Rates) -> Any:
-        """Energy that no tiling is below, whatever its loop order."""
-        rows, nothing = np.full((1, 1), row), np.zeros((1, 1))
-        problem, levels = self.space.work.take(rows), self._all_levels(row)
-        within = layer_energy(problem, levels, self.executed[rows], nothing, nothing, cycles, ideal).total
-        prices = ideal.energy
-        of_a_bit = prices.dram_per_bit + np.minimum(prices.buffer_read_per_bit, prices.buffer_write_per_bit)
-        return (within + self.space.volumes(row).traffic * of_a_bit) * _ENERGY_MARGIN
+    def _energy(self, ideal: Rates) -> Products:
+        """Energy at least of MACs and on the array, at the prices of *ideal*, one quantity for each alternative."""
+        if self._priced is None or self._priced[0] is not ideal:
+
+            def energy(work: Workload, bits: LevelBits, executed: Any = 0.0) -> Any:
+                return layer_energy(work, bits, executed, 0.0, 0.0, 0.0, ideal).total
+
+            macs = energy(self.space.work, LevelBits(0.0, 0.0, 0.0, 0.0), self.executed)
+            self._priced = ideal, self._linear(energy, macs)
+        return self._priced[1]
+
+    def _linear(self, value: Callable[[Workload, LevelBits], Any], beside: Any) -> Products:
+        """A value that is linear in the bits at each level, and *beside* it a number of each problem, as products.
+
+        Accesses are linear in the channel terms: their factors are the accesses of a term of 1, the others 0. Where one
+        is negative, it is made to stand beside what its term lacks to the largest of the problem.
+        """
+        space, terms = self.space, self.bounds.channel_terms
+        owner = space.pixels.owner
+        work = space.work.take(owner)
+
+        def values(by_channel: Floats, started: Any) -> Floats:
+            found = self._of_terms(work, self.bounds.pixel_terms, by_channel, started)
+            every = [np.broadcast_to(value(work, level_bits(work, each)), owner.shape) for each in found]
+            return np.array(every, np.float64)
+
+        factors = np.stack([values(unit, 0.0) for unit in np.eye(len(terms))], axis=1)
+        fixed = values(np.zeros(len(terms)), (work.g * work.k * work.pixels) * 1.0)
+        most = -space.channels.least(-terms)
+        least = np.minimum(factors, 0)
+        rounding = _ROUNDING * (np.abs(fixed) + (np.abs(factors) * most[:, owner]).sum(axis=1))
+        fixed = fixed + (least * most[:, owner]).sum(axis=1) - rounding
+        fixed = fixed + np.broadcast_to(beside, len(space.work))[owner]
+        added, taken = ((part != 0).any(axis=(0, 2)) for part in (np.maximum(factors, 0), least))
+        lacking = most[taken][:, space.channels.owner] - terms[taken]
+        return Products(
+            np.concatenate([np.maximum(factors, 0)[:, added], -least[:, taken], fixed[:, None]], axis=1),
+            np.concatenate([terms[added], lacking, np.ones((1, terms.shape[1]))]),
+        )
+
+
+def _of_a_bit(rates: Rates) -> Any:
+    """Energy at least of a bit between DRAM and buffer."""
+    prices = rates.energy
+    return prices.dram_per_bit + np.minimum(prices.buffer_read_per_bit, prices.buffer_write_per_bit)
 
 
 def loaded_and_stored(moved: tuple[Ints, Ints, Ints, Ints]) -> tuple[Floats, Floats]:

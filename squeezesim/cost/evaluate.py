@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from squeezesim.cost.energy import LEVELS, layer_energy
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.search import Choice, Search
+from squeezesim.cost.tiling import option_counts
 from squeezesim.cost.vector import vector_costs
-from squeezesim.cost.workload import Bools, Floats, Ints, workload_of
+from squeezesim.cost.workload import Bools, Floats, Ints, Workload, workload_of
 from squeezesim.errors import HardwareError
 from squeezesim.network.layer import Layer
 
@@ -32,7 +33,8 @@ _FLOW_NUMBERS = {name: number for number, name in enumerate(DATAFLOWS)}
 
 Columns = dict[str, Any]
 
-_PROBLEMS = 48  # that are searched together; more do not save time, and each takes memory
+# Problems and options that are searched together; more do not save time, and each takes memory.
+_PROBLEMS, _OPTIONS = 48, 1 << 17
 
 # glibc gives the memory of arrays back to the system and maps it anew, page by page, for the next ones, until a block
 # as large as this was freed (mallopt(3), M_MMAP_THRESHOLD). It is never written, so that it takes no memory itself.
@@ -169,25 +171,32 @@ def _mac_costs(
     """Costs of each layer on each machine; of machines that one does not fit, that layer and the bits it needs."""
     work, layer_rows = workload_of(layers, family)
     columns, least = _blank((len(rates), len(work))), np.zeros(len(work))
-    for start in range(0, len(work), _PROBLEMS):
-        part = np.arange(start, min(start + _PROBLEMS, len(work)))
-        space = Space(work.take(part), family)
-        least[part] = [space.volumes(row).footprint.min() for row in range(len(part))]
-        fitting = np.flatnonzero(rates.buffer_bits - family.weights_bits >= least[part].max())
-        _search(
-            space,
-            rates,
-            fitting,
-            {key: column[:, start : start + len(part)] for key, column in columns.items()},
-        )
-    least = least[layer_rows]
     room = rates.buffer_bits - family.weights_bits
+    for part in _parts(work, family):
+        space = Space(work.take(part), family, room.max())
+        least[part] = space.least_footprint
+        fitting = np.flatnonzero(room >= least[part].max())
+        if len(fitting):
+            _search(space, rates, fitting, {key: column[:, part] for key, column in columns.items()})
+    least = least[layer_rows]
     misfits = {
         machine: (int(number), float(least[number]))
         for machine in np.flatnonzero(room < least.max()).tolist()
         for number in np.flatnonzero(least > room[machine])[:1]
     }
     return {key: column[:, layer_rows] for key, column in columns.items()}, misfits
+
+
+def _parts(work: Workload, machine: Machine) -> Iterator[slice]:
+    """Problems that are searched together, of which each part has no more than so many and so many options."""
+    options = option_counts(work, machine)
+    start, count = 0, 0
+    for row, more in enumerate(options.tolist()):
+        if row > start and (row - start == _PROBLEMS or count + more > _OPTIONS):
+            yield slice(start, row)
+            start, count = row, 0
+        count += more
+    yield slice(start, len(work))
 
 
 def _search(space: Space, rates: Rates, fitting: Ints, columns: Columns) -> None:

@@ -6,13 +6,13 @@ value, then to the first in the order of enumeration. The result equals that of 
 by itself.
 
 Machines are searched in clusters of such that are alike. No machine of a cluster is better than its ``Rates.best``,
-so that one matrix of bounds tells for all of them which tilings can be left alone; the rest are bounded for each.
+so that bounds on it tell for all of them which tilings can be left alone (``prune``); the rest are bounded for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,14 @@ from squeezesim.cost.book import Book
 from squeezesim.cost.bounds import Space
 from squeezesim.cost.candidates import Candidates, Flow, Tilings
 from squeezesim.cost.dataflow.base import Dataflow
+from squeezesim.cost.prune import PROMISING, Sides, joined
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.rounds import Pairs, cheapen, improve
 from squeezesim.cost.workload import Floats, Ints
 
 _TILINGS = 1 << 18  # candidates that are held at once, a problem's more or less
+_SOME = 32  # tilings of each problem that are left; more are worth it to play the most promising before
+_MANY = 1 << 10  # tilings of a problem of which more than one is played first
 _BOUNDS = 1 << 22  # of candidates on machines that are held at once
 
 
@@ -43,6 +46,14 @@ class Choice(NamedTuple):
         return Tilings(row, *(column[machine, row] for column in self[2:]))
 
 
+class Probe(NamedTuple):
+    """Tilings that were played first, an entry for each."""
+
+    row: Ints  # of the problem
+    near: Floats  # the most over the machines of value / (1 + slack); inf where one has no room for it
+    traffic: Floats
+
+
 class Search:
     """The search for one family of machines, which share the space of tilings and the schedules played so far."""
 
@@ -58,67 +69,53 @@ class Search:
         """
         shape = len(rates), len(self.space.work)
         choice = Choice(np.full(shape, np.inf), *(np.zeros(shape, np.int64) for _ in range(5)))
-        reached, matrices, traffic = self._reached(rates)
+        reached, sides, probes = self._reached(rates)
         for number in range(len(self.flows)):
-            limit, best = _limit(reached, number, rates).max(axis=0), reached[number].max(axis=0)
-            for candidates in self._survivors(number, matrices[number], limit, best, traffic[number]):
+            for candidates in self._survivors(number, sides[number], rates, reached, probes[number]):
                 size = max(_BOUNDS // len(candidates), 1)
                 for start in range(0, len(rates), size):
                     part = slice(start, start + size)
                     self._settle(number, candidates, rates, part, reached, choice)
         return choice
 
-    def _reached(self, rates: Rates) -> tuple[Floats, list[dict[int, Any]], Floats]:
-        """Values that some tiling reaches, (dataflows, machines, problems), and bounds on all tilings of problems.
+    def _reached(self, rates: Rates) -> tuple[Floats, list[Sides], list[list[Probe]]]:
+        """Values that some tiling reaches, (dataflows, machines, problems), bounds of options, what was played.
 
-        Also the traffic that the tiling taken will not exceed, (dataflows, problems), inf where that is not known.
         A dataflow that can never come near what another one reaches is left alone: its values are inf.
         """
         ideal = rates.best()
         reached = np.full((len(self.flows), len(rates), len(self.space.work)), np.inf)
-        matrices: list[dict[int, Any]] = [{} for _ in self.flows]
-        traffic = np.full((len(self.flows), len(self.space.work)), np.inf)
-        floors = np.array([flow.floor(ideal) for flow in self.flows])
+        sides = [Sides(flow, ideal) for flow in self.flows]
+        floors = np.array([side.floor for side in sides])
         first = floors.argmin(axis=0)
-        for number in range(len(self.flows)):
-            self._probe(number, np.flatnonzero(first == number), rates, ideal, reached, matrices, traffic)
+        probes: list[list[Probe]] = [[] for _ in self.flows]
+        for number, side in enumerate(sides):
+            probes[number] += self._probe(number, side, np.flatnonzero(first == number), rates, reached)
         near = (reached.min(axis=0) * (1 + rates.slack[:, None])).max(axis=0)
-        for number, floor in enumerate(floors):
-            others = np.flatnonzero((first != number) & (floor <= near))
-            self._probe(number, others, rates, ideal, reached, matrices, traffic)
-        return reached, matrices, traffic
+        for number, side in enumerate(sides):
+            others = np.flatnonzero((first != number) & (floors[number] <= near))
+            probes[number] += self._probe(number, side, others, rates, reached)
+        return reached, sides, probes
 
-    def _probe(
-        self,
-        number: int,
-        rows: Ints,
-        rates: Rates,
-        ideal: Rates,
-        reached: Floats,
-        matrices: list[dict[int, Any]],
-        traffic: Floats,
-    ) -> None:
-        """Bound every tiling of problems *rows* and play the most promising one of each on all machines.
+    def _probe(self, number: int, sides: Sides, rows: Ints, rates: Rates, reached: Floats) -> list[Probe]:
+        """Play a promising tiling of each of the problems *rows* on all machines."""
+        if len(rows) == 0:
+            return []
+        room = rates.buffer_bits - self.space.machine.weights_bits
+        # Where room differs, also one that every machine has room for.
+        found = [sides.descend(rows, most) for most in sorted({room.max(), room.min()}, reverse=True)]
+        pixel, channel = (np.concatenate(part) for part in zip(*found, strict=True))
+        return [self._play(number, sides, pixel, channel, rates, reached)]
 
-        One that is within the slack of every bound on all machines will be taken if no other moves less.
-        """
+    def _play(
+        self, number: int, sides: Sides, pixel: Ints, channel: Ints, rates: Rates, reached: Floats
+    ) -> Probe:
+        """Play single tilings, each under the most promising loop order, on all machines that have room."""
         flow, space = self.flows[number], self.space
         room = rates.buffer_bits - space.machine.weights_bits
-        found, bounds = [], {}
-        for row in rows.tolist():
-            matrix = matrices[number][row] = flow.matrix(row, ideal)
-            found.append((row, int(matrix.argmin())))
-            bounds[row] = matrix.flat[found[-1][1]]
-            if room.min() < room.max():  # one that every machine has room for
-                found.append(
-                    (row, int(np.where(space.volumes(row).footprint <= room.min(), matrix, np.inf).argmin()))
-                )
-        if not found:
-            return
-        row, option = np.array(list(dict.fromkeys(found)), np.int64).T
-        candidates = flow.candidates(row, *self._options(row, option))
+        candidates = flow.candidates(space.pixels.owner[pixel], pixel, channel)
         tilings = candidates.tilings
-        bound = candidates.values(flow.objective, space.work, ideal)[0]
+        bound = candidates.values(flow.objective, space.work, sides.ideal)[0]
         group = np.cumsum(
             np.diff(tilings.pixel, prepend=-1).astype(bool)
             | np.diff(tilings.channel, prepend=-1).astype(bool)
@@ -128,44 +125,54 @@ class Search:
         value = self.books[number].values(candidates, chosen[which], rates.take(machine))
         row = tilings.row[chosen]
         np.minimum.at(reached[number], (machine, row[which]), value)
-        least = np.array([bounds[of] for of in row.tolist()])
         near = np.full((len(rates), len(chosen)), np.inf)
         near[machine, which] = value / (1 + rates.slack[machine])
-        sure = near.max(axis=0) <= least
-        np.minimum.at(traffic[number], row[sure], candidates.traffic[chosen[sure]].astype(np.float64))
-
-    def _options(self, row: Ints, option: Ints) -> tuple[Ints, Ints]:
-        """Pixel and channel options of entries *option* of the matrices of problems *row*."""
-        pixels, channels = self.space.pixels.offsets, self.space.channels.offsets
-        pixel, channel = np.divmod(option, channels[row + 1] - channels[row])
-        return pixel + pixels[row], channel + channels[row]
+        return Probe(row, near.max(axis=0), candidates.traffic[chosen].astype(np.float64))
 
     def _survivors(
-        self, number: int, matrices: dict[int, Any], limit: Floats, best: Floats, traffic: Floats
+        self, number: int, sides: Sides, rates: Rates, reached: Floats, probes: list[Probe]
     ) -> Iterator[Candidates]:
         """Tilings of a dataflow that can win, some problems at a time.
 
-        Their bounds do not exceed the *limit* of their problem; those above the *best* do not move more than *traffic*.
+        Their bounds do not exceed the limit of their problem; those above its best value do not move more than a
+        tiling does that is within the slack of every bound, on all machines: it will be taken if no other moves less.
         """
-        rows, options, count = [], [], 0
-        for row, matrix in matrices.items():
-            wanted = matrix <= limit[row] * (1 + 1e-6)
-            if limit[row] > best[row] and np.isfinite(traffic[row]):
-                least = self.space.volumes(row).traffic
-                wanted &= (matrix <= best[row] * (1 + 1e-6)) | (least <= traffic[row] * (1 + 1e-5))
-            option = np.flatnonzero(wanted)
-            rows.append(np.full(len(option), row))
-            options.append(option)
-            count += len(option)
-            if count > _TILINGS:
-                yield self._candidates(number, rows, options)
-                rows, options, count = [], [], 0
-        if count:
-            yield self._candidates(number, rows, options)
 
-    def _candidates(self, number: int, rows: list[Ints], options: list[Ints]) -> Candidates:
-        row, option = np.concatenate(rows), np.concatenate(options)
-        return self.flows[number].candidates(row, *self._options(row, option))
+        def limits() -> tuple[Floats, Floats]:
+            limit, best = _limit(reached, number, rates).max(axis=0), reached[number].max(axis=0)
+            limit[np.isinf(best)] = best[np.isinf(best)] = -np.inf  # a dataflow that was left alone
+            return limit, best
+
+        limit, best = limits()
+        nothing = np.full(len(limit), -np.inf)
+        found = sides.most_promising(np.minimum(limit, best))
+        if len(found.row):
+            self._play(number, sides, found.pixel, found.channel, rates, reached)
+            limit, best = limits()
+        found = sides.inside(nothing, np.minimum(limit, best), nothing)
+        if len(found.row) == 0:
+            return
+        counts = np.bincount(found.row, minlength=len(limit))
+        first = found.first(np.where(counts[found.row] > _MANY, PROMISING, 1))
+        played = probes
+        if len(found.row) > _SOME * len(first.row):
+            played = [*probes, self._play(number, sides, first.pixel, first.channel, rates, reached)]
+            limit, best = limits()
+        slack = np.flatnonzero(limit > best)
+        found = found.take(found.bound <= np.minimum(limit, best)[found.row])
+        if len(slack):
+            bounds = np.full(len(limit), np.inf)
+            np.minimum.at(bounds, first.row, first.bound)
+            most = _most_traffic(bounds, played)
+            near, least = nothing.copy(), nothing.copy()
+            near[slack], least[slack] = limit[slack], best[slack]
+            beyond = sides.inside(near, least, most)
+            found = joined([found.take(~np.isin(found.row, slack)), beyond])
+        counts = np.bincount(found.row, minlength=len(limit))
+        parts = np.cumsum(counts) // _TILINGS
+        for part in np.unique(parts[found.row]).tolist():
+            some = found.take(parts[found.row] == part)
+            yield self.flows[number].candidates(some.row, some.pixel, some.channel)
 
     def _settle(
         self,
@@ -234,3 +241,12 @@ def _limit(reached: Floats, number: int, rates: Rates) -> Floats:
     """
     slack = rates.slack[:, None]
     return np.asarray(np.where(slack > 0, reached[number] * (1 + slack), reached.min(axis=0)))
+
+
+def _most_traffic(least: Floats, probes: Sequence[Probe]) -> Floats:
+    """The least traffic of the *probes* of each problem that are within the slack of every bound, *least* and up."""
+    most = np.full(len(least), np.inf)
+    for probe in probes:
+        sure = probe.near <= least[probe.row]
+        np.minimum.at(most, probe.row[sure], probe.traffic[sure])
+    return most

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from squeezesim.cost.workload import Floats, Ints, Workload
 
 ORDERS = ("PKC", "PCK", "KCP")
 
+_SMALL = 1 << 24  # product of axes whose sizes are few enough to be kept
+_OPTIONS = 1 << 14  # whose terms are summed together: they stay in cache
+
 
 class Sizes(NamedTuple):
     """Tile sizes: of (n, y, x) for pixel options, of (g, k, c) for channel options."""
@@ -41,25 +44,20 @@ class Sizes(NamedTuple):
     c: Ints
 
 
-@lru_cache(maxsize=16384)
-def _pixel_sizes(n: int, y: int, x: int, row_multiple: int, column_multiple: int) -> Sizes:
-    ys, xs = tile_sizes(y, row_multiple), tile_sizes(x, column_multiple)
-    several = tile_sizes(n)[1:]
-    return Sizes(
-        np.concatenate([np.ones(len(ys) * len(xs), np.int64), several]),
-        np.concatenate([np.repeat(ys, len(xs)), np.full(len(several), y)]),
-        np.concatenate([np.tile(xs, len(ys)), np.full(len(several), x)]),
-    )
+def _sizes(outer: int, axes: tuple[int, int], multiples: tuple[int, int]) -> Sizes:
+    """Tile sizes of two axes in every combination, one of the outer axis; then several of it, the others whole."""
+    small = outer * axes[0] * axes[1] <= _SMALL
+    return (_few_sizes if small else _few_sizes.__wrapped__)(outer, axes, multiples)
 
 
-@lru_cache(maxsize=16384)
-def _channel_sizes(g: int, k: int, c: int, k_multiple: int, c_multiple: int) -> Sizes:
-    ks, cs = tile_sizes(k, k_multiple), tile_sizes(c, c_multiple)
-    several = tile_sizes(g)[1:]
+@lru_cache(maxsize=4096)
+def _few_sizes(outer: int, axes: tuple[int, int], multiples: tuple[int, int]) -> Sizes:
+    first, second = (tile_sizes(extent, multiple) for extent, multiple in zip(axes, multiples, strict=True))
+    several = tile_sizes(outer)[1:]
     return Sizes(
-        np.concatenate([np.ones(len(ks) * len(cs), np.int64), several]),
-        np.concatenate([np.repeat(ks, len(cs)), np.full(len(several), k)]),
-        np.concatenate([np.tile(cs, len(ks)), np.full(len(several), c)]),
+        np.concatenate([np.ones(len(first) * len(second), np.int64), several]),
+        np.concatenate([np.repeat(first, len(second)), np.full(len(several), axes[0])]),
+        np.concatenate([np.tile(second, len(first)), np.full(len(several), axes[1])]),
     )
 
 
@@ -82,6 +80,24 @@ class Options:
         """Tiles in all."""
         return self.tiles.a * self.tiles.b * self.tiles.c
 
+    def take(self, index: Ints) -> Options:
+        """Return the options *index*, ascending, at least one of each problem."""
+        owner = self.owner[index]
+        sizes, last, tiles = (
+            Sizes(*(axis[index] for axis in part)) for part in (self.sizes, self.last, self.tiles)
+        )
+        offsets = np.searchsorted(owner, np.arange(len(self.offsets)))
+        return Options(owner, offsets, sizes, last, tiles)
+
+    def least(self, values: Any) -> Any:
+        """The least of each problem; *values* have the options along their last axis."""
+        return np.minimum.reduceat(values, self.offsets[:-1], axis=-1)
+
+    def first(self, values: Floats) -> Ints:
+        """The first option of each problem with the least of *values*."""
+        hits = np.flatnonzero(values == self.least(values)[self.owner])
+        return hits[np.flatnonzero(np.diff(self.owner[hits], prepend=-1))]
+
     def corners(self, index: Ints | slice) -> Iterator[tuple[Floats, Sizes]]:
         """Different tiles of the options *index*: how many there are of each, and their sizes."""
         sizes, last, tiles = (
@@ -97,13 +113,25 @@ class Options:
                     weight = weight * (count - 1)
             yield weight, Sizes(*(end if edge else size for edge, size, end, _ in axes))
 
-    def total(self, terms: Callable[[Ints, Ints, Ints], Terms]) -> list[Floats]:
-        """Σ over the tiles of each option of the terms of a tile with the given sizes, exactly."""
-        sums: list[Floats] = []
-        for weight, sizes in self.corners(slice(None)):
-            part: list[Floats] = [weight * value for value in terms(*sizes)]
-            sums = [np.add(s, p, out=s) for s, p in zip(sums, part, strict=True)] if sums else part
-        return sums
+    def total(self, work: Workload, terms: Callable[[Workload, Ints, Ints, Ints], Terms]) -> Floats:
+        """Σ over the tiles of each option of the terms of a tile, (terms, options), exactly.
+
+        *terms* are those of tiles of the given problems and sizes; *work* has the problems of the options.
+        """
+        every = np.empty((0, len(self.owner)))
+        for start in range(0, len(self.owner), _OPTIONS):
+            part = slice(start, start + _OPTIONS)
+            problem = work.take(self.owner[part])
+            for number, (weight, sizes) in enumerate(self.corners(part)):
+                values = terms(problem, *sizes)
+                if len(every) == 0:
+                    every = np.empty((len(values), len(self.owner)))
+                for sums, value in zip(every, values, strict=True):
+                    if number == 0:
+                        np.multiply(weight, value, out=sums[part])
+                    else:
+                        sums[part] += weight * value
+        return every
 
 
 def _options(extents: Sizes, sizes: list[Sizes]) -> Options:
@@ -121,7 +149,7 @@ def pixel_options(work: Workload, machine: Machine) -> Options:
     multiple = np.where(work.pointwise, machine.pes, machine.cols)
     columns = zip(work.n.tolist(), work.y.tolist(), work.x.tolist(), multiple.tolist(), strict=True)
     return _options(
-        Sizes(work.n, work.y, work.x), [_pixel_sizes(n, y, x, machine.rows, m) for n, y, x, m in columns]
+        Sizes(work.n, work.y, work.x), [_sizes(n, (y, x), (machine.rows, m)) for n, y, x, m in columns]
     )
 
 
@@ -130,8 +158,20 @@ def channel_options(work: Workload, machine: Machine) -> Options:
     columns = zip(work.g.tolist(), work.k.tolist(), work.c.tolist(), strict=True)
     return _options(
         Sizes(work.g, work.k, work.c),
-        [_channel_sizes(g, k, c, machine.cols, machine.rows) for g, k, c in columns],
+        [_sizes(g, (k, c), (machine.cols, machine.rows)) for g, k, c in columns],
     )
+
+
+def option_counts(work: Workload, machine: Machine) -> Ints:
+    """How many pixel and channel options each problem has, to within one."""
+    multiple = np.where(work.pointwise, machine.pes, machine.cols)
+
+    def sizes(extents: Ints, multiples: Any) -> Ints:
+        pairs = zip(extents.tolist(), np.broadcast_to(multiples, extents.shape).tolist(), strict=True)
+        return np.array([len(tile_sizes(extent, by)) for extent, by in pairs], np.int64)
+
+    pixels = sizes(work.y, machine.rows) * sizes(work.x, multiple) + sizes(work.n, 1)
+    return pixels + sizes(work.k, machine.cols) * sizes(work.c, machine.rows) + sizes(work.g, 1)
 
 
 def windows(work: Workload) -> tuple[Window, Window]:
@@ -149,8 +189,12 @@ class InputTraffic(NamedTuple):
     first: Ints
     largest: Ints
 
+    def take(self, index: Ints) -> InputTraffic:
+        """Return those of the options *index*."""
+        return InputTraffic(*(column[index] for column in self))
 
-@lru_cache(maxsize=65536)
+
+@lru_cache(maxsize=4096)
 def _axis_extents(extent: int, multiple: int, window: tuple[int, ...], skip: bool) -> InputTraffic:
     """Sum, first and largest input extent over the tiles of one axis, for each of its candidate sizes."""
     sizes = tile_sizes(extent, multiple)

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from squeezesim.cost.bounds import Space
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.energy import LEVELS
-from squeezesim.cost.evaluate import BOUNDS, LOSSES, Costs, evaluate, evaluate_each
+from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS, Costs, evaluate, evaluate_each
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.tiling import ORDERS
 from squeezesim.errors import HardwareError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
-from tests.cost.cases import layers
+from tests.cost.cases import layers, machines, problem_of
 
 BASE = Accelerator.named("squeezelerator_16x16").replace({"energy.overrides": {}})
 
@@ -302,3 +305,42 @@ def test_cycles_that_integers_do_not_hold_are_refused() -> None:
     assert (costs.cycles[1] > 0).all()
     with pytest.raises(HardwareError, match="PE-cycles"):
         evaluate(layers, [slow])
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers(largest=12), machines(), st.data())
+def test_weights_are_read_from_dram_at_least_once(layer: Layer, on: Machine, data: st.DataObject) -> None:
+    """They are stored dense and stay nowhere: no tiling reads fewer bytes than the products use."""
+    bits = data.draw(st.sampled_from([None, 4, 8, 16]))
+    of = dataclasses.replace(layer, weight_bits=bits, weights_are_activations=data.draw(st.booleans()))
+    problem = problem_of(of, on)
+    space = Space(problem, on)
+    width = on.activation_bits if of.weights_are_activations else bits or on.weight_bits
+    read = of.g * of.k * of.c * of.fy * of.fx * width
+    pixels, channels = len(space.pixels.owner), len(space.channels.owner)
+    pixel, channel = np.divmod(np.arange(pixels * channels), channels)
+    for order in range(len(ORDERS)):
+        weights = space.dram_bits(np.full(len(pixel), order), pixel, channel)[1]
+        assert weights.min() >= read
+        assert (weights % read == 0).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 9),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from(sorted(DATAFLOWS.keys() - {"rs"})),
+    st.sampled_from(["latency", "energy", "edp"]),
+)
+def test_every_matrix_of_a_grouped_product_is_read(
+    groups: int, m: int, n: int, k: int, flow: str, objective: str
+) -> None:
+    layer = Layer.matmul("experts", m=m, n=n, k=k, batch=groups)
+    on = Accelerator.named("squeezelerator_8x8").replace(
+        {"array.dataflows": (flow,), "mapper.objective": objective}
+    )
+    costs = evaluate([layer], [on])
+    least = -(-groups * n * k * on.precision.weight_bits // 8)
+    assert costs.dram_bytes[0, 0, OPERANDS.index("weights")] >= least

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +10,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.axes import tile_sizes
-from squeezesim.cost.bounds import Space
+from squeezesim.cost.bounds import Products, Space, block, runs, winners
 from squeezesim.cost.candidates import Flow
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.prune import Sides
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.search import Search
 from squeezesim.cost.steps import AXES
@@ -76,7 +79,7 @@ def check_against_enumeration(layer: Layer, data: st.DataObject) -> None:
     assume(len(tilings(problem, machine)) <= 80)
     expected = enumerate_all(problem, machine, flow)
     space = Space(problem, machine)
-    fits = space.volumes(0).footprint.min() <= machine.buffer_bits
+    fits = space.least_footprint[0] <= machine.buffer_bits
     assert fits == bool(expected)
     if not fits:
         return
@@ -110,26 +113,92 @@ def test_bounds_traffic_and_footprint_of_every_tiling(
     problem = problem_of(layer, machine)
     flow = DATAFLOWS[data.draw(st.sampled_from(sorted(DATAFLOWS)))]
     space = Space(problem, machine)
-    of, rates, volumes = Flow(space, flow), Rates.of([machine]), space.volumes(0)
-    pixel = data.draw(st.integers(0, volumes.footprint.shape[0] - 1))
-    channel = data.draw(st.integers(0, volumes.footprint.shape[1] - 1))
+    of, rates = Flow(space, flow), Rates.of([machine])
+    pixel = data.draw(st.integers(0, len(space.pixels.owner) - 1))
+    channel = data.draw(st.integers(0, len(space.channels.owner) - 1))
+    view = space.pairs(np.array([pixel]), np.array([channel]))
+    (footprint,), (traffic,), _ = space.volumes(view)
     candidates = of.candidates(np.array([0]), np.array([pixel]), np.array([channel]))
     tilings, cycles = candidates.tilings, candidates.cycles(rates)[0]
-    matrix = of.matrix(0, rates)[pixel, channel]
+    (bound,), _ = of.bound(view, rates)
     per_bit = 1 / (8 * machine.dram_bytes_per_cycle)
     for number, order in enumerate(tilings.order.tolist()):
         sizes = dict(
             zip(AXES, space.tile_sizes(tilings.pixel, tilings.channel)[:, number].tolist(), strict=True)
         )
         played = simulated(Case(problem, sizes, ORDERS[order], flow, machine))
-        footprint = Tiling(problem, sizes, "PKC", machine).footprint()
-        assert volumes.footprint[pixel, channel] == candidates.footprint[number] == footprint
+        bits = Tiling(problem, sizes, "PKC", machine).footprint()
+        assert footprint == candidates.footprint[number] == bits
         exact = [int(part[number]) for part in space.dram_bits(tilings.order, tilings.pixel, tilings.channel)]
         assert exact == list(played.bits.values())
         assert candidates.traffic[number] == sum(exact)
-        assert volumes.traffic[pixel, channel] <= sum(exact) * (1 + 1e-6)
+        assert traffic <= sum(exact) * (1 + 1e-12)
         assert cycles[number] <= played.cycles
         assert cycles[number] >= sum(exact) * per_bit * (1 - 1e-5)
-        assert np.isinf(matrix) == (footprint > machine.buffer_bits)
-        assert np.isinf(matrix) or matrix <= cycles[number] * (1 + 1e-5)
-        assert np.isinf(matrix) or matrix <= played.cycles
+        assert np.isinf(bound) == (bits > machine.buffer_bits)
+        assert np.isinf(bound) or bound <= cycles[number] * (1 + 1e-12)
+        assert np.isinf(bound) or bound <= played.cycles
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers(largest=12), machines(), st.data())
+def test_no_view_is_above_the_tilings_that_it_stands_for(
+    layer: Layer, machine: Machine, data: st.DataObject
+) -> None:
+    """Options, and runs of them, are left out by bounds that none of their tilings is below."""
+    objective = data.draw(st.sampled_from(["latency", "energy", "edp"]))
+    bits = 8 * data.draw(st.sampled_from([128, 1024, 1 << 20]))
+    kept = data.draw(st.sampled_from([0, 0, 256]))
+    machine = dataclasses.replace(machine, objective=objective, buffer_bits=bits + kept, weights_bits=kept)
+    flow = DATAFLOWS[data.draw(st.sampled_from(sorted(DATAFLOWS)))]
+    space = Space(problem_of(layer, machine), machine)
+    of, ideal = Flow(space, flow), Rates.of([machine])
+    pixels, channels = np.arange(len(space.pixels.owner)), np.arange(len(space.channels.owner))
+    pixel, channel = (part.ravel() for part in np.meshgrid(pixels, channels, indexing="ij"))
+    values, traffic = of.bound(space.pairs(pixel, channel), ideal)
+    bounds, moved = (part.reshape(len(pixels), len(channels)) for part in (values, traffic))
+    footprint = space.footprint(pixel, channel)
+    assert space.least_footprint[0] == footprint.min()
+    assert space.footprint(*space.smallest)[0] == footprint.min()
+
+    def below(some: Any, every: Any) -> bool:
+        return bool((some <= every + 1e-9 * np.where(np.isinf(every), 0, abs(every)) + 1e-9).all())
+
+    sides = Sides(of, ideal)
+    several = bounds[:-1]
+    if len(several):
+        assert below(sides.by_pixel[:-1], several.min(axis=1))
+        assert below(sides.by_channel, several.min(axis=0))
+        assert below(sides.pixel_traffic[:-1], moved[:-1].min(axis=1))
+        assert below(sides.channel_traffic, moved[:-1].min(axis=0))
+        found = of.bound(block(pixels[:-1], channels), ideal)[0]
+        assert below(found, several)
+        assert below(several, found)
+        rows, columns = (np.arange(0, len(part), 3) for part in (pixels[:-1], channels))
+        of_runs = of.bound(runs(pixels[:-1], rows, channels, columns), ideal)[0]
+        least = np.minimum.reduceat(np.minimum.reduceat(several, rows, axis=0), columns, axis=1)
+        assert below(of_runs, least)
+    assert below(sides.single, bounds[-1])
+    assert below(bounds[-1], sides.single)
+    assert below(sides.floor, bounds.min())
+
+
+@given(st.data())
+def test_winners_are_all_that_are_wanted(data: st.DataObject) -> None:
+    """With blocks of any size, by the definition."""
+    seed = np.random.default_rng(data.draw(st.integers(0, 1 << 32)))
+    shape = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
+    quantity = Products(seed.integers(0, 9, (2, shape[0])) * 1.0, seed.integers(0, 9, (2, shape[1])) * 1.0)
+    every = quantity.rows.T @ quantity.columns
+    limit = data.draw(st.sampled_from([-1.0, 0.0, 20.0, 60.0, 1e9]))
+    pixels, channels = np.arange(shape[0]), np.arange(shape[1])
+    found: set[tuple[int, int]] = set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("squeezesim.cost.bounds.FEW", data.draw(st.integers(1, 100)))
+        for pixel, channel, (values,) in winners(
+            lambda view: (view(quantity),), lambda bound: bound <= limit, pixels, channels
+        ):
+            assert np.array_equal(values, every[pixel, channel])
+            assert len(found & set(zip(pixel.tolist(), channel.tolist(), strict=True))) == 0
+            found |= set(zip(pixel.tolist(), channel.tolist(), strict=True))
+    assert found == {(p, c) for p, c in zip(*np.nonzero(every <= limit), strict=True)}

@@ -61,8 +61,8 @@ class Dataflow:
             are never below.
         accesses: (problem, pixel terms, channel terms, outputs whose sum starts here, machine) → exact ``Accesses``
             of one tile, or of a whole layer when given the Σ of the terms.
-        least_accesses: where ``accesses`` holds for single tiles only: those that a whole layer's are never below,
-            from the Σ of the terms.
+        least_accesses: where ``accesses`` holds for single tiles only: alternatives, each sums of products too, that a
+            whole layer's accesses are never below, from the Σ of the terms.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Dataflow:
     bounds: Callable[[Sequence[Any], Sequence[Any]], Sequence[Products]]
     accesses: Callable[[Workload, Sequence[Floats], Sequence[Floats], Floats, Machine], Accesses]
     least_accesses: (
-        Callable[[Workload, Sequence[Floats], Sequence[Floats], Floats, Machine], Accesses] | None
+        Callable[[Workload, Sequence[Floats], Sequence[Floats], Floats, Machine], Sequence[Accesses]] | None
     ) = None
 
     @property

@@ -179,25 +179,32 @@ def _accesses(
 
 def _least_accesses(
     problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], started: Floats, machine: Machine
-) -> Accesses:
-    """As if r and t were both the number of PE sets, and nothing were rounded up."""
+) -> Sequence[Accesses]:
+    """As if r and t were both the number of PE sets, and nothing were rounded up.
+
+    Sums and inputs pass at least as often as in one pass, and as all PE sets need; the alternatives have both of each.
+    """
     p, c = _Pixel(*pixel), _Channel(*channel)
     macs, weights = p.pixels * c.slices * problem.taps, p.tiles * c.slices * problem.taps
-    written = np.maximum(p.pixels * c.sums_out, p.pixels_shared * c.sums_all) * machine.network_psums
-    inputs = np.maximum(p.inputs * c.inputs_in, p.inputs_shared * c.inputs_all) * machine.network_inputs
-    delivered = p.delivered * c.copies
-    return Accesses(
-        register_inputs=macs + delivered,
-        register_weights=macs + weights,
-        register_psums=2 * macs,
-        inter_pe_inputs=delivered,
-        inter_pe_weights=weights,
-        inter_pe_psums=p.pixels * c.hops,
-        buffer_inputs=inputs,
-        buffer_weights=weights,
-        buffer_psums_read=np.maximum(written - started, 0),
-        buffer_psums_written=written,
-    )
+    delivered, hops = p.delivered * c.copies, p.pixels * c.hops
+    passed = p.pixels * c.sums_out, p.pixels_shared * c.sums_all
+    read = p.inputs * c.inputs_in, p.inputs_shared * c.inputs_all
+    return [
+        Accesses(
+            register_inputs=macs + delivered,
+            register_weights=macs + weights,
+            register_psums=2 * macs,
+            inter_pe_inputs=delivered,
+            inter_pe_weights=weights,
+            inter_pe_psums=hops,
+            buffer_inputs=inputs * machine.network_inputs,
+            buffer_weights=weights,
+            buffer_psums_read=sums * machine.network_psums - started,
+            buffer_psums_written=sums * machine.network_psums,
+        )
+        for sums in passed
+        for inputs in read
+    ]
 
 
 RS = Dataflow(
