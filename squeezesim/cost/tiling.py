@@ -32,7 +32,7 @@ from squeezesim.cost.workload import Floats, Ints, Workload
 
 ORDERS = ("PKC", "PCK", "KCP")
 
-_SMALL = 1 << 24  # product of axes whose sizes are few enough to be kept
+_SMALL = 1 << 16  # product of axes whose sizes are few enough to be kept
 _OPTIONS = 1 << 14  # whose terms are summed together: they stay in cache
 
 
@@ -50,7 +50,7 @@ def _sizes(outer: int, axes: tuple[int, int], multiples: tuple[int, int]) -> Siz
     return (_few_sizes if small else _few_sizes.__wrapped__)(outer, axes, multiples)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _few_sizes(outer: int, axes: tuple[int, int], multiples: tuple[int, int]) -> Sizes:
     first, second = (tile_sizes(extent, multiple) for extent, multiple in zip(axes, multiples, strict=True))
     several = tile_sizes(outer)[1:]
