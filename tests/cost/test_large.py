@@ -33,7 +33,9 @@ CHILD = textwrap.dedent(
 )
 WIDE = {"m": 65_536, "n": 65_536, "k": 65_536}
 FLOWS = ("ws", "os", "scalesim_os", "scalesim_ws", "scalesim_is")
-CASES = [(name, {}) for name in ("os_32x32", "ws_32x32", "hybrid_32x32", "squeezelerator_8x8")]
+CASES: list[tuple[str, dict[str, object]]] = [
+    (name, {}) for name in ("os_32x32", "ws_32x32", "hybrid_32x32", "squeezelerator_8x8")
+]
 CASES += [
     ("squeezelerator_16x16", {"array.dataflows": [flow], "mapper.objective": objective})
     for flow in FLOWS
