@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
 
+import numpy as np
 from onnx import (
     AttributeProto,
     GraphProto,
@@ -29,6 +30,7 @@ from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated, UnmodelledE
 from squeezesim.frontends.onnx.patterns import PART, composed
 from squeezesim.frontends.onnx.rules import ARITHMETIC, OPERANDS, UserRule, moves, rule_for, shapes_of
 from squeezesim.frontends.onnx.values import (
+    MAX_VALUES,
     Array,
     Inference,
     Value,
@@ -39,12 +41,17 @@ from squeezesim.frontends.onnx.values import (
 from squeezesim.frontends.onnx.widths import QUANTISED, carried_bits, quantised
 from squeezesim.frontends.onnx.windows import RULES as WINDOWS
 from squeezesim.frontends.open_sizes import Shape, check_shape
-from squeezesim.network import Layer, Network, Unmodelled
+from squeezesim.network import Layer, Network, Unmodelled, ops
 from squeezesim.network.checks import show
 from squeezesim.network.passes import mark_stages
 
 MAX_LAYERS = 200_000
 """Most layers: a recurrent layer becomes some for each time step."""
+
+MAX_REPEATED = 20_000
+"""Most nodes that loops and scans run, all trips together; those that run more are not modelled."""
+
+_SCAN = 9  # the operator set from which a scan has no batch of its own
 
 MAX_SOURCES = 1000
 """Most layers, or weights, that a tensor comes from where no layer joins them."""
@@ -94,7 +101,9 @@ class _Walk:
         # Layers with the numbers of those that they read, and of those that they carry from step to step.
         self.recorded: list[tuple[Layer, Place, tuple[int, ...], tuple[int, ...]]] = []
         self._inference = Inference(opsets, model.ir_version)
-        self._values: dict[str, Value] = {}
+        self._values: ChainMap[str, Value] = ChainMap()  # those of graphs within nodes end with these
+        self._entered: dict[int, tuple[TensorProto, Value]] = {}
+        self._repeated = 0
         self._declared: dict[str, TypeProto] = {}
         self._sizes: list[int] = []
         self._weights: list[str] = []
@@ -115,7 +124,7 @@ class _Walk:
             self._values[name] = Value(tensor_type(types[name], shape), values, layers=layers)
 
     def run(self, graph: GraphProto) -> None:
-        """Walk over *graph*, or over the branch of a condition within it."""
+        """Walk over *graph*, or over one within a node of it."""
         for declared in (*graph.value_info, *graph.output):
             self._declared[declared.name] = declared.type
         for tensor in graph.initializer:
@@ -135,6 +144,9 @@ class _Walk:
             self._step(node, activations.get(index))
 
     def _enter_initializer(self, tensor: TensorProto, dims: Shape | None = None) -> None:
+        if id(tensor) in self._entered:  # of a loop's body, which is walked over again
+            self._values[tensor.name] = self._entered[id(tensor)][1]
+            return
         shape = tuple(tensor.dims) if dims is None else dims
         check_shape(f"initializer {show(tensor.name)}", shape)
         params: tuple[int, ...] = ()
@@ -144,19 +156,17 @@ class _Walk:
             self._sizes.append(prod(shape))
             self._weights.append(tensor.name)
         constant = values_of(tensor) if dims is None else None
-        self._values[tensor.name] = Value(tensor_type(tensor.data_type, shape), constant, params=params)
+        value = Value(tensor_type(tensor.data_type, shape), constant, params=params)
+        self._values[tensor.name] = value
+        self._entered[id(tensor)] = tensor, value  # which keeps its id
 
     def _step(self, node: NodeProto, activation: str | None) -> None:
         inputs: Sequence[Value | None] = [self._values[name] if name else None for name in node.input]
-        branch = _branch(node, inputs)
-        if branch is not None:
-            self.run(branch)
-            for name, inner in zip(node.output, branch.output, strict=False):
-                if inner.name not in self._values:
-                    raise ModelError(
-                        f"{_called(node)}: a branch returns {show(inner.name)}, which nothing makes"
-                    )
-                self._values[name] = self._values[inner.name]
+        followed = self._followed(node, inputs)
+        if followed is not None:
+            self._values.update(
+                {name: value for name, value in zip(node.output, followed, strict=False) if name}
+            )
             return
         try:
             inputs = self._unpacked(node, inputs)
@@ -175,6 +185,141 @@ class _Walk:
             values = constants[index]
             kind = tensor_type(helper.np_dtype_to_tensor_dtype(values.dtype), values.shape)
             self._values[name] = replace(made, type=kind, constant=values)
+
+    def _followed(self, node: NodeProto, inputs: Sequence[Value | None]) -> list[Value] | None:
+        """What a node with graphs within it makes, where it is known which of them run, and how often."""
+        follow = {"If": self._chosen, "Loop": self._looped, "Scan": self._scanned}.get(node.op_type)
+        if follow is None or node.domain not in ("", "ai.onnx"):
+            return None
+        recorded, uncounted = len(self.recorded), set(self._uncounted)
+        unmodelled, values = self._unmodelled.copy(), self._values
+        try:
+            made = follow(node, inputs)
+        except UnmodelledError:
+            made = None
+        if made is None:
+            del self.recorded[recorded:]
+            self._uncounted, self._unmodelled, self._values = uncounted, unmodelled, values
+        return made
+
+    def _within(self, node: NodeProto, graph: GraphProto, given: Sequence[Value]) -> list[Value]:
+        """What a graph within *node* makes of the values that it is given."""
+        if len(given) != len(graph.input):
+            raise ModelError(f"{_called(node)}: its graph has {len(graph.input)} inputs, not {len(given)}")
+        self._values = self._values.new_child(
+            {value.name: item for value, item in zip(graph.input, given, strict=True)}
+        )
+        self.run(graph)
+        for value in graph.output:
+            if value.name not in self._values:
+                raise ModelError(
+                    f"{_called(node)}: its graph returns {show(value.name)}, which nothing makes"
+                )
+        made = [self._values[value.name] for value in graph.output]
+        self._values = self._values.parents
+        return made
+
+    def _chosen(self, node: NodeProto, inputs: Sequence[Value | None]) -> list[Value] | None:
+        """What the branch makes that a condition takes, if its value is known."""
+        branch = _branch(node, inputs)
+        return None if branch is None else self._within(node, branch, [])
+
+    def _again(self, body: GraphProto) -> None:
+        """Count one more walk over the body of a loop.
+
+        Raises:
+            UnmodelledError: all loops together have run too many nodes.
+        """
+        self._repeated += max(1, len(body.node))
+        if self._repeated > MAX_REPEATED:
+            raise UnmodelledError
+
+    def _looped(self, node: NodeProto, inputs: Sequence[Value | None]) -> list[Value] | None:
+        """What a loop makes: the last of what it carries, and of each trip what it stacks up."""
+        most, condition, *rest = inputs
+        state = [value for value in rest if value is not None]
+        body = _graph(node, "body")
+        known = all(value is None or value.constant is not None for value in (most, condition))
+        if body is None or not known or len(state) < len(rest):
+            return None
+        trips = None if most is None else _number(most)
+        going = condition is None or bool(_number(condition))
+        stacked: list[list[Value]] = [[] for _ in body.output[1 + len(state) :]]
+        trip = 0
+        while going and (trips is None or trip < trips):
+            self._again(body)
+            counter = Value(tensor_type(TensorProto.INT64, ()), np.asarray(trip))
+            running = Value(tensor_type(TensorProto.BOOL, ()), np.asarray(True))
+            made = self._within(node, body, [counter, running, *state])
+            if not made or made[0].constant is None:
+                return None  # the data decides when it ends
+            going, state = bool(_number(made[0])), made[1 : 1 + len(state)]
+            for values, value in zip(stacked, made[1 + len(state) :], strict=True):
+                values.append(value)
+            trip += 1
+        return [*state, *(self._stacked(node, values, 0) for values in stacked)]
+
+    def _scanned(self, node: NodeProto, inputs: Sequence[Value | None]) -> list[Value] | None:
+        """What a scan makes: a trip for each slice of its inputs, whose results are stacked up."""
+        body, view = _graph(node, "body"), _node(node, (), ())
+        given = [value for value in inputs if value is not None]
+        sliced = view.integer("num_scan_inputs", 0)
+        if body is None or self._inference.opsets.get("", 0) < _SCAN or not 1 <= sliced <= len(given):
+            return None
+        if len(given) < len(inputs) or any(value.shape is None for value in given[-sliced:]):
+            return None
+        state, sources = given[:-sliced], given[-sliced:]
+        axes = view.integers("scan_input_axes", [0] * sliced)
+        turned = view.integers("scan_input_directions", [0] * sliced)
+        trips = {_extent(source, axis) for source, axis in zip(sources, axes, strict=True)}
+        if len(trips) > 1:
+            raise ModelError(
+                f"{_called(node)}: its inputs have {' and '.join(map(str, sorted(trips)))} slices"
+            )
+        (count,) = trips
+        outputs = len(body.output) - len(state)
+        into = view.integers("scan_output_axes", [0] * outputs)
+        back = view.integers("scan_output_directions", [0] * outputs)
+        stacked: list[list[Value]] = [[] for _ in range(outputs)]
+        for trip in range(count):
+            self._again(body)
+            parts = [
+                _slice(source, axis, count - 1 - trip if reverse else trip)
+                for source, axis, reverse in zip(sources, axes, turned, strict=True)
+            ]
+            made = self._within(node, body, [*state, *parts])
+            state = made[: len(state)]
+            for values, value in zip(stacked, made[len(state) :], strict=True):
+                values.append(value)
+        ordered = [values[::-1] if reverse else values for values, reverse in zip(stacked, back, strict=True)]
+        return [
+            *state,
+            *(self._stacked(node, values, axis) for values, axis in zip(ordered, into, strict=True)),
+        ]
+
+    def _stacked(self, node: NodeProto, values: Sequence[Value], axis: int) -> Value:
+        """What the trips of a loop make, along a new axis; a layer joins what several layers made."""
+        shapes = {value.shape for value in values}
+        each = next(iter(shapes)) if len(shapes) == 1 else None
+        layers = tuple(dict.fromkeys(number for value in values for number in value.layers))
+        params = tuple(dict.fromkeys(number for value in values for number in value.params))
+        if each is None:
+            return Value(TypeProto(), layers=layers, params=params)
+        axis += len(each) + 1 if axis < 0 else 0
+        shape: Shape = (*each[:axis], len(values), *each[axis:])
+        check_shape("what a loop stacks up", shape)
+        constants = [value.constant for value in values if value.constant is not None]
+        constant = None
+        if len(constants) == len(values) and prod(shape) <= MAX_VALUES:
+            constant = np.stack(constants, axis)
+        if len(layers) > 1 and 0 not in shape:
+            if len(self.recorded) >= MAX_LAYERS:
+                raise ModelError(f"the network has more than {MAX_LAYERS} layers")
+            self.recorded.append(
+                (ops.view("concat", shape, [each] * len(values)), place_of(node), layers, ())
+            )
+            layers = (len(self.recorded) - 1,)
+        return Value(tensor_type(_element(values), shape), constant, layers=layers, params=params)
 
     def _types(self, node: NodeProto, inputs: Sequence[Value | None]) -> dict[str, TypeProto]:
         """Types of the outputs: as inferred, else as the file says, else with no shape."""
@@ -362,8 +507,36 @@ def _branch(node: NodeProto, inputs: Sequence[Value | None]) -> GraphProto | Non
     """The branch that a condition takes, if its value is known."""
     if node.op_type != "If" or not inputs or inputs[0] is None or inputs[0].constant is None:
         return None
-    wanted = "then_branch" if bool(inputs[0].constant.reshape(-1)[:1].any()) else "else_branch"
-    return next((item.g for item in node.attribute if item.name == wanted), None)
+    return _graph(node, "then_branch" if _number(inputs[0]) else "else_branch")
+
+
+def _graph(node: NodeProto, name: str) -> GraphProto | None:
+    """A graph within a node, by the attribute that holds it."""
+    return next((item.g for item in node.attribute if item.name == name and item.HasField("g")), None)
+
+
+def _number(value: Value) -> int:
+    """The number that a known tensor of one element holds."""
+    assert value.constant is not None
+    found = value.constant.reshape(-1)
+    return int(found[0]) if found.size else 0
+
+
+def _extent(value: Value, axis: int) -> int:
+    """How many slices a tensor has along *axis*."""
+    shape = value.shape or ()
+    if not -len(shape) <= axis < len(shape):
+        raise ModelError(f"a scan along axis {axis} does not fit {show(shape)}")
+    return shape[axis]
+
+
+def _slice(value: Value, axis: int, index: int) -> Value:
+    """One slice of a tensor along *axis*."""
+    shape = value.shape or ()
+    axis %= len(shape)
+    constant = None if value.constant is None else np.take(value.constant, index, axis)
+    kind = tensor_type(value.element, (*shape[:axis], *shape[axis + 1 :]))
+    return replace(value, type=kind, constant=constant, rows=None)
 
 
 def _attribute(attribute: AttributeProto) -> Any:
