@@ -60,6 +60,16 @@ def change(value: float | None) -> str:
     return f"{sign}{text}"
 
 
+def signed(share: float) -> str:
+    """Return a share in per cent with its sign and one decimal place, without the unit.
+
+    Example:
+        >>> signed(0.021), signed(-0.0167), signed(-0.0)
+        ('+2.1', '−1.7', '+0.0')
+    """
+    return f"{round(100 * share, 1) + 0.0:+.1f}".replace("-", "−")  # + 0.0: no −0.0
+
+
 def decimal(value: float | None) -> str:
     """Return a quantity with four significant digits, whole digits never rounded away.
 

@@ -142,7 +142,7 @@ def _row_cells(check: Check) -> list[tuple[str, ...]]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     pair = (row.reference, row.ours)
-    error = f"{round(100 * row.error, 1) + 0.0:+.1f} %" if math.isfinite(row.error) else "∞"  # no −0.0
+    error = f"{units.signed(row.error)} %" if math.isfinite(row.error) else "∞"
     if row.ours == row.reference:
         error = "0"
     return (row.subject, row.quantity, number(row.reference, pair), number(row.ours, pair), error, row.unit)

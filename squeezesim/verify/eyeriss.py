@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import mean
 
 from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.report import units
 from squeezesim.verify.eyeriss_array import Counted, counted
 from squeezesim.verify.eyeriss_chip import (
     ISCA,
@@ -208,7 +209,7 @@ def _objectives(chip: Accelerator) -> Table:
             (
                 objective,
                 f"{slack:.0%}",
-                *(f"{error:+.1%}" for error in errors),
+                *(f"{units.signed(error)}%" for error in errors),
                 f"{mean(map(abs, errors)):.1%}",
             )
         )

@@ -35,7 +35,7 @@ def test_text_has_everything() -> None:
         "reference and ours\n"
         "         quantity  reference   ours   error  unit\n"
         "  conv1  cycles        1,000  1,030  +3.0 %\n"
-        "  conv2  time          2.500  2.457  -1.7 %  ms\n"
+        "  conv2  time          2.500  2.457  −1.7 %  ms\n"
         "  conv3  cycles            0      5       ∞\n\n"
         "errors without x\n"
         "  without  max\n"
@@ -54,7 +54,7 @@ def test_markdown_is_a_page() -> None:
     assert page.startswith("# Validation\n")
     assert "\n## A chip\n\n`squeezesim validate chip` · a paper\n\nBy simulation.\n" in page
     assert "| times, largest error | 3.1 % | 3.0 % | BROKEN |\n" in page
-    assert "| conv2 | time | 2.500 | 2.457 | -1.7 % | ms |\n" in page
+    assert "| conv2 | time | 2.500 | 2.457 | −1.7 % | ms |\n" in page
     assert "### Errors without x\n\nOne at a time.\n\n| without | max |\n| :-- | --: |\n| x | 9 % |\n" in page
     assert page.endswith("- The paper misprints a\\|b.\n")
 
