@@ -6,7 +6,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,11 +37,15 @@ def runnable(text: str, options: Mapping[str, object]) -> Runnable:
     if not dot or not factory.isidentifier():
         raise ModelError(f"a factory in a file is written file.py:factory, found {show(text)}")
     file = existing(f"{head}.py")
-    return Runnable(name=text, make=lambda _: Made(module=_module(file, factory, arguments)))
+    return Runnable(
+        name=text,
+        make=lambda device: Made(module=_module(file, factory, arguments, device)),
+        devices=("meta", "cpu"),  # with values only where it needs them: they may be larger than the memory
+    )
 
 
-def _module(file: Path, factory: str, arguments: Mapping[str, object]) -> nn.Module:
-    """The module that the factory makes: runs the file, as Python's own ``import`` would."""
+def _module(file: Path, factory: str, arguments: Mapping[str, object], device: str) -> nn.Module:
+    """The module that the factory makes on *device*: runs the file, as Python's own ``import`` would."""
     import torch
 
     from squeezesim.frontends.isolate import seeded
@@ -62,7 +66,8 @@ def _module(file: Path, factory: str, arguments: Mapping[str, object]) -> nn.Mod
         if not isinstance(made, torch.nn.Module):
             if not callable(made):
                 raise ModelError(f"{where} must be a function that returns a torch.nn.Module, or one")
-            with _errors_of(file):
+            on_device = torch.device("meta") if device == "meta" else nullcontext()
+            with _errors_of(file), on_device:
                 made = _run(partial(made, **arguments))
         elif arguments:
             raise ModelError(f"{where} is a module: it has no arguments, found {', '.join(arguments)}")
