@@ -13,7 +13,7 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from squeezesim.frontends.aten.call import Call, Operand
+from squeezesim.frontends.aten.call import Call, Operand, Rule
 from squeezesim.frontends.aten.rules import is_free, is_registered, rule_for
 from squeezesim.frontends.modules import ModuleCall, ModuleStack
 from squeezesim.frontends.origins import Origin, Origins, Region, region_of, storage_key
@@ -61,6 +61,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._rows: dict[tuple[int, Region], tuple[int, ...]] = {}
         self._sizes: list[int] = []
         self._uncounted: set[int] = set()
+        self._fresh: dict[Any, bool] = {}
+        self._results: dict[Any, tuple[tuple[int, ...], tuple[int, ...], torch.dtype]] = {}
+        self._layers: dict[Any, Layer] = {}
         for index, parameter in enumerate(parameters):
             self._sizes.append(parameter.numel())
             self._uncounted.add(index)
@@ -144,13 +147,40 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if isinstance(func, HigherOrderOperator):
             raise NotImplementedError(f"the higher-order operator {func} runs functions that are not traced")
-        output = func(*args, **kwargs)
+        output = self._run(func, args, kwargs)
         outputs = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
         if func.is_view:
             self._remember_rows(args[0], outputs)
         else:
             self._record(func, args, kwargs, outputs)
         return output
+
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run *func*; where its result has no values and follows from shapes alone, only the first time."""
+        fresh = self._fresh.get(func)
+        if fresh is None:
+            fresh = self._fresh[func] = _makes_anew(func)
+        key = (func, _signed(args), _signed(tuple(kwargs.items()))) if fresh else None
+        if key is None or None in key:
+            return func(*args, **kwargs)
+        known = self._results.get(key)
+        if known is not None:
+            shape, strides, dtype = known
+            return torch.ops.aten.empty_strided.default(shape, strides, dtype=dtype, device="meta")
+        result = func(*args, **kwargs)
+        if type(result) is torch.Tensor and _is_plain(result) and not result.storage_offset():
+            self._results[key] = tuple(result.shape), result.stride(), result.dtype
+        return result
+
+    def _layer(self, name: str, rule: Rule, call: Call) -> Layer:
+        """The layer that *call* becomes; equal calls become equal layers, each made once but by rules of the user's."""
+        if is_registered(name):
+            return rule(call)
+        key = name, _frozen(tuple(call.arguments.values())), call.output
+        layer = self._layers.get(key)
+        if layer is None:
+            layer = self._layers[key] = rule(call)
+        return layer
 
     def _record(
         self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: list[torch.Tensor]
@@ -184,7 +214,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif rule := rule_for(name):
             arguments = {key: self._operands(value) for key, value in values.items()}
             call = Call(name, arguments, tuple(results[0].shape))
-            layer = rule(call)
+            layer = self._layer(name, rule, call)
             if layer.kind == "mac" and results[0].is_complex() and not is_registered(name):
                 origin = self._note_unmodelled(f"{name} of complex numbers", origin)  # four MACs, or three
             elif origin.layers or layer.kind == "mac":
@@ -209,7 +239,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         read = sum(self._sizes[index] for index in origin.params)
         learnt = sum(self._sizes[index] for index in origin.params if index in self._uncounted)
         self._uncounted.difference_update(origin.params)
-        layer = replace(layer, params=learnt, weight_elements=layer.weight_elements or read)
+        weights = layer.weight_elements or read
+        if (layer.params, layer.weight_elements) != (learnt, weights):
+            layer = replace(layer, params=learnt, weight_elements=weights)
         self.recorded.append(Recorded(layer, origin.layers, self._stack.current, origin.params))
         return Origin(layers=(len(self.recorded) - 1,))
 
@@ -237,6 +269,44 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result = outputs[0]
             if result.shape[-1] == source.shape[-1] and result.numel() == source.numel():
                 self._rows[storage_key(result), region_of(result)] = tuple(source.shape)
+
+
+def _makes_anew(func: Any) -> bool:
+    """Whether *func* makes one tensor that shares no memory, and always the same of the same."""
+    schema = func._schema
+    alone = len(schema.returns) == 1 and str(schema.returns[0].type) == "Tensor"
+    drawn = torch.Tag.nondeterministic_seeded in func.tags
+    return alone and not drawn and not any(item.alias_info for item in (*schema.arguments, *schema.returns))
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Whether shape, strides and type are all that there is to *tensor*."""
+    strided = tensor.is_meta and tensor.layout is torch.strided
+    return strided and not (tensor.is_conj() or tensor.is_neg() or tensor.requires_grad)
+
+
+def _signed(value: Any) -> Any:
+    """What the shape of a result can depend on, to look it up by; None where that is more than can be said."""
+    if isinstance(value, torch.Tensor):
+        plain = (
+            type(value) in (torch.Tensor, nn.Parameter) and value.is_meta and value.layout is torch.strided
+        )
+        if not plain or value.is_conj() or value.is_neg():
+            return None
+        return tuple(value.shape), value.stride(), value.dtype
+    if isinstance(value, (list, tuple)):
+        parts = tuple(map(_signed, value))
+        return None if None in parts else parts
+    return _frozen(value)
+
+
+def _frozen(value: Any) -> Any:
+    """*value*, the argument of a call, to look it up by."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_frozen, value))
+    return (
+        value if isinstance(value, Operand) else (type(value), value)
+    )  # True is not 1, nor 1 the same as 1.0
 
 
 def _operator(qualified: str, in_place: bool) -> str:
