@@ -28,7 +28,7 @@ EXAMPLES = """\b
 Examples:
   squeezesim layers squeezenext_23
   squeezesim layers squeezenext_23 --batch 4 --format csv
-  squeezesim layers my.py:make --input tokens=1x128:int64
+  squeezesim layers my.py:make --input input_ids=1x128:int64
   squeezesim layers mobilenet_v1 --cross-check
 """
 
