@@ -116,6 +116,7 @@ _CELLS: dict[str, Callable[[Layer], Any]] = {
     "weight_density": lambda layer: layer.weight_density,
     "inputs": lambda layer: " ".join(layer.inputs),
     "repeat": lambda layer: layer.repeat,
+    "shared": lambda layer: " ".join(layer.shared),
 }
 """The columns of ``--format csv``."""
 

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.aten.products import RULES as PRODUCTS
+from squeezesim.frontends.aten.products import GROUPED, RULES
 from squeezesim.frontends.forward import Args, Kwargs, arguments, forward, said, tensors_of
 from squeezesim.frontends.isolate import decomposed, too_large_to_run, undisturbed
 from squeezesim.frontends.modules import ModuleStack
@@ -150,7 +150,7 @@ class _Attributing(TorchDispatchMode):  # type: ignore[no-untyped-call]
         path = self._stack.current.path if self._stack.current else ""
         counted = self._counter.get_total_flops() - before
         self._opinion.macs[path] += counted // 2
-        if not counted and func._schema.name.removeprefix("aten::") in PRODUCTS:
+        if not counted and func._schema.name.removeprefix("aten::") in GROUPED.keys() | RULES.keys():
             self._opinion.lacks[path].add(func._schema.name.removeprefix("aten::"))
         return output
 

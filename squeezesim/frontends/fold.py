@@ -77,7 +77,7 @@ class _Fold:
                 parts.setdefault(owner, []).append(place - owner)
         found = np.empty(len(self._all), np.int64)
         for place, item in enumerate(self._all):
-            layer = item.layer if not item.layer.params else replace(item.layer, params=0)
+            layer = item.work
             module = (item.call.path, item.call.kind) if item.call else None
             kind = layers.setdefault(layer, len(layers))
             # What repeats already is no step of another recurrence.
@@ -201,7 +201,14 @@ class _Fold:
     def _finish(self) -> list[Recorded]:
         """The layers that are kept, or all where others would fuse."""
         went = self._went
-        kept = [replace(item, carried=tuple(went[place] for place in item.carried)) for item in self._kept]
+        kept = [
+            replace(
+                item,
+                carried=tuple(went[place] for place in item.carried),
+                shared=tuple(dict.fromkeys(went[place] for place in item.shared if went[place] != number)),
+            )
+            for number, item in enumerate(self._kept)
+        ]
         owners = producers(
             [item.layer for item in kept], [item.reads for item in kept], [item.carried for item in kept]
         )

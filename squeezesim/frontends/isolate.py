@@ -14,17 +14,56 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+MAX_VALUES = 1024
+"""Most values of a constant that are kept."""
+
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool)
+_VALUE = "_squeezesim_value"
 
 
 def weightless_copy(module: nn.Module) -> nn.Module:
     """Return a copy of *module* on the meta device: its structure, tied tensors still tied, no values."""
     memo: dict[int, Any] = {}
-    for tensor in _tensors(module):
-        meta = torch.empty_like(tensor, device="meta", requires_grad=False)
+    for tensor in tensors_in(module):
+        meta = _weightless(tensor)
+        if is_small(tensor) and not tensor.is_meta:
+            meta.__dict__[_VALUE] = tensor.detach().cpu()
         if isinstance(tensor, nn.Parameter):
             meta = nn.Parameter(meta, requires_grad=tensor.requires_grad)
         memo[id(tensor)] = meta
     return copy.deepcopy(module, memo).eval()
+
+
+def is_small(tensor: torch.Tensor) -> bool:
+    """Return whether *tensor* holds few integers, whose values are kept: ends of groups, indices."""
+    return tensor.dtype in _INTEGERS and tensor.numel() <= MAX_VALUES and type(tensor) is torch.Tensor
+
+
+def value_before(tensor: torch.Tensor) -> torch.Tensor | None:
+    """Return the values that a tensor of a weightless copy had, where they are few integers."""
+    value: torch.Tensor | None = getattr(tensor, "__dict__", {}).get(_VALUE)
+    return value
+
+
+def inner_tensors(tensor: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the tensors that one of a subclass is made of, such as integers and scales; none for a plain one."""
+    if type(tensor) in (torch.Tensor, nn.Parameter):
+        return {}
+    if is_traceable_wrapper_subclass(tensor):
+        return {name: getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]}
+    own = getattr(tensor, "__dict__", {})
+    return {name: value for name, value in own.items() if isinstance(value, torch.Tensor) and name != "grad"}
+
+
+def _weightless(tensor: torch.Tensor) -> torch.Tensor:
+    if not is_traceable_wrapper_subclass(tensor):
+        return torch.empty_like(tensor, device="meta", requires_grad=False)
+    inner, context = tensor.__tensor_flatten__()
+    parts = {name: _weightless(getattr(tensor, name)) for name in inner}
+    made: torch.Tensor = type(tensor).__tensor_unflatten__(parts, context, tensor.shape, tensor.stride())
+    return made
 
 
 def too_large_to_run(module: nn.Module, inputs: Iterable[torch.Tensor]) -> str:
@@ -44,7 +83,7 @@ def _bytes(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+def tensors_in(module: nn.Module) -> Iterator[torch.Tensor]:
     """Parameters, buffers, and tensors that modules keep as plain attributes."""
     yield from module.parameters()
     yield from module.buffers()

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
-Region = tuple[int, tuple[int, ...], tuple[int, ...]]  # offset, sizes, strides: a view within its storage
+from squeezesim.frontends.elements import Region, Use
+from squeezesim.frontends.isolate import inner_tensors
+
+Shape = tuple[int, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What made some values, by number: layers (inputs of the network count down from −1) and parameters."""
+    """What made some values: layers by number (inputs of the network count down from −1), elements of parameters."""
 
     layers: tuple[int, ...] = ()
-    params: tuple[int, ...] = ()
+    uses: tuple[Use, ...] = ()
 
     def __or__(self, other: Origin) -> Origin:
-        return Origin(_union(self.layers, other.layers), _union(self.params, other.params))
+        return Origin(_union(self.layers, other.layers), _union(self.uses, other.uses))
+
+    def seen(self, own: Region, view: Region) -> Origin:
+        """Return the origin of the values of *view* in a memory where these values are *own*."""
+        return Origin(self.layers, tuple(use.seen(own, view) for use in self.uses)) if self.uses else self
+
+    def broadcast(self, sizes: Shape) -> Origin:
+        """Return the origin of values of *sizes* that are made of these element by element."""
+        return Origin(self.layers, tuple(use.broadcast(sizes) for use in self.uses)) if self.uses else self
+
+    def scattered(self, sizes: Shape) -> Origin:
+        """Return the origin of values of *sizes*, each of which may be made of all of these."""
+        return Origin(self.layers, tuple(use.scattered(sizes) for use in self.uses)) if self.uses else self
 
 
 @dataclass(slots=True)
 class _Storage:
+    region: Region
+    width: int  # bytes of a value
     base: Origin
     alive: StorageWeakRef  # keeps the address of a dead storage from being used again
     written: dict[Region, Origin] = field(default_factory=dict)
+    values: dict[Region, torch.Tensor] = field(default_factory=dict)
 
 
 class Origins:
@@ -40,12 +61,17 @@ class Origins:
         if storage is None:
             return Origin()
         region = region_of(tensor)
+        if tensor.element_size() != storage.width:  # the memory is read as another type
+            origin = storage.base.scattered(region.sizes)
+            for written in storage.written.values():
+                origin |= written.scattered(region.sizes)
+            return origin
         if region in storage.written:
             return storage.written[region]
-        origin = storage.base
+        origin = storage.base.seen(storage.region, region)
         for other, written in storage.written.items():
             if not _disjoint(region, other):
-                origin |= written
+                origin |= written.seen(other, region)
         return origin
 
     def set(self, tensor: torch.Tensor, origin: Origin, *, in_place: bool = False) -> None:
@@ -53,8 +79,68 @@ class Origins:
         key, memory = storage_key(tensor), tensor.untyped_storage()
         if in_place and key in self._storages and tensor.numel() * tensor.element_size() < memory.nbytes():
             self._storages[key].written[region_of(tensor)] = origin
+            self._storages[key].values.clear()
         else:
-            self._storages[key] = _Storage(origin, StorageWeakRef(memory))  # type: ignore[no-untyped-call]
+            alive = StorageWeakRef(memory)  # type: ignore[no-untyped-call]
+            self._storages[key] = _Storage(region_of(tensor), tensor.element_size(), origin, alive)
+
+    def copy(self, source: torch.Tensor, tensor: torch.Tensor) -> bool:
+        """Say that *tensor* is made of *source* value by value, part by part; whether both are laid out alike."""
+        storage, own, other = self._storages.get(storage_key(source)), region_of(source), region_of(tensor)
+        alike = (own.sizes, own.strides) == (other.sizes, other.strides)
+        if storage is None or not alike or storage.width != source.element_size():
+            return False
+        moved = other.offset - own.offset
+        self.set(tensor, storage.base.seen(storage.region, own))
+        for region, origin in list(storage.written.items()):
+            if not _disjoint(region, own):
+                self._storages[storage_key(tensor)].written[region._replace(offset=region.offset + moved)] = (
+                    origin
+                )
+        return True
+
+    def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the values of a constant, where they were kept."""
+        storage = self._storages.get(storage_key(tensor))
+        return None if storage is None else storage.values.get(region_of(tensor))
+
+    def keep(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
+        """Keep the values of a constant that was seen."""
+        if storage := self._storages.get(storage_key(tensor)):
+            storage.values[region_of(tensor)] = value
+
+
+def behind(tensor: torch.Tensor, use: Use) -> Iterator[tuple[torch.Tensor, Use]]:
+    """Yield *tensor* with its *use*, and the tensors that one of a subclass is made of, with the elements they hold.
+
+    Integers that several values are packed in, and scales of several values, hold those that they spread over. Of
+    others, which have no place in the tensor, the largest hold all of it.
+    """
+    yield tensor, use
+    inner = [part for part in inner_tensors(tensor).values() if part.numel()]
+    largest = max((part.numel() for part in inner), default=0)
+    for part in inner:
+        held = _held(tuple(part.shape), use)
+        if held is None and part.numel() == largest:
+            held = use.scattered(tuple(part.shape))
+        if held is not None:
+            yield from behind(part, held)
+
+
+def _held(shape: Shape, use: Use) -> Use | None:
+    """The elements that a tensor of *shape* holds, each of its values a block of those of *use*."""
+    sizes = (*shape, *[1] * (len(use.sizes) - len(shape)))
+    if len(sizes) != len(use.sizes) or any(
+        size % own for size, own in zip(use.sizes, sizes, strict=True) if size and own
+    ):
+        return None
+    strides, spread = [], list(use.spread)
+    for size, own, stride in zip(use.sizes, sizes, use.strides, strict=True):
+        block = size // max(own, 1)
+        strides.append(stride * block)
+        if block > 1:
+            spread.append((block, stride))
+    return Use(use.param, use.offset, shape, tuple(strides[: len(shape)]), tuple(spread))
 
 
 def storage_key(tensor: torch.Tensor) -> int:
@@ -64,7 +150,7 @@ def storage_key(tensor: torch.Tensor) -> int:
 
 def region_of(tensor: torch.Tensor) -> Region:
     """Return which part of its storage *tensor* is."""
-    return int(tensor.storage_offset()), tuple(tensor.shape), tuple(tensor.stride())
+    return Region(int(tensor.storage_offset()), tuple(tensor.shape), tuple(tensor.stride()))
 
 
 def _disjoint(one: Region, other: Region) -> bool:
@@ -86,5 +172,5 @@ def _disjoint(one: Region, other: Region) -> bool:
     return False
 
 
-def _union(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
+def _union(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(first + second)) if first and second else first or second

@@ -5,19 +5,53 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import nn
 from torch._ops import HigherOrderOperator
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
-from squeezesim.frontends.aten.call import Call, Operand, Rule
-from squeezesim.frontends.aten.rules import is_free, is_registered, rule_for
+from squeezesim.frontends.aten.call import Call, Operand, Part
+from squeezesim.frontends.aten.products import ADDED, BESIDE
+from squeezesim.frontends.aten.rules import has_rule, is_free, parts_of, registered_rule
+from squeezesim.frontends.elements import Ledger, Region, Use
+from squeezesim.frontends.isolate import is_small, tensors_in, value_before
 from squeezesim.frontends.modules import ModuleCall, ModuleStack
-from squeezesim.frontends.origins import Origin, Origins, Region, region_of, storage_key
+from squeezesim.frontends.origins import Origin, Origins, behind, region_of, storage_key
 from squeezesim.network import Layer, Unmodelled
+from squeezesim.network.compress.rules import learnt
+
+Shape = tuple[int, ...]
+
+_DECIDING = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
+_DECIDED = "which layers run, or how large they are, depends on values: they are those of the given input"
+
+_FROM_NOTHING = frozenset(
+    {
+        *("empty_like", "full_like", "ones_like", "rand_like", "randint_like", "randn_like", "zeros_like"),
+        *("new_empty", "new_empty_strided", "new_full", "new_ones", "new_zeros", "fill", "zero"),
+    }
+)
+"""Operators whose results have a tensor's shape, not its values."""
+
+_COPIES = frozenset(
+    {
+        "_to_copy",
+        "alias",
+        "clone",
+        "contiguous",
+        "copy",
+        "detach",
+        "expand_copy",
+        "lift_fresh",
+        "lift_fresh_copy",
+    }
+)
+"""Operators that copy values to where they stand in the result."""
 
 States = list[torch.Tensor]
 _CARRIED = -(2**40)  # and below: what the step before made, in place of a layer
@@ -25,18 +59,24 @@ _CARRIED = -(2**40)  # and below: what the step before made, in place of a layer
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A layer as it ran: without its name, with the numbers of the layers that it reads and of its parameters."""
+    """A layer as it ran: without its name, with the numbers of the layers that it reads."""
 
     layer: Layer
     reads: tuple[int, ...]
     call: ModuleCall | None
-    params: tuple[int, ...] = ()
+    params: tuple[Use, ...] = ()  # the elements of parameters that it uses
+    shared: tuple[int, ...] = ()  # the layers that own what it uses as well
     carried: tuple[int, ...] = ()  # layers that each step reads as the step before made them
 
     def like(self, other: Recorded) -> bool:
         """Return whether it is the same work with the same parameters, whoever counts them and whatever both read."""
-        mine = replace(self.layer, params=other.layer.params)
-        return (mine, self.params) == (other.layer, other.params)
+        return (self.work, self.params) == (other.work, other.params)
+
+    @property
+    def work(self) -> Layer:
+        """The layer, whoever owns its parameters."""
+        layer = self.layer
+        return replace(layer, params=0, weight_params=None) if layer.params else layer
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -44,14 +84,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Tensors are followed by their storage, so that views, and what is written in place, lead to the layer
     that made the values. Work on parameters and constants alone is no layer of the network; a layer that
-    reads its result reads the parameters. Each parameter is counted in the first layer that reads it.
+    reads its result reads the parameters. Each element of a parameter is counted in the first layer that reads it.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(
-        self, stack: ModuleStack, parameters: Iterable[nn.Parameter], inputs: Iterable[torch.Tensor]
-    ):
+    def __init__(self, stack: ModuleStack, module: nn.Module, inputs: Iterable[torch.Tensor]):
         super().__init__()  # type: ignore[no-untyped-call]
         self.recorded: list[Recorded] = []
         self._stack = stack
@@ -59,23 +97,33 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._first_module: dict[str, str] = {}
         self._origins = Origins()
         self._rows: dict[tuple[int, Region], tuple[int, ...]] = {}
-        self._sizes: list[int] = []
-        self._uncounted: set[int] = set()
         self._fresh: dict[Any, bool] = {}
         self._results: dict[Any, tuple[tuple[int, ...], tuple[int, ...], torch.dtype]] = {}
-        self._layers: dict[Any, Layer] = {}
-        for index, parameter in enumerate(parameters):
-            self._sizes.append(parameter.numel())
-            self._uncounted.add(index)
-            known = self._origins.of(parameter)  # a parameter may be a view of another one's memory
-            self._origins.set(parameter, known | Origin(params=(index,)))
+        self._parts: dict[Any, list[Part]] = {}
+        self._ledger = Ledger()
+        self._assumed: Counter[str] = Counter()
+        for tensor in tensors_in(module):
+            if (value := value_before(tensor)) is not None:
+                self._origins.set(tensor, Origin())
+                self._origins.keep(tensor, value)
+        for parameter in module.parameters():
+            number = self._ledger.enter(parameter.numel())
+            own = Use(number, *region_of(parameter)) if parameter.layout == torch.strided else None
+            for tensor, use in behind(parameter, own or Use.whole(number, tuple(parameter.shape))):
+                known = self._origins.of(tensor)  # a parameter may be a view of another one's memory
+                self._origins.set(tensor, known | Origin(uses=(use,)))
         for index, tensor in enumerate(inputs):
             self._origins.set(tensor, Origin(layers=(-1 - index,)))
 
     @property
     def unread_params(self) -> int:
         """Learnable values that no layer read."""
-        return sum(self._sizes[index] for index in self._uncounted)
+        return self._ledger.unread
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed, and how often."""
+        return tuple(text if count == 1 else f"{text} (×{count})" for text, count in self._assumed.items())
 
     @property
     def unmodelled(self) -> tuple[Unmodelled, ...]:
@@ -139,6 +187,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return False
         return True
 
+    def keep(self, constant: torch.Tensor, value: torch.Tensor) -> None:
+        """Keep the values of a constant that has none, if they are few integers."""
+        if constant.is_meta and is_small(constant):
+            self._origins.set(constant, Origin())
+            self._origins.keep(constant, value)
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
@@ -151,8 +205,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         outputs = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
         if func.is_view:
             self._remember_rows(args[0], outputs)
+            self._follow_view(args[0], outputs)
         else:
             self._record(func, args, kwargs, outputs)
+        self._keep_values(func, args, kwargs, outputs)
         return output
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -172,15 +228,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._results[key] = tuple(result.shape), result.stride(), result.dtype
         return result
 
-    def _layer(self, name: str, rule: Rule, call: Call) -> Layer:
-        """The layer that *call* becomes; equal calls become equal layers, each made once but by rules of the user's."""
-        if is_registered(name):
-            return rule(call)
+    def _parts_of(self, name: str, call: Call) -> list[Part]:
+        """The layers that *call* becomes; those of equal calls are made once but by rules of the user's."""
+        if registered_rule(name):
+            return parts_of(name, call)
         key = name, _frozen(tuple(call.arguments.values())), call.output
-        layer = self._layers.get(key)
-        if layer is None:
-            layer = self._layers[key] = rule(call)
-        return layer
+        parts = self._parts.get(key)
+        if parts is None:
+            parts = self._parts[key] = parts_of(name, call)
+        return parts
 
     def _record(
         self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: list[torch.Tensor]
@@ -200,29 +256,126 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(leaf, torch.Tensor)
         ]
         results = outputs or written
-        if not results:
+        if not results and torch.Tag.data_dependent_output not in func.tags:
             return
+        read = {key: self._read(value) for key, value in values.items()}
         origin = Origin()
-        for leaf in tree_leaves(values):
-            if isinstance(leaf, torch.Tensor):
-                origin |= self._origins.of(leaf)
+        for _, part in chain.from_iterable(read.values()):
+            origin |= part
         name = _operator(schema.name, bool(written))
+        if origin.layers and not _DECIDING.isdisjoint(func.tags):
+            self._assumed[_DECIDED] += 1
         if is_free(name):
             self._remember_rows(args[0] if args else None, outputs)
-        elif not results[0].numel() or self._reads_nothing(values):
+        elif not results or not results[0].numel() or self._reads_nothing(values):
             origin = Origin(origin.layers)  # nothing is computed with the parameters
-        elif rule := rule_for(name):
+        elif has_rule(name):
             arguments = {key: self._operands(value) for key, value in values.items()}
             call = Call(name, arguments, tuple(results[0].shape))
-            layer = self._layer(name, rule, call)
-            if layer.kind == "mac" and results[0].is_complex() and not is_registered(name):
+            parts = self._parts_of(name, call)
+            is_product = any(part.layer.kind == "mac" for part in parts)
+            if is_product and results[0].is_complex() and not registered_rule(name):
                 origin = self._note_unmodelled(f"{name} of complex numbers", origin)  # four MACs, or three
-            elif origin.layers or layer.kind == "mac":
-                origin = self._append(layer, origin)
+            elif origin.layers or is_product:
+                numbers = [self._append(name, part, values, read) for part in parts]
+                origin = Origin(layers=tuple(numbers)) if numbers else Origin(origin.layers)
         elif origin.layers:
             origin = self._note_unmodelled(name, origin)
+        if name in _FROM_NOTHING:
+            origin = Origin(origin.layers)
+        self._set(func, name, values, read, origin, outputs, written)
+
+    def _set(
+        self,
+        func: Any,
+        name: str,
+        values: Mapping[str, Any],
+        read: Mapping[str, list[tuple[Shape, Origin]]],
+        origin: Origin,
+        outputs: list[torch.Tensor],
+        written: list[torch.Tensor],
+    ) -> None:
+        """Say what made the results of an operator."""
         for tensor in (*outputs, *written):
-            self._origins.set(tensor, origin, in_place=any(tensor is target for target in written))
+            made = origin
+            if origin.uses:
+                by_element = torch.Tag.pointwise in func.tags or name in _COPIES
+                if by_element and not written and not origin.layers and self._copied(values, tensor):
+                    continue
+                made = self._constant(chain.from_iterable(read.values()), tensor, by_element=by_element)
+            self._origins.set(tensor, made, in_place=any(tensor is target for target in written))
+        if origin.uses and not origin.layers and name in ("cat", "stack"):
+            self._join(name, values, outputs[0])
+
+    def _read(self, value: Any) -> list[tuple[Shape, Origin]]:
+        """The shapes and origins of the tensors in an argument."""
+        leaves = [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
+        return [(tuple(leaf.shape), self._origins.of(leaf)) for leaf in leaves]
+
+    def _constant(
+        self, read: Iterable[tuple[Shape, Origin]], result: torch.Tensor, *, by_element: bool
+    ) -> Origin:
+        """What made a result, element by element or each of its values of all that was read."""
+        shape = tuple(result.shape)
+        origin = Origin()
+        for source, part in read:
+            fits = by_element and _broadcasts(source, shape)
+            origin |= part.broadcast(shape) if fits else part.scattered(shape)
+        return origin
+
+    def _copied(self, values: Mapping[str, Any], result: torch.Tensor) -> bool:
+        """Follow what is made of one tensor alone, value by value, with its parts; whether it is."""
+        tensors = [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
+        sources = [tensor for tensor in tensors if self._origins.of(tensor).uses]
+        return len(sources) == 1 and self._origins.copy(sources[0], result)
+
+    def _join(self, name: str, values: Mapping[str, Any], result: torch.Tensor) -> None:
+        """Say what made each part of constants that are joined."""
+        along, start = int(values.get("dim") or 0), 0
+        self._origins.set(result, Origin())
+        for tensor in values["tensors"]:
+            size = 1 if name == "stack" else tensor.shape[along] if tensor.dim() == result.dim() else 0
+            if not size:
+                continue  # of an empty tensor
+            part = result.narrow(along, start, size)
+            part = part.squeeze(along) if name == "stack" else part
+            self._origins.set(part, self._origins.of(tensor), in_place=True)
+            start += size
+
+    def _follow_view(self, source: Any, outputs: list[torch.Tensor]) -> None:
+        """Follow a view that has a memory of its own, as those of tensor subclasses have."""
+        if not isinstance(source, torch.Tensor):
+            return
+        for view in outputs:
+            if storage_key(view) != storage_key(source):
+                origin = self._origins.of(source)
+                self._origins.set(view, origin.scattered(tuple(view.shape)))
+
+    def _keep_values(
+        self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: list[torch.Tensor]
+    ) -> None:
+        """Keep the values of small constants of integers, such as the ends of groups."""
+        if len(outputs) != 1 or not outputs[0].is_meta or not is_small(outputs[0]):
+            return
+        if func._schema.is_mutable or torch.Tag.nondeterministic_seeded in func.tags:
+            return
+        found: dict[int, torch.Tensor] = {}
+        for leaf in tree_leaves((args, dict(kwargs))):
+            if isinstance(leaf, torch.Tensor):
+                value = self._origins.value(leaf)
+                if value is None:
+                    return
+                found[id(leaf)] = value
+
+        def known(leaf: Any) -> Any:
+            return torch.device("cpu") if isinstance(leaf, torch.device) else found.get(id(leaf), leaf)
+
+        try:
+            values = func(*tree_map(known, args), **tree_map(known, dict(kwargs)))
+        except (RuntimeError, NotImplementedError):  # it has no kernel for the CPU
+            return
+        if isinstance(values, torch.Tensor) and not values.is_meta:
+            self._origins.keep(outputs[0], values)
 
     def _reads_nothing(self, values: Mapping[str, Any]) -> bool:
         """Whether a tensor of data that an operator reads is empty: a sum over nothing, what is written nowhere."""
@@ -235,21 +388,46 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._first_module.setdefault(name, running.path if running else "")
         return Origin(origin.layers)
 
-    def _append(self, layer: Layer, origin: Origin) -> Origin:
-        read = sum(self._sizes[index] for index in origin.params)
-        learnt = sum(self._sizes[index] for index in origin.params if index in self._uncounted)
-        self._uncounted.difference_update(origin.params)
-        weights = layer.weight_elements or read
-        if (layer.params, layer.weight_elements) != (learnt, weights):
-            layer = replace(layer, params=learnt, weight_elements=weights)
-        self.recorded.append(Recorded(layer, origin.layers, self._stack.current, origin.params))
-        return Origin(layers=(len(self.recorded) - 1,))
+    def _append(
+        self,
+        name: str,
+        part: Part,
+        values: Mapping[str, Any],
+        read: Mapping[str, list[tuple[Shape, Origin]]],
+    ) -> int:
+        """Record a layer of the operator *name*; its number."""
+        number = len(self.recorded)
+        layer = part.layer
+        layers: dict[int, None] = {}
+        factors: list[Use] = []
+        others: list[Use] = []
+        for key, found in read.items():
+            is_factor = key not in BESIDE and key not in ADDED.get(name, ())
+            slices = [values[key].select(0, index) for index in part.reads.get(key, ())]
+            origins = [self._origins.of(tensor) for tensor in slices] or [origin for _, origin in found]
+            for origin in origins:
+                layers.update(dict.fromkeys(origin.layers))
+                (factors if is_factor else others).extend(origin.uses)
+        owned, shared = self._ledger.claim(number, self._ledger.used(factors))
+        more, also = self._ledger.claim(number, self._ledger.used(others))
+        size = layer.weight_elements
+        if not size:
+            size = sum(map(len, self._ledger.used((*factors, *others)).values()))
+        layer = replace(layer, weight_elements=size)
+        params = owned + more
+        layer = layer.owning(params, owned) if learnt(layer) else replace(layer, params=params)
+        if part.assumes:
+            self._assumed[part.assumes] += 1
+        owners = tuple(sorted({*shared, *also} - {number}))
+        uses = tuple(dict.fromkeys((*factors, *others)))
+        self.recorded.append(Recorded(layer, tuple(layers), self._stack.current, uses, owners))
+        return number
 
     def _operands(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
-            shape = tuple(value.shape)
             rows = self._rows.get((storage_key(value), region_of(value)))
-            return Operand(shape, bool(self._origins.of(value).layers), rows)
+            origin = self._origins.of(value)
+            return Operand(tuple(value.shape), bool(origin.layers), rows, self._integers(value, origin))
         if isinstance(value, (list, tuple)):
             return [
                 self._operands(item)
@@ -257,6 +435,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 if not isinstance(item, torch.Tensor) or item.numel()  # a part without elements joins nothing
             ]
         return value
+
+    def _integers(self, tensor: torch.Tensor, origin: Origin) -> tuple[int, ...] | None:
+        """The values of a small constant of integers, where they are known."""
+        if origin.layers or tensor.dim() != 1 or not is_small(tensor):
+            return None
+        values = self._origins.value(tensor) if tensor.is_meta else tensor
+        return None if values is None else tuple(int(value) for value in values.tolist())
 
     def _remember_rows(self, source: Any, outputs: list[torch.Tensor]) -> None:
         """Remember the shape of what is flattened to a matrix, to tell batch and rows of a linear layer."""
@@ -309,9 +494,37 @@ def _frozen(value: Any) -> Any:
     )  # True is not 1, nor 1 the same as 1.0
 
 
+class Literals(TorchFunctionMode):
+    """Hands a recorder the values of tensors that are made of numbers in the code."""
+
+    def __init__(self, recorder: Recorder):
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run *func* and keep what it was given."""
+        del types
+        result = func(*args, **(kwargs or {}))
+        is_literal = (
+            func in (torch.tensor, torch.as_tensor) and args and not isinstance(args[0], torch.Tensor)
+        )
+        if is_literal and isinstance(result, torch.Tensor) and result.is_meta and is_small(result):
+            self._recorder.keep(result, torch.tensor(args[0], dtype=result.dtype, device="cpu"))
+        return result
+
+
 def _operator(qualified: str, in_place: bool) -> str:
     """``aten::relu_`` → ``relu``; another library's operator keeps its namespace."""
     namespace, _, name = qualified.partition("::")
     if in_place and name.endswith("_") and not name.endswith("__"):
         name = name.removesuffix("_")
     return name if namespace == "aten" else f"{namespace}.{name}"
+
+
+def _broadcasts(source: Shape, result: Shape) -> bool:
+    """Whether a tensor of one shape is spread over another's."""
+    if len(source) > len(result):
+        return False
+    return all(size in (1, other) for size, other in zip(reversed(source), reversed(result), strict=False))

@@ -19,7 +19,7 @@ from squeezesim.frontends.aten.rules import RuleError
 from squeezesim.frontends.fold import folded
 from squeezesim.frontends.forward import Args, Kwargs, arguments, forward, said
 from squeezesim.frontends.modules import ModuleStack
-from squeezesim.frontends.recorder import Recorded, Recorder
+from squeezesim.frontends.recorder import Literals, Recorded, Recorder
 from squeezesim.frontends.recurrence import Recurrences
 from squeezesim.network import Layer, Network
 from squeezesim.network.passes import mark_stages
@@ -61,10 +61,10 @@ def trace(
 def _record(module: nn.Module, args: Args, kwargs: Kwargs, name: str) -> Network:
     named = _input_tensors(module, args, kwargs)
     stack = ModuleStack(module)
-    recorder = Recorder(stack, module.parameters(), [tensor for _, tensor in named])
+    recorder = Recorder(stack, module, [tensor for _, tensor in named])
     shapes = tuple((label, tuple(tensor.shape)) for label, tensor in named)
     try:
-        with stack, recorder, Recurrences(recorder):
+        with stack, Literals(recorder), recorder, Recurrences(recorder):
             module(*args, **kwargs)
     except RuleError:
         raise
@@ -77,6 +77,7 @@ def _record(module: nn.Module, args: Args, kwargs: Kwargs, name: str) -> Network
         inputs=shapes,
         unmodelled=recorder.unmodelled,
         unread_params=recorder.unread_params,
+        notes=recorder.notes,
         source=f"{type(module).__module__}.{type(module).__qualname__}",
     )
     return mark_stages(network)
@@ -111,8 +112,8 @@ def _named(recorded: Sequence[Recorded], inputs: Sequence[str]) -> Iterable[Laye
         names.append(name)
         layers.append(replace(item.layer, name=name, module=path, inputs=reads))
     for layer, item in zip(layers, recorded, strict=True):
-        carried = tuple(names[index] for index in item.carried)
-        yield replace(layer, carried=carried) if carried else layer
+        carried, shared = (tuple(names[index] for index in found) for found in (item.carried, item.shared))
+        yield replace(layer, carried=carried, shared=shared) if carried or shared else layer
 
 
 def _failure(name: str, inputs: Iterable[tuple[str, Shape]], stack: ModuleStack, error: BaseException) -> str:

@@ -92,7 +92,7 @@ def _check_texts(layer: Layer) -> None:
         _text(name, field, getattr(layer, field), empty=False)
     for field in ("module", "stage"):
         _text(name, field, getattr(layer, field), empty=True)
-    for field in ("inputs", "fused", "carried"):
+    for field in ("inputs", "fused", "carried", "shared"):
         _texts(name, field, getattr(layer, field))
     if layer.kind not in KINDS:
         raise ModelError(
@@ -120,6 +120,9 @@ def _check_sizes(layer: Layer) -> None:
         count = getattr(layer, field)
         if type(count) is not int or not 0 <= count <= MAX_COUNT:
             raise _out_of_range(name, field, count, 0, MAX_COUNT)
+    own = layer.weight_params
+    if own is not None and (type(own) is not int or not 0 <= own <= layer.params):
+        raise _out_of_range(name, "weight_params", own, 0, layer.params)
     for field, low in _PAIRS:
         sizes = getattr(layer, field)
         if type(sizes) is not tuple or len(sizes) != 2:
@@ -162,6 +165,8 @@ def _check_precision(layer: Layer) -> None:
 def check_edges(network: str, inputs: Iterable[str], layers: Iterable[Layer]) -> None:
     """Check that names are unique, that every layer reads only inputs and layers before it, and carries its steps'.
 
+    What a layer shares belongs to another one.
+
     Raises:
         ModelError: names the layer and what it reads.
     """
@@ -186,6 +191,14 @@ def check_edges(network: str, inputs: Iterable[str], layers: Iterable[Layer]) ->
                         f"network {show(network)}: layer {show(layer.name)} carries {show(source)} from step to step, "
                         f"which is no layer of the same recurrence{nearest(source, names)}"
                     )
+    names = {layer.name for layer in given}
+    for layer in given:
+        for owner in layer.shared:
+            if owner not in names or owner == layer.name:
+                raise ModelError(
+                    f"network {show(network)}: layer {show(layer.name)} shares params of {show(owner)}, "
+                    f"which is no other layer{nearest(owner, names)}"
+                )
 
 
 def recurrences(layers: Iterable[Layer]) -> Iterator[list[Layer]]:

@@ -99,7 +99,7 @@ class Network:
 
     @cached_property
     def params(self) -> int:
-        """Learnable values, each tensor once, whether or not a layer reads it."""
+        """Learnable values, each once, whether or not a layer uses it: Σ of what layers own, and the rest."""
         return sum(layer.params for layer in self.layers) + self.unread_params
 
     @cached_property
@@ -176,6 +176,7 @@ class Network:
                 "weight_elements": layer.weight_elements,
                 "output_elements": layer.output_elements,
                 "repeat": layer.repeat,
+                "shared": ", ".join(layer.shared),
             }
             for layer in self.layers
         ]

@@ -15,14 +15,17 @@ from squeezesim.network.layer import Layer
 
 FORMAT = "squeezesim.network"
 VERSION = 2
-_READ = (1, 2)  # version 1 had no recurrences: each of their steps was a layer
+_READ = (
+    1,
+    2,
+)  # version 1 had no recurrences, each of their steps was a layer, and said nothing of what layers share
 MAX_BYTES = 256 * 2**20
 """Largest file that is read; a network of 100,000 layers takes about 30 MB."""
 
 # A layer's ``module`` is left out where it equals the name, ``inputs`` where it reads just the layer before.
 _DEFAULTS = {field.name: field.default for field in fields(Layer) if field.name not in ("name", "op", "kind")}
 _KEYS = frozenset(_DEFAULTS) | {"name", "op", "kind"}
-_TUPLES = ("inputs", "fused", "carried", "stride", "dilation", "padding")
+_TUPLES = ("inputs", "fused", "carried", "shared", "stride", "dilation", "padding")
 _HEADER = ("format", "version", "name", "source", "inputs", "unread_params", "unmodelled", "notes", "layers")
 
 

@@ -59,7 +59,11 @@ class Layer:
     input_elements: int = 0
     weight_elements: int = 0
     output_elements: int = 0
-    params: int = 0
+    params: int = 0  # learnable values that the layer owns: no layer before it uses them
+    weight_params: int | None = (
+        None  # of these, those that weights are made of; None: all weights, if it owns as many
+    )
+    shared: tuple[str, ...] = ()  # layers that own other learnable values that it uses
     vector_ops: int = 0
     weights_are_activations: bool = False  # a product of two activations, as in attention
     fused: tuple[str, ...] = ()  # operators applied to the output before it leaves the array
@@ -93,6 +97,18 @@ class Layer:
             163840
         """
         return replace(self, repeat=self.repeat * times, vector_ops=self.vector_ops * times)
+
+    @property
+    def owned_weights(self) -> int:
+        """Of the values that the weights of a product are made of, those that the layer owns."""
+        if self.weight_params is not None:
+            return self.weight_params
+        return self.weight_elements if self.params >= self.weight_elements else 0
+
+    def owning(self, params: int, weights: int) -> Layer:
+        """Return the layer with *params* of its own, of which *weights* are weights that it multiplies by."""
+        layer = replace(self, params=params, weight_params=None)
+        return layer if layer.owned_weights == weights else replace(layer, weight_params=weights)
 
     @classmethod
     def conv(

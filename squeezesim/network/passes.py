@@ -38,7 +38,7 @@ def fuse(network: Network) -> Network:
 
     An operator is fused into a MAC layer or an add if it reads nothing else, alone, and all of it, step by step where
     it repeats. The producer takes over its params and vector operations and lists it in ``fused``; what read the
-    operator reads the producer.
+    operator reads the producer, and what shares its params shares the producer's.
 
     Example:
         >>> from squeezesim.network import Layer
@@ -121,6 +121,8 @@ def unroll(network: Network) -> Network:
                         name=steps[layer.name][at],
                         inputs=tuple(dict.fromkeys([*reads, *before])),
                         params=0 if at else layer.params,
+                        weight_params=None if at else layer.weight_params,
+                        shared=(layer.name, *layer.shared) if at and layer.params else layer.shared,
                         vector_ops=layer.vector_ops // repeat,
                         repeat=1,
                         carried=(),
@@ -179,17 +181,20 @@ def _joined(part: list[Layer], producer_of: dict[str, str]) -> Layer:
     producer, *fused = part
     inputs = tuple(producer_of.get(source, source) for source in producer.inputs)
     carried = tuple(producer_of.get(source, source) for source in producer.carried)
+    owners = [producer_of.get(owner, owner) for layer in part for owner in layer.shared]
+    shared = tuple(dict.fromkeys(owner for owner in owners if owner != producer.name))
     if not fused:
-        same = (inputs, carried) == (producer.inputs, producer.carried)
-        return producer if same else replace(producer, inputs=inputs, carried=carried)
-    return replace(
+        same = (inputs, carried, shared) == (producer.inputs, producer.carried, producer.shared)
+        return producer if same else replace(producer, inputs=inputs, carried=carried, shared=shared)
+    joined = replace(
         producer,
         inputs=inputs,
         carried=carried,
+        shared=shared,
         fused=(*producer.fused, *(layer.op for layer in fused)),
-        params=sum(layer.params for layer in part),
         vector_ops=sum(layer.vector_ops for layer in part),
     )
+    return joined.owning(sum(layer.params for layer in part), producer.owned_weights)
 
 
 def _fits(layer: Layer, producer: Layer) -> bool:

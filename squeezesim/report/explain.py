@@ -175,7 +175,7 @@ def alone(case: Case, dataflow: str) -> Case:
         HardwareError: it does not fit the buffer so.
     """
     accelerator = case.report.accelerator.replace({"array.dataflows": [dataflow]})
-    network = Network.from_layers([replace(case.layer, inputs=(), carried=())])
+    network = Network.from_layers([replace(case.layer, inputs=(), carried=(), shared=())])
     return Case(Report(network, accelerator, evaluate(network.layers, [accelerator])), 0, case.many)
 
 

@@ -127,7 +127,7 @@ def alike(layers: Sequence[Layer]) -> list[list[int]]:
 
 def shape_of(layer: Layer) -> Layer:
     """Return *layer* without its place in the network: layers of one shape cost the same."""
-    return replace(layer, name="layer", module="", stage="", inputs=(), carried=())
+    return replace(layer, name="layer", module="", stage="", inputs=(), carried=(), shared=())
 
 
 def all_called(name: str, count: int) -> str:

@@ -35,7 +35,17 @@ def work(network: Network) -> Counter[Layer]:
     """Every step of every layer, without its place."""
     found: Counter[Layer] = Counter()
     for layer in network.layers:
-        step = replace(layer, name="layer", module="", stage="", inputs=(), carried=(), params=0)
+        step = replace(
+            layer,
+            name="layer",
+            module="",
+            stage="",
+            inputs=(),
+            carried=(),
+            shared=(),
+            params=0,
+            weight_params=None,
+        )
         found[replace(step, repeat=1, vector_ops=step.vector_ops // layer.repeat)] += layer.repeat
     return found
 

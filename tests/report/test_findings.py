@@ -34,7 +34,7 @@ def test_the_worst_layers_come_first_with_their_largest_loss(made: Report) -> No
     lost = {layer.name: losses for layer, losses in zip(made.network.layers, made.tally.losses, strict=True)}
     alike: dict[Layer, int] = {}
     for layer in made.network.layers:
-        shape = replace(layer, name="a", module="", stage="", inputs=(), carried=())
+        shape = replace(layer, name="a", module="", stage="", inputs=(), carried=(), shared=())
         alike[shape] = alike.get(shape, 0) + int(lost[layer.name].sum())
     sums = [sum(int(lost[name].sum()) for name in finding.layers) for finding in found]
     assert sums == sorted(filter(None, alike.values()), reverse=True)[:4]

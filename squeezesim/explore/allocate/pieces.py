@@ -94,7 +94,7 @@ def _not_additive(network: Network, depth: Depth, other: Depth, layer: str = "")
 
 def _alone(layer: Layer) -> Layer:
     """The layer without its place in the network."""
-    return replace(layer, name="layer", module="", inputs=(), carried=())
+    return replace(layer, name="layer", module="", inputs=(), carried=(), shared=())
 
 
 def _child(layer: Layer) -> str:

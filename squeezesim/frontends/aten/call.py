@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from squeezesim.network.layer import Layer
@@ -18,6 +18,7 @@ class Operand:
     shape: Shape
     is_activation: bool = True
     rows: Shape | None = None  # its shape before its leading dimensions were flattened, as ``linear`` does
+    values: tuple[int, ...] | None = None  # of a small constant of integers, where they are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +53,23 @@ class Call:
         return [item.shape for item in operands if item.is_activation] or [item.shape for item in operands]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the layers of an operator that is several.
+
+    Attributes:
+        layer: the layer.
+        reads: of an argument, which slices along its first dimension the layer reads; all of the others.
+        assumes: what was assumed, as a note of the network.
+    """
+
+    layer: Layer
+    reads: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    assumes: str = ""
+
+
 Rule = Callable[[Call], Layer]
 """What an operator becomes. The tracer adds name, module, edges and params to the layer."""
+
+SplitRule = Callable[[Call], list[Part]]
+"""What an operator becomes that is several layers."""

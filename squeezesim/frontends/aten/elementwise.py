@@ -184,6 +184,16 @@ def _bag(call: Call) -> Layer:
     return replace(layer, weight_elements=indices * call.output[-1], vector_ops=indices * call.output[-1])
 
 
+def _select(op: str) -> Rule:
+    """Elements that are picked by place: what is not made of the input is a table of which a layer reads its rows."""
+
+    def rule(call: Call) -> Layer:
+        layer = _elementwise(op)(call)
+        return layer if call["self"].is_activation else replace(layer, weight_elements=prod(call.output))
+
+    return rule
+
+
 def _elementwise(op: str) -> Rule:
     def rule(call: Call) -> Layer:
         return ops.elementwise(op, call.output, call.activations)
@@ -204,6 +214,7 @@ def _hardtanh(call: Call) -> Layer:
 
 RULES: dict[str, Rule] = {
     **{name: _elementwise(op) for name, op in ELEMENTWISE.items()},
+    **{name: _select(name) for name in ("gather", "index", "index_select", "take")},
     "_embedding_bag": _bag,
     "_native_batch_norm_legit": _batch_norm,
     "_native_batch_norm_legit_no_training": _batch_norm,

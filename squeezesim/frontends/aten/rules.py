@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from squeezesim.errors import ModelError, UsageError
 from squeezesim.frontends.aten import elementwise, movement, pooling, products, reductions
-from squeezesim.frontends.aten.call import Call, Rule
+from squeezesim.frontends.aten.call import Call, Part, Rule, SplitRule
 from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
 from squeezesim.network.layer import Layer
 
-_BUILT_IN: dict[str, Rule] = {
+_BUILT_IN: dict[str, Rule | SplitRule] = {
     **products.RULES,
+    **products.GROUPED,
     **pooling.RULES,
     **reductions.RULES,
     **elementwise.RULES,
@@ -38,10 +38,21 @@ class RuleError(ModelError):
     """A mistake in a rule of the user's, not in the model."""
 
 
-def rule_for(operator: str) -> Rule | None:
-    """Return the rule of *operator*, as ``relu`` or ``library.operator``; None where it has none."""
-    rule = _registered.get(operator)
-    return partial(registered_layer, operator, rule) if rule else _BUILT_IN.get(operator)
+def has_rule(operator: str) -> bool:
+    """Return whether *operator*, as ``relu`` or ``library.operator``, has a rule."""
+    return operator in _registered or operator in _BUILT_IN
+
+
+def parts_of(operator: str, call: Call) -> list[Part]:
+    """Return the layers that the rule of *operator* makes of *call*, nearly always one.
+
+    Raises:
+        RuleError: it is a rule of the user's, which raises or returns no layer.
+    """
+    if rule := _registered.get(operator):
+        return [Part(registered_layer(operator, rule, call))]
+    made = _BUILT_IN[operator](call)
+    return [Part(made)] if isinstance(made, Layer) else made
 
 
 def registered_rule(operator: str) -> UserRule | None:
@@ -131,11 +142,6 @@ def _checked_shape(operator: str, shape: Any) -> tuple[int, ...]:
     if any(type(size) is not int or not 0 <= size <= MAX_SIZE for size in sizes) or prod(sizes) > MAX_COUNT:
         raise RuleError(f"the rule of {operator} must say a shape as a tuple of sizes, found {show(shape)}")
     return sizes
-
-
-def is_registered(operator: str) -> bool:
-    """Return whether *operator* has a rule of the user's."""
-    return operator in _registered
 
 
 def _place(error: Exception) -> str:

@@ -113,9 +113,10 @@ class _Cut:
         groups = reads if depthwise(layer) else layer.g
         c, k = reads // groups, makes // groups
         weights = layer.weight_elements * (groups * k * c) // (layer.g * layer.k * layer.c)
-        before = layer.weight_elements if layer.params >= layer.weight_elements else 0
+        before = layer.owned_weights
+        own = before * (groups * k * c) // (layer.g * layer.k * layer.c)
         others = _learnt(layer.params - before, makes, gave)
-        return replace(
+        cut = replace(
             layer,
             g=groups,
             c=c,
@@ -123,9 +124,11 @@ class _Cut:
             input_elements=layer.input_elements * reads // had,
             weight_elements=weights,
             output_elements=layer.output_elements * makes // gave,
-            params=others + (weights if before else 0),
             vector_ops=layer.vector_ops * makes // gave,
+            params=0,
+            weight_params=None,
         )
+        return cut.owning(others + own, own)
 
     def _elements(self) -> Layer:
         layer = self._layer

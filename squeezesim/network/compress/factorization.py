@@ -64,6 +64,7 @@ def low_rank(network: Network, rank: Given, weights: Mapping[str, NDArray[Any]] 
     if weights is None and any(choice.value.by == "energy" for choice in choices.values()):
         raise UsageError("a rank by energy is that of a model's real weights, and none are given")
     taken = {layer.name for layer in network.layers}
+    renamed: dict[str, str] = {}  # of a layer in two factors, the first
     layers: list[Layer] = []
     for layer in network.layers:
         channels = _channels(layer, choices.get(layer.name), weights or {})
@@ -74,7 +75,8 @@ def low_rank(network: Network, rank: Given, weights: Mapping[str, NDArray[Any]] 
         while name in taken:
             name += SUFFIX
         taken.add(name)
-        layers.extend(_factors(layer, channels, name))
+        layers.extend(_factors(layer, channels, name, renamed))
+        renamed[layer.name] = name
     return compressed(network, tuple(layers), "low_rank", rank)
 
 
@@ -139,14 +141,17 @@ def _saves(layer: Layer, rank: int) -> bool:
     return rank * (layer.c * layer.fy + layer.k * layer.fx) < layer.c * layer.k * layer.fy * layer.fx
 
 
-def _factors(layer: Layer, rank: int, name: str) -> tuple[Layer, Layer]:
+def _factors(layer: Layer, rank: int, name: str, renamed: Mapping[str, str]) -> tuple[Layer, Layer]:
     (sy, sx), (dy, dx), (py, px) = layer.stride, layer.dilation, layer.padding
     both = layer.fx == 1  # the first factor then does all that is spatial
     width = layer.ox if both else layer.ix
     between = layer.n * layer.g * rank * layer.oy * width
     first_weights = layer.g * rank * layer.c * layer.fy
     second_weights = layer.g * rank * layer.k * layer.fx
-    own = layer.params >= layer.weight_elements  # else the weights are counted in another layer
+    own = layer.owned_weights  # others are counted in another layer
+    first_own, second_own = (
+        own * weights // layer.weight_elements for weights in (first_weights, second_weights)
+    )
     density = None if layer.weight_density is None else 1.0
     first = replace(
         layer,
@@ -160,7 +165,9 @@ def _factors(layer: Layer, rank: int, name: str) -> tuple[Layer, Layer]:
         padding=(py, px if both else 0),
         weight_elements=first_weights,
         output_elements=between,
-        params=first_weights if own else 0,
+        params=0,
+        weight_params=None,
+        shared=tuple(renamed.get(owner, owner) for owner in layer.shared),
         vector_ops=0,
         fused=(),
         weight_density=density,
@@ -178,10 +185,11 @@ def _factors(layer: Layer, rank: int, name: str) -> tuple[Layer, Layer]:
         padding=(0, 0 if both else px),
         input_elements=between,
         weight_elements=second_weights,
-        params=layer.params - layer.weight_elements + second_weights if own else layer.params,
+        params=0,
+        weight_params=None,
         weight_density=density,
     )
-    return first, second
+    return first.owning(first_own, first_own), second.owning(layer.params - own + second_own, second_own)
 
 
 def _rank(value: Value) -> Rank:

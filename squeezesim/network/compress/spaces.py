@@ -198,7 +198,7 @@ class Spaces:
 
     def _tied(self, layer: Layer, reading: Reading) -> Reading:
         """Tie the channels of a module's calls: they share its filters."""
-        if layer.params >= layer.weight_elements:
+        if layer.owned_weights >= layer.weight_elements:
             self._shared.setdefault(layer.module, (reading.inputs[0], reading.output))
             return reading
         first = self._shared.get(layer.module, (None, None))

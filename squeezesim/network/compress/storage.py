@@ -69,14 +69,16 @@ def nonzeros(weights: int, density: float) -> int:
 def layer_sizes(layer: Layer, weight_bits: int, other_bits: int, density: float) -> Sizes:
     """Return the sizes of what *layer* learnt, *other_bits* for each value of it that is not a weight of a MAC.
 
-    A tensor that several layers read is counted in the first. Layers without MACs are stored whole at *weight_bits*.
+    What several layers use is counted in the one that owns it. Layers without MACs are stored whole at *weight_bits*.
     """
     if not learnt(layer):
         return Sizes(*[layer.params * weight_bits] * 6)
-    weights = layer.weight_elements if layer.params >= layer.weight_elements else 0
+    weights = layer.owned_weights
     others = (layer.params - weights) * other_bits
     kept = nonzeros(weights, density)
-    rows = layer.g * layer.k
+    rows = -(
+        -layer.g * layer.k * weights // max(layer.weight_elements, 1)
+    )  # those of the weights that it owns
     column_bits = math.ceil(math.log2(max(layer.c * layer.fy * layer.fx, 2)))
     row_bits = (rows + 1) * math.ceil(math.log2(kept + 1)) if weights else 0
     return Sizes(
