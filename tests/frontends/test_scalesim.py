@@ -179,7 +179,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read(topology(tmp_path, "\n ,, \n"))
     binary = tmp_path / "binary.csv"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ModelError, match="is no SCALE-Sim topology: it is not UTF-8 text"):
+    with pytest.raises(ModelError, match="is no SCALE-Sim topology: byte 1 is not UTF-8 text"):
         read(binary)
     large = tmp_path / "large.csv"
     large.write_bytes(b"a" * (MAX_BYTES + 1))

@@ -128,11 +128,14 @@ def test_a_model_of_any_size_is_traced_without_values() -> None:
 
 def test_a_factory_that_asks_for_more_than_there_is(tmp_path: Path) -> None:
     (tmp_path / "my.py").write_text(
-        "from torch import nn\n\ndef make():\n    return nn.Linear(2**22, 2**22)\n"
+        "from torch import nn\n\n"
+        "def make():\n    return nn.Linear(2**22, 2**22)\n\n"
+        "def held():\n    return nn.Linear(2**22, 2**22, device='cpu')\n"
     )
-    message = loads(f"{tmp_path / 'my.py'}:make", input_shape="4194304")
+    assert loads(f"{tmp_path / 'my.py'}:make", input_shape="4194304") == ""
+    message = loads(f"{tmp_path / 'my.py'}:held", input_shape="4194304")
     assert "\n" not in message
-    assert f"{tmp_path / 'my.py'}:4: RuntimeError: " in message
+    assert f"{tmp_path / 'my.py'}:7: RuntimeError: " in message
 
 
 @pytest.mark.parametrize("sizes", [(), (0,), (-1, 3), (2**31 + 1,), (2**31, 2**31), (1.5,), (True,), ("3",)])
