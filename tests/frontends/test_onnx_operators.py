@@ -536,3 +536,12 @@ def test_sources_that_no_layer_joins_are_bounded(tmp_path: Path) -> None:
     made = model(nodes, {"x": (1, 4)}, domains=["com.example"])
     with pytest.raises(ModelError, match="comes from more than 1000 layers or weights that no layer joins"):
         network(tmp_path, made)
+
+
+def test_weights_of_a_constant_are_those_of_an_initializer(tmp_path: Path) -> None:
+    values = weights("w", (8, 3, 3, 3))
+    convolution = node("Conv", ["x", "w"])
+    constant = helper.make_node("Constant", [], ["w"], value=values)
+    found = network(tmp_path, model([constant, convolution], {"x": (1, 3, 32, 32)}))
+    assert (found.params, [layer.params for layer in found.layers]) == (216, [216])
+    assert found.layers == network(tmp_path, model([convolution], {"x": (1, 3, 32, 32)}, [values])).layers

@@ -106,6 +106,7 @@ class _Walk:
         self._repeated = 0
         self._declared: dict[str, TypeProto] = {}
         self._sizes: list[int] = []
+        self._written: dict[int, tuple[TensorProto, tuple[int, ...]]] = {}  # of nodes Constant
         self._weights: list[str] = []
         self._uncounted: set[int] = set()
         self._unmodelled: Counter[str] = Counter()
@@ -149,16 +150,20 @@ class _Walk:
             return
         shape = tuple(tensor.dims) if dims is None else dims
         check_shape(f"initializer {show(tensor.name)}", shape)
-        params: tuple[int, ...] = ()
-        if tensor.data_type in _FLOATS + tuple(QUANTISED) and shape:
-            params = (len(self._sizes),)
-            self._uncounted.add(len(self._sizes))
-            self._sizes.append(prod(shape))
-            self._weights.append(tensor.name)
+        params = self._entered_params(tensor, shape)
         constant = values_of(tensor) if dims is None else None
         value = Value(tensor_type(tensor.data_type, shape), constant, params=params)
         self._values[tensor.name] = value
         self._entered[id(tensor)] = tensor, value  # which keeps its id
+
+    def _entered_params(self, tensor: TensorProto, shape: Shape) -> tuple[int, ...]:
+        """The number of a tensor of the file among those that may be learnt; none where it is no such tensor."""
+        if tensor.data_type not in _FLOATS + tuple(QUANTISED) or not shape:
+            return ()
+        self._uncounted.add(len(self._sizes))
+        self._sizes.append(prod(shape))
+        self._weights.append(tensor.name)
+        return (len(self._sizes) - 1,)
 
     def _step(self, node: NodeProto, activation: str | None) -> None:
         inputs: Sequence[Value | None] = [self._values[name] if name else None for name in node.input]
@@ -174,6 +179,11 @@ class _Walk:
             constants = self._inference.evaluate(node, inputs, types)
             rule = _rule(node, activation)
             made = self._constant(node, inputs) if constants else self._layers(node, inputs, types, rule)
+            if node.op_type == "Constant" and node.attribute[0].name == "value":
+                tensor = node.attribute[0].t
+                if id(tensor) not in self._written:  # a loop's body is walked over again
+                    self._written[id(tensor)] = tensor, self._entered_params(tensor, tuple(tensor.dims))
+                made = replace(made, params=self._written[id(tensor)][1])
             if max(len(made.layers), len(made.params)) > MAX_SOURCES:
                 raise ModelError(f"comes from more than {MAX_SOURCES} layers or weights that no layer joins")
         except ModelError as error:
