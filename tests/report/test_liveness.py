@@ -4,10 +4,12 @@ import dataclasses
 
 import numpy as np
 from hypothesis import given
+from hypothesis import strategies as st
 
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
+from squeezesim.network.checks import recurrences
 from squeezesim.report.liveness import liveness
 from squeezesim.report.report import Report
 from tests.report.cases import accelerator, few, network, reports
@@ -98,3 +100,61 @@ def test_real_networks_as_asking_every_tensor_at_every_layer() -> None:
         sizes |= {key: int(np.prod(shape)) for key, shape in net.inputs}
         found = [sum(live.values()) for live in slow(net, sizes)]
         assert liveness(net, on).activations.tolist() == found
+
+
+@st.composite
+def recurrent(draw: st.DrawFn) -> Network:
+    """Recurrences, concats in them and between them, that read one another in any way."""
+    known = ["input"]
+    layers = []
+    for number in range(draw(st.integers(1, 5))):
+        repeat = draw(st.sampled_from([1, 2, 5, 11, 11, 12]))
+        names = [f"{number}.{at}" for at in range(draw(st.integers(1, 4)))]
+        for name in names:
+            layer = dataclasses.replace(
+                Layer.vector(name, op="relu", k=draw(st.integers(1, 9))),
+                inputs=tuple(draw(st.lists(st.sampled_from(known), min_size=1, max_size=3, unique=True))),
+                kind=draw(st.sampled_from(["vector", "vector", "vector", "view"])),
+            )
+            if repeat > 1:
+                before = st.lists(st.sampled_from(names), max_size=2, unique=True)
+                layer = dataclasses.replace(layer.repeated(repeat), carried=tuple(draw(before)))
+            layers.append(layer)
+            known.append(name)
+    # A view carries no view.
+    views = {layer.name for layer in layers if layer.kind == "view"}
+    layers = [
+        dataclasses.replace(layer, carried=tuple(name for name in layer.carried if name not in views))
+        if layer.kind == "view"
+        else layer
+        for layer in layers
+    ]
+    return Network("recurrent", tuple(layers), (("input", (3,)),))
+
+
+@few
+@given(recurrent())
+def test_what_repeats_has_live_what_is_most_in_one_of_its_steps(made: Network) -> None:
+    steps: dict[str, list[int]] = {}
+    place = 0
+    for run in recurrences(made.layers):
+        for _ in range(run[0].repeat):
+            for layer in run:
+                steps.setdefault(layer.name, []).append(place)
+                place += 1
+    found, apart = liveness(made, accelerator()), liveness(made.unrolled(), accelerator())
+    for at, layer in enumerate(made.layers):
+        most = max(steps[layer.name], key=lambda step: apart.activations[step])
+        assert found.activations[at] == apart.activations[most]
+        parts = {(apart.read[step], apart.kept[step]) for step in steps[layer.name]}
+        assert (found.read[at], found.kept[at]) in parts
+    assert found.activations.max() == apart.activations.max()
+
+
+def test_a_long_recurrence_takes_no_time() -> None:
+    step = Layer.matmul("h", m=1, n=4, k=4, inputs=["input"]).repeated(2**31)
+    layers = [dataclasses.replace(step, carried=("h",)), Layer.matmul("fc", m=1, n=1, k=4, inputs=["h"])]
+    made = liveness(Network.from_layers(layers), accelerator())
+    assert made.written.tolist() == [8, 2]
+    assert made.kept[0] + made.read[0] == (2**31 - 1) * 8 + 8  # those before, and the input
+    assert made.read[1] == 2**31 * 8
