@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from squeezesim.report.grid import Column, Grid
-from squeezesim.report.markdown import markdown
-from squeezesim.report.text import Section, plain
+from squeezesim.report.text import Section, markdown, plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from benchmarks.block import Block
 from squeezesim.report.grid import Column, Grid
-from squeezesim.report.markdown import markdown
-from squeezesim.report.text import Section
+from squeezesim.report.text import Section, markdown
 
 INTRODUCTION = """\
 # Performance

@@ -35,7 +35,7 @@ from benchmarks.measure import repeated, timed
 from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import workload_of
-from squeezesim.frontends.scalesim_export import export
+from squeezesim.frontends.scalesim import export
 from squeezesim.report import units
 
 CONFIG = """\

@@ -27,22 +27,20 @@ if TYPE_CHECKING:
         SqueezesimError,
         UsageError,
     )
-    from squeezesim.explore.advise.advise import advise
-    from squeezesim.explore.allocate.api import allocate
-    from squeezesim.explore.compare.frame import compare
+    from squeezesim.explore.advise import advise
+    from squeezesim.explore.allocate.study import allocate
+    from squeezesim.explore.compare.compare import compare
     from squeezesim.explore.pareto import pareto
-    from squeezesim.explore.sensitivity.study import sensitivity
+    from squeezesim.explore.sensitivity import sensitivity
     from squeezesim.explore.sweep.api import sweep
-    from squeezesim.frontends.aten.rules import register_operator
-    from squeezesim.frontends.weights import densities, weights
+    from squeezesim.frontends.torch.operators import register_operator
+    from squeezesim.frontends.torch.weights import densities, weights
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.load import load, models
     from squeezesim.network import Layer, Network
-    from squeezesim.network.compress.channels import prune_channels
     from squeezesim.network.compress.factorization import low_rank
-    from squeezesim.network.compress.pruning import prune
-    from squeezesim.network.compress.quantization import quantize
-    from squeezesim.network.compress.recipe import compress
+    from squeezesim.network.compress.pruning import prune, prune_channels
+    from squeezesim.network.compress.recipe import compress, quantize
     from squeezesim.report.explain import explain
     from squeezesim.report.report import Report
     from squeezesim.simulate import simulate
@@ -88,22 +86,35 @@ _HOMES = {
         "SqueezesimError",
         "UsageError",
     ),
-    "squeezesim.explore.advise.advise": ("advise",),
-    "squeezesim.explore.allocate.api": ("allocate",),
-    "squeezesim.explore.compare.frame": ("compare",),
+    "squeezesim.explore.advise": ("advise",),
+    "squeezesim.explore.allocate.study": ("allocate",),
+    "squeezesim.explore.compare.compare": ("compare",),
     "squeezesim.explore.pareto": ("pareto",),
-    "squeezesim.explore.sensitivity.study": ("sensitivity",),
+    "squeezesim.explore.sensitivity": ("sensitivity",),
     "squeezesim.explore.sweep.api": ("sweep",),
-    "squeezesim.frontends.aten.rules": ("register_operator",),
-    "squeezesim.frontends.weights": ("densities", "weights"),
+    "squeezesim.frontends.torch.operators": ("register_operator",),
+    "squeezesim.frontends.torch.weights": (
+        "densities",
+        "weights",
+    ),
     "squeezesim.hardware.accelerator": ("Accelerator",),
-    "squeezesim.load": ("load", "models"),
-    "squeezesim.network": ("Layer", "Network"),
-    "squeezesim.network.compress.channels": ("prune_channels",),
+    "squeezesim.load": (
+        "load",
+        "models",
+    ),
+    "squeezesim.network": (
+        "Layer",
+        "Network",
+    ),
+    "squeezesim.network.compress.pruning": (
+        "prune",
+        "prune_channels",
+    ),
     "squeezesim.network.compress.factorization": ("low_rank",),
-    "squeezesim.network.compress.pruning": ("prune",),
-    "squeezesim.network.compress.quantization": ("quantize",),
-    "squeezesim.network.compress.recipe": ("compress",),
+    "squeezesim.network.compress.recipe": (
+        "compress",
+        "quantize",
+    ),
     "squeezesim.report.explain": ("explain",),
     "squeezesim.report.report": ("Report",),
     "squeezesim.simulate": ("simulate",),

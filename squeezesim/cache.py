@@ -12,7 +12,7 @@ from pathlib import Path
 from squeezesim.errors import OutputError, SqueezesimError
 from squeezesim.files import atomic_write, read_bytes
 from squeezesim.network import Network
-from squeezesim.network.graph_file import MAX_BYTES
+from squeezesim.network.network import MAX_BYTES
 
 _SOURCES = ("network", "frontends", "zoo")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from squeezesim.cost.evaluate import evaluate
-from squeezesim.given import GivenAccelerator, GivenNetwork, accelerator_of, network_of
-from squeezesim.network.checks import check_multiplies
+from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, network_of
+from squeezesim.network.network import check_multiplies
 from squeezesim.report.report import Report
 
 

@@ -10,7 +10,7 @@ import pytest
 import squeezesim as sq
 from benchmarks import onnx_file, peers, vs_scalesim, vs_zigzag
 from benchmarks.block import Block
-from squeezesim.frontends.scalesim_export import export
+from squeezesim.frontends.scalesim import export
 
 
 @pytest.mark.parametrize("name", ["scalesim", "zigzag"])

@@ -11,7 +11,7 @@ import pytest
 from squeezesim.hardware import Accelerator
 from squeezesim.load import load
 from squeezesim.report import Report
-from squeezesim.report.maker import Maker
+from squeezesim.report.data import Maker
 from squeezesim.simulate import simulate
 
 ROOT = Path(__file__).parents[1]

@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,22 @@ def test_imports_run_from_a_later_row_to_an_earlier_one(file: Path) -> None:
             assert order.index(target) < order.index(own), f"{own} imports {name}"
 
 
+def test_no_circles() -> None:
+    """No module imports itself through others; imports in functions and for type checkers alone count, too."""
+    modules = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in SOURCES
+    }
+    graph = {
+        module: {
+            name if name in modules else name.rpartition(".")[0] for name in imported(ast.walk(tree(file)))
+        }
+        & (modules.keys() - {module})
+        for module, file in modules.items()
+    }
+    assert len(list(TopologicalSorter(graph).static_order())) == len(modules)  # a circle raises CycleError
+
+
 def heavy_allowed(file: Path) -> set[str]:
     """Heavy libraries that a file may import at its top."""
     families = {entry.family.module.rpartition(".")[2] for entry in catalogue().values()}
@@ -116,7 +133,7 @@ def test_files_are_short_and_only_the_command_line_prints(file: Path) -> None:
     assert length <= LONGEST
     calls = [node.func for node in ast.walk(tree(file)) if isinstance(node, ast.Call)]
     prints = [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
-    assert name_of(file) == "cli/streams.py" or not prints  # it escapes control characters
+    assert name_of(file) == "cli/output.py" or not prints  # it escapes control characters
 
 
 def anchors(page: Path) -> set[str]:

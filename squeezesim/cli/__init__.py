@@ -22,12 +22,12 @@ from squeezesim.cli import (
     hw,
     layers,
     models,
+    output,
     plot,
     profile,
     report,
     reproduce,
     sensitivity,
-    streams,
     sweep,
     validate,
 )
@@ -73,22 +73,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _hasten()
         _complete(words)
     try:
-        streams.prepare()
-        streams.begin()
+        output.prepare()
+        output.begin()
         code = _run(words)
         sys.stdout.flush()
     except SqueezesimError as error:
         if "--debug" in words:
-            streams.say(traceback.format_exc().rstrip())
+            output.say(traceback.format_exc().rstrip())
         return _refuse(str(error))
     except KeyboardInterrupt:
         if arguments is None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would only spoil the way out
-        streams.say("error: interrupted")
+        output.say("error: interrupted")
         return INTERRUPTED
     except OSError as error:
         if "--debug" in words:
-            streams.say(traceback.format_exc().rstrip())
+            output.say(traceback.format_exc().rstrip())
         return _of_system(error)
     except Exception as error:
         # Mistakes in options are exceptions of click, of which typer may bring a copy of its own.
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         line = " ".join(str(message()).split()).rstrip(".")
         return _refuse(f"{line}; see {context.command_path if context else 'squeezesim'} --help")
     finally:
-        streams.end()
+        output.end()
     return code
 
 
@@ -107,7 +107,7 @@ def _of_system(error: OSError) -> int:
     """Say what the system refused: stdout, or what nothing nearer to it has told; return the exit code."""
     if not _is_of_stdout(error):
         return _refuse(_unexpected(error))
-    streams.abandon(sys.stdout)
+    output.abandon(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
     return _refuse(f"cannot write to stdout: {error.strerror or error}")
@@ -172,7 +172,7 @@ def _part(words: list[str]) -> typer.Typer:
 
 
 def _refuse(message: str) -> int:
-    streams.say(f"error: {message}")
+    output.say(f"error: {message}")
     return BAD_INPUT
 
 
@@ -187,7 +187,7 @@ def _version(wanted: bool) -> None:
             torch = version("torch")  # importing it would take a second
         except PackageNotFoundError:
             torch = "not installed"
-        streams.tell(f"squeezesim {__version__}, torch {torch}, Python {platform.python_version()}")
+        output.tell(f"squeezesim {__version__}, torch {torch}, Python {platform.python_version()}")
         raise typer.Exit
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output, streams
+from squeezesim.cli import output
+from squeezesim.cli import output as cli_output
 from squeezesim.cli.inputs import Accelerators, NoCache
 
 if TYPE_CHECKING:
-    from squeezesim.explore.allocate.budgets import Budget
-    from squeezesim.explore.allocate.study import Study
+    from squeezesim.explore.allocate.study import Budget, Study
 
 SHORT = "Spread the blocks of MODEL over its stages in every way."
 EXAMPLES = """\b
@@ -105,10 +105,9 @@ def allocate(
     of the same family, and the moves of blocks between two stages that gain the most.
     """
     del debug
-    from squeezesim.explore.allocate.bases import parse_choices
-    from squeezesim.explore.allocate.budgets import LIMITS
-    from squeezesim.explore.allocate.space import parse_range
-    from squeezesim.explore.allocate.study import study
+    from squeezesim.explore.allocate.additive import parse_choices
+    from squeezesim.explore.allocate.allocations import parse_range
+    from squeezesim.explore.allocate.study import LIMITS, study
     from squeezesim.hardware.accelerator import Accelerator
 
     output.choice("--format", format, output.FORMATS)
@@ -128,27 +127,27 @@ def allocate(
             objectives=None if objectives is None else [name.strip() for name in objectives.split(",")],
             sort=sort,
             cache=not no_cache,
-            progress=streams.status,
+            progress=cli_output.status,
         )
     finally:
-        streams.status("")
+        cli_output.status("")
     written = _write(done, files, plot, top=top, front=front)
     _print(done, format, top=top, front=front)
     if written and format == "table":
-        streams.tell("\nwrote " + "\n      ".join(map(str, written)))
+        cli_output.tell("\nwrote " + "\n      ".join(map(str, written)))
 
 
 def _budgets(limits: dict[str, str], conditions: Sequence[str], stages: int) -> list[Budget]:
-    from squeezesim.explore.allocate.budgets import at_most, where
+    from squeezesim.explore.allocate.study import at_most, budget_where
 
     return [
         *(at_most(option, text) for option, text in limits.items()),
-        *(where(text, stages) for text in conditions),
+        *(budget_where(text, stages) for text in conditions),
     ]
 
 
 def _check_files(files: Sequence[Path], plot: Path | None, inputs: Sequence[str]) -> None:
-    from squeezesim.explore.allocate.files import file_format
+    from squeezesim.explore.allocate.render import file_format
 
     for path in files:
         file_format(path)
@@ -160,7 +159,7 @@ def _write(
     study: Study, files: Sequence[Path], plot: Path | None, *, top: int | None, front: bool
 ) -> list[Path]:
     """Write all files after all are made: an interruption of that leaves none."""
-    from squeezesim.explore.allocate.files import file_of
+    from squeezesim.explore.allocate.render import file_of
     from squeezesim.files import atomic_write
 
     made: list[tuple[Path, str | bytes]] = [
@@ -176,17 +175,17 @@ def _write(
 
 
 def _print(study: Study, format: str, *, top: int | None, front: bool) -> None:
-    from squeezesim.explore.allocate.text import TOP, sections
+    from squeezesim.explore.allocate.render import TOP, sections
     from squeezesim.report.text import plain, print_sections
 
     if format != "table":
-        from squeezesim.explore.allocate.files import text_of
+        from squeezesim.explore.allocate.render import text_of
 
-        streams.write(text_of(study, f".{format}", top=top, front=front))
+        cli_output.write(text_of(study, f".{format}", top=top, front=front))
         return
     console = output.console()
     count = TOP if top is None else top
     if console.is_terminal:
         print_sections(sections(study, top=count, front=front, width=console.width - 2), console)
     else:
-        streams.tell(plain(sections(study, top=count, front=front)))
+        cli_output.tell(plain(sections(study, top=count, front=front)))

@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import command, compression, output, streams
-from squeezesim.cli.inputs import Batch, Input, NoCache, Stages, Strict, load_network
-from squeezesim.cli.results import accuracies, check_options
+from squeezesim.cli import command, output
+from squeezesim.cli import command as cli_command
+from squeezesim.cli import output as cli_output
+from squeezesim.cli.inputs import (
+    Batch,
+    Input,
+    NoCache,
+    Stages,
+    Strict,
+    accuracies,
+    check_options,
+    load_network,
+)
 from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from squeezesim.explore.compare.comparison import Comparison
+    from squeezesim.explore.compare.comparison import Comparison, Result
     from squeezesim.explore.compare.gate import Verdict
-    from squeezesim.explore.compare.result import Result
     from squeezesim.load.compression import Compression
 
 _BY = ("result", "stage", "layer")
@@ -51,11 +60,11 @@ def compare(
     ] = None,
     input: Input = None,
     batch: Batch = None,
-    prune: compression.Prune = None,
-    prune_channels: compression.PruneChannels = None,
-    low_rank: compression.LowRank = None,
-    quantize: compression.Quantize = None,
-    compress: compression.Compress = None,
+    prune: cli_command.Prune = None,
+    prune_channels: cli_command.PruneChannels = None,
+    low_rank: cli_command.LowRank = None,
+    quantize: cli_command.Quantize = None,
+    compress: cli_command.Compress = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -144,12 +153,12 @@ def compare(
             hw, input, batch, prune, prune_channels, low_rank, quantize, compress, "best", None, stages
         ),
     )
-    compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
+    compressed = cli_command.asked(prune, prune_channels, low_rank, quantize, compress)
     output.check_writable(files, inputs=[*models, *(hw or ()), *(against or ()), *compressed.files])
 
-    from squeezesim.explore.compare.frame import comparison
+    from squeezesim.explore.compare.compare import comparison
+    from squeezesim.explore.compare.comparison import saved
     from squeezesim.explore.compare.gate import conditions, judge
-    from squeezesim.explore.compare.result import saved
 
     wanted = conditions(fail_if or ())
     accuracy = accuracies(top1 or ())
@@ -160,7 +169,7 @@ def compare(
     _write(compared, files, by, verdicts, top)
     _print(compared, format, by, verdicts, top)
     if format == "table" and files:
-        streams.tell("\nwrote " + "\n      ".join(map(str, files)))
+        cli_output.tell("\nwrote " + "\n      ".join(map(str, files)))
     unmodelled = any(result.report.unmodelled for result in compared.results)
     if any(verdict.has_failed for verdict in verdicts) or (strict and unmodelled):
         raise typer.Exit(1)
@@ -190,8 +199,8 @@ def _results(
     *,
     cache: bool,
 ) -> list[Result]:
-    from squeezesim.explore.compare.frame import results_of
-    from squeezesim.explore.compare.result import is_report
+    from squeezesim.explore.compare.compare import results_of
+    from squeezesim.explore.compare.comparison import is_report
     from squeezesim.hardware.accelerator import Accelerator
 
     accelerators = [Accelerator.resolve(text) for text in hw]
@@ -202,7 +211,7 @@ def _results(
             if is_report(text)
             else load_network(text, inputs, batch, compression=compressed, stages=stages, cache=cache)
         )
-        streams.status(f"simulating {text}")
+        cli_output.status(f"simulating {text}")
         found += results_of(item, accelerators)
     return found
 
@@ -221,7 +230,7 @@ def _content(
     compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict], top: int | None
 ) -> str | bytes:
     if f".{format}" in output.FIGURES:
-        from squeezesim.explore.compare.figure import draw
+        from squeezesim.explore.compare.render import draw
 
         return draw(compared, format)
     return _text(compared, format, by, verdicts, top)
@@ -232,7 +241,7 @@ def _text(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict
         from squeezesim.report.files import csv_text
 
         return csv_text(compared.rows(by))
-    from squeezesim.explore.compare.document import to_json, to_markdown
+    from squeezesim.explore.compare.render import to_json, to_markdown
 
     if format == "json":
         return to_json(compared, by, verdicts)
@@ -241,13 +250,13 @@ def _text(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict
 
 def _print(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict], top: int | None) -> None:
     if format != "table":
-        streams.write(_text(compared, format, by, verdicts, top))
+        cli_output.write(_text(compared, format, by, verdicts, top))
         return
-    from squeezesim.explore.compare.text import sections
+    from squeezesim.explore.compare.render import sections
     from squeezesim.report.text import plain, print_sections
 
     console = output.console()
     if console.is_terminal:
         print_sections(sections(compared, by, verdicts, top=top, width=console.width - 2), console)
     else:
-        streams.tell(plain(sections(compared, by, verdicts, top=top)))
+        cli_output.tell(plain(sections(compared, by, verdicts, top=top)))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import command, compression, output, streams
+from squeezesim.cli import command, output
+from squeezesim.cli import command as cli_command
+from squeezesim.cli import output as cli_output
 from squeezesim.cli.inputs import (
     Batch,
     Dataflow,
@@ -16,11 +18,12 @@ from squeezesim.cli.inputs import (
     Objective,
     Stages,
     Strict,
+    check_options,
     fail_if_unmodelled,
     only,
     resolved,
+    results,
 )
-from squeezesim.cli.results import check_options, results
 from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -59,11 +62,11 @@ def explain(
     ] = None,
     input: Input = None,
     batch: Batch = None,
-    prune: compression.Prune = None,
-    prune_channels: compression.PruneChannels = None,
-    low_rank: compression.LowRank = None,
-    quantize: compression.Quantize = None,
-    compress: compression.Compress = None,
+    prune: cli_command.Prune = None,
+    prune_channels: cli_command.PruneChannels = None,
+    low_rank: cli_command.LowRank = None,
+    quantize: cli_command.Quantize = None,
+    compress: cli_command.Compress = None,
     dataflow: Dataflow = "best",
     objective: Objective = None,
     out: Annotated[
@@ -109,19 +112,18 @@ def explain(
         stages,
     )
     check_options([model], given)
-    compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
+    compressed = cli_command.asked(prune, prune_channels, low_rank, quantize, compress)
     accelerators = [resolved(text, dataflow, objective) for text in machines]
     output.check_writable(out or (), inputs=[model, *machines, *compressed.files])
 
-    from squeezesim.explore.advise.advise import advise
-    from squeezesim.explore.advise.page import document, sections
+    from squeezesim.explore.advise import advise, document, sections
     from squeezesim.files import atomic_write
     from squeezesim.report.explain import explain as explained
 
     (report,) = results(
         [model], accelerators, input or (), batch, compressed, stages=stages, cache=not no_cache
     )
-    streams.status(f"simulating changes to {report.network.name} and {report.accelerator.name}")
+    cli_output.status(f"simulating changes to {report.network.name} and {report.accelerator.name}")
     found = report, explained(report, layer), advise(report, layer, cache=not no_cache)
     parts = sections(*found)
     texts = {"json": document(*found)} if "json" in (format, *map(_format_of, out or ())) else {}
@@ -130,7 +132,7 @@ def explain(
     if format == "text":
         _show(parts)
     else:
-        streams.write(texts.get(format) or _text(parts, format))
+        cli_output.write(texts.get(format) or _text(parts, format))
     fail_if_unmodelled(report.network, strict)
 
 
@@ -145,8 +147,7 @@ def _format_of(path: Path) -> str:
 
 
 def _text(parts: list[Section], format: str) -> str:
-    from squeezesim.report.markdown import markdown
-    from squeezesim.report.text import plain
+    from squeezesim.report.text import markdown, plain
 
     return markdown(parts) if format == "markdown" else plain(parts) + "\n"
 
@@ -158,4 +159,4 @@ def _show(parts: list[Section]) -> None:
     if console.is_terminal:
         print_sections(parts, console)
     else:
-        streams.write(_text(parts, "text"))
+        cli_output.write(_text(parts, "text"))

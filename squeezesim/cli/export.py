@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output, streams
+from squeezesim.cli import output
+from squeezesim.cli import output as cli_output
 from squeezesim.cli.inputs import Batch, Input, Model, NoCache, load_network
 
 if TYPE_CHECKING:
-    from squeezesim.frontends.scalesim_export import Topology
+    from squeezesim.frontends.scalesim import Topology
 
 _TOOLS = ("scalesim",)
 
@@ -51,16 +52,16 @@ def export(
     if out is not None:
         output.check_writable([out], inputs=[model])
 
-    from squeezesim.frontends.scalesim_export import export as to_topology
+    from squeezesim.frontends.scalesim import export as to_topology
 
     topology = to_topology(load_network(model, input or (), batch, cache=not no_cache), gemm=gemm)
     if out is None:
-        streams.write(topology.text)
+        cli_output.write(topology.text)
     else:
         from squeezesim.files import atomic_write
 
         atomic_write(out, topology.text)
-        streams.tell(f"wrote {out}")
+        cli_output.tell(f"wrote {out}")
     _report(topology)
 
 
@@ -68,16 +69,16 @@ def _report(topology: Topology) -> None:
     from squeezesim.report.units import plural
 
     if topology.products:
-        streams.say(
+        cli_output.say(
             f"as matrix products: {plural(len(topology.products), 'layer')} ({_some(topology.products)})"
         )
     if topology.repeated:
-        streams.say(
+        cli_output.say(
             f"a row for each group: {plural(len(topology.repeated), 'layer')} ({_some(topology.repeated)})"
         )
     if topology.left_out:
         counted = ", ".join(f"{op} ×{count}" for op, count in topology.left_out)
-        streams.say(
+        cli_output.say(
             f"left out: {plural(sum(count for _, count in topology.left_out), 'vector layer')} ({counted})"
         )
 

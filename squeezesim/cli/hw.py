@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import output, streams
+from squeezesim.cli import output
+from squeezesim.cli import output as cli_output
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
@@ -78,10 +79,10 @@ def _listed(hardware: Accelerator) -> dict[str, Any]:
 
 
 def _print(rows: Sequence[Mapping[str, Any]], format: str) -> None:
-    from squeezesim.report.document import dumped
     from squeezesim.report.files import csv_text
+    from squeezesim.report.serialize import dumped
 
-    streams.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
+    cli_output.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
 
 
 @app.command()
@@ -90,7 +91,7 @@ def show(hardware: Hardware, format: output.Format = "table", debug: output.Debu
     del debug
     output.choice("--format", format, output.FORMATS)
     from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.hardware.show import ideals, rows
+    from squeezesim.hardware.display import ideals, rows
     from squeezesim.report import units
     from squeezesim.report.grid import Column, Grid
 
@@ -103,11 +104,11 @@ def show(hardware: Hardware, format: output.Format = "table", debug: output.Debu
     columns = [Column("parameter", left=True), Column("value", left=True), Column("unit", 1, left=True)]
     columns.append(Column("provenance", left=True))
     for key in _HEADING:
-        streams.tell(f"{key}: {getattr(accelerator, key) or units.EMPTY}")
+        cli_output.tell(f"{key}: {getattr(accelerator, key) or units.EMPTY}")
     ideal = ideals(accelerator)
     if ideal:
-        streams.tell(f"ideal: {', '.join(ideal.values())}")
-    streams.tell()
+        cli_output.tell(f"ideal: {', '.join(ideal.values())}")
+    cli_output.tell()
     cells = [
         [
             row.path,
@@ -125,22 +126,23 @@ def show(hardware: Hardware, format: output.Format = "table", debug: output.Debu
     ]
     output.print_grid(Grid(columns, cells))
     if sources:
-        streams.tell()
+        cli_output.tell()
     for number, source in enumerate(sources, 1):
-        streams.tell(f"[{number}] {source}")
+        cli_output.tell(f"[{number}] {source}")
 
 
 @app.command()
 def check(file: Hardware, debug: output.Debug = False) -> None:
     """Check an accelerator file; a mistake is named with line and column, exit code 2."""
     del debug
-    from squeezesim.hardware.shipped import check as check_file
-    from squeezesim.hardware.show import ideals
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.hardware.catalog import check as check_file
+    from squeezesim.hardware.display import ideals
 
-    accelerator = check_file(file)
-    streams.tell(f"ok: {accelerator}")
+    accelerator = check_file(file, Accelerator)
+    cli_output.tell(f"ok: {accelerator}")
     if ideal := ideals(accelerator):
-        streams.tell(f"  ideal     {', '.join(ideal.values())}: latencies here are a lower bound")
+        cli_output.tell(f"  ideal     {', '.join(ideal.values())}: latencies here are a lower bound")
 
 
 @app.command()
@@ -149,6 +151,6 @@ def schema(debug: output.Debug = False) -> None:
     del debug
     import json
 
-    from squeezesim.hardware.schema import schema as json_schema
+    from squeezesim.hardware.display import schema as json_schema
 
-    streams.tell(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    cli_output.tell(json.dumps(json_schema(), indent=2, ensure_ascii=False))

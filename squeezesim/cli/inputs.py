@@ -1,4 +1,4 @@
-"""The options that say which network runs, with which input, and how an accelerator runs it."""
+"""Networks and accelerators that the command line names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import output, streams
+from squeezesim.cli import output
+from squeezesim.cli import output as cli_output
+from squeezesim.cli.command import Given
 from squeezesim.errors import UsageError, installed, nearest
 from squeezesim.network.checks import show
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.load.compression import Compression
     from squeezesim.network import Network
+    from squeezesim.report.report import Report
 
 MODEL_HELP = (
     "A built-in name, torchvision:, timm: or pytorchcv: with a name, my.py:factory (which is run), "
@@ -102,7 +105,7 @@ def load_network(
     """
     from squeezesim.load import load, trained_module
 
-    streams.status(f"tracing {model}")
+    cli_output.status(f"tracing {model}")
     network = load(model, **asked_inputs(inputs), batch=batch, cache=cache)
     if stages:
         network = network.with_stages(*stages)
@@ -117,7 +120,7 @@ def resolved(text: str, dataflow: str, objective: str | None) -> Accelerator:
         UsageError: it has no such dataflow, or there is no such objective.
     """
     from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.hardware.dataflows import DATAFLOWS
+    from squeezesim.hardware.parts import DATAFLOWS
 
     output.choice("--dataflow", dataflow, (*DATAFLOWS, "best"))
     accelerator = Accelerator.resolve(text)
@@ -177,3 +180,79 @@ def _named(texts: Sequence[str]) -> dict[str, Any]:
         else:
             named[name] = value
     return named
+
+
+def check_options(models: Sequence[str], given: Given) -> None:
+    """Check that networks come with an accelerator, and saved reports alone without options that change results.
+
+    Raises:
+        UsageError: they do not.
+    """
+    saved = _saved(models)
+    networks = [text for text in models if text not in saved]
+    if networks and not given["--hw"]:
+        raise UsageError(
+            f"network {networks[0]!r} needs an accelerator: --hw FILE or NAME; allowed without: saved reports, .json"
+        )
+    idle = [option for option, values in given.items() if values and not networks]
+    if idle:
+        raise UsageError(
+            f"{idle[0]} is for networks; {saved[0]!r} is a saved report, which is not simulated again"
+        )
+
+
+def accuracies(texts: Sequence[str]) -> dict[str, float]:
+    """Return the accuracies by network that ``NETWORK=PERCENT``, the values of ``--top1``, say.
+
+    Raises:
+        UsageError: one is not written so.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            equals = ""
+        if not (name and equals):
+            raise UsageError(f"--top1 {text!r}; allowed: NETWORK=PERCENT, such as my_net=70.5")
+        found[name] = number
+    return found
+
+
+def results(
+    models: Sequence[str],
+    accelerators: Sequence[Accelerator],
+    inputs: Sequence[str],
+    batch: int | None,
+    compression: Compression,
+    *,
+    stages: Sequence[str] | None = None,
+    cache: bool,
+) -> list[Report]:
+    """Return the saved reports among *models*, and the others on each of *accelerators*, in their order."""
+    from squeezesim.report.report import Report
+    from squeezesim.simulate import simulate
+
+    saved = _saved(models)
+    reports: list[Report] = []
+    for text in models:
+        if text in saved:
+            reports.append(Report.load(text))
+            continue
+        network = load_network(text, inputs, batch, compression=compression, stages=stages, cache=cache)
+        for accelerator in accelerators:
+            output.status(f"simulating {network.name} on {accelerator.name}")
+            reports.append(simulate(network, accelerator))
+    return reports
+
+
+def is_report(text: str) -> bool:
+    """Return whether *text* is the path of a saved report."""
+    from squeezesim.explore.compare.comparison import is_report
+
+    return is_report(text)
+
+
+def _saved(models: Sequence[str]) -> list[str]:
+    return [text for text in models if is_report(text)]

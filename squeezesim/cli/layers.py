@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import compression, output, streams
+from squeezesim.cli import command, output
+from squeezesim.cli import output as cli_output
 from squeezesim.cli.inputs import (
     Batch,
     Input,
@@ -37,11 +38,11 @@ def layers(
     model: Model,
     input: Input = None,
     batch: Batch = None,
-    prune: compression.Prune = None,
-    prune_channels: compression.PruneChannels = None,
-    low_rank: compression.LowRank = None,
-    quantize: compression.Quantize = None,
-    compress: compression.Compress = None,
+    prune: command.Prune = None,
+    prune_channels: command.PruneChannels = None,
+    low_rank: command.LowRank = None,
+    quantize: command.Quantize = None,
+    compress: command.Compress = None,
     cross_check: Annotated[
         bool,
         typer.Option(
@@ -62,7 +63,7 @@ def layers(
     """
     del debug
     output.choice("--format", format, output.FORMATS)
-    compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
+    compressed = command.asked(prune, prune_channels, low_rank, quantize, compress)
     if cross_check:
         if format != "table":
             raise UsageError("--cross-check prints a table; --format cannot be given with it")
@@ -71,7 +72,9 @@ def layers(
         explained = _cross_check(model, {**asked_inputs(input or ()), "batch": batch})
         network = load_network(model, input or (), batch, cache=not no_cache)
         for item in network.unmodelled:
-            streams.tell(f"  not modelled: {item.op} ×{item.count}, first in {item.module or 'the network'}")
+            cli_output.tell(
+                f"  not modelled: {item.op} ×{item.count}, first in {item.module or 'the network'}"
+            )
         fail_if_unmodelled(network, strict)
         if not explained:
             raise typer.Exit(1)
@@ -80,17 +83,17 @@ def layers(
         model, input or (), batch, compression=compressed, stages=stages, cache=not no_cache
     )
     if format == "json":
-        streams.write(network.to_json())
+        cli_output.write(network.to_json())
     elif format == "csv":
         from squeezesim.report.files import csv_text
 
-        streams.write(csv_text(_rows(network), _CELLS))
+        cli_output.write(csv_text(_rows(network), _CELLS))
     else:
         from squeezesim.load.compression import split
 
         _print_table(network)
         if compressed or split(model)[1]:
-            compression.print_sizes(network)
+            command.print_sizes(network)
     fail_if_unmodelled(network, strict)
 
 
@@ -145,7 +148,7 @@ def _print_table(network: Network) -> None:
         for row in rows
     ]
     output.print_grid(Grid(columns, cells))
-    streams.tell(f"\n{str(network).rstrip()}")
+    cli_output.tell(f"\n{str(network).rstrip()}")
 
 
 def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
@@ -154,7 +157,7 @@ def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
     from squeezesim.report.grid import Column, Grid
     from squeezesim.report.units import plural
 
-    streams.status(f"counting {model} with fvcore and torch")
+    cli_output.status(f"counting {model} with fvcore and torch")
     rows = cross_check(model, **asked)
     columns = [
         Column("module", left=True),
@@ -174,11 +177,11 @@ def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
     output.print_grid(Grid(columns, cells, elsewhere=output.PIPE))
     differing = [row for row in rows if not row.agrees]
     said = "none counted differently" if not differing else f"{len(differing)} counted differently"
-    streams.tell(f"\n{plural(len(rows), 'module')} with MACs, {said} by fvcore or torch")
+    cli_output.tell(f"\n{plural(len(rows), 'module')} with MACs, {said} by fvcore or torch")
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if row.why or not row.agrees:
             reasons.setdefault(row.why or "no reason known", []).append(row.module or "(itself)")
     for reason, modules in reasons.items():
-        streams.tell(f"  {reason}: {plural(len(modules), 'module')}, such as {modules[0]}")
+        cli_output.tell(f"  {reason}: {plural(len(modules), 'module')}, such as {modules[0]}")
     return all(row.why for row in differing)

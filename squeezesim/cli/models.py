@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import output, streams
+from squeezesim.cli import output
+from squeezesim.cli import output as cli_output
 
 if TYPE_CHECKING:
     from squeezesim.zoo.records import Entry
@@ -39,7 +40,7 @@ def models(
     """
     del debug
     output.choice("--format", format, output.FORMATS)
-    from squeezesim.report.table import ordered
+    from squeezesim.report.text import ordered
     from squeezesim.zoo.registry import catalogue
 
     rows = [_row(entry) for entry in catalogue().values()]
@@ -48,11 +49,11 @@ def models(
     if format == "json":
         import json
 
-        streams.tell(json.dumps(rows, indent=2, ensure_ascii=False))
+        cli_output.tell(json.dumps(rows, indent=2, ensure_ascii=False))
     elif format == "csv":
         from squeezesim.report.files import csv_text
 
-        streams.write(csv_text(rows))
+        cli_output.write(csv_text(rows))
     else:
         _print_table(rows)
 

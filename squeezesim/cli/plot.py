@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from squeezesim.cli import output, streams
-from squeezesim.cli.inputs import Batch, Input, NoCache, Stages
-from squeezesim.cli.results import accuracies, check_options, results
+from squeezesim.cli import output
+from squeezesim.cli import output as cli_output
+from squeezesim.cli.inputs import Batch, Input, NoCache, Stages, accuracies, check_options, results
 from squeezesim.errors import UsageError, nearest
 
 SHORT = "Draw a figure of reports."
@@ -80,9 +80,9 @@ def plot(
     tradeoff: accuracy against latency and energy. timeline: load, compute and store of the tiles of layers.
     """
     del debug
-    from squeezesim.explore.compare.result import is_report
-    from squeezesim.report.figures.kinds import KINDS, check, figure, kind_named
-    from squeezesim.report.figures.theme import theme_named
+    from squeezesim.explore.compare.comparison import is_report
+    from squeezesim.report.figures.registry import KINDS, check, figure, kind_named
+    from squeezesim.report.figures.style import theme_named
 
     chosen = kind_named(kind)
     theme_named(theme)
@@ -108,16 +108,16 @@ def plot(
         subjects, accelerators, input or (), batch, Compression({}), stages=stages, cache=not no_cache
     )
     taken = {name: options[name] for name in chosen.options}
-    streams.status("drawing")
+    cli_output.status("drawing")
     made = [figure(kind, reports, suffix, theme=theme, **taken) for suffix in formats]
     for path, content in zip(out, made, strict=True):
         atomic_write(path, content)
-    streams.tell("wrote " + "\n      ".join(map(str, out)))
+    cli_output.tell("wrote " + "\n      ".join(map(str, out)))
 
 
 def _format(path: Path) -> str:
     """The format that the suffix of *path* means."""
-    from squeezesim.report.canvas import FORMATS
+    from squeezesim.report.figures.style import FORMATS
 
     suffix = path.suffix.lower().removeprefix(".")
     if suffix not in FORMATS:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import command, compression, output, streams
+from squeezesim.cli import command, output
+from squeezesim.cli import command as cli_command
+from squeezesim.cli import output as cli_output
 from squeezesim.cli.inputs import (
     MODEL_HELP,
     Batch,
@@ -19,11 +21,12 @@ from squeezesim.cli.inputs import (
     Objective,
     Stages,
     Strict,
+    check_options,
     fail_if_unmodelled,
+    is_report,
     load_network,
     resolved,
 )
-from squeezesim.cli.results import check_options, is_report
 from squeezesim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,11 +63,11 @@ def profile(
     ] = None,
     input: Input = None,
     batch: Batch = None,
-    prune: compression.Prune = None,
-    prune_channels: compression.PruneChannels = None,
-    low_rank: compression.LowRank = None,
-    quantize: compression.Quantize = None,
-    compress: compression.Compress = None,
+    prune: cli_command.Prune = None,
+    prune_channels: cli_command.PruneChannels = None,
+    low_rank: cli_command.LowRank = None,
+    quantize: cli_command.Quantize = None,
+    compress: cli_command.Compress = None,
     dataflow: Dataflow = "best",
     objective: Objective = None,
     out: Annotated[
@@ -133,17 +136,17 @@ def profile(
     _check_saved(model, saved, {"--no-files": no_files, "--no-cache": no_cache})
     accelerators = [resolved(text, dataflow, objective) for text in machines]
     named = [*(out or ()), *([plot] if plot else [])]
-    compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
-    settings = [*_settings(inputs, batch, dataflow, objective, stages), *compression.settings(compressed)]
+    compressed = cli_command.asked(prune, prune_channels, low_rank, quantize, compress)
+    settings = [*_settings(inputs, batch, dataflow, objective, stages), *cli_command.settings(compressed)]
     default = not named and format == "table" and not no_files and not saved
     targets = _targets(accelerators, model, settings) if default else [_named(named, plot, accelerators)]
     output.check_writable(
         (path for paths in targets for path in paths), inputs=[model, *machines, *compressed.files]
     )
 
-    from squeezesim.cli.page import page
+    from squeezesim.cli.output import page
     from squeezesim.report.files import write
-    from squeezesim.report.table import select
+    from squeezesim.report.text import select
 
     reports = _reports(
         model, saved, accelerators, inputs, batch, compressed, stages, given, cache=not no_cache
@@ -151,7 +154,7 @@ def profile(
     rows = [select(report, by, sort, top) for report in reports]
     files = [*(("-o", path) for path in out or ()), *([("--plot", plot)] if plot else [])]
     words = command.words("profile", [model], given, files)
-    streams.status("writing files")
+    cli_output.status("writing files")
     write(
         [(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths],
         html=lambda report: page([report], words, advise=not saved, cache=not no_cache),
@@ -185,14 +188,14 @@ def _reports(
     cache: bool,
 ) -> list[Report]:
     """The saved report, or one on each accelerator with the command that makes it alone."""
-    from squeezesim.report.maker import Maker
+    from squeezesim.report.data import Maker
     from squeezesim.report.report import Report
     from squeezesim.simulate import simulate
 
     if saved:
         return [Report.load(model)]
     network = load_network(model, inputs, batch, compression=compressed, stages=stages, cache=cache)
-    streams.status(f"simulating {network.name}")
+    cli_output.status(f"simulating {network.name}")
     return [
         replace(
             simulate(network, accelerator),
@@ -249,18 +252,18 @@ def _print_csv(reports: Sequence[Report], tables: Sequence[Sequence[Mapping[str,
     from squeezesim.report.files import csv_text
 
     if len(reports) == 1:
-        streams.write(csv_text(tables[0]))
+        cli_output.write(csv_text(tables[0]))
         return
     pairs = zip(reports, tables, strict=True)
     rows = [{"accelerator": report.accelerator.name, **row} for report, table in pairs for row in table]
-    streams.write(csv_text(rows))
+    cli_output.write(csv_text(rows))
 
 
 def _print_json(reports: Sequence[Report]) -> None:
-    from squeezesim.report.document import encode
+    from squeezesim.report.serialize import encode
 
     texts = [encode(report) for report in reports]
-    streams.write(texts[0] if len(texts) == 1 else f"[\n{','.join(texts)}]\n")
+    cli_output.write(texts[0] if len(texts) == 1 else f"[\n{','.join(texts)}]\n")
 
 
 def _print_tables(
@@ -276,8 +279,8 @@ def _print_tables(
     console = output.console()
     for number, report in enumerate(reports):
         if number:
-            streams.tell()
+            cli_output.tell()
         show(report, console, by=by, sort=sort, top=top)
     written = [str(path) for paths in targets for path in paths]
     if written:
-        streams.tell("\nwrote " + "\n      ".join(written))
+        cli_output.tell("\nwrote " + "\n      ".join(written))

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from squeezesim.cli import command, compression, output, streams
+from squeezesim.cli import command, output
+from squeezesim.cli import command as cli_command
+from squeezesim.cli import output as cli_output
 from squeezesim.cli.inputs import (
     Batch,
     Dataflow,
@@ -16,10 +18,11 @@ from squeezesim.cli.inputs import (
     Objective,
     Stages,
     Strict,
+    check_options,
     fail_if_unmodelled,
     resolved,
+    results,
 )
-from squeezesim.cli.results import check_options, results
 from squeezesim.errors import UsageError, nearest
 
 _SUFFIX = ".html"
@@ -53,11 +56,11 @@ def report(
     ] = None,
     input: Input = None,
     batch: Batch = None,
-    prune: compression.Prune = None,
-    prune_channels: compression.PruneChannels = None,
-    low_rank: compression.LowRank = None,
-    quantize: compression.Quantize = None,
-    compress: compression.Compress = None,
+    prune: cli_command.Prune = None,
+    prune_channels: cli_command.PruneChannels = None,
+    low_rank: cli_command.LowRank = None,
+    quantize: cli_command.Quantize = None,
+    compress: cli_command.Compress = None,
     dataflow: Dataflow = "best",
     objective: Objective = None,
     no_advice: Annotated[
@@ -82,20 +85,22 @@ def report(
         hw, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective, stages
     )
     check_options(models, given)
-    compressed = compression.asked(prune, prune_channels, low_rank, quantize, compress)
+    compressed = cli_command.asked(prune, prune_channels, low_rank, quantize, compress)
     accelerators = [resolved(text, dataflow, objective) for text in hw or ()]
     output.check_writable([out], inputs=[*models, *given["--hw"], *compressed.files])
 
-    from squeezesim.cli.page import page
+    from squeezesim.cli.output import page
     from squeezesim.files import atomic_write
 
     reports = results(models, accelerators, input or (), batch, compressed, stages=stages, cache=not no_cache)
     written = [*(["--no-advice"] if no_advice else []), "-o", str(out)]
     words = [*command.words("report", models, given), *written]
     advise = bool(accelerators) and not no_advice
-    streams.status("simulating what would save time" if advise and len(reports) == 1 else "writing the page")
+    cli_output.status(
+        "simulating what would save time" if advise and len(reports) == 1 else "writing the page"
+    )
     atomic_write(out, page(reports, words, advise=advise, cache=not no_cache))
-    streams.tell(f"wrote {out}")
+    cli_output.tell(f"wrote {out}")
     for made in reports:
         fail_if_unmodelled(made.network, strict)
 

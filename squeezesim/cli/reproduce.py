@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output, streams
+from squeezesim.cli import output
+from squeezesim.cli import output as cli_output
 from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from squeezesim.verify.squeezenext_runs import Table3
+    from squeezesim.papers.squeezenext_networks import Table3
 
 PAPERS = ("squeezenext",)
 _TABLES = ("table3.csv", "layers.csv", "stages.csv")
@@ -54,14 +55,14 @@ def reproduce(
     if folder is not None:
         output.check_writable(folder / name for name in file_names())
 
-    from squeezesim.verify.squeezenext_runs import compute
+    from squeezesim.papers.squeezenext_networks import compute
 
-    streams.status(f"computing the tables of {paper}")
+    cli_output.status(f"computing the tables of {paper}")
     table = compute()
-    streams.status("drawing")
+    cli_output.status("drawing")
     written = [] if folder is None else _write(table, folder)
     if format == "csv":
-        streams.write(_tables(table)["table3.csv"])
+        cli_output.write(_tables(table)["table3.csv"])
     elif format == "json":
         _print_json(table)
     else:
@@ -74,8 +75,8 @@ def file_names() -> list[str]:
 
 
 def _tables(table: Table3) -> dict[str, str]:
+    from squeezesim.papers.squeezenext_tables import layer_rows, stage_rows, table3_rows
     from squeezesim.report.files import csv_text
-    from squeezesim.verify.squeezenext_tables import layer_rows, stage_rows, table3_rows
 
     rows = (table3_rows(table), layer_rows(table), stage_rows(table))
     return dict(zip(_TABLES, map(csv_text, rows), strict=True))
@@ -83,8 +84,8 @@ def _tables(table: Table3) -> dict[str, str]:
 
 def _write(table: Table3, folder: Path) -> list[Path]:
     from squeezesim.files import atomic_write
-    from squeezesim.report.canvas import render
-    from squeezesim.verify.squeezenext_figures import drawings
+    from squeezesim.papers.squeezenext_tables import drawings
+    from squeezesim.report.figures.style import render
 
     drawn = drawings(table)
     contents: dict[str, str | bytes] = dict(_tables(table))
@@ -99,19 +100,19 @@ def _write(table: Table3, folder: Path) -> list[Path]:
 def _print_json(table: Table3) -> None:
     import json
 
-    from squeezesim.verify.squeezenext_tables import layer_rows, stage_rows, table3_rows
+    from squeezesim.papers.squeezenext_tables import layer_rows, stage_rows, table3_rows
 
     document = {"table3": table3_rows(table), "layers": layer_rows(table), "stages": stage_rows(table)}
-    streams.tell(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+    cli_output.tell(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def _print_tables(table: Table3, written: Sequence[Path]) -> None:
+    from squeezesim.papers.squeezenext_tables import sections
     from squeezesim.report.text import plain, print_sections
-    from squeezesim.verify.squeezenext_text import sections
 
     console = output.console()
     if console.is_terminal:
         print_sections(sections(table, console.width - 2), console)
     else:
-        streams.tell(plain(sections(table)))
-    streams.tell("\nwrote " + "\n      ".join(map(str, written)))
+        cli_output.tell(plain(sections(table)))
+    cli_output.tell("\nwrote " + "\n      ".join(map(str, written)))

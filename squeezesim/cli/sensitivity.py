@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from squeezesim.cli import output, streams
+from squeezesim.cli import output
+from squeezesim.cli import output as cli_output
 from squeezesim.cli.inputs import Batch, Input, NoCache, OneAccelerator, load_network, only
 
 SHORT = "Say how much each parameter of an accelerator matters to MODEL."
@@ -47,14 +48,12 @@ def sensitivity(
     networks, how they rank by energy under each energy table.
     """
     del debug
-    from squeezesim.explore.sensitivity.figure import draw
-    from squeezesim.explore.sensitivity.study import study
-    from squeezesim.explore.sensitivity.text import sections
+    from squeezesim.explore.sensitivity import draw, sections, study
     from squeezesim.files import atomic_write
-    from squeezesim.given import networks_of
     from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.report.document import dumped
+    from squeezesim.inputs import networks_of
     from squeezesim.report.files import csv_text
+    from squeezesim.report.serialize import dumped
     from squeezesim.report.text import plain, print_sections
 
     output.choice("--format", format, output.FORMATS)
@@ -62,23 +61,23 @@ def sensitivity(
     output.check_writable([plot] if plot else [], inputs=hw)
     accelerator = Accelerator.resolve(only("--hw", hw))
     networks = networks_of(load_network(model, input_ or (), batch, cache=not no_cache) for model in models)
-    streams.status(f"changing parameters of {accelerator.name}")
+    cli_output.status(f"changing parameters of {accelerator.name}")
     found = study(networks, accelerator, change)
     if plot:
         atomic_write(plot, draw(found, plot.suffix.lower()[1:]))
     if format != "table" and found.kept:
-        streams.say(f"note: {found.kept}")
+        cli_output.say(f"note: {found.kept}")
     if format == "csv":
-        streams.write(csv_text(found.rows()))
+        cli_output.write(csv_text(found.rows()))
     elif format == "json":
         from dataclasses import asdict
 
-        streams.write(dumped(asdict(found)) + "\n")
+        cli_output.write(dumped(asdict(found)) + "\n")
     else:
         console = output.console()
         if console.is_terminal:
             print_sections(sections(found, top), console)
         else:
-            streams.tell(plain(sections(found, top)))
+            cli_output.tell(plain(sections(found, top)))
         if plot:
-            streams.tell(f"\nwrote {plot}")
+            cli_output.tell(f"\nwrote {plot}")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output, streams
+from squeezesim.cli import output
+from squeezesim.cli import output as cli_output
 from squeezesim.cli.inputs import Batch, Input, NoCache, OneAccelerator, load_network, only
 from squeezesim.errors import ClusterError, UsageError
 
@@ -131,9 +132,9 @@ def sweep(
     from squeezesim.explore.sweep.store import Store
     from squeezesim.explore.sweep.text import best_rows, check_sort
     from squeezesim.files import atomic_write
-    from squeezesim.given import networks_of
     from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.hardware.show import fixed_widths
+    from squeezesim.hardware.display import fixed_widths
+    from squeezesim.inputs import networks_of
     from squeezesim.report.files import csv_text
 
     _check_options(jobs, cluster, samples, search, method, seed, objectives, front=front)
@@ -162,11 +163,13 @@ def sweep(
         store = Store(out if out and not file else _folder(planned), planned)
         status("costing designs")
         with _told(store):
-            run(store, costing(store, planned, jobs or os.cpu_count() or 1, cluster), progress, streams.say)
+            run(
+                store, costing(store, planned, jobs or os.cpu_count() or 1, cluster), progress, cli_output.say
+            )
         status("reading results")
         table = store.read()
     if format != "table" and (note := fixed_widths(accelerator, values)):
-        streams.say(f"note: {note}")
+        cli_output.say(f"note: {note}")
     count = table.num_rows // len(models)
     found = interest(planned, table)
     if file:
@@ -181,7 +184,9 @@ def sweep(
         objectives=aims if front else None,
     )
     if format == "table":
-        streams.tell(f"\nwrote {file}, from the parts in {store.path}" if file else f"\nwrote {store.path}")
+        cli_output.tell(
+            f"\nwrote {file}, from the parts in {store.path}" if file else f"\nwrote {store.path}"
+        )
 
 
 def _check_options(
@@ -253,7 +258,7 @@ def _told(store: Store) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        streams.say(_kept(store))
+        cli_output.say(_kept(store))
         raise
     except ClusterError as error:
         raise ClusterError(f"{error}; {_kept(store)}") from error
@@ -265,7 +270,7 @@ def _progress() -> Iterator[tuple[Callable[[str], None], Progress]]:
     if not sys.stderr.isatty():
         yield lambda _: None, lambda _done, _total: None
         return
-    streams.end()
+    cli_output.end()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -301,13 +306,13 @@ def _print(
     objectives: Sequence[str] | None,
 ) -> None:
     from squeezesim.explore.sweep.text import best_rows, sections
-    from squeezesim.report.document import dumped
     from squeezesim.report.files import csv_text
+    from squeezesim.report.serialize import dumped
     from squeezesim.report.text import plain, print_sections
 
     if format != "table":
         rows = best_rows(table, of.base, sort, objectives).slice(0, top).to_pylist()
-        streams.write(csv_text(rows, table.column_names) if format == "csv" else dumped(rows) + "\n")
+        cli_output.write(csv_text(rows, table.column_names) if format == "csv" else dumped(rows) + "\n")
         return
     console, most = output.console(), 10 if top is None else top
     width = console.width - 2 if console.is_terminal else None
@@ -315,4 +320,4 @@ def _print(
     if console.is_terminal:
         print_sections(shown, console)
     else:
-        streams.tell(plain(shown))
+        cli_output.tell(plain(shown))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output, streams
+from squeezesim.cli import output
+from squeezesim.cli import output as cli_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from squeezesim.verify.record import Check
+    from squeezesim.reference.record import Check
 
 _FORMATS = ("table", "markdown", "json")
 
@@ -51,7 +52,7 @@ def validate(
     Exit code 1 where a stated bound is broken.
     """
     del debug
-    from squeezesim.verify.sources import SOURCES, known
+    from squeezesim.validate import SOURCES, known
 
     output.choice("--format", format, _FORMATS)
     names = list(dict.fromkeys(map(known, sources or SOURCES)))
@@ -64,12 +65,12 @@ def validate(
         from squeezesim.files import atomic_write
 
         atomic_write(out, _text(checks, format))
-        streams.tell(f"wrote {out}")
+        cli_output.tell(f"wrote {out}")
     _conclude(checks, aloud=out is not None or format == "table")
 
 
 def _run(names: Sequence[str], quick: bool) -> list[Check]:
-    from squeezesim.verify.sources import Options, run
+    from squeezesim.validate import Options, run
 
     checks = []
     for name in names:
@@ -81,25 +82,25 @@ def _run(names: Sequence[str], quick: bool) -> list[Check]:
 
 def _progress(name: str) -> Callable[[str], None]:
     """Return what says on a terminal how far *name* is."""
-    return lambda text: streams.status(f"{name}: {text}" if text else "")
+    return lambda text: cli_output.status(f"{name}: {text}" if text else "")
 
 
 def _print(checks: Sequence[Check], format: str) -> None:
     console = output.console()
     if format != "table" or not console.is_terminal:
-        streams.write(_text(checks, format))
+        cli_output.write(_text(checks, format))
         return
     from squeezesim.report.text import print_sections
-    from squeezesim.verify.document import sections
+    from squeezesim.validate import sections
 
     for check in checks:
         print_sections(sections(check, console.width - 2), console)
-        streams.tell()
+        cli_output.tell()
 
 
 def _text(checks: Sequence[Check], format: str) -> str:
     from squeezesim.report.text import plain
-    from squeezesim.verify.document import markdown, sections, to_json
+    from squeezesim.validate import markdown, sections, to_json
 
     if format == "markdown":
         return markdown(checks)
@@ -109,12 +110,12 @@ def _text(checks: Sequence[Check], format: str) -> str:
 
 
 def _conclude(checks: Sequence[Check], *, aloud: bool) -> None:
-    from squeezesim.verify.document import verdict
+    from squeezesim.validate import verdict
 
     for check in checks:
         if aloud:
-            streams.tell(verdict(check))
+            cli_output.tell(verdict(check))
         elif not check.holds:
-            streams.say(verdict(check))
+            cli_output.say(verdict(check))
     if not all(check.holds for check in checks):
         raise typer.Exit(1)

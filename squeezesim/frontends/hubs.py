@@ -1,4 +1,4 @@
-"""Models of other libraries by name: torchvision, timm, pytorchcv. Nothing is downloaded; weights are random."""
+"""Models of other libraries by name: torchvision, timm, pytorchcv, transformers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from squeezesim.errors import ModelError, nearest, pip_install
 from squeezesim.frontends.hub_names import is_named
-from squeezesim.frontends.isolate import undisturbed
+from squeezesim.frontends.torch.run import undisturbed
 from squeezesim.network.checks import show
 
 Shape = tuple[int, ...]

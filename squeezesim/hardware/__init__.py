@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from squeezesim.hardware.accelerator import Accelerator, Provenance
-from squeezesim.hardware.dataflows import DATAFLOWS, Dataflow
+from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.energy import EnergyCosts, energy_costs, tables
+from squeezesim.hardware.parts import DATAFLOWS, Dataflow, Provenance
 
 __all__ = ["DATAFLOWS", "Accelerator", "Dataflow", "EnergyCosts", "Provenance", "energy_costs", "tables"]

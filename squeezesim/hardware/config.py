@@ -1,49 +1,369 @@
-"""YAML and nested mappings ⇄ Accelerator; the mistakes in them are explained by ``hardware.mistakes``."""
+"""YAML and nested mappings ⇄ Accelerator: dotted paths, and what a mistake is told as."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
 from os import PathLike
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from squeezesim.errors import HardwareError
-from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.hardware.frozen import FrozenDict
-from squeezesim.hardware.mistakes import Mistake, explain, section_mistake, without_renamed
-from squeezesim.hardware.paths import is_leaf, is_path, unknown_path
-from squeezesim.yaml_tree import Source, parse, plain_scalar, read_source
+from squeezesim.errors import HardwareError, nearest
+from squeezesim.hardware.parts import LEVELS, FrozenDict, Specification
+from squeezesim.yaml_tree import Position, Source, Tree, parse, plain_scalar, read_source
+
+Record = TypeVar("Record", bound=Specification)
+"""The class that readers make: ``Accelerator``, which they do not know."""
+
+OVERRIDES = "energy.overrides"
 
 
-def load(path: str | PathLike[str]) -> Accelerator:
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One key of an accelerator file: its dotted path, unit, default, meaning, and what it may hold."""
+
+    path: str
+    unit: str
+    allowed: str
+    choices: tuple[str, ...]
+    default: object
+    required: bool
+    description: str
+
+
+@cache
+def parameters() -> dict[str, Parameter]:
+    """Return every parameter by its dotted path, in the order of the schema.
+
+    Example:
+        >>> parameters()["array.rows"].allowed
+        'an integer from 1 to 4096 (PEs)'
+    """
+    schema = Specification.model_json_schema()
+    found: dict[str, Parameter] = {}
+    _walk(schema, schema["$defs"], "", found)
+    return found
+
+
+@cache
+def sections() -> dict[str, tuple[str, ...]]:
+    """Return the keys of every section by its dotted path; the whole file is ``""``.
+
+    Example:
+        >>> sections()["memory"]
+        ('global_buffer', 'dram')
+    """
+    keys: dict[str, dict[str, None]] = {}
+    for path in parameters():
+        parts = path.split(".")
+        for depth, key in enumerate(parts):
+            keys.setdefault(".".join(parts[:depth]), {})[key] = None
+    return {path: tuple(names) for path, names in keys.items()} | {OVERRIDES: LEVELS}
+
+
+def is_leaf(path: str) -> bool:
+    """Return whether *path* names a single value: a parameter, or one level of ``energy.overrides``."""
+    if path in ("provenance", OVERRIDES):
+        return False
+    part: Any = (
+        Specification  # the schema, from which ``parameters`` come, takes longer to make than a file to read
+    )
+    for key in path.split("."):
+        fields = getattr(part, "model_fields", {})
+        if key not in fields:
+            return path.rpartition(".")[0] == OVERRIDES
+        part = fields[key].annotation
+    return not hasattr(part, "model_fields")
+
+
+def is_path(path: str) -> bool:
+    """Return whether *path* names a parameter or a section."""
+    return bool(path) and (is_leaf(path) or path in sections())
+
+
+def choices(path: str) -> tuple[str, ...]:
+    """Return the words that the value at *path* (or an item of its list) may be; () where it is no choice."""
+    if path == "provenance":
+        return ("paper", "datasheet", "calibrated")
+    parameter = parameters().get(_without_index(path))
+    return parameter.choices if parameter else ()
+
+
+def allowed_text(path: str) -> str:
+    """Return in words what the value at *path* may be; for a section, its keys."""
+    path, item = _without_index(path), path.endswith("]")
+    if path.startswith(f"{OVERRIDES}."):
+        return "a number from 0 to 1e9"
+    if item:
+        words = choices(path)
+        return f"one of {', '.join(words)}" if len(words) > 1 else words[0]
+    if path in parameters():
+        return parameters()[path].allowed
+    return f"a mapping with the keys {', '.join(sections()[path])}"
+
+
+def unknown_key(key: str, section: str) -> str:
+    """Return the message for a key that *section* does not have, with the nearest key here or elsewhere."""
+    known = sections().get(section, ())
+    hint = nearest(key, known) or _elsewhere(key)
+    return f"unknown key {key!r}{f' in {section}' if section else ''}; allowed: {', '.join(known)}{hint}"
+
+
+def unknown_path(path: str) -> str:
+    """Return the message for a dotted path that no accelerator has, with the nearest ones."""
+    above, _, key = path.rpartition(".")
+    siblings = [name for name in sections().get(above, ()) if nearest(key, [name])]
+    known = [*parameters(), *(name for name in sections() if name)]
+    hint = _did_you_mean([f"{above}.{name}" if above else name for name in siblings])
+    hint = hint or _elsewhere(key) or nearest(path, known)
+    return f"unknown parameter {path!r}; allowed: dotted paths such as 'array.rows'{hint}"
+
+
+def _elsewhere(key: str) -> str:
+    """A hint at the paths that end in *key*."""
+    known = dict.fromkeys((*sections(), *parameters()))
+    return _did_you_mean([path for path in known if key and path.rpartition(".")[2] == key])
+
+
+def _did_you_mean(paths: list[str]) -> str:
+    return f"; did you mean {' or '.join(map(repr, paths))}?" if paths else ""
+
+
+def _without_index(path: str) -> str:
+    return re.sub(r"\[\d+\]$", "", path)
+
+
+def _walk(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], above: str, found: dict[str, Parameter]
+) -> None:
+    for key, node in schema["properties"].items():
+        path = f"{above}{key}"
+        target = definitions.get(node.get("$ref", "").rpartition("/")[2])
+        if target is not None:
+            _walk(target, definitions, f"{path}.", found)
+        elif path != "provenance":
+            unit = node.get("unit", "")
+            found[path] = Parameter(
+                path=path,
+                unit=unit,
+                allowed=_words(node) + (f" ({unit})" if unit not in ("", "1") else ""),
+                choices=_choices(node),
+                default=node.get("default"),
+                required=key in schema.get("required", ()),
+                description=node["description"],
+            )
+
+
+def _choices(node: Mapping[str, Any]) -> tuple[str, ...]:
+    word = node.get("items", node)
+    return (word["const"],) if "const" in word else tuple(word.get("enum", ()))
+
+
+def _words(node: Mapping[str, Any]) -> str:
+    """What a JSON schema allows, in words."""
+    match node:
+        case {"allowed": words}:
+            text = str(words)
+        case {"anyOf": alternatives}:
+            text = " or ".join(_words(alternative) for alternative in alternatives)
+        case {"enum": words}:
+            text = f"one of {', '.join(words)}"
+        case {"type": "array"}:
+            text = (
+                f"a list of {'one or more' if node.get('minItems') else 'any'} of {', '.join(_choices(node))}"
+            )
+        case {"type": "object"}:
+            text = f"a mapping with any of {', '.join(LEVELS)}"
+        case {"type": "integer" | "number" as kind}:
+            text = f"{'an integer' if kind == 'integer' else 'a number'} {_range(node)}"
+        case {"type": kind}:
+            text = "text" if kind == "string" else str(kind)
+    return text
+
+
+def _range(node: Mapping[str, Any]) -> str:
+    low = f"from {node['minimum']:g}" if "minimum" in node else f"above {node['exclusiveMinimum']:g}"
+    high = f"to {_number(node['maximum'])}" if "maximum" in node else f"to below {node['exclusiveMaximum']:g}"
+    return f"{low} {high}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}" if value < 1e7 else f"{value:g}".replace("e+0", "e")
+
+
+Location = tuple[str | int, ...]
+_ANNOTATION = ("value", "provenance", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A mistake at a location (keys and list indices from the top of the file)."""
+
+    location: Location
+    message: str
+    kind: Literal["value", "missing", "unknown"] = "value"
+
+    def position(self, tree: Tree) -> Position:
+        """Return where the mistake stands: the value, the unknown key, or the section that lacks a key."""
+        position, path = Position(1, 1), ""
+        for depth, step in enumerate(self.location):
+            if isinstance(step, str):
+                path = f"{path}.{step}" if path else step
+            tree = _annotated(tree, step)
+            if isinstance(tree.value, dict) and isinstance(step, str) and step in tree.value:
+                position = tree.keys[step]
+                tree = tree.value[step]
+            elif isinstance(tree.value, list) and isinstance(step, int):
+                tree = tree.value[step]
+                position = tree.position
+            else:
+                return position
+            if depth == len(self.location) - 1 and is_leaf(path):
+                position = _annotated(tree, "").position
+        return position
+
+
+def explain(detail: ErrorDetails) -> Mistake:
+    """Return pydantic's error as a mistake: what was found, what is allowed, the nearest valid word."""
+    location, found = detail["loc"], detail["input"]
+    if location[:1] == ("provenance",):
+        return _in_annotation(location, detail)
+    if location[-1:] == ("[key]",):
+        location = location[:-1]
+        return Mistake(location, unknown_key(str(location[-1]), _dotted(location[:-1])))
+    path = _dotted(location)
+    match detail["type"]:
+        case "missing":
+            return Mistake(location, f"{path} is missing; allowed: {allowed_text(path)}", "missing")
+        case "extra_forbidden" | "invalid_key":
+            return Mistake(location, unknown_key(str(location[-1]), _dotted(location[:-1])), "unknown")
+        case "value_error":
+            return Mistake(location, f"{path} {detail['msg'].removeprefix('Value error, ')}")
+    where, allowed = path or "the file", allowed_text(path) + _hint(path, detail)
+    return Mistake(location, f"{where} is {shown(found)}; allowed: {allowed}")
+
+
+def without_renamed(mistakes: list[Mistake]) -> list[Mistake]:
+    """Leave out each missing key that its section has under a similar, unknown name: that is one mistake."""
+    unknown = [mistake.location for mistake in mistakes if mistake.kind == "unknown"]
+
+    def renamed(mistake: Mistake) -> bool:
+        if mistake.kind != "missing":
+            return False
+        above, key = mistake.location[:-1], mistake.location[-1]
+        siblings = [str(location[-1]) for location in unknown if location[:-1] == above]
+        return bool(nearest(str(key), siblings))
+
+    return [mistake for mistake in mistakes if not renamed(mistake)]
+
+
+def section_mistake(path: str, found: object) -> str:
+    """Return the message for a section that is no mapping."""
+    return f"{path} is {shown(found)}; allowed: {allowed_text(path)}"
+
+
+def shown(value: object) -> str:
+    """Return a value as a user of YAML knows it, on one short line.
+
+    Example:
+        >>> shown(None), shown(True), shown("fast"), shown([1, 2])
+        ('null', 'true', "'fast'", '[1, 2]')
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return "an integer of more than 300 digits"
+    if isinstance(value, list | tuple):
+        text = f"[{', '.join(shown(item) for item in value[:10])}]"
+    else:
+        text = f"{value:.10g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _hint(path: str, detail: ErrorDetails) -> str:
+    """How the value that was found could be meant."""
+    found = detail["input"]
+    if isinstance(found, str):
+        if found in choices(path):
+            return f"; did you mean [{found}]?"
+        if isinstance(plain_scalar(found), int | float) and path in parameters():
+            return "; without quotes it is a number"
+        return nearest(found, choices(path))
+    if isinstance(found, Mapping) and is_leaf(path):
+        return " or {value: …, provenance: …}"
+    return (
+        "; quotes make it a text"
+        if detail["type"] == "string_type" and isinstance(found, int | float)
+        else ""
+    )
+
+
+def _in_annotation(location: Location, detail: ErrorDetails) -> Mistake:
+    """A mistake in ``provenance`` or ``source`` beside a value."""
+    path, keys = str(location[1]), location[2:]
+    at = (*path.split("."), *keys)
+    key = str(keys[-1]) if keys else "provenance"
+    if detail["type"] == "extra_forbidden":
+        return Mistake(
+            at, f"unknown key {key!r} in {path}; allowed: {', '.join(_ANNOTATION)}{nearest(key, _ANNOTATION)}"
+        )
+    kinds = choices("provenance")
+    allowed = "text" if key == "source" else f"one of {', '.join(kinds)}"
+    if detail["type"] == "missing":
+        return Mistake(at, f"{path} has a value without provenance; allowed: {allowed}")
+    found = detail["input"]
+    hint = nearest(found, kinds) if isinstance(found, str) else ""
+    return Mistake(at, f"{key} of {path} is {shown(found)}; allowed: {allowed}{hint}")
+
+
+def _annotated(tree: Tree, step: str | int) -> Tree:
+    """The value inside ``{value: …}``, unless *step* is a key of the mapping itself."""
+    if isinstance(tree.value, dict) and step not in tree.value and "value" in tree.value:
+        return tree.value["value"]
+    return tree
+
+
+def _dotted(location: Location) -> str:
+    text = ""
+    for step in location:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def load(path: str | PathLike[str], kind: type[Record]) -> Record:
     """Read the accelerator in a YAML file; HardwareError with the first mistake and the number of others."""
-    return from_text(read_source(path))
+    return from_text(read_source(path), kind)
 
 
-def from_text(source: Source) -> Accelerator:
+def from_text(source: Source, kind: type[Record]) -> Record:
     """Build the accelerator that a YAML text describes; HardwareError with the first mistake."""
     tree = parse(source)
-    built = _build(tree.plain())
-    if isinstance(built, Accelerator):
+    built = _build(tree.plain(), kind)
+    if not isinstance(built, list):
         return built
     # What stands in the file goes before what is missing: it is more often the cause.
     mistake = min(built, key=lambda mistake: (mistake.kind == "missing", mistake.position(tree)))
     raise source.error(mistake.message + _others(len(built)), mistake.position(tree))
 
 
-def from_dict(data: Mapping[str, object]) -> Accelerator:
+def from_dict(data: Mapping[str, object], kind: type[Record]) -> Record:
     """Build the accelerator that nested mappings describe; HardwareError with the first mistake."""
-    built = _build(data)
-    if isinstance(built, Accelerator):
+    built = _build(data, kind)
+    if not isinstance(built, list):
         return built
     first = min(built, key=lambda mistake: mistake.kind == "missing")
     raise HardwareError(first.message + _others(len(built)))
 
 
-def replace(accelerator: Accelerator, changes: Mapping[str, object]) -> Accelerator:
+def replace(accelerator: Record, changes: Mapping[str, object]) -> Record:
     """Return a validated copy with the values at dotted paths changed; see Accelerator.replace."""
     old = to_dict(accelerator)
     new = deepcopy(old)
@@ -58,7 +378,7 @@ def replace(accelerator: Accelerator, changes: Mapping[str, object]) -> Accelera
         for name in above:
             section = section.setdefault(name, {})
         section[key] = plain
-    changed = from_dict(new)
+    changed = from_dict(new, type(accelerator))
     after = to_dict(changed)
     kept = {
         path: origin
@@ -68,18 +388,18 @@ def replace(accelerator: Accelerator, changes: Mapping[str, object]) -> Accelera
     return changed.model_copy(update={"provenance": FrozenDict({**kept, **changed.provenance})})
 
 
-def to_dict(accelerator: Accelerator) -> dict[str, Any]:
+def to_dict(accelerator: Specification) -> dict[str, Any]:
     """Return the parameters as nested dictionaries, without provenance."""
     return accelerator.model_dump(exclude={"provenance"})
 
 
-def to_yaml(accelerator: Accelerator) -> str:
+def to_yaml(accelerator: Specification) -> str:
     """Return YAML text that reads back as an equal accelerator, in schema order, nulls left out."""
     written = _written(to_dict(accelerator), "", accelerator)
     return yaml.dump(written, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
 
 
-def _build(data: object) -> Accelerator | list[Mistake]:
+def _build(data: object, kind: type[Record]) -> Record | list[Mistake]:
     """The accelerator, or what is wrong with its data."""
     provenance: dict[str, object] = {}
     values = _unwrap(data, "", provenance)
@@ -91,7 +411,7 @@ def _build(data: object) -> Accelerator | list[Mistake]:
         message = "provenance is no section; allowed: {value: …, provenance: …} at a parameter"
         mistakes.append(Mistake(("provenance",), message))
     try:
-        accelerator = Accelerator.model_validate(values)
+        accelerator = kind.model_validate(values)
     except ValidationError as error:
         mistakes += [explain(detail) for detail in error.errors(include_url=False)]
         return without_renamed(mistakes)
@@ -124,7 +444,7 @@ def _others(count: int) -> str:
     return "" if count == 1 else f" (and {count - 1} more mistake{'s' if count > 2 else ''})"
 
 
-def _written(data: Mapping[str, Any], above: str, accelerator: Accelerator) -> dict[str, object]:
+def _written(data: Mapping[str, Any], above: str, accelerator: Specification) -> dict[str, object]:
     written: dict[str, object] = {}
     for key, value in data.items():
         path = f"{above}{key}"

@@ -1,22 +1,168 @@
-"""Energy per operation and per bit moved, for one accelerator."""
+"""Energy, area and leakage of an SRAM by its size, interpolated between tabulated sizes."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, overload
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
 
-from squeezesim.errors import HardwareError
-from squeezesim.hardware.energy_levels import Level, tables
-from squeezesim.hardware.energy_table import CactiBuffer, EnergyTable, FixedBuffer, SizedBuffer, energy_table
-from squeezesim.hardware.sram import Sram, cacti, choose, interpolate
+from squeezesim.errors import HardwareError, nearest
+from squeezesim.hardware.parts import TABLE_DIRECTORY, Level, Part, Real, tables
+from squeezesim.yaml_tree import parse, read_source
 
 if TYPE_CHECKING:
-    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.hardware.parts import Specification
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sram:
+    """Tabulated SRAMs of one word width: size (KiB) → energy of an access (pJ), area (mm²), leakage (mW)."""
+
+    word_bits: float
+    size_kib: Floats
+    read_pj: Floats
+    write_pj: Floats
+    area_mm2: Floats | None = None
+    leakage_mw: Floats | None = None
+
+    def covers(self, size_kib: float) -> bool:
+        """Return whether *size_kib* lies between the smallest and the largest tabulated size."""
+        return bool(self.size_kib[0] <= size_kib <= self.size_kib[-1])
+
+
+def interpolate(size: float, sizes: Floats, values: Floats) -> float:
+    """Return the value at *size* on straight lines through (log size, log value); exact at the given sizes.
+
+    *size* has to lie within *sizes*, which ascend; values are positive.
+
+    Example:
+        >>> round(interpolate(16, np.array([8.0, 32.0]), np.array([10.0, 20.0])), 6)  # 10 · √2
+        14.142136
+    """
+    at = int(np.searchsorted(sizes, size))
+    if sizes[at] == size:
+        return float(values[at])
+    return float(np.exp(np.interp(np.log(size), np.log(sizes), np.log(values))))
+
+
+@cache
+def cacti(node_nm: int) -> tuple[Sram, ...]:
+    """Return the SRAMs that CACTI 7 gives at a technology node, one for each word width, narrowest first."""
+    with (TABLE_DIRECTORY / "cacti_sram.csv").open(encoding="utf-8", newline="") as file:
+        table = [row for row in csv.DictReader(file) if int(row["tech_nm"]) == node_nm]
+    found = []
+    for width in sorted({int(row["width_bits"]) for row in table}):
+        rows = sorted(
+            (row for row in table if int(row["width_bits"]) == width), key=lambda row: float(row["size_KiB"])
+        )
+        columns = {
+            name: np.array([float(row[column]) for row in rows])
+            for name, column in (
+                ("size_kib", "size_KiB"),
+                ("read_pj", "read_pJ"),
+                ("write_pj", "write_pJ"),
+                ("area_mm2", "area_mm2"),
+                ("leakage_mw", "leak_mW"),
+            )
+        }
+        found.append(Sram(float(width), **columns))
+    return tuple(found)
+
+
+def choose(srams: tuple[Sram, ...], size_kib: float, access_bits: float, table: str) -> Sram:
+    """Return the widest of *srams* that holds *size_kib* and whose word is not wider than an access.
+
+    Where each word is wider than an access, it is the narrowest.
+
+    Errors:
+        HardwareError: no table holds *size_kib*; an energy outside of the tabulated sizes would be a guess.
+    """
+    covering = [sram for sram in srams if sram.covers(size_kib)]
+    if not covering:
+        low, high = min(sram.size_kib[0] for sram in srams), max(sram.size_kib[-1] for sram in srams)
+        raise HardwareError(
+            f"memory.global_buffer.size_kib is {size_kib:g}, outside of energy table {table!r}; "
+            f"allowed with it: {low:g} to {high:g} KiB"
+        )
+    fitting = [sram for sram in covering if sram.word_bits <= access_bits]
+    return fitting[-1] if fitting else covering[0]
+
+
+class Entry(Part):
+    """An energy as its source prints it: ``value`` for ``per_bits`` bits, times a technology factor."""
+
+    value: Real = Field(ge=0)
+    per_bits: Real = Field(gt=0)
+    scale: Real = Field(1.0, gt=0)
+    source: str
+
+    @property
+    def per_bit(self) -> float:
+        """Energy of one bit: value · scale / bits (for ``multiply``, bits is the product of the widths)."""
+        return self.value * self.scale / self.per_bits
+
+
+class FixedBuffer(Part):
+    """A buffer whose energy does not depend on its size."""
+
+    read: Entry
+    write: Entry
+
+
+class SizedBuffer(Part):
+    """A buffer with the energy of an access at some sizes."""
+
+    access_bits: Real = Field(gt=0)
+    size_kib: tuple[Real, ...]
+    read: tuple[Real, ...]
+    write: tuple[Real, ...]
+    source: str
+
+
+class CactiBuffer(Part):
+    """A buffer whose energy, area and leakage come from the CACTI sweep at one technology node."""
+
+    cacti_nm: int
+
+
+class EnergyTable(Part):
+    """Energy per access of each level in one unit: ``pJ``, or ``MAC`` for energies relative to one MAC."""
+
+    description: str
+    unit: Literal["pJ", "MAC"]
+    source: str
+    multiply: Entry
+    add: Entry
+    register_file: Entry
+    inter_pe: Entry
+    dram: Entry
+    vector_op: Entry
+    buffer: FixedBuffer | SizedBuffer | CactiBuffer
+
+
+@cache
+def energy_table(name: str) -> EnergyTable:
+    """Return the energy table *name*; HardwareError with the nearest names where there is none.
+
+    Example:
+        >>> energy_table("eyeriss_relative").dram.value
+        200.0
+    """
+    if name not in tables():
+        raise HardwareError(
+            f"unknown energy table {name!r}; allowed: {', '.join(tables())}{nearest(name, tables())}"
+        )
+    tree = parse(read_source(TABLE_DIRECTORY / f"{name}.yaml"))
+    return TypeAdapter(EnergyTable).validate_python(tree.plain())
+
 
 __all__ = ["EnergyCosts", "energy_costs", "tables"]
 
@@ -73,7 +219,7 @@ class EnergyCosts:
 
 
 @lru_cache(maxsize=1024)
-def energy_costs(accelerator: Accelerator) -> EnergyCosts:
+def energy_costs(accelerator: Specification) -> EnergyCosts:
     """Return the energy per operation and bit of *accelerator*, overrides applied.
 
     Errors:

@@ -1,29 +1,122 @@
-"""The parts of an accelerator: what each key of a YAML file means, its unit and its range."""
+"""The sections of an accelerator file: every key with its unit, range and meaning."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import math
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from squeezesim.errors import nearest
-from squeezesim.hardware.energy_levels import Level, tables
-from squeezesim.hardware.frozen import FrozenDict
-from squeezesim.hardware.values import (
-    Cycles,
-    Dataflows,
-    EnergyUnit,
-    EnergyValue,
-    Integer,
-    Lanes,
-    Nanoseconds,
-    Operands,
-    Part,
-    Ports,
-    Rate,
-    Real,
-    SkippingDataflows,
-)
+
+Dataflow = Literal["ws", "os", "rs", "scalesim_os", "scalesim_ws", "scalesim_is"]
+"""``ws``: weight stationary, input × output channels; ``os``: output stationary, a block of pixels; ``rs``: row
+stationary, filter rows × output rows; ``scalesim_*``: SCALE-Sim's systolic array, outputs, weights or inputs
+stationary."""
+
+DATAFLOWS: tuple[Dataflow, ...] = get_args(Dataflow)
+
+SkippingDataflow = Literal["os"]
+"""Those that can leave out zero weights."""
+
+SKIPPING: tuple[SkippingDataflow, ...] = get_args(SkippingDataflow)
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class FrozenDict(dict[K, V]):
+    """A ``dict`` whose changing methods raise TypeError, so that an Accelerator stays hashable and constant.
+
+    Example:
+        >>> hash(FrozenDict({"dram": 100.0})) == hash(FrozenDict({"dram": 100.0}))
+        True
+    """
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[type[FrozenDict[K, V]], tuple[dict[K, V]]]:
+        return type(self), (dict(self),)
+
+    def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
+        raise TypeError("an accelerator is frozen; use Accelerator.replace for a changed copy")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    update = setdefault = pop = popitem = clear = _refuse
+
+
+Operand = Literal["inputs", "weights", "outputs"]
+
+
+def _number(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _integer(value: object) -> object:
+    """A whole float counts as an integer (``1e3``, a column of a DataFrame); a boolean does not."""
+    value = _number(value)
+    return int(value) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else value
+
+
+def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) < len(values):
+        repeated = next(value for value in values if values.count(value) > 1)
+        raise ValueError(f"names {repeated!r} twice; allowed: each name once")
+    return values
+
+
+_WHOLE = BeforeValidator(_integer)
+_FINITE = BeforeValidator(_number)
+Integer = Annotated[int, Field(strict=True), _WHOLE]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False), _FINITE]
+# pydantic's schema of an optional value shows only the bounds that stand before the BeforeValidator.
+Ports = Annotated[int, Field(strict=True, ge=1, le=65536), _WHOLE]
+Lanes = Ports
+Cycles = Annotated[int, Field(strict=True, ge=0, le=10**9), _WHOLE]
+Nanoseconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e6), _FINITE]
+Rate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=1e6), _FINITE]
+EnergyValue = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e9), _FINITE]
+EnergyUnit = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e9), _FINITE]
+Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(_unique)]
+SkippingDataflows = Annotated[tuple[SkippingDataflow, ...], AfterValidator(_unique)]
+Operands = Annotated[tuple[Operand, ...], AfterValidator(_unique)]
+
+
+class Part(BaseModel):
+    """A section of an accelerator: frozen, and without room for unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+Level = Literal["mac", "register_file", "inter_pe", "buffer", "dram", "vector_op"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+TABLE_DIRECTORY = Path(__file__).parent / "energy_tables"
+
+
+@cache
+def tables() -> tuple[str, ...]:
+    """Return the names of the energy tables, sorted.
+
+    Example:
+        >>> "eyeriss_relative" in tables()
+        True
+    """
+    return tuple(sorted(path.stem for path in TABLE_DIRECTORY.glob("*.yaml")))
 
 
 class RegisterFile(Part):
@@ -322,3 +415,78 @@ class Energy(Part):
         if table not in tables():
             raise ValueError(f"is {table!r}; allowed: {', '.join(tables())}{nearest(table, tables())}")
         return table
+
+
+def _decimal(value: float) -> Fraction:
+    """The decimal fraction as written: 0.1 ns at 30 GHz are 3 cycles, and binary rounding must not make it 4."""
+    return Fraction(repr(value))
+
+
+class Provenance(Part):
+    """Where a parameter's value comes from."""
+
+    provenance: Literal["paper", "datasheet", "calibrated"] = Field(description="kind of source")
+    source: str = Field(
+        "", description="the source itself: a paper, a data sheet, what was calibrated against what"
+    )
+
+
+class Specification(Part):
+    """What an accelerator file says: a PE array with its memories, its mapper and its energy table."""
+
+    model_config = ConfigDict(title="Accelerator")
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$",
+        description="name in reports and file names",
+        json_schema_extra={"allowed": "up to 100 letters, digits and . _ + -, the first a letter or digit"},
+    )
+    description: str = Field("", description="what the accelerator is, in a sentence")
+    source: str = Field("", description="what it was taken from")
+    clock_mhz: Real = Field(
+        ge=0.001,
+        le=100_000,
+        description="clock of the array and the buffer",
+        json_schema_extra={"unit": "MHz"},
+    )
+    array: Array = Field(description="the PE array")
+    precision: Precision = Field(default_factory=Precision, description="operand widths")
+    memory: Memory = Field(description="buffer and DRAM")
+    control: Control = Field(default_factory=Control, description="controller")
+    mapper: Mapper = Field(default_factory=Mapper, description="choice of tiling and dataflow")
+    dma: Dma = Field(default_factory=Dma, description="transfers")
+    sparsity: Sparsity = Field(default_factory=Sparsity, description="zero weights")
+    vector: Vector = Field(default_factory=Vector, description="vector unit")
+    energy: Energy = Field(default_factory=Energy, description="energy per access")
+    provenance: Annotated[dict[str, Provenance], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict, description="dotted path of a parameter → where its value comes from"
+    )
+
+    @property
+    def dram_bytes_per_cycle(self) -> float:
+        """Usable DRAM bandwidth in bytes per cycle: GB/s · 1e9 · usable fraction / (MHz · 1e6)."""
+        dram = self.memory.dram
+        return float(
+            _decimal(dram.bandwidth_gb_s) * _decimal(dram.usable_fraction) * 1000 / _decimal(self.clock_mhz)
+        )
+
+    @property
+    def dram_latency_cycles(self) -> int:
+        """DRAM latency in cycles, rounded up: ⌈ns · MHz / 1000⌉ where it is given as a time."""
+        dram = self.memory.dram
+        if dram.latency_ns is None:
+            return dram.latency_cycles or 0
+        return math.ceil(_decimal(dram.latency_ns) * _decimal(self.clock_mhz) / 1000)
+
+    @property
+    def setup_cycles(self) -> int:
+        """Cycles that every layer pays once: layer_setup_cycles + ⌈PEs · pe_setup_cycles⌉."""
+        control = self.control
+        return control.layer_setup_cycles + math.ceil(self.array.pes * _decimal(control.pe_setup_cycles))
+
+    @property
+    def vector_lanes(self) -> int:
+        """Vector operations per cycle: ``vector.lanes``, or one for each column; 0 where the model is ``none``."""
+        if self.vector.model == "none":
+            return 0
+        return self.array.cols if self.vector.lanes is None else self.vector.lanes

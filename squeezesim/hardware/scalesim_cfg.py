@@ -10,8 +10,7 @@ from typing import NoReturn
 
 from squeezesim.errors import HardwareError, nearest
 from squeezesim.files import read_text
-from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.hardware.config import from_dict
+from squeezesim.hardware.config import Record, from_dict
 
 MAX_BYTES = 2**20
 """Largest configuration that is read."""
@@ -84,7 +83,7 @@ class _Config:
         return entry.text
 
 
-def load(path: str | os.PathLike[str]) -> Accelerator:
+def load(path: str | os.PathLike[str], kind: type[Record]) -> Record:
     """Return the accelerator that a SCALE-Sim configuration describes.
 
     The three SRAMs become one buffer of their joint size, double-buffered; a word is a byte. With InterfaceBandwidth
@@ -124,7 +123,8 @@ def load(path: str | os.PathLike[str]) -> Accelerator:
                 "dram": {"bandwidth_gb_s": _bandwidth(config) if user else _AMPLE_GB_S},
             },
             "vector": {"model": "none"},
-        }
+        },
+        kind,
     )
 
 

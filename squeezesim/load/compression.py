@@ -71,7 +71,7 @@ class Compression:
         weights = None
         if any(_of_weights(value) for given in recipe.values() for value in _values(given)):
             trained = module()
-            from squeezesim.frontends.weights import weights as weights_of
+            from squeezesim.frontends.torch.weights import weights as weights_of
 
             weights = weights_of(network, trained)
         compressed = compress(network, recipe, weights)

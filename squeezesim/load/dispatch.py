@@ -1,26 +1,131 @@
-"""Which way in a text means: load, load_module and cross_check."""
+"""Built-in networks: read from their traced graphs, or built with other options or for another input."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.errors import ModelError, UsageError, installed
-from squeezesim.load import built_in, files, hub, python_file
+from squeezesim.cache import cached_names, installed_version
+from squeezesim.errors import ModelError, UsageError, installed, nearest, pip_install
+from squeezesim.frontends.hub_names import is_named
+from squeezesim.load import files, python_file
 from squeezesim.load.compression import split
 from squeezesim.load.runnable import Asked, Made, Runnable
-from squeezesim.load.shapes import check_sizes
+from squeezesim.load.shapes import check_sizes, parse_arguments
 from squeezesim.network import Network
 from squeezesim.network.checks import show
-from squeezesim.zoo.registry import catalogue
+from squeezesim.zoo.registry import Spec, build, catalogue, parse_spec
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from squeezesim.frontends.crosscheck import CrossCheck
+    from squeezesim.frontends.torch.crosscheck import CrossCheck
+
+
+def built_in_network(text: str, options: Mapping[str, object], asked: Asked, *, cache: bool) -> Network:
+    """Return the network of the built-in *text*, such as ``squeezenext_23@width=1.5``.
+
+    Raises:
+        ModelError: an option is unknown, or the network does not accept the input.
+        UsageError: a size is out of range.
+    """
+    spec = parse_spec(text, options)
+    own = (1, *spec.input)
+    if not spec.changes and not asked.kwargs and asked.of(str(spec), (spec.input,)) == (own,):
+        return Network.load(spec.entry.graph)
+    return _built_in_model(spec).network(asked, cache=cache)
+
+
+def built_in_runnable(text: str, options: Mapping[str, object]) -> Runnable:
+    """Return the built-in *text* as a model to run.
+
+    Raises:
+        ModelError: an option is unknown.
+    """
+    return _built_in_model(parse_spec(text, options))
+
+
+def _built_in_model(spec: Spec) -> Runnable:
+    return Runnable(
+        name=str(spec),
+        make=lambda device: Made(module=build(spec, device=device), inputs=(spec.input,)),
+        devices=("meta",),
+        is_fixed=True,
+        source="built-in",
+        notes=spec.notes,
+    )
+
+
+LIBRARIES = ("torchvision", "timm", "pytorchcv")
+"""In the order in which a bare name is looked up."""
+
+
+def hub_runnable(library: str, text: str, options: Mapping[str, object]) -> Runnable:
+    """Return ``NAME`` or ``NAME@argument=value,…`` of *library* as a model to run.
+
+    Raises:
+        ModelError: the library is not installed, or an argument is not written so.
+    """
+    name, arguments = parse_arguments(text, options)
+    if not find_spec(library):
+        raise ModelError(_missing([library]))
+
+    def make(device: str) -> Made:
+        from squeezesim.frontends.hubs import make_model
+
+        module, inputs = make_model(library, name, arguments, device=device)
+        return Made(module=module, inputs=inputs)
+
+    given = ",".join(f"{key}={_text(value)}" for key, value in arguments.items())
+    return Runnable(
+        name=f"{library}:{name}@{given}" if given else f"{library}:{name}",
+        make=make,
+        devices=("meta", "cpu"),  # some can only be made with values
+        is_fixed=True,
+        versions={library: installed_version(library)},
+        source=f"{library} {installed_version(library)}",
+    )
+
+
+def find(name: str) -> str:
+    """Return the first installed library that has the model *name*, empty where none has."""
+    return next((library for library in _installed() if is_named(library, name, _names(library))), "")
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the nearest of *known* names and of the installed libraries' models, or else where to look."""
+    absent = [library for library in LIBRARIES if library not in _installed()]
+    close = nearest(name, {*known, *(model for library in _installed() for model in _names(library))})
+    return close or (f"; {_missing(absent)}" if absent else "; squeezesim models lists the built-in ones")
+
+
+def _names(library: str) -> frozenset[str]:
+    """Names of the models of an installed *library*; it is imported for them once for each of its versions."""
+
+    def build() -> Iterable[str]:
+        from squeezesim.frontends.hubs import model_names
+
+        return model_names(library)
+
+    # One that is imported may have got models of the user's own.
+    return frozenset(build()) if library in sys.modules else cached_names(library, build)
+
+
+def _installed() -> list[str]:
+    return [library for library in LIBRARIES if find_spec(library)]
+
+
+def _missing(libraries: list[str]) -> str:
+    verb = "is" if len(libraries) == 1 else "are"
+    return f"{', '.join(libraries)} {verb} not installed: {pip_install(*libraries)}"
+
+
+def _text(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
 @installed("torch")
@@ -68,7 +173,7 @@ def load(
     if files.kind_of(text):
         return files.read(text, asked, options)
     if text.partition("@")[0] in catalogue():
-        return built_in.network(text, options, asked, cache=cache)
+        return built_in_network(text, options, asked, cache=cache)
     return _runnable(model, options).network(asked, cache=cache)
 
 
@@ -96,9 +201,9 @@ def cross_check(
             raise ModelError(f"{text!r} is a {what}: there is no module to count again")
     found = _runnable(model, options)
     made = found.make("cpu")
-    from squeezesim.frontends.crosscheck import (
-        cross_check as compare,
-    )  # torch: after what is wrong without it
+    from squeezesim.frontends.torch.crosscheck import (
+        cross_check as compare,  # torch: after what is wrong without it
+    )
 
     return compare(made.module, asked.of(found.name, made.inputs))
 
@@ -149,15 +254,15 @@ def _runnable(model: str | os.PathLike[str] | nn.Module, options: Mapping[str, o
     if python_file.is_python(text):
         return python_file.runnable(text, options)
     library, _, rest = text.partition(":")
-    if rest and library in hub.LIBRARIES:
-        return hub.runnable(library, rest, options)
+    if rest and library in LIBRARIES:
+        return hub_runnable(library, rest, options)
     name = text.partition("@")[0]
     if name in catalogue():
-        return built_in.runnable(text, options)
+        return built_in_runnable(text, options)
     files.refuse(text)
-    if library := hub.find(name):
-        return hub.runnable(library, text, options)
-    raise ModelError(f"unknown network {show(name)}{hub.hint(name, catalogue())}")
+    if library := find(name):
+        return hub_runnable(library, text, options)
+    raise ModelError(f"unknown network {show(name)}{hint(name, catalogue())}")
 
 
 def _of_module(module: nn.Module, options: Mapping[str, object]) -> Runnable:

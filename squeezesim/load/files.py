@@ -56,14 +56,14 @@ def read(path: str, asked: Asked, options: Mapping[str, object]) -> Network:
         shapes, values = _given(asked)
         return file.read(path, input_shapes=shapes, values=values, batch=asked.batch)
     if path.endswith(".pt2"):
-        from squeezesim.frontends import pt2
+        from squeezesim.frontends.torch import exported
 
         shapes, values = _given(asked)
         if values:
             raise UsageError(
                 f"inputs of a .pt2 archive are shapes, found a value for {show(next(iter(values)))}"
             )
-        return pt2.read(path, input_shapes=shapes, batch=asked.batch)
+        return exported.read(path, input_shapes=shapes, batch=asked.batch)
     return Network.load(path)
 
 

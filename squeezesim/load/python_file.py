@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ModelError, nearest
-from squeezesim.load.arguments import parse_arguments
 from squeezesim.load.files import existing
 from squeezesim.load.runnable import Made, Runnable
+from squeezesim.load.shapes import parse_arguments
 from squeezesim.network.checks import show
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _module(file: Path, factory: str, arguments: Mapping[str, object], device: s
     """The module that the factory makes on *device*: runs the file, as Python's own ``import`` would."""
     import torch
 
-    from squeezesim.frontends.isolate import seeded
+    from squeezesim.frontends.torch.run import seeded
 
     path = file.resolve()
     where = f"{file}:{factory}"
@@ -117,7 +117,7 @@ def _errors_of(file: Path) -> Iterator[None]:
 
 def _way_out(error: BaseException) -> str:
     """What helps against *error*, where that is known."""
-    from squeezesim.frontends.forward import needs_values
+    from squeezesim.frontends.torch.run import needs_values
 
     if isinstance(error, MemoryError) or "allocate memory" in str(error):
         return "; a model too large for the memory is made without values under torch.device('meta')"

@@ -60,7 +60,7 @@ class Asked:
 
 def _check_shapes(inputs: Inputs, of: str = "") -> None:
     """Check the sizes of every shape in *inputs*, at any depth."""
-    from squeezesim.frontends.forward import is_shape
+    from squeezesim.frontends.torch.run import is_shape
 
     if not isinstance(inputs, (tuple, list, Mapping)) or (not of and is_shape(inputs)):
         return
@@ -113,7 +113,7 @@ class Runnable:
             UsageError: there is no input, or a size is out of range.
         """
         from squeezesim.cache import cached
-        from squeezesim.frontends.aten.rules import has_registered
+        from squeezesim.frontends.torch.operators import has_registered
 
         is_fixed = self.is_fixed and asked.inputs is None and not asked.kwargs and not has_registered()
         if not (cache and is_fixed):
@@ -122,7 +122,7 @@ class Runnable:
         return cached(key, lambda: self._trace(asked))
 
     def _trace(self, asked: Asked) -> Network:
-        from squeezesim.frontends.isolate import too_large_to_run
+        from squeezesim.frontends.torch.run import too_large_to_run
 
         *first, last = self.devices
         for device in first:
@@ -138,7 +138,7 @@ class Runnable:
         return self._trace_of(self.make(last), asked)
 
     def _trace_of(self, made: Made, asked: Asked) -> Network:
-        from squeezesim.frontends.trace import trace
+        from squeezesim.frontends.torch.trace import trace
 
         inputs = asked.of(self.name, made.inputs)
         network = trace(made.module, inputs=inputs, kwargs=asked.kwargs, name=self.name)

@@ -1,18 +1,19 @@
-"""Shapes of inputs: their text, their limits, and whether they have the batch."""
+"""Shapes of inputs and arguments of factories as text."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from squeezesim.errors import UsageError
+from squeezesim.errors import ModelError, UsageError
 from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
+from squeezesim.zoo.options import INTEGER, NUMBER
 
 Shape = tuple[int, ...]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -146,3 +147,45 @@ def check_sizes(sizes: Sequence[int], what: str) -> None:
         raise UsageError(f"{what}: sizes must be integers from 1 to {MAX_SIZE}, found {show(tuple(sizes))}")
     if prod(sizes) > MAX_ELEMENTS:
         raise UsageError(f"{what}: {show(tuple(sizes))} has more than {MAX_ELEMENTS} elements")
+
+
+_WORDS = {"true": True, "false": False, "none": None}
+_INTEGERS = re.compile(r"[0-9]{1,18}(-[0-9]{1,18})+")
+
+
+def parse_arguments(text: str, given: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """Return the name in ``name@key=value,key=value`` and its arguments, *given* added.
+
+    A value is an integer, a number, ``true``, ``false``, ``none``, integers joined by ``-`` (a tuple), or else text.
+
+    Raises:
+        ModelError: an argument is not written so, or is given twice.
+
+    Example:
+        >>> parse_arguments("make@width=2,depth=1-2,act=relu", {})
+        ('make', {'width': 2, 'depth': (1, 2), 'act': 'relu'})
+    """
+    name, at, listed = text.partition("@")
+    arguments: dict[str, object] = {}
+    for item in listed.split(",") if at else ():
+        key, equals, value = item.partition("=")
+        if not equals or not key.isidentifier():
+            raise ModelError(
+                f"arguments of {show(name)} are written name=value,name=value, found {show(item)}"
+            )
+        if key in arguments or key in given:
+            raise ModelError(f"argument {key!r} of {show(name)} is given twice")
+        arguments[key] = _argument(value)
+    return name, arguments | dict(given)
+
+
+def _argument(text: str) -> object:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if INTEGER.fullmatch(text):
+        return int(text)
+    if NUMBER.fullmatch(text):
+        return float(text)
+    if _INTEGERS.fullmatch(text):
+        return tuple(map(int, text.split("-")))
+    return text

@@ -12,12 +12,12 @@ from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS, evaluate
 from squeezesim.errors import HardwareError, UsageError, nearest
 from squeezesim.network import Network
 from squeezesim.network.checks import show
-from squeezesim.report import units
-from squeezesim.report.columns import groups, tilings
-from squeezesim.report.figures.words import LEVELS as LEVEL_WORDS
-from squeezesim.report.figures.words import OPERANDS as OPERAND_WORDS
-from squeezesim.report.findings import Case, alike, all_called, main_cause, reason
-from squeezesim.report.report import Report
+from squeezesim.report import metrics, units
+from squeezesim.report.data import ReportData
+from squeezesim.report.diagnosis import Case, alike, all_called, main_cause, reason
+from squeezesim.report.figures.charts import LEVELS as LEVEL_WORDS
+from squeezesim.report.figures.charts import OPERANDS as OPERAND_WORDS
+from squeezesim.report.metrics import groups, tilings
 
 if TYPE_CHECKING:
     from squeezesim.cost.workload import Floats
@@ -72,9 +72,9 @@ class Explained:
         return "; ".join(self.sentences)
 
 
-def summary(report: Report) -> list[str]:
+def summary(report: ReportData) -> list[str]:
     """Return sentences on the whole network: its time, its losses, its stages, what sets the pace."""
-    totals, tally = report.totals, report.tally.total()
+    totals, tally = metrics.totals(report), report.tally.total()
     cycles = int(tally.cycles[0])
     lost = tally.losses[0] / (report.scale.pes * cycles)
     names, stages = groups(report, "stage")
@@ -89,7 +89,7 @@ def summary(report: Report) -> list[str]:
     return [line for line in lines if not line.endswith(" ")]
 
 
-def explain(report: Report, layer: str | None = None, most: int = MOST) -> list[Explained]:
+def explain(report: ReportData, layer: str | None = None, most: int = MOST) -> list[Explained]:
     """Return the *most* shapes of layers that take longest, worst first; or the shape of *layer* alone, in more detail.
 
     Factors between dataflows are those of costing the layer with each dataflow of the array by itself.
@@ -116,7 +116,7 @@ def explain(report: Report, layer: str | None = None, most: int = MOST) -> list[
     return [_explained(report, members[0], members) for members in longest[:most] if cycles[members[0]]]
 
 
-def _explained(report: Report, index: int, members: list[int], *, detailed: bool = False) -> Explained:
+def _explained(report: ReportData, index: int, members: list[int], *, detailed: bool = False) -> Explained:
     layers = report.network.layers
     case = Case(report, index, many=len(members) > 1)
     cycles = int(report.tally.cycles[members].sum())
@@ -176,7 +176,7 @@ def alone(case: Case, dataflow: str) -> Case:
     """
     accelerator = case.report.accelerator.replace({"array.dataflows": [dataflow]})
     network = Network.from_layers([replace(case.layer, inputs=(), carried=(), shared=())])
-    return Case(Report(network, accelerator, evaluate(network.layers, [accelerator])), 0, case.many)
+    return Case(ReportData(network, accelerator, evaluate(network.layers, [accelerator])), 0, case.many)
 
 
 def value(case: Case, objective: str) -> float:

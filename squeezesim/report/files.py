@@ -1,20 +1,51 @@
-"""Reports as files: the suffix says what is written; whole or not at all, the same bytes for equal reports."""
+"""Files of a report by suffix: JSON, CSV, Parquet, Markdown, HTML, figures and traces."""
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from squeezesim.errors import ReportError, UsageError, nearest
 from squeezesim.escapes import csv_cell
 from squeezesim.files import atomic_write, read_bytes
-from squeezesim.report.document import decode, encode
+from squeezesim.report import metrics
+from squeezesim.report.data import ReportData
+from squeezesim.report.metrics import COLUMNS, SCALESIM_COLUMNS
+from squeezesim.report.serialize import decode, dumped, encode, rounded
 
-if TYPE_CHECKING:
-    from squeezesim.report.report import Report
+KEY = "squeezesim.report"
+"""Key of the file's metadata that holds the names and the totals, as JSON."""
+
+Data = TypeVar("Data", bound=ReportData)
+
+
+def parquet(report: ReportData) -> bytes:
+    """Return ``Report.layers`` as a Parquet file: 64-bit integers, doubles and texts; null where there is no value.
+
+    The columns are those of the CSV. The metadata ``squeezesim.report`` is a JSON object of ``network``,
+    ``accelerator`` and ``totals``.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {entry.name: entry.kind for entry in (*COLUMNS, *SCALESIM_COLUMNS)}
+    types = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64()}
+    rows = metrics.rows(report)
+    columns = {name: pa.array([row[name] for row in rows], types[kinds[name]]) for name in rows[0]}
+    about = {
+        "network": report.network.name,
+        "accelerator": report.accelerator.name,
+        "totals": rounded(metrics.totals(report)),
+    }
+    table = pa.table(columns).replace_schema_metadata({KEY: dumped(about)})
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    return stream.getvalue()
+
 
 _QUOTED = re.compile(r'[,"\r\n]')
 
@@ -22,7 +53,7 @@ MAX_BYTES = 256 * 2**20
 """Largest report that is read."""
 
 
-def save(report: Report, path: str | PathLike[str]) -> None:
+def save(report: ReportData, path: str | PathLike[str]) -> None:
     """Write *report* to *path* in the format of its suffix.
 
     Raises:
@@ -33,7 +64,7 @@ def save(report: Report, path: str | PathLike[str]) -> None:
 
 
 def write(
-    files: Iterable[tuple[Report, str | PathLike[str]]], html: Callable[[Report], str] | None = None
+    files: Iterable[tuple[Data, str | PathLike[str]]], html: Callable[[Data], str] | None = None
 ) -> None:
     """Write each report to its path as ``save`` does, but only after all are made: an interruption of that leaves none.
 
@@ -43,13 +74,13 @@ def write(
         UsageError: there is no format of a path's suffix.
         OutputError: a file cannot be written.
     """
-    writers = _WRITERS | ({".html": html} if html else {})
+    writers: dict[str, Callable[[Data], str | bytes]] = {**_WRITERS, **({".html": html} if html else {})}
     made = [(path, writers[file_format(path)](report)) for report, path in files]
     for path, content in made:
         atomic_write(path, content)
 
 
-def load(path: str | PathLike[str]) -> Report:
+def load(path: str | PathLike[str]) -> ReportData:
     """Read the report in a ``.json`` file.
 
     Raises:
@@ -101,47 +132,46 @@ def _cell(value: Any) -> str:
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
-def _csv(report: Report) -> str:
-    return csv_text(report.rows())
+def _csv(report: ReportData) -> str:
+    return csv_text(metrics.rows(report))
 
 
-def _html(report: Report) -> str:
+def _html(report: ReportData) -> str:
     from squeezesim.report.html.page import page
 
     return page([report])
 
 
-def _markdown(report: Report) -> str:
-    from squeezesim.report.markdown import report_markdown
+def _markdown(report: ReportData) -> str:
+    from squeezesim.report.text import report_markdown
 
     return report_markdown(report)
 
 
-def _parquet(report: Report) -> bytes:
-    from squeezesim.report.exchange import parquet
+def _parquet(report: ReportData) -> bytes:
 
     return parquet(report)
 
 
-def _png(report: Report) -> bytes:
-    from squeezesim.report.figures.kinds import figure
+def _png(report: ReportData) -> bytes:
+    from squeezesim.report.figures.registry import figure
 
     return figure("utilization", [report], "png")
 
 
-def _svg(report: Report) -> bytes:
-    from squeezesim.report.figures.kinds import figure
+def _svg(report: ReportData) -> bytes:
+    from squeezesim.report.figures.registry import figure
 
     return figure("utilization", [report], "svg")
 
 
-def _trace(report: Report) -> str:
-    from squeezesim.report.trace import trace
+def _trace(report: ReportData) -> str:
+    from squeezesim.report.perfetto import trace
 
     return trace(report)
 
 
-_WRITERS: dict[str, Callable[[Report], str | bytes]] = {
+_WRITERS: dict[str, Callable[[ReportData], str | bytes]] = {
     ".csv": _csv,
     ".html": _html,
     ".json": encode,

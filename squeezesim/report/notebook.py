@@ -10,15 +10,15 @@ import numpy as np
 
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.markup import Html, Part, bar, block, table
-from squeezesim.report import units
-from squeezesim.report.columns import groups
-from squeezesim.report.figures.theme import theme_named
-from squeezesim.report.figures.words import CAUSES
-from squeezesim.report.names import short_names
-from squeezesim.report.table import grid
+from squeezesim.report import diagnosis, metrics, units
+from squeezesim.report.figures.charts import CAUSES
+from squeezesim.report.figures.style import theme_named
+from squeezesim.report.grid import short_names
+from squeezesim.report.metrics import groups
+from squeezesim.report.text import grid
 
 if TYPE_CHECKING:
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
     from squeezesim.report.tally import Tally
 
 WIDTH = 80
@@ -39,29 +39,29 @@ class _Rows:
     note: str
 
     @classmethod
-    def of(cls, report: Report) -> _Rows:
+    def of(cls, report: ReportData) -> _Rows:
         names, tally = groups(report, "stage")
         by = "stage" if len(names) > 1 else "layer"
         tally = tally if by == "stage" else report.tally
         longest = np.argsort(-tally.cycles, kind="stable")[:MOST]
         places = np.sort(longest[tally.cycles[longest] > 0])
-        rows = report.rows(by)
+        rows = metrics.rows(report, by)
         hidden = int(np.count_nonzero(tally.cycles)) - len(places)
         note = f"and {units.plural(hidden, by)} that take less" if hidden else ""
         return cls(by, [rows[place] for place in places], tally.take(places), note)
 
 
-def screen(report: Report) -> str:
+def screen(report: ReportData) -> str:
     """Return *report* on one screen of 80 characters: totals, its stages or slowest layers, the worst layer."""
     shown = _Rows.of(report)
     whole = grid(report, shown.rows, shown.by, None, part=shown.note)
     rows = replace(whole, elsewhere="print it for all").fit(WIDTH).plain()
-    worst = [textwrap.fill(str(finding), WIDTH) for finding in report.bottlenecks(1)]
+    worst = [textwrap.fill(str(finding), WIDTH) for finding in diagnosis.findings(report, 1)]
     parts = [textwrap.fill(_heading(report), WIDTH), rows, *worst]
     return "\n\n".join(parts)
 
 
-def html(report: Report) -> str:
+def html(report: ReportData) -> str:
     """Return *report* as HTML: totals, its stages or slowest layers with bars of where their cycles go, the worst ones.
 
     The row that takes longest has a bar of the full width.
@@ -85,13 +85,13 @@ def html(report: Report) -> str:
         for place, row in enumerate(shown.rows)
     ]
     columns = (*headers, "energy µJ" if absolute else "energy (MACs)")
-    worst = [f"{place}. {finding}" for place, finding in enumerate(report.bottlenecks(_WORST), 1)]
+    worst = [f"{place}. {finding}" for place, finding in enumerate(diagnosis.findings(report, _WORST), 1)]
     notes = [shown.note] if shown.note else []
     return block(_heading(report), table(columns, body), *notes, _legend(report), *worst)
 
 
-def _heading(report: Report) -> str:
-    totals = report.totals
+def _heading(report: ReportData) -> str:
+    totals = metrics.totals(report)
     energy = f"{units.count(totals['energy_mac_equiv'])} MACs' worth"
     if totals["energy_uj"] is not None:
         energy = f"{units.decimal(totals['energy_uj'])} µJ"
@@ -102,7 +102,7 @@ def _heading(report: Report) -> str:
     )
 
 
-def _bar(report: Report, tally: Tally, place: int) -> Html:
+def _bar(report: ReportData, tally: Tally, place: int) -> Html:
     """Executed MACs and losses of one row, as parts of the cycles of the longest."""
     colours = theme_named("light").causes
     most = int(tally.cycles.max()) * report.scale.pes
@@ -114,7 +114,7 @@ def _bar(report: Report, tally: Tally, place: int) -> Html:
     )
 
 
-def _legend(report: Report) -> Html:
+def _legend(report: ReportData) -> Html:
     """The causes that occur, each with its colour."""
     colours, lost = theme_named("light").causes, report.tally.losses.sum(axis=0).tolist()
     found = ["executed", *(cause for cause, value in zip(LOSSES, lost, strict=True) if value)]

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from squeezesim.cost.evaluate import Costs
-from squeezesim.errors import UsageError, nearest
-from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.network import Network, Unmodelled
-from squeezesim.report import columns
-from squeezesim.report.maker import Maker
-from squeezesim.report.tally import Scale, Tally
+from squeezesim.network import Unmodelled
+from squeezesim.report import metrics
+from squeezesim.report.data import ReportData
 
 if TYPE_CHECKING:
     from os import PathLike
 
     import pandas as pd
 
+    from squeezesim.report.diagnosis import Finding
     from squeezesim.report.figures.accessor import Plots
-    from squeezesim.report.findings import Finding
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
+class Report(ReportData):
     """What *network* costs on *accelerator*; ``costs`` has one row, of this accelerator.
 
     ``made_by`` says which version and which command made it; reports that differ in that alone are equal. Tables are
@@ -40,21 +32,6 @@ class Report:
         True
     """
 
-    network: Network
-    accelerator: Accelerator
-    costs: Costs
-    made_by: Maker = field(default_factory=Maker)
-
-    @cached_property
-    def scale(self) -> Scale:
-        """What turns sums into ratios and units."""
-        return Scale.of(self.accelerator)
-
-    @cached_property
-    def tally(self) -> Tally:
-        """The sums behind every table, one row for each layer."""
-        return Tally.of(self.network.layers, self.costs, self.accelerator)
-
     @property
     def totals(self) -> dict[str, int | float | None]:
         """Sums and ratios of the whole, by name.
@@ -65,7 +42,7 @@ class Report:
         ``energy_mac_equiv`` is the energy in units of one MAC, ``dram_bytes`` what moves between DRAM and buffer,
         ``weights_bytes`` what the learnt values take in a compressed file, ``weights_values_bytes`` without indices.
         """
-        return columns.totals(self)
+        return metrics.totals(self)
 
     def rows(self, by: str = "layer") -> list[dict[str, Any]]:
         """Return one dictionary for each layer, stage or op; None where there is no number.
@@ -73,20 +50,15 @@ class Report:
         Raises:
             UsageError: *by* is none of the three.
         """
-        return columns.to_rows(self.columns(by))
+        return metrics.rows(self, by)
 
-    def columns(self, by: str = "layer") -> columns.Columns:
+    def columns(self, by: str = "layer") -> metrics.Columns:
         """Return the columns of the table of layers, stages or ops.
 
         Raises:
             UsageError: *by* is none of the three.
         """
-        if by == "layer":
-            return columns.layer_columns(self)
-        if by in columns.GROUPS:
-            return columns.group_columns(self, by)
-        allowed = ", ".join(columns.GROUPS)
-        raise UsageError(f"rows are by {allowed}, found {by!r}{nearest(by, columns.GROUPS)}")
+        return metrics.columns(self, by)
 
     @property
     def layers(self) -> pd.DataFrame:
@@ -101,12 +73,12 @@ class Report:
     @property
     def losses(self) -> pd.DataFrame:
         """Where each layer's PE-cycles go: pe_cycles = executed_macs + edge + zeros + fill + …, exactly."""
-        return _frame(columns.loss_columns(self))
+        return _frame(metrics.loss_columns(self))
 
     @property
     def energy(self) -> pd.DataFrame:
         """Each layer's energy by level, in µJ and in units of one MAC."""
-        return _frame(columns.energy_columns(self))
+        return _frame(metrics.energy_columns(self))
 
     @property
     def unmodelled(self) -> tuple[Unmodelled, ...]:
@@ -116,9 +88,9 @@ class Report:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: of the network, and of compression that the accelerator makes no use of."""
-        from squeezesim.report.unused import notes
+        from squeezesim.report.diagnosis import notes
 
-        return (*self.network.notes, *notes(self))
+        return notes(self)
 
     @property
     def plot(self) -> Plots:
@@ -129,7 +101,7 @@ class Report:
 
     def bottlenecks(self, n: int = 3) -> list[Finding]:
         """Return the *n* layers that lose the most PE-cycles, worst first, each with the reason in a sentence."""
-        from squeezesim.report.findings import findings
+        from squeezesim.report.diagnosis import findings
 
         return findings(self, n)
 
@@ -157,18 +129,8 @@ class Report:
         """
         from squeezesim.report.files import load
 
-        return load(path)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Report):
-            return NotImplemented
-        arrays = (
-            np.array_equal(getattr(self.costs, field.name), getattr(other.costs, field.name))
-            for field in dataclasses.fields(Costs)
-        )
-        return self.network == other.network and self.accelerator == other.accelerator and all(arrays)
-
-    __hash__ = None  # type: ignore[assignment]
+        data = load(path)
+        return cls(data.network, data.accelerator, data.costs, data.made_by)
 
     def __str__(self) -> str:
         from squeezesim.report.text import text
@@ -186,7 +148,7 @@ class Report:
         return html(self)
 
 
-def _frame(table: columns.Columns) -> pd.DataFrame:
+def _frame(table: metrics.Columns) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(table)

@@ -1,24 +1,132 @@
-"""A report as people read it in a terminal or in a pipe: tables, totals, the worst layers, what is missing."""
+"""Tables of layers, stages and operators: their rows, their columns, how each number is written."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from squeezesim.errors import UsageError, nearest
 from squeezesim.escapes import visible
-from squeezesim.hardware.show import dram_text, setup_text
-from squeezesim.report import units
-from squeezesim.report.grid import Grid
-from squeezesim.report.table import grid, select
+from squeezesim.hardware.display import dram_text, setup_text
+from squeezesim.markup import escaped, markdown_table
+from squeezesim.report import diagnosis, metrics, units
+from squeezesim.report.grid import Column, Grid, meter
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
+
+Row = Mapping[str, Any]
+_Shown = tuple[Column, Callable[[Row], str]]
+
+NAME_WIDTH = 28
+"""Columns beyond the first six are shown only where they leave a layer's name this much."""
+
+
+def select(
+    report: ReportData, by: str = "layer", sort: str | None = None, top: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of *report*, sorted by a column (numbers descending, texts ascending), the first *top* of them.
+
+    The first rows are those that take longest where *sort* does not say otherwise.
+
+    Raises:
+        UsageError: there is no such column.
+    """
+    rows = metrics.rows(report, by)
+    key = "cycles" if sort is None and top is not None else sort
+    return rows if key is None else ordered(rows, key)[:top]
+
+
+def ordered(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any]]:
+    """Return *rows*, at least one, by a column: numbers descending, texts ascending, those without a value last.
+
+    Raises:
+        UsageError: there is no such column.
+
+    Example:
+        >>> ordered([{"name": "a", "top1": None}, {"name": "b", "top1": 57.5}], "top1")[0]["name"]
+        'b'
+    """
+    if column not in rows[0]:
+        raise UsageError(
+            f"there is no column {column!r}; allowed: {', '.join(rows[0])}{nearest(column, rows[0])}"
+        )
+    known = [row for row in rows if row[column] is not None]
+    descending = bool(known) and not isinstance(known[0][column], str)
+    by_value = sorted(known, key=lambda row: row[column], reverse=descending)
+    return [*by_value, *(row for row in rows if row[column] is None)]
+
+
+def grid(
+    report: ReportData, rows: Sequence[Row], by: str, width: int | None, bars: int = 0, part: str = ""
+) -> Grid:
+    """Return *rows* as a table, of at most *width* characters where given; *part* says how many of all they are.
+
+    Beside utilization stand bars of *bars* characters.
+    """
+    shown = _columns(report, by, bars)
+    whole = Grid([column for column, _ in shown], [[show(row) for _, show in shown] for row in rows], part)
+    return whole if width is None else whole.fit(width, NAME_WIDTH if by == "layer" else 0)
+
+
+def _columns(report: ReportData, by: str, bars: int) -> list[_Shown]:
+    """All columns in the order in which they stand; those without a rank are there at 80 characters."""
+    energy: _Shown = (Column("energy µJ"), lambda row: units.decimal(row["energy_uj"]))
+    if report.scale.pj_per_unit is None:
+        energy = (Column("energy (MACs)"), lambda row: units.count(row["energy_mac_equiv"]))
+    costs: list[_Shown] = [
+        (Column("MACs"), lambda row: units.count(row["macs"])),
+        (Column("cycles"), lambda row: units.count(row["cycles"])),
+        (Column("time", 2), lambda row: units.share(row["share"])),
+        (Column("latency µs", 3), lambda row: units.decimal(row["latency_us"])),
+        (
+            Column("utilization"),
+            lambda row: (
+                units.EMPTY
+                if not row["macs"]
+                else meter(row["utilization"], bars)
+                if bars
+                else units.share(row["utilization"])
+            ),
+        ),
+        (Column("efficiency", 8), lambda row: units.share(row["efficiency"] if row["macs"] else None)),
+        (Column("bound", left=True), lambda row: row["bound"] or units.EMPTY),
+        energy,
+        (Column("DRAM", 4), lambda row: units.size(row["dram_bytes"])),
+        (Column("params", 7), lambda row: units.count(row["params"])),
+    ]
+    if by != "layer":
+        return [
+            (Column(by, left=True), lambda row: row[by] or units.EMPTY),
+            (Column("layers", 1), lambda row: str(row["layers"])),
+            *costs,
+        ]
+    repeats: list[_Shown] = [(Column("repeat"), lambda row: str(row["repeat"]))]
+    return [
+        (Column("layer", left=True), lambda row: row["name"]),
+        (Column("stage", 9, left=True), lambda row: row["stage"]),
+        (Column("op", 10, left=True), lambda row: row["op"]),
+        (Column("output", 5), lambda row: f"{row['groups'] * row['k']}×{row['oy']}×{row['ox']}"),
+        (Column("filter", 6), _filter),
+        (Column("dataflow", 1, left=True), lambda row: row["dataflow"] or units.EMPTY),
+        *(repeats if any(layer.repeat > 1 for layer in report.network.layers) else ()),
+        *costs,
+        (Column("tiling", 11, left=True), lambda row: row["tiling"]),
+    ]
+
+
+def _filter(row: Row) -> str:
+    """Filter and stride, as 3×3/2."""
+    vertical, horizontal = row["stride"].split("x")
+    steps = vertical if vertical == horizontal else f"{vertical}×{horizontal}"
+    return f"{row['fy']}×{row['fx']}" + ("" if steps == "1" else f"/{steps}")
+
 
 WORST = 3
 """Layers that are explained."""
@@ -44,7 +152,7 @@ class Section:
             object.__setattr__(self, "body", tuple(map(visible, self.body)))
 
 
-def text(report: Report, *, by: str = "layer", sort: str | None = None, top: int | None = None) -> str:
+def text(report: ReportData, *, by: str = "layer", sort: str | None = None, top: int | None = None) -> str:
     """Return *report* as plain text with all columns, whatever the width.
 
     Raises:
@@ -54,7 +162,12 @@ def text(report: Report, *, by: str = "layer", sort: str | None = None, top: int
 
 
 def show(
-    report: Report, console: Console, *, by: str = "layer", sort: str | None = None, top: int | None = None
+    report: ReportData,
+    console: Console,
+    *,
+    by: str = "layer",
+    sort: str | None = None,
+    top: int | None = None,
 ) -> None:
     """Print *report* on *console*: as wide as it is where it is a terminal, otherwise plain and with all columns.
 
@@ -97,12 +210,12 @@ def print_sections(parts: Iterable[Section], console: Console) -> None:
 
 
 def sections(
-    report: Report, *, by: str, sort: str | None, top: int | None, width: int | None, bars: int = 0
+    report: ReportData, *, by: str, sort: str | None, top: int | None, width: int | None, bars: int = 0
 ) -> list[Section]:
     """Return the parts of the text in their order, tables at most *width* wide, bars of *bars* characters in them."""
     rows = select(report, by, sort, top)
     shown = [row for row in rows if row["cycles"]] if by == "layer" else rows
-    part = units.part(len(rows), len(report.rows(by)), by) if top is not None else ""
+    part = units.part(len(rows), len(metrics.rows(report, by)), by) if top is not None else ""
     parts = [
         Section(f"{report.network.name} on {report.accelerator.name}", subject(report)),
         Section(_heading(by, len(shown), sort, top), grid(report, shown, by, width, bars, part)),
@@ -110,23 +223,24 @@ def sections(
     if by == "layer" and (ops := resting(rows)):
         parts.append(Section(f"not shown, for they take no time: {ops}", ()))
     if by == "layer":
-        parts.append(Section("stages", grid(report, report.rows("stage"), "stage", width, bars)))
+        parts.append(Section("stages", grid(report, metrics.rows(report, "stage"), "stage", width, bars)))
     parts.append(Section("total", _totals(report)))
-    worst = [f"{place}. {finding}" for place, finding in enumerate(report.bottlenecks(WORST), 1)]
+    worst = [f"{place}. {finding}" for place, finding in enumerate(diagnosis.findings(report, WORST), 1)]
     parts.append(Section("where most PE-cycles are lost", worst))
     return [*parts, *caveats(report)]
 
 
-def caveats(report: Report) -> list[Section]:
+def caveats(report: ReportData) -> list[Section]:
     """Return what a reader of any number must know: operators without a rule, notes."""
     parts = []
-    if report.unmodelled:
+    if report.network.unmodelled:
         listed = [
-            f"{item.op} ×{item.count}, first in {item.module or 'the network'}" for item in report.unmodelled
+            f"{item.op} ×{item.count}, first in {item.module or 'the network'}"
+            for item in report.network.unmodelled
         ]
         parts.append(Section("not modelled, and not in any number above", listed))
-    if report.notes:
-        parts.append(Section("notes", report.notes))
+    if diagnosis.notes(report):
+        parts.append(Section("notes", diagnosis.notes(report)))
     return parts
 
 
@@ -142,7 +256,7 @@ def _heading(by: str, count: int, sort: str | None, top: int | None) -> str:
     return f"{by}s" + (f" by {sort}" if sort else "")
 
 
-def subject(report: Report) -> list[str]:
+def subject(report: ReportData) -> list[str]:
     """Return what ran where, on a line or two: the accelerator in brief, the shapes of the inputs."""
     hardware, network = report.accelerator, report.network
     array, buffer = hardware.array, hardware.memory.global_buffer
@@ -154,8 +268,8 @@ def subject(report: Report) -> list[str]:
     return [*lines, shapes] if shapes else lines
 
 
-def _totals(report: Report) -> list[str]:
-    totals = report.totals
+def _totals(report: ReportData) -> list[str]:
+    totals = metrics.totals(report)
     energy = f"{units.count(totals['energy_mac_equiv'])} MACs' worth"
     if totals["energy_uj"] is not None:
         energy = f"{units.decimal(totals['energy_uj'])} µJ, {energy}"
@@ -183,3 +297,42 @@ def _wrapped(line: str, width: int, indent: str = "") -> str:
     return textwrap.fill(
         line, max(width, 40), initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False
     )
+
+
+_NUMBERED = re.compile(r"\d+\. ")
+
+
+def report_markdown(report: ReportData) -> str:
+    """Return *report* as GitHub's Markdown: what ``profile`` prints, with all columns."""
+
+    return markdown(sections(report, by="layer", sort=None, top=None, width=None))
+
+
+def markdown(parts: Iterable[Section]) -> str:
+    """Return sections as GitHub's Markdown, the first with a heading of its own level.
+
+    Example: a section "total" with the line ``cycles  2.004 M`` is a heading and a table of one row.
+    """
+    texts = []
+    for number, section in enumerate(parts):
+        heading = f"{'##' if number else '#'} {escaped(section.heading)}"
+        body = _table(section.body) if isinstance(section.body, Grid) else _lines(section.body)
+        texts.append(f"{heading}\n\n{body}" if body else heading)
+    return "\n\n".join(texts) + "\n"
+
+
+def _table(grid: Grid) -> str:
+    left = [place for place, column in enumerate(grid.columns) if column.left or not place]
+    table = markdown_table([column.header for column in grid.columns], grid.cells, left).rstrip("\n")
+    return "\n\n".join([table, *map(escaped, grid.notes)])
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """A table where every line is a label and a value, otherwise a list, numbered as the lines are."""
+    pairs = [re.split(r" {2,}", line.strip(), maxsplit=1) for line in lines]
+    if lines and all(len(pair) == 2 for pair in pairs):
+        return _table(Grid([Column("", left=True), Column("")], pairs))
+    if lines and all(_NUMBERED.match(line) for line in lines):
+        items = [line.split(" ", 1) for line in lines]
+        return "\n".join(f"{number} {escaped(text)}" for number, text in items)
+    return "\n".join(f"- {escaped(line)}" for line in lines)

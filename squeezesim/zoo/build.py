@@ -11,7 +11,7 @@ from squeezesim.zoo.registry import Spec, build, catalogue
 
 def traced(entry: Entry) -> Network:
     """Return the network of *entry* at its own input, traced anew."""
-    from squeezesim.frontends.trace import trace
+    from squeezesim.frontends.torch.trace import trace
 
     module = build(Spec(entry, {}), device="meta")
     return replace(trace(module, (1, *entry.input), name=entry.name), source="built-in")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import squeezesim as sq
 from squeezesim.cli import main
-from squeezesim.report.columns import TOTALS
+from squeezesim.report.metrics import TOTALS
 from tests.cli.conftest import Run
 
 pytestmark = pytest.mark.torch  # networks of other depths are traced
@@ -156,9 +156,9 @@ def test_the_front_alone_and_another_order(run: Run) -> None:
 
 def test_csv_is_made_in_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(*MODEL, *BOTH, *NARROW, "--format", "csv").out
-    monkeypatch.setattr("squeezesim.explore.allocate.files._CHUNK", 7)
+    monkeypatch.setattr("squeezesim.explore.allocate.render._CHUNK", 7)
     assert run(*MODEL, *BOTH, *NARROW, "--format", "csv").out == whole
-    monkeypatch.setattr("squeezesim.explore.allocate.files.MOST_OBJECTS", 50)
+    monkeypatch.setattr("squeezesim.explore.allocate.render.MOST_OBJECTS", 50)
     assert run(*MODEL, *NARROW, "--format", "json") == (
         2,
         "",
@@ -253,7 +253,7 @@ def test_an_interruption_leaves_no_files(run: Run, monkeypatch: pytest.MonkeyPat
 
 def test_progress_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr("squeezesim.cli.streams.status", told.append)
+    monkeypatch.setattr("squeezesim.cli.output.status", told.append)
     assert main([*MODEL, *NARROW, "--max-params", "1k"]) == 2
     assert told[:2] == ["tracing network 1 of 1", "costing on squeezelerator_16x16"]
     assert capsys.readouterr().err.startswith("error: no allocation meets --max-params 1k")

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 import squeezesim as sq
-from squeezesim.explore.compare.document import to_json, to_markdown
-from squeezesim.explore.compare.frame import comparison
-from squeezesim.explore.compare.result import of_report
-from squeezesim.explore.compare.text import sections
+from squeezesim.explore.compare.compare import comparison
+from squeezesim.explore.compare.comparison import of_report
+from squeezesim.explore.compare.render import sections, to_json, to_markdown
 from squeezesim.report.files import csv_text
 from squeezesim.report.text import plain
 from tests.cli.conftest import Run

@@ -8,12 +8,10 @@ from unittest import mock
 import pytest
 from rich.console import Console
 
-from squeezesim.explore.advise.advise import advise
-from squeezesim.explore.advise.page import ALIKE, APART, NOTHING, document, sections
+from squeezesim.explore.advise import ALIKE, APART, NOTHING, advise, document, sections
 from squeezesim.network import Layer, Network
 from squeezesim.report.explain import explain
-from squeezesim.report.markdown import markdown
-from squeezesim.report.text import plain
+from squeezesim.report.text import markdown, plain
 from tests.cli.conftest import Run
 from tests.report.cases import accelerator, report
 

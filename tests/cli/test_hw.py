@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.hardware.schema import schema
-from squeezesim.hardware.shipped import directory
-from squeezesim.hardware.show import rows
+from squeezesim.hardware.catalog import directory
+from squeezesim.hardware.display import rows, schema
 from tests.cli.conftest import Run
 
 

@@ -41,7 +41,7 @@ def test_a_cross_check_that_agrees(run: Run) -> None:
 
 @pytest.mark.torch
 def test_a_cross_check_that_differs_is_a_failed_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from squeezesim.frontends.crosscheck import CrossCheck
+    from squeezesim.frontends.torch.crosscheck import CrossCheck
 
     def differing(model: str, **options: object) -> list[CrossCheck]:
         assert model == "alexnet"

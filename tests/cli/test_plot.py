@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from squeezesim.report.figures.kinds import KINDS, figure
+from squeezesim.report.figures.registry import KINDS, figure
 from squeezesim.report.report import Report
 from tests.cli.conftest import Run
 from tests.report.cases import report

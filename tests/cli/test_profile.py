@@ -15,9 +15,10 @@ from squeezesim import __version__
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
-from squeezesim.report.document import decode
+from squeezesim.report import metrics
 from squeezesim.report.files import FORMATS, csv_text
 from squeezesim.report.report import Report
+from squeezesim.report.serialize import decode
 from squeezesim.report.text import text
 from squeezesim.simulate import simulate
 from tests.cli.conftest import Run
@@ -124,7 +125,7 @@ def test_dataflow_and_objective_change_the_accelerator(run: Run) -> None:
     changed = accelerator({"array.dataflows": ["ws"], "mapper.objective": "energy"})
     made = decode(run(*SMALL, *options).out)
     assert made.accelerator == changed
-    assert {row["dataflow"] for row in made.rows()} == {"ws", ""}
+    assert {row["dataflow"] for row in metrics.rows(made)} == {"ws", ""}
 
 
 def test_the_best_dataflow_is_what_the_accelerator_offers(run: Run) -> None:
@@ -311,7 +312,7 @@ def test_an_interruption_leaves_no_file(run: Run, monkeypatch: pytest.MonkeyPatc
     def interrupted(*_: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("squeezesim.report.figures.kinds.figure", interrupted)
+    monkeypatch.setattr("squeezesim.report.figures.registry.figure", interrupted)
     assert run(*SMALL) == (130, "", "error: interrupted\n")
     assert files() == []
 

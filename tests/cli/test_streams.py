@@ -8,7 +8,7 @@ import time
 import pytest
 
 import squeezesim.load  # noqa: F401  its function is replaced
-from squeezesim.cli import main, streams
+from squeezesim.cli import main, output
 from tests.cli.conftest import Run
 
 CLEAR = "\r\x1b[K"
@@ -33,8 +33,8 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """Stderr as a terminal; in the test itself, since pytest sets its own between a fixture and the test."""
     found = Terminal()
     monkeypatch.setattr(sys, "stderr", found)
-    monkeypatch.setattr(streams, "_DELAY", 0.01)
-    monkeypatch.setattr(streams, "_PERIOD", 0.01)
+    monkeypatch.setattr(output, "_DELAY", 0.01)
+    monkeypatch.setattr(output, "_PERIOD", 0.01)
     return found
 
 
@@ -47,15 +47,15 @@ def test_what_takes_long_says_so_and_moves(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terminal = on_terminal(monkeypatch)
-    streams.begin()
-    streams.status("tracing a\x1b[2J")
+    output.begin()
+    output.status("tracing a\x1b[2J")
     terminal.wait_for(r"tracing a\\u001b\[2J")
     terminal.wait_for("tracing .*, 1 s")
-    streams.say("a warning")
+    output.say("a warning")
     assert terminal.getvalue().partition("a warning")[0].endswith(CLEAR)
-    streams.status("simulating b")
+    output.status("simulating b")
     terminal.wait_for("simulating b")
-    streams.tell("result")
+    output.tell("result")
     assert last(terminal) == ""
     before = terminal.getvalue()
     time.sleep(0.05)
@@ -96,7 +96,7 @@ def test_commands_say_what_they_do(
     run: Run, words: list[str], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr("squeezesim.cli.streams.status", said.append)
+    monkeypatch.setattr("squeezesim.cli.output.status", said.append)
     assert run(*words).code == 0
     assert told in said
 

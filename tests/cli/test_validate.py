@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from squeezesim.verify import sources
-from squeezesim.verify.record import Bound, Check, Row
-from squeezesim.verify.sources import Options
+from squeezesim import validate
+from squeezesim.reference.record import Bound, Check, Row
+from squeezesim.validate import Options
 from tests.cli.conftest import Run
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ GOOD = Check(
 BAD = replace(GOOD, name="bad", title="What is not", bounds=(Bound("largest error", 0.05, 0.03),))
 
 
-SOURCES = dict(sources.SOURCES)
+SOURCES = dict(validate.SOURCES)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _two_sources(monkeypatch: pytest.MonkeyPatch) -> None:
         options.progress("half way")
         return replace(BAD, title="quick" if options.quick else BAD.title)
 
-    monkeypatch.setattr(sources, "SOURCES", {"good": lambda _: GOOD, "bad": bad})
+    monkeypatch.setattr(validate, "SOURCES", {"good": lambda _: GOOD, "bad": bad})
 
 
 def test_what_holds_is_zero(run: Run) -> None:
@@ -84,7 +84,7 @@ def test_a_page_goes_to_a_file(run: Run) -> None:
 def test_progress_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("validate", "bad").err == ""
     told: list[str] = []
-    monkeypatch.setattr("squeezesim.cli.streams.status", told.append)
+    monkeypatch.setattr("squeezesim.cli.output.status", told.append)
     run("validate", "bad")
     assert told == ["bad: computing", "bad: half way", ""]
 
@@ -116,7 +116,7 @@ def test_the_page_in_docs_is_the_command_s_output(run: Run, monkeypatch: pytest.
 
 
 def test_a_real_source_as_json(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "SOURCES", SOURCES)
+    monkeypatch.setattr(validate, "SOURCES", SOURCES)
     code, out, err = run("validate", "array", "--quick", "--format", "json")
     assert (code, err) == (0, "")
     assert [check["name"] for check in json.loads(out)] == ["array"]

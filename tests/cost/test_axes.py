@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezesim.cost.axes import Window, input_extent, tile_sizes
-from squeezesim.verify.tiles import touched
+from squeezesim.reference.pipeline import touched
 
 
 @given(st.integers(1, 4000), st.integers(1, 64))

@@ -21,8 +21,7 @@ from squeezesim.cost.steps import AXES
 from squeezesim.cost.tiling import ORDERS
 from squeezesim.cost.workload import Workload
 from squeezesim.network.layer import Layer
-from squeezesim.verify.pipeline_case import Case, simulated
-from squeezesim.verify.tiles import Tiling
+from squeezesim.reference.pipeline import Case, Tiling, simulated
 from tests.cost.cases import layers, machines, problem_of
 
 

@@ -13,16 +13,15 @@ import pytest
 import squeezesim as sq
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import HardwareError, ModelError, UsageError
-from squeezesim.explore.allocate import bases, budgets
+from squeezesim.explore.allocate import additive
+from squeezesim.explore.allocate import study as allocate_study
+from squeezesim.explore.allocate.additive import Sums, cut
+from squeezesim.explore.allocate.allocations import Space
 from squeezesim.explore.allocate.candidates import MEASURES, OBJECTIVES, measures
-from squeezesim.explore.allocate.pieces import cut
-from squeezesim.explore.allocate.space import Space
 from squeezesim.explore.allocate.study import Result, study
-from squeezesim.explore.allocate.sums import Sums
 from squeezesim.explore.pareto import LARGER_IS_BETTER
 from squeezesim.network import Network
-from squeezesim.network.passes import fuse
-from squeezesim.report.columns import TOTALS
+from squeezesim.report.metrics import TOTALS
 from squeezesim.zoo.registry import Spec, catalogue
 
 pytestmark = pytest.mark.torch  # networks of other depths are traced
@@ -166,29 +165,29 @@ def test_an_option_may_have_one_value() -> None:
 def test_networks_that_are_named_as_allowed_can_be_allocated() -> None:
     """One of each family, with a block more in each stage than it has itself; those left out cannot."""
     with pytest.raises(ModelError) as found:
-        bases.parse_model("alexnet")
+        additive.parse_model("alexnet")
     listed = str(found.value).partition("allowed: ")[2].partition(" and ")[0].split(", ")
     first = {
         entry.family.name: entry for entry in reversed([*catalogue().values()]) if "depth" in entry.defaults
     }
     assert sorted(listed) == sorted(
-        entry.name for family, entry in first.items() if family not in bases.NOT_ADDITIVE
+        entry.name for family, entry in first.items() if family not in additive.NOT_ADDITIVE
     )
-    for family in bases.NOT_ADDITIVE:
-        own = bases.depth_of(Spec(first[family], {}))
+    for family in additive.NOT_ADDITIVE:
+        own = additive.depth_of(Spec(first[family], {}))
         least, most = ((blocks,) * len(own) for blocks in (1, 2))
         with pytest.raises(ModelError, match="depend on how many there are"):
-            bases.Base(Spec(first[family], {}), None, {}).pieces(least, most, [], cache=False)
+            additive.Base(Spec(first[family], {}), None, {}).pieces(least, most, [], cache=False)
 
 
 @pytest.mark.slow
 def test_every_family_that_is_named_is_a_sum_of_its_blocks() -> None:
     for entry in {entry.family.name: entry for entry in catalogue().values()}.values():
-        if "depth" in entry.defaults and entry.family.name not in bases.NOT_ADDITIVE:
-            own = bases.depth_of(Spec(entry, {}))
+        if "depth" in entry.defaults and entry.family.name not in additive.NOT_ADDITIVE:
+            own = additive.depth_of(Spec(entry, {}))
             more = tuple(blocks + 1 for blocks in own)
-            pieces = bases.Base(Spec(entry, {}), None, {}).pieces(own, more, [entry], cache=False)
-            assert len(pieces.at(own)) == len(fuse(Network.load(entry.graph)).layers)
+            pieces = additive.Base(Spec(entry, {}), None, {}).pieces(own, more, [entry], cache=False)
+            assert len(pieces.at(own)) == len(Network.load(entry.graph).fused.layers)
 
 
 def test_a_network_of_one_stage() -> None:
@@ -382,7 +381,7 @@ def test_a_model_beside_the_allocations_has_no_moves() -> None:
 def test_mistakes_are_a_line_before_anything_is_traced(
     arguments: tuple[Any, ...], error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bases.Base, "network", None)
+    monkeypatch.setattr(additive.Base, "network", None)
     model, *options = arguments
     with pytest.raises(error, match=message) as found:
         sq.allocate(model, HW, **(options[0] if options else {}))
@@ -406,10 +405,12 @@ def test_a_buffer_that_is_too_small_is_said() -> None:
 
 def test_the_tightest_budget_is_named() -> None:
     def refused(*texts: str, hw: sq.Accelerator = HW) -> str:
-        def limits(stages: int) -> list[budgets.Budget]:
+        def limits(stages: int) -> list[allocate_study.Budget]:
             pairs = [text.split(" ", 1) for text in texts]
             return [
-                budgets.where(limit, stages) if option == "where" else budgets.at_most(option, limit)
+                allocate_study.budget_where(limit, stages)
+                if option == "where"
+                else allocate_study.at_most(option, limit)
                 for option, limit in pairs
             ]
 
@@ -447,25 +448,25 @@ def test_the_tightest_budget_is_named() -> None:
     )
     for text in ("0", "-5"):
         with pytest.raises(UsageError) as found:
-            budgets.at_most("--max-params", text)
+            allocate_study.at_most("--max-params", text)
         assert str(found.value) == (
             f"--max-params {text}: nothing costs so little; allowed: a number above 0"
         )
     for text in ("many", "3ms", "5%", ""):
         with pytest.raises(UsageError, match=r"^--max-macs: "):
-            budgets.at_most("--max-macs", text)
+            allocate_study.at_most("--max-macs", text)
 
 
 def test_a_budget_on_energy_is_in_macs_unless_it_has_joules() -> None:
-    budget = budgets.at_most("--max-energy", "2G")
+    budget = allocate_study.at_most("--max-energy", "2G")
     assert (budget.condition.names, budget.limit) == (("energy_mac_equiv",), 2e9)
-    budget = budgets.at_most("--max-energy", "0.3mJ")
+    budget = allocate_study.at_most("--max-energy", "0.3mJ")
     assert (budget.condition.names, budget.limit) == (("energy_uj",), 300.0)
 
 
 def _sums(depth: tuple[int, ...]) -> Sums:
     flat = (1,) * len(depth)
-    deep, other = (fuse(sq.load("squeezenext_23_v5", depth=blocks)) for blocks in (depth, flat))
+    deep, other = (sq.load("squeezenext_23_v5", depth=blocks).fused for blocks in (depth, flat))
     return Sums.of(cut(deep, depth, other, flat), evaluate(deep.layers, [HW]), HW)
 
 

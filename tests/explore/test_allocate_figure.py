@@ -12,10 +12,9 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 import squeezesim as sq
-from squeezesim.explore.allocate.figure import figure
-from squeezesim.explore.allocate.marks import Mark, apart
+from squeezesim.explore.allocate.figure import Mark, apart, figure
 from squeezesim.explore.allocate.study import Study, study
-from squeezesim.report.canvas import quiet
+from squeezesim.report.figures.style import quiet
 
 pytestmark = pytest.mark.torch  # networks of other depths are traced
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezesim.errors import UsageError
-from squeezesim.explore.allocate.space import Space, parse_range
+from squeezesim.explore.allocate.allocations import Space, parse_range
 
 RANGES = st.lists(
     st.tuples(st.integers(1, 5), st.integers(0, 4)).map(lambda pair: (pair[0], pair[0] + pair[1])),

@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 import squeezesim as sq
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import ModelError
+from squeezesim.explore.allocate.additive import Sums, cut, late_share
 from squeezesim.explore.allocate.candidates import measures
-from squeezesim.explore.allocate.pieces import cut
-from squeezesim.explore.allocate.sums import Sums, late_share
 from squeezesim.network import Network
-from squeezesim.network.passes import fuse
-from squeezesim.report.columns import TOTALS
+from squeezesim.report.metrics import TOTALS
 from squeezesim.zoo.registry import catalogue
 
 pytestmark = pytest.mark.torch  # networks of other depths are traced
@@ -49,7 +47,7 @@ def network(model: str, depth: tuple[int, ...]) -> Network:
 
 
 def sums_of(model: str, deepest: tuple[int, ...], accelerator: sq.Accelerator) -> Sums:
-    deep, flat = fuse(network(model, deepest)), fuse(network(model, (1,) * len(deepest)))
+    deep, flat = network(model, deepest).fused, network(model, (1,) * len(deepest)).fused
     pieces = cut(deep, deepest, flat, (1,) * len(deepest))
     return Sums.of(pieces, evaluate(deep.layers, [accelerator]), accelerator)
 
@@ -114,7 +112,7 @@ def test_networks_whose_blocks_depend_on_their_number_are_refused(
     model: str, deep: tuple[int, ...], flat: tuple[int, ...], layer: str
 ) -> None:
     with pytest.raises(ModelError) as error:
-        cut(fuse(network(model, deep)), deep, fuse(network(model, flat)), flat)
+        cut(network(model, deep).fused, deep, network(model, flat).fused, flat)
     texts = ["-".join(map(str, depth)) for depth in (deep, flat)]
     assert str(error.value) == (
         f"the blocks of '{model}' depend on how many there are: layer '{layer}' is not the same at depths "
@@ -124,7 +122,7 @@ def test_networks_whose_blocks_depend_on_their_number_are_refused(
 
 def test_a_stage_that_does_not_vary_is_not_cut() -> None:
     deep, flat = (2, 1, 3, 2), (2, 1, 1, 2)
-    pieces = cut(fuse(network("squeezenext_23", deep)), deep, fuse(network("squeezenext_23", flat)), flat)
+    pieces = cut(network("squeezenext_23", deep).fused, deep, network("squeezenext_23", flat).fused, flat)
     blocks = {(stage, block) for stage, block in pieces.owner if block >= 0}
     assert blocks == {(2, 0), (2, 1), (2, 2)}
     assert {owner for owner in pieces.owner if owner[1] < 0} == {(-1, -1), (0, -1), (1, -1), (3, -1)}

@@ -11,10 +11,16 @@ from hypothesis import strategies as st
 
 import squeezesim as sq
 from squeezesim.errors import UsageError
-from squeezesim.explore.compare.comparison import NUMBERS, Comparison
-from squeezesim.explore.compare.frame import comparison
-from squeezesim.explore.compare.notes import notes
-from squeezesim.explore.compare.result import Result, of_report, published_top1, told_apart
+from squeezesim.explore.compare.compare import comparison
+from squeezesim.explore.compare.comparison import (
+    NUMBERS,
+    Comparison,
+    Result,
+    of_report,
+    published_top1,
+    told_apart,
+)
+from squeezesim.explore.compare.render import notes
 from squeezesim.network import Layer, Network
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squeezesim.explore.compare.align import align, merged
+from squeezesim.explore.compare.comparison import align, merged
 from squeezesim.report.report import Report
 from tests.report.cases import few, reports
 

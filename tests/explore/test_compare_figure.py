@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from squeezesim.errors import UsageError
-from squeezesim.explore.compare.comparison import Comparison
-from squeezesim.explore.compare.figure import accuracy_figure, draw
-from squeezesim.explore.compare.frame import comparison
-from squeezesim.explore.compare.result import of_report
+from squeezesim.explore.compare.compare import comparison
+from squeezesim.explore.compare.comparison import Comparison, of_report
+from squeezesim.explore.compare.render import accuracy_figure, draw
 from tests.explore.test_compare import named
 
 

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from squeezesim.errors import UsageError
-from squeezesim.explore.compare.comparison import Comparison
-from squeezesim.explore.compare.frame import comparison
+from squeezesim.explore.compare.compare import comparison
+from squeezesim.explore.compare.comparison import Comparison, of_report
 from squeezesim.explore.compare.gate import conditions, judge
-from squeezesim.explore.compare.result import of_report
 from tests.explore.test_compare import compared, named
 
 

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from squeezesim.explore.compare.comparison import Comparison
-from squeezesim.explore.compare.document import to_json, to_markdown
-from squeezesim.explore.compare.frame import comparison
+from squeezesim.explore.compare.compare import comparison
+from squeezesim.explore.compare.comparison import Comparison, of_report
 from squeezesim.explore.compare.gate import Verdict, conditions, judge
-from squeezesim.explore.compare.result import of_report
-from squeezesim.explore.compare.text import heading, ratio, sections
+from squeezesim.explore.compare.render import heading, ratio, sections, to_json, to_markdown
 from squeezesim.report.grid import Grid
 from squeezesim.report.text import plain
 from tests.explore.test_compare import compared, named

@@ -7,11 +7,8 @@ import pytest
 
 import squeezesim as sq
 from squeezesim.errors import UsageError
-from squeezesim.explore.sensitivity.bandwidth import break_even
-from squeezesim.explore.sensitivity.figure import draw, tornado
-from squeezesim.explore.sensitivity.study import Study, study
-from squeezesim.explore.sensitivity.tables import OWN, ranks
-from squeezesim.hardware.energy_levels import tables
+from squeezesim.explore.sensitivity import OWN, Study, break_even, draw, ranks, study, tornado
+from squeezesim.hardware.parts import tables
 from tests.report.cases import network
 
 HW = sq.Accelerator.named("squeezelerator_16x16")

@@ -23,8 +23,8 @@ from squeezesim.explore.sweep.api import plan
 from squeezesim.explore.sweep.plan import Plan
 from squeezesim.explore.sweep.run import local, run
 from squeezesim.explore.sweep.store import Store
-from squeezesim.hardware.paths import parameters
-from squeezesim.report.columns import TOTALS
+from squeezesim.hardware.config import parameters
+from squeezesim.report.metrics import TOTALS
 from tests.report.cases import accelerator, network
 
 NET, HW = network(), accelerator()

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squeezesim.errors import UsageError
-from squeezesim.expressions import parse, quantity
-from squeezesim.expressions.units import LITERALS, unit_of
+from squeezesim.expressions import LITERALS, parse, quantity, unit_of
 
 # Column, unit, and what one of that unit is in the column's own.
 UNITS = [

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from squeezesim.frontends.crosscheck import CrossCheck, cross_check
+from squeezesim.frontends.torch.crosscheck import CrossCheck, cross_check
 
 from .test_exactness import Function
 
@@ -46,7 +46,7 @@ def test_every_difference_is_said_in_words() -> None:
 
 
 def test_a_difference_without_a_known_reason_has_no_words(monkeypatch: Any) -> None:
-    monkeypatch.setattr("squeezesim.frontends.crosscheck._FVCORE_LACKS", frozenset())
+    monkeypatch.setattr("squeezesim.frontends.torch.crosscheck._FVCORE_LACKS", frozenset())
     (row,) = cross_check(nn.LSTM(4, 6), [(3, 2, 4)])
     assert (row.agrees, row.why) == (False, "")
 

@@ -17,8 +17,8 @@ from torch.nn.utils import parametrize
 
 from squeezesim import Accelerator, Network, simulate
 from squeezesim.frontends.elements import Elements, Ledger, Region, Use, contiguous
-from squeezesim.frontends.trace import trace
-from squeezesim.report.stored import stored_bytes
+from squeezesim.frontends.torch.trace import trace
+from squeezesim.report.tally import stored_bytes
 
 sizes = st.integers(1, 4)
 dims = st.lists(st.tuples(sizes, st.integers(0, 13)), max_size=4)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import squeezesim as sq
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch.trace import trace
 from tests.frontends.onnx_graphs import integers, model, network, node, weights
 
 

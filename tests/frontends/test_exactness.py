@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from squeezesim.frontends.isolate import decomposed, undisturbed
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch.run import decomposed, undisturbed
+from squeezesim.frontends.torch.trace import trace
 
 
 def dispatched(module: nn.Module, *args: Any, **kwargs: Any) -> int:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezesim.frontends.hubs import _suppress, import_torchvision
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch.trace import trace
 
 torchvision = pytest.mark.skipif(not find_spec("torchvision"), reason="torchvision is not installed")
 

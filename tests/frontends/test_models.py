@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.hubs import import_torchvision, make_model
-from squeezesim.frontends.isolate import decomposed, undisturbed
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch.run import decomposed, undisturbed
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Network
 
 from .model_cases import PYTORCHCV, TIMM, TORCHVISION

@@ -11,8 +11,7 @@ from torch import nn
 
 import squeezesim as sq
 from squeezesim.frontends.onnx.file import read
-from squeezesim.frontends.trace import trace
-from squeezesim.network.passes import fuse
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.zoo.registry import build, catalogue, parse_spec
 from tests.frontends.models import Attention, Residual
 from tests.frontends.onnx_graphs import essence, export
@@ -30,7 +29,7 @@ def assert_same(module: nn.Module, shape: tuple[int, ...], folder: Path, *, dyna
     traced, exported = trace(module, shape), read(path)
     assert not exported.unmodelled
     assert exported.macs == traced.macs > 0
-    assert essence(fuse(exported)) == essence(fuse(traced))
+    assert essence(exported.fused) == essence(traced.fused)
     for name in HARDWARE:
         cycles = []
         for network in (traced, exported):
@@ -117,8 +116,8 @@ def test_built_in_networks_of_the_newer_exporter(name: str, tmp_path: Path) -> N
 def test_names_are_those_of_the_modules(dynamo: bool, tmp_path: Path) -> None:
     module, shape = Bottle(), (1, 3, 20, 17)
     export(module, (torch.zeros(shape),), tmp_path / "m.onnx", dynamo=dynamo)
-    names = [layer.name for layer in fuse(read(tmp_path / "m.onnx")).layers if layer.kind == "mac"]
-    assert names == [layer.name for layer in fuse(trace(module, shape)).layers if layer.kind == "mac"]
+    names = [layer.name for layer in read(tmp_path / "m.onnx").fused.layers if layer.kind == "mac"]
+    assert names == [layer.name for layer in trace(module, shape).fused.layers if layer.kind == "mac"]
     assert names[:2] == ["expand.0", "depthwise.0"]
 
 
@@ -150,7 +149,7 @@ def test_an_open_batch(dynamo: bool, tmp_path: Path) -> None:
     export(Transposed(), (torch.zeros(2, 6, 8),), path, dynamo=dynamo, **axes, **names)
     network = read(path, batch=3)
     assert network.inputs[0][1] == (3, 6, 8)
-    assert essence(fuse(network)) == essence(fuse(trace(Transposed(), (3, 6, 8))))
+    assert essence(network.fused) == essence(trace(Transposed(), (3, 6, 8)).fused)
 
 
 class Transposed(nn.Module):

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.onnx import file, wire
+from squeezesim.frontends.onnx import file
+from squeezesim.frontends.onnx import file as onnx_file
 from squeezesim.frontends.onnx.file import read
 from squeezesim.network.checks import MAX_COUNT
 from tests.frontends.onnx_graphs import Dims, integers, model, network, node, tensor, weights
@@ -127,16 +128,16 @@ def test_functions_that_call_themselves(tmp_path: Path) -> None:
 
 def test_messages_are_bounded_before_they_are_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = chain(2000).SerializeToString()
-    monkeypatch.setattr(wire, "MAX_FIELDS", 1000)
+    monkeypatch.setattr(onnx_file, "MAX_FIELDS", 1000)
     assert refused(tmp_path, whole) == "has more than 1000 fields"
     monkeypatch.undo()
-    monkeypatch.setattr(wire, "MAX_KEPT", 1000)
+    monkeypatch.setattr(onnx_file, "MAX_KEPT", 1000)
     assert refused(tmp_path, whole) == "has more than 1000 bytes without its weights"
 
 
 NESTED = b""
 for _ in range(5000):
-    NESTED = b"\x0a" + wire._encoded(len(NESTED)) + NESTED
+    NESTED = b"\x0a" + onnx_file._encoded(len(NESTED)) + NESTED
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08", b"\xff" * 64, b"not a model", NESTED, b"\x3a\x02\x0a\x00"])
@@ -186,7 +187,7 @@ def test_walking_a_message_keeps_all_but_long_tensors(data: bytes) -> None:
     except Exception:
         return
     try:
-        kept = wire.without_tensors(data, onnx.ModelProto.DESCRIPTOR)
+        kept = onnx_file.without_tensors(data, onnx.ModelProto.DESCRIPTOR)
     except ModelError:
         return  # groups, which ONNX does not have
     assert onnx.ModelProto.FromString(kept) == parsed

@@ -14,13 +14,12 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.aten import rules
 from squeezesim.frontends.onnx import contrib
 from squeezesim.frontends.onnx.elementwise import ELEMENTWISE, FOLDED, OF_FIRST, REDUCTIONS
 from squeezesim.frontends.onnx.rules import ARITHMETIC, FREE, OPERANDS, rule_for
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch import operators
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Layer
-from squeezesim.network.passes import fuse
 from tests.frontends.onnx_graphs import essence, integers, model, network, node, only, tensor, weights
 
 FLOAT, INT8, UINT8 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8
@@ -272,7 +271,7 @@ def test_batch_norm_is_fused_and_its_statistics_are_not_learnt(tmp_path: Path) -
         {"x": (1, 3, 6, 6)},
         [weights("w", (8, 3, 3, 3)), *named],
     )
-    layer = only(fuse(network(tmp_path, made)))
+    layer = only(network(tmp_path, made).fused)
     assert layer.fused == ("batch_norm", "relu")
     assert layer.params == 8 * 27 + 16
 
@@ -410,7 +409,7 @@ def test_widths_of_a_float_convolution_between_quantisers(element: int, bits: in
     )
     for quantiser in made.graph.initializer[:2]:
         quantiser.ClearField("dims")
-    layer = only(fuse(network(tmp_path, made)))
+    layer = only(network(tmp_path, made).fused)
     assert (layer.weight_bits, layer.activation_bits) == (bits, 8)
     assert (layer.params, layer.fused, layer.inputs) == (112, ("bias", "relu"), ("x",))
 
@@ -511,8 +510,8 @@ def test_operators_that_do_not_fit_are_refused(
 
 
 def test_a_rule_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "_registered", {})
-    rules.register_operator(
+    monkeypatch.setattr(operators, "_registered", {})
+    operators.register_operator(
         "com.example.Fancy",
         lambda call: Layer.vector("fancy", op="fancy", k=call["inputs"][0].shape[1], ox=call["times"]),
     )

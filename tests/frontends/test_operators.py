@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from squeezesim.frontends.aten import elementwise, movement, pooling, products, reductions
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch import operators
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Network
 
 
@@ -208,6 +208,15 @@ def test_a_bias_that_is_added_apart_is_called_so():
 
 
 def test_the_tables_do_not_overlap():
-    tables = [kind.RULES.keys() for kind in (products, pooling, reductions, elementwise, movement)]
-    tables.append(movement.FREE)
+    tables = [
+        table.keys()
+        for table in (
+            operators.PRODUCT_RULES,
+            operators.POOLING_RULES,
+            operators.REDUCTION_RULES,
+            operators.ELEMENTWISE_RULES,
+            operators.MOVEMENT_RULES,
+        )
+    ]
+    tables.append(operators.FREE)
     assert sum(map(len, tables)) == len(set().union(*tables))

@@ -19,10 +19,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends import pt2, pt2_program
-from squeezesim.frontends.pt2 import read
-from squeezesim.frontends.trace import trace
-from squeezesim.network.passes import fuse
+from squeezesim.frontends.torch import exported
+from squeezesim.frontends.torch.exported import read
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.zoo.registry import build, parse_spec
 from tests.frontends.models import Attention, Merge, Repeated, Residual, Sorting, Tied
 from tests.frontends.onnx_graphs import essence
@@ -64,7 +63,7 @@ def test_built_in_networks(name: str, tmp_path: Path) -> None:
     module, shape = build(spec), (1, *spec.entry.input)
     exported = read(export(module, (torch.zeros(shape),), tmp_path / "m.pt2"))
     traced = trace(module, shape)
-    assert essence(fuse(exported)) == essence(fuse(traced))
+    assert essence(exported.fused) == essence(traced.fused)
     assert exported.params == traced.params
     assert exported.stages == traced.stages
     assert [layer.module for layer in exported.layers] == [layer.module for layer in traced.layers]
@@ -284,16 +283,16 @@ def test_archives_that_are_refused(program: dict[str, Any], tmp_path: Path) -> N
 
 
 def test_sizes_are_bounded(program: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pt2, "MAX_BYTES", 2**16)
+    monkeypatch.setattr(exported, "MAX_BYTES", 2**16)
     bomb = archive(tmp_path / "m.pt2", b" " * 2**24, compression=zipfile.ZIP_DEFLATED)
     assert refused(bomb) == f"has a graph of more than {2**16} bytes"
-    monkeypatch.setattr(pt2, "MAX_DIRECTORY", 16)
+    monkeypatch.setattr(exported, "MAX_DIRECTORY", 16)
     assert refused(archive(bomb, program)).startswith("lists more members")
 
 
 def test_steps_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = export(nn.LSTM(2, 2), (torch.zeros(5, 1, 2),), tmp_path / "m.pt2")
-    monkeypatch.setattr(pt2_program, "MAX_TENSORS", 4)
+    monkeypatch.setattr(exported, "MAX_TENSORS", 4)
     assert refused(path).endswith("aten::lstm may run more than 4 steps")
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from squeezesim.frontends import trace as tracing
-from squeezesim.frontends.scalesim_export import export
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.scalesim import export
+from squeezesim.frontends.torch import trace as tracing
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Layer, Network
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.machine import Machine
 from squeezesim.errors import ModelError
-from squeezesim.frontends.scalesim import read
-from squeezesim.frontends.scalesim_export import GEMM_HEADER, HEADER, MAX_ROWS, Topology, export
+from squeezesim.frontends.scalesim import GEMM_HEADER, HEADER, MAX_ROWS, Topology, export, read
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from tests.cost.cases import layers, machines, problem_of

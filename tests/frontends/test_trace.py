@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn.attention.flex_attention import flex_attention
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.crosscheck import cross_check
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch.crosscheck import cross_check
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Network
 
 from . import models

@@ -11,7 +11,7 @@ from torch.nn.utils import prune as torch_prune
 
 from squeezesim import densities, prune, weights
 from squeezesim.errors import ModelError
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Network
 
 

@@ -7,8 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from squeezesim.hardware import DATAFLOWS
-from squeezesim.hardware.dataflows import SKIPPING
-from squeezesim.hardware.energy_levels import LEVELS, tables
+from squeezesim.hardware.parts import LEVELS, SKIPPING, tables
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)

@@ -96,7 +96,7 @@ def test_latency_in_cycles_is_the_least_that_lasts_as_long(ns: Any, mhz: Any) ->
 def test_yaml_round_trip(data: dict[str, Any]) -> None:
     accelerator = Accelerator.from_dict(data)
     text = accelerator.to_yaml()
-    again = from_text(Source("again.yaml", text))
+    again = from_text(Source("again.yaml", text), Accelerator)
     assert again == accelerator
     assert hash(again) == hash(accelerator)
     assert again.to_yaml() == text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from squeezesim.errors import HardwareError
 from squeezesim.hardware import Accelerator, EnergyCosts, energy_costs, tables
-from squeezesim.hardware.energy_table import energy_table
+from squeezesim.hardware.energy import energy_table
 
 BASE = Accelerator.named("squeezelerator_16x16").replace({"energy.overrides": {}})
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from squeezesim.errors import HardwareError
-from squeezesim.hardware.config import from_text
-from squeezesim.hardware.mistakes import shown
+from squeezesim.hardware import Accelerator
+from squeezesim.hardware.config import from_text, shown
 from squeezesim.yaml_tree import Source
 
 GOOD = """\
@@ -38,7 +38,7 @@ def unescape(text: str) -> str:
 
 
 def test_the_base_is_good() -> None:
-    assert from_text(Source("f.yaml", GOOD)).array.rows == 8
+    assert from_text(Source("f.yaml", GOOD), Accelerator).array.rows == 8
 
 
 @pytest.mark.parametrize(("change", "expected"), golden())
@@ -47,7 +47,7 @@ def test_message(change: str, expected: str) -> None:
     assert old == "*" or GOOD.count(old) == 1
     text = new if old == "*" else GOOD.replace(old, new)
     with pytest.raises(HardwareError) as error:
-        from_text(Source("f.yaml", text))
+        from_text(Source("f.yaml", text), Accelerator)
     assert str(error.value) == expected
 
 

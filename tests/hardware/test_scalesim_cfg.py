@@ -46,7 +46,7 @@ def config(folder: Path, text: str) -> Path:
 
 
 def test_every_part_of_a_configuration(tmp_path: Path) -> None:
-    hw = load(config(tmp_path, GOOD))
+    hw = load(config(tmp_path, GOOD), Accelerator)
     assert (hw.name, hw.source) == ("scale_32x16_ws", "SCALE-Sim configuration scale.cfg")
     assert (hw.array.rows, hw.array.cols, hw.array.dataflows) == (32, 16, ("scalesim_ws",))
     assert (hw.array.interconnect, hw.vector.model) == ("systolic", "none")
@@ -69,12 +69,12 @@ def test_bandwidth(tmp_path: Path, changes: dict[str, str], words_a_cycle: int) 
     text = GOOD
     for old, new in changes.items():
         text = text.replace(old, new)
-    assert load(config(tmp_path, text)).dram_bytes_per_cycle == words_a_cycle
+    assert load(config(tmp_path, text), Accelerator).dram_bytes_per_cycle == words_a_cycle
 
 
 def test_keys_of_earlier_versions_and_letters_of_any_case(tmp_path: Path) -> None:
     text = GOOD.replace("SramSzkB", "SramSz").replace("ArrayHeight", "arrayheight")
-    assert load(config(tmp_path, text)) == load(config(tmp_path, GOOD))
+    assert load(config(tmp_path, text), Accelerator) == load(config(tmp_path, GOOD), Accelerator)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_keys_of_earlier_versions_and_letters_of_any_case(tmp_path: Path) -> Non
     [('"my run"', "my_run"), ("", "scale"), ("_x", "x"), ("é", "scalesim"), ("a" * 200, "a" * 100)],
 )
 def test_names(tmp_path: Path, run_name: str, name: str) -> None:
-    assert load(config(tmp_path, GOOD.replace("scale_32x16_ws", run_name))).name == name
+    assert load(config(tmp_path, GOOD.replace("scale_32x16_ws", run_name)), Accelerator).name == name
 
 
 def test_a_path_resolves(tmp_path: Path) -> None:
     file = config(tmp_path, GOOD)
-    assert Accelerator.resolve(str(file)) == load(file)
+    assert Accelerator.resolve(str(file)) == load(file, Accelerator)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, me
     assert GOOD.count(old) == 1
     file = config(tmp_path, GOOD.replace(old, new))
     with pytest.raises(HardwareError) as error:
-        load(file)
+        load(file, Accelerator)
     assert str(error.value).startswith(f"{file}{message}")
     assert "\n" not in str(error.value)
 
@@ -143,17 +143,17 @@ def test_a_bandwidth_is_needed_where_it_counts(tmp_path: Path) -> None:
     for bandwidth in ("0", "-1", "ten", ""):
         text = GOOD.replace("CALC", "USER").replace("Bandwidth : 10", f"Bandwidth : {bandwidth}")
         with pytest.raises(HardwareError, match=":13: Bandwidth must be an integer from 1 to 1000000, found"):
-            load(config(tmp_path, text))
+            load(config(tmp_path, text), Accelerator)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(HardwareError, match=r"^cannot read '.*none.cfg': No such file or directory$"):
-        load(tmp_path / "none.cfg")
+        load(tmp_path / "none.cfg", Accelerator)
     binary = tmp_path / "binary.cfg"
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(HardwareError, match="is no SCALE-Sim configuration: byte 1 is not UTF-8 text"):
-        load(binary)
+        load(binary, Accelerator)
     large = tmp_path / "large.cfg"
     large.write_bytes(b"a" * (MAX_BYTES + 1))
     with pytest.raises(HardwareError, match="is larger than 1 MiB"):
-        load(large)
+        load(large, Accelerator)

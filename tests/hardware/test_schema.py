@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from squeezesim.hardware import energy_costs, tables
-from squeezesim.hardware.config import from_text, to_dict
-from squeezesim.hardware.paths import OVERRIDES, parameters, sections
-from squeezesim.hardware.schema import key_table, schema
-from squeezesim.hardware.shipped import directory, named, names
+from squeezesim.hardware import Accelerator, energy_costs, tables
+from squeezesim.hardware.catalog import directory, named, names
+from squeezesim.hardware.config import OVERRIDES, from_text, parameters, sections, to_dict
+from squeezesim.hardware.display import key_table, schema
 from squeezesim.yaml_tree import Source, parse, read_source
 
 from .strategies import annotate, annotated_accelerators
@@ -90,7 +89,7 @@ def test_accelerators_are_valid(data: dict[str, Any]) -> None:
     ],
 )
 def test_mistakes_are_invalid(path: str, value: object) -> None:
-    data = json.loads(json.dumps(to_dict(named("os_32x32"))))
+    data = json.loads(json.dumps(to_dict(named("os_32x32", Accelerator))))
     assert valid(data, SCHEMA)
     *above, key = path.split(".")
     section = data
@@ -101,7 +100,7 @@ def test_mistakes_are_invalid(path: str, value: object) -> None:
 
 
 def test_every_parameter_takes_its_provenance() -> None:
-    data = json.loads(json.dumps(to_dict(named("os_32x32"))))
+    data = json.loads(json.dumps(to_dict(named("os_32x32", Accelerator))))
     for path in parameters():
         if path != OVERRIDES:
             changed = deepcopy(data)
@@ -130,7 +129,7 @@ def test_the_page_has_the_table_of_the_schema() -> None:
 
 def test_the_example_on_the_page_is_an_accelerator() -> None:
     example = PAGE.partition("```yaml\n")[2].partition("```")[0]
-    accelerator = from_text(Source("edge_16x16.yaml", example))
+    accelerator = from_text(Source("edge_16x16.yaml", example), Accelerator)
     assert accelerator.dram_bytes_per_cycle == pytest.approx(12.8)
     assert accelerator.dram_latency_cycles == 80
     assert energy_costs(accelerator).area_mm2 is not None
@@ -139,7 +138,7 @@ def test_the_example_on_the_page_is_an_accelerator() -> None:
 def test_the_energies_on_the_page_are_those_of_the_tables() -> None:
     for name in tables():
         paths = {"energy.table": name, "energy.overrides": {}, "memory.global_buffer.size_kib": 32}
-        costs = energy_costs(named("squeezelerator_8x8").replace(paths))
+        costs = energy_costs(named("squeezelerator_8x8", Accelerator).replace(paths))
         row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |"))
         mac, register_file, inter_pe, _, dram = (cell.strip() for cell in row.split("|")[3:8])
         shown = [*map(float, mac.split("/")), float(register_file), float(inter_pe), float(dram)]

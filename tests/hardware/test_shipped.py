@@ -11,7 +11,7 @@ import pytest
 
 from squeezesim.errors import HardwareError
 from squeezesim.hardware import Accelerator, energy_costs
-from squeezesim.hardware.shipped import check, directory
+from squeezesim.hardware.catalog import check, directory
 
 ROOT = Path(__file__).parents[2]
 NAMES = (
@@ -73,7 +73,7 @@ def test_the_three_designs_differ_in_their_dataflows_only() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_energies_exist(name: str) -> None:
-    assert energy_costs(check(name)).dram_per_bit > 0
+    assert energy_costs(check(name, Accelerator)).dram_per_bit > 0
 
 
 def test_resolve_takes_names_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def test_check_looks_up_energies(tmp_path: Path) -> None:
     big = {"name": "big", "memory.global_buffer.size_kib": 8192}
     file.write_text(Accelerator.named("os_32x32").replace(big).to_yaml(), encoding="utf-8")
     with pytest.raises(HardwareError, match="outside of energy table 'cacti_45nm'"):
-        check(str(file))
+        check(str(file), Accelerator)
 
 
 def run(code: str, *paths: Path) -> object:
@@ -147,7 +147,7 @@ def test_a_wheel_brings_the_files(tmp_path: Path) -> None:
     ZipFile(wheel).extractall(tmp_path / "site")
     code = (
         "from squeezesim.hardware import Accelerator, energy_costs, tables;"
-        "import squeezesim.hardware.shipped as s;"
+        "import squeezesim.hardware.catalog as s;"
         "print(json.dumps([str(s.directory()), Accelerator.names(), tables(),"
         "energy_costs(Accelerator.named('os_32x32')).area_mm2]))"
     )

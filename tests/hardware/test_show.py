@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from squeezesim.hardware import Accelerator
-from squeezesim.hardware.paths import OVERRIDES, parameters
-from squeezesim.hardware.show import Row, dram_text, ideals, rows, setup_text
+from squeezesim.hardware.config import OVERRIDES, parameters
+from squeezesim.hardware.display import Row, dram_text, ideals, rows, setup_text
 
 HW = Accelerator.named("squeezelerator_8x8").replace({"energy.overrides": {}})
 

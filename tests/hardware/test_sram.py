@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import squeezesim.hardware.sram as sram_module
+import squeezesim.hardware.energy as sram_module
 from squeezesim.errors import HardwareError
-from squeezesim.hardware.sram import cacti, choose, interpolate
+from squeezesim.hardware.energy import cacti, choose, interpolate
 
 NODES = (65, 45, 22)
 TABLE = Path(sram_module.__file__).parent / "energy_tables" / "cacti_sram.csv"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezesim.errors import ModelError
-from squeezesim.load.arguments import parse_arguments
+from squeezesim.load.shapes import parse_arguments
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from squeezesim.errors import ModelError, UsageError, pip_install
 from squeezesim.frontends import hubs
-from squeezesim.load import hub, load, load_module
+from squeezesim.load import dispatch, load, load_module
 
 
 def needs(library: str) -> pytest.MarkDecorator:
@@ -106,7 +106,7 @@ def test_a_second_load_reads_the_cache_and_imports_no_torch(model: str, macs: st
 )
 def test_mistakes(model: str, message: str) -> None:
     library = model.partition(":")[0]
-    if not find_spec(library if library in hub.LIBRARIES else "torchvision"):
+    if not find_spec(library if library in dispatch.LIBRARIES else "torchvision"):
         pytest.skip(f"{library} is not installed")
     with pytest.raises(ModelError) as caught:
         load(model)
@@ -127,7 +127,7 @@ def test_sizes_that_a_model_rejects() -> None:
 @needs("torchvision")
 def test_a_model_too_large_for_the_cpu_is_not_built_there(monkeypatch: pytest.MonkeyPatch) -> None:
     large = "with values it would take about 9,000 GiB"
-    monkeypatch.setattr("squeezesim.frontends.isolate.too_large_to_run", lambda *_: large)
+    monkeypatch.setattr("squeezesim.frontends.torch.run.too_large_to_run", lambda *_: large)
     built = []
     make_model = hubs.make_model
 
@@ -141,9 +141,9 @@ def test_a_model_too_large_for_the_cpu_is_not_built_there(monkeypatch: pytest.Mo
     assert built == ["meta"]
 
 
-@pytest.mark.parametrize("library", hub.LIBRARIES)
+@pytest.mark.parametrize("library", dispatch.LIBRARIES)
 def test_an_extra_that_is_not_installed_is_named(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "find_spec", lambda _: None)
+    monkeypatch.setattr(dispatch, "find_spec", lambda _: None)
     with pytest.raises(ModelError) as caught:
         load(f"{library}:anything")
     assert str(caught.value) == f"{library} is not installed: {pip_install(library)}"
@@ -160,6 +160,6 @@ def test_a_model_that_was_registered_in_a_library(monkeypatch: pytest.MonkeyPatc
     from squeezesim.frontends.hubs import import_torchvision
 
     models = import_torchvision().models
-    assert not hub.find("of_my_own")
+    assert not dispatch.find("of_my_own")
     monkeypatch.setitem(models._api.BUILTIN_MODELS, "of_my_own", models.resnet18)
-    assert hub.find("of_my_own") == "torchvision"
+    assert dispatch.find("of_my_own") == "torchvision"

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from squeezesim import load, prune_channels
 from squeezesim.errors import ModelError, UsageError
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Layer, Network
 from squeezesim.zoo.registry import catalogue
 from tests.network.strategies import networks

@@ -14,8 +14,8 @@ from torch import nn
 
 from squeezesim import Layer, Network, low_rank
 from squeezesim.errors import UsageError
-from squeezesim.frontends.trace import trace
-from squeezesim.frontends.weights import weights
+from squeezesim.frontends.torch.trace import trace
+from squeezesim.frontends.torch.weights import weights
 from squeezesim.network.compress.factorization import SUFFIX, energy_rank
 from tests.network.strategies import networks
 

@@ -1,11 +1,10 @@
 """The layer that docs/counting.md works out by hand."""
 
 from squeezesim.load import load
-from squeezesim.network.passes import fuse
 
 
 def test_the_hand_worked_layer():
-    (layer,) = [layer for layer in fuse(load("squeezenext_23")).layers if layer.name == "stage1.block1.conv1"]
+    (layer,) = [layer for layer in load("squeezenext_23").fused.layers if layer.name == "stage1.block1.conv1"]
     sizes = (layer.n, layer.g, layer.k, layer.c, layer.oy, layer.ox, layer.fy, layer.fx)
     assert sizes == (1, 1, 16, 8, 55, 55, 3, 1)
     assert layer.padding == (1, 0)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from squeezesim.errors import UsageError
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
-from squeezesim.network.passes import fuse, mark_stages
 
 from .strategies import ACTIVATIONS, networks
 
@@ -22,7 +21,7 @@ def reachable(network: Network) -> dict[str, set[str]]:
 
 @given(networks())
 def test_fusing_changes_no_total_and_no_dependency(network):
-    fused = fuse(network)
+    fused = network.fused
     assert (fused.params, fused.macs, fused.vector_ops) == (network.params, network.macs, network.vector_ops)
     kept = {layer.name for layer in fused.layers}
     before, after = reachable(network), reachable(fused)
@@ -38,7 +37,7 @@ def test_fusing_changes_no_total_and_no_dependency(network):
 
 @given(networks())
 def test_fusing_again_changes_nothing(network):
-    assert fuse(fuse(network)) == fuse(network)
+    assert network.fused.fused == network.fused
 
 
 def chain(*layers: Layer) -> Network:
@@ -54,25 +53,25 @@ def vector(name: str, op: str, **more: object) -> Layer:
 
 def test_a_chain_becomes_part_of_its_convolution():
     network = chain(CONV, vector("norm", "batch_norm", params=8), vector("act", "relu"), vector("sum", "add"))
-    conv, add = fuse(network).layers
+    conv, add = network.fused.layers
     assert (conv.fused, conv.params, conv.vector_ops) == (("batch_norm", "relu"), CONV.params + 8, 2 * 144)
     assert add.inputs == ("conv",)
 
 
 def test_what_two_read_is_not_fused():
     network = chain(CONV, vector("act", "relu"), vector("sum", "add", operands=2, inputs=("conv", "act")))
-    assert [layer.name for layer in fuse(network).layers] == ["conv", "act", "sum"]
+    assert [layer.name for layer in network.fused.layers] == ["conv", "act", "sum"]
 
 
 def test_an_activation_of_a_part_of_the_output_is_not_fused():
     network = chain(CONV, Layer.vector("act", op="relu", k=2, oy=6, ox=6))
-    assert fuse(network) == network
+    assert network.fused == network
 
 
 def test_an_activation_follows_an_add_but_no_pooling():
     pool = Layer.vector("pool", op="max_pool", k=4, oy=6, ox=6, fy=3, fx=3, padding=1)
     network = chain(CONV, pool, vector("a", "relu"), vector("sum", "add", inputs=("a",)), vector("b", "relu"))
-    fused = fuse(network).layers
+    fused = network.fused.layers
     assert [(layer.name, layer.fused) for layer in fused] == [
         ("conv", ()),
         ("pool", ()),
@@ -83,7 +82,7 @@ def test_an_activation_follows_an_add_but_no_pooling():
 
 def test_squeezenext_fuses_to_its_published_layers():
     """111 convolutions, 1 product, 21 adds and 2 pools are left; everything else is applied on the way out."""
-    layers = fuse(load("squeezenext_23")).layers
+    layers = load("squeezenext_23").fused.layers
     kinds = [layer.op for layer in layers]
     assert {op: kinds.count(op) for op in set(kinds)} == {
         "conv2d": 111,
@@ -105,20 +104,20 @@ def test_stages_come_from_module_paths():
         Layer.matmul("net.head.fc", m=1, n=1, k=1),
         Layer.matmul("stagecoach", m=1, n=1, k=1),
     ]
-    stages = [layer.stage for layer in mark_stages(Network.from_layers(layers)).layers]
+    stages = [layer.stage for layer in Network.from_layers(layers).with_stages().layers]
     assert stages == ["stem", "stem", "stage12", "stage12", "head", "head"]
 
 
 def test_stages_in_a_list_count_from_one():
     names = ("stem.conv", "stages.0.blocks.1.fc", "stages.1.0", "norm", "head.fc")
     layers = [Layer.matmul(name, m=1, n=1, k=1) for name in names]
-    stages = [layer.stage for layer in mark_stages(Network.from_layers(layers)).layers]
+    stages = [layer.stage for layer in Network.from_layers(layers).with_stages().layers]
     assert stages == ["stem", "stage1", "stage2", "stage2", "head"]
 
 
 def marked(*names: str, rules: tuple[str, ...] = ()) -> list[str]:
     layers = [Layer.matmul(name, m=1, n=1, k=1) for name in names]
-    return [layer.stage for layer in mark_stages(Network.from_layers(layers), *rules).layers]
+    return [layer.stage for layer in Network.from_layers(layers).with_stages(*rules).layers]
 
 
 def test_the_children_of_a_model_are_its_stages():
@@ -155,7 +154,7 @@ def test_every_layer_has_a_stage_that_its_path_begins_with(modules: list[str]):
         for place, module in enumerate(modules)
     ]
     before = Network.from_layers(layers)
-    after = mark_stages(before)
+    after = before.with_stages()
     assert all(layer.stage for layer in after.layers)
     assert [replace(layer, stage="") for layer in after.layers] == list(before.layers)
     for layer in after.layers:
@@ -199,10 +198,10 @@ def test_stages_follow_the_spatial_size_where_paths_do_not_say():
         Layer.vector("scale", op="mul", k=8, oy=16, ox=16), conv("c", 8), conv("up", 16), conv("d", 8),
         Layer.vector("pool", op="avg_pool", k=8, fy=8, fx=8), Layer.matmul("fc", m=1, n=10, k=8),
     ]  # fmt: skip
-    stages = [layer.stage for layer in mark_stages(Network.from_layers(layers), "resolution").layers]
+    stages = [layer.stage for layer in Network.from_layers(layers).with_stages("resolution").layers]
     assert stages == ["stem", *["stage1"] * 4, *["stage2"] * 3, "head", "head"]
 
 
 def test_a_network_whose_size_never_shrinks_is_one_stage():
     layers = [Layer.matmul("a", m=197, n=8, k=8), Layer.matmul("b", m=197, n=8, k=8)]
-    assert mark_stages(Network.from_layers(layers), "resolution").stages == ("stage1",)
+    assert Network.from_layers(layers).with_stages("resolution").stages == ("stage1",)

@@ -11,11 +11,11 @@ from hypothesis import given
 
 from squeezesim.cost.evaluate import LOSSES, OPERANDS, evaluate
 from squeezesim.errors import ModelError
-from squeezesim.frontends.scalesim_export import export
+from squeezesim.frontends.scalesim import export
 from squeezesim.network import Layer, Network
-from squeezesim.report.document import decode, encode
+from squeezesim.report.perfetto import LAYERS, trace
 from squeezesim.report.report import Report
-from squeezesim.report.trace import LAYERS, trace
+from squeezesim.report.serialize import decode, encode
 from tests.report.cases import accelerator, few
 
 from .strategies import recurrent_networks

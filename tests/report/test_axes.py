@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import workload_of
-from squeezesim.report.axes import Axis, axes
+from squeezesim.report.diagnosis import Axis, axes
 from squeezesim.report.report import Report
 from tests.report.cases import few, reports
 

@@ -4,8 +4,7 @@ import dataclasses
 
 from squeezesim.load import load
 from squeezesim.network import Layer
-from squeezesim.network.passes import fuse
-from squeezesim.report.equal import equal_layers
+from squeezesim.report.metrics import equal_layers
 
 
 def test_a_3x1_and_a_1x3_filter_are_equal() -> None:
@@ -35,7 +34,7 @@ def test_a_3x1_and_a_1x3_filter_are_equal() -> None:
 
 
 def test_every_layer_is_in_one_group() -> None:
-    layers = fuse(load("squeezenext_23")).layers
+    layers = load("squeezenext_23").fused.layers
     places = [place for members in equal_layers(layers) for place in members.places]
     assert sorted(places) == list(range(len(layers)))
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
-from squeezesim.report.exchange import KEY, parquet
+from squeezesim.report.files import KEY, parquet
 from squeezesim.report.report import Report
 from tests.report.cases import few, report, reports
 

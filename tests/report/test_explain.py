@@ -8,11 +8,11 @@ from hypothesis import given
 
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.errors import UsageError
-from squeezesim.hardware.energy_levels import LEVELS
+from squeezesim.hardware.parts import LEVELS
 from squeezesim.network import Layer, Network
+from squeezesim.report.diagnosis import shape_of
 from squeezesim.report.explain import Explained, explain, summary
-from squeezesim.report.figures.words import LEVELS as LEVEL_WORDS
-from squeezesim.report.findings import shape_of
+from squeezesim.report.figures.charts import LEVELS as LEVEL_WORDS
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, network, report, reports

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.network import Layer, Network
-from squeezesim.report.findings import Case, _edge
+from squeezesim.report.diagnosis import Case, _edge
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, report, reports

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import squeezesim as sq
 from squeezesim.network import Layer, Network
-from squeezesim.report.html.lanes import MOST_ROWS, Edge, cards, lanes_of
+from squeezesim.report.html.data import MOST_ROWS, Edge, cards, lanes_of
 
 few = st.integers(1, 60)
 

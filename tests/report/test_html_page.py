@@ -19,13 +19,12 @@ import squeezesim as sq
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.network import Layer, Network
-from squeezesim.report.energies import energy_column
+from squeezesim.report.data import Maker
 from squeezesim.report.html import assets
-from squeezesim.report.html.cells import table
 from squeezesim.report.html.comparison import accelerators, compare
-from squeezesim.report.html.page import page
-from squeezesim.report.html.reproduce import snippet
-from squeezesim.report.maker import Maker
+from squeezesim.report.html.data import table
+from squeezesim.report.html.page import page, snippet
+from squeezesim.report.metrics import energy_column
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from squeezesim.zoo.registry import folder_name

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezesim import __version__
-from squeezesim.report.document import decode, encode
-from squeezesim.report.maker import Maker
+from squeezesim.report.data import Maker
+from squeezesim.report.serialize import decode, encode
 from tests.report import cases
 
 REPORT = cases.report()

@@ -10,12 +10,11 @@ from markdown_it import MarkdownIt
 
 from squeezesim.markup import Markdown, code, escaped, markdown_table
 from squeezesim.network import Layer, Network
+from squeezesim.reference.record import Bound, Check, Row, Table
 from squeezesim.report.grid import Column, Grid
-from squeezesim.report.markdown import markdown, report_markdown
-from squeezesim.report.text import Section
+from squeezesim.report.text import Section, markdown, report_markdown
 from squeezesim.simulate import simulate
-from squeezesim.verify.document import markdown as page_of_checks
-from squeezesim.verify.record import Bound, Check, Row, Table
+from squeezesim.validate import markdown as page_of_checks
 from tests.report.cases import accelerator, report
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])

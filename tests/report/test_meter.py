@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from squeezesim.report import units
-from squeezesim.report.meter import INK, meter
+from squeezesim.report.grid import INK, meter
 from squeezesim.report.text import show
 from tests.report.cases import report
 

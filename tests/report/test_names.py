@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezesim.load import load
-from squeezesim.report.names import short_names, shorten
+from squeezesim.report.grid import short_names, shorten
 
 parts = st.one_of(
     st.sampled_from(

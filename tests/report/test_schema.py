@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator, ValidationError
 
-from squeezesim.report.dictionary import COLUMNS, SCALESIM_COLUMNS, column_table
-from squeezesim.report.document import encode
+from squeezesim.report.metrics import COLUMNS, SCALESIM_COLUMNS, column_table
+from squeezesim.report.perfetto import MOST_PLAYED, MOST_SLICES
 from squeezesim.report.report import Report
-from squeezesim.report.schema import report_schema
-from squeezesim.report.trace import MOST_SLICES
-from squeezesim.report.trace_slices import MOST_PLAYED
+from squeezesim.report.serialize import encode, report_schema
 from tests.report.cases import few, report, reports
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from squeezesim.errors import UsageError
 from squeezesim.report.report import Report
-from squeezesim.report.table import grid, select
+from squeezesim.report.text import grid, select
 from tests.report.cases import few, report, reports
 
 REPORT = report()

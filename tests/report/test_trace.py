@@ -18,9 +18,9 @@ from squeezesim.errors import ReportError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
-from squeezesim.report import trace as module
+from squeezesim.report import perfetto as module
+from squeezesim.report.perfetto import ARRAY, LAYERS, LOADS, STORES, THREADS, VECTOR, tiles_in_slice, trace
 from squeezesim.report.report import Report
-from squeezesim.report.trace import ARRAY, LAYERS, LOADS, STORES, THREADS, VECTOR, tiles_in_slice, trace
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, report, reports
 

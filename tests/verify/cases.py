@@ -11,7 +11,7 @@ from squeezesim.cost.dataflow.scalesim import SCALESIM
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.workload import Workload
 from squeezesim.network.layer import Layer
-from squeezesim.verify.array_case import Case, Tile, whole
+from squeezesim.reference.array_case import Case, Tile, whole
 from tests.cost.cases import layers, machine, problem_of
 
 

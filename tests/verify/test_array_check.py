@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.verify import array_case
-from squeezesim.verify.array_check import check
+from squeezesim.reference import array_case
+from squeezesim.reference.checks import check
 
 
 def test_nothing_differs() -> None:

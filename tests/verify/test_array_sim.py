@@ -11,7 +11,7 @@ from squeezesim.cost.dataflow.base import dealt
 from squeezesim.cost.machine import Machine
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
-from squeezesim.verify.array_case import (
+from squeezesim.reference.array_case import (
     Case,
     closed_form,
     differences,
@@ -20,7 +20,7 @@ from squeezesim.verify.array_case import (
     simulated,
     whole,
 )
-from squeezesim.verify.nonzeros import convolution, dealt_weights, larger_by_chunk
+from squeezesim.reference.nonzeros import convolution, dealt_weights, larger_by_chunk
 from tests.cost.cases import machine, problem_of
 from tests.verify.cases import (
     array_cases,
@@ -161,7 +161,7 @@ def test_a_difference_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(CONV, whole(CONV, machine()), machine(), "ws", False, 0)
     told = closed_form(case)
     monkeypatch.setattr(
-        "squeezesim.verify.array_case.closed_form", lambda _: told | {"cycles": told["cycles"] + 1}
+        "squeezesim.reference.array_case.closed_form", lambda _: told | {"cycles": told["cycles"] + 1}
     )
     assert differences(case) == [
         f"ws cycles: {told['cycles']} simulated, {told['cycles'] + 1} in closed form"

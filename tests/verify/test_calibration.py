@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 
 from squeezesim.hardware import Accelerator
-from squeezesim.verify import calibration_fit
-from squeezesim.verify.calibration import ENERGIES, SETUP, TIMES, Calibration
-from squeezesim.verify.calibration_fit import leave_one_family_out
-from squeezesim.verify.squeezenext_paper import ACCELERATORS, UNIT, families, table3
-from squeezesim.verify.squeezenext_runs import Table3, compute
+from squeezesim.papers import squeezenext_calibration
+from squeezesim.papers.squeezenext_calibration import (
+    ENERGIES,
+    SETUP,
+    TIMES,
+    Calibration,
+    leave_one_family_out,
+)
+from squeezesim.papers.squeezenext_networks import ACCELERATORS, UNIT, Table3, compute, families, table3
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +98,7 @@ def test_each_parameter_is_left_out_alone_and_all_together(calibration: Calibrat
 def test_a_family_is_left_out_of_its_fit(calibration: Calibration, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a grid of the shipped values and one that is wrong, every fit finds the shipped ones."""
     shipped = {path: (value,) for path, value in calibration.shipped.items()}
-    monkeypatch.setattr(calibration_fit, "GRID", {**shipped, SETUP: (40.0,), "dram": (500.0,)})
+    monkeypatch.setattr(squeezenext_calibration, "GRID", {**shipped, SETUP: (40.0,), "dram": (500.0,)})
     fits = leave_one_family_out(calibration)
     assert [fit.left_out for fit in fits] == [None, *families()]
     for fit in fits:

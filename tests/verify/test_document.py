@@ -4,12 +4,11 @@ import json
 
 import pytest
 
+from squeezesim import validate
 from squeezesim.errors import UsageError
+from squeezesim.reference.record import Bound, Check, Row, Table
 from squeezesim.report.text import plain
-from squeezesim.verify import sources
-from squeezesim.verify.document import markdown, number, sections, to_json, verdict
-from squeezesim.verify.record import Bound, Check, Row, Table
-from squeezesim.verify.sources import SOURCES, Options, run
+from squeezesim.validate import SOURCES, Options, markdown, number, run, sections, to_json, verdict
 
 CHECK = Check(
     name="chip",
@@ -118,7 +117,7 @@ def test_every_source_is_a_check_of_its_name(monkeypatch: pytest.MonkeyPatch) ->
         seen.append(options)
         return CHECK
 
-    monkeypatch.setitem(sources.SOURCES, "chip", load)
+    monkeypatch.setitem(validate.SOURCES, "chip", load)
     assert run("chip") is CHECK
     assert run("chip", Options(quick=True)) is CHECK
     assert [options.quick for options in seen] == [False, True]

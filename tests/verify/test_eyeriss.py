@@ -3,11 +3,9 @@ from __future__ import annotations
 import pytest
 
 from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.verify import array_case
-from squeezesim.verify.eyeriss import check
-from squeezesim.verify.eyeriss_array import counted, scaled_down
-from squeezesim.verify.eyeriss_chip import alexnet, alexnet_fc, figures, vgg16
-from squeezesim.verify.record import Check
+from squeezesim.papers.eyeriss import alexnet, alexnet_fc, check, counted, figures, scaled_down, vgg16
+from squeezesim.reference import array_case
+from squeezesim.reference.record import Check
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,7 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.steps import AXES
 from squeezesim.cost.tiling import ORDERS
 from squeezesim.network.layer import Layer
-from squeezesim.verify.pipeline_case import Case, closed_form, simulated
-from squeezesim.verify.pipeline_sim import play_events
-from squeezesim.verify.tiles import Step, Transfer
+from squeezesim.reference.pipeline import Case, Step, Transfer, closed_form, play_events, simulated
 from tests.cost.cases import layers, machine, machines, problem_of
 from tests.verify.cases import at_least, tiles
 

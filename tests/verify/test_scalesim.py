@@ -7,9 +7,9 @@ import pytest
 
 from squeezesim.cost.dataflow.scalesim import SCALESIM
 from squeezesim.network import Network
+from squeezesim.papers import scalesim
+from squeezesim.papers.scalesim import Run, check, runs
 from squeezesim.simulate import simulate
-from squeezesim.verify import scalesim
-from squeezesim.verify.scalesim import Run, check, runs
 
 RUNS = runs()
 

@@ -8,11 +8,21 @@ import pytest
 
 from squeezesim.hardware import Accelerator
 from squeezesim.load import load
+from squeezesim.papers.squeezenext import check
+from squeezesim.papers.squeezenext_networks import (
+    ACCELERATORS,
+    CYCLES,
+    HEADLINES,
+    UNIT,
+    Table3,
+    compute,
+    families,
+    networks,
+    table3,
+    totals,
+)
+from squeezesim.reference.record import Check
 from squeezesim.simulate import simulate
-from squeezesim.verify.record import Check
-from squeezesim.verify.squeezenext import check
-from squeezesim.verify.squeezenext_paper import ACCELERATORS, CYCLES, HEADLINES, UNIT, families, table3
-from squeezesim.verify.squeezenext_runs import Table3, compute, networks, totals
 
 LAYERS = Path(__file__).parents[1] / "data" / "squeezenext" / "table3_networks_layers.csv"
 

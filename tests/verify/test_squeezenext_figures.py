@@ -8,16 +8,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.text import Text
 
-from squeezesim.report.canvas import render
-from squeezesim.verify.squeezenext_figures import (
+from squeezesim.papers.squeezenext_networks import ACCELERATORS, Table3, compute, table3
+from squeezesim.papers.squeezenext_tables import (
+    STAGES,
+    VERSIONS,
     accuracy_figure,
     drawings,
+    groups,
     layers_figure,
+    stage_cycles,
     stages_figure,
 )
-from squeezesim.verify.squeezenext_paper import ACCELERATORS, table3
-from squeezesim.verify.squeezenext_runs import Table3, compute
-from squeezesim.verify.squeezenext_tables import STAGES, VERSIONS, groups, stage_cycles
+from squeezesim.report.figures.style import render
 
 
 @pytest.fixture(scope="module")

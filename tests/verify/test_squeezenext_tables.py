@@ -6,20 +6,20 @@ import pytest
 
 from squeezesim.hardware import Accelerator
 from squeezesim.load import load
-from squeezesim.report.text import plain
-from squeezesim.simulate import simulate
-from squeezesim.verify.squeezenext_runs import Table3, compute
-from squeezesim.verify.squeezenext_tables import (
+from squeezesim.papers.squeezenext_networks import Table3, compute
+from squeezesim.papers.squeezenext_tables import (
     STAGES,
     VERSIONS,
     groups,
     layer_rows,
+    sections,
     stage_cycles,
     stage_rows,
     table3_rows,
     versions,
 )
-from squeezesim.verify.squeezenext_text import sections
+from squeezesim.report.text import plain
+from squeezesim.simulate import simulate
 
 
 @pytest.fixture(scope="module")

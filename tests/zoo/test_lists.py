@@ -7,7 +7,6 @@ import pytest
 
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
-from squeezesim.network.passes import fuse
 
 LISTS = Path(__file__).parents[1] / "data" / "networks"
 
@@ -78,7 +77,7 @@ def test_the_graph_of_layers_equals_the_published_one(name):
             made[row["tops"]] = made[row["bottoms"]]
     found: list[tuple[str, list[int]]] = []
     numbers: dict[str, int] = {"input": -1}
-    for layer in fuse(network(name)).layers:
+    for layer in network(name).fused.layers:
         reads = sorted({numbers[source] for source in layer.inputs})
         if kind := graph_kind(layer):
             numbers[layer.name] = len(found)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.load import load
 from squeezesim.network import Network
 from squeezesim.zoo.registry import Spec, build, catalogue, parse_spec

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from squeezesim.frontends.hubs import import_torchvision
-from squeezesim.frontends.trace import trace
+from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Layer, Network
 from squeezesim.zoo.registry import build, parse_spec
 

@@ -1,4 +1,4 @@
-"""Candidates: allocations on one accelerator as columns, in an order of merit."""
+"""Candidates: allocations as columns; published networks among them, and moves between stages."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from squeezesim.explore.allocate.additive import Base, depth_of
+from squeezesim.explore.allocate.allocations import Depth, Space
 from squeezesim.explore.pareto import LARGER_IS_BETTER, pareto
-from squeezesim.report.columns import TOTALS, Columns, to_rows, total_columns
+from squeezesim.report.metrics import TOTALS, Columns, to_rows, total_columns
+from squeezesim.zoo.records import Entry
+from squeezesim.zoo.registry import Spec, catalogue
 
 if TYPE_CHECKING:
     from squeezesim.cost.workload import Bools
-    from squeezesim.explore.allocate.bases import Base
-    from squeezesim.explore.allocate.space import Depth, Ints
-    from squeezesim.explore.allocate.sums import Sums
+    from squeezesim.explore.allocate.additive import Base, Sums
+    from squeezesim.explore.allocate.allocations import Depth, Ints
     from squeezesim.hardware.accelerator import Accelerator
 
 MEASURES = (*TOTALS, "late_share")
@@ -144,3 +147,135 @@ def merit(column: str, values: Any) -> Any:
 def _chunks(depths: Ints) -> Iterator[Ints]:
     for start in range(0, len(depths), _CHUNK):
         yield depths[start : start + _CHUNK]
+
+
+MOST = 3
+"""Moves that are named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """*blocks* taken from a stage and given to another, stages numbered from 1.
+
+    Attributes:
+        depth: the allocation that it leads to.
+        measures: what that costs.
+        changes: relative change of each measure that both have, 0.04 is 4 % more.
+    """
+
+    blocks: int
+    taken_from: int
+    given_to: int
+    depth: Depth
+    measures: Mapping[str, Any]
+    changes: Mapping[str, float]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The move as a row of a table; ``changes`` is a dictionary."""
+        return {
+            "blocks": self.blocks,
+            "taken_from_stage": self.taken_from,
+            "given_to_stage": self.given_to,
+            "depth": self.depth,
+            **self.measures,
+            "changes": dict(self.changes),
+        }
+
+
+def best_moves(
+    candidates: Candidates, base: int, depth: Depth, now: Mapping[str, Any], column: str
+) -> list[Move]:
+    """Return the moves from *depth* of *base* that better *column* the most, one for each pair of stages.
+
+    Only allocations among *candidates* are moved to; *now* is what *depth* costs. None where nothing is better.
+    """
+    change = candidates.depth - np.array(depth)
+    is_move = (candidates.base == base) & (change.sum(axis=1) == 0) & ((change != 0).sum(axis=1) == 2)
+    index = np.flatnonzero(is_move)
+    if now[column] is None or not len(index):
+        return []
+    values = merit(column, candidates.measures[column][index])
+    better = values < merit(column, now[column])
+    moves: dict[tuple[int, int], Move] = {}
+    for row in index[better][np.argsort(values[better], kind="stable")].tolist():
+        pair = int(change[row].argmin()) + 1, int(change[row].argmax()) + 1
+        if pair not in moves:
+            moves[pair] = _move(candidates, row, pair, int(change[row].max()), now)
+        if len(moves) == MOST:
+            break
+    return list(moves.values())
+
+
+def _move(
+    candidates: Candidates, row: int, pair: tuple[int, int], blocks: int, now: Mapping[str, Any]
+) -> Move:
+    (measures,) = candidates.measures_of([row])
+    return Move(
+        blocks=blocks,
+        taken_from=pair[0],
+        given_to=pair[1],
+        depth=tuple(candidates.depth[row].tolist()),
+        measures=measures,
+        changes=relative(measures, now),
+    )
+
+
+def relative(measures: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, float]:
+    """Return the relative change of each measure from *now*, of those that have one."""
+    return {
+        name: measures[name] / now[name] - 1
+        for name in MEASURES
+        if measures[name] is not None and now[name] not in (None, 0)
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A network to be found among the allocations or beside them.
+
+    Attributes:
+        base: the number of the base that it is of, None where it is beside all of them.
+        differs: in what it differs from the model that was asked for, as ``conv1=7``.
+    """
+
+    name: str
+    spec: Spec
+    depth: Depth
+    base: int | None
+    differs: str = ""
+
+    @property
+    def entry(self) -> Entry:
+        """The built-in network that it is, or that its options change."""
+        return self.spec.entry
+
+
+def points(model: Spec, bases: Sequence[Base], space: Space) -> list[Point]:
+    """Return *model* itself, then published networks of its family whose blocks are an allocation of *space*.
+
+    Those that are of none of *bases* are taken where they are as wide as the model: with another first convolution,
+    another wiring, in groups.
+    """
+    found = [_point(str(model), model, bases, model)]
+    for entry in catalogue().values():
+        if entry.family.name != model.entry.family.name:
+            continue
+        spec = Spec(entry, {})
+        point = _point(entry.name, spec, bases, model)
+        if point.depth not in space or point.name == str(model):
+            continue
+        if point.base is not None or spec.options.get("width") == model.options.get("width"):
+            found.append(point)
+    return found
+
+
+def _point(name: str, spec: Spec, bases: Sequence[Base], model: Spec) -> Point:
+    base = next((number for number, base in enumerate(bases) if base.is_like(spec)), None)
+    options = spec.entry.family.options
+    differs = [
+        f"{option.name}={option.format(spec.options[option.name])}"
+        for option in options
+        if option.name != "depth" and spec.options[option.name] != model.options[option.name]
+    ]
+    return Point(name=name, spec=spec, depth=depth_of(spec), base=base, differs=", ".join(differs))

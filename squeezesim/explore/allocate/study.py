@@ -1,4 +1,4 @@
-"""Study: all allocations of a network on several accelerators, what is published among them, and the moves."""
+"""allocate(): every way to spread blocks over stages, within budgets, ranked by objectives."""
 
 from __future__ import annotations
 
@@ -8,26 +8,198 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.errors import UsageError
-from squeezesim.explore.allocate import bases as networks
-from squeezesim.explore.allocate.aims import aims
-from squeezesim.explore.allocate.budgets import Budget, within
-from squeezesim.explore.allocate.candidates import Candidates, measures, merit
-from squeezesim.explore.allocate.costing import costs_of, totals_of
-from squeezesim.explore.allocate.moves import Move, best_moves
-from squeezesim.explore.allocate.published import Point, points
-from squeezesim.explore.allocate.space import Depth, Space
-from squeezesim.explore.allocate.sums import Sums
+from squeezesim.errors import UsageError, nearest
+from squeezesim.explore.allocate import additive as networks
+from squeezesim.explore.allocate.additive import Sums, costs_of, totals_of
+from squeezesim.explore.allocate.allocations import Depth, Space
+from squeezesim.explore.allocate.candidates import (
+    MEASURES,
+    OBJECTIVES,
+    Candidates,
+    Move,
+    Point,
+    best_moves,
+    measures,
+    merit,
+    points,
+)
+from squeezesim.expressions import Condition, parse, quantity
+from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
-from squeezesim.network.passes import fuse
-from squeezesim.report.columns import to_rows
+from squeezesim.report import units
+from squeezesim.report.metrics import to_rows
+from squeezesim.report.tally import Scale
 
 if TYPE_CHECKING:
-    from squeezesim.explore.allocate.bases import Base, Choices
-    from squeezesim.explore.allocate.pieces import Pieces
-    from squeezesim.hardware.accelerator import Accelerator
+    import pandas as pd
+
+    from squeezesim.cost.workload import Bools
+    from squeezesim.explore.allocate.additive import Base, Choices, Pieces
     from squeezesim.network import Network
     from squeezesim.zoo.registry import Spec
+
+_FAR = 10  # times a limit, from where on a percentage says little
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A condition with the words that asked for it; ``limit`` is the most that its one column may be, if it is that."""
+
+    label: str
+    condition: Condition
+    limit: float | None = None
+
+    def holds(self, candidates: Candidates, baseline: Mapping[str, Any]) -> Bools:
+        """Return which of *candidates* meet it; changes are those from *baseline*.
+
+        Raises:
+            UsageError: it is of joules, and the accelerator's energy table is relative.
+        """
+        names = candidates.names
+        if "energy_uj" in self.condition.names and np.isnan(names["energy_uj"]).all():
+            raise UsageError(
+                f"{self.label}: the energy table of {candidates.accelerator.name} is relative, without joules; "
+                "allowed: energy in MACs' worth (energy_mac_equiv), such as 2G"
+            )
+        blocks = {name: None for name in names if name not in MEASURES}
+        return np.asarray(self.condition.holds(names, {**blocks, **baseline}), np.bool_)
+
+
+def budget_where(text: str, stages: int) -> Budget:
+    """Return the budget that a condition on columns says, as ``dram_bytes <= 4MiB`` or ``latency_us < -5%``.
+
+    Raises:
+        UsageError: it is no condition.
+    """
+    return Budget(f"--where {text!r}", parse(text, _names(stages)))
+
+
+def at_most(option: str, text: str) -> Budget:
+    """Return the budget of ``--max-params``, ``--max-macs``, ``--max-latency`` or ``--max-energy``.
+
+    Energy is in J where the number has that unit, otherwise in MACs' worth.
+
+    Raises:
+        UsageError: *text* is no number of that quantity above 0.
+    """
+    column = LIMITS[option]
+    if column == "energy_mac_equiv" and text.strip().endswith("J"):
+        column = "energy_uj"
+    try:
+        limit = quantity(text, column)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
+    if limit <= 0:
+        raise UsageError(f"{option} {text}: nothing costs so little; allowed: a number above 0")
+    return Budget(f"{option} {text}", parse(f"{column} <= {limit!r}", MEASURES), limit)
+
+
+LIMITS = {
+    "--max-params": "params",
+    "--max-macs": "macs",
+    "--max-latency": "latency_us",
+    "--max-energy": "energy_mac_equiv",
+}
+
+
+def within(
+    candidates: Sequence[Candidates], budgets: Sequence[Budget], baselines: Sequence[Mapping[str, Any]]
+) -> list[Candidates]:
+    """Return those of *candidates*, an entry for each accelerator, that meet all *budgets*.
+
+    Raises:
+        UsageError: there is none on any accelerator; the line says which budget is the tightest and how near the
+            nearest allocation comes.
+    """
+    if not budgets:
+        return list(candidates)
+    met = [
+        np.stack([budget.holds(part, baseline) for budget in budgets])
+        for part, baseline in zip(candidates, baselines, strict=True)
+    ]
+    if not any(mask.all(axis=0).any() for mask in met):
+        raise UsageError(_nothing(candidates, budgets, met))
+    return [part.kept(np.asarray(mask.all(axis=0))) for part, mask in zip(candidates, met, strict=True)]
+
+
+def _nothing(candidates: Sequence[Candidates], budgets: Sequence[Budget], met: Sequence[Bools]) -> str:
+    alone = np.sum([mask.sum(axis=1) for mask in met], axis=0)
+    tightest = int(np.argmin(alone))
+    budget = budgets[tightest]
+    count = sum(map(len, candidates))
+    text = f"no allocation meets {budget.label}"
+    if len(budgets) > 1:
+        text = f"no allocation meets all {len(budgets)} budgets; the tightest is {budget.label}, which alone "
+        text += f"{alone[tightest] or 'none'} of {count:,} meet"
+    if budget.limit is None:
+        return text
+    others = [np.asarray(np.delete(mask, tightest, axis=0).all(axis=0)) for mask in met]
+    joint = len(budgets) > 1 and any(mask.any() for mask in others)
+    (column,) = budget.condition.names
+    nearest = min(
+        (
+            (float(part.measures[column][row]), part.accelerator.name, tuple(part.depth[row].tolist()))
+            for part, mask in zip(candidates, others, strict=True)
+            for row in [_least(part.measures[column], mask if joint else np.ones_like(mask))]
+            if row is not None
+        ),
+    )
+    value, accelerator, depth = nearest
+    which = "the nearest that meets the others" if joint else "the nearest"
+    ratio = value / budget.limit
+    over = f"{units.share(ratio - 1)} above" if ratio < _FAR else f"{ratio:,.0f} times as much"
+    return (
+        f"{text}; {which}, {'-'.join(map(str, depth))} on {accelerator}, has {column} = {value:,.10g}, {over}"
+    )
+
+
+def _least(column: Any, mask: Bools) -> int | None:
+    index = np.flatnonzero(mask)
+    return int(index[np.argmin(column[index])]) if len(index) else None
+
+
+def _names(stages: int) -> list[str]:
+    return [*MEASURES, "blocks", *(f"stage{number}" for number in range(1, stages + 1))]
+
+
+def aims(
+    sort: str, objectives: str | Sequence[str] | None, accelerators: Sequence[Accelerator], stages: int
+) -> tuple[str, ...]:
+    """Return *objectives*, by default those of ``OBJECTIVES`` that a network of so many *stages* has.
+
+    Raises:
+        UsageError: one of them or *sort* is not in ``MEASURES`` or has no values: µJ where an energy table is relative,
+            the share of late stages of a network of one; an objective is named twice, or there is none.
+    """
+    if objectives is None:
+        found = tuple(name for name in OBJECTIVES if name != "late_share" or stages > 1)
+    else:
+        found = (objectives,) if isinstance(objectives, str) else tuple(objectives)
+    if not found:
+        raise UsageError(f"a Pareto front needs an objective; allowed: {', '.join(MEASURES)}")
+    for what, name in (("column to sort by", sort), *(("objective", name) for name in found)):
+        if name not in MEASURES:
+            raise UsageError(
+                f"there is no {what} {name!r}; allowed: {', '.join(MEASURES)}{nearest(name, MEASURES)}"
+            )
+        if why := _without_values(name, accelerators, stages):
+            raise UsageError(f"{what} {name!r}: {why}")
+    twice = next((name for name in found if found.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"objective {twice!r} is named twice; allowed: once")
+    return found
+
+
+def _without_values(name: str, accelerators: Sequence[Accelerator], stages: int) -> str:
+    """Why no allocation has a value of *name*; empty where they have."""
+    relative = [each.name for each in accelerators if Scale.of(each).pj_per_unit is None]
+    if name == "energy_uj" and relative:
+        return f"the energy table of {relative[0]} is relative, without joules; allowed: energy_mac_equiv"
+    if name == "late_share" and stages == 1:
+        others = ", ".join(each for each in MEASURES if each != name)
+        return f"a network of one stage has no late ones; allowed: {others}"
+    return ""
+
 
 MOST_ROWS = 2_000_000
 MOST_BLOCKS = 1_000
@@ -140,7 +312,7 @@ def study(
     _check_size(space, len(found), len(accelerators))
     named = points(spec, found, space)
     pieces = _pieces(space, depth, found, named, cache, progress)
-    beside = {point.name: fuse(load(str(point.spec), cache=cache)) for point in named if point.base is None}
+    beside = {point.name: load(str(point.spec), cache=cache).fused for point in named if point.base is None}
     costed = []
     for accelerator in accelerators:
         progress(f"costing on {accelerator.name}")
@@ -261,3 +433,87 @@ def _standing(candidates: Candidates, point: Point, costs: Mapping[str, Any], so
         better = int((merit(sort, candidates.measures[sort]) < merit(sort, value)).sum())
     row = None if point.base is None else candidates.row_of(point.base, point.depth)
     return Standing(point=point, place=better + 1, row=row, measures=costs)
+
+
+def allocate(
+    model: str,
+    hw: Accelerator | str | Sequence[Accelerator | str],
+    *,
+    blocks: int | None = None,
+    stages: Sequence[tuple[int, int]] | None = None,
+    options: Choices | None = None,
+    where: str | Sequence[str] = (),
+    objectives: str | Sequence[str] | None = None,
+    sort: str = "latency_us",
+    cache: bool = True,
+) -> pd.DataFrame:
+    """Return every way to spread the blocks of a network over its stages, one row for each and each accelerator.
+
+    What a stage costs is the sum of its blocks, so that the network is traced and costed once, at its deepest:
+    counts, cycles and bytes are those that ``simulate`` gives for the network itself, energy is the same but for
+    rounding.
+
+    Columns: ``accelerator``, those of *options*, ``depth`` (a tuple of blocks by stage), ``blocks``, those of
+    ``Report.totals``, ``late_share`` (share of the last half of the stages in the params of all stages, a stand-in for
+    capacity and no accuracy), ``pareto`` and ``published`` (the built-in network that a row is).
+
+    Its ``attrs`` hold what the command prints below, as lists of rows: ``networks``, the model and published networks
+    with their ``place`` by *sort*, and ``moves`` of blocks from the model that gain most, with relative ``changes``.
+
+    Args:
+        model: the name of a built-in network with a depth, with or without ``@option=value,…``.
+        hw: accelerators, their names or files.
+        blocks: blocks in all stages together; those of *model*, unless *stages* is given.
+        stages: the least and the greatest number of blocks of each stage.
+        options: values of other options, each combination of which is tried, as ``{"conv1": [5, 7], "width": 1.5}``;
+            ``resolution`` is the side of the input.
+        where: conditions that rows meet, such as ``"latency_us <= 1.3ms"``; changes, as in ``"params < +5%"``, are
+            from *model*; ``stage1`` … are the blocks of a stage.
+        objectives: columns of which ``pareto`` says that no other row of the accelerator is better in one and as good
+            in the others; more is better of ``utilization``, ``efficiency`` and ``late_share``. By default latency,
+            energy in MACs' worth, params, MACs and the late share.
+        sort: the column by which each accelerator's rows are ordered, the best first.
+        cache: keep and read traced networks on disk.
+
+    Raises:
+        ModelError: there is no such network, it has no blocks to allocate, or its costs are no sum over them.
+        UsageError: *model* is no name; there are no allocations, none that meets *where*, or more than 2,000,000 rows.
+        HardwareError: a layer does not fit a buffer.
+
+    Example:
+        >>> import squeezesim as sq
+        >>> len(sq.allocate("squeezenext_23_v5", "squeezelerator_16x16", blocks=21))
+        1140
+    """
+    import pandas as pd
+
+    given = [hw] if isinstance(hw, Accelerator | str) else list(hw)
+    accelerators = [Accelerator.resolve(item) if isinstance(item, str) else item for item in given]
+    if not accelerators:
+        raise UsageError("allocate needs an accelerator")
+    conditions = [where] if isinstance(where, str) else list(where)
+    done = study(
+        model,
+        accelerators,
+        blocks=blocks,
+        stages=stages,
+        choices=options,
+        budgets=lambda count: [budget_where(text, count) for text in conditions],
+        objectives=objectives,
+        sort=sort,
+        cache=cache,
+    )
+    table = pd.concat(
+        [pd.DataFrame(result.candidates.columns()) for result in done.results], ignore_index=True
+    )
+    table.attrs["networks"] = [
+        {"accelerator": result.accelerator.name, **standing.record}
+        for result in done.results
+        for standing in result.standings
+    ]
+    table.attrs["moves"] = [
+        {"accelerator": result.accelerator.name, **move.record}
+        for result in done.results
+        for move in result.moves or ()
+    ]
+    return table

@@ -10,7 +10,7 @@ from squeezesim.errors import UsageError
 from squeezesim.explore.compare.comparison import NUMBERS, Comparison
 from squeezesim.expressions import Condition, parse
 from squeezesim.report import units
-from squeezesim.report.energies import mac_unit
+from squeezesim.report.metrics import mac_unit
 
 _LARGE = 1e6  # from which on digits after the point say nothing
 

@@ -20,8 +20,8 @@ from squeezesim.explore.sweep.search import Search, generations
 from squeezesim.explore.sweep.store import Store
 from squeezesim.explore.sweep.values import Axis, Value, parse_axis
 from squeezesim.files import temporary_folder
-from squeezesim.given import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
-from squeezesim.network.checks import check_multiplies
+from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
+from squeezesim.network.network import check_multiplies
 
 if TYPE_CHECKING:
     import pandas as pd

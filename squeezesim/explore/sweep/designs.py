@@ -16,9 +16,8 @@ from squeezesim.errors import HardwareError, UsageError
 from squeezesim.explore.sweep.values import Axis, Value
 from squeezesim.expressions import parse
 from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.hardware.config import to_dict
+from squeezesim.hardware.config import is_leaf, parameters, to_dict
 from squeezesim.hardware.energy import energy_costs
-from squeezesim.hardware.paths import is_leaf, parameters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

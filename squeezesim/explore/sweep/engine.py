@@ -9,9 +9,8 @@ import numpy as np
 
 from squeezesim.cost.evaluate import Costs, evaluate_each
 from squeezesim.errors import HardwareError
-from squeezesim.report.columns import bounds, total_columns
-from squeezesim.report.stored import stored_bytes
-from squeezesim.report.tally import Scale, Tally
+from squeezesim.report.metrics import bounds, total_columns
+from squeezesim.report.tally import Scale, Tally, stored_bytes
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator

@@ -15,7 +15,7 @@ from squeezesim.explore.sweep.engine import totals
 from squeezesim.explore.sweep.values import Axis, Value
 from squeezesim.hardware.config import to_dict
 from squeezesim.network import Network
-from squeezesim.report.columns import TOTALS
+from squeezesim.report.metrics import TOTALS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,7 +11,7 @@ from squeezesim.errors import UsageError
 from squeezesim.explore.pareto import LARGER_IS_BETTER, Mask, pareto
 from squeezesim.explore.sweep.designs import PES, holding, numbers, numeric_names
 from squeezesim.expressions import parse
-from squeezesim.report.columns import TOTALS
+from squeezesim.report.metrics import TOTALS
 from squeezesim.report.tally import Scale
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.explore.allocate.wording import header, words, written
+from squeezesim.explore.allocate.render import header, words, written
 from squeezesim.explore.pareto import LARGER_IS_BETTER
 from squeezesim.explore.sweep.results import check_energy, column, column_names
 from squeezesim.explore.sweep.results import front as unbeaten
-from squeezesim.hardware.show import fixed_widths
+from squeezesim.hardware.display import fixed_widths
 from squeezesim.report import units
 from squeezesim.report.grid import Column, Grid, shares
 from squeezesim.report.text import Section

@@ -11,7 +11,7 @@ from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 
 from squeezesim.errors import HardwareError, UsageError, nearest
-from squeezesim.hardware.paths import is_leaf, parameters, sections, unknown_path
+from squeezesim.hardware.config import is_leaf, parameters, sections, unknown_path
 from squeezesim.yaml_tree import plain_scalar
 
 Value = object

@@ -13,16 +13,16 @@ from typing import Any
 from onnx import TensorProto, defs, helper, shape_inference
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.aten import elementwise
-from squeezesim.frontends.aten.call import Call, Operand
-from squeezesim.frontends.onnx import products, windows
-from squeezesim.frontends.onnx.contractions import Reads, attended
+from squeezesim.frontends.onnx import operators as onnx_operators
 from squeezesim.frontends.onnx.elementwise import ELEMENTWISE, folded, of_elements
-from squeezesim.frontends.onnx.elementwise import RULES as SINGLE
+from squeezesim.frontends.onnx.elementwise import ELEMENTWISE_RULES as SINGLE
 from squeezesim.frontends.onnx.elementwise import first as of_first
 from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated, UnmodelledError
+from squeezesim.frontends.onnx.operators import Reads, attended
 from squeezesim.frontends.onnx.values import shape_of, tensor_type
 from squeezesim.frontends.open_sizes import check_shape
+from squeezesim.frontends.torch import operators
+from squeezesim.frontends.torch.operators import Call, Operand
 from squeezesim.network import ops
 from squeezesim.network.checks import show
 from squeezesim.network.layer import Layer
@@ -124,7 +124,7 @@ def _flag(node: Node, name: str) -> bool:
 
 def _stacked_product(node: Node) -> Layer:
     left, right = _stacks(node)
-    return products.product(left, right, node.output)
+    return onnx_operators.product(left, right, node.output)
 
 
 def _stacked_product_shape(node: Node) -> Stated:
@@ -139,7 +139,7 @@ def _integer_product(left: int, right: int, bias: int) -> Rule:
     """
 
     def rule(node: Node) -> list[Part]:
-        layer = products.product(node.operand(left), node.operand(right), node.output)
+        layer = onnx_operators.product(node.operand(left), node.operand(right), node.output)
         layer = replace(layer, activation_bits=8)
         parts = [Part(layer, (left, right))]
         if (added := node.optional(bias)) is not None:
@@ -152,7 +152,7 @@ def _integer_product(left: int, right: int, bias: int) -> Rule:
 def _added(made: Shape, place: int, operand: Operand, after: tuple[int, ...]) -> Part:
     """The sum of what part *after* made and an input of the node: a bias where that is learnt."""
     arguments = {"self": Operand(made), "other": operand}
-    return Part(elementwise.RULES["add"](Call("add", arguments, made)), (place,), after)
+    return Part(operators.ELEMENTWISE_RULES["add"](Call("add", arguments, made)), (place,), after)
 
 
 def _packed_sizes(node: Node) -> tuple[int, int]:
@@ -227,7 +227,7 @@ def _embedded(node: Node) -> list[Part]:
         if node.optional(table) is None:
             continue
         rows = node.optional(ids) or node.operand(0)  # positions are counted where none are given
-        layer = elementwise.RULES["embedding"](Call("embedding", {"indices": rows}, made))
+        layer = operators.ELEMENTWISE_RULES["embedding"](Call("embedding", {"indices": rows}, made))
         parts.append(Part(layer, (ids, table)))
         if total is not None:
             parts.append(Part(ops.elementwise("add", made, [made, made]), (), (total, len(parts) - 1)))
@@ -255,7 +255,9 @@ def _biased(op: str, bias: int) -> Rule:
         made = node.operand(0).shape
         parts: list[Part] = []
         if (added := node.optional(bias)) is not None:
-            layer = elementwise.RULES["add"](Call("add", {"self": node.operand(0), "other": added}, made))
+            layer = operators.ELEMENTWISE_RULES["add"](
+                Call("add", {"self": node.operand(0), "other": added}, made)
+            )
             parts.append(Part(layer, (0, bias)))
         read = () if parts else (0,)
         parts.append(Part(ops.elementwise(op, made, [made]), read, tuple(range(len(parts)))))
@@ -318,7 +320,9 @@ def _multi_head(node: Node) -> list[Part]:
             turns = [turn for turn, source in enumerate(sources) if source == place]
             features = heads * sum(wide[turn][1] for turn in turns)
             arguments = {"self": node.operand(place), "other": Operand((features,), bias.is_activation)}
-            layer = elementwise.RULES["add"](Call("add", arguments, (batch, wide[turns[0]][0], features)))
+            layer = operators.ELEMENTWISE_RULES["add"](
+                Call("add", arguments, (batch, wide[turns[0]][0], features))
+            )
             parts.append(Part(replace(layer, weight_elements=features), (place, 3)))
             for turn in turns:
                 reads[turn] = ((), (len(parts) - 1,))
@@ -457,8 +461,8 @@ _OPERATORS: dict[str, tuple[Rule, Shapes, tuple[int, ...]]] = {
     ),
     "EmbedLayerNormalization": (_embedded, _embedded_shape, (0, 1, 2, 3, 4, 5, 6, 8)),
     "FastGelu": (_biased("gelu", 1), _same, (0, 1)),
-    "FusedConv": (_fused(windows.RULES["Conv"], (0, 1, 2), 3), _like("Conv", 0, 1), (0, 1, 2, 3)),
-    "FusedGemm": (_fused(products.RULES["Gemm"], (0, 1, 2)), _like("Gemm", 0, 1), (0, 1, 2)),
+    "FusedConv": (_fused(onnx_operators.WINDOW_RULES["Conv"], (0, 1, 2), 3), _like("Conv", 0, 1), (0, 1, 2, 3)),
+    "FusedGemm": (_fused(onnx_operators.PRODUCT_RULES["Gemm"], (0, 1, 2)), _like("Gemm", 0, 1), (0, 1, 2)),
     "FusedMatMul": (_stacked_product, _stacked_product_shape, (0, 1)),
     "Gelu": (of_first("gelu"), _same, (0,)),
     "GroupNorm": (of_first("group_norm"), _same, (0, 1, 2)),
@@ -471,12 +475,12 @@ _OPERATORS: dict[str, tuple[Rule, Shapes, tuple[int, ...]]] = {
     "MatMulNBits": (_packed_product(5), _packed_shape, (0, 1, 5)),
     "MultiHeadAttention": (_multi_head, _multi_head_shape, (0, 1, 2, 3, 5, 6, 7)),
     "QAttention": (*_QATTENTION, (0, 1, 2, 8)),
-    "QGemm": (_scaled(products.RULES["Gemm"], 0, 3), _like("Gemm", 0, 3), (0, 3, 6)),
+    "QGemm": (_scaled(onnx_operators.PRODUCT_RULES["Gemm"], 0, 3), _like("Gemm", 0, 3), (0, 3, 6)),
     "QLinearAdd": (_scaled(SINGLE["Add"], 0, 3), _like("Add", 0, 3), (0, 3)),
-    "QLinearAveragePool": (windows.RULES["AveragePool"], _like("AveragePool", 0), (0,)),
+    "QLinearAveragePool": (onnx_operators.WINDOW_RULES["AveragePool"], _like("AveragePool", 0), (0,)),
     "QLinearConcat": (_concatenated, _concatenated_shape, ()),
-    "QLinearConv": (windows.RULES["QLinearConv"], _like("Conv", 0, 3), (0, 3, 8)),
-    "QLinearGlobalAveragePool": (windows.RULES["GlobalAveragePool"], _like("GlobalAveragePool", 0), (0,)),
+    "QLinearConv": (onnx_operators.WINDOW_RULES["QLinearConv"], _like("Conv", 0, 3), (0, 3, 8)),
+    "QLinearGlobalAveragePool": (onnx_operators.WINDOW_RULES["GlobalAveragePool"], _like("GlobalAveragePool", 0), (0,)),
     "QLinearLeakyRelu": (of_first("leaky_relu"), _same, (0,)),
     "QLinearMul": (_scaled(of_elements("mul"), 0, 3), _like("Add", 0, 3), (0, 3)),
     "QLinearSigmoid": (of_first("sigmoid"), _same, (0,)),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from squeezesim.frontends.aten import elementwise, movement, reductions
-from squeezesim.frontends.aten.call import Call
 from squeezesim.frontends.onnx.node import Node, Part, Rule
-from squeezesim.network import ops
-from squeezesim.network.layer import Layer
+from squeezesim.frontends.torch import operators
+from squeezesim.frontends.torch.operators import Call
+from squeezesim.network import Layer, ops
 
 Shape = tuple[int, ...]
 
@@ -159,17 +158,17 @@ def first(op: str) -> Rule:
 
 def _add(node: Node) -> Layer:
     operands = {"self": node.operand(0), "other": node.operand(1)}
-    return elementwise.RULES["add"](Call("add", operands, node.output))
+    return operators.ELEMENTWISE_RULES["add"](Call("add", operands, node.output))
 
 
 def _concat(node: Node) -> Layer:
     tensors = [operand for operand in node.inputs if operand is not None and 0 not in operand.shape]
-    return movement.RULES["cat"](Call("cat", {"tensors": tensors}, node.output))
+    return operators.MOVEMENT_RULES["cat"](Call("cat", {"tensors": tensors}, node.output))
 
 
 def _batch_norm(node: Node) -> Layer:
     arguments = {"input": node.operand(0), "training": bool(node.integer("training_mode", 0))}
-    return elementwise.RULES["native_batch_norm"](Call("native_batch_norm", arguments, node.output))
+    return operators.ELEMENTWISE_RULES["native_batch_norm"](Call("native_batch_norm", arguments, node.output))
 
 
 def _clip(node: Node) -> Layer:
@@ -184,7 +183,7 @@ def _clip(node: Node) -> Layer:
 def _gather(node: Node) -> Layer | list[Part]:
     data, indices = node.operand(0), node.operand(1)
     if not data.is_activation:
-        return elementwise.RULES["embedding"](Call("embedding", {"indices": indices}, node.output))
+        return operators.ELEMENTWISE_RULES["embedding"](Call("embedding", {"indices": indices}, node.output))
     if not indices.is_activation and len(indices.shape) == 0:
         return []  # one slice of the data
     return ops.elementwise("index_select", node.output, [data.shape])
@@ -194,7 +193,7 @@ def _reduce(name: str) -> Rule:
     def rule(node: Node) -> Layer:
         source = node.operand(0)
         dims = _axes(node) or range(len(source.shape))
-        return reductions.RULES[name](Call(name, {"self": source, "dim": list(dims)}, node.output))
+        return operators.REDUCTION_RULES[name](Call(name, {"self": source, "dim": list(dims)}, node.output))
 
     return rule
 
@@ -207,7 +206,7 @@ def _axes(node: Node) -> list[int]:
     return node.sizes("axes") if values is None else [int(axis) for axis in values.reshape(-1)]
 
 
-RULES: dict[str, Rule] = {
+ELEMENTWISE_RULES: dict[str, Rule] = {
     **{name: of_elements(op) for name, op in ELEMENTWISE.items()},
     **{name: first(op) for name, op in OF_FIRST.items()},
     **{name: folded(op) for name, op in FOLDED.items()},

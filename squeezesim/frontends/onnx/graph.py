@@ -1,4 +1,4 @@
-"""From an ONNX graph to a Network: one walk over the nodes, in which each becomes layers, a constant, or neither."""
+"""An ONNX graph → Network: inputs, patterns of several operators, layers and edges."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import (
@@ -17,33 +17,191 @@ from onnx import (
     NodeProto,
     TensorProto,
     TypeProto,
+    ValueInfoProto,
     helper,
 )
+from onnx.helper import tensor_dtype_to_np_dtype
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.aten.call import Operand
-from squeezesim.frontends.aten.rules import registered_rule
 from squeezesim.frontends.onnx import contrib, elementwise
-from squeezesim.frontends.onnx.inputs import input_shapes
 from squeezesim.frontends.onnx.names import Place, module_of_weight, place_of, unique_names
 from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated, UnmodelledError
-from squeezesim.frontends.onnx.patterns import PART, composed
+from squeezesim.frontends.onnx.operators import WINDOW_RULES as WINDOWS
 from squeezesim.frontends.onnx.rules import ARITHMETIC, OPERANDS, UserRule, moves, rule_for, shapes_of
 from squeezesim.frontends.onnx.values import (
     MAX_VALUES,
+    QUANTISED,
     Array,
     Inference,
     Value,
+    carried_bits,
+    quantised,
     shape_of,
     tensor_type,
     values_of,
 )
-from squeezesim.frontends.onnx.widths import QUANTISED, carried_bits, quantised
-from squeezesim.frontends.onnx.windows import RULES as WINDOWS
-from squeezesim.frontends.open_sizes import Shape, check_shape
+from squeezesim.frontends.open_sizes import Shape, check_names, check_shape, filled
+from squeezesim.frontends.torch.operators import Operand, registered_rule
 from squeezesim.network import Layer, Network, Unmodelled, ops
 from squeezesim.network.checks import show
-from squeezesim.network.passes import mark_stages
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
+
+
+def input_shapes(
+    graph: GraphProto, given: Mapping[str, Sequence[int]], batch: int | None, values: Mapping[str, Array]
+) -> list[tuple[str, Shape, Array | None]]:
+    """Return every input that is no initializer, with all its sizes, *given* ones where the file leaves any open.
+
+    The last of each is its values, where *values* has them or a scalar is given a size.
+
+    Raises:
+        ModelError: a size is open and not given, or what is given does not fit the file.
+    """
+    initial = {tensor.name for tensor in graph.initializer}
+    declared = [value for value in graph.input if value.name not in initial]
+    check_names({**given, **values}, [value.name for value in declared])
+    found = []
+    for value in declared:
+        array, sizes = values.get(value.name), given.get(value.name)
+        tensor = value.type.tensor_type
+        if sizes is not None and len(sizes) == 1 and tensor.HasField("shape") and not tensor.shape.dim:
+            array, sizes = np.asarray(sizes[0]), None
+        if array is not None:
+            array, sizes = _of_type(value, array), array.shape
+        found.append((value.name, _shape(value, sizes, batch), array))
+    return found
+
+
+def _of_type(value: ValueInfoProto, array: Array) -> Array:
+    """The values that are given for an input, in its type."""
+    element = value.type.tensor_type.elem_type
+    dtype = None if element == TensorProto.STRING else tensor_dtype_to_np_dtype(element)
+    result = None if dtype is None else array.astype(dtype)
+    if result is None or (result.dtype.kind in "biu" and not (result == array).all()):
+        label = TensorProto.DataType.Name(element).lower()
+        raise ModelError(f"input {show(value.name)} is of type {label}; {show(array.tolist())} does not fit")
+    return result
+
+
+def _shape(value: ValueInfoProto, given: Sequence[int] | None, batch: int | None) -> Shape:
+    tensor = value.type.tensor_type
+    if value.type.WhichOneof("value") != "tensor_type" or (not tensor.HasField("shape") and given is None):
+        raise ModelError(f"input {show(value.name)} is no tensor of known rank: give its shape")
+    if not tensor.HasField("shape") and given is not None:
+        check_shape(f"input {show(value.name)}", given)
+        return tuple(given)
+    dims = tensor.shape.dim
+    sizes = [
+        dim.dim_value if dim.dim_value > 0 else None for dim in dims
+    ]  # exporters write 0 and -1 for open
+    labels = {index: dim.dim_param for index, dim in enumerate(dims) if dim.dim_param}
+    return filled(value.name, sizes, labels, given, batch)
+
+
+PART = ""
+"""What a node becomes whose work a later one does."""
+
+_GATES = {"silu": ("Sigmoid",), "hardswish": ("HardSigmoid",), "mish": ("Softplus", "Tanh")}
+"""x times these functions of x, the first one first."""
+
+
+def composed(graph: GraphProto) -> dict[int, str]:
+    """Return what nodes become, by their place in the graph: the last node of an activation all of it, others ``PART``.
+
+    ``Mul(x, Sigmoid(x))`` is silu, and so for hardswish and mish; a product of x, a constant and 1 + Erf(x / √2) is
+    gelu. Nothing else may read what lies in between.
+    """
+    found: dict[int, str] = {}
+    tensors = _Tensors(graph)
+    for last, node in enumerate(graph.node):
+        if node.op_type == "Mul" and not node.domain and len(node.input) == 2:
+            op, parts = tensors.gate(*node.input) or tensors.gelu(*node.input) or ("", [])
+            if op:
+                found.update(dict.fromkeys(parts, PART))
+                found[last] = op
+    return found
+
+
+class _Tensors:
+    """What makes the tensors of a graph, and how often they are read."""
+
+    def __init__(self, graph: GraphProto):
+        self._nodes = graph.node
+        self._makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+        self._readers = Counter(name for node in graph.node for name in node.input)
+        self._readers.update(value.name for value in graph.output)
+        self._constants = {tensor.name for tensor in graph.initializer}
+        self._constants.update(
+            node.output[0] for node in graph.node if node.op_type == "Constant" and node.output
+        )
+
+    def gate(self, first: str, second: str) -> tuple[str, list[int]] | None:
+        """The activation whose last product has these factors, and the nodes before that product."""
+        for source, gate in ((first, second), (second, first)):
+            for op, functions in _GATES.items():
+                parts: list[int] = []
+                tensor = gate
+                for function in reversed(functions):
+                    index = self._made_by(tensor, function)
+                    if index is None:
+                        break
+                    parts.append(index)
+                    tensor = self._nodes[index].input[0]
+                if len(parts) == len(functions) and tensor == source:
+                    return op, parts
+        return None
+
+    def gelu(self, first: str, second: str) -> tuple[str, list[int]] | None:
+        """The same for gelu, whose three factors make two products in any order."""
+        inner = [index for name in (first, second) if (index := self._made_by(name, "Mul")) is not None]
+        for product in inner:
+            outer = second if self._nodes[product].output[0] == first else first
+            factors = [outer, *self._nodes[product].input]
+            for factor in factors:
+                source, parts = self._error_function(factor)
+                others = [name for name in factors if name != factor]
+                if source in others and self._one_constant([name for name in others if name != source]):
+                    return "gelu", [product, *parts]
+        return None
+
+    def _error_function(self, name: str) -> tuple[str, list[int]]:
+        """The x of 1 + Erf(x · constant) and its nodes."""
+        added = self._made_by(name, "Add")
+        if added is not None:
+            for term in self._nodes[added].input:
+                error = self._made_by(term, "Erf")
+                scaled = None if error is None else self._scaled(self._nodes[error].input[0])
+                if error is not None and scaled is not None:
+                    source = next(
+                        tensor for tensor in self._nodes[scaled].input if tensor not in self._constants
+                    )
+                    return source, [added, error, scaled]
+        return "", []
+
+    def _scaled(self, name: str) -> int | None:
+        """The node that multiplies or divides a tensor by a constant."""
+        for op in ("Div", "Mul"):
+            index = self._made_by(name, op)
+            if (
+                index is not None
+                and sum(tensor in self._constants for tensor in self._nodes[index].input) == 1
+            ):
+                return index
+        return None
+
+    def _one_constant(self, names: list[str]) -> bool:
+        return len(names) == 1 and names[0] in self._constants
+
+    def _made_by(self, name: str, op: str) -> int | None:
+        """The node that makes a tensor for one reader alone, if it is that operator."""
+        index = self._makers.get(name)
+        if index is None or self._readers[name] != 1:
+            return None
+        node = self._nodes[index]
+        return index if node.op_type == op and not node.domain and len(node.input) > 0 else None
+
 
 MAX_LAYERS = 200_000
 """Most layers: a recurrent layer becomes some for each time step."""
@@ -88,7 +246,7 @@ def network_of(
     network = Network(
         name=name, layers=tuple(layers), inputs=tuple(inputs), unmodelled=walk.unmodelled, source=source
     )
-    return mark_stages(network)
+    return network.with_stages()
 
 
 class _Walk:

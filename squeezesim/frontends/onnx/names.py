@@ -8,10 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from squeezesim.network.layer import Layer
+from onnx import (
+    NodeProto,
+)
+
+from squeezesim.network import Layer
 
 if TYPE_CHECKING:
     from onnx import NodeProto
+
 
 LONGEST = 200
 

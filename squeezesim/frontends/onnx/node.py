@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.aten.call import Operand
 from squeezesim.frontends.onnx.values import Array
+from squeezesim.frontends.torch.operators import Operand
 from squeezesim.network.checks import show
 from squeezesim.network.layer import Layer
 

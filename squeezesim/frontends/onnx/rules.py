@@ -10,19 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from squeezesim.frontends.aten.call import Call
-from squeezesim.frontends.aten.rules import RuleError, registered_result, registered_shape
-from squeezesim.frontends.aten.rules import UserRule as Registered
-from squeezesim.frontends.onnx import (
-    contractions,
-    contrib,
-    elementwise,
-    products,
-    recurrent,
-    spectral,
-    windows,
-)
+from squeezesim.frontends.onnx import contrib, elementwise, operators
 from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated
+from squeezesim.frontends.torch.operators import Call, RuleError, registered_result, registered_shape
+from squeezesim.frontends.torch.operators import UserRule as Registered
 from squeezesim.network.layer import Layer
 
 OPERANDS: dict[str, tuple[int, ...]] = {
@@ -102,12 +93,12 @@ def moves(node: Node) -> list[Part]:
 
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(FREE, moves),
-    **windows.RULES,
-    **products.RULES,
-    **contractions.RULES,
-    **recurrent.RULES,
-    **elementwise.RULES,
-    **spectral.RULES,
+    **operators.WINDOW_RULES,
+    **operators.PRODUCT_RULES,
+    **operators.CONTRACTION_RULES,
+    **operators.RECURRENT_RULES,
+    **elementwise.ELEMENTWISE_RULES,
+    **operators.RULES,
     **contrib.RULES,
     **dict.fromkeys(contrib.FREE, moves),
 }

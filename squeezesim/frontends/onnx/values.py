@@ -1,21 +1,22 @@
-"""What is known of the tensors of an ONNX graph before it runs: types, shapes, and the values of small constants."""
+"""Values, shapes and widths of an ONNX graph's tensors, as far as they are known without running it."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, TypeProto, helper, numpy_helper, shape_inference
+from onnx import NodeProto, TensorProto, TypeProto, helper, numpy_helper, shape_inference
 from onnx.defs import OpSchema
 from onnx.reference import ReferenceEvaluator
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.open_sizes import Shape, check_shape
+from squeezesim.network import Layer
 from squeezesim.network.checks import show
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -270,3 +271,42 @@ def _measured(node: onnx.NodeProto, inputs: Sequence[Value | None]) -> list[Arra
         return [np.asarray(prod(shape), dtype=np.int64)]
     bounds = {attribute.name: int(attribute.i) for attribute in node.attribute}
     return [np.asarray(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], dtype=np.int64)]
+
+
+QUANTISED: dict[int, int] = {
+    TensorProto.INT8: 8,
+    TensorProto.UINT8: 8,
+    TensorProto.INT4: 4,
+    TensorProto.UINT4: 4,
+    TensorProto.INT16: 16,
+    TensorProto.UINT16: 16,
+    TensorProto.FLOAT8E4M3FN: 8,
+    TensorProto.FLOAT8E5M2: 8,
+}
+"""Widths in bits of the types that values are quantised to."""
+
+
+def carried_bits(node: NodeProto, inputs: Sequence[Value | None]) -> int | None:
+    """Return the width of what a node that moves data hands on."""
+    source = inputs[0] if inputs else None
+    if source is None:
+        return None
+    return QUANTISED.get(source.element) if node.op_type == "DequantizeLinear" else source.bits
+
+
+def quantised(layer: Layer, sources: Sequence[Value]) -> Layer:
+    """Return *layer* with the widths that its operands were quantised to, where they were."""
+
+    def width(value: Value) -> int | None:
+        return value.bits or QUANTISED.get(value.element)
+
+    activations = [width(value) for value in sources if value.layers]
+    weights = [width(value) for value in sources if not value.layers and value.params][:1]
+    if layer.weights_are_activations:
+        activations, weights = activations[:1], activations[1:]
+    known = [bits for bits in activations if bits is not None]
+    if known and len(known) == len(activations):
+        layer = replace(layer, activation_bits=max(known))
+    if layer.kind == "mac" and weights and weights[0] is not None:
+        layer = replace(layer, weight_bits=weights[0])
+    return layer

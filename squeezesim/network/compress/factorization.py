@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from squeezesim.errors import UsageError
 from squeezesim.network.checks import show
 from squeezesim.network.compress.rules import Chosen, Given, Value, chosen, compressed, learnt, number
-from squeezesim.network.graph import Network
 from squeezesim.network.layer import Layer
+from squeezesim.network.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

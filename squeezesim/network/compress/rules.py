@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 from squeezesim.errors import UsageError, nearest
 from squeezesim.network.checks import MAX_TEXT, show
-from squeezesim.network.graph import Network
 from squeezesim.network.layer import Layer
+from squeezesim.network.network import Network
 
 Value = float | str
 Given = Value | Mapping[str, Value]

@@ -21,7 +21,7 @@ from squeezesim.report.figures import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Plots:
         >>> report.plot.losses().savefig("losses.png")  # doctest: +SKIP
     """
 
-    report: Report
+    report: ReportData
 
     def __repr__(self) -> str:
-        from squeezesim.report.figures.kinds import KINDS
+        from squeezesim.report.figures.registry import KINDS
 
         return f"<Plots of {self.report.network.name} on {self.report.accelerator.name}: {', '.join(KINDS)}>"
 
@@ -49,7 +49,7 @@ class Plots:
         return utilization.utilization(self.report, ax, equal=equal, theme=theme)
 
     def stages(
-        self, ax: Any = None, *, others: Report | Iterable[Report] = (), theme: str = "light"
+        self, ax: Any = None, *, others: ReportData | Iterable[ReportData] = (), theme: str = "light"
     ) -> Figure:
         """Time and energy of each stage, beside those of *others*; see ``figures.stages``. Two panels."""
         return stages.stages([self.report, *_reports(others)], ax, theme=theme)
@@ -74,7 +74,7 @@ class Plots:
         self,
         ax: Any = None,
         *,
-        others: Report | Iterable[Report] = (),
+        others: ReportData | Iterable[ReportData] = (),
         top1: Mapping[str, float] | None = None,
         theme: str = "light",
     ) -> Figure:
@@ -86,12 +86,12 @@ class Plots:
         return timeline.timeline(self.report, ax, layers=layers, theme=theme)
 
 
-def _reports(others: Report | Iterable[Report]) -> list[Report]:
+def _reports(others: ReportData | Iterable[ReportData]) -> list[ReportData]:
     """Return *others*, one or several, as a list."""
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
 
     listed = list(others) if isinstance(others, Iterable) else [others]
     for item in listed:
-        if not isinstance(item, Report):
+        if not isinstance(item, ReportData):
             raise UsageError(f"others are reports, as others=[second, third], found {type(item).__name__}")
     return listed

@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.report import units
-from squeezesim.report.columns import groups
-from squeezesim.report.figures.bars import stacked
-from squeezesim.report.figures.lettering import labels
-from squeezesim.report.figures.scales import Energies, Unit, byte_unit
-from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
-from squeezesim.report.figures.words import LEVELS, OPERANDS
+from squeezesim.report import metrics, units
+from squeezesim.report.figures.charts import LEVELS, OPERANDS, Energies, Unit, byte_unit, stacked
+from squeezesim.report.figures.style import NORMAL, Sheet, labels, patch, ruled
+from squeezesim.report.metrics import groups
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
     from squeezesim.report.tally import Floats, Tally
 
 MOST = 24
@@ -29,7 +26,7 @@ _ROOM = 1.04
 _LEGEND_COLUMNS = 3
 
 
-def energy(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
+def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figure:
     """Draw the energy of each stage by level and that of DRAM by operand; of each layer where there are no stages.
 
     A byte from or to DRAM costs the same for every operand, so its energy is shared as the bytes are. Where it costs
@@ -59,7 +56,7 @@ def energy(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
         ruled(axes, sheet.theme, "x")
         shown = {words[key]: patch(colours[number][key]) for key, part in parts.items() if part.any()}
         sheet.legend_above(axes, shown, _LEGEND_COLUMNS)
-    totals = report.totals
+    totals = metrics.totals(report)
     sheet.title(
         f"{report.network.name} on {report.accelerator.name}: {energies.text(float(spent.sum()))}, "
         f"{units.size(totals['dram_bytes'])} from and to DRAM"
@@ -80,7 +77,7 @@ def _by_operand(tally: Tally, spent: Floats, unit: Unit) -> tuple[Floats, str]:
     return values, f"DRAM energy by operand ({unit.name}, each for {each})"
 
 
-def _rows(report: Report) -> tuple[list[str], Tally]:
+def _rows(report: ReportData) -> tuple[list[str], Tally]:
     """Return the stages, or the layers that take energy where all are of one stage; at most ``MOST``."""
     names, tally = groups(report, "stage")
     if len(names) == 1:

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.report import units
-from squeezesim.report.canvas import quiet
-from squeezesim.report.figures.bars import WIDTH, boxes
-from squeezesim.report.figures.sheet import NORMAL, Sheet, ruled
-from squeezesim.report.figures.words import CAUSES
+from squeezesim.report.figures.charts import CAUSES, WIDTH, boxes
+from squeezesim.report.figures.style import NORMAL, Sheet, quiet, ruled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
 
 _INCHES = 8.5
 _INCHES_A_BAR = 0.42
@@ -24,7 +22,7 @@ _GAP = 4  # points between a bar and its number
 _MOST_ROOM = 0.8  # of the axis, for a number
 
 
-def losses(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
+def losses(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figure:
     """Draw how the cycles grow from MACs / PEs to the network's, cause by cause; zeros that are skipped come first.
 
     Raises:
@@ -80,7 +78,7 @@ def _make_room(axes: Axes, ends: Sequence[float]) -> None:
     axes.set_xlim(0, max(end / (1 - part) for end, part in zip(ends, parts, strict=True)) or 1)
 
 
-def waterfall(report: Report) -> list[tuple[str, str, float, float]]:
+def waterfall(report: ReportData) -> list[tuple[str, str, float, float]]:
     """Return the bars in order: label, cause (empty for the total), start and end in cycles; no causes of 0."""
     whole = report.tally.total()
     pes = report.scale.pes

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.report import units
-from squeezesim.report.figures.along import name_layers, shade_stages, width_of
-from squeezesim.report.figures.lettering import labels
-from squeezesim.report.figures.scales import byte_unit
-from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
+from squeezesim.report.figures.charts import byte_unit, name_layers, shade_stages, width_of
+from squeezesim.report.figures.style import NORMAL, Sheet, labels, patch, ruled
 from squeezesim.report.liveness import liveness
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
 
 _HEIGHT = 7.2
 _INCHES_OF_AXIS = 2.3
@@ -31,7 +29,7 @@ _LABELS = {
 _COLOURS = {"read": 4, "written": 0, "kept": 3, "weights": 1}  # places in the theme's series
 
 
-def memory(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
+def memory(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figure:
     """Draw, for each layer, the bytes of the activations that are live while it runs, and of its weights.
 
     They follow from the edges of the network; the line is the size of the global buffer. Views are left out.

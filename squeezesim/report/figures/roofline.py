@@ -11,18 +11,16 @@ from numpy.typing import NDArray
 
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.errors import UsageError
-from squeezesim.report.columns import dataflows
-from squeezesim.report.figures.lettering import labels
-from squeezesim.report.figures.marks import radius_of, size_of
-from squeezesim.report.figures.place import Spot, limits_around, name_spots
-from squeezesim.report.figures.scales import log_axes
-from squeezesim.report.figures.sheet import NORMAL, SMALL, Sheet, dot, ruled
+from squeezesim.report.figures.charts import log_axes
+from squeezesim.report.figures.labels import Spot, limits_around, name_spots, radius_of, size_of
+from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, dot, labels, ruled
+from squeezesim.report.metrics import dataflows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +46,7 @@ class Roof:
     intensity: Floats
 
 
-def roofline(report: Report, ax: Any = None, *, theme: str = "light") -> Figure:
+def roofline(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figure:
     """Draw each MAC layer's executed MACs a second over its MACs a byte, below the accelerator's own ceilings.
 
     The first panel is about DRAM; the second, where the buffer's bandwidth is limited, about the buffer. A circle's
@@ -126,7 +124,7 @@ def _spots(names: Sequence[str], x: Floats, y: Floats, share: Floats, area: Floa
     ]
 
 
-def ceilings(report: Report, layers: NDArray[np.intp]) -> list[Roof]:
+def ceilings(report: ReportData, layers: NDArray[np.intp]) -> list[Roof]:
     """Return the roof of DRAM and, where its bandwidth is limited, that of the buffer, for the layers *layers*.
 
     Executed MACs a second ≤ min(PEs · clock, bytes a second · executed MACs / byte). Bytes of the buffer are those that

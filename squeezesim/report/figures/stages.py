@@ -10,17 +10,14 @@ import numpy as np
 
 from squeezesim.errors import UsageError
 from squeezesim.report import units
-from squeezesim.report.columns import groups
-from squeezesim.report.energies import energy_unit
-from squeezesim.report.figures.bars import beside
-from squeezesim.report.figures.lettering import labels, legible
-from squeezesim.report.figures.scales import Energies, Unit, time_unit
-from squeezesim.report.figures.sheet import NORMAL, Sheet, patch
+from squeezesim.report.figures.charts import Energies, Unit, beside, time_unit
+from squeezesim.report.figures.style import NORMAL, Sheet, labels, legible, patch
+from squeezesim.report.metrics import energy_unit, groups
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
 
 MOST = 9
 """Reports that are told apart by their colours."""
@@ -34,7 +31,7 @@ _SHARE = Unit(1, "% of each one's own: units differ")
 _Values = dict[str, list[float]]
 
 
-def stages(reports: Sequence[Report], ax: Any = None, *, theme: str = "light") -> Figure:
+def stages(reports: Sequence[ReportData], ax: Any = None, *, theme: str = "light") -> Figure:
     """Draw time and energy of each stage, a bar for each report, as in figure 8 of the SqueezeNext paper.
 
     Where energies are of different units, each report's are drawn in per cent of its own.
@@ -75,7 +72,7 @@ def stages(reports: Sequence[Report], ax: Any = None, *, theme: str = "light") -
     return sheet.figure
 
 
-def titles(reports: Sequence[Report]) -> list[str]:
+def titles(reports: Sequence[ReportData]) -> list[str]:
     """Return a name for each report: its network, and its accelerator where they differ; the second gets ``#2``."""
     several = len({report.accelerator.name for report in reports}) > 1
     names = [
@@ -90,7 +87,7 @@ def titles(reports: Sequence[Report]) -> list[str]:
     return unique
 
 
-def _title(reports: Sequence[Report]) -> str:
+def _title(reports: Sequence[ReportData]) -> str:
     hardware = {report.accelerator.name for report in reports}
     subject = reports[0].network.name if len(reports) == 1 else units.plural(len(reports), "network")
     if len(hardware) == 1:

@@ -11,17 +11,15 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.timeline import Slices, tile_count
 from squeezesim.cost.timeline import timeline as timeline_of
 from squeezesim.errors import UsageError, nearest
-from squeezesim.report.columns import dataflows
-from squeezesim.report.figures.bars import boxes
-from squeezesim.report.figures.lettering import labels
-from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
-from squeezesim.report.figures.words import OPERANDS
+from squeezesim.report.figures.charts import OPERANDS, boxes
+from squeezesim.report.figures.style import NORMAL, Sheet, labels, patch, ruled
+from squeezesim.report.metrics import dataflows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
 
 SLOWEST = 3
 """Layers that are drawn where none are named."""
@@ -39,7 +37,9 @@ _HEIGHT = 0.72
 _LONGEST = 40
 
 
-def timeline(report: Report, ax: Any = None, *, layers: Sequence[str] = (), theme: str = "light") -> Figure:
+def timeline(
+    report: ReportData, ax: Any = None, *, layers: Sequence[str] = (), theme: str = "light"
+) -> Figure:
     """Draw when the tiles of *layers*, by default those of the three slowest, are loaded, computed and stored.
 
     Each panel is a layer, or one of its steps, from its first cycle to its last. Colours of the DMA are those of the
@@ -88,7 +88,7 @@ def timeline(report: Report, ax: Any = None, *, layers: Sequence[str] = (), them
     return sheet.figure
 
 
-def _chosen(report: Report, names: Sequence[str]) -> list[int]:
+def _chosen(report: ReportData, names: Sequence[str]) -> list[int]:
     """Return the places of the layers *names*, or of the slowest, those in the order in which they run."""
     cycles = report.tally.cycles
     if not names:

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.report.energies import energy_unit
-from squeezesim.report.figures.lettering import labels, legible
-from squeezesim.report.figures.marks import SHAPES, radius_of, size_of
-from squeezesim.report.figures.place import Spot, limits_around, name_spots
-from squeezesim.report.figures.scales import Energies, Unit, log_axes, time_unit
-from squeezesim.report.figures.sheet import NORMAL, SMALL, Sheet, dot, ruled
-from squeezesim.report.figures.theme import Theme
+from squeezesim.report.figures.charts import Energies, Unit, log_axes, time_unit
+from squeezesim.report.figures.labels import SHAPES, Spot, limits_around, name_spots, radius_of, size_of
+from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, Theme, dot, labels, legible, ruled
+from squeezesim.report.metrics import energy_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
 
 _INCHES = 12.0
 _INCHES_A_ROW = 4.6
@@ -44,7 +41,7 @@ class Circle:
 
 
 def tradeoff(
-    reports: Sequence[Report],
+    reports: Sequence[ReportData],
     ax: Any = None,
     *,
     top1: Mapping[str, float] | None = None,
@@ -158,7 +155,7 @@ def name_circles(sheet: Sheet, drawn: Sequence[tuple[Axes, Sequence[Circle]]]) -
         name_spots(axes, some, sheet.theme, SMALL)
 
 
-def _row(report: Report) -> tuple[object, ...]:
+def _row(report: ReportData) -> tuple[object, ...]:
     """Return what reports of a row have in common: the accelerator, and the unit of its energies."""
     return report.accelerator.name, energy_unit(report)
 
@@ -181,7 +178,7 @@ def _looks(families: Sequence[str], theme: Theme) -> dict[str, tuple[str, str]]:
     return dict(zip(families, allowed, strict=False))
 
 
-def _accuracies(reports: Sequence[Report], given: Mapping[str, float]) -> dict[str, float]:
+def _accuracies(reports: Sequence[ReportData], given: Mapping[str, float]) -> dict[str, float]:
     from squeezesim.zoo.registry import catalogue
 
     names = list(dict.fromkeys(report.network.name for report in reports))
@@ -202,7 +199,7 @@ def _accuracies(reports: Sequence[Report], given: Mapping[str, float]) -> dict[s
     return found
 
 
-def _families(reports: Sequence[Report]) -> dict[str, str]:
+def _families(reports: Sequence[ReportData]) -> dict[str, str]:
     """Return the family of each network by its name; of one that is not built in, the name itself."""
     from squeezesim.zoo.registry import catalogue
 

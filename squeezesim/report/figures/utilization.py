@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.cost.evaluate import LOSSES
-from squeezesim.report import units
-from squeezesim.report.equal import equal_layers
-from squeezesim.report.figures.along import Places, name_layers, rows_of, shade_stages, width_of
-from squeezesim.report.figures.bars import stacked
-from squeezesim.report.figures.sheet import NORMAL, Sheet, patch, ruled
-from squeezesim.report.figures.words import CAUSES
+from squeezesim.report import metrics, units
+from squeezesim.report.figures.charts import (
+    CAUSES,
+    Places,
+    name_layers,
+    rows_of,
+    shade_stages,
+    stacked,
+    width_of,
+)
+from squeezesim.report.figures.style import NORMAL, Sheet, patch, ruled
+from squeezesim.report.metrics import equal_layers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
     from squeezesim.report.tally import Tally
 
 _LINE = "utilization (right axis)"
@@ -38,7 +44,7 @@ class _Bars:
     tally: Tally
 
 
-def utilization(report: Report, ax: Any = None, *, equal: bool = False, theme: str = "light") -> Figure:
+def utilization(report: ReportData, ax: Any = None, *, equal: bool = False, theme: str = "light") -> Figure:
     """Draw a bar of cycles for each layer that takes time, by cause, and utilization as a line on a second axis.
 
     Many layers go on in further rows, each with a scale of its own, or one large layer would hide what the others are
@@ -67,7 +73,7 @@ def utilization(report: Report, ax: Any = None, *, equal: bool = False, theme: s
         second.set_yticks(range(0, 101, 20 if sheet.high(_INCHES_OF_AXIS) > _INCHES_OF_TICKS else 50))
         name_layers(sheet, axes, [bars.names[place] for place in index])
         axes.set_xlim(-0.6, across - 0.4)
-    totals = report.totals
+    totals = metrics.totals(report)
     sheet.title(
         f"{report.network.name} on {report.accelerator.name}: {units.decimal(totals['latency_us'])} µs, "
         f"{units.count(totals['cycles'])} cycles, utilization {units.share(totals['utilization'])}"
@@ -78,7 +84,7 @@ def utilization(report: Report, ax: Any = None, *, equal: bool = False, theme: s
     return sheet.figure
 
 
-def _bars(report: Report, equal: bool) -> _Bars:
+def _bars(report: ReportData, equal: bool) -> _Bars:
     """Return the bars of what takes time."""
     layers, tally = report.network.layers, report.tally
     if equal:
@@ -95,7 +101,7 @@ def _bars(report: Report, equal: bool) -> _Bars:
 
 
 def _row(
-    sheet: Sheet, axes: Axes, report: Report, tally: Tally, index: Places, headroom: float
+    sheet: Sheet, axes: Axes, report: ReportData, tally: Tally, index: Places, headroom: float
 ) -> dict[str, Any]:
     """Stack executed MACs and losses, each divided by the PEs: a bar is as high as the layer's cycles."""
     from matplotlib.ticker import EngFormatter
@@ -110,7 +116,7 @@ def _row(
 
 
 def _line(
-    sheet: Sheet, second: Axes, report: Report, tally: Tally, index: Places, headroom: float
+    sheet: Sheet, second: Axes, report: ReportData, tally: Tally, index: Places, headroom: float
 ) -> dict[str, Any]:
     """Draw a line on the axes *second* through what has MACs, 100 % as high as the highest bar."""
     from matplotlib.patheffects import Normal, Stroke

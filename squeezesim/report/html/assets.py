@@ -7,7 +7,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from squeezesim.report.figures.theme import THEMES
+from squeezesim.report.figures.style import THEMES
 
 STATIC = Path(__file__).with_name("static")
 LIBRARY = "vendor/d3.min.js"

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from squeezesim.hardware.show import rows as parameters_of
-from squeezesim.report import units
-from squeezesim.report.energies import energy_unit
-from squeezesim.report.figures.scales import Energies
+from squeezesim.hardware.display import rows as parameters_of
+from squeezesim.report import metrics, units
+from squeezesim.report.figures.charts import Energies
 from squeezesim.report.figures.stages import titles
+from squeezesim.report.metrics import energy_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.report.report import Report
+    from squeezesim.report.data import ReportData
 
 Value = int | float | None
 
@@ -65,14 +65,14 @@ class Comparison(NamedTuple):
         return all(len(set(metric.units)) == 1 for metric in self.metrics)
 
 
-def compare(reports: Sequence[Report]) -> Comparison:
+def compare(reports: Sequence[ReportData]) -> Comparison:
     """Return *reports* side by side, in the order given."""
     hardware = accelerators(reports)
     differences, same = _differences([accelerator for _, accelerator in hardware])
     return Comparison(titles(reports), _metrics(reports), [name for name, _ in hardware], differences, same)
 
 
-def accelerators(reports: Sequence[Report]) -> list[tuple[str, Accelerator]]:
+def accelerators(reports: Sequence[ReportData]) -> list[tuple[str, Accelerator]]:
     """Return the distinct accelerators of *reports* by name; a second one of the same name gets ``#2``."""
     found: list[tuple[str, Accelerator]] = []
     for accelerator in (report.accelerator for report in reports):
@@ -83,8 +83,8 @@ def accelerators(reports: Sequence[Report]) -> list[tuple[str, Accelerator]]:
     return found
 
 
-def _metrics(reports: Sequence[Report]) -> list[Metric]:
-    totals = [report.totals for report in reports]
+def _metrics(reports: Sequence[ReportData]) -> list[Metric]:
+    totals = [metrics.totals(report) for report in reports]
     kinds: list[tuple[str, str, Callable[[Value], str], int]] = [
         ("latency_us", "latency µs", units.decimal, -1),
         ("cycles", "cycles", units.count, 0),
@@ -95,17 +95,17 @@ def _metrics(reports: Sequence[Report]) -> list[Metric]:
         ("weights_bytes", "weights", units.size, 0),
     ]
     alike = [0] * len(reports)
-    metrics = [
+    compared = [
         Metric(key, label, better, values, alike, list(map(text, values)), _best(values, better))
         for key, label, text, better in kinds
         for values in [[total[key] for total in totals]]
     ]
-    return [*metrics[:3], _energy(reports), *metrics[3:]]
+    return [*compared[:3], _energy(reports), *compared[3:]]
 
 
-def _energy(reports: Sequence[Report]) -> Metric:
+def _energy(reports: Sequence[ReportData]) -> Metric:
     """Energies are shown in one column, and compared only where they are of one unit."""
-    totals = [report.totals for report in reports]
+    totals = [metrics.totals(report) for report in reports]
     found = [energy_unit(report) for report in reports]
     apart = list(dict.fromkeys(found))
     values = [
@@ -139,7 +139,7 @@ def _differences(hardware: Sequence[Accelerator]) -> tuple[list[Parameter], int]
     return found, len(paths) - len(found)
 
 
-def payload(reports: Sequence[Report], comparison: Comparison) -> dict[str, Any]:
+def payload(reports: Sequence[ReportData], comparison: Comparison) -> dict[str, Any]:
     """Return what the comparison's charts and changes are made from."""
     return {
         "names": comparison.names,

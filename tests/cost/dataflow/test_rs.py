@@ -21,8 +21,8 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import Points, play
 from squeezesim.cost.rates import Rates
 from squeezesim.network.layer import Layer
-from squeezesim.verify.array_case import simulate_array
-from squeezesim.verify.array_sim_rs import Mapping
+from squeezesim.reference.array_case import simulate_array
+from squeezesim.reference.array_rs import Mapping
 from tests.cost.cases import layers, machine, machines, problem_of
 from tests.cost.dataflow.arrays import tile_terms, whole
 

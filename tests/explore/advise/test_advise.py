@@ -8,21 +8,25 @@ import pytest
 from hypothesis import given, settings
 
 from squeezesim.errors import UsageError
-from squeezesim.explore.advise.accelerators import accelerators
-from squeezesim.explore.advise.advise import LEAST, advise
-from squeezesim.explore.advise.blocks import blocks, composed
-from squeezesim.explore.advise.built_in import BuiltIn
-from squeezesim.explore.advise.channels import channels
-from squeezesim.explore.advise.proposal import KINDS, Proposal
-from squeezesim.explore.advise.runs import Runs
-from squeezesim.explore.allocate.pieces import cut
+from squeezesim.explore.advise import (
+    KINDS,
+    LEAST,
+    BuiltIn,
+    Proposal,
+    Runs,
+    accelerators,
+    advise,
+    blocks,
+    channels,
+    composed,
+)
+from squeezesim.explore.allocate.additive import cut
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
-from squeezesim.network.compress.channels import prune_channels
-from squeezesim.network.compress.pruning import prune
+from squeezesim.network.compress.pruning import prune, prune_channels
 from squeezesim.report import units
-from squeezesim.report.findings import called
+from squeezesim.report.diagnosis import called
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from squeezesim.zoo.registry import parse_spec

@@ -13,8 +13,8 @@ from torch import library as operators
 
 import squeezesim as sq
 from squeezesim.errors import ModelError, UsageError
-from squeezesim.frontends.aten import rules
-from squeezesim.frontends.aten.call import Call
+from squeezesim.frontends.torch import operators as torch_operators
+from squeezesim.frontends.torch.operators import Call
 from squeezesim.network import Layer
 from tests.frontends import models
 
@@ -22,7 +22,7 @@ from tests.frontends import models
 @pytest.fixture(autouse=True)
 def _no_rules_stay() -> Iterator[None]:
     yield
-    rules._registered.clear()
+    torch_operators._registered.clear()
 
 
 def sort(call: Call) -> Layer:
@@ -106,7 +106,7 @@ def test_traces_with_a_rule_are_not_kept(tmp_path: Path, monkeypatch: pytest.Mon
         ("sort", "elementwise", "the rule of sort must be a function of a call, found str"),
     ],
 )
-def test_what_is_no_rule(name: str, rule: rules.Rule, message: str) -> None:
+def test_what_is_no_rule(name: str, rule: torch_operators.Rule, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         sq.register_operator(name, rule)
 
@@ -129,7 +129,7 @@ def test_what_is_no_rule(name: str, rule: rules.Rule, message: str) -> None:
         ),
     ],
 )
-def test_a_rule_that_fails_is_named(rule: rules.Rule, message: str) -> None:
+def test_a_rule_that_fails_is_named(rule: torch_operators.Rule, message: str) -> None:
     sq.register_operator("sort", rule)
     with pytest.raises(ModelError) as caught:
         sq.load(models.Sorting(), input_shape=(3, 4))

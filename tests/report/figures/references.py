@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from squeezesim.report.canvas import render
-from squeezesim.report.figures.kinds import KINDS
+from squeezesim.report.figures.registry import KINDS
+from squeezesim.report.figures.style import render
 from tests.report.cases import report
 from tests.report.figures.drawn import chain, toy
 

@@ -18,8 +18,8 @@ from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.report import units
 from squeezesim.report.figures.accessor import Plots
-from squeezesim.report.figures.kinds import KINDS, figure
-from squeezesim.report.figures.theme import theme_named
+from squeezesim.report.figures.registry import KINDS, figure
+from squeezesim.report.figures.style import theme_named
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, network, report
@@ -213,7 +213,7 @@ def test_one_report_is_one_report() -> None:
 
 def test_matplotlib_is_imported_where_a_figure_is_drawn() -> None:
     code = (
-        "import sys, squeezesim.cli, squeezesim.report.figures.kinds\n"
+        "import sys, squeezesim.cli, squeezesim.report.figures.registry\n"
         "from squeezesim.report.figures.accessor import Plots\n"
         "assert not {'matplotlib', 'pandas', 'torch'} & set(sys.modules), sorted(sys.modules)\n"
     )

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageChops
 
 from squeezesim.cli import main
-from squeezesim.report.canvas import render
-from squeezesim.report.figures.kinds import KINDS
+from squeezesim.report.figures.registry import KINDS
+from squeezesim.report.figures.style import render
 from tests.report.figures.drawn import difference
 from tests.report.figures.gallery import PAGE, ROOT, commands, target
 from tests.report.figures.references import DPI, FOLDER, MANY, NAMES, drawn, picture

@@ -10,10 +10,10 @@ from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import LOSSES, OPERANDS
 from squeezesim.errors import UsageError
-from squeezesim.report.figures.theme import THEMES, Theme, theme_named
-from squeezesim.report.figures.words import CAUSES
-from squeezesim.report.figures.words import LEVELS as LEVEL_WORDS
-from squeezesim.report.figures.words import OPERANDS as OPERAND_WORDS
+from squeezesim.report.figures.charts import CAUSES
+from squeezesim.report.figures.charts import LEVELS as LEVEL_WORDS
+from squeezesim.report.figures.charts import OPERANDS as OPERAND_WORDS
+from squeezesim.report.figures.style import THEMES, Theme, theme_named
 
 # Machado, Oliveira, Fernandes, A Physiologically-based Model for Simulation of Color Vision Deficiency, IEEE TVCG
 # 15(6), 2009, table 1, severity 1.0; on linear RGB.

@@ -14,7 +14,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from squeezesim.network import Layer, Network
-from squeezesim.report.figures.kinds import figure
+from squeezesim.report.figures.registry import figure
 from squeezesim.report.figures.utilization import utilization
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, network, report

@@ -1,0 +1,545 @@
+"""Advise: changes of a network or an accelerator that save time, each a pair of reports."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from itertools import permutations
+from operator import gt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezesim.cost.evaluate import BOUNDS, Costs, evaluate
+from squeezesim.errors import HardwareError, ModelError, UsageError
+from squeezesim.explore.allocate.additive import Base, Pieces, Sums, cut, depth_of, option_of
+from squeezesim.load import load
+from squeezesim.network import Network
+from squeezesim.network.compress.pruning import Spaces, depthwise, prune_channels
+from squeezesim.network.compress.rules import learnt
+from squeezesim.report import units
+from squeezesim.report.diagnosis import called, shape_of
+from squeezesim.report.explain import MOST, explain, summary
+from squeezesim.report.metrics import dataflows
+from squeezesim.report.report import Report
+from squeezesim.report.serialize import rounded
+from squeezesim.report.text import Section, caveats
+from squeezesim.simulate import simulate
+from squeezesim.zoo.registry import Spec, catalogue, parse_spec
+
+if TYPE_CHECKING:
+    from squeezesim.explore.allocate.allocations import Depth
+    from squeezesim.network import Layer, Network
+    from squeezesim.report.explain import Explained
+
+# Of each layer; the others are of the accelerator.
+_COLUMNS = [field.name for field in fields(Costs) if field.name not in ("pes", "clock_hz")]
+
+
+class Runs:
+    """Reports on the accelerator of *report*, whose layers are not costed again.
+
+    A layer is costed by itself, so that ``report`` returns what ``simulate`` does.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._accelerator = report.accelerator
+        self._costs = report.costs
+        self._rows: dict[Layer, int] = {}
+        for index, layer in enumerate(report.network.layers):
+            self._rows.setdefault(shape_of(layer), index)
+
+    def report(self, network: Network) -> Report:
+        """Return what *network*, fused, costs.
+
+        Raises:
+            HardwareError: a layer does not fit the global buffer at its smallest tile.
+        """
+        fused = network.fused
+        shapes = [shape_of(layer) for layer in fused.layers]
+        missing = list(dict.fromkeys(shape for shape in shapes if shape not in self._rows))
+        if missing:
+            count = self._costs.cycles.shape[1]
+            self._costs = _joined(self._costs, evaluate(missing, [self._accelerator]))
+            self._rows |= {shape: count + number for number, shape in enumerate(missing)}
+        return Report(fused, self._accelerator, _taken(self._costs, [self._rows[shape] for shape in shapes]))
+
+
+def _joined(one: Costs, other: Costs) -> Costs:
+    """The costs of the layers of both."""
+    columns = {name: [getattr(costs, name) for costs in (one, other)] for name in _COLUMNS}
+    return replace(one, **{name: np.concatenate(pair, axis=1) for name, pair in columns.items()})
+
+
+def _taken(costs: Costs, rows: Sequence[int]) -> Costs:
+    return replace(costs, **{name: getattr(costs, name)[:, rows] for name in _COLUMNS})
+
+
+KINDS = ("dataflow", "buffer", "bandwidth", "channels", "kernel", "blocks")
+
+RETRAINED = "the network is trained anew; what that does to its accuracy is not known here"
+"""What every change to a network takes for granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that saves cycles: ``before`` and ``after`` are what ``simulate`` returns without and with it.
+
+    Attributes:
+        kind: one of ``KINDS``.
+        change: what is changed, from what to what.
+        assumption: what the numbers take for granted.
+        before: the report as it is.
+        after: the report of the changed network or accelerator.
+        layer: the layer that was asked for, empty where none was.
+    """
+
+    kind: str
+    change: str
+    assumption: str
+    before: Report
+    after: Report
+    layer: str = ""
+
+    @property
+    def saved_cycles(self) -> int:
+        """Cycles of the network that are saved."""
+        return int(self.before.tally.cycles.sum() - self.after.tally.cycles.sum())
+
+    @property
+    def saved_layer_cycles(self) -> int | None:
+        """Cycles of ``layer`` that are saved; None where no layer was asked for."""
+        if not self.layer:
+            return None
+        return _cycles_text(self.before, self.layer) - _cycles_text(self.after, self.layer)
+
+    def saved(self, total: str) -> float | None:
+        """Return how much less *total*, a key of ``Report.totals``, is; None where it has no number."""
+        before, after = self.before.totals[total], self.after.totals[total]
+        return None if before is None or after is None else before - after
+
+    def row(self) -> dict[str, Any]:
+        """Return the proposal as one row of data."""
+        before, after = self.before.totals, self.after.totals
+        names = ("cycles", "latency_us", "energy_uj", "energy_mac_equiv", "params", "macs")
+        return {
+            "kind": self.kind,
+            "change": self.change,
+            "assumption": self.assumption,
+            "saved_cycles": self.saved_cycles,
+            "saved_latency_us": self.saved("latency_us"),
+            "saved_energy_uj": self.saved("energy_uj"),
+            "saved_energy_mac_equiv": self.saved("energy_mac_equiv"),
+            "saved_layer_cycles": self.saved_layer_cycles,
+            "before": {name: before[name] for name in names},
+            "after": {name: after[name] for name in names},
+        }
+
+    def __str__(self) -> str:
+        text = f"{self.change}: {self._saving()}"
+        if (cycles := self.saved_layer_cycles) is not None:
+            text += f" of the network, {self._of_layer(cycles)}"
+        return f"{text}; {', '.join(self._others())}. It is assumed that {self.assumption}"
+
+    def __repr__(self) -> str:
+        return f"<Proposal {self.kind}: {self.change}: {self._saving()}>"
+
+    def _saving(self) -> str:
+        """What becomes of the cycles of the network."""
+        cycles, latency = self.saved_cycles, self.saved("latency_us") or 0.0
+        share = cycles / int(self.before.tally.cycles.sum())
+        return (
+            f"{'costs' if cycles < 0 else 'saves'} {units.count(abs(cycles))} cycles ({units.share(abs(share))}, "
+            f"{units.decimal(abs(latency))} µs)"
+        )
+
+    def _of_layer(self, saved: int) -> str:
+        """What becomes of the layer that was asked for."""
+        name, count = called(self.layer), units.count(abs(saved))
+        if saved < 0:
+            return f"{name} takes {count} cycles more"
+        if saved <= self.saved_cycles:
+            return f"{count if saved else 'none'} of them in {name}"
+        return f"{name} saves {count}"
+
+    def _others(self) -> Iterator[str]:
+        """What becomes of the energy and, where the network changes, of params and MACs."""
+        microjoules, relative = self.saved("energy_uj"), self.saved("energy_mac_equiv")
+        if microjoules is not None:
+            yield _changed("energy", microjoules, lambda value: f"{units.decimal(value)} µJ")
+        elif relative is not None:
+            yield _changed("energy", relative, lambda value: f"{units.count(value)} MACs' worth")
+        if self.before.accelerator == self.after.accelerator:  # then the network is another
+            yield _changed("params", self.saved("params") or 0, units.count)
+            yield _changed("MACs", self.saved("macs") or 0, units.count)
+
+
+def _cycles_text(report: Report, name: str) -> int:
+    cycles = zip(report.network.layers, report.tally.cycles.tolist(), strict=True)
+    return sum(count for layer, count in cycles if layer.name == name)
+
+
+def _changed(what: str, saved: float, show: Callable[[float], str]) -> str:
+    """The change with its sign, which is that of an amount that grows."""
+    return f"{what} {'−' if saved > 0 else '+'}{show(abs(saved))}" if saved else f"{what} unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """A report's network as the built-in one that it is, with the literal shape of its input."""
+
+    spec: Spec
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, report: Report, *, cache: bool) -> BuiltIn | None:
+        """Return what the network of *report* is called, where it is that; None where it is none, or was changed."""
+        network = report.network
+        if network.source != "built-in" or len(network.inputs) != 1:
+            return None
+        shape = network.inputs[0][1]
+        with suppress(ModelError):
+            found = cls(parse_spec(network.name), shape)
+            if found.network(cache=cache).layers == network.layers:
+                return found
+        return None
+
+    def network(self, *, cache: bool, **changes: Any) -> Network:
+        """Return the fused network with *changes* to its options.
+
+        Raises:
+            ModelError: a value is not allowed, or the network does not accept the input.
+        """
+        options: dict[str, Any] = {**self.spec.changes, **changes}
+        return load(self.spec.entry.name, input_shape=self.shape, cache=cache, **options).fused
+
+
+def kernels(report: Report, runs: Runs, own: BuiltIn, layer: str = "", *, cache: bool) -> Iterator[Proposal]:
+    """Yield a first filter two smaller in height and width, where that is an option of the network."""
+    size = own.spec.options.get("conv1")
+    if not isinstance(size, int) or size < 3:
+        return
+    with suppress(HardwareError, ModelError):
+        after = runs.report(own.network(cache=cache, conv1=size - 2))
+        change = f"option conv1 {size} → {size - 2}: the first filter {size}×{size} → {size - 2}×{size - 2}"
+        yield Proposal("kernel", change, RETRAINED, report, after, layer)
+
+
+def blocks(report: Report, runs: Runs, own: BuiltIn, *, cache: bool) -> Iterator[Proposal]:
+    """Yield the best of all ways to take a block from one stage and give it to another.
+
+    The costs of all are sums over blocks; the best is then simulated whole.
+    """
+    with suppress(HardwareError, ModelError):  # no stages, or blocks that depend on how many there are
+        option, depth = option_of(own.spec.entry), depth_of(own.spec)
+        moves = _moves(depth, int(option.low), int(option.high))
+        if not moves or own.shape != (1, *own.spec.input):
+            return
+        pieces = _pieces(report.network, own.spec, depth, cache=cache)
+        sums = Sums.of(pieces, runs.report(pieces.network).costs, report.accelerator)
+        best = moves[int(sums.tally(np.array(moves, np.int64)).cycles.argmin())]
+        after = runs.report(composed(pieces, best, _at(own.spec, best)))
+        change = f"option depth {option.format(depth)} → {option.format(best)}, {_words(depth, best)}"
+        yield Proposal("blocks", change, RETRAINED, report, after)
+
+
+def composed(pieces: Pieces, depth: Depth, spec: Spec) -> Network:
+    """Return the network of *depth* blocks in each stage, which is called *spec*: what is left of that of *pieces*.
+
+    What read the last block of a stage reads the one that is the last.
+
+    Raises:
+        ModelError: what is read then is not there.
+    """
+    layers = pieces.at(depth)
+    there = {layer.name for layer in layers}
+    children: dict[int, list[str]] = {}
+    for layer, (stage, block) in zip(pieces.network.layers, pieces.owner, strict=True):
+        if block >= 0 and _child(layer) not in children.setdefault(stage, []):
+            children[stage].append(_child(layer))
+    renamed: dict[str, str] = {}
+    for layer, (stage, _) in zip(pieces.network.layers, pieces.owner, strict=True):
+        if layer.name not in there:
+            own, blocks = children[stage], pieces.depth[stage]
+            last = own.index(_child(layer)) - len(own) // blocks * (blocks - depth[stage])
+            renamed[layer.name] = own[last] + layer.name.removeprefix(_child(layer))
+    return replace(
+        pieces.network,
+        name=str(spec),
+        notes=spec.notes,
+        layers=tuple(
+            replace(layer, inputs=tuple(renamed.get(name, name) for name in layer.inputs)) for layer in layers
+        ),
+    )
+
+
+def _child(layer: Layer) -> str:
+    """The child of a stage that a layer is in, as ``stage1.block3``."""
+    return ".".join(layer.module.split(".")[:2])
+
+
+def _pieces(network: Network, spec: Spec, depth: Depth, *, cache: bool) -> Pieces:
+    """The pieces of a network with at least a block more in each stage: a published one, or one that is traced."""
+    base = Base(spec, None, {})
+    published = [
+        (entry, depth_of(Spec(entry, {}))) for entry in catalogue().values() if base.is_like(Spec(entry, {}))
+    ]
+    deeper = [(entry, blocks) for entry, blocks in published if all(map(gt, blocks, depth))]
+    if deeper:
+        entry, blocks = min(deeper, key=lambda pair: sum(pair[1]))
+        return cut(Network.load(entry.graph).fused, blocks, network, depth)
+    more = tuple(number + 1 for number in depth)
+    return cut(base.network(more, cache=cache), more, network, depth)
+
+
+def _moves(depth: Depth, low: int, high: int) -> list[Depth]:
+    return [
+        tuple(number + (stage == given) - (stage == taken) for stage, number in enumerate(depth))
+        for taken, given in permutations(range(len(depth)), 2)
+        if depth[taken] > low and depth[given] < high
+    ]
+
+
+def _at(spec: Spec, depth: Depth) -> Spec:
+    value = depth if option_of(spec.entry).length else depth[0]
+    changes = {**spec.changes, "depth": value}
+    return Spec(spec.entry, {key: kept for key, kept in changes.items() if kept != spec.entry.defaults[key]})
+
+
+def _words(depth: Depth, best: Depth) -> str:
+    changed = [
+        (stage, after - before) for stage, (before, after) in enumerate(zip(depth, best, strict=True), 1)
+    ]
+    taken, given = (next(stage for stage, change in changed if change == sign) for sign in (-1, 1))
+    return f"a block of stage {taken} moved to stage {given}"
+
+
+_ON_COLUMNS = ("ws", "scalesim_os", "scalesim_ws")
+
+
+def channels(report: Report, runs: Runs, longest: Collection[str], layer: str = "") -> Iterator[Proposal]:
+    """Yield a proposal for the filters of each layer of *longest*, and one for all layers together.
+
+    Only those count whose dataflow lays output channels along the columns. Channels that can only shrink as one, as
+    those that meet in an addition, are removed together.
+    """
+    rounded = _rounded(report)
+    columns = report.accelerator.array.cols
+    for shares, size, left in rounded:
+        if not shares.keys().isdisjoint(longest):
+            first, *others = shares
+            who = called(first) + (
+                f" and {units.plural(len(others), 'layer')} that share them" if others else ""
+            )
+            change = f"output channels of {who} {size:,} → {left:,}, a multiple of the {columns:,} columns"
+            yield from _proposed(report, runs, shares, change, layer)
+    if len(rounded) > 1:
+        together = {name: share for shares, _, _ in rounded for name, share in shares.items()}
+        count = units.plural(len(together), "layer")
+        change = f"output channels of {count} down to multiples of the {columns:,} columns"
+        yield from _proposed(report, runs, together, change, layer)
+
+
+def _rounded(report: Report) -> list[tuple[dict[str, float], int, int]]:
+    """Layers that share their channels, with the share that is kept; how many channels there are, and how many stay."""
+    spaces = Spaces(report.network)
+    columns = report.accelerator.array.cols
+    found: dict[int, tuple[dict[str, float], int, int]] = {}
+    for layer, flow in zip(report.network.layers, dataflows(report.costs), strict=True):
+        made = spaces.made_by(layer) if learnt(layer) and not depthwise(layer) else ()
+        if flow not in _ON_COLUMNS or len(made) != 1 or re.search(r"[*?[]", layer.name):
+            continue
+        space = spaces.of(made[0])
+        step = math.lcm(columns * layer.g, space.unit)
+        left = space.size // step * step
+        if space.held or not 0 < left < space.size:
+            continue
+        shares, _, _ = found.setdefault(made[0], ({}, space.size, left))
+        shares[layer.name] = found[made[0]][2] / space.size
+    return list(found.values())
+
+
+def _proposed(
+    report: Report, runs: Runs, shares: Mapping[str, float], change: str, layer: str
+) -> Iterator[Proposal]:
+    with suppress(HardwareError, ModelError, UsageError):  # what cannot be removed after all
+        after = runs.report(prune_channels(report.network, shares))
+        yield Proposal("channels", change, RETRAINED, report, after, layer)
+
+
+# Dataflows that one array could offer together, for they take the same parameters.
+_FAMILIES = (("ws", "os"), ("scalesim_os", "scalesim_ws", "scalesim_is"))
+
+
+def accelerators(report: Report, layer: str = "") -> Iterator[Proposal]:
+    """Yield the proposals that change the accelerator of *report*, whether or not they save anything."""
+    for kind, changes, change, assumption in _changes(report):
+        with suppress(HardwareError):  # a value beyond what an accelerator or its energy table can have
+            changed = report.accelerator.replace(changes)
+            yield Proposal(kind, change, assumption, report, simulate(report.network, changed), layer)
+
+
+def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, str]]:
+    accelerator = report.accelerator
+    own = accelerator.array.dataflows
+    for family in _FAMILIES:
+        for name in family:
+            if name not in own and set(own) & set(family):
+                text = f"array.dataflows {' or '.join(own)} → {' or '.join((*own, name))}, by layer"
+                yield (
+                    "dataflow",
+                    {"array.dataflows": [*own, name]},
+                    text,
+                    f"an array with {'both' if len(own) == 1 else 'all of them'} keeps its size, clock and energy "
+                    "per access",
+                )
+    buffer, dram = accelerator.memory.global_buffer, accelerator.memory.dram
+    size, rate = buffer.size_kib, dram.bandwidth_gb_s
+    yield (
+        "buffer",
+        {"memory.global_buffer.size_kib": 2 * size},
+        f"memory.global_buffer.size_kib {size:g} → {2 * size:g}",
+        "the larger buffer runs at the same clock, with the energy that the table has for it",
+    )
+    if int(report.tally.total().time[0, BOUNDS.index("buffer")]) and buffer.bytes_per_cycle:
+        yield (
+            "bandwidth",
+            {"memory.global_buffer.bytes_per_cycle": 2 * buffer.bytes_per_cycle},
+            f"memory.global_buffer.bytes_per_cycle {buffer.bytes_per_cycle:g} → {2 * buffer.bytes_per_cycle:g}",
+            "a wider port has the same energy per access",
+        )
+    yield (
+        "bandwidth",
+        {"memory.dram.bandwidth_gb_s": 2 * rate},
+        f"memory.dram.bandwidth_gb_s {rate:g} → {2 * rate:g}",
+        "the memory's latency, usable fraction and energy per byte stay as they are",
+    )
+
+
+LEAST = 0.001
+"""Part of the cycles, of the network or of the layer asked for, that a proposal saves at least."""
+
+_EACH = 2  # of each kind
+
+
+def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bool = True) -> list[Proposal]:
+    """Return the *most* changes that save most cycles of the network, or of *layer* and some of it, the best first.
+
+    Tried are another dataflow beside the array's own, twice the buffer and twice the bandwidth; channels down to a
+    multiple of the array's columns; and, of a built-in network, a first filter that is smaller by two, where its size
+    is an option, and a block moved between two stages. Of each kind at most two are returned, and none that saves less
+    than 0.1 %. Each is simulated: what it saves is the difference of two reports.
+
+    Args:
+        report: what ``simulate`` returned.
+        layer: a layer whose cycles are to be saved.
+        most: how many proposals.
+        cache: keep and read traced networks on disk.
+
+    Raises:
+        UsageError: there is no such layer.
+
+    Example:
+        >>> import squeezesim as sq
+        >>> report = sq.simulate(sq.load("squeezenet_1_0"), sq.Accelerator.named("squeezelerator_16x16"))
+        >>> advise(report)[0].kind
+        'kernel'
+    """
+    explained = explain(report, layer)  # raises where there is no such layer
+    longest = {name for part in explained[:MOST] for name in part.layers}
+    best: list[Proposal] = []
+    tried = _tried(report, longest, layer or "", cache=cache)
+    found = [each for each in tried if each.saved_cycles > 0 and _gain(each) > 0]
+    for each in sorted(found, key=_gain, reverse=True):
+        if sum(other.kind == each.kind for other in best) < _EACH and _gain(each) >= LEAST * _cycles(each):
+            best.append(each)
+    return best[:most]
+
+
+def _tried(report: Report, longest: set[str], layer: str, *, cache: bool) -> Iterator[Proposal]:
+    runs = Runs(report)
+    yield from accelerators(report, layer)
+    yield from channels(report, runs, longest, layer)
+    if own := BuiltIn.of(report, cache=cache):
+        if any(each.name in longest for each in report.network.layers if each.stage == "stem"):
+            yield from kernels(report, runs, own, layer, cache=cache)
+        if not layer:
+            yield from blocks(report, runs, own, cache=cache)
+
+
+def _gain(proposal: Proposal) -> int:
+    saved = proposal.saved_layer_cycles
+    return proposal.saved_cycles if saved is None else saved
+
+
+def _cycles(proposal: Proposal) -> int:
+    whole = zip(proposal.before.network.layers, proposal.before.tally.cycles.tolist(), strict=True)
+    return sum(cycles for layer, cycles in whole if proposal.layer in ("", layer.name))
+
+
+FORMAT = "squeezesim.explanation"
+VERSION = 1
+ALIKE = "dataflows of a layer are compared each in its best tiling, on the array as it is"
+APART = "each proposal is simulated by itself: what two of them save together is not the sum of both"
+_LAYERS = ("layers run one after the other, and each reads from DRAM and writes to it",)
+NOTHING = "none of the changes that are tried saves 0.1 % of the cycles"
+
+
+def sections(report: Report, explained: Sequence[Explained], proposals: Sequence[Proposal]) -> list[Section]:
+    """Return the parts of the text in their order."""
+    return [
+        Section(f"{report.network.name} on {report.accelerator.name}", summary(report)),
+        Section("what takes the time", _numbered(explained)),
+        Section("what would save time", _numbered(proposals) if proposals else [NOTHING]),
+        Section("taken for granted", assumptions(report, proposals)),
+        *caveats(report),
+    ]
+
+
+def assumptions(report: Report, proposals: Sequence[Proposal]) -> list[str]:
+    """Return what the numbers take for granted, beside what single proposals do."""
+    several = len(report.accelerator.array.dataflows) > 1
+    return [*([ALIKE] if several else []), *([APART] if len(proposals) > 1 else []), *_LAYERS]
+
+
+def document(report: Report, explained: Sequence[Explained], proposals: Sequence[Proposal]) -> str:
+    """Return the same as JSON; floats have ten significant digits."""
+    data = {
+        "format": FORMAT,
+        "version": VERSION,
+        "network": report.network.name,
+        "accelerator": report.accelerator.name,
+        "totals": rounded(report.totals),
+        "summary": summary(report),
+        "layers": [
+            rounded(
+                {
+                    "layers": part.layers,
+                    "cycles": part.cycles,
+                    "share": part.share,
+                    "sentences": part.sentences,
+                }
+            )
+            for part in explained
+        ],
+        "proposals": [_proposal(proposal) for proposal in proposals],
+        "assumptions": assumptions(report, proposals),
+        "unmodelled": [
+            {"op": item.op, "count": item.count, "module": item.module} for item in report.unmodelled
+        ],
+        "notes": report.notes,
+    }
+    return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _proposal(proposal: Proposal) -> dict[str, Any]:
+    row = proposal.row()
+    return {**rounded(row), "before": rounded(row["before"]), "after": rounded(row["after"])}
+
+
+def _numbered(items: Sequence[object]) -> list[str]:
+    return [f"{place}. {item}" for place, item in enumerate(items, 1)]

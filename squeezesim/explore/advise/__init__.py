@@ -1,1 +1,0 @@
-"""advise: changes to the network or the accelerator that save time, each simulated."""

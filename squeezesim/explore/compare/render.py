@@ -1,0 +1,397 @@
+"""A comparison as text, as a figure and as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from squeezesim.errors import UsageError
+from squeezesim.explore.compare.comparison import Comparison
+from squeezesim.explore.compare.gate import Verdict
+from squeezesim.explore.pareto import pareto
+from squeezesim.hardware.display import ideals
+from squeezesim.report import units
+from squeezesim.report.figures.style import render
+from squeezesim.report.figures.tradeoff import tradeoff
+from squeezesim.report.grid import GAP, Column, Grid
+from squeezesim.report.metrics import energy_unit
+from squeezesim.report.serialize import rounded
+from squeezesim.report.text import Section, markdown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from squeezesim.explore.compare.comparison import Result
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.hardware.parts import Energy
+
+_TEXTS = ("name", "description", "source", "provenance")
+_MOST = 4  # parameters that a sentence names
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Return the sentences, each once."""
+    found = [*_changed(comparison), *_ideal(comparison), *_energies(comparison), *_own(comparison)]
+    return list(dict.fromkeys(found))
+
+
+def _changed(comparison: Comparison) -> Iterator[str]:
+    """Accelerators of one name that are not one accelerator, and results that are compared with that of another."""
+    for place, result in enumerate(comparison.results):
+        other = comparison.baseline(place)
+        if other is None:
+            continue
+        if other.accelerator != result.accelerator:
+            if comparison.saved == 1 and place >= comparison.saved:
+                yield f"{result} is compared with {_whose(other)}, which is of {other.accelerator}"
+            continue
+        before, after = _parameters(other.report.accelerator), _parameters(result.report.accelerator)
+        paths = [path for path in before | after if before.get(path) != after.get(path)]
+        if paths:
+            listed = [
+                f"{path} is {after.get(path, 'not set')}, not {before.get(path, 'set')}"
+                for path in paths[:_MOST]
+            ]
+            more = f" and {len(paths) - _MOST} more" if len(paths) > _MOST else ""
+            whose = f"{result.accelerator} of {_whose(result)} differs from that of {_whose(other)}"
+            yield f"{whose}: {', '.join(listed)}{more}"
+
+
+def _whose(result: Result) -> str:
+    return result.origin or result.network
+
+
+def _parameters(accelerator: Accelerator) -> dict[str, Any]:
+    """Values by dotted path."""
+
+    def walk(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            yield prefix, value
+
+    return dict(walk("", accelerator.model_dump(mode="json", exclude=set(_TEXTS))))
+
+
+def _ideal(comparison: Comparison) -> Iterator[str]:
+    """Accelerators that are faster than any real one, where others are not or lack something else."""
+    found = {result.accelerator: ideals(result.report.accelerator) for result in comparison.results}
+    if len({tuple(lacks) for lacks in found.values()}) > 1:
+        for name, lacks in found.items():
+            if lacks:
+                yield f"{name} is an ideal accelerator: {', '.join(lacks.values())}"
+
+
+def _energies(comparison: Comparison) -> Iterator[str]:
+    accelerators = {result.accelerator: result for result in comparison.results}
+    units = {energy_unit(result.report) for result in comparison.results}
+    tables = {name: result.report.accelerator.energy for name, result in accelerators.items()}
+    if len(set(tables.values())) > 1:
+        listed = ", ".join(f"{name} {_table(energy)}" for name, energy in tables.items())
+        apart = " and are of different units" if len(units) > 1 else ""
+        yield f"energies come from different tables{apart}: {listed}"
+    relative = [name for name, result in accelerators.items() if result.report.scale.pj_per_unit is None]
+    if relative:
+        one = len(units) == 1
+        yield (
+            f"energy is in units of one MAC{'' if one else ' of each accelerator'}, since the energy table of "
+            f"{' and of '.join(relative)} is relative"
+        )
+
+
+def _table(energy: Energy) -> str:
+    return energy.table + (" with overrides" if energy.overrides else "")
+
+
+def _own(comparison: Comparison) -> Iterator[str]:
+    for result in comparison.results:
+        if result.report.unmodelled:
+            listed = ", ".join(f"{item.op} ×{item.count}" for item in result.report.unmodelled)
+            yield f"{result.network}: not modelled, and in no number: {listed}"
+        yield from (f"{result.network}: {note}" for note in result.report.notes)
+
+
+Row = Mapping[str, Any]
+_Shown = tuple[Column, Callable[[Row], str]]
+
+_NAME_WIDTH = 20
+_WRITTEN_OUT = 10  # ratios from here on have no decimal places to spare
+
+
+def sections(
+    comparison: Comparison,
+    by: str = "result",
+    verdicts: Sequence[Verdict] = (),
+    *,
+    top: int | None = None,
+    width: int | None = None,
+) -> list[Section]:
+    """Return the parts of the text in their order, tables at most *width* wide."""
+    whole = result_grid(comparison, are_numbered=by != "result")
+    parts = [Section(heading(comparison), whole if width is None else whole.fit(width, _NAME_WIDTH))]
+    if by != "result":
+        side = aligned_grid(comparison, by, top)
+        title = f"{by}s"
+        if top is not None:
+            title = f"the {units.plural(len(side.cells) - 1, by)} whose latency differs most"
+        parts.append(Section(title, side if width is None else _fitted(side, width)))
+    if verdicts:
+        parts.append(Section("conditions", condition_lines(verdicts)))
+    if told := notes(comparison):
+        parts.append(Section("notes", told))
+    return parts
+
+
+def condition_lines(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return a line for each condition, or for each result of which it holds."""
+    lines = []
+    for verdict in verdicts:
+        text = verdict.condition.text
+        lines += [f"failed: {text}: {failure}" for failure in verdict.failures] or [
+            f"ok: no result with {text}"
+        ]
+    return lines
+
+
+def heading(comparison: Comparison) -> str:
+    """Return what is compared with what, in a line."""
+    results = comparison.results
+    networks = list(dict.fromkeys(result.report.network.name for result in results))
+    accelerators = list(dict.fromkeys(result.accelerator for result in results))
+    what = networks[0] if len(networks) == 1 else units.plural(len(networks), "network")
+    where = accelerators[0] if len(accelerators) == 1 else units.plural(len(accelerators), "accelerator")
+    return f"{what} on {where}{_reference(comparison)}"
+
+
+def _reference(comparison: Comparison) -> str:
+    results = comparison.results
+    if len(results) == 1:
+        return ""
+    if comparison.saved > 1:
+        return ", relative to saved reports"
+    bases = [results[place] for place in comparison.baselines if place is not None]
+    networks, accelerators = ({base.network for base in bases}, {base.accelerator for base in bases})
+    if len(networks) == len(accelerators) == 1:
+        single = len({result.accelerator for result in results}) == 1
+        return f", relative to {bases[0].network if single else bases[0]}"
+    if len(networks) == 1:
+        return f", relative to {bases[0].network} on the same accelerator"
+    return f", relative to the same network on {bases[0].accelerator}"
+
+
+def result_grid(comparison: Comparison, *, are_numbered: bool = False) -> Grid:
+    """Return the table of results."""
+    rows = comparison.rows()
+    is_known = any(row["top1_percent"] is not None for row in rows)
+    has_baseline = len(rows) > 1
+    energy: _Shown = (Column("energy µJ", 2), lambda row: units.decimal(row["energy_uj"]))
+    if any(row["energy_uj"] is None for row in rows):
+        energy = (Column("energy (MACs)", 2), lambda row: units.count(row["energy_mac_equiv"]))
+    columns: list[_Shown | None] = [
+        *_names(rows, are_numbered),
+        (Column("top-1 %", 1), lambda row: per_cent(row["top1_percent"])) if is_known else None,
+        (Column("params", 6), lambda row: units.count(row["params"])),
+        (Column("MACs", 5), lambda row: units.count(row["macs"])),
+        (Column("latency µs"), lambda row: units.decimal(row["latency_us"])),
+        (Column("×"), lambda row: ratio(row["latency_relative"])) if has_baseline else None,
+        (Column("utilization", 1), lambda row: units.share(row["utilization"])),
+        energy,
+        (Column("×", 3), lambda row: ratio(row["energy_relative"])) if has_baseline else None,
+        (Column("DRAM", 4), lambda row: units.size(row["dram_bytes"])),
+        (Column("×", 7), lambda row: ratio(row["dram_relative"])) if has_baseline else None,
+    ]
+    shown = [column for column in columns if column is not None]
+    return Grid([column for column, _ in shown], [[show(row) for _, show in shown] for row in rows])
+
+
+def _names(rows: Sequence[Row], are_numbered: bool) -> list[_Shown]:
+    """The columns that tell results apart; what all share stands in the heading."""
+    places = {(row["network"], row["accelerator"]): f"[{number}] " for number, row in enumerate(rows, 1)}
+
+    def first(row: Row, key: str) -> str:
+        number = places[row["network"], row["accelerator"]] if are_numbered else ""
+        return f"{number}{row[key]}"
+
+    are_many = [key for key in ("network", "accelerator") if len({row[key] for row in rows}) > 1]
+    leading, *others = are_many or ["network"]
+    columns: list[_Shown] = [(Column(leading, left=True), lambda row: first(row, leading))]
+    return columns + [(Column(key, left=True), lambda row: row["accelerator"]) for key in others]
+
+
+def aligned_grid(comparison: Comparison, by: str, top: int | None = None) -> Grid:
+    """Return the table of stages or layers that take time: columns for each result, by its number.
+
+    Of *top* there are those whose latency differs most from the baselines'.
+    """
+    rows, count = comparison.rows(by), len(comparison.results)
+    aligned = [rows[start : start + count] for start in range(0, len(rows), count)]
+    aligned = [row for row in aligned if any(part["cycles"] for part in row)]
+    part = ""
+    if top is not None:
+        part = units.part(top, len(aligned), by)
+        aligned = sorted(aligned, key=lambda row: -_difference(row))[:top]
+    columns = [Column(by, left=True)]
+    for number, other in enumerate(comparison.baselines, 1):
+        columns += [Column(f"[{number}] µs"), Column("share", 4), Column("utilization", 3)]
+        if other is not None and other != number - 1:
+            columns += [Column("×", 1), Column(f"−[{other + 1}] µs", 2)]
+    named: list[tuple[str, Sequence[Row]]] = [(row[0][by] or units.EMPTY, row) for row in aligned]
+    named.append(("total", _totals(comparison)))
+    cells = []
+    for name, row in named:
+        numbers = [_cells(comparison, place, part) for place, part in enumerate(row)]
+        cells.append([name, *chain.from_iterable(numbers)])
+    return Grid(columns, cells, part)
+
+
+def _totals(comparison: Comparison) -> list[Row]:
+    """Results as a row of stages or layers."""
+    rows = comparison.rows()
+    parts: list[Row] = []
+    for row, other in zip(rows, comparison.baselines, strict=True):
+        before = None if other is None else rows[other]["latency_us"]
+        difference = None if before is None else row["latency_us"] - before
+        parts.append(row | {"share": 1.0, "difference_us": difference})
+    return parts
+
+
+def _fitted(grid: Grid, width: int) -> Grid:
+    """All columns up to a rank or none of it, so that every result has the same; if need be the names are shortened.
+
+    A column that is left out of every result counts once; then the last results are left out.
+    """
+    ranks = sorted({column.rank for column in grid.columns})
+    for most in reversed(ranks):
+        kept = [place for place, column in enumerate(grid.columns) if column.rank <= most]
+        some = replace(grid.take(kept), hidden=((sum(rank > most for rank in ranks), "column"),))
+        if sum(some.widths) + GAP * (len(kept) - 1) <= width:
+            break
+    return some.fit(width, noun="result")
+
+
+def _cells(comparison: Comparison, place: int, part: Row) -> list[str]:
+    cells = [
+        units.decimal(part["latency_us"]),
+        units.share(part["share"]),
+        units.share(part["utilization"]),
+    ]
+    if comparison.baselines[place] not in (None, place):
+        cells += [ratio(part["latency_relative"]), _signed(part["difference_us"])]
+    return cells
+
+
+def _difference(row: Sequence[Row]) -> float:
+    return max((abs(part["difference_us"] or 0) for part in row), default=0)
+
+
+def _signed(value: float) -> str:
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return sign + units.decimal(abs(value))
+
+
+def ratio(value: float | None) -> str:
+    """Return a ratio with three decimal places, and those from 10 up with four significant digits."""
+    return f"{value:.3f}" if value is not None and value < _WRITTEN_OUT else units.decimal(value)
+
+
+def per_cent(value: float | None) -> str:
+    """Return a percentage with two decimal places."""
+    return units.EMPTY if value is None else f"{value:.2f}"
+
+
+_MOST_NAMES = 24  # of a panel; where there are more circles, those on the front have names
+
+
+def draw(comparison: Comparison, file_format: str) -> bytes:
+    """Return the figure as ``png`` or ``svg``; results whose accuracy is not known are not in it.
+
+    Raises:
+        UsageError: no accuracy is known.
+    """
+    check_drawable(comparison)
+    return render(lambda: accuracy_figure(comparison), file_format)
+
+
+def check_drawable(comparison: Comparison) -> None:
+    """Check that an accuracy is known.
+
+    Raises:
+        UsageError: none is.
+    """
+    if all(result.top1_percent is None for result in comparison.results):
+        names = ", ".join(dict.fromkeys(result.network for result in comparison.results))
+        raise UsageError(
+            f"a figure of accuracy needs one, and none is known of {names}; allowed: --top1 NETWORK=70.5"
+        )
+
+
+def accuracy_figure(comparison: Comparison) -> Figure:
+    """Return a row of panels for each accelerator; steps join the results that none beats in both quantities."""
+    known = {
+        result.report.network.name: result.top1_percent
+        for result in comparison.results
+        if result.top1_percent is not None
+    }
+    reports = [result.report for result in comparison.results if result.report.network.name in known]
+    figure = tradeoff(reports, top1=known)
+    for axes in figure.axes:
+        _name(axes, _front(axes))
+    figure.axes[0].legend(fontsize=9, frameon=False)
+    return figure
+
+
+def _front(axes: Axes) -> set[tuple[float, float]]:
+    """Draw what no circle of *axes* beats, whose x is to be small and whose y is to be large; return those circles."""
+    spots = np.concatenate([np.asarray(circles.get_offsets()) for circles in axes.collections])
+    on_front = spots[pareto({"x": spots[:, 0], "y": spots[:, 1]}, ["x"], ["y"])]
+    steps = on_front[np.argsort(on_front[:, 0], kind="stable")]
+    below, right = (steps[0, 0], axes.get_ylim()[0]), (axes.get_xlim()[1], steps[-1, 1])
+    steps = np.vstack([below, steps, right])
+    style: dict[str, Any] = {"color": "0.4", "linewidth": 1, "linestyle": "--", "zorder": 1}
+    axes.step(steps[:, 0], steps[:, 1], where="post", label="Pareto front", **style)
+    return {(float(x), float(y)) for x, y in on_front}
+
+
+def _name(axes: Axes, front: set[tuple[float, float]]) -> None:
+    """Let the front pass behind names, and leave out names of other circles where there are too many."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.text import Annotation
+
+    are_many = len(axes.collections) > _MOST_NAMES
+    for text in [item for item in axes.texts if isinstance(item, Annotation)]:
+        if are_many and tuple(map(float, text.xy)) not in front:
+            text.remove()
+        else:
+            text.set_path_effects([withStroke(linewidth=2.5, foreground=axes.get_facecolor())])
+
+
+def to_markdown(
+    comparison: Comparison, by: str = "result", verdicts: Sequence[Verdict] = (), *, top: int | None = None
+) -> str:
+    """Return the verdict where there is one, then the tables and notes, as GitHub's Markdown."""
+    parts = sections(comparison, by, top=top)
+    if verdicts:
+        failed = sum(verdict.has_failed for verdict in verdicts)
+        title = f"squeezesim: {failed} of {units.plural(len(verdicts), 'condition')} failed"
+        parts.insert(0, Section(title, condition_lines(verdicts)))
+    return markdown(parts)
+
+
+def to_json(comparison: Comparison, by: str = "result", verdicts: Sequence[Verdict] = ()) -> str:
+    """Return results, stages or layers, conditions and notes as JSON; numbers are rounded to ten digits."""
+    document: dict[str, Any] = {"results": [rounded(row) for row in comparison.rows()]}
+    if by != "result":
+        document[f"{by}s"] = [rounded(row) for row in comparison.rows(by)]
+    document["conditions"] = [
+        {"fail_if": verdict.condition.text, "has_failed": verdict.has_failed, "failures": verdict.failures}
+        for verdict in verdicts
+    ]
+    document["notes"] = notes(comparison)
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,1 +1,0 @@
-"""How much each parameter of an accelerator matters to a network."""

@@ -1,1 +1,0 @@
-"""What PyTorch's operators become: a file for each kind of operator."""

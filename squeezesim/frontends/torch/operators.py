@@ -1,0 +1,800 @@
+"""What PyTorch's operators become: a rule turns a call into a layer."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from squeezesim.errors import ModelError, UsageError
+from squeezesim.network import Layer, ops
+from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A tensor that an operator reads: its shape, and whether it depends on the network's input."""
+
+    shape: Shape
+    is_activation: bool = True
+    rows: Shape | None = None  # its shape before its leading dimensions were flattened, as ``linear`` does
+    values: tuple[int, ...] | None = None  # of a small constant of integers, where they are known
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an operator: its arguments by the names of its schema, tensors as operands."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    output: Shape
+
+    def __getitem__(self, argument: str) -> Any:
+        return self.arguments[argument]
+
+    def get(self, argument: str, default: Any = None) -> Any:
+        """Return the argument, or *default* where the operator has none or it is None."""
+        value = self.arguments.get(argument)
+        return default if value is None else value
+
+    @property
+    def operands(self) -> list[Operand]:
+        """All tensors among the arguments, those in lists included."""
+        found: list[Operand] = []
+        for value in self.arguments.values():
+            items = value if isinstance(value, (list, tuple)) else (value,)
+            found.extend(item for item in items if isinstance(item, Operand))
+        return found
+
+    @property
+    def activations(self) -> list[Shape]:
+        """Shapes of the operands that depend on the network's input, of all operands if none does."""
+        operands = self.operands
+        return [item.shape for item in operands if item.is_activation] or [item.shape for item in operands]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the layers of an operator that is several.
+
+    Attributes:
+        layer: the layer.
+        reads: of an argument, which slices along its first dimension the layer reads; all of the others.
+        assumes: what was assumed, as a note of the network.
+    """
+
+    layer: Layer
+    reads: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    assumes: str = ""
+
+
+Rule = Callable[[Call], Layer]
+"""What an operator becomes. The tracer adds name, module, edges and params to the layer."""
+
+SplitRule = Callable[[Call], list[Part]]
+"""What an operator becomes that is several layers."""
+
+
+ELEMENTWISE = {
+    "abs": "abs",
+    "acos": "acos",
+    "acosh": "acosh",
+    "addcdiv": "addcdiv",
+    "addcmul": "addcmul",
+    "angle": "angle",
+    "asin": "asin",
+    "asinh": "asinh",
+    "atan": "atan",
+    "atan2": "atan2",
+    "atanh": "atanh",
+    "bitwise_and": "and",
+    "bitwise_left_shift": "shift",
+    "bitwise_not": "not",
+    "bitwise_or": "or",
+    "bitwise_right_shift": "shift",
+    "bitwise_xor": "xor",
+    "bucketize": "bucketize",
+    "ceil": "ceil",
+    "celu": "celu",
+    "clamp": "clamp",
+    "clamp_max": "clamp",
+    "clamp_min": "clamp",
+    "complex": "complex",
+    "copysign": "copysign",
+    "cos": "cos",
+    "cosh": "cosh",
+    "cummax": "cummax",
+    "cummin": "cummin",
+    "cumprod": "cumprod",
+    "cumsum": "cumsum",
+    "digamma": "digamma",
+    "div": "div",
+    "elu": "elu",
+    "eq": "eq",
+    "erf": "erf",
+    "erfc": "erfc",
+    "erfinv": "erfinv",
+    "exp": "exp",
+    "exp2": "exp2",
+    "expm1": "expm1",
+    "floor": "floor",
+    "floor_divide": "floor_divide",
+    "fmax": "fmax",
+    "fmin": "fmin",
+    "fmod": "fmod",
+    "frac": "frac",
+    "_fused_rms_norm": "rms_norm",
+    "gather": "gather",
+    "ge": "ge",
+    "gelu": "gelu",
+    "glu": "glu",
+    "grid_sampler_2d": "grid_sample",
+    "grid_sampler_3d": "grid_sample",
+    "gt": "gt",
+    "hardshrink": "hardshrink",
+    "hardsigmoid": "hardsigmoid",
+    "hardswish": "hardswish",
+    "heaviside": "heaviside",
+    "hypot": "hypot",
+    "index": "index",
+    "index_add": "index_add",
+    "index_copy": "index_copy",
+    "index_fill": "index_fill",
+    "index_put": "index_put",
+    "index_select": "index_select",
+    "isinf": "isinf",
+    "isnan": "isnan",
+    "isneginf": "isneginf",
+    "isposinf": "isposinf",
+    "le": "le",
+    "leaky_relu": "leaky_relu",
+    "lerp": "lerp",
+    "lgamma": "lgamma",
+    "log": "log",
+    "log10": "log10",
+    "log1p": "log1p",
+    "log2": "log2",
+    "log_sigmoid_forward": "log_sigmoid",
+    "_log_softmax": "log_softmax",
+    "logaddexp": "logaddexp",
+    "logaddexp2": "logaddexp2",
+    "logcumsumexp": "logcumsumexp",
+    "logical_and": "and",
+    "logical_not": "not",
+    "logical_or": "or",
+    "logical_xor": "xor",
+    "logit": "logit",
+    "__lshift__": "shift",
+    "lt": "lt",
+    "masked_fill": "masked_fill",
+    "masked_scatter": "masked_scatter",
+    "max_unpool2d": "max_unpool",
+    "max_unpool3d": "max_unpool",
+    "maximum": "maximum",
+    "minimum": "minimum",
+    "mish": "mish",
+    "mul": "mul",
+    "nan_to_num": "nan_to_num",
+    "native_group_norm": "group_norm",
+    "native_layer_norm": "layer_norm",
+    "ne": "ne",
+    "neg": "neg",
+    "polar": "polar",
+    "pow": "pow",
+    "_prelu_kernel": "prelu",
+    "reciprocal": "reciprocal",
+    "relu": "relu",
+    "remainder": "remainder",
+    "round": "round",
+    "rrelu_with_noise": "leaky_relu",
+    "__rshift__": "shift",
+    "rsqrt": "rsqrt",
+    "rsub": "sub",
+    "_safe_softmax": "softmax",
+    "scatter": "scatter",
+    "scatter_add": "scatter_add",
+    "scatter_reduce": "scatter_reduce",
+    "selu": "selu",
+    "sgn": "sign",
+    "sigmoid": "sigmoid",
+    "sign": "sign",
+    "signbit": "signbit",
+    "silu": "silu",
+    "sin": "sin",
+    "sinc": "sinc",
+    "sinh": "sinh",
+    "_softmax": "softmax",
+    "softplus": "softplus",
+    "softshrink": "softshrink",
+    "sqrt": "sqrt",
+    "square": "square",
+    "sub": "sub",
+    "take": "take",
+    "tan": "tan",
+    "tanh": "tanh",
+    "threshold": "threshold",
+    "tril": "tril",
+    "triu": "triu",
+    "trunc": "trunc",
+    "upsample_bicubic2d": "upsample",
+    "_upsample_bicubic2d_aa": "upsample",
+    "upsample_bilinear2d": "upsample",
+    "_upsample_bilinear2d_aa": "upsample",
+    "upsample_linear1d": "upsample",
+    "upsample_nearest1d": "upsample",
+    "upsample_nearest2d": "upsample",
+    "upsample_nearest3d": "upsample",
+    "_upsample_nearest_exact1d": "upsample",
+    "_upsample_nearest_exact2d": "upsample",
+    "upsample_trilinear3d": "upsample",
+    "where": "where",
+    "xlogy": "xlogy",
+}
+"""One vector operation for each output element: PyTorch's name → the name in reports."""
+
+
+def _batch_norm(call: Call) -> Layer:
+    # With statistics of the input itself the result cannot be folded into the layer before it.
+    own = call.get("training", False)
+    return _elementwise("instance_norm" if own else "batch_norm")(call)
+
+
+def _lookup(call: Call) -> Layer:
+    layer = ops.elementwise("embedding", call.output, [call["indices"].shape])
+    return replace(layer, weight_elements=prod(call.output))
+
+
+def _bag(call: Call) -> Layer:
+    (indices,) = call["indices"].shape
+    layer = ops.elementwise("embedding_bag", call.output, [(indices,)])
+    return replace(layer, weight_elements=indices * call.output[-1], vector_ops=indices * call.output[-1])
+
+
+def _select(op: str) -> Rule:
+    """Elements that are picked by place: what is not made of the input is a table of which a layer reads its rows."""
+
+    def rule(call: Call) -> Layer:
+        layer = _elementwise(op)(call)
+        return layer if call["self"].is_activation else replace(layer, weight_elements=prod(call.output))
+
+    return rule
+
+
+def _elementwise(op: str) -> Rule:
+    def rule(call: Call) -> Layer:
+        return ops.elementwise(op, call.output, call.activations)
+
+    return rule
+
+
+def _add(call: Call) -> Layer:
+    learnt = [item for item in call.operands if not item.is_activation]
+    is_bias = any(len(item.shape) == 1 and item.shape[0] == call.output[-1] for item in learnt if call.output)
+    return ops.elementwise("bias" if is_bias else "add", call.output, call.activations)
+
+
+def _hardtanh(call: Call) -> Layer:
+    op = "relu6" if (call["min_val"], call["max_val"]) == (0, 6) else "hardtanh"
+    return ops.elementwise(op, call.output, call.activations)
+
+
+ELEMENTWISE_RULES: dict[str, Rule] = {
+    **{name: _elementwise(op) for name, op in ELEMENTWISE.items()},
+    **{name: _select(name) for name in ("gather", "index", "index_select", "take")},
+    "_embedding_bag": _bag,
+    "_native_batch_norm_legit": _batch_norm,
+    "_native_batch_norm_legit_no_training": _batch_norm,
+    "add": _add,
+    "embedding": _lookup,
+    "hardtanh": _hardtanh,
+    "native_batch_norm": _batch_norm,
+}
+
+
+REDUCTIONS = {
+    "all": "all",
+    "amax": "max",
+    "amin": "min",
+    "aminmax": "aminmax",
+    "any": "any",
+    "argmax": "argmax",
+    "argmin": "argmin",
+    "count_nonzero": "count_nonzero",
+    "linalg_vector_norm": "norm",
+    "logsumexp": "logsumexp",
+    "max": "max",
+    "mean": "mean",
+    "median": "median",
+    "min": "min",
+    "nanmedian": "median",
+    "nansum": "sum",
+    "norm": "norm",
+    "prod": "prod",
+    "std": "std",
+    "sum": "sum",
+    "var": "var",
+    "var_mean": "var",
+}
+"""One vector operation for each input element."""
+
+
+def _reduce(op: str) -> Rule:
+    def rule(call: Call) -> Layer:
+        source = call["self"].shape
+        rank = len(source)
+        dims = call.get("dim", ())
+        over = sorted(dim % rank for dim in ([dims] if isinstance(dims, int) else dims)) if rank else []
+        if op == "mean" and rank == 4 and over == [2, 3]:
+            pooled = (*source[:2], 1, 1)
+            return ops.pooling("avg_pool", source, pooled, kernel=source[2:])
+        return ops.reduction(op, source, call.output)
+
+    return rule
+
+
+def _fold(call: Call) -> Layer:
+    return ops.reduction("fold", call["self"].shape, call.output)
+
+
+REDUCTION_RULES: dict[str, Rule] = {**{name: _reduce(op) for name, op in REDUCTIONS.items()}, "col2im": _fold}
+
+
+def _pool(op: str) -> Rule:
+    def rule(call: Call) -> Layer:
+        source = call["self"].shape
+        kernel = call["kernel_size"]
+        dimensions = int(call.name.split("pool")[1][0])
+        return ops.pooling(
+            op,
+            source,
+            call.output,
+            kernel=_each(kernel, dimensions),
+            stride=_each(call.get("stride") or kernel, dimensions),
+            padding=_each(call.get("padding", 0), dimensions),
+            dilation=_each(call.get("dilation", 1), dimensions),
+        )
+
+    return rule
+
+
+def _adaptive_pool(op: str) -> Rule:
+    def rule(call: Call) -> Layer:
+        dimensions = int(call.name.split("pool")[1][0])
+        return ops.adaptive_pooling(op, call["self"].shape, call.output, dimensions)
+
+    return rule
+
+
+def _each(value: int | Sequence[int], dimensions: int) -> Sequence[int]:
+    values = [value] if isinstance(value, int) else list(value)
+    return values * dimensions if len(values) == 1 else values
+
+
+POOLING_RULES: dict[str, Rule] = {
+    "_adaptive_avg_pool2d": _adaptive_pool("avg_pool"),
+    "_adaptive_avg_pool3d": _adaptive_pool("avg_pool"),
+    "adaptive_avg_pool1d": _adaptive_pool("avg_pool"),
+    "adaptive_max_pool2d": _adaptive_pool("max_pool"),
+    "adaptive_max_pool3d": _adaptive_pool("max_pool"),
+    "avg_pool1d": _pool("avg_pool"),
+    "avg_pool2d": _pool("avg_pool"),
+    "avg_pool3d": _pool("avg_pool"),
+    "max_pool2d_with_indices": _pool("max_pool"),
+    "max_pool3d_with_indices": _pool("max_pool"),
+}
+
+
+def _convolution(call: Call) -> Layer:
+    source, weight = call["input"].shape, call["weight"].shape
+    groups, bias = call["groups"], call["bias"] is not None
+    if call.get("transposed", False):
+        return ops.transposed_convolution(source, weight, call.output, groups=groups, bias=bias)
+    return ops.convolution(
+        source,
+        weight,
+        call.output,
+        stride=call["stride"],
+        padding=call["padding"],
+        dilation=call["dilation"],
+        groups=groups,
+        bias=bias,
+    )
+
+
+def _product(left: Operand, right: Operand, *, add: bool, learnt_add: bool) -> Layer:
+    """A product of two matrices: linear where one of them is learnt, that one being the weights."""
+    rows, reduced = left.shape
+    columns = right.shape[1]
+    if left.is_activation and right.is_activation:
+        return ops.matmul(1, rows, reduced, columns, add=add)
+    if left.is_activation or not right.is_activation:
+        layer = ops.linear(left.rows or left.shape, columns, bias=add)
+    else:
+        layer = ops.linear((columns, reduced), rows, bias=add)
+    return layer if learnt_add or not add else replace(layer, fused=("add",))
+
+
+def _mm(call: Call) -> Layer:
+    bias = call.get("bias")  # of products of 8-bit floats
+    return _product(
+        call["self"],
+        call["mat2"],
+        add=bias is not None,
+        learnt_add=bias is not None and not bias.is_activation,
+    )
+
+
+def _addmm(call: Call) -> Layer:
+    added = call["beta"] != 0
+    return _product(call["mat1"], call["mat2"], add=added, learnt_add=not call["self"].is_activation)
+
+
+def _bmm(call: Call) -> Layer:
+    left, right = call.get("self"), call["mat2"]
+    return _batched(left, right, add=False)
+
+
+def _baddbmm(call: Call) -> Layer:
+    return _batched(call["batch1"], call["batch2"], add=call["beta"] != 0)
+
+
+def _batched(left: Operand, right: Operand, *, add: bool) -> Layer:
+    batch, rows, reduced = left.shape
+    columns = right.shape[2]
+    if right.is_activation and not left.is_activation:
+        return ops.matmul(batch, columns, reduced, rows, learnt=True, add=add)
+    return ops.matmul(batch, rows, reduced, columns, learnt=not right.is_activation, add=add)
+
+
+def _grouped_product(call: Call) -> list[Part]:
+    """Rows of a matrix in E groups, each times its own of E matrices; or columns, or the reduced dimension in groups.
+
+    (T, D) · (E, D, K) has T rows in groups, (E, M, D) · (D, T) T columns, (M, T) · (T, K) reduces T in groups; offsets
+    say where each group ends. Groups of equal size are a layer with as many groups, one for each size there is, so
+    that MACs and the matrices that are read are exact. Offsets that depend on the input are not known: then the T are
+    spread over the E as evenly as they go, which a note says where more than one matrix can be hit, and every matrix
+    may be.
+    """
+    left, right, bias = call["self"], call["mat2"], call.get("bias")
+    if len(left.shape) == len(right.shape) == 3:
+        return [Part(_batched(left, right, add=bias is not None))]
+    total = right.shape[-1] if len(left.shape) == 3 else left.shape[-1 if len(right.shape) == 2 else 0]
+    count = call["offs"].shape[0]
+    sizes = _group_sizes(call["offs"].values, total)
+    is_known = sizes is not None
+    if sizes is None:
+        sizes = [total // count + (group < total % count) for group in range(count)]
+    groups: dict[int, list[int]] = {}
+    for group, size in enumerate(sizes):
+        if size:
+            groups.setdefault(size, []).append(group)
+    parts = []
+    for size, members in groups.items():
+        if len(left.shape) == 3:  # columns
+            rows, reduced, columns = size, left.shape[2], left.shape[1]
+        elif len(right.shape) == 3:
+            rows, reduced, columns = size, left.shape[1], right.shape[2]
+        else:
+            rows, reduced, columns = left.shape[0], size, right.shape[1]
+        learnt = not (left.is_activation and right.is_activation)
+        layer = ops.matmul(len(members), rows, reduced, columns, learnt=learnt, add=bias is not None)
+        if learnt:
+            layer = replace(layer, name="linear", op="linear", fused=("bias",) if bias is not None else ())
+        # A matrix that is not hit for certain may still be: it belongs to the layer.
+        matrices = [name for name, operand in (("self", left), ("mat2", right)) if len(operand.shape) == 3]
+        reads = dict.fromkeys(matrices, tuple(members)) if is_known or total >= count else {}
+        parts.append(Part(layer, reads))
+    if not is_known and parts and count > 1 and total > 1:
+        parts[0] = replace(parts[0], assumes=_SPREAD)
+    return parts
+
+
+_SPREAD = "which rows go to which matrix of a grouped product depends on the input: they are spread evenly"
+
+
+def _group_sizes(ends: tuple[int, ...] | None, total: int) -> list[int] | None:
+    """Sizes of the groups that end at *ends*; None where these are not known or no ends of groups."""
+    if ends is None:
+        return None
+    sizes = [end - start for start, end in zip((0, *ends), ends, strict=False)]
+    return sizes if min(sizes, default=0) >= 0 and sum(sizes) <= total else None
+
+
+def _packed(call: Call) -> Layer:
+    """(…, F) with weights of narrow integers, packed as a kernel wants them, to (…, K)."""
+    source = call["self"]
+    return ops.linear(source.rows or source.shape, call.output[-1])
+
+
+def _vector_product(call: Call) -> Layer:
+    left, right = call["self"], call.get("vec") or call.get("other") or call["tensor"]
+    rows = left.shape[0] if len(left.shape) > 1 else 1
+    reduced = left.shape[-1]
+    if left.is_activation and right.is_activation:
+        return ops.matmul(1, rows, reduced, 1)
+    if left.is_activation:
+        return ops.linear((rows, reduced), 1)
+    return ops.linear((1, reduced), rows)
+
+
+def _bilinear(call: Call) -> Layer:
+    """(B, I) and (B, J) with (O, I, J) to (B, O): the outer product of both inputs, then a linear layer on I·J."""
+    weight = call["i2"].shape
+    rows, features = prod(call.output) // weight[0], weight[1] * weight[2]
+    layer = ops.linear((rows, features), weight[0])
+    return replace(layer, vector_ops=rows * features, input_elements=rows * (weight[1] + weight[2]))
+
+
+PRODUCT_RULES: dict[str, Rule] = {
+    "_convolution": _convolution,
+    "_int_mm": _mm,
+    "_scaled_mm": _mm,
+    "_scaled_mm_v2": _mm,
+    "_trilinear": _bilinear,
+    "_weight_int4pack_mm": _packed,
+    "_weight_int4pack_mm_for_cpu": _packed,
+    "_weight_int8pack_mm": _packed,
+    "addmm": _addmm,
+    "baddbmm": _baddbmm,
+    "bmm": _bmm,
+    "convolution": _convolution,
+    "convolution_overrideable": _convolution,
+    "dot": _vector_product,
+    "mm": _mm,
+    "mv": _vector_product,
+    "vdot": _vector_product,
+}
+
+GROUPED: dict[str, SplitRule] = {
+    "_grouped_mm": _grouped_product,
+    "_scaled_grouped_mm": _grouped_product,
+    "_scaled_grouped_mm_v2": _grouped_product,
+}
+"""Products of which each row has one of several matrices."""
+
+ADDED: dict[str, tuple[str, ...]] = {"addmm": ("self",), "baddbmm": ("self",)}
+"""Operands that are added to a product; others are what is multiplied, but for those in ``BESIDE``."""
+
+BESIDE = frozenset({"bias", "offs", "scale_a", "scale_b", "scale_result", "scales", "qScaleAndZeros"})
+"""Arguments of products that are neither of their factors."""
+
+
+FREE = frozenset(
+    {
+        "alias",
+        "alias_copy",
+        "as_strided",
+        "as_strided_copy",
+        "as_strided_scatter",
+        "bernoulli",
+        "channel_shuffle",
+        "clone",
+        "_conj",
+        "constant_pad_nd",
+        "contiguous",
+        "copy",
+        "detach",
+        "diag_embed",
+        "diagonal_copy",
+        "diagonal_scatter",
+        "empty_like",
+        "expand_copy",
+        "fill",
+        "flip",
+        "full_like",
+        "im2col",
+        "lift_fresh",
+        "lift_fresh_copy",
+        "narrow_copy",
+        "native_channel_shuffle",
+        "native_dropout",
+        "new_empty",
+        "new_empty_strided",
+        "new_full",
+        "new_ones",
+        "new_zeros",
+        "normal",
+        "ones_like",
+        "permute_copy",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "rand_like",
+        "randint_like",
+        "randn_like",
+        "reflection_pad1d",
+        "reflection_pad2d",
+        "reflection_pad3d",
+        "repeat",
+        "replication_pad1d",
+        "replication_pad2d",
+        "replication_pad3d",
+        "_reshape_alias_copy",
+        "_reshape_copy",
+        "resize",
+        "resize_as",
+        "roll",
+        "rot90",
+        "select_copy",
+        "select_scatter",
+        "set",
+        "slice_copy",
+        "slice_scatter",
+        "split_copy",
+        "split_with_sizes_copy",
+        "squeeze",
+        "squeeze_copy",
+        "t",
+        "t_copy",
+        "_to_copy",
+        "transpose",
+        "transpose_copy",
+        "unbind_copy",
+        "unfold_copy",
+        "uniform",
+        "unsafe_chunk",
+        "unsafe_split",
+        "unsafe_split_with_sizes",
+        "_unsafe_view",
+        "unsqueeze",
+        "unsqueeze_copy",
+        "view_as_complex_copy",
+        "view_as_real_copy",
+        "view_copy",
+        "zero",
+        "zeros_like",
+    }
+)
+"""Operators that lay data out anew, or make it from nothing: no layer, readers see through them."""
+
+
+def _join(op: str) -> Rule:
+    def rule(call: Call) -> Layer:
+        return ops.view(op, call.output, call.activations)
+
+    return rule
+
+
+MOVEMENT_RULES: dict[str, Rule] = {"cat": _join("concat"), "stack": _join("concat")}
+
+
+_BUILT_IN: dict[str, Rule | SplitRule] = {
+    **PRODUCT_RULES,
+    **GROUPED,
+    **POOLING_RULES,
+    **REDUCTION_RULES,
+    **ELEMENTWISE_RULES,
+    **MOVEMENT_RULES,
+}
+UserRule = Callable[[Call], "Layer | tuple[Layer, Sequence[int]]"]
+ShapeRule = Callable[[Call], Sequence[int]]
+
+_registered: dict[str, UserRule] = {}
+_shapes: dict[str, ShapeRule] = {}
+
+
+class RuleError(ModelError):
+    """A mistake in a rule of the user's, not in the model."""
+
+
+def has_rule(operator: str) -> bool:
+    """Return whether *operator*, as ``relu`` or ``library.operator``, has a rule."""
+    return operator in _registered or operator in _BUILT_IN
+
+
+def parts_of(operator: str, call: Call) -> list[Part]:
+    """Return the layers that the rule of *operator* makes of *call*, nearly always one.
+
+    Raises:
+        RuleError: it is a rule of the user's, which raises or returns no layer.
+    """
+    if rule := _registered.get(operator):
+        return [Part(registered_layer(operator, rule, call))]
+    made = _BUILT_IN[operator](call)
+    return [Part(made)] if isinstance(made, Layer) else made
+
+
+def registered_rule(operator: str) -> UserRule | None:
+    """Return the rule of the user's for *operator*, None where there is none."""
+    return _registered.get(operator)
+
+
+def is_free(operator: str) -> bool:
+    """Return whether *operator* only moves data, so that readers see through it."""
+    return operator in FREE and operator not in _registered
+
+
+def register_operator(operator: str, rule: UserRule, shape: ShapeRule | None = None) -> None:
+    """Let every later trace turn *operator* into the layer that *rule* returns, in place of any rule it has.
+
+    Args:
+        operator: its name as "not modelled" lists it, such as ``sort`` or ``mylib.fft``, or as PyTorch does,
+            ``aten::sort``.
+        rule: a function of the call. ``call["name"]`` is an argument of the operator's schema, a tensor being an
+            operand with a ``shape``; ``call.output`` is the shape of the result. Name, module, edges and params of
+            the layer are the tracer's. It may return the layer with the shape of the result, ``(layer, shape)``.
+        shape: a function of the call that returns the shape of the result, for operators in ONNX files that state none;
+            what follows is counted then. ``call["inputs"]`` are the node's tensors there, and attributes have names.
+
+    A rule for a name that no operator has is never asked.
+
+    Raises:
+        UsageError: *operator* is no name or *rule* no function.
+
+    Example:
+        >>> from squeezesim import Layer
+        >>> register_operator("mylib::double", lambda call: Layer.vector("double", elements=prod(call.output)))
+    """
+    name = operator.removeprefix("aten::").replace("::", ".") if isinstance(operator, str) else ""
+    if not name or not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"an operator is named as 'sort' or 'library.operator', found {show(operator)}")
+    if not callable(rule):
+        raise UsageError(f"the rule of {name} must be a function of a call, found {type(rule).__name__}")
+    if shape is not None and not callable(shape):
+        raise UsageError(f"the shape of {name} must be a function of a call, found {type(shape).__name__}")
+    _registered[name] = rule
+    _shapes.pop(name, None)
+    if shape is not None:
+        _shapes[name] = shape
+
+
+def registered_layer(operator: str, rule: UserRule, call: Call) -> Layer:
+    """Return the layer that a *rule* that was registered for *operator* makes of *call*, as ``registered_result``."""
+    return registered_result(operator, rule, call)[0]
+
+
+def registered_result(operator: str, rule: UserRule, call: Call) -> tuple[Layer, tuple[int, ...] | None]:
+    """Return what a *rule* that was registered for *operator* makes of *call*: a layer, and the shape if it says one.
+
+    Raises:
+        RuleError: the rule raises, named with its file and line, or returns no layer.
+    """
+    made = _asked(operator, rule, call)
+    layer, shape = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(layer, Layer):
+        raise RuleError(f"the rule of {operator} must return a Layer, found {type(layer).__name__}")
+    return layer, None if shape is None else _checked_shape(operator, shape)
+
+
+def registered_shape(operator: str) -> Callable[[Call], tuple[int, ...]] | None:
+    """Return the function that was registered for the shape of what *operator* makes, None where there is none.
+
+    It raises a RuleError as ``registered_result`` does.
+    """
+    shape = _shapes.get(operator)
+    return None if shape is None else lambda call: _checked_shape(operator, _asked(operator, shape, call))
+
+
+def _asked(operator: str, rule: Callable[[Call], Any], call: Call) -> Any:
+    try:
+        return rule(call)
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        has = f"; the call has {', '.join(call.arguments)}" if isinstance(error, KeyError) else ""
+        raise RuleError(
+            f"the rule of {operator} raised {type(error).__name__}: {said}, {_place(error)}{has}"
+        ) from error
+
+
+def _checked_shape(operator: str, shape: Any) -> tuple[int, ...]:
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (None,)
+    if any(type(size) is not int or not 0 <= size <= MAX_SIZE for size in sizes) or prod(sizes) > MAX_COUNT:
+        raise RuleError(f"the rule of {operator} must say a shape as a tuple of sizes, found {show(shape)}")
+    return sizes
+
+
+def _place(error: Exception) -> str:
+    """``file:line`` of the last of the user's lines that *error* came through."""
+    package = str(Path(__file__).parents[2])
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not frame.filename.startswith(package)] or frames
+    return f"{users[-1].filename}:{users[-1].lineno}"
+
+
+def has_registered() -> bool:
+    """Return whether a rule was added, which makes traces differ from those of other runs."""
+    return bool(_registered)

@@ -1,0 +1,783 @@
+"""What runs in a forward pass: modules, operators and where tensors come from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from types import TracebackType
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch._ops import HigherOrderOperator
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from squeezesim.frontends.elements import Ledger, Region, Use
+from squeezesim.frontends.torch.operators import (
+    ADDED,
+    BESIDE,
+    Call,
+    Operand,
+    Part,
+    has_rule,
+    is_free,
+    parts_of,
+    registered_rule,
+)
+from squeezesim.frontends.torch.run import inner_tensors, is_small, tensors_in, value_before
+from squeezesim.network import Layer, Unmodelled
+from squeezesim.network.compress.rules import learnt
+
+Shape = tuple[int, ...]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What made some values: layers by number (inputs of the network count down from −1), elements of parameters."""
+
+    layers: tuple[int, ...] = ()
+    uses: tuple[Use, ...] = ()
+
+    def __or__(self, other: Origin) -> Origin:
+        return Origin(_union(self.layers, other.layers), _union(self.uses, other.uses))
+
+    def seen(self, own: Region, view: Region) -> Origin:
+        """Return the origin of the values of *view* in a memory where these values are *own*."""
+        return Origin(self.layers, tuple(use.seen(own, view) for use in self.uses)) if self.uses else self
+
+    def broadcast(self, sizes: Shape) -> Origin:
+        """Return the origin of values of *sizes* that are made of these element by element."""
+        return Origin(self.layers, tuple(use.broadcast(sizes) for use in self.uses)) if self.uses else self
+
+    def scattered(self, sizes: Shape) -> Origin:
+        """Return the origin of values of *sizes*, each of which may be made of all of these."""
+        return Origin(self.layers, tuple(use.scattered(sizes) for use in self.uses)) if self.uses else self
+
+
+@dataclass(slots=True)
+class _Storage:
+    region: Region
+    width: int  # bytes of a value
+    base: Origin
+    alive: StorageWeakRef  # keeps the address of a dead storage from being used again
+    written: dict[Region, Origin] = field(default_factory=dict)
+    values: dict[Region, torch.Tensor] = field(default_factory=dict)
+
+
+class Origins:
+    """The origin of every tensor that was seen; of one that was not, nothing: it is a constant."""
+
+    def __init__(self) -> None:
+        self._storages: dict[int, _Storage] = {}
+
+    def of(self, tensor: torch.Tensor) -> Origin:
+        """Return what made the values of *tensor*, without what wrote to other parts of its storage."""
+        storage = self._storages.get(storage_key(tensor))
+        if storage is None:
+            return Origin()
+        region = region_of(tensor)
+        if tensor.element_size() != storage.width:  # the memory is read as another type
+            origin = storage.base.scattered(region.sizes)
+            for written in storage.written.values():
+                origin |= written.scattered(region.sizes)
+            return origin
+        if region in storage.written:
+            return storage.written[region]
+        origin = storage.base.seen(storage.region, region)
+        for other, written in storage.written.items():
+            if not _disjoint(region, other):
+                origin |= written.seen(other, region)
+        return origin
+
+    def set(self, tensor: torch.Tensor, origin: Origin, *, in_place: bool = False) -> None:
+        """Say what made *tensor*: *in_place* writes leave the rest of its storage as it is."""
+        key, memory = storage_key(tensor), tensor.untyped_storage()
+        if in_place and key in self._storages and tensor.numel() * tensor.element_size() < memory.nbytes():
+            self._storages[key].written[region_of(tensor)] = origin
+            self._storages[key].values.clear()
+        else:
+            alive = StorageWeakRef(memory)  # type: ignore[no-untyped-call]
+            self._storages[key] = _Storage(region_of(tensor), tensor.element_size(), origin, alive)
+
+    def copy(self, source: torch.Tensor, tensor: torch.Tensor) -> bool:
+        """Say that *tensor* is made of *source* value by value, part by part; whether both are laid out alike."""
+        storage, own, other = self._storages.get(storage_key(source)), region_of(source), region_of(tensor)
+        alike = (own.sizes, own.strides) == (other.sizes, other.strides)
+        if storage is None or not alike or storage.width != source.element_size():
+            return False
+        moved = other.offset - own.offset
+        self.set(tensor, storage.base.seen(storage.region, own))
+        for region, origin in list(storage.written.items()):
+            if not _disjoint(region, own):
+                self._storages[storage_key(tensor)].written[region._replace(offset=region.offset + moved)] = (
+                    origin
+                )
+        return True
+
+    def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the values of a constant, where they were kept."""
+        storage = self._storages.get(storage_key(tensor))
+        return None if storage is None else storage.values.get(region_of(tensor))
+
+    def keep(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
+        """Keep the values of a constant that was seen."""
+        if storage := self._storages.get(storage_key(tensor)):
+            storage.values[region_of(tensor)] = value
+
+
+def behind(tensor: torch.Tensor, use: Use) -> Iterator[tuple[torch.Tensor, Use]]:
+    """Yield *tensor* with its *use*, and the tensors that one of a subclass is made of, with the elements they hold.
+
+    Integers that several values are packed in, and scales of several values, hold those that they spread over. Of
+    others, which have no place in the tensor, the largest hold all of it.
+    """
+    yield tensor, use
+    inner = [part for part in inner_tensors(tensor).values() if part.numel()]
+    largest = max((part.numel() for part in inner), default=0)
+    for part in inner:
+        held = _held(tuple(part.shape), use)
+        if held is None and part.numel() == largest:
+            held = use.scattered(tuple(part.shape))
+        if held is not None:
+            yield from behind(part, held)
+
+
+def _held(shape: Shape, use: Use) -> Use | None:
+    """The elements that a tensor of *shape* holds, each of its values a block of those of *use*."""
+    sizes = (*shape, *[1] * (len(use.sizes) - len(shape)))
+    if len(sizes) != len(use.sizes) or any(
+        size % own for size, own in zip(use.sizes, sizes, strict=True) if size and own
+    ):
+        return None
+    strides, spread = [], list(use.spread)
+    for size, own, stride in zip(use.sizes, sizes, use.strides, strict=True):
+        block = size // max(own, 1)
+        strides.append(stride * block)
+        if block > 1:
+            spread.append((block, stride))
+    return Use(use.param, use.offset, shape, tuple(strides[: len(shape)]), tuple(spread))
+
+
+def storage_key(tensor: torch.Tensor) -> int:
+    """Return the identity of the memory of *tensor*, which its views share."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+def region_of(tensor: torch.Tensor) -> Region:
+    """Return which part of its storage *tensor* is."""
+    return Region(int(tensor.storage_offset()), tuple(tensor.shape), tuple(tensor.stride()))
+
+
+def _disjoint(one: Region, other: Region) -> bool:
+    """Whether two regions share no element for certain: their spans, or equally strided slices, lie apart."""
+    if one[0] > other[0]:
+        one, other = other, one
+    if one[0] + sum((size - 1) * stride for size, stride in zip(one[1], one[2], strict=True)) < other[0]:
+        return True
+    if one[2] != other[2]:
+        return False
+    distance = other[0] - one[0]
+    sizes = [max(pair) for pair in zip(one[1], other[1], strict=True)]
+    for stride, size in sorted(zip(one[2], sizes, strict=True), reverse=True):
+        if stride == 0:
+            continue
+        steps, distance = divmod(distance, stride)
+        if steps >= size:
+            return True
+    return False
+
+
+def _union(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(first + second)) if first and second else first or second
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """One call of a module: its path and class, its place among all calls, the shapes that it got."""
+
+    path: str
+    kind: type[nn.Module]
+    serial: int
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the module is, or extends, a class of ``torch.nn`` that computes (no container)."""
+        computing = (cls.__module__ for cls in self.kind.__mro__)
+        return any(
+            name.startswith("torch.nn.modules.") and not name.endswith((".module", ".container"))
+            for name in computing
+        )
+
+
+class ModuleStack:
+    """A context in which ``current`` is the call that runs, innermost module first.
+
+    The hooks are global and leave with the context, so no module is touched. Modules have their path below
+    *root*, a shared one its first; those that *root* does not register have their class's name.
+    """
+
+    def __init__(self, root: nn.Module) -> None:
+        self._entered: list[tuple[ModuleCall, nn.Module]] = []
+        self._paths: dict[int, str] = {}
+        self._known: list[nn.Module] = []  # keeps the identity of a dead module from being used again
+        self._calls = 0
+        self._hooks: list[torch.utils.hooks.RemovableHandle] = []
+        self._learn(root, "")
+
+    @property
+    def current(self) -> ModuleCall | None:
+        """The call that runs, or the one that failed if an exception left it."""
+        return self._entered[-1][0] if self._entered else None
+
+    def describe(self) -> str:
+        """Return the running module in words: its path, what it was made with, the shapes that it got."""
+        if not self._entered:
+            return "the module"
+        call, module = self._entered[-1]
+        name = f"layer {call.path!r}" if call.path else "the module"
+        settings = module.extra_repr().replace("\n", " ")
+        got = f" got {', '.join('x'.join(map(str, shape)) or 'a scalar' for shape in call.shapes)}"
+        return f"{name} {call.kind.__name__}({settings}){got if call.shapes else ''}"
+
+    def __enter__(self) -> ModuleStack:
+        self._hooks = [
+            register_module_forward_pre_hook(self._enter_module),
+            register_module_forward_hook(self._leave_module),
+        ]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _enter_module(self, module: nn.Module, args: Any) -> None:
+        if id(module) not in self._paths:
+            self._learn(module, type(module).__name__)
+        leaves = torch.utils._pytree.tree_leaves(args)
+        shapes = tuple(tuple(leaf.shape) for leaf in leaves if isinstance(leaf, torch.Tensor))
+        self._calls += 1
+        call = ModuleCall(self._paths[id(module)], type(module), self._calls, shapes)
+        self._entered.append((call, module))
+
+    def _leave_module(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
+        # A module that failed inside a forward that caught the exception was never left.
+        while self._entered and self._entered.pop()[1] is not module:
+            pass
+
+    def _learn(self, module: nn.Module, path: str) -> None:
+        self._known.append(module)
+        for below, part in module.named_modules():
+            self._paths.setdefault(id(part), ".".join(filter(None, (path, below))))
+
+
+_DECIDING = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
+_DECIDED = "which layers run, or how large they are, depends on values: they are those of the given input"
+
+_FROM_NOTHING = frozenset(
+    {
+        *("empty_like", "full_like", "ones_like", "rand_like", "randint_like", "randn_like", "zeros_like"),
+        *("new_empty", "new_empty_strided", "new_full", "new_ones", "new_zeros", "fill", "zero"),
+    }
+)
+"""Operators whose results have a tensor's shape, not its values."""
+
+_COPIES = frozenset(
+    {
+        "_to_copy",
+        "alias",
+        "clone",
+        "contiguous",
+        "copy",
+        "detach",
+        "expand_copy",
+        "lift_fresh",
+        "lift_fresh_copy",
+    }
+)
+"""Operators that copy values to where they stand in the result."""
+
+States = list[torch.Tensor]
+_CARRIED = -(2**40)  # and below: what the step before made, in place of a layer
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A layer as it ran: without its name, with the numbers of the layers that it reads."""
+
+    layer: Layer
+    reads: tuple[int, ...]
+    call: ModuleCall | None
+    params: tuple[Use, ...] = ()  # the elements of parameters that it uses
+    shared: tuple[int, ...] = ()  # the layers that own what it uses as well
+    carried: tuple[int, ...] = ()  # layers that each step reads as the step before made them
+
+    def like(self, other: Recorded) -> bool:
+        """Return whether it is the same work with the same parameters, whoever counts them and whatever both read."""
+        return (self.work, self.params) == (other.work, other.params)
+
+    @property
+    def work(self) -> Layer:
+        """The layer, whoever owns its parameters."""
+        layer = self.layer
+        return replace(layer, params=0, weight_params=None) if layer.params else layer
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records the operators that run while it is active.
+
+    Tensors are followed by their storage, so that views, and what is written in place, lead to the layer
+    that made the values. Work on parameters and constants alone is no layer of the network; a layer that
+    reads its result reads the parameters. Each element of a parameter is counted in the first layer that reads it.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, stack: ModuleStack, module: nn.Module, inputs: Iterable[torch.Tensor]):
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.recorded: list[Recorded] = []
+        self._stack = stack
+        self._unmodelled: Counter[str] = Counter()
+        self._first_module: dict[str, str] = {}
+        self._origins = Origins()
+        self._rows: dict[tuple[int, Region], tuple[int, ...]] = {}
+        self._fresh: dict[Any, bool] = {}
+        self._results: dict[Any, tuple[tuple[int, ...], tuple[int, ...], torch.dtype]] = {}
+        self._parts: dict[Any, list[Part]] = {}
+        self._ledger = Ledger()
+        self._assumed: Counter[str] = Counter()
+        for tensor in tensors_in(module):
+            if (value := value_before(tensor)) is not None:
+                self._origins.set(tensor, Origin())
+                self._origins.keep(tensor, value)
+        for parameter in module.parameters():
+            number = self._ledger.enter(parameter.numel())
+            own = Use(number, *region_of(parameter)) if parameter.layout == torch.strided else None
+            for tensor, use in behind(parameter, own or Use.whole(number, tuple(parameter.shape))):
+                known = self._origins.of(tensor)  # a parameter may be a view of another one's memory
+                self._origins.set(tensor, known | Origin(uses=(use,)))
+        for index, tensor in enumerate(inputs):
+            self._origins.set(tensor, Origin(layers=(-1 - index,)))
+
+    @property
+    def unread_params(self) -> int:
+        """Learnable values that no layer read."""
+        return self._ledger.unread
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed, and how often."""
+        return tuple(text if count == 1 else f"{text} (×{count})" for text, count in self._assumed.items())
+
+    @property
+    def unmodelled(self) -> tuple[Unmodelled, ...]:
+        """Operators without a rule, in the order in which they first ran."""
+        return tuple(Unmodelled(op, count, self._first_module[op]) for op, count in self._unmodelled.items())
+
+    def repeat(self, step: Callable[[States], States], states: States, times: int) -> tuple[States, States]:
+        """Run *step* from *states* on, *times* of it, at least three, each from the states that the one before made.
+
+        The first is run and, for all the others, one more; they are one where they do the same. Returns the states
+        after the first step and after the last.
+        """
+        begin = len(self.recorded)
+        first = step(states)
+        middle = len(self.recorded)
+        before = [torch.empty_like(state) for state in states]
+        for number, state in enumerate(before):
+            self._origins.set(state, Origin(layers=(_CARRIED - number,)))
+        last = step(before)
+        makers = [self._origins.of(state) for state in last]
+
+        def traced(reads: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(dict.fromkeys(read for read in reads if read > _CARRIED))
+
+        for index in range(middle, len(self.recorded)):
+            item = self.recorded[index]
+            states_read = [_CARRIED - read for read in item.reads if read <= _CARRIED]
+            given = (maker for number in states_read for maker in self._origins.of(first[number]).layers)
+            made = (maker for number in states_read for maker in makers[number].layers)
+            self.recorded[index] = replace(
+                item, reads=traced((*item.reads, *given)), carried=traced(tuple(made))
+            )
+        size = middle - begin
+        if self._same(begin, middle):
+            for index in range(begin, middle):
+                item, after = self.recorded[index], self.recorded[index + size]
+                carried = tuple(maker - size for maker in after.carried)
+                self.recorded[index] = replace(item, layer=item.layer.repeated(times), carried=carried)
+            del self.recorded[middle:]
+        else:
+            size = 0
+            for index in range(middle, len(self.recorded)):
+                item = self.recorded[index]
+                self.recorded[index] = replace(item, layer=item.layer.repeated(times - 1))
+        for state, maker in zip(last, makers, strict=True):
+            layers = tuple(read - size if read >= middle else read for read in traced(maker.layers))
+            self._origins.set(state, replace(maker, layers=layers))
+        return first, last
+
+    def _same(self, begin: int, middle: int) -> bool:
+        """Whether the step from *begin* on does what that from *middle* on does, but for what it begins with."""
+        size = middle - begin
+        if len(self.recorded) != middle + size:
+            return False
+        for one, other in zip(self.recorded[begin:middle], self.recorded[middle:], strict=True):
+            # A step reads what its parts made and, before the first, what the states were.
+            reads = {read - size if read >= middle else read for read in other.reads}
+            reads -= {read for read in other.reads if begin <= read < middle}
+            inside = {read for read in one.reads if read >= begin}
+            if not one.like(other) or not inside <= reads <= set(one.reads):
+                return False
+        return True
+
+    def keep(self, constant: torch.Tensor, value: torch.Tensor) -> None:
+        """Keep the values of a constant that has none, if they are few integers."""
+        if constant.is_meta and is_small(constant):
+            self._origins.set(constant, Origin())
+            self._origins.keep(constant, value)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run *func* and record it."""
+        del types
+        kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            raise NotImplementedError(f"the higher-order operator {func} runs functions that are not traced")
+        output = self._run(func, args, kwargs)
+        outputs = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
+        if func.is_view:
+            self._remember_rows(args[0], outputs)
+            self._follow_view(args[0], outputs)
+        else:
+            self._record(func, args, kwargs, outputs)
+        self._keep_values(func, args, kwargs, outputs)
+        return output
+
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run *func*; where its result has no values and follows from shapes alone, only the first time."""
+        fresh = self._fresh.get(func)
+        if fresh is None:
+            fresh = self._fresh[func] = _makes_anew(func)
+        key = (func, _signed(args), _signed(tuple(kwargs.items()))) if fresh else None
+        if key is None or None in key:
+            return func(*args, **kwargs)
+        known = self._results.get(key)
+        if known is not None:
+            shape, strides, dtype = known
+            return torch.ops.aten.empty_strided.default(shape, strides, dtype=dtype, device="meta")
+        result = func(*args, **kwargs)
+        if type(result) is torch.Tensor and _is_plain(result) and not result.storage_offset():
+            self._results[key] = tuple(result.shape), result.stride(), result.dtype
+        return result
+
+    def _parts_of(self, name: str, call: Call) -> list[Part]:
+        """The layers that *call* becomes; those of equal calls are made once but by rules of the user's."""
+        if registered_rule(name):
+            return parts_of(name, call)
+        key = name, _frozen(tuple(call.arguments.values())), call.output
+        parts = self._parts.get(key)
+        if parts is None:
+            parts = self._parts[key] = parts_of(name, call)
+        return parts
+
+    def _record(
+        self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: list[torch.Tensor]
+    ) -> None:
+        schema = func._schema
+        values = {
+            argument.name: args[index]
+            if index < len(args)
+            else kwargs.get(argument.name, argument.default_value)
+            for index, argument in enumerate(schema.arguments)
+        }
+        written = [
+            leaf
+            for argument in schema.arguments
+            if argument.alias_info is not None and argument.alias_info.is_write
+            for leaf in tree_leaves(values[argument.name])
+            if isinstance(leaf, torch.Tensor)
+        ]
+        results = outputs or written
+        if not results and torch.Tag.data_dependent_output not in func.tags:
+            return
+        read = {key: self._read(value) for key, value in values.items()}
+        origin = Origin()
+        for _, part in chain.from_iterable(read.values()):
+            origin |= part
+        name = _operator(schema.name, bool(written))
+        if origin.layers and not _DECIDING.isdisjoint(func.tags):
+            self._assumed[_DECIDED] += 1
+        if is_free(name):
+            self._remember_rows(args[0] if args else None, outputs)
+        elif not results or not results[0].numel() or self._reads_nothing(values):
+            origin = Origin(origin.layers)  # nothing is computed with the parameters
+        elif has_rule(name):
+            arguments = {key: self._operands(value) for key, value in values.items()}
+            call = Call(name, arguments, tuple(results[0].shape))
+            parts = self._parts_of(name, call)
+            is_product = any(part.layer.kind == "mac" for part in parts)
+            if is_product and results[0].is_complex() and not registered_rule(name):
+                origin = self._note_unmodelled(f"{name} of complex numbers", origin)  # four MACs, or three
+            elif origin.layers or is_product:
+                numbers = [self._append(name, part, values, read) for part in parts]
+                origin = Origin(layers=tuple(numbers)) if numbers else Origin(origin.layers)
+        elif origin.layers:
+            origin = self._note_unmodelled(name, origin)
+        if name in _FROM_NOTHING:
+            origin = Origin(origin.layers)
+        self._set(func, name, values, read, origin, outputs, written)
+
+    def _set(
+        self,
+        func: Any,
+        name: str,
+        values: Mapping[str, Any],
+        read: Mapping[str, list[tuple[Shape, Origin]]],
+        origin: Origin,
+        outputs: list[torch.Tensor],
+        written: list[torch.Tensor],
+    ) -> None:
+        """Say what made the results of an operator."""
+        for tensor in (*outputs, *written):
+            made = origin
+            if origin.uses:
+                by_element = torch.Tag.pointwise in func.tags or name in _COPIES
+                if by_element and not written and not origin.layers and self._copied(values, tensor):
+                    continue
+                made = self._constant(chain.from_iterable(read.values()), tensor, by_element=by_element)
+            self._origins.set(tensor, made, in_place=any(tensor is target for target in written))
+        if origin.uses and not origin.layers and name in ("cat", "stack"):
+            self._join(name, values, outputs[0])
+
+    def _read(self, value: Any) -> list[tuple[Shape, Origin]]:
+        """The shapes and origins of the tensors in an argument."""
+        leaves = [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
+        return [(tuple(leaf.shape), self._origins.of(leaf)) for leaf in leaves]
+
+    def _constant(
+        self, read: Iterable[tuple[Shape, Origin]], result: torch.Tensor, *, by_element: bool
+    ) -> Origin:
+        """What made a result, element by element or each of its values of all that was read."""
+        shape = tuple(result.shape)
+        origin = Origin()
+        for source, part in read:
+            fits = by_element and _broadcasts(source, shape)
+            origin |= part.broadcast(shape) if fits else part.scattered(shape)
+        return origin
+
+    def _copied(self, values: Mapping[str, Any], result: torch.Tensor) -> bool:
+        """Follow what is made of one tensor alone, value by value, with its parts; whether it is."""
+        tensors = [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
+        sources = [tensor for tensor in tensors if self._origins.of(tensor).uses]
+        return len(sources) == 1 and self._origins.copy(sources[0], result)
+
+    def _join(self, name: str, values: Mapping[str, Any], result: torch.Tensor) -> None:
+        """Say what made each part of constants that are joined."""
+        along, start = int(values.get("dim") or 0), 0
+        self._origins.set(result, Origin())
+        for tensor in values["tensors"]:
+            size = 1 if name == "stack" else tensor.shape[along] if tensor.dim() == result.dim() else 0
+            if not size:
+                continue  # of an empty tensor
+            part = result.narrow(along, start, size)
+            part = part.squeeze(along) if name == "stack" else part
+            self._origins.set(part, self._origins.of(tensor), in_place=True)
+            start += size
+
+    def _follow_view(self, source: Any, outputs: list[torch.Tensor]) -> None:
+        """Follow a view that has a memory of its own, as those of tensor subclasses have."""
+        if not isinstance(source, torch.Tensor):
+            return
+        for view in outputs:
+            if storage_key(view) != storage_key(source):
+                origin = self._origins.of(source)
+                self._origins.set(view, origin.scattered(tuple(view.shape)))
+
+    def _keep_values(
+        self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: list[torch.Tensor]
+    ) -> None:
+        """Keep the values of small constants of integers, such as the ends of groups."""
+        if len(outputs) != 1 or not outputs[0].is_meta or not is_small(outputs[0]):
+            return
+        if func._schema.is_mutable or torch.Tag.nondeterministic_seeded in func.tags:
+            return
+        found: dict[int, torch.Tensor] = {}
+        for leaf in tree_leaves((args, dict(kwargs))):
+            if isinstance(leaf, torch.Tensor):
+                value = self._origins.value(leaf)
+                if value is None:
+                    return
+                found[id(leaf)] = value
+
+        def known(leaf: Any) -> Any:
+            return torch.device("cpu") if isinstance(leaf, torch.device) else found.get(id(leaf), leaf)
+
+        try:
+            values = func(*tree_map(known, args), **tree_map(known, dict(kwargs)))
+        except (RuntimeError, NotImplementedError):  # it has no kernel for the CPU
+            return
+        if isinstance(values, torch.Tensor) and not values.is_meta:
+            self._origins.keep(outputs[0], values)
+
+    def _reads_nothing(self, values: Mapping[str, Any]) -> bool:
+        """Whether a tensor of data that an operator reads is empty: a sum over nothing, what is written nowhere."""
+        tensors = [value for value in values.values() if isinstance(value, torch.Tensor)]
+        return any(not tensor.numel() and self._origins.of(tensor).layers for tensor in tensors)
+
+    def _note_unmodelled(self, name: str, origin: Origin) -> Origin:
+        running = self._stack.current
+        self._unmodelled[name] += 1
+        self._first_module.setdefault(name, running.path if running else "")
+        return Origin(origin.layers)
+
+    def _append(
+        self,
+        name: str,
+        part: Part,
+        values: Mapping[str, Any],
+        read: Mapping[str, list[tuple[Shape, Origin]]],
+    ) -> int:
+        """Record a layer of the operator *name*; its number."""
+        number = len(self.recorded)
+        layer = part.layer
+        layers: dict[int, None] = {}
+        factors: list[Use] = []
+        others: list[Use] = []
+        for key, found in read.items():
+            is_factor = key not in BESIDE and key not in ADDED.get(name, ())
+            slices = [values[key].select(0, index) for index in part.reads.get(key, ())]
+            origins = [self._origins.of(tensor) for tensor in slices] or [origin for _, origin in found]
+            for origin in origins:
+                layers.update(dict.fromkeys(origin.layers))
+                (factors if is_factor else others).extend(origin.uses)
+        owned, shared = self._ledger.claim(number, self._ledger.used(factors))
+        more, also = self._ledger.claim(number, self._ledger.used(others))
+        size = layer.weight_elements
+        if not size:
+            size = sum(map(len, self._ledger.used((*factors, *others)).values()))
+        layer = replace(layer, weight_elements=size)
+        params = owned + more
+        layer = layer.owning(params, owned) if learnt(layer) else replace(layer, params=params)
+        if part.assumes:
+            self._assumed[part.assumes] += 1
+        owners = tuple(sorted({*shared, *also} - {number}))
+        uses = tuple(dict.fromkeys((*factors, *others)))
+        self.recorded.append(Recorded(layer, tuple(layers), self._stack.current, uses, owners))
+        return number
+
+    def _operands(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            rows = self._rows.get((storage_key(value), region_of(value)))
+            origin = self._origins.of(value)
+            return Operand(tuple(value.shape), bool(origin.layers), rows, self._integers(value, origin))
+        if isinstance(value, (list, tuple)):
+            return [
+                self._operands(item)
+                for item in value
+                if not isinstance(item, torch.Tensor) or item.numel()  # a part without elements joins nothing
+            ]
+        return value
+
+    def _integers(self, tensor: torch.Tensor, origin: Origin) -> tuple[int, ...] | None:
+        """The values of a small constant of integers, where they are known."""
+        if origin.layers or tensor.dim() != 1 or not is_small(tensor):
+            return None
+        values = self._origins.value(tensor) if tensor.is_meta else tensor
+        return None if values is None else tuple(int(value) for value in values.tolist())
+
+    def _remember_rows(self, source: Any, outputs: list[torch.Tensor]) -> None:
+        """Remember the shape of what is flattened to a matrix, to tell batch and rows of a linear layer."""
+        if (
+            isinstance(source, torch.Tensor)
+            and source.dim() > 2
+            and len(outputs) == 1
+            and outputs[0].dim() == 2
+        ):
+            result = outputs[0]
+            if result.shape[-1] == source.shape[-1] and result.numel() == source.numel():
+                self._rows[storage_key(result), region_of(result)] = tuple(source.shape)
+
+
+def _makes_anew(func: Any) -> bool:
+    """Whether *func* makes one tensor that shares no memory, and always the same of the same."""
+    schema = func._schema
+    alone = len(schema.returns) == 1 and str(schema.returns[0].type) == "Tensor"
+    drawn = torch.Tag.nondeterministic_seeded in func.tags
+    return alone and not drawn and not any(item.alias_info for item in (*schema.arguments, *schema.returns))
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Whether shape, strides and type are all that there is to *tensor*."""
+    strided = tensor.is_meta and tensor.layout is torch.strided
+    return strided and not (tensor.is_conj() or tensor.is_neg() or tensor.requires_grad)
+
+
+def _signed(value: Any) -> Any:
+    """What the shape of a result can depend on, to look it up by; None where that is more than can be said."""
+    if isinstance(value, torch.Tensor):
+        plain = (
+            type(value) in (torch.Tensor, nn.Parameter) and value.is_meta and value.layout is torch.strided
+        )
+        if not plain or value.is_conj() or value.is_neg():
+            return None
+        return tuple(value.shape), value.stride(), value.dtype
+    if isinstance(value, (list, tuple)):
+        parts = tuple(map(_signed, value))
+        return None if None in parts else parts
+    return _frozen(value)
+
+
+def _frozen(value: Any) -> Any:
+    """*value*, the argument of a call, to look it up by."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_frozen, value))
+    return (
+        value if isinstance(value, Operand) else (type(value), value)
+    )  # True is not 1, nor 1 the same as 1.0
+
+
+class Literals(TorchFunctionMode):
+    """Hands a recorder the values of tensors that are made of numbers in the code."""
+
+    def __init__(self, recorder: Recorder):
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run *func* and keep what it was given."""
+        del types
+        result = func(*args, **(kwargs or {}))
+        is_literal = (
+            func in (torch.tensor, torch.as_tensor) and args and not isinstance(args[0], torch.Tensor)
+        )
+        if is_literal and isinstance(result, torch.Tensor) and result.is_meta and is_small(result):
+            self._recorder.keep(result, torch.tensor(args[0], dtype=result.dtype, device="cpu"))
+        return result
+
+
+def _operator(qualified: str, in_place: bool) -> str:
+    """``aten::relu_`` → ``relu``; another library's operator keeps its namespace."""
+    namespace, _, name = qualified.partition("::")
+    if in_place and name.endswith("_") and not name.endswith("__"):
+        name = name.removesuffix("_")
+    return name if namespace == "aten" else f"{namespace}.{name}"
+
+
+def _broadcasts(source: Shape, result: Shape) -> bool:
+    """Whether a tensor of one shape is spread over another's."""
+    if len(source) > len(result):
+        return False
+    return all(size in (1, other) for size, other in zip(reversed(source), reversed(result), strict=False))

@@ -1,0 +1,78 @@
+"""Real weights of a model, by the names of the layers that a trace gave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from squeezesim.errors import ModelError
+from squeezesim.network import Network
+from squeezesim.network.compress.pruning import measured_density
+from squeezesim.network.compress.rules import learnt
+
+
+def weights(network: Network, module: nn.Module) -> dict[str, NDArray[Any]]:
+    """Return the weights that each layer of *network* multiplies by, in *module*, of which it is a trace.
+
+    They are the ``weight`` of the layer's module as its forward sees it (masks of ``torch.nn.utils.prune`` and
+    parametrizations applied), or else the only parameter of that size below the module. Layers whose weights are not
+    found so, such as those computed in a forward, are left out.
+
+    Raises:
+        ModelError: a layer's module is not in *module*, or a weight has no values.
+
+    Example:
+        >>> from squeezesim.frontends.torch.trace import trace
+        >>> module = nn.Linear(4, 2)
+        >>> [values.shape for values in weights(trace(module, (1, 4)), module).values()]
+        [(2, 4)]
+    """
+    found: dict[str, NDArray[Any]] = {}
+    for layer in network.layers:
+        if not learnt(layer):
+            continue
+        try:
+            owner = module.get_submodule(layer.module)
+        except AttributeError:
+            raise ModelError(
+                f"layer {layer.name!r} ran in {layer.module!r}, which the given module does not have"
+            ) from None
+        weight = _weight(owner, layer.weight_elements)
+        if weight is None:
+            continue
+        if weight.is_meta:
+            raise ModelError(
+                f"the weights of layer {layer.name!r} have no values: they are on the meta device"
+            )
+        found[layer.name] = _array(weight)
+    return found
+
+
+def densities(network: Network, module: nn.Module) -> dict[str, float]:
+    """Return the share of non-zero weights of each layer of *network*, a trace of *module*, for ``prune``.
+
+    Raises:
+        ModelError: as for ``weights``.
+    """
+    return {name: measured_density(values) for name, values in weights(network, module).items()}
+
+
+def _weight(owner: nn.Module, size: int) -> torch.Tensor | None:
+    own = getattr(owner, "weight", None)
+    if isinstance(own, torch.Tensor) and own.numel() == size:
+        return own
+    fitting = [
+        parameter for parameter in owner.parameters() if parameter.dim() > 1 and parameter.numel() == size
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _array(weight: torch.Tensor) -> NDArray[Any]:
+    values = weight.detach().cpu()
+    if values.dtype == torch.bfloat16:  # numpy has none
+        values = values.float()
+    return np.asarray(values.numpy())

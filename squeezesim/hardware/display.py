@@ -1,0 +1,226 @@
+"""An accelerator as text, as HTML in notebooks and as a JSON schema for editors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from squeezesim.escapes import visible
+from squeezesim.hardware.config import OVERRIDES, Parameter, parameters, shown, to_dict
+from squeezesim.hardware.parts import LEVELS, Specification
+from squeezesim.markup import Markdown, block, chain, code, markdown_table, table
+
+
+class Row(NamedTuple):
+    """One parameter for display; ``provenance`` and ``source`` are empty where the file states none."""
+
+    path: str
+    value: str
+    unit: str
+    provenance: str
+    source: str
+
+
+def rows(accelerator: Specification) -> list[Row]:
+    """Return every parameter of *accelerator* in schema order, defaults included.
+
+    Example:
+        >>> rows(Accelerator.named("squeezelerator_8x8"))[4][:3]
+        ('array.rows', '8', 'PEs')
+    """
+    data = to_dict(accelerator)
+    overridden = [f"{OVERRIDES}.{level}" for level in LEVELS if level in accelerator.energy.overrides]
+    found = []
+    for path in (*parameters(), *overridden):
+        value = _value(data, path)
+        if path == OVERRIDES:
+            continue
+        unit = parameters()[OVERRIDES if path in overridden else path].unit
+        origin = accelerator.provenance.get(path)
+        text = value if isinstance(value, str) else _text(value)
+        found.append(
+            Row(path, text, unit, origin.provenance if origin else "", origin.source if origin else "")
+        )
+    return found
+
+
+def ideals(accelerator: Specification) -> dict[str, str]:
+    """Return what no real accelerator has, by the parameter that says so or that is left out.
+
+    Example:
+        >>> ideals(Accelerator.named("os_32x32").replace({"memory.dram.usable_fraction": 1}))
+        {'memory.dram.usable_fraction': 'DRAM reaches 100 % of its peak'}
+    """
+    found = {}
+    if accelerator.memory.dram.usable_fraction == 1:
+        found["memory.dram.usable_fraction"] = "DRAM reaches 100 % of its peak"
+    if accelerator.dram_latency_cycles == 0:
+        cycles = accelerator.memory.dram.latency_cycles is not None
+        found[f"memory.dram.latency_{'cycles' if cycles else 'ns'}"] = "DRAM has no latency"
+    if accelerator.setup_cycles == 0:
+        found["control.layer_setup_cycles"] = "layers need no set-up"
+    return found
+
+
+def dram_text(accelerator: Specification) -> str:
+    """Return the DRAM in brief, as ``DRAM 12.8 GB/s × 80 %, latency 100 ns``."""
+    dram = accelerator.memory.dram
+    latency = (
+        f"latency {dram.latency_cycles} cycles"
+        if dram.latency_ns is None
+        else f"latency {dram.latency_ns:g} ns"
+    )
+    if accelerator.dram_latency_cycles == 0:
+        latency = "no latency"
+    return f"DRAM {dram.bandwidth_gb_s:g} GB/s × {100 * dram.usable_fraction:g} %, {latency}"
+
+
+def setup_text(accelerator: Specification) -> str:
+    """Return the set-up of a layer, as ``set-up 1,000 cycles a layer``."""
+    cycles = accelerator.setup_cycles
+    return f"set-up {cycles:,} cycles a layer" if cycles else "no set-up"
+
+
+def fixed_widths(accelerator: Specification, varying: Iterable[str]) -> str:
+    """Return what stays as it is while the parameters *varying* change the array, as text; empty where nothing does.
+
+    Example:
+        >>> fixed_widths(Accelerator.named("os_32x32").replace({"array.ports": 4}), ["array.rows"])
+        'kept while array.rows varies: array.ports 4; null is one for each column'
+    """
+    paths = tuple(varying)
+    sizes = [path for path in ("array.rows", "array.cols") if path in paths]
+    vector = accelerator.vector
+    widths = {
+        "array.ports": accelerator.array.ports,
+        "vector.lanes": vector.lanes if vector.model == "lanes" else None,
+    }
+    kept = [f"{path} {value}" for path, value in widths.items() if value is not None and path not in paths]
+    if not sizes or not kept:
+        return ""
+    verb = "varies" if len(sizes) == 1 else "vary"
+    return f"kept while {' and '.join(sizes)} {verb}: {', '.join(kept)}; null is one for each column"
+
+
+def summary(accelerator: Specification) -> str:
+    """Return the accelerator on a few lines, for ``print``."""
+    lines = [f"  {part:<9} {text}" for part, text in facts(accelerator).items()]
+    return visible("\n".join([heading(accelerator), *lines]), keep="\n")
+
+
+def heading(accelerator: Specification) -> str:
+    """Return the accelerator's name and description."""
+    return f"{accelerator.name}: {accelerator.description}".removesuffix(": ")
+
+
+def facts(accelerator: Specification) -> dict[str, str]:
+    """Return what there is to say of each part of *accelerator*."""
+    array, buffer, dram = accelerator.array, accelerator.memory.global_buffer, accelerator.memory.dram
+    bits, sparsity = accelerator.precision, accelerator.sparsity
+    energy, mapper = accelerator.energy, accelerator.mapper
+    rate = "" if buffer.bytes_per_cycle is None else f", {buffer.bytes_per_cycle:g} B/cycle"
+    double_buffered = " ".join(buffer.double_buffered) or "nothing"
+    skipped = f", zeros skipped by {' '.join(sparsity.skipped_by)}" if sparsity.skipped_by else ""
+    return {
+        "clock": f"{accelerator.clock_mhz:g} MHz",
+        "array": f"{array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {array.interconnect}, "
+        f"{array.port_words} port words/cycle, {array.register_file.psum_words} partial sums/PE",
+        "precision": f"{bits.weight_bits}-bit weights, {bits.activation_bits}-bit activations, "
+        f"{bits.accumulator_bits}-bit partial sums",
+        "buffer": f"{buffer.size_kib:g} KiB{rate}, double-buffered: {double_buffered}",
+        "dram": f"{dram.bandwidth_gb_s:g} GB/s × {dram.usable_fraction:g} = "
+        f"{accelerator.dram_bytes_per_cycle:.4g} B/cycle, latency {accelerator.dram_latency_cycles} cycles",
+        "control": f"{accelerator.setup_cycles} cycles set-up a layer, DMA granularity "
+        f"{accelerator.dma.granularity}",
+        "mapper": f"{mapper.objective}, slack {mapper.latency_slack:g}",
+        "sparsity": f"{sparsity.weights:.0%} zero weights{skipped}",
+        "vector": f"{accelerator.vector_lanes} lanes" if accelerator.vector_lanes else "none",
+        "energy": f"{energy.table}"
+        + "".join(f", {level} {value:g}" for level, value in energy.overrides.items()),
+    }
+
+
+def _value(data: dict[str, Any], path: str) -> object:
+    value: Any = data
+    for key in path.split("."):
+        value = value[key]
+    return value
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(value)}]"
+    return f"{value:.10g}" if isinstance(value, float) else shown(value)
+
+
+def html(accelerator: Specification) -> str:
+    """Return *accelerator* as HTML."""
+    array, buffer = accelerator.array, accelerator.memory.global_buffer
+    boxes = (
+        f"DRAM, {accelerator.dram_bytes_per_cycle:.4g} B/cycle",
+        f"buffer, {buffer.size_kib:g} KiB",
+        f"{array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {accelerator.clock_mhz:g} MHz",
+    )
+    return block(heading(accelerator), chain(boxes), table((), facts(accelerator).items(), left=2))
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of an accelerator file.
+
+    Each parameter may be its value or ``{value: …, provenance: …, source: …}``.
+    """
+    whole = Specification.model_json_schema()
+    definitions = whole["$defs"]
+    annotation = definitions.pop("Provenance")
+    del whole["properties"]["provenance"]
+    for section in (whole, *definitions.values()):
+        properties = section["properties"]
+        for key, node in properties.items():
+            if "$ref" not in node and not (section is definitions.get("Energy") and key == "overrides"):
+                properties[key] = _annotatable(node, annotation)
+    energy = definitions["Energy"]["properties"]
+    energy["overrides"]["additionalProperties"] = _annotatable(
+        energy["overrides"]["additionalProperties"], annotation
+    )
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
+
+
+def key_table() -> str:
+    """Return a Markdown table of every key: what it may be, its unit, its default and its meaning."""
+    rows = []
+    for parameter in parameters().values():
+        unit = "–" if parameter.unit in ("", "1") else parameter.unit
+        allowed = parameter.allowed.removesuffix(f" ({parameter.unit})")
+        description = Markdown(parameter.description)
+        rows.append((code(parameter.path), allowed, unit, _default(parameter), description))
+    return markdown_table(("key", "allowed", "unit", "default", "meaning"), rows, left=range(5))
+
+
+def _annotatable(node: dict[str, Any], annotation: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter that may be given plainly or with its provenance."""
+    outer: dict[str, Any] = {
+        key: node[key] for key in ("title", "description", "default", "unit") if key in node
+    }
+    inner = {key: item for key, item in node.items() if key not in outer and key != "allowed"}
+    properties = {"value": inner, **annotation["properties"]}
+    annotated = {
+        "type": "object",
+        "properties": properties,
+        "required": ["value", "provenance"],
+        "additionalProperties": False,
+    }
+    return {**outer, "anyOf": [inner, annotated]}
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.required:
+        return "required"
+    if parameter.path == OVERRIDES:
+        return code("{}")
+    if parameter.default == "":
+        return "empty"
+    if isinstance(parameter.default, list):
+        return code(f"[{', '.join(parameter.default)}]")
+    if isinstance(parameter.default, float):
+        return code(f"{parameter.default:g}")
+    return code(parameter.default if isinstance(parameter.default, str) else shown(parameter.default))

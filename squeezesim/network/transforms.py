@@ -1,0 +1,306 @@
+"""Transforms of networks: what hardware does on the way out becomes part of a layer; stages are marked."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from itertools import pairwise, takewhile
+
+from squeezesim.errors import ModelError, UsageError, nearest
+from squeezesim.network.checks import show
+from squeezesim.network.layer import Layer, recurrences
+from squeezesim.network.ops import ACTIVATIONS
+
+Path = tuple[str, ...]
+
+RESOLUTION, REST = "resolution", "rest"
+MOST_CHILDREN = 12
+"""Children of a numbered list that are stages of their own."""
+NEARLY_ALL = 0.9
+"""Share of the layers from which on a child's own children are the stages."""
+
+_FUSIBLE = ACTIVATIONS | {"batch_norm", "bias"}
+_ADDS = ("add", "sub")
+
+MAX_UNROLLED = 1_000_000
+"""Most layers of a network whose steps are layers of their own."""
+
+_NUMBERED = re.compile(r"(.*?)(\d+)")
+_STAGE = re.compile(r"stem|head|stage\d+")
+
+
+def fuse(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return *layers* with batch-norm, bias and activations made part of the layer that they follow.
+
+    An operator is fused into a MAC layer or an add if it reads nothing else, alone, and all of it, step by step where
+    it repeats. The producer takes over its params and vector operations and lists it in ``fused``; what read the
+    operator reads the producer, and what shares its params shares the producer's.
+
+    Example:
+        >>> relu = Layer.vector("relu", op="relu", k=64)
+        >>> fuse([Layer.matmul("fc", m=1, n=64, k=128), replace(relu, inputs=("fc",))])[0].fused
+        ('relu',)
+    """
+    place = {layer.name: number for number, layer in enumerate(layers)}
+    owners = producers(
+        layers,
+        [[place.get(source, -1) for source in layer.inputs] for layer in layers],
+        [[place[source] for source in layer.carried] for layer in layers],
+    )
+    parts: dict[str, list[Layer]] = {}  # each layer that stays, and what becomes part of it
+    producer_of: dict[str, str] = {}  # a fused operator's name → the layer that it becomes part of
+    for number, (layer, owner) in enumerate(zip(layers, owners, strict=True)):
+        parts.setdefault(layers[owner].name, []).append(layer)
+        if owner != number:
+            producer_of[layer.name] = layers[owner].name
+    return tuple(_joined(part, producer_of) for part in parts.values())
+
+
+def producers(
+    layers: Sequence[Layer], reads: Sequence[Sequence[int]], carried: Sequence[Sequence[int]]
+) -> list[int]:
+    """Return the number of the layer that each layer becomes part of when the network is fused, its own if none.
+
+    *reads* and *carried* are ``inputs`` and ``carried`` of each by number, those of the network's inputs negative.
+    """
+    readers = [0] * len(layers)
+    for sources, before in zip(reads, carried, strict=True):
+        for source in {*sources, *before} if before or len(sources) > 1 else sources:
+            if source >= 0:
+                readers[source] += 1
+    owners = list(range(len(layers)))
+    for number, sources in enumerate(reads):
+        if len(sources) != 1 or sources[0] < 0 or readers[sources[0]] != 1 or carried[number]:
+            continue
+        owner = owners[sources[0]]
+        if _fits(layers[number], layers[owner]):
+            owners[number] = owner
+    return owners
+
+
+def unroll(name: str, inputs: Sequence[str], layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return the *layers* of network *name* without recurrences; see ``Network.unrolled``."""
+    if sum(layer.repeat for layer in layers) > MAX_UNROLLED:
+        raise ModelError(f"network {show(name)} has more than {MAX_UNROLLED:,} layers where steps are layers")
+    steps: dict[str, list[str]] = {}  # of a layer or an input, the names of its steps
+    unrolled: list[Layer] = []
+    taken = set(inputs) | {layer.name for layer in layers}
+    for source in inputs:
+        steps[source] = [source]
+    for run in recurrences(layers):
+        repeat = run[0].repeat
+        for layer in run:
+            steps[layer.name] = [
+                layer.name,
+                *(_free(f"{layer.name}#{n}", taken) for n in range(2, repeat + 1)),
+            ]
+        inside = {layer.name for layer in run}
+        for at in range(repeat):
+            for layer in run:
+                before = [steps[source][at - 1] for source in layer.carried] if at else []
+                reads = [
+                    name
+                    for source in layer.inputs
+                    for name in (
+                        [steps[source][at]]
+                        if source in inside or len(steps[source]) == repeat
+                        else steps[source]
+                    )
+                ]
+                unrolled.append(
+                    replace(
+                        layer,
+                        name=steps[layer.name][at],
+                        inputs=tuple(dict.fromkeys([*reads, *before])),
+                        params=0 if at else layer.params,
+                        weight_params=None if at else layer.weight_params,
+                        shared=(layer.name, *layer.shared) if at and layer.params else layer.shared,
+                        vector_ops=layer.vector_ops // repeat,
+                        repeat=1,
+                        carried=(),
+                    )
+                )
+    return tuple(unrolled)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "'"
+    taken.add(name)
+    return name
+
+
+def mark_stages(layers: tuple[Layer, ...], *rules: str) -> tuple[Layer, ...]:
+    """Return *layers* with the stage of each.
+
+    Without *rules*: where components of the module paths are called ``stem``, ``stage1`` … ``stageN``, ``head``, or
+    ``stages.0`` for the first of a list, they say it. Where none is, the children of the module are the stages; of a
+    child that holds nearly all layers its own children are, those of a numbered list in equal runs if they are more
+    than a dozen. A layer without a module of its own belongs where the layer before it does. Where layers have no
+    modules, the rule is ``resolution``.
+
+    *rules* are ``resolution``, by which a stage begins where the spatial size shrinks (the first size is the stem, and
+    the head is what comes after the last layer larger than 1×1), or patterns of module paths: ``blocks.*`` makes a
+    stage of each path that it matches, ``early=blocks.[0-3]`` one of all. Layers that none matches are ``rest``.
+
+    Raises:
+        UsageError: a pattern matches no layer, or is empty.
+
+    Example:
+        >>> layers = [Layer.matmul(f"blocks.{i}.fc", m=1, n=8, k=8) for i in range(2)]
+        >>> [layer.stage for layer in mark_stages(tuple(layers))]
+        ['blocks.0', 'blocks.1']
+    """
+    named = [_named_stage(layer) for layer in layers]
+    if rules == (RESOLUTION,):
+        stages = _by_size(layers)
+    elif rules:
+        stages = _by_patterns(layers, rules)
+    elif any(stage.startswith("stage") for stage in named):
+        stages = _inherited(named, "stem")
+    else:
+        stages = _by_children(layers) or _by_size(layers)
+    marked = (
+        layer if layer.stage == stage else replace(layer, stage=stage)
+        for layer, stage in zip(layers, stages, strict=True)
+    )
+    return tuple(marked)
+
+
+def _joined(part: list[Layer], producer_of: dict[str, str]) -> Layer:
+    producer, *fused = part
+    inputs = tuple(producer_of.get(source, source) for source in producer.inputs)
+    carried = tuple(producer_of.get(source, source) for source in producer.carried)
+    owners = [producer_of.get(owner, owner) for layer in part for owner in layer.shared]
+    shared = tuple(dict.fromkeys(owner for owner in owners if owner != producer.name))
+    if not fused:
+        same = (inputs, carried, shared) == (producer.inputs, producer.carried, producer.shared)
+        return producer if same else replace(producer, inputs=inputs, carried=carried, shared=shared)
+    joined = replace(
+        producer,
+        inputs=inputs,
+        carried=carried,
+        shared=shared,
+        fused=(*producer.fused, *(layer.op for layer in fused)),
+        vector_ops=sum(layer.vector_ops for layer in part),
+    )
+    return joined.owning(sum(layer.params for layer in part), producer.owned_weights)
+
+
+def _fits(layer: Layer, producer: Layer) -> bool:
+    return (
+        layer.kind == "vector"
+        and layer.op in _FUSIBLE
+        and (producer.kind == "mac" or producer.op in _ADDS)
+        and layer.repeat == producer.repeat
+        and layer.input_elements == layer.output_elements == producer.output_elements
+    )
+
+
+def _named_stage(layer: Layer) -> str:
+    parts = layer.module.split(".")
+    listed = [f"stage{int(at) + 1}" for of, at in pairwise(parts) if of == "stages" and at.isdecimal()]
+    return next((part for part in parts if _STAGE.fullmatch(part)), "") or next(iter(listed), "")
+
+
+def _inherited(named: list[str], first: str) -> list[str]:
+    """Stages where those without a name are that of the layer before; *first* is that of those before any."""
+    stages, current = [], first
+    for stage in named:
+        current = stage or current
+        stages.append(current)
+    return stages
+
+
+def _by_children(layers: tuple[Layer, ...]) -> list[str]:
+    """The children of the module, or of the one in it that holds nearly all layers; nothing where there are none."""
+    paths = [tuple(filter(None, layer.module.split("."))) for layer in layers]
+    known = [path for path in paths if path]
+    if not known or (max(map(len, known)) == 1 and len(set(known)) > MOST_CHILDREN):
+        return []
+    inside: Path = ()
+    while True:
+        depth = len(inside) + 1
+        held = Counter(path[:depth] for path in known if path[: depth - 1] == inside and len(path) > depth)
+        child, count = max(held.items(), key=lambda item: item[1], default=(inside, 0))
+        if count < NEARLY_ALL * len(known):
+            break
+        inside = child
+    children = dict.fromkeys(
+        path[:depth] for path in known if path[: depth - 1] == inside and len(path) >= depth
+    )
+    names = _runs(list(children))
+    named = []
+    for path in paths:
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, inside, strict=False)))
+        named.append(names.get(path[:depth]) or ".".join(path[: shared + 1] if shared < len(path) else ()))
+    return _inherited(named, next(filter(None, named)))
+
+
+def _runs(children: Sequence[Path]) -> dict[Path, str]:
+    """What the stage of each child is called; more than a dozen that differ in a number are in equal runs."""
+    parts = [_NUMBERED.fullmatch(child[-1]) for child in children]
+    alike = {part[1] for part in parts if part} if all(parts) else set()
+    count = len(children)
+    if count <= MOST_CHILDREN or len(alike) != 1:
+        return {child: ".".join(child) for child in children}
+    runs = max((n for n in range(4, MOST_CHILDREN + 1) if count % n == 0), default=0)
+    size = count // runs if runs else -(-count // MOST_CHILDREN)
+    names = {}
+    for start in range(0, count, size):
+        run = children[start : start + size]
+        label = ".".join(run[0]) + (f"-{run[-1][-1].removeprefix(*alike)}" if len(run) > 1 else "")
+        names.update(dict.fromkeys(run, label))
+    return names
+
+
+def _by_patterns(layers: tuple[Layer, ...], rules: Sequence[str]) -> list[str]:
+    patterns = []
+    for rule in rules:
+        label, equals, pattern = rule.rpartition("=")
+        if not pattern or (equals and not label):
+            raise UsageError(f"a stage is PATTERN or NAME=PATTERN, such as blocks.*, found {rule!r}")
+        patterns.append((label, pattern.split("."), rule))
+    has_modules = any(layer.module for layer in layers)
+    stages: list[str] = []
+    used: set[str] = set()
+    reached: tuple[str, Path] = REST, ("",)
+    for layer in layers:
+        path = tuple(filter(None, (layer.module if has_modules else layer.name).split(".")))
+        for name, parts, rule in patterns:
+            if len(path) >= len(parts) and all(map(fnmatchcase, path, parts)):
+                found = path[: len(parts)]
+                reached = name or ".".join(found), found
+                used.add(rule)
+                break
+        else:
+            if (
+                path != reached[1][: len(path)]
+            ):  # a layer of the module itself that holds the stage is part of it
+                reached = REST, ("",)
+        stages.append(reached[0])
+    for rule in rules:
+        if rule not in used:
+            tops = dict.fromkeys(layer.module.partition(".")[0] for layer in layers if layer.module)
+            raise UsageError(
+                f"no layer is in a module {rule.rpartition('=')[2]!r}; modules: {', '.join(tops) or 'none'}"
+                f"{nearest(rule.rpartition('=')[2].partition('.')[0], tops)}"
+            )
+    return stages
+
+
+def _by_size(layers: tuple[Layer, ...]) -> list[str]:
+    # Elementwise layers on (B, T, F) look spatial where they are not, so windows and products decide.
+    sizes = [layer.oy * layer.ox if layer.kind == "mac" or layer.fy * layer.fx > 1 else 0 for layer in layers]
+    last_spatial = max((i for i, layer in enumerate(layers) if layer.oy * layer.ox > 1), default=-1)
+    stages: list[str] = []
+    smallest, number = 0, 0
+    for index, size in enumerate(sizes):
+        if size > 1:
+            number += smallest > size
+            smallest = min(smallest or size, size)
+        stages.append("head" if index > last_spatial else f"stage{number}" if number else "stem")
+    return stages if number else ["stage1" if stage == "stem" else stage for stage in stages]

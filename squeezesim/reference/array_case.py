@@ -1,0 +1,150 @@
+"""One tile of a layer on the simulated array, beside what the closed forms say of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from squeezesim.cost.dataflow import DATAFLOWS, rs
+from squeezesim.cost.dataflow.base import Terms
+from squeezesim.cost.dataflow.rs_layout import lay_rows
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.workload import Workload, workload_of
+from squeezesim.network import Layer
+from squeezesim.reference.array import Buffer, Counts, Ints, is_matrix_product
+from squeezesim.reference.array_os import run_output_stationary
+from squeezesim.reference.array_rs import Mapping, run_row_stationary
+from squeezesim.reference.array_systolic import run_systolic
+from squeezesim.reference.array_ws import run_weight_stationary
+from squeezesim.reference.nonzeros import convolution, dealt_weights
+
+
+def simulate_array(
+    layer: Layer,
+    inputs: Any,
+    weights: Any,
+    machine: Machine,
+    dataflow: str,
+    sums: Any = None,
+    mapping: Sequence[int] = (),
+) -> tuple[Ints, Counts]:
+    """Run a layer, or a tile as a layer of its own, on the array: its output (N, G·K, OY, OX), and what happened.
+
+    *sums* are partial sums that the buffer holds already; *mapping* is what `rs` needs: e, p, q, r, t.
+
+    Example: a 1×1 convolution from 2 to 2 channels on one pixel takes 2×2 weight-stationary PEs with two ports
+    3 cycles, two of which load the weights.
+    """
+    buffer = Buffer(layer, np.asarray(inputs), np.asarray(weights), Counts(), sums)
+    if dataflow == "rs":
+        run_row_stationary(layer, buffer, machine, Mapping(*mapping))
+    elif dataflow.startswith("scalesim_"):
+        run_systolic(dataflow, layer, buffer, machine)
+    else:
+        runs = {"ws": run_weight_stationary, "os": run_output_stationary}
+        runs[dataflow](layer, buffer, machine)
+    return buffer.outputs, buffer.counts
+
+
+class Tile(NamedTuple):
+    """Sizes of a tile, as in the pipeline's axes."""
+
+    n: int
+    y: int
+    x: int
+    g: int
+    k: int
+    c: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Case:
+    """A tile of a layer, on a machine, with a dataflow; *resumed* where the buffer holds partial sums already."""
+
+    layer: Layer
+    tile: Tile
+    machine: Machine
+    dataflow: str
+    resumed: bool
+    seed: int
+
+    def as_layer(self) -> Layer:
+        """The tile as a layer of its own, at the first pixels and channels of its layer."""
+        n, y, x, g, k, c = self.tile
+        if is_matrix_product(self.layer):
+            return dataclasses.replace(self.layer, n=1, oy=1, iy=1, ox=x, ix=x, g=g, k=k, c=c)
+        return dataclasses.replace(self.layer, n=n, oy=y, ox=x, g=g, k=k, c=c)
+
+
+def whole(layer: Layer, machine: Machine) -> Tile:
+    """The untiled layer as a tile."""
+    work = workload_of([layer], machine)[0]
+    return Tile(*(int(getattr(work, axis)[0]) for axis in Tile._fields))
+
+
+def simulated(case: Case) -> tuple[bool, Counts]:
+    """Whether the array computes what the convolution is, and what happened in it."""
+    tile, rng = case.as_layer(), np.random.default_rng(case.seed)
+    work = workload_of([case.layer], case.machine)[0]
+    q, r = divmod(int(work.nonzeros[0]), int(work.slices[0]))
+    larger = -(-tile.g * tile.k * tile.c * r // int(work.slices[0]))  # a tile's share is rounded up
+    weights = dealt_weights(tile, q, larger, case.machine.psum_words, rng)
+    inputs = rng.integers(-99, 100, (tile.n, tile.g * tile.c, tile.iy, tile.ix))
+    sums: Ints | None = None
+    if case.resumed:
+        sums = rng.integers(-99, 100, (tile.n, tile.g * tile.k, tile.oy, tile.ox))
+    mapping = found_mapping(case) if case.dataflow == "rs" else ()
+    outputs, counts = simulate_array(tile, inputs, weights, case.machine, case.dataflow, sums, mapping)
+    expected = convolution(tile, inputs, weights) + (0 if sums is None else sums)
+    return np.array_equal(outputs, expected), counts
+
+
+def found_mapping(case: Case) -> tuple[int, ...]:
+    """The mapping (e, p, q, r, t) that `rs` has found for the tile."""
+    work, (pixel, channel) = _terms(case)
+    n, y, x = (np.array([size]) for size in case.tile[:3])
+    found = rs.mapping(work, pixel, channel, case.machine)
+    strip = lay_rows(work, n, y, x, case.machine).strip
+    return tuple(int(value[0]) for value in (strip, found.p, found.q, found.r, found.t))
+
+
+def _terms(case: Case) -> tuple[Workload, tuple[Terms, Terms]]:
+    flow, work = DATAFLOWS[case.dataflow], workload_of([case.layer], case.machine)[0]
+    n, y, x, g, k, c = (np.array([size]) for size in case.tile)
+    return work, (
+        flow.pixel_terms(work, n, y, x, case.machine),
+        flow.channel_terms(work, g, k, c, case.machine),
+    )
+
+
+def closed_form(case: Case) -> dict[str, int]:
+    """What ``cost.dataflow`` says of the tile, under the names of ``Counts``."""
+    flow, machine = DATAFLOWS[case.dataflow], case.machine
+    work, (pixel, channel) = _terms(case)
+    done = flow.work(work, pixel, channel, machine)
+    n, y, x, g, k, _ = case.tile
+    started = np.array([0.0 if case.resumed else float(n * y * x * g * k)])
+    accesses = flow.accesses(
+        work, [term * 1.0 for term in pixel], [term * 1.0 for term in channel], started, machine
+    )
+    numbers = {"cycles": done.cycles, "stream": done.stream, "busy": done.busy, **accesses._asdict()}
+    return {name: int(np.asarray(value).reshape(-1)[0]) for name, value in numbers.items()}
+
+
+def differences(case: Case) -> list[str]:
+    """One line for each number in which the simulated array and the closed forms differ.
+
+    Example line: ``os cycles: 41 simulated, 40 in closed form``.
+    """
+    right, counts = simulated(case)
+    found = [] if right else [f"{case.dataflow} outputs differ from the convolution"]
+    for name, value in closed_form(case).items():
+        count = getattr(counts, name)
+        if count != value:
+            found.append(f"{case.dataflow} {name}: {count} simulated, {value} in closed form")
+    if counts.busy + counts.skipped != case.as_layer().macs:
+        found.append(f"{case.dataflow}: {counts.busy} + {counts.skipped} MACs of {case.as_layer().macs}")
+    return found

@@ -1,0 +1,145 @@
+"""Weight stationary, cycle by cycle: a block of weights stays in the PEs while all pixels stream past.
+
+A PE has an active and a shadow weight. While a block streams, the ports fill the shadow weights of the next one. Inputs
+go along the rows, sums down the columns into the buffer's accumulators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise, product, zip_longest
+from typing import NamedTuple
+
+import numpy as np
+
+from squeezesim.cost.machine import Machine
+from squeezesim.network import Layer
+from squeezesim.reference.array import Bools, Buffer, Ints, Line, Pixel, pixels_of, portions
+
+
+class _Block(NamedTuple):
+    """Weights that stay together: one tap of some input (rows) and output channels (columns) of a group."""
+
+    group: int
+    tap: tuple[int, int]
+    inputs: range
+    outputs: range
+
+
+class _Load(NamedTuple):
+    """Words for the shadow weights of some PEs of a row."""
+
+    row: int
+    columns: range
+    words: list[int]
+
+
+@dataclass(slots=True)
+class _Command:
+    """One cycle of the array; ``sums`` go down the columns with it."""
+
+    load: _Load | None = None
+    swap: bool = False
+    block: _Block | None = None
+    pixel: Pixel | None = None
+    inputs: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    sums: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+class _Array:
+    def __init__(self, layer: Layer, buffer: Buffer, machine: Machine) -> None:
+        self.layer, self.buffer, self.machine = layer, buffer, machine
+        self.line: Line[_Command] = Line(machine, min(layer.c, machine.rows), min(layer.k, machine.cols))
+        self.active = np.zeros((machine.rows, machine.cols), np.int64)
+        self.shadow = np.zeros_like(self.active)
+
+    def cycle(self, command: _Command | None) -> None:
+        """Issue a command, let each PE execute what has reached it, and hand on what leaves the columns."""
+        counts = self.buffer.counts
+        counts.cycles += 1
+        counts.stream += command is not None and command.pixel is not None
+        done = self.line.issue(command)
+        for present, reached in self.line.underway():
+            self._execute(present, reached)
+        if done is not None and done.block is not None and done.pixel is not None:
+            for column, output in enumerate(done.block.outputs):
+                channel = done.block.group * self.layer.k + output
+                self.buffer.accumulate(done.pixel, channel, int(done.sums[column]))
+
+    def _execute(self, command: _Command, reached: Bools) -> None:
+        counts = self.buffer.counts
+        if command.swap:
+            self.active[reached] = self.shadow[reached]
+        if command.block is not None and command.pixel is not None:
+            working = reached.copy()
+            working[len(command.block.inputs) :] = False
+            working[:, len(command.block.outputs) :] = False
+            weights = np.where(working, self.active, 0)
+            command.sums += command.inputs @ weights
+            busy = int(working.sum())
+            counts.busy += busy
+            counts.executed += int(np.count_nonzero(weights))
+            counts.register_weights += busy
+            counts.inter_pe_psums += busy
+            if self.machine.systolic:
+                counts.inter_pe_inputs += int(working[:, 1:].sum())
+        if command.load is not None:
+            row, columns, words = command.load
+            for column, word in zip(columns, words, strict=True):
+                if reached[row, column]:
+                    self.shadow[row, column] = word
+                    counts.register_weights += 1
+
+
+def run_weight_stationary(layer: Layer, buffer: Buffer, machine: Machine) -> None:
+    """Run a layer; what happened is in the buffer's counts."""
+    array = _Array(layer, buffer, machine)
+    blocks = list(_blocks(layer, machine))
+    for load in _loads(blocks[0], buffer, machine):
+        array.cycle(_Command(load=load))
+    for block, following in pairwise([*blocks, None]):
+        assert block is not None
+        for _ in range(machine.weight_swap):
+            array.cycle(None)
+        loads = iter(()) if following is None else _loads(following, buffer, machine)
+        swap = True
+        for pixel, load in zip_longest(pixels_of(layer), loads):
+            command = _Command(load, swap)
+            if pixel is not None:
+                command.block, command.pixel = block, pixel
+                command.inputs = _column(block, pixel, layer, buffer, machine)
+                command.sums = np.zeros(machine.cols, np.int64)
+            array.cycle(command)
+            swap = False
+    for _ in range(array.line.depth):
+        array.cycle(None)
+
+
+def _blocks(layer: Layer, machine: Machine) -> Iterator[_Block]:
+    taps = product(range(layer.fy), range(layer.fx))
+    folds_c = list(portions(range(layer.c), machine.rows))
+    folds_k = list(portions(range(layer.k), machine.cols))
+    for group, tap, inputs, outputs in product(range(layer.g), taps, folds_c, folds_k):
+        assert isinstance(inputs, range)
+        assert isinstance(outputs, range)
+        yield _Block(group, tap, inputs, outputs)
+
+
+def _loads(block: _Block, buffer: Buffer, machine: Machine) -> Iterator[_Load]:
+    """Fill the shadow weights row by row, a word for each port and cycle."""
+    for row, c in enumerate(block.inputs):
+        for columns in portions(range(len(block.outputs)), machine.ports):
+            assert isinstance(columns, range)
+            words = [buffer.weight(block.group, block.outputs[column], c, block.tap) for column in columns]
+            yield _Load(row, columns, words)
+
+
+def _column(block: _Block, pixel: Pixel, layer: Layer, buffer: Buffer, machine: Machine) -> Ints:
+    """Read what one pixel needs of the block's input channels."""
+    y = pixel.y * layer.stride[0] + block.tap[0] * layer.dilation[0] - layer.padding[0]
+    x = pixel.x * layer.stride[1] + block.tap[1] * layer.dilation[1] - layer.padding[1]
+    column = np.zeros(machine.rows, np.int64)
+    for row, c in enumerate(block.inputs):
+        column[row] = buffer.input(pixel.n, block.group * layer.c + c, y, x)
+    return column

@@ -1,0 +1,119 @@
+"""What a report holds, before anything is derived from it; what made it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from squeezesim._version import __version__
+from squeezesim.cost.evaluate import Costs
+from squeezesim.errors import ReportError
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.network import Network
+from squeezesim.network.checks import MAX_TEXT, show
+from squeezesim.report.tally import Scale, Tally
+
+MOST_WORDS = 1000
+"""Words of the longest command that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What made a report.
+
+    Versions of Python and of libraries are no part of it, so that the same report is the same file on every machine.
+
+    Attributes:
+        version: of squeezesim; empty where a file does not say it.
+        command: words of the command after ``squeezesim``, without the files that it writes; empty from Python.
+        saved: whether the report was read from a file.
+
+    Example:
+        >>> str(Maker(command=("profile", "my net.onnx", "--hw", "os_32x32")))
+        "squeezesim profile 'my net.onnx' --hw os_32x32"
+    """
+
+    version: str = __version__
+    command: tuple[str, ...] = ()
+    saved: bool = False
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> Maker:
+        """Return this version with the command of *words*; without it where one is no text for a line."""
+        return cls(command=tuple(words) if all(map(_is_word, words)) else ())
+
+    def __str__(self) -> str:
+        return shlex.join(["squeezesim", *self.command]) if self.command else ""
+
+
+def _is_word(text: str) -> bool:
+    return len(text) <= MAX_TEXT and text.isprintable()
+
+
+def to_data(maker: Maker) -> dict[str, Any]:
+    """Return *maker* as what ``report.json`` holds."""
+    command = {"command": list(maker.command)} if maker.command else {}
+    return {"squeezesim": maker.version, **command}
+
+
+def from_data(data: Any) -> Maker:
+    """Return the maker that ``report.json`` holds; None for a file that has none.
+
+    Raises:
+        ReportError: one line that says what is wrong.
+    """
+    if data is None:
+        return Maker(version="", saved=True)
+    if not isinstance(data, dict):
+        raise ReportError(f"made_by must be an object, found {show(data)}")
+    version, words = data.get("squeezesim", ""), data.get("command", [])
+    if not isinstance(words, list) or len(words) > MOST_WORDS:
+        raise ReportError(
+            f"made_by: command must be a list of at most {MOST_WORDS:,} words, found {show(words)}"
+        )
+    for where, word in [("squeezesim", version), *(("a word of command", word) for word in words)]:
+        if not (isinstance(word, str) and _is_word(word)):
+            raise ReportError(
+                f"made_by: {where} must be printable text of at most {MAX_TEXT} characters, found {show(word)}"
+            )
+    return Maker(version, tuple(words), saved=True)
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """What *network* costs on *accelerator*, as what writers read; ``costs`` has one row, of this accelerator.
+
+    ``made_by`` says which version and which command made it; data that differ in that alone are equal.
+    """
+
+    network: Network
+    accelerator: Accelerator
+    costs: Costs
+    made_by: Maker = field(default_factory=Maker)
+
+    @cached_property
+    def scale(self) -> Scale:
+        """What turns sums into ratios and units."""
+        return Scale.of(self.accelerator)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """The sums behind every table, one row for each layer."""
+        return Tally.of(self.network.layers, self.costs, self.accelerator)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ReportData):
+            return NotImplemented
+        arrays = (
+            np.array_equal(getattr(self.costs, field.name), getattr(other.costs, field.name))
+            for field in dataclasses.fields(Costs)
+        )
+        return self.network == other.network and self.accelerator == other.accelerator and all(arrays)
+
+    __hash__ = None  # type: ignore[assignment]

@@ -1,0 +1,498 @@
+"""Style of figures: colours of a theme, lettering, and the sheet that a figure is drawn on."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+from warnings import catch_warnings, filterwarnings
+
+import numpy as np
+
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.energy import LEVELS
+from squeezesim.cost.evaluate import LOSSES, OPERANDS
+from squeezesim.errors import UsageError, nearest
+from squeezesim.report import units
+from squeezesim.report.grid import short_names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import LayoutEngine
+    from matplotlib.text import Text
+    from matplotlib.transforms import Transform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Theme:
+    """Colours by what they stand for; ``series`` are nine for what has no colour of its own."""
+
+    name: str
+    paper: str
+    ink: str
+    faint: str  # lines that lead to names
+    grid: str
+    band: str  # every second stage
+    series: tuple[str, ...]
+
+    @property
+    def causes(self) -> Mapping[str, str]:
+        """Colours of executed MACs and of each loss."""
+        return dict(zip(("executed", *LOSSES), self.series, strict=True))
+
+    @property
+    def levels(self) -> Mapping[str, str]:
+        """Colours of the levels of energy; those of DRAM, buffer and vector unit are those of their losses."""
+        return dict(zip(LEVELS, self._picked(0, 3, 1, 5, 4, 8, 2), strict=True))
+
+    @property
+    def operands(self) -> Mapping[str, str]:
+        """Colours of what moves between DRAM and buffer."""
+        return dict(zip(OPERANDS, self._picked(6, 8, 3, 7), strict=True))
+
+    @property
+    def dataflows(self) -> Mapping[str, str]:
+        """Colours of the dataflows."""
+        return dict(zip(DATAFLOWS, self._picked(4, 0, 1, 3, 5, 7), strict=True))
+
+    def _picked(self, *places: int) -> Iterable[str]:
+        return (self.series[place] for place in places)
+
+
+# Paul Tol's "muted" scheme, https://personal.sron.nl/~pault/ (SRON/EPS/TN/09-002), and for dark paper that of Okabe and
+# Ito, https://jfly.uni-koeln.de/color/ (Color Universal Design), with grey and white for its black.
+_LIGHT = Theme(
+    name="light",
+    paper="#FFFFFF",
+    ink="#1A1A1A",
+    faint="#808080",
+    grid="#D9D9D9",
+    band="#F2F2F2",
+    series=(
+        "#332288",
+        "#CC6677",
+        "#999933",
+        "#DDCC77",
+        "#88CCEE",
+        "#117733",
+        "#44AA99",
+        "#AA4499",
+        "#882255",
+    ),
+)
+_DARK = Theme(
+    name="dark",
+    paper="#16181D",
+    ink="#E8E8E8",
+    faint="#8C929C",
+    grid="#3A3F48",
+    band="#22262D",
+    series=(
+        "#56B4E9",
+        "#D55E00",
+        "#666666",
+        "#F0E442",
+        "#0072B2",
+        "#009E73",
+        "#E69F00",
+        "#CC79A7",
+        "#FFFFFF",
+    ),
+)
+THEMES: Mapping[str, Theme] = {theme.name: theme for theme in (_LIGHT, _DARK)}
+
+
+def theme_named(name: str) -> Theme:
+    """Return the theme *name*.
+
+    Raises:
+        UsageError: it is neither ``light`` nor ``dark``.
+
+    Example:
+        >>> theme_named("dark").paper
+        '#16181D'
+    """
+    if name not in THEMES:
+        raise UsageError(f"there is no theme {name!r}; allowed: {', '.join(THEMES)}{nearest(name, THEMES)}")
+    return THEMES[name]
+
+
+_DPI = 110
+_METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+FORMATS = tuple(_METADATA)
+"""File formats of figures."""
+
+
+def render(draw: Callable[[], Figure], file_format: str, dpi: float = _DPI) -> bytes:
+    """Return what *draw* makes in one of ``FORMATS``: equal bytes for equal figures and one version of matplotlib."""
+    with _own_style():
+        return encode(draw(), file_format, dpi)
+
+
+def encode(figure: Figure, file_format: str, dpi: float = _DPI) -> bytes:
+    """Return *figure* in one of ``FORMATS``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    stream = io.BytesIO()
+    with quiet():
+        FigureCanvasAgg(figure).print_figure(
+            stream, format=file_format, dpi=dpi, metadata=_METADATA[file_format]
+        )
+    return stream.getvalue()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Say nothing of names with signs that the font has not."""
+    with catch_warnings():
+        filterwarnings("ignore", message="Glyph")
+        yield
+
+
+def new_figure(size: tuple[float, float], paper: str, layout: Literal["constrained"] | None) -> Figure:
+    """Return an empty figure of *size* inches that notebooks show without pyplot."""
+    return _figure_class()(figsize=size, layout=layout, facecolor=paper)
+
+
+@cache
+def _figure_class() -> type[Figure]:
+    from matplotlib.figure import Figure
+
+    class Shown(Figure):
+        """A figure that is its own picture in a notebook."""
+
+        def _repr_png_(self) -> bytes:
+            return encode(self, "png")
+
+    return Shown
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """Matplotlib's defaults, whatever the user's configuration, so that the bytes are the same everywhere."""
+    from matplotlib import rc_context
+    from matplotlib.style import context
+
+    with context("default"), rc_context({"svg.hashsalt": "squeezesim"}):
+        yield
+
+
+def legible(text: str) -> str:
+    """Return *text* with what no font of the figure has, or what is no letter, written as its number.
+
+    The fonts are those of matplotlib's ``font.family``, so that a user who adds one sees its letters.
+
+    Example:
+        >>> legible("conv 網")
+        'conv \\\\u7db2'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    known = _letters(tuple(_families()))
+    return "".join(
+        sign if sign.isprintable() and ord(sign) in known else sign.encode("unicode_escape").decode("ascii")
+        for sign in text
+    )
+
+
+def labels(names: Iterable[str], width: int) -> list[str]:
+    """Return *names* in at most *width* legible characters each, different ones for different names."""
+    return short_names(map(legible, names), width)
+
+
+def _families() -> list[str]:
+    from matplotlib.font_manager import FontProperties
+
+    return FontProperties().get_family()
+
+
+@cache
+def _letters(families: tuple[str, ...]) -> frozenset[int]:
+    """Return the numbers of all signs that the fonts *families* have."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    known: set[int] = set()
+    for family in families:
+        known |= get_font(findfont(FontProperties(family=[family]))).get_charmap().keys()
+    return frozenset(known)
+
+
+SMALL = 8
+NORMAL = 9
+_TITLE = 10.5
+_INCHES_OF_LABELS = 1.5  # left and right of a panel
+_INCHES_A_LETTER = 0.083  # of a title, on average
+_INCHES_A_NAME = 0.066  # of a letter in a legend
+_INCHES_OF_HANDLE = 0.55  # beside a name in a legend
+_PAD = 7.0  # points below a title
+_LEFT = 0.4
+_SHORTEST_LINE = 20
+_TIGHT = 1.08  # letters are a little wider at some resolutions
+_BELOW = "below"
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A figure, its panels row by row, and whether they are the figure's own or were given by the caller."""
+
+    figure: Figure
+    panels: list[Axes]
+    theme: Theme
+    own: bool
+
+    @classmethod
+    def open(
+        cls,
+        ax: Any,
+        theme: str,
+        size: tuple[float, float],
+        rows: int = 1,
+        columns: int = 1,
+        layout: Literal["constrained"] | None = "constrained",
+    ) -> Sheet:
+        """Return *rows* × *columns* panels of a figure of *size* inches, or those of *ax*, as many, where it is given.
+
+        Raises:
+            UsageError: *ax* are more or fewer panels, or no axes, or there is no such theme.
+        """
+        colours = theme_named(theme)
+        own = ax is None
+        if own:
+            figure = new_figure(size, colours.paper, layout)
+            panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
+        else:
+            panels = _given(ax, rows * columns)
+            found = panels[0].get_figure(root=True)
+            assert found is not None
+            figure = found
+        for axes in panels:
+            dress(axes, colours)
+        return cls(figure, panels, colours, own)
+
+    @property
+    def inches(self) -> float:
+        """Width of the first panel, roughly, where it is alone in its row."""
+        if self.own:
+            return float(self.figure.get_size_inches()[0]) - _INCHES_OF_LABELS
+        return float(self.panels[0].get_window_extent().width / self.figure.dpi)
+
+    @property
+    def inches_high(self) -> float:
+        """Height of the first panel of the caller."""
+        return float(self.panels[0].get_window_extent().height / self.figure.dpi)
+
+    def high(self, inches: float) -> float:
+        """Height of a panel: *inches* of the figure's own, or what labels and legend leave of the caller's, roughly."""
+        return inches if self.own else min(inches, _LEFT * self.inches_high)
+
+    def title(self, text: str) -> None:
+        """Write *text* above the figure, or above the first panel of the caller, on as many lines as it needs."""
+        width = self.figure.get_size_inches()[0] if self.own else self.inches
+        lines = _filled(legible(text), width / _INCHES_A_LETTER)
+        if self.own:
+            self.figure.suptitle(lines, **self._style)
+        else:
+            self.panels[0].set_title(lines, **self._style)
+
+    @property
+    def _style(self) -> dict[str, Any]:
+        """Of the title."""
+        return {"fontsize": _TITLE, "color": self.theme.ink, "parse_math": False}
+
+    def settle(self) -> None:
+        """Lay out the figure, so that its panels are where they will be drawn.
+
+        A figure of the caller without a layout, whose margins are matplotlib's, is laid out this once, or labels would
+        be cut; then texts are fitted to their panels.
+        """
+        engine = self.figure.get_layout_engine()
+        if engine is None and not self.own and _has_default_margins(self.figure):
+            from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+            engine = ConstrainedLayoutEngine()
+        self._lay_out(engine)
+        if not self.own:
+            for axes in self.panels:
+                _fit_labels(axes)
+            self._lay_out(engine)
+            if self.panels[0].get_title():
+                self._fit_title()
+                self._lay_out(engine)
+                self._place_title()
+
+    def finish(self) -> None:
+        """Settle a figure of the caller; matplotlib does so with one of its own when that is drawn."""
+        if not self.own:
+            self.settle()
+
+    def _lay_out(self, engine: LayoutEngine | None) -> None:
+        if engine is not None:
+            with quiet():
+                engine.execute(self.figure)
+
+    def _fit_title(self) -> None:
+        """Break the title where the panel with its labels ends, so that there is room for its lines."""
+        with quiet():
+            outer = self.panels[0].get_tightbbox(for_layout_only=True)
+        assert outer is not None
+        _fit(self.panels[0].title, outer.width)
+        self._place_title()
+
+    def _place_title(self) -> None:
+        """Write the title above the middle of the panel with its labels, and above a legend that stands there."""
+        axes = self.panels[0]
+        with quiet():
+            inner, outer = axes.get_window_extent(), axes.get_tightbbox(for_layout_only=True)
+            legend = axes.get_legend()
+            top = inner.y1 if legend is None else max(inner.y1, legend.get_window_extent().y1)
+        assert outer is not None
+        middle = ((outer.x0 + outer.x1) / 2 - inner.x0) / inner.width
+        pad = _PAD + (top - inner.y1) * 72 / self.figure.dpi
+        axes.set_title(axes.get_title(), x=middle, pad=pad, **self._style)
+
+    def twin(self, axes: Axes, label: str) -> Axes:
+        """Return a second y axis of *axes*, at its right."""
+        second = axes.twinx()
+        dress(second, self.theme)
+        second.set_ylabel(label, color=self.theme.ink, fontsize=NORMAL)
+        return second
+
+    def legend(self, handles: Mapping[str, Any]) -> None:
+        """Name *handles* below the figure, or below the last panel of the caller, in as many columns as fit."""
+        longest = max(map(len, handles)) * _INCHES_A_NAME + _INCHES_OF_HANDLE
+        width = self.figure.get_size_inches()[0] if self.own else self.inches
+        columns = int(np.clip(width / longest, 1, len(handles)))
+        columns = -(-len(handles) // -(-len(handles) // columns))  # rows of equal length
+        style: dict[str, Any] = {"ncols": columns, "fontsize": NORMAL, "frameon": False}
+        style |= {"labelcolor": self.theme.ink}
+        if self.own:
+            self.figure.legend(handles.values(), handles, loc="outside lower center", **style)
+        else:
+            axes = self.panels[-1]
+            place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": _below(axes)}
+            axes.legend(handles.values(), handles, **style | place).set_gid(_BELOW)
+
+    def legend_above(self, axes: Axes, handles: Mapping[str, Any], columns: int) -> None:
+        """Name *handles* above *axes*, in *columns*, or fewer where the axes of the caller are narrow."""
+        if not handles:
+            return
+        if not self.own:
+            width = axes.get_window_extent().width / self.figure.dpi
+            longest = max(map(len, handles)) * _INCHES_A_NAME + _INCHES_OF_HANDLE
+            columns = int(np.clip(width / longest, 1, columns))
+        axes.legend(
+            handles.values(),
+            handles,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=columns,
+            fontsize=NORMAL,
+            frameon=False,
+            labelcolor=self.theme.ink,
+        )
+
+
+def _given(ax: Any, count: int) -> list[Axes]:
+    """Return the *count* axes *ax* of the caller."""
+    from matplotlib.axes import Axes
+
+    panels = list(np.ravel(np.asarray(ax, dtype=object)))
+    for panel in panels:
+        if not isinstance(panel, Axes):
+            raise UsageError(
+                f"ax is a matplotlib axes, or several, to draw on, found {type(panel).__name__}; "
+                "other reports are given as others=[…] where a figure takes several"
+            )
+    if len(panels) != count:
+        raise UsageError(
+            f"this figure has {units.plural(count, 'panel')}, found {len(panels)} axes to draw on"
+        )
+    return panels
+
+
+def _fit_labels(axes: Axes) -> None:
+    """Break the labels of *axes* where these end, and keep a legend below them."""
+    with quiet():
+        inner, outer = axes.get_window_extent(), axes.get_tightbbox(for_layout_only=True)
+    assert outer is not None
+    beside = max(min(inner.x0 - outer.x0, outer.x1 - inner.x1), 0)
+    _fit(axes.xaxis.label, inner.width + 2 * beside)
+    _fit(axes.yaxis.label, inner.height)
+    legend = axes.get_legend()
+    if legend is not None and legend.get_gid() == _BELOW:
+        legend.set_bbox_to_anchor((0.5, 0), _below(axes))
+
+
+def _fit(text: Text, room: float) -> None:
+    """Break *text* so that no line is longer than *room* pixels, as far as its words allow."""
+    words = " ".join(text.get_text().splitlines())
+    for letters in range(len(words), 0, -1):
+        text.set_text(textwrap.fill(words, letters, break_long_words=False, break_on_hyphens=False))
+        with quiet():
+            extent = text.get_window_extent()
+        if max(extent.width, extent.height) * _TIGHT <= room or letters <= max(map(len, words.split())):
+            break
+
+
+def _has_default_margins(figure: Figure) -> bool:
+    from matplotlib.figure import Figure as Plain
+
+    return vars(figure.subplotpars) == vars(Plain().subplotpars)
+
+
+def _filled(text: str, letters: float) -> str:
+    """Return *text* on lines of *letters*."""
+    return textwrap.fill(text, max(int(letters), _SHORTEST_LINE), break_on_hyphens=False)
+
+
+def _below(axes: Axes) -> Transform:
+    """Return where (0.5, 0) is the middle below the labels of *axes*, however large these become."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    with quiet():
+        label = axes.xaxis.get_tightbbox()
+    depth = 0 if label is None else axes.get_window_extent().y0 - label.y0
+    return axes.transAxes + ScaledTranslation(0, -depth / figure.dpi, figure.dpi_scale_trans)
+
+
+def dress(axes: Axes, theme: Theme) -> None:
+    """Give *axes* the colours of *theme*, whatever the user's settings are."""
+    axes.set_facecolor(theme.paper)
+    axes.tick_params(which="both", colors=theme.ink, labelsize=NORMAL)
+    for spine in axes.spines.values():
+        spine.set_color(theme.faint)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(theme.ink)
+        label.set_fontsize(NORMAL)
+    axes.set_axisbelow(True)
+
+
+def ruled(axes: Axes, theme: Theme, axis: str = "y") -> None:
+    """Draw faint lines at the ticks of *axis*: ``x``, ``y`` or ``both``."""
+    axes.grid(axis=axis, color=theme.grid, linewidth=0.6, zorder=0)  # type: ignore[arg-type]
+
+
+def patch(colour: str) -> Any:
+    """Return what a legend shows of a bar of *colour*."""
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=colour, linewidth=0)
+
+
+def dot(colour: str, size: float = 8, edge: str | None = None, shape: str = "o") -> Any:
+    """Return what a legend shows of a circle of *colour*, *size* points across, or of another shape as wide."""
+    from matplotlib.lines import Line2D
+
+    style: dict[str, Any] = {"markersize": size, "markeredgecolor": edge or colour, "markeredgewidth": 0.6}
+    return Line2D([], [], linewidth=0, marker=shape, color=colour, **style)

@@ -1,0 +1,300 @@
+"""The tiles of a network over time, as a trace for Perfetto and Chrome."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from squeezesim.cost.evaluate import LOSSES, OPERANDS
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.schedule import transfer_cycles
+from squeezesim.cost.timeline import tile_count, timeline
+from squeezesim.cost.workload import Ints
+from squeezesim.errors import ReportError
+from squeezesim.report import metrics
+from squeezesim.report.serialize import dumped, rounded
+
+if TYPE_CHECKING:
+    from squeezesim.cost.timeline import Slices, Timeline
+    from squeezesim.network import Layer
+    from squeezesim.report.data import ReportData
+    from squeezesim.report.tally import Tally
+
+MOST_PLAYED = 2**16
+"""Tiles of a layer that are played one by one; where there are more, its tracks hold one slice each."""
+
+_WAITS = ("dram", "startup", "setup")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Successive tiles on one track, in cycles from the layer's begin; *busy* are those without the gaps between."""
+
+    name: str
+    first: int
+    last: int
+    start: int
+    end: int
+    busy: int
+    size: int = 0  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One layer's tracks, and the cycles of its set-up."""
+
+    setup: int
+    compute: Sequence[Run]
+    loads: Sequence[Run]
+    stores: Sequence[Run]
+
+
+def tracks(line: Timeline, each: int) -> Work:
+    """Return the tracks of *line* with *each* successive tiles in a run.
+
+    A run of several tiles joins the transfers of all operands; single tiles have one for each.
+    """
+    loads = [part for part in line.transfers if part.load]
+    stores = [part for part in line.transfers if not part.load]
+    return Work(
+        line.setup,
+        _runs([line.compute], each, ""),
+        _runs(loads, each, "loads"),
+        _runs(stores, each, "stores"),
+    )
+
+
+def unplayed(tally: Tally, index: int, tiles: int, machine: Machine) -> Work:
+    """Return the tracks of layer *index*, of so many *tiles*, from its sums: one run each, as long as the layer."""
+    cycles = int(tally.cycles[index])
+    waiting = sum(int(tally.losses[index, LOSSES.index(cause)]) for cause in _WAITS) // machine.pes
+    moved = dict(zip(OPERANDS, tally.dram[index].tolist(), strict=True))
+    resumed = moved["psums"] // 2
+
+    def run(name: str, size: int, busy: int) -> list[Run]:
+        return [Run(name, 0, tiles - 1, machine.setup, cycles, busy, size)]
+
+    def transfer(name: str, size: int) -> list[Run]:
+        return run(name, size, int(transfer_cycles(np.array(8 * size), machine)))
+
+    return Work(
+        machine.setup,
+        run("", 0, cycles - waiting),
+        transfer("loads", moved["inputs"] + moved["weights"] + resumed),
+        transfer("stores", moved["outputs"] + moved["psums"] - resumed),
+    )
+
+
+def rates(
+    work: Work, executed: int, cycles: int, machine: Machine
+) -> Iterator[tuple[int, tuple[float, float, float]]]:
+    """Yield a cycle, and from there to the next one the bytes loaded and stored a cycle and the utilization.
+
+    The cycles are the begins of the array's runs, the end of the last, and the layer's begin. A run's bytes and the
+    executed MACs are spread evenly over its cycles.
+    """
+    busy = sum(run.busy for run in work.compute)
+    points = {0, cycles, *(run.start for run in work.compute), *(run.end for run in work.compute[-1:])}
+    edges = np.array(sorted(points))
+    share = executed / (machine.pes * max(busy, 1))
+    sums = (
+        _until(edges, work.loads, [run.size for run in work.loads]),
+        _until(edges, work.stores, [run.size for run in work.stores]),
+        _until(edges, work.compute, [run.busy for run in work.compute]) * share,
+    )
+    values = np.array([np.diff(column) for column in sums]) / np.diff(edges)
+    yield from zip(edges.tolist(), map(tuple, values.T.tolist()), strict=False)
+
+
+def _runs(parts: Sequence[Slices], each: int, name: str) -> list[Run]:
+    if not sum(len(part.tile) for part in parts):
+        return []
+    columns = [
+        np.concatenate([getattr(part, key) for part in parts]) for key in ("tile", "start", "end", "bits")
+    ]
+    order = np.argsort(columns[1], kind="stable")
+    tile, start, end, bits = (column[order] for column in columns)
+    names = np.repeat([_noun(part) for part in parts], [len(part.tile) for part in parts])[order].tolist()
+    group = np.arange(len(tile)) if each == 1 else tile // each
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    last = np.append(first[1:], len(tile)) - 1
+    rows = (
+        tile[first],
+        tile[last],
+        start[first],
+        end[last],
+        np.add.reduceat(end - start, first),
+        -(-np.add.reduceat(bits, first) // 8),
+    )
+    labels = [names[index] if each == 1 else name for index in first.tolist()]
+    return [Run(label, *row) for label, row in zip(labels, np.array(rows).T.tolist(), strict=True)]
+
+
+def _noun(part: Slices) -> str:
+    return "partial sums" if part.load and part.operand == "outputs" else part.operand
+
+
+def _until(edges: Ints, track: Sequence[Run], amounts: Sequence[int]) -> NDArray[np.float64]:
+    """How much of the amounts of a track's runs there is by each of *edges*."""
+    if not track:
+        return np.zeros(len(edges))
+    times = [time for run in track for time in (run.start, run.end)]
+    return np.asarray(np.interp(edges, times, np.repeat(np.cumsum([0, *amounts]), 2)[1:-1]), np.float64)
+
+
+MOST_SLICES = 4000
+"""Tiles, or runs of successive tiles, that a trace shows of all layers together, but at least one of each layer."""
+
+PROCESS = 1
+LAYERS, ARRAY, LOADS, STORES, VECTOR = THREADS = range(1, 6)
+_NAMES = ("layers", "array", "DMA in", "DMA out", "vector unit")
+_COUNTERS = ("DRAM GB/s", "utilization %")
+
+Event = dict[str, Any]
+
+
+def trace(report: ReportData) -> str:
+    """Return *report* as the text of a ``.trace.json``, an event a line; it ends with the report's latency.
+
+    Times are those of ``cost.timeline`` in ns, rounded. The steps of a layer that repeats follow one another. Of layers
+    with many tiles a slice is a run of successive tiles, which ``args`` counts.
+
+    Raises:
+        ReportError: the tilings of a report that was read do not give its cycles.
+    """
+    clock = report.accelerator.clock_mhz
+    about = {
+        "network": report.network.name,
+        "accelerator": report.accelerator.name,
+        "cycles": metrics.totals(report)["cycles"],
+        "latency_us": metrics.totals(report)["latency_us"],
+        "most_slices": MOST_SLICES,
+    }
+    events = [*_heading(report), *_timed(_events(report), clock)]
+    body = ",\n".join(dumped(event) for event in events)
+    return f'{{\n"displayTimeUnit": "ns",\n"otherData": {dumped(about)},\n"traceEvents": [\n{body}\n]\n}}\n'
+
+
+def tiles_in_slice(counts: Sequence[int]) -> list[int]:
+    """Return how many tiles of each layer, of as many as *counts* says, a slice stands for.
+
+    Layers with few tiles show each of them; what they leave of ``MOST_SLICES`` the others share evenly.
+
+    Example:
+        >>> tiles_in_slice([10, 10**6])
+        [1, 251]
+    """
+    left = MOST_SLICES
+    for number, count in enumerate(sorted(counts)):
+        share = max(left // (len(counts) - number), 1)
+        if count > share:
+            return [-(-tiles // share) for tiles in counts]
+        left -= count
+    return [1] * len(counts)
+
+
+def _heading(report: ReportData) -> Iterator[Event]:
+    """Names of the process and its threads, in the order in which they are shown."""
+    name = f"{report.network.name} on {report.accelerator.name}"
+    yield {"name": "process_name", "ph": "M", "pid": PROCESS, "tid": 0, "args": {"name": name}}
+    for thread, label in zip(THREADS, _NAMES, strict=True):
+        on = {"ph": "M", "pid": PROCESS, "tid": thread}
+        yield {"name": "thread_name", **on, "args": {"name": label}}
+        yield {"name": "thread_sort_index", **on, "args": {"sort_index": thread}}
+
+
+def _events(report: ReportData) -> Iterator[Event]:
+    """Events with begin and end in cycles."""
+    machine = Machine.of(report.accelerator)
+    layers, costs = report.network.layers, report.costs
+    steps = [tile_count(layer, costs, index, machine) for index, layer in enumerate(layers)]
+    counts = [count * layer.repeat for count, layer in zip(steps, layers, strict=True)]
+    begin, shown = 0, (-1.0, 0.0, 0.0)
+    rows, slices = metrics.rows(report), tiles_in_slice(counts)
+    for index, (layer, tiles) in enumerate(zip(layers, counts, strict=True)):
+        cycles = int(costs.cycles[0, index])
+        if not cycles:
+            continue
+        if tiles <= MOST_PLAYED:
+            line = timeline(layer, costs, index, machine).repeated(layer.repeat, steps[index])
+            if line.cycles != cycles:
+                raise ReportError(
+                    f"layer {layer.name!r} takes {line.cycles:,} cycles in its tiling, but {cycles:,} in the report"
+                )
+            each = slices[index]
+            done = tracks(line, each)
+        else:
+            each = tiles
+            done = unplayed(report.tally, index, tiles, machine)
+        yield _layer(layer, rows[index], begin, tiles, each)
+        yield from _work(layer, done, begin)
+        executed = int(costs.executed[0, index])
+        for start, values in rates(done, executed, cycles, machine):
+            if values != shown:
+                yield from _counts(begin + start, values, machine)
+            shown = values
+        begin += cycles
+    yield from _counts(begin, (0.0, 0.0, 0.0), machine)
+
+
+def _layer(layer: Layer, row: dict[str, Any], begin: int, tiles: int, each: int) -> Event:
+    keys = ("stage", "op", "dataflow", "tiling", "macs", "cycles", "utilization", "bound", "dram_bytes")
+    args = {key: row[key] for key in keys} | {"tiles": tiles, "tiles_in_slice": each}
+    if layer.repeat > 1:
+        args["repeat"] = layer.repeat
+    return _slice(LAYERS, layer.name, begin, begin + row["cycles"], args)
+
+
+def _work(layer: Layer, done: Work, begin: int) -> Iterator[Event]:
+    if done.setup:
+        yield _slice(LAYERS, "set-up", begin, begin + done.setup, {"layer": layer.name})
+    on_array = ARRAY if layer.kind == "mac" else VECTOR
+    for thread, track in ((on_array, done.compute), (LOADS, done.loads), (STORES, done.stores)):
+        for run in track:
+            name = layer.name if thread == on_array else run.name
+            args: dict[str, Any] = {"layer": layer.name} if thread != on_array else {}
+            tile = str(run.first) if run.first == run.last else f"{run.first}–{run.last}"
+            args |= {"tile": tile, "busy_cycles": run.busy}
+            if run.size:
+                args["bytes"] = run.size
+            yield _slice(thread, name, begin + run.start, begin + run.end, args)
+
+
+def _slice(thread: int, name: str, begin: int, end: int, args: dict[str, Any]) -> Event:
+    return {"name": name, "ph": "X", "pid": PROCESS, "tid": thread, "ts": begin, "dur": end, "args": args}
+
+
+def _counts(at: int, values: tuple[float, float, float], machine: Machine) -> Iterator[Event]:
+    loaded, stored, used = values
+    rate = machine.clock_hz / 1e9  # bytes a cycle → GB/s
+    series = ({"in": loaded * rate, "out": stored * rate}, {"executed": 100 * used})
+    for name, numbers in zip(_COUNTERS, series, strict=True):
+        yield {"name": name, "ph": "C", "pid": PROCESS, "tid": 0, "ts": at, "args": rounded(numbers)}
+
+
+def _timed(events: Iterator[Event], clock_mhz: float) -> Iterator[Event]:
+    """Events with times in µs. Ends are rounded, not durations: what does not overlap still does not."""
+    for event in events:
+        begin = _nanoseconds(event["ts"], clock_mhz)
+        times = {"ts": _microseconds(begin)}
+        if "dur" in event:
+            times["dur"] = _microseconds(_nanoseconds(event["dur"], clock_mhz) - begin)
+        yield event | times
+
+
+def _nanoseconds(cycles: int, clock_mhz: float) -> int:
+    return round(cycles / clock_mhz * 1000)
+
+
+def _microseconds(nanoseconds: int) -> int | float:
+    """The number of µs that is read as *nanoseconds* where 1000 times it is cut off: 1.001 · 1000 is below 1001."""
+    whole, rest = divmod(nanoseconds, 1000)
+    if not rest:
+        return whole
+    value = nanoseconds / 1000
+    return value if int(value * 1000) == nanoseconds else math.nextafter(value, math.inf)
