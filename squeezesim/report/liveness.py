@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.operands import operands_of
-from squeezesim.network.checks import recurrences
+from squeezesim.network.layer import recurrences
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
-from squeezesim.network.checks import recurrences
+from squeezesim.network.layer import recurrences
 from squeezesim.report.liveness import liveness
 from squeezesim.report.report import Report
 from tests.report.cases import accelerator, few, network, reports
