@@ -14,7 +14,7 @@ from squeezesim.errors import ModelError, UsageError, installed, nearest, pip_in
 from squeezesim.frontends.hub_names import is_named
 from squeezesim.load import files, python_file
 from squeezesim.load.compression import split
-from squeezesim.load.runnable import Asked, Made, Runnable
+from squeezesim.load.runnable import Asked, Made, Runnable, as_it_runs
 from squeezesim.load.shapes import check_sizes, parse_arguments
 from squeezesim.network import Network
 from squeezesim.network.checks import show
@@ -148,7 +148,8 @@ def load(
             ``@argument=value,…``; or a module. A name or path may end in what compresses the network, as
             ``+prune=0.4+quantize=w8a8``.
         input_shape: the shape of the input. Text as ``3x227x227`` excludes the batch, a tuple is literal,
-            ``(1, 3, 227, 227)``, unless *batch* is given: then it excludes the batch too.
+            ``(1, 3, 227, 227)``, unless *batch* is given: then it excludes the batch too. Text that the model runs
+            with only as it stands has the batch, which a note says.
         inputs: several inputs, or inputs by name: tensors or literal shapes, batch included.
         kwargs: further arguments of the module's forward.
         batch: the first dimension of the input, 1 by default.
@@ -205,7 +206,10 @@ def cross_check(
         cross_check as compare,  # torch: after what is wrong without it
     )
 
-    return compare(made.module, asked.of(found.name, made.inputs))
+    def run(asked: Asked) -> list[CrossCheck]:
+        return compare(made.module, asked.of(found.name, made.inputs))
+
+    return as_it_runs(asked, run, run)
 
 
 @installed("torch")

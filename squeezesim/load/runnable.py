@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from squeezesim.errors import ModelError, UsageError
-from squeezesim.load.shapes import Shape, Values, check_sizes, literal_shape
+from squeezesim.load.shapes import Shape, Values, check_sizes, literal_shape, parse_shape
 from squeezesim.network import Network
 
 if TYPE_CHECKING:
     from torch import nn
 
 Inputs = Sequence[Any] | Mapping[str, Any]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,13 @@ class Asked:
         """Whether the model's own inputs are meant."""
         return all(part is None for part in (self.input_shape, self.inputs, self.kwargs, self.batch))
 
+    @property
+    def literally(self) -> Asked | None:
+        """The same with the shape as it stands, where a batch is put before it unasked; None elsewhere."""
+        if not isinstance(self.input_shape, str) or self.batch is not None:
+            return None
+        return replace(self, input_shape=parse_shape(self.input_shape))
+
     def of(self, name: str, default: Sequence[Shape]) -> Inputs:
         """Return the literal inputs of the model *name*, whose own are *default*.
 
@@ -56,6 +65,27 @@ class Asked:
         if self.input_shape is None:
             return tuple((self.batch or 1, *sizes) for sizes in default)
         return (shape,) * max(1, len(default))
+
+
+def as_it_runs(asked: Asked, run: Callable[[Asked], Result], literally: Callable[[Asked], Result]) -> Result:
+    """Return *run* of *asked*; where that fails with a batch before the shape, *literally* of the shape as it stands.
+
+    Raises:
+        ModelError: neither runs; it is what the first says.
+    """
+    try:
+        return run(asked)
+    except ModelError as error:
+        literal = asked.literally
+        if literal is None:
+            raise
+        from squeezesim.frontends.torch.operators import RuleError
+
+        if isinstance(error, RuleError):
+            raise
+        with suppress(ModelError, UsageError):
+            return literally(literal)
+        raise
 
 
 def _check_shapes(inputs: Inputs, of: str = "") -> None:
@@ -122,24 +152,44 @@ class Runnable:
         return cached(key, lambda: self._trace(asked))
 
     def _trace(self, asked: Asked) -> Network:
+        made: list[Made] = []
+        return as_it_runs(
+            asked,
+            lambda asked: self._trace_on_some_device(asked, made),
+            lambda literal: self._trace_literally(literal, made),
+        )
+
+    def _trace_on_some_device(self, asked: Asked, made: list[Made]) -> Network:
+        """Trace on the first device on which the model can be made and runs; *made* are those that could be."""
         from squeezesim.frontends.torch.run import too_large_to_run
 
         *first, last = self.devices
         for device in first:
             try:
-                made = self.make(device)
+                made.append(self.make(device))
             except ModelError:  # it can only be made with values
                 continue
             try:
-                return self._trace_of(made, asked)
+                return self._trace_of(made[-1], asked)
             except ModelError as error:
-                if too_large := too_large_to_run(made.module, ()):
+                if too_large := too_large_to_run(made[-1].module, ()):
                     raise ModelError(f"{error}; {too_large}") from error
-        return self._trace_of(self.make(last), asked)
+        made.append(self.make(last))
+        return self._trace_of(made[-1], asked)
+
+    def _trace_literally(self, asked: Asked, made: Sequence[Made]) -> Network:
+        """Trace with the shape as it stands, one time, on the first device of which a model was *made*."""
+        shape = asked.input_shape or ()
+        if not made or any(len(own) == len(shape) for own in made[0].inputs):
+            raise ModelError(f"{self.name} does not run without a batch before its input")
+        network = self._trace_of(made[0], asked)
+        written = "x".join(map(str, shape))
+        note = f"input {written} has the batch: with one more before it, 1x{written}, the model does not run"
+        return replace(network, notes=(*network.notes, note))
 
     def _trace_of(self, made: Made, asked: Asked) -> Network:
         from squeezesim.frontends.torch.trace import trace
 
         inputs = asked.of(self.name, made.inputs)
         network = trace(made.module, inputs=inputs, kwargs=asked.kwargs, name=self.name)
-        return replace(network, source=self.source or network.source, notes=self.notes)
+        return replace(network, source=self.source or network.source, notes=(*self.notes, *network.notes))

@@ -169,3 +169,46 @@ def test_shapes_are_nested_as_the_forward_takes_them():
     assert [shape for _, shape in network.inputs] == [(1, 3, 5, 8), (3, 5, 8), (5, 2), (2,)]
     assert load(Nested(), inputs=list(inputs.values())).macs == network.macs
     assert sum(row.macs for row in cross_check(Nested(), inputs=inputs)) == network.macs
+
+
+def test_a_shape_that_has_the_batch_is_taken_as_it_stands():
+    module = nn.LSTM(5, 6, batch_first=True)
+    network = load(module, input_shape="2x9x5")
+    literal = load(module, input_shape=(2, 9, 5))
+    assert network.layers == literal.layers
+    assert network.inputs == (("input", (2, 9, 5)),)
+    assert literal.notes == ()
+    assert network.notes == (
+        "input 2x9x5 has the batch: with one more before it, 1x2x9x5, the model does not run",
+    )
+    assert load(module, input_shape="9x5").inputs == (("input", (1, 9, 5)),)
+    counted = cross_check(module, input_shape="2x9x5")
+    assert [row.macs for row in counted] == [network.macs]
+
+
+@pytest.mark.parametrize("given", [{"input_shape": "2x9x4"}, {"input_shape": "2x9x5", "batch": 1}])
+def test_where_no_shape_runs_it_is_the_first_that_is_told(given):
+    runs = []
+
+    class Counted(nn.LSTM):
+        def forward(self, x):
+            runs.append(tuple(x.shape))
+            return super().forward(x)
+
+    with pytest.raises(ModelError, match="rejects input 1x2x9x") as caught:
+        load(Counted(5, 6, batch_first=True).to("meta"), **given)
+    assert "2x9" in str(caught.value)
+    assert runs == ([(1, 2, 9, 4), (2, 9, 4)] if "batch" not in given else [(1, 2, 9, 5)])
+
+
+def test_notes_of_a_trace_are_those_of_the_network():
+    class Chosen(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.fc(x[x.sum(-1) > -1])
+
+    network = load(Chosen(), input_shape=(3, 4))
+    assert len(network.notes) == 1
