@@ -351,6 +351,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._origins = Origins()
         self._rows: dict[tuple[int, Region], tuple[int, ...]] = {}
         self._fresh: dict[Any, bool] = {}
+        self._arguments: dict[Any, tuple[list[tuple[str, Any]], list[str]]] = {}
         self._results: dict[Any, tuple[tuple[int, ...], tuple[int, ...], torch.dtype]] = {}
         self._parts: dict[Any, list[Part]] = {}
         self._ledger = Ledger()
@@ -491,22 +492,28 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             parts = self._parts[key] = parts_of(name, call)
         return parts
 
+    def _arguments_of(self, func: Any) -> tuple[list[tuple[str, Any]], list[str]]:
+        """The arguments of *func* with their defaults, and those that it writes to."""
+        found = self._arguments.get(func)
+        if found is None:
+            arguments = func._schema.arguments
+            writes = [item.name for item in arguments if item.alias_info and item.alias_info.is_write]
+            found = self._arguments[func] = (
+                [(item.name, item.default_value) for item in arguments],
+                writes,
+            )
+        return found
+
     def _record(
         self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], outputs: list[torch.Tensor]
     ) -> None:
-        schema = func._schema
+        defaults, writes = self._arguments_of(func)
         values = {
-            argument.name: args[index]
-            if index < len(args)
-            else kwargs.get(argument.name, argument.default_value)
-            for index, argument in enumerate(schema.arguments)
+            key: args[index] if index < len(args) else kwargs.get(key, default)
+            for index, (key, default) in enumerate(defaults)
         }
         written = [
-            leaf
-            for argument in schema.arguments
-            if argument.alias_info is not None and argument.alias_info.is_write
-            for leaf in tree_leaves(values[argument.name])
-            if isinstance(leaf, torch.Tensor)
+            leaf for key in writes for leaf in tree_leaves(values[key]) if isinstance(leaf, torch.Tensor)
         ]
         results = outputs or written
         if not results and torch.Tag.data_dependent_output not in func.tags:
@@ -515,7 +522,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         origin = Origin()
         for _, part in chain.from_iterable(read.values()):
             origin |= part
-        name = _operator(schema.name, bool(written))
+        name = _operator(func._schema.name, bool(written))
         if origin.layers and not _DECIDING.isdisjoint(func.tags):
             self._assumed[_DECIDED] += 1
         if is_free(name):
@@ -661,17 +668,20 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for origin in origins:
                 layers.update(dict.fromkeys(origin.layers))
                 (factors if is_factor else others).extend(origin.uses)
-        owned, shared = self._ledger.claim(number, self._ledger.used(factors))
-        more, also = self._ledger.claim(number, self._ledger.used(others))
-        size = layer.weight_elements
-        if not size:
-            size = sum(map(len, self._ledger.used((*factors, *others)).values()))
-        layer = replace(layer, weight_elements=size)
-        params = owned + more
-        layer = layer.owning(params, owned) if learnt(layer) else replace(layer, params=params)
+        params, owned = 0, 0
+        owners: tuple[int, ...] = ()
+        if factors or others:
+            owned, shared = self._ledger.claim(number, self._ledger.used(factors))
+            more, also = self._ledger.claim(number, self._ledger.used(others))
+            params = owned + more
+            owners = tuple(sorted({*shared, *also} - {number}))
+            if not layer.weight_elements:
+                size = sum(map(len, self._ledger.used((*factors, *others)).values()))
+                layer = replace(layer, weight_elements=size)
+        if params or layer.params or layer.weight_params is not None:
+            layer = layer.owning(params, owned) if learnt(layer) else replace(layer, params=params)
         if part.assumes:
             self._assumed[part.assumes] += 1
-        owners = tuple(sorted({*shared, *also} - {number}))
         uses = tuple(dict.fromkeys((*factors, *others)))
         self.recorded.append(Recorded(layer, tuple(layers), self._stack.current, uses, owners))
         return number
