@@ -80,9 +80,9 @@ def _listed(hardware: Accelerator) -> dict[str, Any]:
 
 def _print(rows: Sequence[Mapping[str, Any]], format: str) -> None:
     from squeezesim.report.files import csv_text
-    from squeezesim.report.serialize import dumped
+    from squeezesim.report.serialize import dump_json
 
-    cli_output.write(csv_text(rows) if format == "csv" else dumped(rows) + "\n")
+    cli_output.write(csv_text(rows) if format == "csv" else dump_json(rows) + "\n")
 
 
 @app.command()

@@ -40,12 +40,12 @@ def models(
     """
     del debug
     output.choice("--format", format, output.FORMATS)
-    from squeezesim.report.text import ordered
+    from squeezesim.report.text import sort_rows
     from squeezesim.zoo.registry import catalogue
 
     rows = [_row(entry) for entry in catalogue().values()]
     if sort is not None:
-        rows = ordered(rows, sort)
+        rows = sort_rows(rows, sort)
     if format == "json":
         import json
 

@@ -53,7 +53,7 @@ def sensitivity(
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.inputs import networks_of
     from squeezesim.report.files import csv_text
-    from squeezesim.report.serialize import dumped
+    from squeezesim.report.serialize import dump_json
     from squeezesim.report.text import plain, print_sections
 
     output.choice("--format", format, output.FORMATS)
@@ -72,7 +72,7 @@ def sensitivity(
     elif format == "json":
         from dataclasses import asdict
 
-        cli_output.write(dumped(asdict(found)) + "\n")
+        cli_output.write(dump_json(asdict(found)) + "\n")
     else:
         console = output.console()
         if console.is_terminal:

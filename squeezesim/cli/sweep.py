@@ -307,12 +307,12 @@ def _print(
 ) -> None:
     from squeezesim.explore.sweep.text import best_rows, sections
     from squeezesim.report.files import csv_text
-    from squeezesim.report.serialize import dumped
+    from squeezesim.report.serialize import dump_json
     from squeezesim.report.text import plain, print_sections
 
     if format != "table":
         rows = best_rows(table, of.base, sort, objectives).slice(0, top).to_pylist()
-        cli_output.write(csv_text(rows, table.column_names) if format == "csv" else dumped(rows) + "\n")
+        cli_output.write(csv_text(rows, table.column_names) if format == "csv" else dump_json(rows) + "\n")
         return
     console, most = output.console(), 10 if top is None else top
     width = console.width - 2 if console.is_terminal else None

@@ -22,11 +22,11 @@ from squeezesim.network import Network
 from squeezesim.network.compress.pruning import Spaces, depthwise, prune_channels
 from squeezesim.network.compress.rules import learnt
 from squeezesim.report import units
-from squeezesim.report.diagnosis import called, shape_of
+from squeezesim.report.diagnosis import display_name, shape_of
 from squeezesim.report.explain import MOST, explain, summary
 from squeezesim.report.metrics import dataflows
 from squeezesim.report.report import Report
-from squeezesim.report.serialize import rounded
+from squeezesim.report.serialize import round_floats
 from squeezesim.report.text import Section, caveats
 from squeezesim.simulate import simulate
 from squeezesim.zoo.registry import Spec, catalogue, parse_spec
@@ -159,7 +159,7 @@ class Proposal:
 
     def _of_layer(self, saved: int) -> str:
         """What becomes of the layer that was asked for."""
-        name, count = called(self.layer), units.count(abs(saved))
+        name, count = display_name(self.layer), units.count(abs(saved))
         if saved < 0:
             return f"{name} takes {count} cycles more"
         if saved <= self.saved_cycles:
@@ -332,7 +332,7 @@ def channels(report: Report, runs: Runs, longest: Collection[str], layer: str = 
     for shares, size, left in rounded:
         if not shares.keys().isdisjoint(longest):
             first, *others = shares
-            who = called(first) + (
+            who = display_name(first) + (
                 f" and {units.plural(len(others), 'layer')} that share them" if others else ""
             )
             change = f"output channels of {who} {size:,} → {left:,}, a multiple of the {columns:,} columns"
@@ -513,10 +513,10 @@ def document(report: Report, explained: Sequence[Explained], proposals: Sequence
         "version": VERSION,
         "network": report.network.name,
         "accelerator": report.accelerator.name,
-        "totals": rounded(report.totals),
+        "totals": round_floats(report.totals),
         "summary": summary(report),
         "layers": [
-            rounded(
+            round_floats(
                 {
                     "layers": part.layers,
                     "cycles": part.cycles,
@@ -538,7 +538,7 @@ def document(report: Report, explained: Sequence[Explained], proposals: Sequence
 
 def _proposal(proposal: Proposal) -> dict[str, Any]:
     row = proposal.row()
-    return {**rounded(row), "before": rounded(row["before"]), "after": rounded(row["after"])}
+    return {**round_floats(row), "before": round_floats(row["before"]), "after": round_floats(row["after"])}
 
 
 def _numbered(items: Sequence[object]) -> list[str]:

@@ -1,4 +1,4 @@
-"""pareto: which rows of a table no other row beats."""
+"""pareto: the non-dominated rows of a table."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def pareto(
 ) -> Mask:
     """Return for each row whether it is on the Pareto front.
 
-    It is where no other row is at least as good in every objective and better in one: equal rows are on the front
-    together. A row without a number in an objective is not. The time is O(n · log n^(d-1)) for n rows and d
+    A row is non-dominated where no other is at least as good in every objective and better in one: equal rows are on
+    the front together. A row without a number in an objective is not. The time is O(n · log n^(d-1)) for n rows and d
     objectives.
 
     Args:
@@ -59,7 +59,7 @@ def pareto(
     signs = [1] * len(minimise) + [-1] * len(maximise)
     points = np.stack([sign * rank for sign, rank in zip(signs, ranks, strict=True)], axis=1)
     mask = np.zeros(len(known), np.bool_)
-    mask[known] = _unbeaten(points)
+    mask[known] = _nondominated(points)
     return mask
 
 
@@ -76,7 +76,7 @@ def _numbers(table: pd.DataFrame | Mapping[str, ArrayLike], name: str) -> NDArra
     return numbers
 
 
-def _unbeaten(points: Ranks) -> Mask:
+def _nondominated(points: Ranks) -> Mask:
     order = np.lexsort(points.T[::-1])
     ordered = points[order]
     starts = np.ones(len(points), np.bool_)  # of runs of equal points
@@ -90,19 +90,19 @@ def _unbeaten(points: Ranks) -> Mask:
 
 
 def _front(points: Ranks, index: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Those of *index* that no other one beats, of distinct points in the order of a coordinate left out.
+    """The non-dominated ones of *index*, of distinct points in the order of a coordinate left out.
 
-    A point is beaten only by one before it, so that a half is compared with what is left of the half before it.
+    A point is dominated only by one before it, so that a half is compared with what is left of the half before it.
     """
     if len(index) <= _FEW:
-        beaten = _each_with_each(points[index], points[index])
+        beaten = _dominates_pairwise(points[index], points[index])
         return index[~np.tril(beaten, -1).any(axis=1)]
     half = len(index) // 2
     first, second = _front(points, index[:half]), _front(points, index[half:])
-    return np.concatenate([first, second[~_beaten(points[first], points[second])]])
+    return np.concatenate([first, second[~_is_dominated(points[first], points[second])]])
 
 
-def _beaten(by: Ranks, points: Ranks) -> Mask:
+def _is_dominated(by: Ranks, points: Ranks) -> Mask:
     """For each of *points* whether one of *by* is at most as large in every coordinate."""
     dimensions = points.shape[1]
     if len(by) == 0 or len(points) == 0:
@@ -117,11 +117,11 @@ def _beaten(by: Ranks, points: Ranks) -> Mask:
         before = np.searchsorted(by[order, 0], points[:, 0], side="right")
         return np.asarray((before > 0) & (least[before - 1] <= points[:, 1]))
     if len(by) * len(points) <= _FEW**2:
-        return np.asarray(_each_with_each(by, points).any(axis=1))
+        return np.asarray(_dominates_pairwise(by, points).any(axis=1))
     return _split(by, points)
 
 
-def _each_with_each(by: Ranks, points: Ranks) -> Mask:
+def _dominates_pairwise(by: Ranks, points: Ranks) -> Mask:
     """(points, by): whether it is at most as large in every coordinate."""
     within = np.ones((len(points), len(by)), np.bool_)
     for axis in range(points.shape[1]):
@@ -134,11 +134,13 @@ def _split(by: Ranks, points: Ranks) -> Mask:
     last = np.concatenate([by[:, -1], points[:, -1]])
     low, high = last.min(), last.max()
     if low == high:
-        return _beaten(by[:, :-1], points[:, :-1])
+        return _is_dominated(by[:, :-1], points[:, :-1])
     middle = min(int(np.median(last)), high - 1)
     below, under = by[:, -1] <= middle, points[:, -1] <= middle
     mask = np.zeros(len(points), np.bool_)
-    mask[under] = _beaten(by[below], points[under])
+    mask[under] = _is_dominated(by[below], points[under])
     over = ~under
-    mask[over] = _beaten(by[~below], points[over]) | _beaten(by[below][:, :-1], points[over][:, :-1])
+    mask[over] = _is_dominated(by[~below], points[over]) | _is_dominated(
+        by[below][:, :-1], points[over][:, :-1]
+    )
     return mask

@@ -11,7 +11,7 @@ from squeezesim.errors import UsageError, nearest
 from squeezesim.load.files import exists
 from squeezesim.network.checks import MAX_TEXT, show
 from squeezesim.network.compress.recipe import PASSES, compress, read_recipe
-from squeezesim.network.compress.rules import told
+from squeezesim.network.compress.rules import rule_texts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ class Compression:
         return cls({name: _rules(name, given[name] or (), sign) for name in PASSES if given.get(name)}, file)
 
     def __str__(self) -> str:
-        parts = [f"{name} {text}" for name, rules in self.rules.items() for text in told(rules)]
+        parts = [f"{name} {text}" for name, rules in self.rules.items() for text in rule_texts(rules)]
         return ", ".join([*parts, *self.files])
 
     @property

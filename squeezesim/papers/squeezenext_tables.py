@@ -20,8 +20,8 @@ from squeezesim.papers.squeezenext_networks import (
     families,
 )
 from squeezesim.report import units
-from squeezesim.report.figures.charts import Unit, beside, shade_stages, stacked
-from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, dot, patch, ruled
+from squeezesim.report.figures.charts import Unit, grouped_bars, shade_stages, stacked_bars
+from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, dot, draw_grid_lines, patch
 from squeezesim.report.figures.tradeoff import Circle, draw_circles, name_circles
 from squeezesim.report.grid import Column, Grid
 from squeezesim.report.metrics import equal_layers
@@ -291,7 +291,7 @@ def stages_figure(table: Table3) -> Figure:
     sheet = Sheet.open(None, "light", (11, 4.2), columns=len(table.runs))
     for axes, runs in zip(sheet.panels, table.runs.values(), strict=True):
         series = {title: list(stage_cycles(runs[title]).values()) for title in VERSIONS}
-        beside(axes, STAGES, series, sheet.theme)
+        grouped_bars(axes, STAGES, series, sheet.theme)
         axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
         axes.set_ylabel("cycles")
         axes.set_title(_on(runs[VERSIONS[0]]))
@@ -345,14 +345,14 @@ def _layers_panel(sheet: Sheet, axes: Axes, run: Run, most: int) -> dict[str, An
         flow: np.array([group.cycles_by_dataflow.get(flow, 0) for group in found], np.float64)
         for flow in _FLOWS
     }
-    stacked(axes, cycles, colours)
+    stacked_bars(axes, cycles, colours)
     stages = [group.stage for group in found]
     headroom = shade_stages(axes, stages, (_INCHES * 0.88 / len(found), 1.1), sheet.theme, STAGES)
     axes.set_ylim(0, headroom * most)
     axes.set_xlim(-0.6, len(found) - 0.4)
     axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set_ylabel("cycles", fontsize=NORMAL)
-    ruled(axes, sheet.theme)
+    draw_grid_lines(axes, sheet.theme)
     axes.set_xticks(range(len(found)), [group.name for group in found], rotation=90, fontsize=SMALL - 1)
     axes.set_title(
         f"{run.title} ({version(run.title)}) on {_on(run)}: {run.total_cycles / 1e6:.3f} M cycles",

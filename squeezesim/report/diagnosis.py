@@ -188,7 +188,7 @@ class Case:
         return self.lost(cause) / (self.report.scale.pes * self.cycles)
 
 
-def called(name: str) -> str:
+def display_name(name: str) -> str:
     """Return *name* as a sentence says it: as it is where that reads like a name, else as a layer's.
 
     Example:
@@ -221,9 +221,9 @@ def shape_of(layer: Layer) -> Layer:
     return replace(layer, name="layer", module="", stage="", inputs=(), carried=(), shared=())
 
 
-def all_called(name: str, count: int) -> str:
+def display_names(name: str, count: int) -> str:
     """Return what a sentence calls *count* layers of one shape: one by its name, the others by their number."""
-    return called(name) + (f" and {units.plural(count - 1, 'layer')} of its shape" if count > 1 else "")
+    return display_name(name) + (f" and {units.plural(count - 1, 'layer')} of its shape" if count > 1 else "")
 
 
 def _finding(report: ReportData, members: list[int]) -> Finding:
@@ -233,7 +233,7 @@ def _finding(report: ReportData, members: list[int]) -> Finding:
     share = int(report.tally.cycles[members].sum()) / int(report.tally.cycles.sum())
     busy = float(report.tally.utilization(report.scale)[index])
     at = f"at {units.share(busy)} utilization" if case.layer.macs else "without a MAC"
-    who = f"{all_called(case.layer.name, len(members))} {'take' if many else 'takes'}"
+    who = f"{display_names(case.layer.name, len(members))} {'take' if many else 'takes'}"
     text = f"{who} {units.share(share)} of the time {at}: {reason(case, cause)}"
     names = tuple(report.network.layers[place].name for place in members)
     return Finding(case.layer.name, cause, share, case.lost_share(cause), text, names)

@@ -14,7 +14,7 @@ from squeezesim.network import Network
 from squeezesim.network.checks import show
 from squeezesim.report import metrics, units
 from squeezesim.report.data import ReportData
-from squeezesim.report.diagnosis import Case, alike, all_called, main_cause, reason
+from squeezesim.report.diagnosis import Case, alike, display_names, main_cause, reason
 from squeezesim.report.figures.charts import LEVELS as LEVEL_WORDS
 from squeezesim.report.figures.charts import OPERANDS as OPERAND_WORDS
 from squeezesim.report.metrics import groups, tilings
@@ -82,9 +82,10 @@ def summary(report: ReportData) -> list[str]:
     lines = [
         f"it takes {units.count(cycles)} cycles ({units.decimal(totals['latency_us'])} µs), layer after layer, at "
         f"{units.share(totals['utilization'])} utilization",
-        "of its PE-cycles " + _listed([_PLACES[cause] for cause in LOSSES], lost, "{share} {name}"),
-        "by stage: " + _listed([name or "none" for name in names], stages.cycles / cycles, "{name} {share}"),
-        "by what sets the pace: " + _listed(paced, tally.time[0] / cycles, "{name} {share}", "; "),
+        "of its PE-cycles " + _list_shares([_PLACES[cause] for cause in LOSSES], lost, "{share} {name}"),
+        "by stage: "
+        + _list_shares([name or "none" for name in names], stages.cycles / cycles, "{name} {share}"),
+        "by what sets the pace: " + _list_shares(paced, tally.time[0] / cycles, "{name} {share}", "; "),
     ]
     return [line for line in lines if not line.endswith(" ")]
 
@@ -111,17 +112,19 @@ def explain(report: ReportData, layer: str | None = None, most: int = MOST) -> l
             )
         first = names.index(layer)
         members = next(members for members in shapes if first in members)
-        return [_explained(report, first, members, detailed=True)]
+        return [_explain_layer(report, first, members, detailed=True)]
     longest = sorted(shapes, key=lambda members: -int(cycles[members].sum()))
-    return [_explained(report, members[0], members) for members in longest[:most] if cycles[members[0]]]
+    return [_explain_layer(report, members[0], members) for members in longest[:most] if cycles[members[0]]]
 
 
-def _explained(report: ReportData, index: int, members: list[int], *, detailed: bool = False) -> Explained:
+def _explain_layer(
+    report: ReportData, index: int, members: list[int], *, detailed: bool = False
+) -> Explained:
     layers = report.network.layers
     case = Case(report, index, many=len(members) > 1)
     cycles = int(report.tally.cycles[members].sum())
     share = cycles / int(report.tally.cycles.sum())
-    who = all_called(layers[index].name, len(members))
+    who = display_names(layers[index].name, len(members))
     verb = "take" if case.many else "takes"
     if not case.cycles:
         return Explained((who,), 0, 0.0, (f"{who} {verb} no time on this accelerator",))
@@ -194,20 +197,20 @@ def _details(case: Case) -> list[str]:
         lines.append(f"{case.its} tiles are {tiling}")
     if moved.sum():
         operands = [OPERAND_WORDS[operand] for operand in OPERANDS]
-        parts = _listed(operands, moved / moved.sum(), "{share} {name}")
+        parts = _list_shares(operands, moved / moved.sum(), "{share} {name}")
         lines.append(f"{case.it} moves {units.size(int(moved.sum()))} between DRAM and buffer: {parts}")
     if energy.sum():
         levels = [LEVEL_WORDS[level] for level in LEVELS]
         whole = f"{units.count(float(report.tally.energy_mac_equiv(report.scale)[index].sum()))} MACs' worth"
         if report.scale.pj_per_unit is not None:
             whole = f"{units.decimal(float(report.tally.energy_uj(report.scale)[index].sum()))} µJ"
-        parts = _listed(levels, energy / energy.sum(), "{share} {name}")
+        parts = _list_shares(levels, energy / energy.sum(), "{share} {name}")
         own = "the energy of each" if many else "its energy"
         lines.append(f"{own} is {whole}: {parts}")
     return lines
 
 
-def _listed(names: list[str], shares: Floats, form: str, between: str = ", ") -> str:
+def _list_shares(names: list[str], shares: Floats, form: str, between: str = ", ") -> str:
     """Parts of at least 1 %, the largest first."""
     order = [index for index in np.argsort(-shares, kind="stable").tolist() if shares[index] >= _LISTED]
     return between.join(

@@ -15,7 +15,7 @@ from squeezesim.files import atomic_write, read_bytes
 from squeezesim.report import metrics
 from squeezesim.report.data import ReportData
 from squeezesim.report.metrics import COLUMNS, SCALESIM_COLUMNS
-from squeezesim.report.serialize import decode, dumped, encode, rounded
+from squeezesim.report.serialize import decode, dump_json, encode, round_floats
 
 KEY = "squeezesim.report"
 """Key of the file's metadata that holds the names and the totals, as JSON."""
@@ -39,9 +39,9 @@ def parquet(report: ReportData) -> bytes:
     about = {
         "network": report.network.name,
         "accelerator": report.accelerator.name,
-        "totals": rounded(metrics.totals(report)),
+        "totals": round_floats(metrics.totals(report)),
     }
-    table = pa.table(columns).replace_schema_metadata({KEY: dumped(about)})
+    table = pa.table(columns).replace_schema_metadata({KEY: dump_json(about)})
     stream = io.BytesIO()
     pq.write_table(table, stream)
     return stream.getvalue()

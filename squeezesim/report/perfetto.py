@@ -17,7 +17,7 @@ from squeezesim.cost.timeline import tile_count, timeline
 from squeezesim.cost.workload import Ints
 from squeezesim.errors import ReportError
 from squeezesim.report import metrics
-from squeezesim.report.serialize import dumped, rounded
+from squeezesim.report.serialize import dump_json, round_floats
 
 if TYPE_CHECKING:
     from squeezesim.cost.timeline import Slices, Timeline
@@ -176,8 +176,10 @@ def trace(report: ReportData) -> str:
         "most_slices": MOST_SLICES,
     }
     events = [*_heading(report), *_timed(_events(report), clock)]
-    body = ",\n".join(dumped(event) for event in events)
-    return f'{{\n"displayTimeUnit": "ns",\n"otherData": {dumped(about)},\n"traceEvents": [\n{body}\n]\n}}\n'
+    body = ",\n".join(dump_json(event) for event in events)
+    return (
+        f'{{\n"displayTimeUnit": "ns",\n"otherData": {dump_json(about)},\n"traceEvents": [\n{body}\n]\n}}\n'
+    )
 
 
 def tiles_in_slice(counts: Sequence[int]) -> list[int]:
@@ -274,7 +276,7 @@ def _counts(at: int, values: tuple[float, float, float], machine: Machine) -> It
     rate = machine.clock_hz / 1e9  # bytes a cycle → GB/s
     series = ({"in": loaded * rate, "out": stored * rate}, {"executed": 100 * used})
     for name, numbers in zip(_COUNTERS, series, strict=True):
-        yield {"name": name, "ph": "C", "pid": PROCESS, "tid": 0, "ts": at, "args": rounded(numbers)}
+        yield {"name": name, "ph": "C", "pid": PROCESS, "tid": 0, "ts": at, "args": round_floats(numbers)}
 
 
 def _timed(events: Iterator[Event], clock_mhz: float) -> Iterator[Event]:

@@ -42,12 +42,12 @@ def encode(report: ReportData) -> str:
         "format": FORMAT,
         "version": VERSION,
         **({"made_by": to_data(report.made_by)} if report.made_by.version else {}),
-        "totals": rounded(metrics.totals(report)),
+        "totals": round_floats(metrics.totals(report)),
         "accelerator": report.accelerator.model_dump(mode="json"),
     }
-    lines = [f"{json.dumps(key)}: {dumped(value)}," for key, value in header.items()]
+    lines = [f"{json.dumps(key)}: {dump_json(value)}," for key, value in header.items()]
     rows = [
-        dumped(rounded(row) | exact)
+        dump_json(round_floats(row) | exact)
         for row, exact in zip(metrics.rows(report), _exact(report.costs), strict=True)
     ]
     network = report.network.to_json().rstrip()
@@ -209,12 +209,12 @@ def _object(row: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
     return value
 
 
-def rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+def round_floats(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return *row* with its floats rounded to ten significant digits, so that no text depends on the last bit."""
     return {key: float(f"{value:.10g}") if isinstance(value, float) else value for key, value in row.items()}
 
 
-def dumped(value: object) -> str:
+def dump_json(value: object) -> str:
     """Return *value* as JSON on one line."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 

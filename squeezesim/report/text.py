@@ -40,10 +40,10 @@ def select(
     """
     rows = metrics.rows(report, by)
     key = "cycles" if sort is None and top is not None else sort
-    return rows if key is None else ordered(rows, key)[:top]
+    return rows if key is None else sort_rows(rows, key)[:top]
 
 
-def ordered(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any]]:
+def sort_rows(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any]]:
     """Return *rows*, at least one, by a column: numbers descending, texts ascending, those without a value last.
 
     Raises:
@@ -201,12 +201,12 @@ def print_sections(parts: Iterable[Section], console: Console) -> None:
     for number, section in enumerate(parts):
         if number:
             console.print()
-        console.print(Text(_wrapped(section.heading, console.width), style="bold cyan"), soft_wrap=True)
+        console.print(Text(_wrap(section.heading, console.width), style="bold cyan"), soft_wrap=True)
         if isinstance(section.body, Grid):
             section.body.print(console, indent=2)
         else:
             for line in section.body:
-                console.print(Text(_wrapped(line, console.width, "  ")), soft_wrap=True)
+                console.print(Text(_wrap(line, console.width, "  ")), soft_wrap=True)
 
 
 def sections(
@@ -220,7 +220,7 @@ def sections(
         Section(f"{report.network.name} on {report.accelerator.name}", subject(report)),
         Section(_heading(by, len(shown), sort, top), grid(report, shown, by, width, bars, part)),
     ]
-    if by == "layer" and (ops := resting(rows)):
+    if by == "layer" and (ops := zero_cost_ops(rows)):
         parts.append(Section(f"not shown, for they take no time: {ops}", ()))
     if by == "layer":
         parts.append(Section("stages", grid(report, metrics.rows(report, "stage"), "stage", width, bars)))
@@ -244,7 +244,7 @@ def caveats(report: ReportData) -> list[Section]:
     return parts
 
 
-def resting(rows: Iterable[Mapping[str, Any]]) -> str:
+def zero_cost_ops(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return the operators of the layers that take no time, with how many there are of each."""
     counts = Counter(row["op"] for row in rows if not row["cycles"])
     return ", ".join(f"{count} {op}" for op, count in counts.most_common())
@@ -291,7 +291,7 @@ def _totals(report: ReportData) -> list[str]:
     return [f"{label:<{width}}  {value}" for label, value in values.items()]
 
 
-def _wrapped(line: str, width: int, indent: str = "") -> str:
+def _wrap(line: str, width: int, indent: str = "") -> str:
     """Return *line* on lines of at most *width* characters, those after the first below its text."""
     deeper = f"{indent}   " if re.match(r"\d+\. ", line) else indent
     return textwrap.fill(

@@ -9,7 +9,7 @@ from squeezesim.zoo.records import Entry
 from squeezesim.zoo.registry import Spec, build, catalogue
 
 
-def traced(entry: Entry) -> Network:
+def trace_entry(entry: Entry) -> Network:
     """Return the network of *entry* at its own input, traced anew."""
     from squeezesim.frontends.torch.trace import trace
 
@@ -20,7 +20,7 @@ def traced(entry: Entry) -> Network:
 def main() -> None:
     """Write one file for each built-in network."""
     for entry in catalogue().values():
-        traced(entry).save(entry.graph)
+        trace_entry(entry).save(entry.graph)
 
 
 if __name__ == "__main__":

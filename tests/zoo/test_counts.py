@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from squeezesim.load import cross_check, load, load_module, models
-from squeezesim.zoo.build import traced
+from squeezesim.zoo.build import trace_entry
 from squeezesim.zoo.registry import build, catalogue, parse_spec
 
 DATA = Path(__file__).parents[1] / "data"
@@ -70,7 +70,7 @@ def test_the_default_input_and_the_facts_are_those_of_the_catalogue(name):
 @pytest.mark.parametrize("name", parameters(models()))
 def test_the_shipped_graph_is_what_a_trace_gives(name):
     entry = catalogue()[name]
-    assert traced(entry).to_json() == entry.graph.read_text(encoding="utf-8")
+    assert trace_entry(entry).to_json() == entry.graph.read_text(encoding="utf-8")
 
 
 def test_there_is_no_graph_of_anything_else():

@@ -13,7 +13,7 @@ import numpy as np
 from squeezesim.explore.allocate.candidates import merit
 from squeezesim.explore.allocate.render import header
 from squeezesim.explore.pareto import LARGER_IS_BETTER, pareto
-from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, render, ruled, theme_named
+from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, draw_grid_lines, render, theme_named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -177,7 +177,7 @@ def tradeoff(axes: Axes, study: Study, result: Result) -> None:
     axes.set_ylabel(header(study.sort))
     _units(axes.xaxis, across)
     _units(axes.yaxis, study.sort)
-    ruled(axes, _THEME, "both")
+    draw_grid_lines(axes, _THEME, "both")
 
 
 def best_by_stage(axes: Axes, study: Study, result: Result) -> None:
@@ -204,7 +204,7 @@ def best_by_stage(axes: Axes, study: Study, result: Result) -> None:
     axes.set_xlabel("stage")
     axes.set_ylabel("latency µs; blocks above")
     axes.margins(y=0.12)
-    ruled(axes, _THEME)
+    draw_grid_lines(axes, _THEME)
     handles, labels = axes.get_legend_handles_labels()
     names = [fill(label, _LETTERS, break_on_hyphens=False) for label in labels]
     style: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}

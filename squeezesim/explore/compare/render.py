@@ -20,7 +20,7 @@ from squeezesim.report.figures.style import render
 from squeezesim.report.figures.tradeoff import tradeoff
 from squeezesim.report.grid import GAP, Column, Grid
 from squeezesim.report.metrics import energy_unit
-from squeezesim.report.serialize import rounded
+from squeezesim.report.serialize import round_floats
 from squeezesim.report.text import Section, markdown
 
 if TYPE_CHECKING:
@@ -386,9 +386,9 @@ def to_markdown(
 
 def to_json(comparison: Comparison, by: str = "result", verdicts: Sequence[Verdict] = ()) -> str:
     """Return results, stages or layers, conditions and notes as JSON; numbers are rounded to ten digits."""
-    document: dict[str, Any] = {"results": [rounded(row) for row in comparison.rows()]}
+    document: dict[str, Any] = {"results": [round_floats(row) for row in comparison.rows()]}
     if by != "result":
-        document[f"{by}s"] = [rounded(row) for row in comparison.rows(by)]
+        document[f"{by}s"] = [round_floats(row) for row in comparison.rows(by)]
     document["conditions"] = [
         {"fail_if": verdict.condition.text, "has_failed": verdict.has_failed, "failures": verdict.failures}
         for verdict in verdicts

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from squeezesim.errors import UsageError
 from squeezesim.network.checks import show
-from squeezesim.network.compress.rules import Chosen, Given, Value, chosen, compressed, learnt, number
+from squeezesim.network.compress.rules import Chosen, Given, Value, learnt, match_rules, number, with_layers
 from squeezesim.network.layer import Layer
 from squeezesim.network.network import Network
 
@@ -60,7 +60,7 @@ def low_rank(network: Network, rank: Given, weights: Mapping[str, NDArray[Any]] 
         >>> [layer.params for layer in low_rank(net, "rank:10").layers]
         [5000, 10000]
     """
-    choices = chosen(network, rank, _rank, learnt, "factorised")
+    choices = match_rules(network, rank, _rank, learnt, "factorised")
     if weights is None and any(choice.value.by == "energy" for choice in choices.values()):
         raise UsageError("a rank by energy is that of a model's real weights, and none are given")
     taken = {layer.name for layer in network.layers}
@@ -77,7 +77,7 @@ def low_rank(network: Network, rank: Given, weights: Mapping[str, NDArray[Any]] 
         taken.add(name)
         layers.extend(_factors(layer, channels, name, renamed))
         renamed[layer.name] = name
-    return compressed(network, tuple(layers), "low_rank", rank)
+    return with_layers(network, tuple(layers), "low_rank", rank)
 
 
 def full_rank(layer: Layer) -> int:

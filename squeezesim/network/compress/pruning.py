@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ModelError, UsageError
 from squeezesim.network.checks import MAX_TEXT, show
-from squeezesim.network.compress.rules import Chosen, Given, Value, chosen, compressed, learnt, number
+from squeezesim.network.compress.rules import Chosen, Given, Value, learnt, match_rules, number, with_layers
 from squeezesim.network.layer import Layer
 from squeezesim.network.network import Network
 
@@ -44,7 +44,7 @@ def prune(network: Network, density: Given, weights: Mapping[str, NDArray[Any]] 
         >>> prune(net, {"fc": "2:4"}).layers[0].weight_density
         0.5
     """
-    choices = chosen(network, density, _density, learnt, "pruned")
+    choices = match_rules(network, density, _density, learnt, "pruned")
     if weights is None and any(choice.value.of_weights for choice in choices.values()):
         raise UsageError("the density 'weights' is that of a model's real weights, and none are given")
     layers = []
@@ -57,7 +57,7 @@ def prune(network: Network, density: Given, weights: Mapping[str, NDArray[Any]] 
             layer if share is None else replace(layer, weight_density=(layer.weight_density or 1.0) * share)
         )
         layers.append(kept)
-    return compressed(network, tuple(layers), "prune", density)
+    return with_layers(network, tuple(layers), "prune", density)
 
 
 def measured_density(values: NDArray[Any]) -> float:
@@ -370,14 +370,14 @@ def prune_channels(network: Network, share: Given) -> Network:
         >>> [(layer.k, layer.c) for layer in prune_channels(Network.from_layers([a, b]), 0.5).layers]
         [(32, 3), (10, 32)]
     """
-    choices = chosen(
+    choices = match_rules(
         network, share, _share, lambda layer: learnt(layer) and not depthwise(layer), "pruned by filters"
     )
     spaces = Spaces(network)
     kept, refused = _kept(network, spaces, choices)
     layers = tuple(_Cut(spaces, kept, layer).layer() for layer in network.layers)
     notes = network.notes + ((_note(refused),) if refused else ())
-    return compressed(replace(network, notes=notes), layers, "prune_channels", share)
+    return with_layers(replace(network, notes=notes), layers, "prune_channels", share)
 
 
 def _kept(

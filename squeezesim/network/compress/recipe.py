@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
 from squeezesim.network.checks import show
-from squeezesim.network.compress.rules import Given, Value, chosen, compressed, learnt
+from squeezesim.network.compress.rules import Given, Value, learnt, match_rules, with_layers
 from squeezesim.network.layer import Layer
 from squeezesim.network.network import Network
 
@@ -45,12 +45,12 @@ def quantize(network: Network, widths: Given) -> Network:
         >>> quantize(net, "w4a8").layers[0].weight_bits
         4
     """
-    choices = chosen(network, widths, _widths, lambda layer: layer.kind != "view", "quantised")
+    choices = match_rules(network, widths, _widths, lambda layer: layer.kind != "view", "quantised")
     layers = tuple(
         _quantized(layer, choices[layer.name].value) if layer.name in choices else layer
         for layer in network.layers
     )
-    return compressed(network, layers, "quantize", widths)
+    return with_layers(network, layers, "quantize", widths)
 
 
 def _quantized(layer: Layer, widths: Widths) -> Layer:

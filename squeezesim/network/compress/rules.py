@@ -30,7 +30,7 @@ class Chosen(Generic[T]):
     pattern: str
 
 
-def chosen(
+def match_rules(
     network: Network,
     given: Given,
     read: Callable[[Value], T],
@@ -59,7 +59,7 @@ def chosen(
     return found
 
 
-def compressed(network: Network, layers: tuple[Layer, ...], name: str, given: Given) -> Network:
+def with_layers(network: Network, layers: tuple[Layer, ...], name: str, given: Given) -> Network:
     """Return *network* with the *layers* that pass *name* made, and a name that says so, as ``load`` takes it.
 
     ``+prune=0.4`` is added to the name, unless no layer changes; of many values by pattern the first ones, and ``…``
@@ -67,14 +67,14 @@ def compressed(network: Network, layers: tuple[Layer, ...], name: str, given: Gi
     """
     if layers == network.layers:
         return network
-    texts = told(given if isinstance(given, Mapping) else {"*": given})
+    texts = rule_texts(given if isinstance(given, Mapping) else {"*": given})
     shown = texts if len(texts) <= _NAMED else [*texts[:_NAMED], "…"]
     return replace(
         network, layers=layers, name=(network.name + "".join(f"+{name}={text}" for text in shown))[:MAX_TEXT]
     )
 
 
-def told(rules: Mapping[str, Value]) -> list[str]:
+def rule_texts(rules: Mapping[str, Value]) -> list[str]:
     """Return *rules* as they are written for a command: ``PATTERN=VALUE``, or a value alone where it is for all."""
     values = {pattern: value if isinstance(value, str) else f"{value:g}" for pattern, value in rules.items()}
     return [value if pattern == "*" else f"{pattern}={value}" for pattern, value in values.items()]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squeezesim.report import units
-from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, Theme, labels, ruled
+from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, Theme, draw_grid_lines, labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -257,7 +257,7 @@ def boxes(axes: Axes, sides: Sequence[Any], colour: str, **style: Any) -> None:
     axes.add_collection(PolyCollection(list(shapes), **look), autolim=False)
 
 
-def stacked(
+def stacked_bars(
     axes: Axes, parts: Mapping[str, Any], colours: Mapping[str, str], *, sideways: bool = False
 ) -> Any:
     """Stack *parts* (a value for each bar) that are not all zero, and return the heights of the bars."""
@@ -272,7 +272,9 @@ def stacked(
     return heights
 
 
-def beside(axes: Axes, groups: Sequence[str], series: Mapping[str, Sequence[float]], theme: Theme) -> None:
+def grouped_bars(
+    axes: Axes, groups: Sequence[str], series: Mapping[str, Sequence[float]], theme: Theme
+) -> None:
     """Draw a bar for each series in each group, colours in the order of the theme; groups are named below."""
     width = 0.8 / len(series)
     for number, (name, values) in enumerate(series.items()):
@@ -280,4 +282,4 @@ def beside(axes: Axes, groups: Sequence[str], series: Mapping[str, Sequence[floa
         axes.bar(left, values, width, color=theme.series[number], label=name, zorder=2)
     axes.set_xticks(range(len(groups)), groups, parse_math=False)
     axes.set_xlim(-0.6, len(groups) - 0.4)
-    ruled(axes, theme)
+    draw_grid_lines(axes, theme)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.report import metrics, units
-from squeezesim.report.figures.charts import LEVELS, OPERANDS, Energies, Unit, byte_unit, stacked
-from squeezesim.report.figures.style import NORMAL, Sheet, labels, patch, ruled
+from squeezesim.report.figures.charts import LEVELS, OPERANDS, Energies, Unit, byte_unit, stacked_bars
+from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, labels, patch
 from squeezesim.report.metrics import groups
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
     labels_below = unit.label("energy by level"), label
     for number, (axes, words) in enumerate(zip(sheet.panels, (LEVELS, OPERANDS), strict=True)):
         parts = {key: values[number][:, place] for place, key in enumerate(words)}
-        lengths = stacked(axes, parts, colours[number], sideways=True)
+        lengths = stacked_bars(axes, parts, colours[number], sideways=True)
         axes.set_xlim(0, lengths.max() * _ROOM or 1)
         axes.set_ylim(len(names) - 0.4, -0.6)
         texts = names if number == 0 else [""] * len(names)
         axes.set_yticks(range(len(names)), texts, fontsize=NORMAL, parse_math=False)
         axes.set_xlabel(labels_below[number], fontsize=NORMAL)
-        ruled(axes, sheet.theme, "x")
+        draw_grid_lines(axes, sheet.theme, "x")
         shown = {words[key]: patch(colours[number][key]) for key, part in parts.items() if part.any()}
         sheet.legend_above(axes, shown, _LEGEND_COLUMNS)
     totals = metrics.totals(report)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from squeezesim.cost.evaluate import LOSSES
 from squeezesim.report import units
 from squeezesim.report.figures.charts import CAUSES, WIDTH, boxes
-from squeezesim.report.figures.style import NORMAL, Sheet, quiet, ruled
+from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def losses(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
     axes.set_xlim(0, max(end for *_, end in steps) or 1)
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set_xlabel("cycles", fontsize=NORMAL)
-    ruled(axes, sheet.theme, "x")
+    draw_grid_lines(axes, sheet.theme, "x")
     pes = f"{report.accelerator.array.rows}×{report.accelerator.array.cols} PEs"
     sheet.title(
         f"{report.network.name} on {report.accelerator.name}: from MACs / {pes} to {units.count(total)} cycles"

@@ -8,7 +8,7 @@ import numpy as np
 
 from squeezesim.report import units
 from squeezesim.report.figures.charts import byte_unit, name_layers, shade_stages, width_of
-from squeezesim.report.figures.style import NORMAL, Sheet, labels, patch, ruled
+from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, labels, patch
 from squeezesim.report.liveness import liveness
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def memory(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
         axes.set_ylabel(
             unit.label("weights" if parts == ("weights",) else "live activations"), fontsize=NORMAL
         )
-        ruled(axes, sheet.theme)
+        draw_grid_lines(axes, sheet.theme)
         headroom = shade_stages(
             axes, stages, (sheet.inches / count, sheet.high(_INCHES_OF_AXIS)), sheet.theme, known
         )

@@ -13,7 +13,7 @@ from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.errors import UsageError
 from squeezesim.report.figures.charts import log_axes
 from squeezesim.report.figures.labels import Spot, limits_around, name_spots, radius_of, size_of
-from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, dot, labels, ruled
+from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, dot, draw_grid_lines, labels
 from squeezesim.report.metrics import dataflows
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def roofline(report: ReportData, ax: Any = None, *, theme: str = "light") -> Fig
             shown[flow] = dot(sheet.theme.dataflows[flow])
         axes.set_xlabel(f"executed MACs per byte from and to {roof.memory}", fontsize=NORMAL)
         axes.set_ylabel("executed GMAC/s", fontsize=NORMAL)
-        ruled(axes, sheet.theme, "both")
+        draw_grid_lines(axes, sheet.theme, "both")
     across = (_SHOWN * _AREA * 4 / np.pi) ** 0.5
     shown[f"area: {100 * _SHOWN:g} % of the time"] = dot(sheet.theme.paper, across, sheet.theme.faint)
     sheet.title(

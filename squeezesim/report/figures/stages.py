@@ -10,7 +10,7 @@ import numpy as np
 
 from squeezesim.errors import UsageError
 from squeezesim.report import units
-from squeezesim.report.figures.charts import Energies, Unit, beside, time_unit
+from squeezesim.report.figures.charts import Energies, Unit, grouped_bars, time_unit
 from squeezesim.report.figures.style import NORMAL, Sheet, labels, legible, patch
 from squeezesim.report.metrics import energy_unit, groups
 
@@ -62,7 +62,7 @@ def stages(reports: Sequence[ReportData], ax: Any = None, *, theme: str = "light
     room = width / 2 - 1.2 if sheet.own else sheet.inches
     upright = sum(map(len, texts)) * _INCHES_A_LETTER < room
     for axes, (quantity, values, unit) in zip(sheet.panels, parts, strict=True):
-        beside(axes, texts, _scaled(values, unit), sheet.theme)
+        grouped_bars(axes, texts, _scaled(values, unit), sheet.theme)
         axes.tick_params(axis="x", rotation=0 if upright else 90)
         axes.set_ylabel(unit.label(quantity), fontsize=NORMAL)
     sheet.title(_title(reports))

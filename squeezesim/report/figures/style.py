@@ -478,7 +478,7 @@ def dress(axes: Axes, theme: Theme) -> None:
     axes.set_axisbelow(True)
 
 
-def ruled(axes: Axes, theme: Theme, axis: str = "y") -> None:
+def draw_grid_lines(axes: Axes, theme: Theme, axis: str = "y") -> None:
     """Draw faint lines at the ticks of *axis*: ``x``, ``y`` or ``both``."""
     axes.grid(axis=axis, color=theme.grid, linewidth=0.6, zorder=0)  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ from squeezesim.cost.timeline import Slices, tile_count
 from squeezesim.cost.timeline import timeline as timeline_of
 from squeezesim.errors import UsageError, nearest
 from squeezesim.report.figures.charts import OPERANDS, boxes
-from squeezesim.report.figures.style import NORMAL, Sheet, labels, patch, ruled
+from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, labels, patch
 from squeezesim.report.metrics import dataflows
 
 if TYPE_CHECKING:
@@ -141,4 +141,4 @@ def _axis(sheet: Sheet, axes: Axes, cycles: int) -> None:
     axes.set_ylim(2.55, -0.55)
     axes.set_yticks(range(3), _LANES, fontsize=NORMAL)
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    ruled(axes, sheet.theme, "x")
+    draw_grid_lines(axes, sheet.theme, "x")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from squeezesim.errors import UsageError, nearest
 from squeezesim.report.figures.charts import Energies, Unit, log_axes, time_unit
 from squeezesim.report.figures.labels import SHAPES, Spot, limits_around, name_spots, radius_of, size_of
-from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, Theme, dot, labels, legible, ruled
+from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, Theme, dot, draw_grid_lines, labels, legible
 from squeezesim.report.metrics import energy_unit
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def draw_circles(
     axes.set_ylim(low - room, high + room)
     axes.set_xlabel(label, fontsize=NORMAL, parse_math=False)
     axes.set_ylabel("top-1 accuracy (%)", fontsize=NORMAL)
-    ruled(axes, sheet.theme, "both")
+    draw_grid_lines(axes, sheet.theme, "both")
 
 
 def name_circles(sheet: Sheet, drawn: Sequence[tuple[Axes, Sequence[Circle]]]) -> None:

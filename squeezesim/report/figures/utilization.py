@@ -15,10 +15,10 @@ from squeezesim.report.figures.charts import (
     name_layers,
     rows_of,
     shade_stages,
-    stacked,
+    stacked_bars,
     width_of,
 )
-from squeezesim.report.figures.style import NORMAL, Sheet, patch, ruled
+from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, patch
 from squeezesim.report.metrics import equal_layers
 
 if TYPE_CHECKING:
@@ -108,10 +108,10 @@ def _row(
 
     parts = zip(("executed", *LOSSES), (tally.executed[index], *tally.losses[index].T), strict=True)
     cycles = {cause: part / report.scale.pes for cause, part in parts}
-    heights = stacked(axes, cycles, sheet.theme.causes)
+    heights = stacked_bars(axes, cycles, sheet.theme.causes)
     axes.set_ylim(0, heights.max() * headroom)
     axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
-    ruled(axes, sheet.theme)
+    draw_grid_lines(axes, sheet.theme)
     return {CAUSES[cause]: patch(sheet.theme.causes[cause]) for cause, part in cycles.items() if part.any()}
 
 

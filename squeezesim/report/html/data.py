@@ -18,7 +18,7 @@ from squeezesim.report.figures.losses import waterfall
 from squeezesim.report.figures.roofline import ceilings
 from squeezesim.report.grid import short_names
 from squeezesim.report.metrics import groups
-from squeezesim.report.serialize import rounded
+from squeezesim.report.serialize import round_floats
 from squeezesim.report.text import grid
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Table(NamedTuple):
     facets: Mapping[str, Sequence[str]]
 
 
-def told(report: ReportData, by: str = "layer") -> list[Row]:
+def table_rows(report: ReportData, by: str = "layer") -> list[Row]:
     """Return the rows of *report*; utilization and efficiency of what has no MACs are None."""
     nothing = {"utilization": None, "efficiency": None}
     return [row if row["macs"] else row | nothing for row in metrics.rows(report, by)]
@@ -97,7 +97,7 @@ def told(report: ReportData, by: str = "layer") -> list[Row]:
 
 def table(report: ReportData) -> Table:
     """Return the table of layers as texts."""
-    rows = told(report)
+    rows = table_rows(report)
     shown = [number for number, row in enumerate(rows) if row["cycles"]]
     texts = grid(report, [rows[number] for number in shown], "layer", None)
     headings = [Heading(column.header, *_MEANINGS[column.header], column.left) for column in texts.columns]
@@ -111,7 +111,7 @@ def table(report: ReportData) -> Table:
 
 def numbers(report: ReportData) -> dict[str, list[Any]]:
     """Return a column of plain values for each key of the table, one entry for every layer."""
-    rows = [rounded(row) for row in told(report)]
+    rows = [round_floats(row) for row in table_rows(report)]
     keys = dict.fromkeys([*(key for key, _ in _MEANINGS.values()), *_FURTHER])
     return {key: [_MADE[key](row) if key in _MADE else row[key] for row in rows] for key in keys}
 

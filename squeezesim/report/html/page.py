@@ -16,13 +16,13 @@ from squeezesim.hardware.display import ideals
 from squeezesim.hardware.display import rows as parameters_of
 from squeezesim.load import load
 from squeezesim.report import metrics, text
-from squeezesim.report.diagnosis import called
+from squeezesim.report.diagnosis import display_name
 from squeezesim.report.explain import explain, summary
 from squeezesim.report.figures.charts import Energies
 from squeezesim.report.figures.stages import titles
 from squeezesim.report.html import assets, comparison
 from squeezesim.report.html.comparison import accelerators
-from squeezesim.report.html.data import Table, Tile, legends, payload, table, tiles, told
+from squeezesim.report.html.data import Table, Tile, legends, payload, table, table_rows, tiles
 from squeezesim.report.text import grid
 from squeezesim.zoo.registry import catalogue, folder_name
 
@@ -252,7 +252,7 @@ def _title(reports: Sequence[ReportData], compared: comparison.Comparison | None
 
 
 def _result(name: str, report: ReportData) -> Result:
-    rows = told(report, "stage")
+    rows = table_rows(report, "stage")
     return Result(
         name=name,
         report=report,
@@ -261,7 +261,7 @@ def _result(name: str, report: ReportData) -> Result:
         sentences=[_sentence(text) for text in summary(report)],
         findings=_findings(report),
         table=table(report),
-        resting=text.resting(metrics.rows(report)),
+        resting=text.zero_cost_ops(metrics.rows(report)),
         stages=grid(report, rows, "stage", None),
         shares=[row["share"] for row in rows],
     )
@@ -271,7 +271,7 @@ def _findings(report: ReportData) -> list[Found]:
     place = {layer.name: number for number, layer in enumerate(report.network.layers)}
     found = []
     for part in explain(report):
-        name = called(part.layers[0])
+        name = display_name(part.layers[0])
         first, *reasons = part.sentences
         rest = _kept(first.removeprefix(name))
         found.append(

@@ -26,7 +26,7 @@ from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.network.compress.pruning import prune, prune_channels
 from squeezesim.report import units
-from squeezesim.report.diagnosis import called
+from squeezesim.report.diagnosis import display_name
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from squeezesim.zoo.registry import parse_spec
@@ -82,7 +82,7 @@ def test_of_one_layer_only_what_saves_its_own_cycles_counts(made: Report) -> Non
         assert proposal.saved_layer_cycles == saved
         assert saved >= LEAST * cycles_of(made, name)
         assert proposal.saved_cycles > 0
-        count, layer = units.count(saved), called(name)
+        count, layer = units.count(saved), display_name(name)
         own = f"{count} of them in {layer}" if saved <= proposal.saved_cycles else f"{layer} saves {count}"
         assert f" of the network, {own};" in str(proposal)
 
