@@ -368,3 +368,57 @@ def test_equal_layers_are_summed() -> None:
     tops = [heights[heights[:, 0] == left, 3].max() for left in np.unique(heights[:, 0])]
     assert tops == pytest.approx([value for value in sums if value])
     assert "8 × (32→64 3×1)" in [label.get_text() for label in axes.get_xticklabels()]
+
+
+def recurrent() -> list[Report]:
+    """A recurrence between two layers, as layers that repeat and with each step as layers."""
+    step = [
+        Layer.matmul("h", m=1, n=8, k=14, bias=True, inputs=["enter"]).repeated(9),
+        Layer.vector("gate", op="mul", k=8, operands=2, inputs=["h"]).repeated(9),
+    ]
+    layers = [
+        Layer.matmul("enter", m=9, n=14, k=6, inputs=["input"]),
+        dataclasses.replace(step[0], carried=("gate",)),
+        dataclasses.replace(step[1], carried=("gate",)),
+        Layer.matmul("leave", m=9, n=5, k=8, inputs=["gate"]),
+    ]
+    made = dataclasses.replace(Network.from_layers(layers), name="steps").with_stages("enter", "leave")
+    return [simulate(network, accelerator()) for network in (made, made.unrolled())]
+
+
+@pytest.mark.parametrize("kind", ["utilization", "losses", "energy"])
+def test_bars_of_a_recurrence_are_those_of_its_steps(kind: str) -> None:
+    areas = []
+    for made in recurrent():
+        drawn = [extents(axes) for axes in getattr(made.plot, kind)().axes]
+        areas.append(sum(np.prod(part[:, 2:] - part[:, :2], axis=1).sum() for part in drawn if len(part)))
+    assert areas[0] == pytest.approx(areas[1])
+    assert areas[0] > 0
+
+
+def test_stages_and_circles_of_a_recurrence_are_those_of_its_steps() -> None:
+    made, apart = recurrent()
+    for one, other in zip(made.plot.stages().axes, apart.plot.stages().axes, strict=True):
+        heights = [[patch.get_height() for patch in axes.patches] for axes in (one, other)]
+        assert heights[0] == pytest.approx(heights[1])
+        assert any(heights[0])
+    spots = [
+        np.concatenate([part.get_offsets() for axes in figure.axes for part in axes.collections])
+        for figure in (report.plot.tradeoff(top1={"steps": 70.5}) for report in (made, apart))
+    ]
+    np.testing.assert_allclose(spots[0], spots[1])
+
+
+def test_roofline_timeline_and_memory_of_a_recurrence_are_those_of_its_steps() -> None:
+    made, apart = recurrent()
+    circles = [
+        {tuple(spot) for axes in drawn.axes for part in axes.collections for spot in part.get_offsets()}
+        for drawn in (made.plot.roofline(), apart.plot.roofline())
+    ]
+    assert circles[0] == circles[1]
+    assert len(circles[0]) >= 3
+    shown = [report.plot.timeline(layers=["h"]).axes[0] for report in (made, apart)]
+    np.testing.assert_allclose(extents(shown[0]), extents(shown[1]))
+    assert len(extents(shown[0]))
+    titles_of = [report.plot.memory().texts[0].get_text() for report in (made, apart)]
+    assert titles_of[0].partition(", at ")[0] == titles_of[1].partition(", at ")[0]
