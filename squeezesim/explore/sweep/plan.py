@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1024
 """Most designs of a chunk."""
-_WORK = 2_000
-"""Layers × arrays of a chunk, about a second: what an interruption loses at most, for each process."""
+_WORK = 500
+"""Layers × arrays of a chunk, less than a second: what an interruption loses at most, for each process."""
 _MEMORY = 2**18
 """Layers × designs of a chunk, of which all costs are in memory at once."""
 _CHUNKS = 4_096
