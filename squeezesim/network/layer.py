@@ -487,7 +487,8 @@ def check_totals(network: str, layers: Sequence[Layer]) -> None:
         ModelError: names the count and its sum.
     """
     for field in ("macs", *_COUNTS):
-        total = sum(getattr(layer, field) for layer in layers)
+        each_step = field in _ELEMENTS
+        total = sum(getattr(layer, field) * (layer.repeat if each_step else 1) for layer in layers)
         if total > MAX_TOTAL:
             raise ModelError(
                 f"network {show(network)}: the sum of {field} over its layers, {total}, is more than {MAX_TOTAL}"

@@ -168,3 +168,9 @@ def test_sums_over_a_network_stay_within_what_is_counted() -> None:
         ModelError, match=r"the sum of input_elements over its layers, \d+, is more than 7\d+$"
     ):
         Network.from_layers([dataclasses.replace(large, name=f"a{number}") for number in range(65)])
+
+
+def test_sums_over_a_network_are_those_of_all_steps() -> None:
+    large = Layer.vector("a", op="add", k=2**20, oy=2**20).repeated(2**10)
+    with pytest.raises(ModelError, match="the sum of input_elements over its layers"):
+        Network.from_layers([dataclasses.replace(large, name=f"a{number}") for number in range(65)])
