@@ -10,7 +10,7 @@ from benchmarks.block import Block, duration, times
 from benchmarks.measure import command, repeated, timed
 from squeezesim.explore.allocate.candidates import OBJECTIVES, Candidates
 from squeezesim.explore.allocate.study import study
-from squeezesim.explore.sweep.api import plan
+from squeezesim.explore.sweep.sweep import plan
 
 HARDWARE = "squeezelerator_16x16"
 GRID = {

@@ -15,7 +15,7 @@ from benchmarks.measure import exponent, peak_mib, repeated
 from benchmarks.simulating import tilings
 from squeezesim.explore.allocate.candidates import Candidates
 from squeezesim.explore.allocate.study import study
-from squeezesim.explore.sweep.api import plan
+from squeezesim.explore.sweep.sweep import plan
 
 ONE_ARRAY = GRID | {"array.rows": "16", "array.cols": "16"}
 ANY_ARRAY = {

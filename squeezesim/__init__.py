@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from squeezesim.explore.compare.compare import compare
     from squeezesim.explore.pareto import pareto
     from squeezesim.explore.sensitivity import sensitivity
-    from squeezesim.explore.sweep.api import sweep
+    from squeezesim.explore.sweep.sweep import sweep
     from squeezesim.frontends.torch.operators import register_operator
     from squeezesim.frontends.torch.weights import densities, weights
     from squeezesim.hardware.accelerator import Accelerator
@@ -91,7 +91,7 @@ _HOMES = {
     "squeezesim.explore.compare.compare": ("compare",),
     "squeezesim.explore.pareto": ("pareto",),
     "squeezesim.explore.sensitivity": ("sensitivity",),
-    "squeezesim.explore.sweep.api": ("sweep",),
+    "squeezesim.explore.sweep.sweep": ("sweep",),
     "squeezesim.frontends.torch.operators": ("register_operator",),
     "squeezesim.frontends.torch.weights": (
         "densities",

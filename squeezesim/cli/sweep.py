@@ -19,10 +19,9 @@ from squeezesim.errors import ClusterError, UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from squeezesim.explore.sweep.execute import Progress, Store
+    from squeezesim.explore.sweep.nsga import Search
     from squeezesim.explore.sweep.plan import Plan, Planned
-    from squeezesim.explore.sweep.run import Progress
-    from squeezesim.explore.sweep.search import Search
-    from squeezesim.explore.sweep.store import Store
 
 SHORT = "Cost MODEL on every accelerator that parameters make."
 EXAMPLES = """\b
@@ -126,11 +125,10 @@ def sweep(
     at most 1,024 designs: an interrupted sweep goes on from there when the same command is given again.
     """
     del debug
-    from squeezesim.explore.sweep.api import costing, interest, plan, searched
+    from squeezesim.explore.sweep.execute import Store, run
+    from squeezesim.explore.sweep.render import best_rows, check_sort
     from squeezesim.explore.sweep.results import objectives_of
-    from squeezesim.explore.sweep.run import run
-    from squeezesim.explore.sweep.store import Store
-    from squeezesim.explore.sweep.text import best_rows, check_sort
+    from squeezesim.explore.sweep.sweep import costing, interest, plan, searched
     from squeezesim.files import atomic_write
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.hardware.display import fixed_widths
@@ -305,7 +303,7 @@ def _print(
     top: int | None,
     objectives: Sequence[str] | None,
 ) -> None:
-    from squeezesim.explore.sweep.text import best_rows, sections
+    from squeezesim.explore.sweep.render import best_rows, sections
     from squeezesim.report.files import csv_text
     from squeezesim.report.serialize import dump_json
     from squeezesim.report.text import plain, print_sections

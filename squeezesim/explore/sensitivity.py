@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.errors import HardwareError, UsageError
-from squeezesim.explore.sweep.engine import totals
+from squeezesim.explore.sweep.plan import totals
 from squeezesim.hardware.config import OVERRIDES, parameters, to_dict
 from squeezesim.hardware.display import fixed_widths
 from squeezesim.hardware.energy import WORD_BITS, energy_costs

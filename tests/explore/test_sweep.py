@@ -19,10 +19,9 @@ import pytest
 
 import squeezesim as sq
 from squeezesim.errors import OutputError
-from squeezesim.explore.sweep.api import plan
+from squeezesim.explore.sweep.execute import Store, local, run
 from squeezesim.explore.sweep.plan import Plan
-from squeezesim.explore.sweep.run import local, run
-from squeezesim.explore.sweep.store import Store
+from squeezesim.explore.sweep.sweep import plan
 from squeezesim.hardware.config import parameters
 from squeezesim.report.metrics import TOTALS
 from tests.report.cases import accelerator, network

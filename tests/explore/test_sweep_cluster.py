@@ -8,7 +8,7 @@ import pytest
 
 from squeezesim import __version__
 from squeezesim.errors import UsageError
-from squeezesim.explore.sweep import cluster
+from squeezesim.explore.sweep import execute
 from tests.explore.test_sweep import small
 
 PYTHON = platform.python_version_tuple()
@@ -19,20 +19,20 @@ PYTHON = platform.python_version_tuple()
 )
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(UsageError, match="is no address; allowed: as tcp://host:8786"):
-        cluster.cluster(small(), address)
+        execute.cluster(small(), address)
 
 
 @pytest.mark.parametrize("speaks", [True, False])
 def test_what_is_no_scheduler(speaks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that says nothing, as one of web pages, and an address at which there is none."""
     pytest.importorskip("distributed", exc_type=ImportError)
-    monkeypatch.setattr(cluster, "_REACH", 0.2)
+    monkeypatch.setattr(execute, "_REACH", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         if not speaks:
             server.close()
         with pytest.raises(UsageError, match="no scheduler of Dask there; allowed: as tcp://host:8786"):
-            list(cluster.cluster(small(), address)([0]))
+            list(execute.cluster(small(), address)([0]))
 
 
 class Workers:
@@ -56,19 +56,19 @@ class Workers:
 )
 def test_workers_with_something_else(package: Any, python: tuple[str, ...], message: str) -> None:
     with pytest.raises(UsageError, match=message.replace(".", r"\.")):
-        cluster._check(Workers(package, python), "tcp://host:8786")
-    cluster._check(Workers(__version__, PYTHON), "tcp://host:8786")
+        execute._check(Workers(package, python), "tcp://host:8786")
+    execute._check(Workers(__version__, PYTHON), "tcp://host:8786")
 
 
 def test_a_worker_that_came_later_with_something_else() -> None:
     with pytest.raises(ImportError, match=f"squeezesim {__version__}"):
-        cluster._received(b"", "9.9.9")
+        execute._received(b"", "9.9.9")
 
 
 @pytest.mark.slow
 def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed", exc_type=ImportError)
-    monkeypatch.setattr(cluster, "_WAIT", 1)
+    monkeypatch.setattr(execute, "_WAIT", 1)
     with (
         distributed.LocalCluster(
             n_workers=0, processes=False, host="127.0.0.1", protocol="tcp", dashboard_address=None
@@ -77,4 +77,4 @@ def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
             UsageError, match="the scheduler has had no worker for 1 s; allowed: one or more, as dask"
         ),
     ):
-        list(cluster.cluster(small(), local.scheduler_address)([0]))
+        list(execute.cluster(small(), local.scheduler_address)([0]))

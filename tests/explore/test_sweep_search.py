@@ -11,13 +11,12 @@ import pytest
 
 import squeezesim as sq
 from squeezesim.errors import OutputError, SqueezesimError
-from squeezesim.explore.sweep import search
-from squeezesim.explore.sweep.api import searched
+from squeezesim.explore.sweep import nsga
+from squeezesim.explore.sweep.execute import Store, encode, run
+from squeezesim.explore.sweep.nsga import Search, generations
 from squeezesim.explore.sweep.plan import Plan
 from squeezesim.explore.sweep.results import objectives_of
-from squeezesim.explore.sweep.run import run
-from squeezesim.explore.sweep.search import Search, generations
-from squeezesim.explore.sweep.store import Store, encode
+from squeezesim.explore.sweep.sweep import searched
 from tests.explore.test_sweep import contents, quiet, same_as_simulated
 from tests.report.cases import accelerator, network
 
@@ -35,7 +34,7 @@ MEASURES = ["latency_us", "energy_mac_equiv"]
 
 @pytest.fixture(autouse=True)
 def small_generations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "GENERATION", 10)
+    monkeypatch.setattr(nsga, "GENERATION", 10)
 
 
 def small(count: int = 35, **changes: Any) -> Search:
@@ -129,7 +128,7 @@ def test_a_search_goes_on_from_what_is_there_and_then_does_nothing(
     (store.path / "part-00001.parquet").unlink()
     finished(store.path, small())
     assert contents(store.path) == contents(whole.path)
-    monkeypatch.setattr(search, "costed", None)
+    monkeypatch.setattr(nsga, "costed", None)
     finished(store.path, small())
     assert contents(store.path) == contents(whole.path)
     with pytest.raises(OutputError, match="it holds another sweep, of small on small_8x8"):
@@ -184,7 +183,7 @@ def test_conditions_on_results_keep_rows_of_a_grid() -> None:
 def test_a_search_ends_where_there_are_no_other_designs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "_TRIES", 200)
+    monkeypatch.setattr(nsga, "_TRIES", 200)
     found = searched([NET], HW, {"array.rows": "4:8", "array.cols": "4:6"}, 90)
     assert isinstance(found, Search)
     table = finished(tmp_path / "a", found).read().to_pandas()

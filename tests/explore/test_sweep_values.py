@@ -9,8 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from squeezesim.errors import HardwareError, SqueezesimError, UsageError
-from squeezesim.explore.sweep.designs import BELOW_ONE, Designs, grid, sample
-from squeezesim.explore.sweep.values import Axis, Value, parse_axis
+from squeezesim.explore.sweep.design_space import BELOW_ONE, Axis, Designs, Value, grid, parse_axis, sample
 from squeezesim.hardware.accelerator import Accelerator
 from tests.report.cases import accelerator
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from squeezesim.errors import UsageError
 from squeezesim.explore.pareto import LARGER_IS_BETTER, Mask, pareto
-from squeezesim.explore.sweep.designs import PES, holding, numbers, numeric_names
+from squeezesim.explore.sweep.design_space import PES, holding, numbers, numeric_names
 from squeezesim.expressions import parse
 from squeezesim.report.metrics import TOTALS
 from squeezesim.report.tally import Scale

@@ -16,12 +16,10 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import OutputError, UsageError, pip_install
-from squeezesim.explore.sweep.designs import Designs, at, check, free_axes
+from squeezesim.explore.sweep.design_space import Axis, Designs, at, check, free_axes
+from squeezesim.explore.sweep.execute import Costed, Store, encode
 from squeezesim.explore.sweep.plan import about, costed, heading, kinds_of
 from squeezesim.explore.sweep.results import column, meeting, objectives_of, sides
-from squeezesim.explore.sweep.run import Costed
-from squeezesim.explore.sweep.store import Store, encode
-from squeezesim.explore.sweep.values import Axis
 
 if TYPE_CHECKING:
     import pyarrow as pa

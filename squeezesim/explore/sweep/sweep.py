@@ -1,4 +1,4 @@
-"""sweep(networks, accelerator, values) → DataFrame: a row for each design and network."""
+"""sweep(): networks on many accelerators at once, as a table."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from squeezesim.errors import UsageError
-from squeezesim.explore.sweep.cluster import cluster
-from squeezesim.explore.sweep.designs import free_axes, grid, sample
+from squeezesim.explore.sweep.design_space import Axis, Value, free_axes, grid, parse_axis, sample
+from squeezesim.explore.sweep.execute import Costed, Store, cluster, local, run
+from squeezesim.explore.sweep.nsga import Search, generations
 from squeezesim.explore.sweep.plan import CHUNK, Plan
 from squeezesim.explore.sweep.results import meeting, objectives_of, parted
-from squeezesim.explore.sweep.run import Costed, local, run
-from squeezesim.explore.sweep.search import Search, generations
-from squeezesim.explore.sweep.store import Store
-from squeezesim.explore.sweep.values import Axis, Value, parse_axis
 from squeezesim.files import temporary_folder
 from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.network.network import check_multiplies
