@@ -119,7 +119,9 @@ class Elements:
             >>> len(Elements.of(2, [(3, 4), (2, 1)]))  # 2, 3, 6, 7, 10, 11
             6
         """
-        left = sorted((stride, size) for size, stride in dims if stride and size != 1)
+        given = [(stride, size) for size, stride in dims if stride and size != 1]
+        offset += sum((size - 1) * stride for stride, size in given if stride < 0)
+        left = sorted((abs(stride), size) for stride, size in given)
         if any(size == 0 for _, size in left):
             return cls(np.zeros(0, np.int64), np.zeros(0, np.int64))
         run = 1
@@ -176,6 +178,10 @@ class Ledger:
         self._sizes.append(size)
         self._counts.append(0)
         return len(self._sizes) - 1
+
+    def resize(self, param: int, size: int) -> None:
+        """Set how many elements *param*, which no layer uses yet, has."""
+        self._sizes[param] = size
 
     @property
     def unread(self) -> int:

@@ -510,4 +510,18 @@ OPERANDS: dict[str, tuple[int, ...]] = {
     f"{DOMAIN}.DequantizeLinear": (0,),
     f"{DOMAIN}.QuantizeLinear": (0,),
 }
+ADDED: dict[str, tuple[int, ...]] = {
+    f"{DOMAIN}.{name}": places
+    for name, places in {
+        "Attention": (2,),
+        "DynamicQuantizeMatMul": (4,),
+        "FusedConv": (2, 3),
+        "FusedGemm": (2,),
+        "MatMulIntegerToFloat": (6,),
+        "MatMulNBits": (5,),
+        "QAttention": (2,),
+        "QGemm": (6,),
+        "QLinearConv": (8,),
+    }.items()
+}
 FREE = (f"{DOMAIN}.DequantizeLinear", f"{DOMAIN}.QuantizeLinear")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +23,19 @@ from onnx import (
 from onnx.helper import tensor_dtype_to_np_dtype
 
 from squeezesim.errors import ModelError
+from squeezesim.frontends.elements import Ledger, Use
 from squeezesim.frontends.onnx import contrib, elementwise
 from squeezesim.frontends.onnx.names import Place, module_of_weight, place_of, unique_names
 from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated, UnmodelledError
 from squeezesim.frontends.onnx.operators import WINDOW_RULES as WINDOWS
-from squeezesim.frontends.onnx.rules import ARITHMETIC, OPERANDS, UserRule, moves, rule_for, shapes_of
+from squeezesim.frontends.onnx.ownership import made_of, narrowed
+from squeezesim.frontends.onnx.rules import ADDED, ARITHMETIC, OPERANDS, UserRule, moves, rule_for, shapes_of
 from squeezesim.frontends.onnx.values import (
     MAX_VALUES,
     QUANTISED,
     Array,
     Inference,
+    Piece,
     Value,
     carried_bits,
     quantised,
@@ -44,6 +47,7 @@ from squeezesim.frontends.open_sizes import Shape, check_names, check_shape, fil
 from squeezesim.frontends.torch.operators import Operand, registered_rule
 from squeezesim.network import Layer, Network, Unmodelled, ops
 from squeezesim.network.checks import show
+from squeezesim.network.compress.rules import learnt
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -236,17 +240,52 @@ def network_of(
     inputs = [(label, shape) for label, shape, _ in found]
     walk.enter_inputs(model.graph, found)
     walk.run(model.graph)
-    placed = [(layer, place) for layer, place, _, _ in walk.recorded]
+    owning = [_owning(number, item, walk.ledger) for number, item in enumerate(walk.recorded)]
+    placed = [(layer, item.place) for (layer, _), item in zip(owning, walk.recorded, strict=True)]
     names = unique_names(placed, [label for label, _ in inputs])
     layers = []
-    for (layer, place, reads, before), own in zip(walk.recorded, names, strict=True):
-        sources = tuple(names[index] if index >= 0 else inputs[-1 - index][0] for index in reads)
-        carried = tuple(names[index] for index in before)
-        layers.append(replace(layer, name=own, module=place.module, inputs=sources, carried=carried))
+    for (layer, owners), item, own in zip(owning, walk.recorded, names, strict=True):
+        sources = tuple(names[index] if index >= 0 else inputs[-1 - index][0] for index in item.reads)
+        carried, shared = (tuple(names[index] for index in found) for found in (item.carried, owners))
+        layers.append(
+            replace(layer, name=own, module=item.place.module, inputs=sources, carried=carried, shared=shared)
+        )
     network = Network(
-        name=name, layers=tuple(layers), inputs=tuple(inputs), unmodelled=walk.unmodelled, source=source
+        name=name,
+        layers=tuple(layers),
+        inputs=tuple(inputs),
+        unread_params=walk.ledger.partly_unread,
+        unmodelled=walk.unmodelled,
+        source=source,
     )
     return network.with_stages()
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A layer with the numbers of those that it reads and carries from step to step, and the weights that it uses."""
+
+    layer: Layer
+    place: Place
+    reads: tuple[int, ...]
+    carried: tuple[int, ...] = ()
+    factors: tuple[Use, ...] = ()
+    others: tuple[Use, ...] = ()
+
+
+def _owning(number: int, item: _Recorded, ledger: Ledger) -> tuple[Layer, tuple[int, ...]]:
+    """A layer with what it owns, and the layers that own what it uses as well."""
+    layer = item.layer
+    if not (item.factors or item.others):
+        return layer if not layer.params else replace(layer, params=0), ()
+    owned, shared = ledger.claim(number, ledger.used(item.factors))
+    more, also = ledger.claim(number, ledger.used(item.others))
+    if not layer.weight_elements:
+        size = sum(map(len, ledger.used((*item.factors, *item.others)).values()))
+        layer = replace(layer, weight_elements=size)
+    params = owned + more
+    layer = layer.owning(params, owned) if learnt(layer) else replace(layer, params=params)
+    return layer, tuple(sorted({*shared, *also} - {number}))
 
 
 class _Walk:
@@ -256,17 +295,15 @@ class _Walk:
         opsets = {
             "" if item.domain == "ai.onnx" else item.domain: item.version for item in model.opset_import
         }
-        # Layers with the numbers of those that they read, and of those that they carry from step to step.
-        self.recorded: list[tuple[Layer, Place, tuple[int, ...], tuple[int, ...]]] = []
+        self.recorded: list[_Recorded] = []
+        self.ledger = Ledger()
         self._inference = Inference(opsets, model.ir_version)
         self._values: ChainMap[str, Value] = ChainMap()  # those of graphs within nodes end with these
         self._entered: dict[int, tuple[TensorProto, Value]] = {}
         self._repeated = 0
         self._declared: dict[str, TypeProto] = {}
-        self._sizes: list[int] = []
-        self._written: dict[int, tuple[TensorProto, tuple[int, ...]]] = {}  # of nodes Constant
+        self._written: dict[int, tuple[TensorProto, tuple[Piece, ...]]] = {}  # of nodes Constant
         self._weights: list[str] = []
-        self._uncounted: set[int] = set()
         self._unmodelled: Counter[str] = Counter()
         self._first: dict[str, str] = {}
 
@@ -314,14 +351,13 @@ class _Walk:
         self._values[tensor.name] = value
         self._entered[id(tensor)] = tensor, value  # which keeps its id
 
-    def _entered_params(self, tensor: TensorProto, shape: Shape) -> tuple[int, ...]:
-        """The number of a tensor of the file among those that may be learnt; none where it is no such tensor."""
+    def _entered_params(self, tensor: TensorProto, shape: Shape) -> tuple[Piece, ...]:
+        """The elements of a tensor of the file that may be learnt; none where it is no such tensor."""
         if tensor.data_type not in _FLOATS + tuple(QUANTISED) or not shape:
             return ()
-        self._uncounted.add(len(self._sizes))
-        self._sizes.append(prod(shape))
         self._weights.append(tensor.name)
-        return (len(self._sizes) - 1,)
+        number = self.ledger.enter(prod(shape))
+        return (Piece((0,) * len(shape), Use.whole(number, shape)),)
 
     def _step(self, node: NodeProto, activation: str | None) -> None:
         inputs: Sequence[Value | None] = [self._values[name] if name else None for name in node.input]
@@ -346,20 +382,40 @@ class _Walk:
                 raise ModelError(f"comes from more than {MAX_SOURCES} layers or weights that no layer joins")
         except ModelError as error:
             raise ModelError(f"{_called(node)}: {error}") from error.__cause__
+        self._enter_outputs(node, inputs, made, types, constants)
+
+    def _enter_outputs(
+        self,
+        node: NodeProto,
+        inputs: Sequence[Value | None],
+        made: Value,
+        types: Mapping[str, TypeProto],
+        constants: Sequence[Array] | None,
+    ) -> None:
+        """Make what a node makes known: *made*, with the type, the constant and the weights of each output."""
+        found: dict[str, Value] = {}
         for index, name in enumerate(name for name in node.output if name):
             if constants is None or index >= len(constants):
-                self._values[name] = replace(made, type=types[name])
+                found[name] = replace(made, type=types[name])
                 continue
             values = constants[index]
             kind = tensor_type(helper.np_dtype_to_tensor_dtype(values.dtype), values.shape)
-            self._values[name] = replace(made, type=kind, constant=values)
+            found[name] = replace(made, type=kind, constant=values)
+        if made.params and node.op_type != "Constant":
+            view = _node(node, inputs, [value.shape for value in found.values()])
+            given = [
+                (place, pieces) for place, pieces in self._learnt(node, inputs, range(len(inputs))) if pieces
+            ]
+            for index, (name, value) in enumerate(found.items()):
+                found[name] = replace(value, params=made_of(view, index, given))
+        self._values.update(found)
 
     def _followed(self, node: NodeProto, inputs: Sequence[Value | None]) -> list[Value] | None:
         """What a node with graphs within it makes, where it is known which of them run, and how often."""
         follow = {"If": self._chosen, "Loop": self._looped, "Scan": self._scanned}.get(node.op_type)
         if follow is None or node.domain not in ("", "ai.onnx"):
             return None
-        recorded, uncounted = len(self.recorded), set(self._uncounted)
+        recorded = len(self.recorded)
         unmodelled, values = self._unmodelled.copy(), self._values
         try:
             made = follow(node, inputs)
@@ -367,7 +423,7 @@ class _Walk:
             made = None
         if made is None:
             del self.recorded[recorded:]
-            self._uncounted, self._unmodelled, self._values = uncounted, unmodelled, values
+            self._unmodelled, self._values = unmodelled, values
         return made
 
     def _within(self, node: NodeProto, graph: GraphProto, given: Sequence[Value]) -> list[Value]:
@@ -470,7 +526,8 @@ class _Walk:
         shapes = {value.shape for value in values}
         each = next(iter(shapes)) if len(shapes) == 1 else None
         layers = tuple(dict.fromkeys(number for value in values for number in value.layers))
-        params = tuple(dict.fromkeys(number for value in values for number in value.params))
+        uses = dict.fromkeys(piece.use for value in values for piece in value.params)
+        params = tuple(Piece((), use.scattered(())) for use in uses)
         if each is None:
             return Value(TypeProto(), layers=layers, params=params)
         axis += len(each) + 1 if axis < 0 else 0
@@ -484,7 +541,7 @@ class _Walk:
             if len(self.recorded) >= MAX_LAYERS:
                 raise ModelError(f"the network has more than {MAX_LAYERS} layers")
             self.recorded.append(
-                (ops.view("concat", shape, [each] * len(values)), place_of(node), layers, ())
+                _Recorded(ops.view("concat", shape, [each] * len(values)), place_of(node), layers)
             )
             layers = (len(self.recorded) - 1,)
         return Value(tensor_type(_element(values), shape), constant, layers=layers, params=params)
@@ -552,25 +609,34 @@ class _Walk:
         value = inputs[index] if index < len(inputs) else None
         if value is None or len(value.params) != 1:
             return inputs
-        self._sizes[value.params[0]] = count
-        return [replace(value, bits=bits) if place == index else item for place, item in enumerate(inputs)]
+        param = value.params[0].use.param
+        self.ledger.resize(param, count)
+        params = (Piece((0,), Use.whole(param, (count,))),)
+        return [
+            replace(value, bits=bits, params=params) if place == index else item
+            for place, item in enumerate(inputs)
+        ]
 
     def _data(self, node: NodeProto, inputs: Sequence[Value | None]) -> Value:
         """What the node's result comes from: its data and learnt inputs, without sizes and limits."""
         layers = dict.fromkeys(number for value in inputs if value is not None for number in value.layers)
-        params = self._learnt(node, inputs, range(len(inputs)))
+        learnt_inputs = self._learnt(node, inputs, range(len(inputs)))
+        params = dict.fromkeys(piece for _, pieces in learnt_inputs for piece in pieces)
         return Value(TypeProto(), layers=tuple(layers), params=tuple(params))
 
-    def _learnt(self, node: NodeProto, inputs: Sequence[Value | None], among: Iterable[int]) -> list[int]:
-        """The learnable initializers behind some inputs, without those behind sizes, limits and single factors."""
+    def _learnt(
+        self, node: NodeProto, inputs: Sequence[Value | None], among: Iterable[int]
+    ) -> list[tuple[int, tuple[Piece, ...]]]:
+        """The weights behind some inputs, by place, without those behind sizes, limits and single factors."""
         data = OPERANDS.get(_listed(node))
-        found: dict[int, None] = {}
+        found: dict[int, tuple[Piece, ...]] = {}
         for index in among:
             value = inputs[index] if index < len(inputs) else None
             if value is not None and (data is None or index in data):
                 is_factor = node.op_type in ARITHMETIC and prod(value.shape or ()) == 1
-                found.update(() if is_factor else dict.fromkeys(value.params))
-        return list(found)
+                if value.params and not is_factor:
+                    found[index] = value.params
+        return list(found.items())
 
     def _constant(self, node: NodeProto, inputs: Sequence[Value | None]) -> Value:
         """What a constant comes from: a shape does not depend on the data."""
@@ -578,7 +644,7 @@ class _Walk:
 
     def _append(self, node: NodeProto, inputs: Sequence[Value | None], parts: Sequence[Part]) -> int:
         """Record the layers of a node; the number of the last."""
-        first = len(self.recorded)
+        first, added = len(self.recorded), ADDED.get(_listed(node), ())
         if first + len(parts) > MAX_LAYERS:
             raise ModelError(f"the network has more than {MAX_LAYERS} layers")
         for part in parts:
@@ -586,22 +652,26 @@ class _Walk:
             sources = [value for value in read if value is not None]
             reads = dict.fromkeys(number for value in sources for number in value.layers)
             reads.update(dict.fromkeys(first + index for index in part.after))
-            learnt = self._learnt(node, inputs, part.inputs)
+            uses: dict[bool, list[Use]] = {True: [], False: []}
+            weights: dict[int, tuple[Piece, ...]] = {}
+            for index, pieces in self._learnt(node, inputs, part.inputs):
+                held = (piece if part.at is None else narrowed(piece, part.at) for piece in pieces)
+                weights[index] = tuple(piece for piece in held if piece is not None)
+                uses[index not in added].extend(piece.use for piece in weights[index])
             place = place_of(node)
             if part.layer.kind == "mac":
-                weights = [module_of_weight(self._weights[number]) for number in learnt]
-                place = Place(module=next(filter(None, weights), place.module), name=place.name)
-            layer = replace(
-                part.layer,
-                params=sum(self._sizes[number] for number in learnt if number in self._uncounted),
-                weight_elements=part.layer.weight_elements or sum(self._sizes[number] for number in learnt),
-            )
-            layer = quantised(
-                layer, [value for value in sources if value.layers or set(value.params) & set(learnt)]
-            )
-            self._uncounted.difference_update(learnt)
+                modules = (
+                    module_of_weight(self._weights[piece.use.param])
+                    for pieces in weights.values()
+                    for piece in pieces
+                )
+                place = Place(module=next(filter(None, modules), place.module), name=place.name)
+            known = [(index, inputs[index]) for index in part.inputs if index < len(inputs)]
+            widths = [value for index, value in known if value and (value.layers or index in weights)]
+            layer = quantised(part.layer, widths)
             carried = tuple(first + index for index in part.carried)
-            self.recorded.append((layer, place, tuple(reads), carried))
+            factors, others = tuple(uses[True]), tuple(uses[False])
+            self.recorded.append(_Recorded(layer, place, tuple(reads), carried, factors, others))
         return len(self.recorded) - 1
 
     def _leave_out(self, node: NodeProto, why: str) -> None:

@@ -23,13 +23,15 @@ class UnmodelledError(Exception):
 class Part:
     """One layer of an operator that is several: which inputs of the node and which parts before it it reads.
 
-    Each step of a part that repeats reads also what the step before made of the parts ``carried``.
+    Each step of a part that repeats reads also what the step before made of the parts ``carried``. Of weights that are
+    stacked along their first axis it reads those at ``at`` alone.
     """
 
     layer: Layer
     inputs: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
     carried: tuple[int, ...] = ()
+    at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -419,11 +419,12 @@ def _recurrent(op: str, gates: int, work: int) -> Rule:
         cell = replace(cell, vector_ops=work * batch * hidden)
         parts: list[Part] = []
         cells: list[int] = []
-        for _ in range(directions):
+        for direction in range(directions):
             start = len(parts)
             before = (start + 2,) if steps > 1 else ()
-            parts.append(entering)
-            parts.append(Part(product.repeated(steps), (_RECURRENT, *states), carried=before))
+            parts.append(replace(entering, at=direction))
+            read = (_RECURRENT, *states)
+            parts.append(Part(product.repeated(steps), read, carried=before, at=direction))
             parts.append(Part(cell.repeated(steps), (), (start, start + 1)))
             cells.append(start + 2)
         if steps * directions > 1:

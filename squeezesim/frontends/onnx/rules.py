@@ -43,6 +43,19 @@ OPERANDS: dict[str, tuple[int, ...]] = {
 }
 """Which inputs are data or learnt; others are sizes, limits, statistics, scales and zero points. Default: all."""
 
+ADDED: dict[str, tuple[int, ...]] = {
+    "Conv": (2,),
+    "ConvTranspose": (2,),
+    "DeformConv": (3,),
+    "GRU": (3,),
+    "Gemm": (2,),
+    "LSTM": (3, 7),
+    "QLinearConv": (8,),
+    "RNN": (3,),
+    **contrib.ADDED,
+}
+"""Which learnt inputs of a product are no factors of it: biases and peepholes."""
+
 ARITHMETIC = frozenset({"Add", "Div", "Max", "Min", "Mod", "Mul", "Pow", "Sub", "Sum", "Where"})
 """Operators whose constants of one element are factors and offsets, as exporters write them, and not learnt."""
 

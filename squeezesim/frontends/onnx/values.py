@@ -15,6 +15,7 @@ from onnx.defs import OpSchema
 from onnx.reference import ReferenceEvaluator
 
 from squeezesim.errors import ModelError
+from squeezesim.frontends.elements import Use
 from squeezesim.frontends.open_sizes import Shape, check_shape
 from squeezesim.network import Layer
 from squeezesim.network.checks import show
@@ -84,6 +85,14 @@ _DATA_DEPENDENT = {"NonZero"}  # the shape of the output follows from values, so
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Values of a tensor that are made of elements of one weight: a box from *start* on, of the sizes of *use*."""
+
+    start: Shape
+    use: Use
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """A tensor: its type, its values if they are few and constant, and what made it.
 
@@ -91,7 +100,7 @@ class Value:
         type: its ONNX type; without a shape where that is not known.
         constant: its values.
         layers: the layers that it was computed from; inputs of the network count down from −1.
-        params: the learnable initializers that it was computed from, by number.
+        params: the elements of weights of the file that it was computed from.
         bits: the width that it was quantised to.
         rows: its shape before its leading dimensions were flattened, as before a ``Gemm``.
     """
@@ -99,7 +108,7 @@ class Value:
     type: TypeProto
     constant: Array | None = None
     layers: tuple[int, ...] = ()
-    params: tuple[int, ...] = ()
+    params: tuple[Piece, ...] = ()
     bits: int | None = None
     rows: Shape | None = None
 
