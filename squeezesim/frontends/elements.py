@@ -7,12 +7,14 @@ layer before it used, so that Σ owned over the layers = the number of elements 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from squeezesim.network.layer import Layer
 
 Dim = tuple[int, int]  # size, stride
 Ints = NDArray[np.int64]
@@ -27,6 +29,11 @@ class Region(NamedTuple):
     offset: int
     sizes: tuple[int, ...]
     strides: tuple[int, ...]
+
+    @classmethod
+    def whole(cls, sizes: tuple[int, ...]) -> Region:
+        """Return a tensor of *sizes* that is laid out row by row."""
+        return cls(0, sizes, contiguous(sizes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +240,27 @@ class Ledger:
             closes = np.append(begins[1:], True)
             self._owned[param] = Elements(starts[begins], ends[closes]), owner[begins]
         return gained, others
+
+
+def unrepeated(layer: Layer, factors: Iterable[Use]) -> Layer:
+    """Return *layer*, a stack of products by weights made of *factors*, with each matrix that several share once.
+
+    G products by D matrices are N = G / D images of D products.
+
+    Example: a batch of 4 times a 64×32 parameter that is expanded over it is N=4, G=1 with 2048 weights, not 8192.
+    """
+    uses = set(factors)
+    if layer.op != "matmul" or layer.weights_are_activations or layer.n != 1 or len(uses) != 1:
+        return layer
+    (use,) = uses
+    size = layer.c * layer.k
+    is_matrix = {*use.sizes[-2:]} == {layer.c, layer.k} and all(
+        one == 1 or stride for one, stride in zip(use.sizes[-2:], use.strides[-2:], strict=True)
+    )
+    distinct, rest = divmod(len(use.elements()), size)
+    if not is_matrix or rest or not 0 < distinct < layer.g or layer.g % distinct:
+        return layer
+    return replace(layer, n=layer.g // distinct, g=distinct, weight_elements=distinct * size)
 
 
 def contiguous(sizes: Sequence[int]) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from onnx import (
 from onnx.helper import tensor_dtype_to_np_dtype
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.elements import Ledger, Use
+from squeezesim.frontends.elements import Ledger, Use, unrepeated
 from squeezesim.frontends.onnx import contrib, elementwise
 from squeezesim.frontends.onnx.names import Place, module_of_weight, place_of, unique_names
 from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated, UnmodelledError
@@ -278,6 +278,7 @@ def _owning(number: int, item: _Recorded, ledger: Ledger) -> tuple[Layer, tuple[
     layer = item.layer
     if not (item.factors or item.others):
         return layer if not layer.params else replace(layer, params=0), ()
+    layer = unrepeated(layer, item.factors)
     owned, shared = ledger.claim(number, ledger.used(item.factors))
     more, also = ledger.claim(number, ledger.used(item.others))
     if not layer.weight_elements:

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from squeezesim.frontends.elements import Ledger, Region, Use
+from squeezesim.frontends.elements import Ledger, Region, Use, unrepeated
 from squeezesim.frontends.torch.operators import (
     ADDED,
     BESIDE,
@@ -562,7 +562,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 by_element = torch.Tag.pointwise in func.tags or name in _COPIES
                 if by_element and not written and not origin.layers and self._copied(values, tensor):
                     continue
-                made = self._constant(chain.from_iterable(read.values()), tensor, by_element=by_element)
+                made = self._constant(name, chain.from_iterable(read.values()), tensor, by_element=by_element)
             self._origins.set(tensor, made, in_place=any(tensor is target for target in written))
         if origin.uses and not origin.layers and name in ("cat", "stack"):
             self._join(name, values, outputs[0])
@@ -573,14 +573,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return [(tuple(leaf.shape), self._origins.of(leaf)) for leaf in leaves]
 
     def _constant(
-        self, read: Iterable[tuple[Shape, Origin]], result: torch.Tensor, *, by_element: bool
+        self, name: str, read: Iterable[tuple[Shape, Origin]], result: torch.Tensor, *, by_element: bool
     ) -> Origin:
         """What made a result, element by element or each of its values of all that was read."""
         shape = tuple(result.shape)
         origin = Origin()
         for source, part in read:
-            fits = by_element and _broadcasts(source, shape)
-            origin |= part.broadcast(shape) if fits else part.scattered(shape)
+            if name == "_unsafe_view":  # the same values, row by row in another shape
+                origin |= part.seen(Region.whole(source), Region.whole(shape))
+            elif by_element and _broadcasts(source, shape):
+                origin |= part.broadcast(shape)
+            else:
+                origin |= part.scattered(shape)
         return origin
 
     def _copied(self, values: Mapping[str, Any], result: torch.Tensor) -> bool:
@@ -671,6 +675,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         params, owned = 0, 0
         owners: tuple[int, ...] = ()
         if factors or others:
+            layer = unrepeated(layer, factors)
             owned, shared = self._ledger.claim(number, self._ledger.used(factors))
             more, also = self._ledger.claim(number, self._ledger.used(others))
             params = owned + more
