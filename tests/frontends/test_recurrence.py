@@ -85,6 +85,36 @@ def test_operators_are_their_steps(module: type[nn.Module], settings: dict[str, 
         assert len(network.layers) <= 31 * directions
 
 
+@pytest.mark.parametrize("steps", [2, 9])
+@pytest.mark.parametrize(("module", "gates"), [(nn.LSTM, "ifgo"), (nn.GRU, "rzn"), (nn.RNN, ())])
+def test_layers_and_directions_are_modules_and_gates_have_names(
+    module: type[nn.Module], gates: str, steps: int
+) -> None:
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.deep = module(6, 8, 2, bidirectional=True)
+            self.plain = module(16, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.plain(self.deep(x)[0])[0]
+
+    network = trace(Tagger(), (steps, 2, 6))
+    parts = ["deep.l0.forward", "deep.l0.reverse", "deep.l1.forward", "deep.l1.reverse", "plain.l0"]
+    own = [layer for layer in network.layers if layer.kind != "view"]
+    assert list(dict.fromkeys(layer.module for layer in own)) == parts
+    names = {layer.name for layer in network.layers}
+    assert names >= {f"{part}/linear_{which}" for part in parts for which in ("ih", "hh")}
+    assert all(
+        any(name.startswith(f"{part}/") and name.endswith(f"_{gate}") for name in names)
+        for part in parts
+        for gate in gates
+    )
+    assert network.stages == ("deep", "plain")
+    assert network.with_stages("deep.*", "plain").stages == ("deep.l0", "deep.l1", "plain")
+    assert trace(module(6, 8, 3), (steps, 2, 6)).stages == ("l0", "l1", "l2")
+
+
 class Loop(nn.Module):
     """Cells in a Python loop, one or two on each other, and a head on the last state or on all of them."""
 

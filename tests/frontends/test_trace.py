@@ -55,6 +55,44 @@ def test_a_module_that_runs_three_times_is_three_layers_and_counted_once():
     assert network.macs == 3 * 5 * 16
 
 
+class SharedActivations(nn.Module):
+    """Blocks with one activation that all hold, one that none registers, and one that the model alone holds."""
+
+    class Block(nn.Module):
+        def __init__(self, held: nn.Module, free: nn.Module, outer: nn.Module) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+            self.act = held
+            self.others = (free, outer)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            free, outer = self.others
+            return outer(free(self.act(self.fc(x))))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act, self.outer = nn.ReLU(), nn.Tanh()
+        self.blocks = nn.Sequential(*(self.Block(self.act, nn.SiLU(), self.outer) for _ in range(3)))
+        self.down = nn.Sequential(nn.Linear(4, 2), self.act)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(self.down(self.blocks(x)))
+
+
+def test_a_shared_activation_belongs_to_the_module_that_calls_it():
+    network = trace(SharedActivations(), (1, 4))
+    blocks = [f"blocks.{at}.{part}" for at in range(3) for part in ("fc", "act", "SiLU", "outer")]
+    assert [layer.name for layer in network.layers] == [*blocks, "down.0", "down.1", "act"]
+    assert [layer.module for layer in network.layers] == [*blocks, "down.0", "down.1", "act"]
+    assert network.with_stages("blocks.*", "down").stages == (
+        "blocks.0",
+        "blocks.1",
+        "blocks.2",
+        "down",
+        "rest",
+    )
+
+
 def test_tied_weights_count_once_and_unread_ones_too():
     module = models.Tied()
     network = trace(module, inputs=(torch.zeros(1, 7, dtype=torch.int64),))

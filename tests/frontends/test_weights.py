@@ -82,6 +82,22 @@ def test_two_that_fit_are_none() -> None:
     assert weights(trace(Twice(), (1, 4)), Twice()) == {}
 
 
+def test_those_of_each_layer_and_direction_of_a_recurrence() -> None:
+    module = nn.LSTM(6, 8, 2, bidirectional=True)
+    found = weights(trace(module, (7, 1, 6)), module)
+    assert {name.partition("#")[0] for name in found} == {
+        f"l{layer}.{way}/linear_{which}"
+        for layer in (0, 1)
+        for way in ("forward", "reverse")
+        for which in ("ih", "hh")
+    }
+    for name, parameter in (
+        ("l0.forward/linear_ih", module.weight_ih_l0),
+        ("l1.reverse/linear_hh", module.weight_hh_l1_reverse),
+    ):
+        assert np.array_equal(found[name], parameter.detach().numpy())
+
+
 def test_another_module_or_one_without_values() -> None:
     with pytest.raises(
         ModelError, match=r"^layer 'conv' ran in 'conv', which the given module does not have$"

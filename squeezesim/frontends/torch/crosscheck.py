@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import inspect
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -122,8 +123,9 @@ def cross_check(module: nn.Module, inputs: Sequence[Any] | Mapping[str, Any]) ->
         [CrossCheck(module='', macs=64, fvcore_macs=64, torch_macs=64, why='')]
     """
     ours: Counter[str] = Counter()
+    counted_in = _counted_in(module)
     for layer in trace(module, inputs=inputs).layers:
-        ours[layer.module] += layer.macs
+        ours[counted_in(layer.module)] += layer.macs
     args, kwargs = arguments(module, None, inputs, None)
     torchs = forward(module, args, kwargs, type(module).__name__, _torch_opinion)
     fvcores = _fvcore_opinion(module, args, kwargs)
@@ -140,11 +142,30 @@ def cross_check(module: nn.Module, inputs: Sequence[Any] | Mapping[str, Any]) ->
     return [row for row in rows if row.macs or row.fvcore_macs or row.torch_macs]
 
 
+def _counted_in(module: nn.Module) -> Callable[[str], str]:
+    """What the counters call the module of a layer: a shared one its first path, parts of a recurrence the whole."""
+    first = {id(part): path for path, part in module.named_modules()}
+
+    @cache
+    def name(path: str) -> str:
+        above = path
+        while True:
+            try:
+                part = module.get_submodule(above)
+            except AttributeError:
+                above = above.rpartition(".")[0]
+            else:
+                return first[id(part)] if above == path or isinstance(part, nn.RNNBase) else path
+
+    return name
+
+
 class _Attributing(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Says which module every operation that *counter* counts ran in, by the paths that our layers have."""
 
-    def __init__(self, counter: FlopCounterMode, stack: ModuleStack, opinion: _Opinion):
+    def __init__(self, module: nn.Module, counter: FlopCounterMode, stack: ModuleStack, opinion: _Opinion):
         super().__init__()  # type: ignore[no-untyped-call]
+        self._counted_in = _counted_in(module)
         self._counter = counter
         self._stack = stack
         self._opinion = opinion
@@ -156,7 +177,7 @@ class _Attributing(TorchDispatchMode):  # type: ignore[no-untyped-call]
         del types
         before = self._counter.get_total_flops()
         output = func(*args, **(kwargs or {}))
-        path = self._stack.current.path if self._stack.current else ""
+        path = self._counted_in(self._stack.current.path if self._stack.current else "")
         counted = self._counter.get_total_flops() - before
         self._opinion.macs[path] += counted // 2
         if not counted and func._schema.name.removeprefix("aten::") in GROUPED.keys() | PRODUCT_RULES.keys():
@@ -169,7 +190,7 @@ def _torch_opinion(module: nn.Module, args: Args, kwargs: Kwargs) -> _Opinion:
     module.requires_grad_(False)  # FlopCounterMode fails on a parameter that is passed to a module
     counter = FlopCounterMode(display=False)
     try:
-        with stack, counter, _Attributing(counter, stack, opinion):
+        with stack, counter, _Attributing(module, counter, stack, opinion):
             module(*args, **kwargs)
     except SystemExit as error:
         raise ModelError(said(error)) from error

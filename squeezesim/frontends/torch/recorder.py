@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from types import TracebackType
@@ -220,17 +221,19 @@ class ModuleCall:
 class ModuleStack:
     """A context in which ``current`` is the call that runs, innermost module first.
 
-    The hooks are global and leave with the context, so no module is touched. Modules have their path below
-    *root*, a shared one its first; those that *root* does not register have their class's name.
+    The hooks are global and leave with the context, so no module is touched. Modules have their path below *root*, a
+    shared one its first. Those without parameters, such as one activation of all blocks, have that below the module
+    that calls them; where it does not hold them, and for modules that *root* does not register, that is their name or
+    class below the caller.
     """
 
     def __init__(self, root: nn.Module) -> None:
         self._entered: list[tuple[ModuleCall, nn.Module]] = []
-        self._paths: dict[int, str] = {}
+        self._root = root
+        self._held: dict[int, dict[int, tuple[str, nn.Module]]] = {}  # of a module, what is below it
         self._known: list[nn.Module] = []  # keeps the identity of a dead module from being used again
         self._calls = 0
         self._hooks: list[torch.utils.hooks.RemovableHandle] = []
-        self._learn(root, "")
 
     @property
     def current(self) -> ModuleCall | None:
@@ -261,12 +264,10 @@ class ModuleStack:
             hook.remove()
 
     def _enter_module(self, module: nn.Module, args: Any) -> None:
-        if id(module) not in self._paths:
-            self._learn(module, type(module).__name__)
         leaves = torch.utils._pytree.tree_leaves(args)
         shapes = tuple(tuple(leaf.shape) for leaf in leaves if isinstance(leaf, torch.Tensor))
         self._calls += 1
-        call = ModuleCall(self._paths[id(module)], type(module), self._calls, shapes)
+        call = ModuleCall(self._path(module), type(module), self._calls, shapes)
         self._entered.append((call, module))
 
     def _leave_module(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
@@ -274,10 +275,36 @@ class ModuleStack:
         while self._entered and self._entered.pop()[1] is not module:
             pass
 
-    def _learn(self, module: nn.Module, path: str) -> None:
-        self._known.append(module)
-        for below, part in module.named_modules():
-            self._paths.setdefault(id(part), ".".join(filter(None, (path, below))))
+    @contextmanager
+    def inside(self, part: str) -> Iterator[None]:
+        """Name a *part* of the running module, such as a layer of a recurrence, as if it were a module below it."""
+        call, module = self._entered[-1]
+        self._calls += 1
+        path = ".".join(filter(None, (call.path, part)))
+        depth = len(self._entered)
+        self._entered.append((replace(call, path=path, serial=self._calls), module))
+        try:
+            yield
+        finally:
+            del self._entered[depth:]
+
+    def _path(self, module: nn.Module) -> str:
+        known = self._below(self._root).get(id(module))
+        if not self._entered or (known and any(True for _ in module.parameters())):
+            return known[0] if known else type(module).__name__
+        call, caller = self._entered[-1]
+        held = self._below(caller).get(id(module))
+        below = held[0] if held else known[0].rpartition(".")[2] if known else type(module).__name__
+        return ".".join(filter(None, (call.path, below)))
+
+    def _below(self, module: nn.Module) -> dict[int, tuple[str, nn.Module]]:
+        """The first path below *module* of each module that it holds."""
+        held = self._held.get(id(module))
+        if held is None:
+            held = {id(part): (path, part) for path, part in module.named_modules()}
+            self._held[id(module)] = held
+            self._known.append(module)
+        return held
 
 
 _DECIDING = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
@@ -320,6 +347,7 @@ class Recorded:
     params: tuple[Use, ...] = ()  # the elements of parameters that it uses
     shared: tuple[int, ...] = ()  # the layers that own what it uses as well
     carried: tuple[int, ...] = ()  # layers that each step reads as the step before made them
+    role: str = ""  # what it is to the operator that is taken apart, such as a gate of a recurrence
 
     def like(self, other: Recorded) -> bool:
         """Return whether it is the same work with the same parameters, whoever counts them and whatever both read."""
@@ -356,6 +384,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._parts: dict[Any, list[Part]] = {}
         self._ledger = Ledger()
         self._assumed: Counter[str] = Counter()
+        self._role = ""
         for tensor in tensors_in(module):
             if (value := value_before(tensor)) is not None:
                 self._origins.set(tensor, Origin())
@@ -383,6 +412,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def unmodelled(self) -> tuple[Unmodelled, ...]:
         """Operators without a rule, in the order in which they first ran."""
         return tuple(Unmodelled(op, count, self._first_module[op]) for op, count in self._unmodelled.items())
+
+    @contextmanager
+    def role(self, role: str) -> Iterator[None]:
+        """Say what the layers that are recorded meanwhile are to the operator that they are parts of."""
+        self._role = role
+        try:
+            yield
+        finally:
+            self._role = ""
+
+    def inside(self, part: str) -> AbstractContextManager[None]:
+        """Record layers in a *part* of the running module."""
+        return self._stack.inside(part)
 
     def repeat(self, step: Callable[[States], States], states: States, times: int) -> tuple[States, States]:
         """Run *step* from *states* on, *times* of it, at least three, each from the states that the one before made.
@@ -688,7 +730,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if part.assumes:
             self._assumed[part.assumes] += 1
         uses = tuple(dict.fromkeys((*factors, *others)))
-        self.recorded.append(Recorded(layer, tuple(layers), self._stack.current, uses, owners))
+        recorded = Recorded(layer, tuple(layers), self._stack.current, uses, owners, role=self._role)
+        self.recorded.append(recorded)
         return number
 
     def _operands(self, value: Any) -> Any:

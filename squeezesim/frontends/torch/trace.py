@@ -103,7 +103,8 @@ def _named(recorded: Sequence[Recorded], inputs: Sequence[str]) -> Iterable[Laye
     for item in recorded:
         path = item.call.path if item.call else ""
         alone = item.call is not None and item.call.is_operator and own[item.call.serial] == 1
-        base = path if path and alone else "/".join(filter(None, (path, item.layer.op)))
+        op = "_".join(filter(None, (item.layer.op, item.role)))
+        base = path if path and alone else "/".join(filter(None, (path, op)))
         used[base] += 1
         name = base if used[base] == 1 else f"{base}#{used[base]}"
         reads = tuple(names[index] if index >= 0 else inputs[-1 - index] for index in item.reads)

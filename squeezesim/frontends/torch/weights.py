@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,11 @@ def weights(network: Network, module: nn.Module) -> dict[str, NDArray[Any]]:
         if not learnt(layer):
             continue
         try:
-            owner = module.get_submodule(layer.module)
+            weight = _weight(module, layer.module, layer.weight_elements)
         except AttributeError:
             raise ModelError(
                 f"layer {layer.name!r} ran in {layer.module!r}, which the given module does not have"
             ) from None
-        weight = _weight(owner, layer.weight_elements)
         if weight is None:
             continue
         if weight.is_meta:
@@ -61,14 +61,25 @@ def densities(network: Network, module: nn.Module) -> dict[str, float]:
     return {name: measured_density(values) for name, values in weights(network, module).items()}
 
 
-def _weight(owner: nn.Module, size: int) -> torch.Tensor | None:
+def _weight(module: nn.Module, path: str, size: int) -> torch.Tensor | None:
+    """The weight of *size* elements in the module at *path*, or in a layer and direction of a recurrence there."""
+    owner, suffix = None, ""
+    if part := _PART.fullmatch(path):
+        owner, suffix = (
+            module.get_submodule(part[1] or ""),
+            f"_{part[2]}{'_reverse' * (part[3] == 'reverse')}",
+        )
+    if not isinstance(owner, nn.RNNBase):
+        owner, suffix = module.get_submodule(path), ""
+    parameters = [parameter for name, parameter in owner.named_parameters() if name.endswith(suffix)]
     own = getattr(owner, "weight", None)
     if isinstance(own, torch.Tensor) and own.numel() == size:
         return own
-    fitting = [
-        parameter for parameter in owner.parameters() if parameter.dim() > 1 and parameter.numel() == size
-    ]
+    fitting = [parameter for parameter in parameters if parameter.dim() > 1 and parameter.numel() == size]
     return fitting[0] if len(fitting) == 1 else None
+
+
+_PART = re.compile(r"(?:(.+)\.)?(l\d+)(?:\.(forward|reverse))?")
 
 
 def _array(weight: torch.Tensor) -> NDArray[Any]:
