@@ -16,8 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from squeezesim.errors import ModelError
+from squeezesim.frontends.torch.modules import ModuleStack
 from squeezesim.frontends.torch.operators import GROUPED, PRODUCT_RULES
-from squeezesim.frontends.torch.recorder import ModuleStack
 from squeezesim.frontends.torch.run import (
     Args,
     Kwargs,
