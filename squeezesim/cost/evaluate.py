@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,14 @@ _SUMS = ("cycles", "executed", "losses", "time", "dram_bytes", "buffer_bytes", "
 _FLOW_NUMBERS = {name: number for number, name in enumerate(DATAFLOWS)}
 
 Columns = dict[str, Any]
+
+Advance = Callable[[float], None]
+"""(accelerators that were costed since it was called last, of which a share of the layers is a share)"""
+
+
+def ignore(_: float) -> None:
+    """Do nothing: an ``Advance`` that nobody follows."""
+
 
 # Problems and options that are searched together; more do not save time, and each takes memory.
 _PROBLEMS, _OPTIONS = 48, 1 << 17
@@ -88,11 +96,12 @@ def evaluate(layers: Sequence[Layer], accelerators: Sequence[Accelerator]) -> Co
 
 
 def evaluate_each(
-    layers: Sequence[Layer], accelerators: Sequence[Accelerator]
+    layers: Sequence[Layer], accelerators: Sequence[Accelerator], advance: Advance = ignore
 ) -> tuple[Costs, list[str | None]]:
     """Cost every layer on every accelerator, and say for each why the network does not fit it, or None.
 
-    All costs of an accelerator that the network does not fit are 0.
+    All costs of an accelerator that the network does not fit are 0. *advance* is told how far it is: of all
+    accelerators that the network fits, in all, where it has a layer with MACs.
     """
     machines = [Machine.of(accelerator) for accelerator in accelerators]
     families: dict[Machine, list[int]] = {}
@@ -110,7 +119,7 @@ def evaluate_each(
         index, rates = np.array(members), Rates.of([machines[number] for number in members])
         if len(mac):
             part = [layers[number] for number in mac]
-            values, least = _mac_costs(part, family, rates)
+            values, least = _mac_costs(part, family, rates, advance)
             _fill(columns, np.ix_(index, mac), values)
             for member, (number, bits) in least.items():
                 misfits[members[member]] = _does_not_fit(part[number], bits, accelerators[members[member]])
@@ -166,7 +175,7 @@ def _fill(columns: Columns, where: Any, values: Columns) -> None:
 
 
 def _mac_costs(
-    layers: Sequence[Layer], family: Machine, rates: Rates
+    layers: Sequence[Layer], family: Machine, rates: Rates, advance: Advance
 ) -> tuple[Columns, dict[int, tuple[int, float]]]:
     """Costs of each layer on each machine; of machines that one does not fit, that layer and the bits it needs."""
     work, layer_rows = workload_of(layers, family)
@@ -177,7 +186,10 @@ def _mac_costs(
         least[part] = space.least_footprint
         fitting = np.flatnonzero(room >= least[part].max())
         if len(fitting):
-            _search(space, rates, fitting, {key: column[:, part] for key, column in columns.items()})
+            for cluster in _search(
+                space, rates, fitting, {key: column[:, part] for key, column in columns.items()}
+            ):
+                advance(len(cluster) * len(space.work) / len(work))
     least = least[layer_rows]
     misfits = {
         machine: (int(number), float(least[number]))
@@ -199,8 +211,8 @@ def _parts(work: Workload, machine: Machine) -> Iterator[slice]:
     yield slice(start, len(work))
 
 
-def _search(space: Space, rates: Rates, fitting: Ints, columns: Columns) -> None:
-    """Enter what the problems of *space* cost on machines *fitting* of *rates* into *columns*."""
+def _search(space: Space, rates: Rates, fitting: Ints, columns: Columns) -> Iterator[Ints]:
+    """Enter what the problems of *space* cost on machines *fitting* of *rates* into *columns*; yield those done."""
     search = Search(space, [DATAFLOWS[flow] for flow in space.machine.dataflows])
     for cluster in clusters(rates.take(fitting)):
         index = fitting[cluster]
@@ -211,6 +223,7 @@ def _search(space: Space, rates: Rates, fitting: Ints, columns: Columns) -> None
             if len(machine):
                 values = _chosen_costs(search, number, row, choice, machine, of.take(machine))
                 _fill(columns, (index[machine], row), values)
+        yield index
 
 
 def _chosen_costs(

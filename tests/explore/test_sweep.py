@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import squeezesim as sq
+from squeezesim.cost.evaluate import Advance, ignore
 from squeezesim.errors import OutputError
 from squeezesim.explore.sweep.execute import Store, local, run
 from squeezesim.explore.sweep.plan import Plan
@@ -148,8 +149,8 @@ def test_a_sweep_goes_on_from_what_is_there_and_then_does_nothing(tmp_path: Path
     store = Store(tmp_path / "a.parquet", small())
     seen: list[tuple[int, int]] = []
 
-    def stopping(numbers: list[int]) -> Any:
-        yield from list(local(small(), 1)(numbers[:2]))
+    def stopping(numbers: list[int], _advance: Advance) -> Any:
+        yield from list(local(small(), 1)(numbers[:2], ignore))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -162,11 +163,51 @@ def test_a_sweep_goes_on_from_what_is_there_and_then_does_nothing(tmp_path: Path
     assert seen[3] == (10, 24)
     after = contents(store.path)
     assert {name: after[name] for name in before} == before
-    run(store, lambda _: (chunk for chunk in ()), quiet)
+    run(store, lambda _numbers, _advance: (chunk for chunk in ()), quiet)
     assert contents(store.path) == after
     whole = small(chunk=100).table(0).to_pandas()
     found = pd.read_parquet(store.path)
     pd.testing.assert_frame_equal(found.reset_index(drop=True), whole, check_dtype=False)
+
+
+def seen_of(planned: Plan, folder: Path, jobs: int) -> tuple[list[int], list[int]]:
+    """Rows done as *planned* runs: all that its progress says, and those at the ends of chunks."""
+    seen: list[int] = []
+    run(Store(folder, planned), local(planned, jobs), lambda done, _total: seen.append(done))
+    ends = [sum(planned.size(before) for before in range(number)) for number in range(planned.chunks + 1)]
+    return seen, ends
+
+
+def test_progress_is_by_rows_within_a_chunk(tmp_path: Path) -> None:
+    planned = small(chunk=100)
+    seen, ends = seen_of(planned, tmp_path / "a", 1)
+    assert ends == [0, 24]
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0, 24)
+    assert len(set(seen) - set(ends)) >= 4
+
+
+def test_progress_within_a_chunk_goes_no_further_than_its_rows() -> None:
+    """Also where designs do not fit, or are none."""
+    told: list[float] = []
+    planned = small(chunk=100, **{"memory.global_buffer.size_kib": [0.01, 2, 1e6]})
+    fitting = planned.table(0, told.append)["problem"].null_count
+    assert 0 < fitting < planned.size(0)
+    assert fitting - 1e-9 <= sum(told) <= planned.size(0) + 1e-9
+    assert all(rows > 0 for rows in told)
+
+
+@pytest.mark.slow
+def test_processes_tell_of_rows_within_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("squeezesim.explore.sweep.execute._LOOK", 0.01)
+    values = {"array.rows": [8, 16], "memory.global_buffer.size_kib": "16:512:x2"}
+    values |= {"memory.dram.bandwidth_gb_s": "2:64:x2", "clock_mhz": "100:400:100"}
+    planned = plan([sq.load("squeezenext_23")], sq.Accelerator.named("hybrid_32x32"), values, chunk=144)
+    seen, ends = seen_of(planned, tmp_path / "a", 2)
+    assert len(ends) == 3
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0, 288)
+    assert len(set(seen) - set(ends)) >= 4
 
 
 def test_results_of_another_sweep_are_left_untouched(tmp_path: Path) -> None:

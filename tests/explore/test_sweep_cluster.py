@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from squeezesim import __version__
+from squeezesim.cost.evaluate import ignore
 from squeezesim.errors import UsageError
 from squeezesim.explore.sweep import execute
 from tests.explore.test_sweep import small
@@ -32,7 +33,7 @@ def test_what_is_no_scheduler(speaks: bool, monkeypatch: pytest.MonkeyPatch) -> 
         if not speaks:
             server.close()
         with pytest.raises(UsageError, match="no scheduler of Dask there; allowed: as tcp://host:8786"):
-            list(execute.cluster(small(), address)([0]))
+            list(execute.cluster(small(), address)([0], ignore))
 
 
 class Workers:
@@ -77,4 +78,4 @@ def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
             UsageError, match="the scheduler has had no worker for 1 s; allowed: one or more, as dask"
         ),
     ):
-        list(execute.cluster(small(), local.scheduler_address)([0]))
+        list(execute.cluster(small(), local.scheduler_address)([0], ignore))

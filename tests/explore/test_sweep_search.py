@@ -116,12 +116,13 @@ def test_a_search_goes_on_from_what_is_there_and_then_does_nothing(
 
     def stopping(done: int, total: int) -> None:
         seen.append((done, total))
-        if done == 20:
+        if len(store.done()) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(store, generations(of, store), stopping)
-    assert seen == [(0, 35), (10, 35), (20, 35)]
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == ((0, 35), (20, 35))
     assert store.done() == {0, 1}
     finished(store.path, small())
     assert contents(store.path) == contents(whole.path)

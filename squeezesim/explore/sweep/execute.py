@@ -13,20 +13,23 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterator, Mapping, MutableSequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context, parent_process
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from socket import create_connection
 from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from squeezesim._version import __version__
+from squeezesim.cost.evaluate import Advance
 from squeezesim.errors import ClusterError, OutputError, UsageError, pip_install
 from squeezesim.explore.sweep.plan import KEY, Plan, Planned
 from squeezesim.files import atomic_write, read_bytes, temporary_folder
@@ -240,23 +243,30 @@ def _named(about: Mapping[str, Any]) -> str:
 Costed = Generator[tuple[int, bytes], None, None]
 """Chunks as they are done: number, Parquet file; to close it ends what costs the others."""
 
+Cost = Callable[[list[int], Advance], Costed]
+"""What costs the chunks of these numbers; told of rows as they are costed, long before their chunk is done."""
+
 Progress = Callable[[int, int], None]
 """(rows done, rows in all)"""
 
+_Future = Future[tuple[int, bytes]]
+_Rows = MutableSequence[float]
+_LOOK = 0.2  # seconds between two looks at what the processes have costed
 _TRIES = 3  # pools in a row that break without a chunk
 _ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONSAFEPATH")
 
 
 def run(
     store: Store,
-    cost: Callable[[list[int]], Costed],
+    cost: Cost,
     progress: Progress,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Write the chunks that are not in *store*, each as soon as *cost* has done it; nothing if all are there.
 
     An interruption ends at once, and loses the chunks that are being costed. The next run goes on from what is there.
-    *say* is told which files are there and costed again.
+    *progress* is told of rows that are costed, of chunks that are not done too; *say* which files are there and costed
+    again.
     """
     plan = store.plan
     there, again = store.survey()
@@ -264,39 +274,55 @@ def run(
         say(costed_again(store.path, again))
     total = sum(plan.size(number) for number in range(plan.chunks))
     done = sum(plan.size(number) for number in there)
+    reached = float(done)
+
+    def advance(rows: float) -> None:
+        nonlocal reached
+        reached += rows
+        progress(max(done, min(int(reached), total)), total)
+
     progress(done, total)
-    with closing(cost([number for number in range(plan.chunks) if number not in there])) as costed:
+    with closing(cost([number for number in range(plan.chunks) if number not in there], advance)) as costed:
         for number, content in costed:
             again.pop(store.write(number, content), None)
             done += plan.size(number)
-            progress(done, total)
+            advance(0.0)
     for name in again:  # of more chunks than there are now
         store.remove(name)
 
 
-def local(plan: Plan, jobs: int) -> Callable[[list[int]], Costed]:
+def local(plan: Plan, jobs: int) -> Cost:
     """Return what costs chunks of *plan* in *jobs* processes of this computer; a single one is this process."""
 
-    def cost(numbers: list[int]) -> Costed:
+    def cost(numbers: list[int], advance: Advance) -> Costed:
         workers = min(jobs, len(numbers))
         if workers <= 1:
-            yield from ((number, encode(plan.table(number))) for number in numbers)
+            yield from ((number, encode(plan.table(number, advance))) for number in numbers)
             return
-        yield from _in_processes(plan, numbers, workers)
+        yield from _in_processes(plan, numbers, workers, advance)
 
     return cost
 
 
-def _in_processes(plan: Plan, numbers: list[int], workers: int) -> Costed:
+def _in_processes(plan: Plan, numbers: list[int], workers: int, advance: Advance) -> Costed:
     """Chunks from a pool of processes; those of one that died, with what it had begun, from another pool."""
     left, tries = set(numbers), _TRIES
+    # Each chunk has a place of its own: without a lock, which a process that dies would hold for ever.
+    rows, told = RawArray("d", plan.chunks), 0.0
+
+    def look() -> None:
+        nonlocal told
+        costed = sum(rows)
+        advance(max(costed - told, 0.0))  # less where a process died
+        told = max(costed, told)
+
     with temporary_folder() as folder:
         # Not an argument of the processes: one that ends before it has read it would leave this one waiting.
         file = folder / "plan"
         atomic_write(file, pickle.dumps(plan))
         while left:
             try:
-                with closing(_pool(file, sorted(left), workers)) as costed:
+                with closing(_pool(file, sorted(left), workers, rows, look)) as costed:
                     for number, content in costed:
                         left.remove(number)
                         tries = _TRIES
@@ -310,21 +336,33 @@ def _in_processes(plan: Plan, numbers: list[int], workers: int) -> Costed:
                     ) from error
 
 
-def _pool(file: Path, numbers: Iterable[int], workers: int) -> Costed:
+def _pool(file: Path, numbers: list[int], workers: int, rows: _Rows, look: Callable[[], None]) -> Costed:
     with _environment(), _path_elsewhere():  # the pool itself starts a process, Python's tracker of resources
         pool = ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(file,)
+            workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(file, rows)
         )
     try:
         with _uninterrupted(), _environment(), _path_elsewhere(), _deaf_processes():
-            futures: list[Future[tuple[int, bytes]]] = [pool.submit(_chunk, number) for number in numbers]
+            futures: list[_Future] = [pool.submit(_chunk, number) for number in numbers]
+        ended: SimpleQueue[_Future] = SimpleQueue()
+        for future in futures:
+            future.add_done_callback(ended.put)
         with _killed_by_interruption(pool):
-            for future in as_completed(futures):
-                yield future.result()
+            for _ in futures:
+                yield _next(ended, look).result()
     finally:
         with _uninterrupted():
             _kill(pool)
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _next(ended: SimpleQueue[_Future], look: Callable[[], None]) -> _Future:
+    """Wait for a chunk that has ended, and *look* at the others meanwhile."""
+    while True:
+        try:
+            return ended.get(timeout=_LOOK)
+        except Empty:
+            look()
 
 
 def _kill(pool: ProcessPoolExecutor) -> None:
@@ -430,12 +468,13 @@ class _Worker:
     """What a process of the pool keeps between chunks."""
 
     plan: Plan | None = None
+    rows: _Rows | None = None
 
 
-def _begin(file: Path) -> None:
+def _begin(file: Path, rows: _Rows) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where the processes could not be started deaf to it
     Thread(target=_follow, daemon=True).start()
-    _Worker.plan = pickle.loads(file.read_bytes())
+    _Worker.plan, _Worker.rows = pickle.loads(file.read_bytes()), rows
 
 
 def _follow() -> None:
@@ -447,8 +486,15 @@ def _follow() -> None:
 
 
 def _chunk(number: int) -> tuple[int, bytes]:
-    assert _Worker.plan is not None
-    return number, encode(_Worker.plan.table(number))
+    plan, rows = _Worker.plan, _Worker.rows
+    assert plan is not None
+    assert rows is not None
+    rows[number] = 0.0
+
+    def advance(more: float) -> None:
+        rows[number] += more
+
+    return number, encode(plan.table(number, advance))
 
 
 _ADDRESS = re.compile(r"(tcp|tls)://\S+:\d+")
@@ -460,7 +506,7 @@ _REACH, _WAIT, _LEAVE = (
 _RETRIES = 3
 
 
-def cluster(plan: Plan, address: str) -> Callable[[list[int]], Costed]:
+def cluster(plan: Plan, address: str) -> Cost:
     """Return what costs chunks of *plan* on the workers of the scheduler at *address*, as in ``tcp://host:8786``.
 
     The workers need this version of squeezesim and no files. A chunk whose worker dies goes to another one.
@@ -471,7 +517,7 @@ def cluster(plan: Plan, address: str) -> Callable[[list[int]], Costed]:
     if not _ADDRESS.fullmatch(address):
         raise UsageError(f"--cluster {address!r} is no address; allowed: as tcp://host:8786")
 
-    def cost(numbers: list[int]) -> Costed:
+    def cost(numbers: list[int], _advance: Advance) -> Costed:
         if not numbers:
             return
         try:

@@ -8,16 +8,17 @@ again for the generations that are there and tells what is stored.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from squeezesim.cost.evaluate import Advance
 from squeezesim.errors import OutputError, UsageError, pip_install
 from squeezesim.explore.sweep.design_space import Axis, Designs, at, check, free_axes
-from squeezesim.explore.sweep.execute import Costed, Store, encode
+from squeezesim.explore.sweep.execute import Cost, Costed, Store, encode
 from squeezesim.explore.sweep.plan import about, costed, heading, kinds_of
 from squeezesim.explore.sweep.results import column, meeting, objectives_of, sides
 
@@ -86,7 +87,7 @@ class Search:
         return min(GENERATION, self.count - number * GENERATION) * len(self.networks)
 
 
-def generations(of: Search, store: Store) -> Callable[[list[int]], Costed]:
+def generations(of: Search, store: Store) -> Cost:
     """Return what costs generations of a search; those before them are read from *store*.
 
     It ends early where it finds no other design.
@@ -96,7 +97,7 @@ def generations(of: Search, store: Store) -> Callable[[list[int]], Costed]:
         UsageError: Optuna is not installed, or no design meets the conditions.
     """
 
-    def cost(numbers: list[int]) -> Costed:
+    def cost(numbers: list[int], advance: Advance) -> Costed:
         proposals, kinds = _Proposals(of), kinds_of(of.base, of.axes)
         for number in range(max(numbers, default=-1) + 1):
             designs = proposals.ask(of.size(number) // len(of.networks))
@@ -105,7 +106,7 @@ def generations(of: Search, store: Store) -> Callable[[list[int]], Costed]:
             first = number * GENERATION
             if number in numbers:
                 marks = {**of.about, "chunk": number, "chunks": of.chunks}
-                table = costed(of.networks, designs, first, kinds, marks)
+                table = costed(of.networks, designs, first, kinds, marks, advance)
                 yield number, encode(table)
             else:
                 table = store.part(number)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import numpy as np
 
 from squeezesim._version import __version__
-from squeezesim.cost.evaluate import Costs, evaluate_each
+from squeezesim.cost.evaluate import Advance, Costs, evaluate_each, ignore
 from squeezesim.errors import HardwareError
 from squeezesim.explore.sweep.design_space import Axis, Designs, Value, at, free_axes
 from squeezesim.hardware.config import to_dict
@@ -28,18 +28,21 @@ if TYPE_CHECKING:
 Columns = dict[str, Any]
 
 
-def totals(network: Network, designs: Sequence[Accelerator | HardwareError]) -> Columns:
+def totals(
+    network: Network, designs: Sequence[Accelerator | HardwareError], advance: Advance = ignore
+) -> Columns:
     """Return the totals of a fused *network* on each of *designs*, those of ``Report.totals`` to the last bit.
 
     ``bound`` is what set the pace of the most cycles. Where there is no such accelerator or the network does
-    not fit its buffer, ``problem`` says why, and the other columns are None.
+    not fit its buffer, ``problem`` says why, and the other columns are None. *advance* is told of designs as they are
+    costed.
     """
     there = [index for index, design in enumerate(designs) if not isinstance(design, HardwareError)]
     accelerators = [design for design in designs if not isinstance(design, HardwareError)]
     problems = [str(design) if isinstance(design, HardwareError) else None for design in designs]
     columns: Columns = {}
     if accelerators:
-        costs, misfits = evaluate_each(network.layers, accelerators)
+        costs, misfits = evaluate_each(network.layers, accelerators, advance)
         for index, misfit in zip(there, misfits, strict=True):
             problems[index] = misfit
         columns = _columns(network, costs, accelerators)
@@ -177,12 +180,12 @@ class Plan:
         """Rows of chunk *number*."""
         return (self._starts[number + 1] - self._starts[number]) * len(self.networks)
 
-    def table(self, number: int) -> pa.Table:
-        """Cost chunk *number*: a row for each design and network, in this order."""
+    def table(self, number: int, advance: Advance = ignore) -> pa.Table:
+        """Cost chunk *number*: a row for each design and network, in this order; *advance* is told of rows."""
         start = self._starts[number]
         part = self.designs.part(start, self._starts[number + 1])
         marks = {**self.about, "chunk": number, "chunks": self.chunks}
-        return costed(self.networks, part, start, self._kinds, marks)
+        return costed(self.networks, part, start, self._kinds, marks, advance)
 
     @cached_property
     def _starts(self) -> tuple[int, ...]:
@@ -237,16 +240,18 @@ def costed(
     first: int,
     kinds: Mapping[str, Kind],
     marks: Mapping[str, Any],
+    advance: Advance = ignore,
 ) -> pa.Table:
     """Cost *designs*, numbered from *first* on: a row for each design and network, in this order.
 
-    *kinds* are the types of the parameters' columns, *marks* what the file says of itself.
+    *kinds* are the types of the parameters' columns, *marks* what the file says of itself. *advance* is told of rows,
+    or parts of them, as they are costed.
     """
     import pyarrow as pa
 
     count = len(designs)
     accelerators = designs.accelerators()
-    found = [totals(network, accelerators) for network in networks]
+    found = [totals(network, accelerators, advance) for network in networks]
     columns = heading(networks, designs, first, kinds)
     for name in (*TOTALS, "bound", "problem"):
         each = [part.get(name, [None] * count) for part in found]

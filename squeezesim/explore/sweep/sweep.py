@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from math import prod
 from os import PathLike
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from squeezesim.errors import UsageError
 from squeezesim.explore.sweep.design_space import Axis, Value, free_axes, grid, parse_axis, sample
-from squeezesim.explore.sweep.execute import Costed, Store, cluster, local, run
+from squeezesim.explore.sweep.execute import Cost, Store, cluster, local, run
 from squeezesim.explore.sweep.nsga import Search, generations
 from squeezesim.explore.sweep.plan import CHUNK, Plan
 from squeezesim.explore.sweep.results import meeting, objectives_of, parted
@@ -82,9 +82,7 @@ def _axes(values: Mapping[str, str | Sequence[Value]]) -> tuple[Axis, ...]:
     return tuple(parse_axis(path, given) for path, given in values.items())
 
 
-def costing(
-    store: Store, of: Plan | Search, jobs: int, address: str | None = None
-) -> Callable[[list[int]], Costed]:
+def costing(store: Store, of: Plan | Search, jobs: int, address: str | None = None) -> Cost:
     """Return what costs the chunks of *of*: a plan's in *jobs* processes, or on the Dask scheduler at *address*."""
     if isinstance(of, Search):
         return generations(of, store)
