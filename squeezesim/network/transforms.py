@@ -20,7 +20,7 @@ RESOLUTION, REST = "resolution", "rest"
 MOST_CHILDREN = 12
 """Children of a numbered list that are stages of their own."""
 NEARLY_ALL = 0.9
-"""Share of the layers from which on a child's own children are the stages."""
+"""Share of the layers that multiply from which on a child's own children are the stages; of all where none does."""
 
 _FUSIBLE = ACTIVATIONS | {"batch_norm", "bias"}
 _ADDS = ("add", "sub")
@@ -138,9 +138,9 @@ def mark_stages(layers: tuple[Layer, ...], *rules: str) -> tuple[Layer, ...]:
 
     Without *rules*: where components of the module paths are called ``stem``, ``stage1`` … ``stageN``, ``head``, or
     ``stages.0`` for the first of a list, they say it. Where none is, the children of the module are the stages; of a
-    child that holds nearly all layers its own children are, those of a numbered list in equal runs if they are more
-    than a dozen. A layer without a module of its own belongs where the layer before it does. Where layers have no
-    modules, the rule is ``resolution``.
+    child that holds nearly all layers that multiply its own children are, those of a numbered list in equal runs if
+    they are more than a dozen. A layer without a module of its own belongs where the layer before it does. Where layers
+    have no modules, the rule is ``resolution``.
 
     *rules* are ``resolution``, by which a stage begins where the spatial size shrinks (the first size is the stem, and
     the head is what comes after the last layer larger than 1×1), or patterns of module paths: ``blocks.*`` makes a
@@ -216,17 +216,20 @@ def _inherited(named: list[str], first: str) -> list[str]:
 
 
 def _by_children(layers: tuple[Layer, ...]) -> list[str]:
-    """The children of the module, or of the one in it that holds nearly all layers; nothing where there are none."""
+    """The children of the module, or of the one in it that does nearly all the work; nothing where there are none."""
     paths = [tuple(filter(None, layer.module.split("."))) for layer in layers]
     known = [path for path in paths if path]
     if not known or (max(map(len, known)) == 1 and len(set(known)) > MOST_CHILDREN):
         return []
+    work = [path for path, layer in zip(paths, layers, strict=True) if path and layer.macs] or known
     inside: Path = ()
     while True:
         depth = len(inside) + 1
-        held = Counter(path[:depth] for path in known if path[: depth - 1] == inside and len(path) > depth)
+        held = Counter(path[:depth] for path in work if path[: depth - 1] == inside)
         child, count = max(held.items(), key=lambda item: item[1], default=(inside, 0))
-        if count < NEARLY_ALL * len(known):
+        if count < NEARLY_ALL * len(work) or not any(
+            path[:depth] == child and len(path) > depth for path in known
+        ):
             break
         inside = child
     children = dict.fromkeys(

@@ -131,6 +131,29 @@ def test_of_a_child_with_nearly_all_layers_its_children_are_stages():
     assert stages == ["net.embed", *(f"net.body.{i}" for i in range(3) for _ in range(9)), "head"]
 
 
+def test_nearly_all_is_of_the_layers_that_multiply():
+    """A wrapper with 8 of 9 layers and all products in one child; beside it a child of one product in nine."""
+
+    def stages(*others: Layer) -> list[str]:
+        body = [
+            layer
+            for i in range(4)
+            for layer in (
+                Layer.matmul(f"net.{i}.fc", m=1, n=8, k=8),
+                Layer.vector(f"net.{i}.act", op="relu", k=8),
+            )
+        ]
+        return list(Network.from_layers([*body, *others]).with_stages().stages)
+
+    blocks = [f"net.{i}" for i in range(4)]
+    assert stages(Layer.vector("out", op="relu", k=8)) == [*blocks, "out"]
+    assert stages(*(Layer.vector(f"out.{i}", op="relu", k=8) for i in range(9))) == [*blocks, "out"]
+    assert stages(Layer.matmul("head", m=1, n=8, k=8)) == ["net", "head"]
+    vectors = [Layer.vector(f"net.{i}", op="relu", k=8) for i in range(9)]
+    layers = [*vectors, Layer.vector("out", op="relu", k=8)]
+    assert Network.from_layers(layers).with_stages().stages == (*(f"net.{i}" for i in range(9)), "out")
+
+
 @pytest.mark.parametrize(
     ("count", "runs"),
     [(12, 12), (24, 12), (32, 8), (19, 10), (13, 7), (26, 9)],
