@@ -53,6 +53,26 @@ def test_weights_are_found_by_layer() -> None:
     assert np.array_equal(found["conv2d"], module.bare.detach().numpy())
 
 
+class CrossAttention(nn.Module):
+    """Its product of queries uses a part of a parameter, of the size of another layer's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.m = nn.MultiheadAttention(8, 2, batch_first=True, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        memory = x[:, 1:]
+        return torch.as_tensor(self.m(x, memory, memory, need_weights=False)[0])
+
+
+def test_a_part_of_a_packed_parameter_is_not_taken_for_another() -> None:
+    module = CrossAttention()
+    network = trace(module, (1, 5, 8))
+    learnt = [layer.weight_elements for layer in network.layers if layer.op == "linear"]
+    assert learnt == [64, 128, 64]
+    assert weights(network, module) == {}
+
+
 def test_densities_are_the_share_of_values_that_are_not_zero() -> None:
     module = Mixed()
     with torch.no_grad():

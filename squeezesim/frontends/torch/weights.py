@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from squeezesim.errors import ModelError
-from squeezesim.network import Network
+from squeezesim.network import Layer, Network
 from squeezesim.network.compress.pruning import measured_density
 from squeezesim.network.compress.rules import learnt
 
@@ -20,8 +20,9 @@ def weights(network: Network, module: nn.Module) -> dict[str, NDArray[Any]]:
     """Return the weights that each layer of *network* multiplies by, in *module*, of which it is a trace.
 
     They are the ``weight`` of the layer's module as its forward sees it (masks of ``torch.nn.utils.prune`` and
-    parametrizations applied), or else the only parameter of that size below the module. Layers whose weights are not
-    found so, such as those computed in a forward, are left out.
+    parametrizations applied), or else the only parameter of that size below the module, where one layer alone owns as
+    many weights there. Layers whose weights are not found so, such as those computed in a forward and parts of a packed
+    parameter, are left out.
 
     Raises:
         ModelError: a layer's module is not in *module*, or a weight has no values.
@@ -37,7 +38,7 @@ def weights(network: Network, module: nn.Module) -> dict[str, NDArray[Any]]:
         if not learnt(layer):
             continue
         try:
-            weight = _weight(module, layer.module, layer.weight_elements)
+            weight = _weight(module, layer, network)
         except AttributeError:
             raise ModelError(
                 f"layer {layer.name!r} ran in {layer.module!r}, which the given module does not have"
@@ -61,8 +62,9 @@ def densities(network: Network, module: nn.Module) -> dict[str, float]:
     return {name: measured_density(values) for name, values in weights(network, module).items()}
 
 
-def _weight(module: nn.Module, path: str, size: int) -> torch.Tensor | None:
-    """The weight of *size* elements in the module at *path*, or in a layer and direction of a recurrence there."""
+def _weight(module: nn.Module, layer: Layer, network: Network) -> torch.Tensor | None:
+    """The weight of *layer* in the module where it ran, or in a layer and direction of a recurrence there."""
+    path, size = layer.module, layer.weight_elements
     owner, suffix = None, ""
     if part := _PART.fullmatch(path):
         owner, suffix = (
@@ -76,10 +78,20 @@ def _weight(module: nn.Module, path: str, size: int) -> torch.Tensor | None:
     if isinstance(own, torch.Tensor) and own.numel() == size:
         return own
     fitting = [parameter for parameter in parameters if parameter.dim() > 1 and parameter.numel() == size]
-    return fitting[0] if len(fitting) == 1 else None
+    return fitting[0] if len(fitting) == 1 and _owns_alone(layer, network) else None
 
 
 _PART = re.compile(r"(?:(.+)\.)?(l\d+)(?:\.(forward|reverse))?")
+
+
+def _owns_alone(layer: Layer, network: Network) -> bool:
+    """Whether no other layer at or below the module of *layer* owns as many weights, one of which it could be."""
+    below = f"{layer.module}." if layer.module else ""
+    return not any(
+        other.owned_weights == layer.weight_elements and f"{other.module}.".startswith(below)
+        for other in network.layers
+        if other.name != layer.name and layer.name not in other.shared and other.name not in layer.shared
+    )
 
 
 def _array(weight: torch.Tensor) -> NDArray[Any]:
