@@ -141,6 +141,28 @@ def test_recurrent_layers_have_the_work_of_their_steps(
         assert exported.params == sum(parameter.numel() for parameter in module.parameters())
 
 
+@pytest.mark.parametrize("dynamo", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_layers_and_directions_are_modules_as_in_a_trace(dynamo: bool, tmp_path: Path) -> None:
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.GRU(6, 8, 2, bidirectional=True)
+            self.head = nn.Linear(16, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.rnn(x)[0])
+
+    export(Tagger(), (torch.zeros(5, 1, 6),), tmp_path / "m.onnx", dynamo=dynamo)
+    exported, traced = read(tmp_path / "m.onnx"), trace(Tagger(), (5, 1, 6))
+    products = [layer.name for layer in exported.layers if layer.kind == "mac"]
+    assert set(products) == {layer.name.partition("#")[0] for layer in traced.layers if layer.kind == "mac"}
+    assert len(products) == 9
+    assert exported.with_stages("rnn.*", "head").stages == ("rnn.l0", "rnn.l1", "head")
+    assert {layer.module for layer in exported.layers} - {"rnn"} == {
+        layer.module for layer in traced.layers
+    } - {"rnn"}
+
+
 @pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
 def test_an_open_batch(dynamo: bool, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"

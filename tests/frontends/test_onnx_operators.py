@@ -477,6 +477,12 @@ def test_a_recurrent_layer_by_hand(tmp_path: Path) -> None:
     assert found.params == 12 * 7
     assert found.vector_ops == 5 * 2 * 3 * 13
     assert [layer.repeat for layer in found.layers] == [1, 5, 5, 1]
+    assert [layer.name for layer in found.layers] == [
+        "l0/linear_ih",
+        "l0/linear_hh",
+        "l0/lstm_cell",
+        "concat",
+    ]
     assert found.layers[1].carried == (found.layers[2].name,)
     assert found.unrolled().macs == found.macs
 

@@ -25,7 +25,7 @@ from onnx.helper import tensor_dtype_to_np_dtype
 from squeezesim.errors import ModelError
 from squeezesim.frontends.elements import Ledger, Use, unrepeated
 from squeezesim.frontends.onnx import contrib, elementwise
-from squeezesim.frontends.onnx.names import Place, module_of_weight, place_of, unique_names
+from squeezesim.frontends.onnx.names import Place, Places, place_of, unique_names
 from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated, UnmodelledError
 from squeezesim.frontends.onnx.operators import WINDOW_RULES as WINDOWS
 from squeezesim.frontends.onnx.ownership import made_of, narrowed
@@ -307,6 +307,7 @@ class _Walk:
         self._weights: list[str] = []
         self._unmodelled: Counter[str] = Counter()
         self._first: dict[str, str] = {}
+        self._places = Places()
 
     @property
     def unmodelled(self) -> tuple[Unmodelled, ...]:
@@ -659,14 +660,8 @@ class _Walk:
                 held = (piece if part.at is None else narrowed(piece, part.at) for piece in pieces)
                 weights[index] = tuple(piece for piece in held if piece is not None)
                 uses[index not in added].extend(piece.use for piece in weights[index])
-            place = place_of(node)
-            if part.layer.kind == "mac":
-                modules = (
-                    module_of_weight(self._weights[piece.use.param])
-                    for pieces in weights.values()
-                    for piece in pieces
-                )
-                place = Place(module=next(filter(None, modules), place.module), name=place.name)
+            read_here = [piece for pieces in weights.values() for piece in pieces]
+            place = self._places.of(node, part, (self._weights[piece.use.param] for piece in read_here))
             known = [(index, inputs[index]) for index in part.inputs if index < len(inputs)]
             widths = [value for index, value in known if value and (value.layers or index in weights)]
             layer = quantised(part.layer, widths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from onnx import (
     NodeProto,
 )
 
+from squeezesim.frontends.onnx.node import Part
 from squeezesim.network import Layer
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The path of a module, empty where the node does not say one, and then the node's own name."""
+    """The path of a module, empty where the node does not say one, and the name of a layer where that is known."""
 
     module: str = ""
     name: str = ""
@@ -55,6 +56,25 @@ def place_of(node: NodeProto) -> Place:
 def module_of_weight(name: str) -> str:
     """Return the module that a weight's name says, ``layer1.conv`` of ``layer1.conv.weight``, else nothing."""
     return _clean(name.removesuffix(".weight")) if name.endswith(".weight") else ""
+
+
+class Places:
+    """Where the layers of a graph's nodes stand; recurrent operators of a module are numbered by their weights."""
+
+    def __init__(self) -> None:
+        self._recurrent: dict[str, dict[str, int]] = {}
+
+    def of(self, node: NodeProto, part: Part, weights: Iterable[str]) -> Place:
+        """Return where a *part* of *node* stands, which reads *weights*."""
+        place = place_of(node)
+        if part.direction is None:
+            modules = map(module_of_weight, weights if part.layer.kind == "mac" else ())
+            return Place(module=next(filter(None, modules), place.module), name=place.name)
+        layers = self._recurrent.setdefault(place.module, {})
+        own = place.name or f"l{layers.setdefault(node.input[1], len(layers))}"
+        path = ".".join(filter(None, (place.module, own, part.direction)))
+        op = "_".join(filter(None, (part.layer.op, part.role)))
+        return Place(module="" if place.name else path, name=f"{path}/{op}")
 
 
 def unique_names(layers: Sequence[tuple[Layer, Place]], taken: Sequence[str]) -> list[str]:

@@ -24,7 +24,8 @@ class Part:
     """One layer of an operator that is several: which inputs of the node and which parts before it it reads.
 
     Each step of a part that repeats reads also what the step before made of the parts ``carried``. Of weights that are
-    stacked along their first axis it reads those at ``at`` alone.
+    stacked along their first axis it reads those at ``at`` alone. Those of a recurrence say their ``direction``, empty
+    where there is one, and their ``role``, such as the weights of a product.
     """
 
     layer: Layer
@@ -32,6 +33,8 @@ class Part:
     after: tuple[int, ...] = ()
     carried: tuple[int, ...] = ()
     at: int | None = None
+    direction: str | None = None
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

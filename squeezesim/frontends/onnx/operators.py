@@ -419,13 +419,13 @@ def _recurrent(op: str, gates: int, work: int) -> Rule:
         cell = replace(cell, vector_ops=work * batch * hidden)
         parts: list[Part] = []
         cells: list[int] = []
-        for direction in range(directions):
+        for at, way in enumerate(("forward", "reverse")[:directions] if directions > 1 else ("",)):
             start = len(parts)
             before = (start + 2,) if steps > 1 else ()
-            parts.append(replace(entering, at=direction))
-            read = (_RECURRENT, *states)
-            parts.append(Part(product.repeated(steps), read, carried=before, at=direction))
-            parts.append(Part(cell.repeated(steps), (), (start, start + 1)))
+            recurred = Part(product.repeated(steps), (_RECURRENT, *states), (), before)
+            parts.append(replace(entering, at=at, direction=way, role="ih"))
+            parts.append(replace(recurred, at=at, direction=way, role="hh"))
+            parts.append(Part(cell.repeated(steps), (), (start, start + 1), direction=way))
             cells.append(start + 2)
         if steps * directions > 1:
             joined = ops.view(
