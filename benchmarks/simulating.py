@@ -9,8 +9,8 @@ from benchmarks.block import Block, times
 from benchmarks.measure import repeated, yardstick
 from squeezesim.cost.bounds import Space
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.tiling import ORDERS
-from squeezesim.cost.workload import workload_of
+from squeezesim.cost.mapspace import ORDERS
+from squeezesim.cost.problem import workload_of
 
 NETWORKS = ("squeezenext_23", "squeezenet_1_0", "mobilenet_v1", "resnet50", "alexnet")
 ACCELERATORS = ("os_32x32", "squeezelerator_16x16", "squeezelerator_8x8")

@@ -34,7 +34,7 @@ from benchmarks.block import Block, duration, times
 from benchmarks.measure import repeated, timed
 from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import workload_of
+from squeezesim.cost.problem import workload_of
 from squeezesim.frontends.scalesim import export
 from squeezesim.report import units
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from squeezesim.explore.pareto import pareto
     from squeezesim.explore.sensitivity import sensitivity
     from squeezesim.explore.sweep.sweep import sweep
-    from squeezesim.frontends.torch.operators import register_operator
+    from squeezesim.frontends.torch.rules import register_operator
     from squeezesim.frontends.torch.weights import densities, weights
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.load import load, models
@@ -92,7 +92,7 @@ _HOMES = {
     "squeezesim.explore.pareto": ("pareto",),
     "squeezesim.explore.sensitivity": ("sensitivity",),
     "squeezesim.explore.sweep.sweep": ("sweep",),
-    "squeezesim.frontends.torch.operators": ("register_operator",),
+    "squeezesim.frontends.torch.rules": ("register_operator",),
     "squeezesim.frontends.torch.weights": (
         "densities",
         "weights",

@@ -22,7 +22,7 @@ import numpy as np
 
 from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.tiling import (
+from squeezesim.cost.mapspace import (
     ORDERS,
     InputTraffic,
     Options,
@@ -30,7 +30,7 @@ from squeezesim.cost.tiling import (
     input_traffic,
     pixel_options,
 )
-from squeezesim.cost.workload import Bools, Floats, Ints, Workload
+from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 
 FEW = 1 << 18
 """Bounds that are held at once."""

@@ -12,9 +12,9 @@ import numpy as np
 from squeezesim.cost.bounds import FlowBounds, Products, Space, View
 from squeezesim.cost.dataflow.base import Accesses, Dataflow
 from squeezesim.cost.energy import LevelBits, layer_energy, leakage, level_bits
+from squeezesim.cost.mapspace import ORDERS
+from squeezesim.cost.problem import Floats, Ints, Workload
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.tiling import ORDERS
-from squeezesim.cost.workload import Floats, Ints, Workload
 
 # A transfer may take 1e-12 less than its volume (``schedule``), and sums of a dozen non-negative terms are rounded by
 # some 1e-15; a bound is lowered by more than that.

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from squeezesim.cost.dataflow.base import Accesses
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import Floats, Workload
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.workload import Floats, Workload
 
 
 class Energy(NamedTuple):

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.cost.bounds import Space
-from squeezesim.cost.clusters import clusters
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.energy import LEVELS, layer_energy
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.rates import Rates
+from squeezesim.cost.mapspace import option_counts
+from squeezesim.cost.problem import Bools, Floats, Ints, Workload, workload_of
+from squeezesim.cost.rates import Rates, clusters
 from squeezesim.cost.search import Choice, Search
-from squeezesim.cost.tiling import option_counts
 from squeezesim.cost.vector import vector_costs
-from squeezesim.cost.workload import Bools, Floats, Ints, Workload, workload_of
 from squeezesim.errors import HardwareError
 from squeezesim.network.layer import Layer
 

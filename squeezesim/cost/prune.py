@@ -16,8 +16,8 @@ import numpy as np
 
 from squeezesim.cost.bounds import FEW, View, winners
 from squeezesim.cost.candidates import Flow
+from squeezesim.cost.problem import Bools, Floats, Ints
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.workload import Bools, Floats, Ints
 
 PROMISING = 32
 """Tilings of a problem with very many of them that are played first."""
@@ -75,7 +75,7 @@ class Left:
         return row, self.pixel[self.pixel_begins[row] + i], self.channel[self.channel_begins[row] + j]
 
 
-def joined(parts: Sequence[Found]) -> Found:
+def joined_found(parts: Sequence[Found]) -> Found:
     """Return the tilings of all *parts*, those of a problem together."""
     if not parts:
         none = np.empty(0, np.int64)
@@ -151,16 +151,18 @@ class Sides:
         left = self._left(lambda bound, _, row: bound <= limit[row])
         found = []
         for row in np.flatnonzero(left.counts > FEW).tolist():
-            best, most = joined([]), float(limit[row])
+            best, most = joined_found([]), float(limit[row])
             for of, beside, bounds in winners(
                 self._bound,
                 lambda bound, _: bound <= most,  # noqa: B023
                 *left.options(row),
             ):
-                best = joined([best, Found(np.full(len(of), row), of, beside, *bounds)]).first(PROMISING)
+                best = joined_found([best, Found(np.full(len(of), row), of, beside, *bounds)]).first(
+                    PROMISING
+                )
                 most = float(best.bound[-1]) if len(best.row) == PROMISING else most
             found.append(best)
-        return joined(found)
+        return joined_found(found)
 
     def inside(self, limit: Floats, best: Floats, most: Floats) -> Found:
         """Tilings with bounds up to the *limit* of their problem, or up to its *best* whatever they move.
@@ -189,7 +191,7 @@ class Sides:
                 *left.options(number),
             )
             found += [Found(np.full(len(of), number), of, beside, *bounds) for of, beside, bounds in parts]
-        return joined(found)
+        return joined_found(found)
 
     def _left(self, wanted: Callable[[Any, Any, Any], Bools]) -> Left:
         """Options of several tiles of pixels whose bounds and traffic are *wanted* for their problem."""

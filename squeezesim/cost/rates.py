@@ -1,4 +1,6 @@
-"""Rates: the numbers in which machines of one family differ, as arrays with an entry for each machine.
+"""Rates: what machines of one family differ in, as arrays, and groups of machines that one bound serves.
+
+Rates: the numbers in which machines of one family differ, as arrays with an entry for each machine.
 
 Machines whose ``Machine.family`` is equal share every tiling, its steps, its traffic and its accesses. What a tiling
 costs them then follows from these numbers alone.
@@ -6,14 +8,14 @@ costs them then follows from these numbers alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import Floats, Ints
+from squeezesim.cost.problem import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +82,42 @@ class Rates:
 
 _PRICES = tuple(field.name for field in fields(Prices))
 _NUMBERS = tuple(field.name for field in fields(Rates) if field.name != "energy")
+
+
+_MOST = 128  # machines of a cluster
+_SPREAD = 1.0  # largest ratio of numbers in a cluster, as a power of two
+
+
+def clusters(rates: Rates) -> Iterator[Ints]:
+    """Part the machines of a family by buffer size, bandwidths and latency: indices of each cluster.
+
+    What a cluster is made of changes how long the search takes and nothing that it finds.
+    """
+    logarithms = np.log2(
+        [
+            rates.buffer_bits.astype(np.float64),
+            rates.dram_bytes_per_cycle,
+            1.0 + rates.setup + 3.0 * rates.dram_latency,
+            np.nan_to_num(rates.buffer_bits_per_cycle, posinf=1.0),
+        ]
+    )
+    yield from _parted(np.arange(len(rates)), logarithms)
+
+
+def _parted(index: Ints, logarithms: Floats) -> Iterator[Ints]:
+    """Halve along the number that spreads the most until what is left is alike and not too many."""
+    if len(index) == 0:
+        return
+    numbers = logarithms[:, index]
+    spread = np.ptp(numbers, axis=1)
+    widest = int(spread.argmax())
+    if len(index) == 1 or (len(index) <= _MOST and spread[widest] <= _SPREAD) or spread[widest] == 0:
+        for start in range(0, len(index), _MOST):
+            yield index[start : start + _MOST]
+        return
+    ranked = index[np.argsort(numbers[widest], kind="stable")]
+    values = logarithms[widest, ranked]
+    middle = values[len(values) // 2]
+    cut = int(np.searchsorted(values, middle)) or int(np.searchsorted(values, middle, side="right"))
+    yield from _parted(ranked[:cut], logarithms)
+    yield from _parted(ranked[cut:], logarithms)

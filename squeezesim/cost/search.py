@@ -1,4 +1,11 @@
-"""The best tiling of every problem on every machine of a family: bounds for all tilings, schedules where they can win.
+"""The search: bounds decide which tilings are played, in rounds, until none that is left can win.
+
+Rounds: the most promising of many tilings are played first, so that what they reach rules out the others.
+
+*Pairs* are machines beside tilings. A pair whose bound is above what its machine and problem, its segment, reach
+cannot be the best and is never played.
+
+The best tiling of every problem on every machine of a family: bounds for all tilings, schedules where they can win.
 
 The objective is never below its bound, so a tiling whose bound exceeds a value that is reached cannot be the best. Of
 the tilings within ``slack`` of the best value the one with the least DRAM traffic is taken; ties go to the better
@@ -11,19 +18,183 @@ so that bounds on it tell for all of them which tilings can be left alone (``pru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.book import Book
 from squeezesim.cost.bounds import Space
 from squeezesim.cost.candidates import Candidates, Flow, Tilings
 from squeezesim.cost.dataflow.base import Dataflow
-from squeezesim.cost.prune import PROMISING, Sides, joined
+from squeezesim.cost.energy import LevelBits, layer_energy, level_bits
+from squeezesim.cost.pipeline import Points, Schedule, Timing, joined, schedule_of
+from squeezesim.cost.problem import Floats, Ints
+from squeezesim.cost.prune import PROMISING, Sides, joined_found
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.rounds import Pairs, cheapen, improve
-from squeezesim.cost.workload import Floats, Ints
+
+
+class Book:
+    """Schedules by tiling, and the exact value of the objective that follows from them."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        pixels, channels = np.diff(flow.space.pixels.offsets), np.diff(flow.space.channels.offsets)
+        self._begins = np.cumsum(3 * pixels * channels) - 3 * pixels * channels
+        self._keys = np.empty(0, np.int64)  # ascending
+        self._slots = np.empty(0, np.int64)
+        self.schedule: Schedule | None = None
+        self._levels: LevelBits | None = None
+
+    def slots(self, tilings: Tilings) -> Ints:
+        """Points of ``schedule`` that *tilings* are."""
+        keys, first, inverse = np.unique(self._key(tilings), return_index=True, return_inverse=True)
+        missing = np.append(self._keys, -1)[np.searchsorted(self._keys, keys)] != keys
+        if missing.any():
+            added = keys[missing]
+            slots = np.arange(len(added)) + len(self._keys)
+            self._add(tilings.take(first[missing]), several=len(inverse) > 2 * len(keys))
+            merged = np.concatenate([self._keys, added])
+            order = np.argsort(merged)
+            self._keys, self._slots = merged[order], np.concatenate([self._slots, slots])[order]
+        return self._slots[np.searchsorted(self._keys, keys)][inverse]
+
+    def values(self, candidates: Candidates, which: Ints, rates: Rates) -> Floats:
+        """The objective of candidate ``which[i]`` on machine i of *rates*."""
+        tilings = candidates.tilings.take(which)
+        slots = self.slots(tilings)
+        assert self.schedule is not None
+        cycles = self.schedule.cycles(slots, rates)
+        if self._levels is None:
+            return cycles.astype(np.float64)
+        energy = layer_energy(
+            self.flow.space.work.take(tilings.row),
+            LevelBits(*(bits[slots] for bits in self._levels)),
+            self.flow.executed[tilings.row],
+            candidates.loaded[which],
+            candidates.stored[which],
+            cycles,
+            rates,
+        ).total
+        return energy * cycles if self.flow.objective == "edp" else energy
+
+    def timing(self, tilings: Tilings, rates: Rates) -> Timing:
+        """Where the cycles of tiling i on machine i of *rates* go."""
+        slots = self.slots(tilings)
+        assert self.schedule is not None
+        return self.schedule.timing(slots, rates)
+
+    def levels(self, tilings: Tilings) -> LevelBits:
+        """Bits that the array moves at each level in whole layers."""
+        if self._levels is not None:
+            return LevelBits(*(bits[self.slots(tilings)] for bits in self._levels))
+        _, first, inverse = np.unique(self._key(tilings), return_index=True, return_inverse=True)
+        return LevelBits(*(bits[inverse] for bits in self._level_bits(tilings.take(first))))
+
+    def _add(self, tilings: Tilings, *, several: bool) -> None:
+        """Make the schedules of *tilings*; those for *several* machines with as few rows as can be."""
+        space = self.flow.space
+        pixel, channel = tilings.pixel, tilings.channel
+        points = Points(space.work.take(tilings.row), tilings.order, space.tile_sizes(pixel, channel))
+        schedule = schedule_of(points, self.flow.flow, space.machine)
+        schedule = schedule.merged() if several else schedule
+        self.schedule = schedule if self.schedule is None else joined(self.schedule, schedule)
+        if self.flow.objective != "latency":
+            bits = self._level_bits(tilings)
+            old = self._levels
+            self._levels = (
+                bits
+                if old is None
+                else LevelBits(*(np.concatenate(pair) for pair in zip(old, bits, strict=True)))
+            )
+
+    def _key(self, tilings: Tilings) -> Ints:
+        """A number for each tiling, over all problems."""
+        return np.asarray(self._begins[tilings.row] + tilings.number)
+
+    def _level_bits(self, tilings: Tilings) -> LevelBits:
+        accesses = self.flow.accesses(tilings.pixel, tilings.channel)
+        return level_bits(self.flow.space.work.take(tilings.row), accesses)
+
+
+_FIRST = 16  # pairs of a segment that the first round plays; later rounds take four times as many
+
+
+@dataclass(slots=True)
+class Pairs:
+    """Machines beside candidates; those of one machine and one problem, a segment, stand together."""
+
+    machine: Ints
+    candidate: Ints
+    bound: Floats
+    traffic: Ints
+    number: Ints  # of the tiling
+    value: Floats  # inf: not played
+    segment: Ints
+    starts: Ints
+
+    def least(self, values: Any) -> Any:
+        """The least of each segment."""
+        return np.minimum.reduceat(values, self.starts)
+
+    def chosen(self, slack: Floats) -> Ints:
+        """The pair taken in each segment in which one is played, by *slack* of each segment."""
+        within = (1 + slack) * self.least(self.value)
+        wanted = np.isfinite(self.value) & (self.value <= within[self.segment])
+        for key in (self.traffic, self.value, self.number):
+            left = np.where(wanted, key, np.inf)
+            wanted &= left == self.least(left)[self.segment]
+        return np.flatnonzero(wanted)
+
+    def first(self, among: Ints, key: Floats, count: int) -> Ints:
+        """Of the pairs *among* the first *count* of each segment by *key*."""
+        segment = self.segment[among]
+        if np.bincount(segment).max() <= count:
+            return among
+        order = np.lexsort((key, segment))
+        begins = np.flatnonzero(np.diff(segment[order], prepend=-1))
+        rank = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
+        return among[order[rank < count]]
+
+
+Play = Callable[[Ints], Floats]
+"""Pairs → their values of the objective."""
+
+
+def improve(pairs: Pairs, reached: Floats, play: Play) -> None:
+    """Play until no pair is left whose bound is not above the best value of its segment, *reached* or played."""
+    count = _FIRST
+    while True:
+        wanted = np.flatnonzero(np.isinf(pairs.value) & (pairs.bound <= reached[pairs.segment]))
+        if len(wanted) == 0:
+            return
+        batch = pairs.first(wanted, pairs.bound[wanted], count)
+        pairs.value[batch] = play(batch)
+        reached = np.minimum(reached, pairs.least(pairs.value))
+        count *= 4
+
+
+def cheapen(pairs: Pairs, slack: Floats, play: Play) -> None:
+    """Play until no pair is left that can be within *slack* of the best value of its segment and move less."""
+    count = _FIRST
+    while np.any(slack > 0):
+        best = pairs.least(pairs.value)
+        within = np.where(np.isfinite(best) & (slack > 0), (1 + slack) * best, -np.inf)
+        taken = pairs.chosen(slack)
+        least, value = np.full(len(best), -np.inf), np.full(len(best), np.inf)
+        least[pairs.segment[taken]], value[pairs.segment[taken]] = pairs.traffic[taken], pairs.value[taken]
+        open_ = np.flatnonzero(np.isinf(pairs.value) & (pairs.bound <= within[pairs.segment]))
+        segment, traffic, bound = pairs.segment[open_], pairs.traffic[open_], pairs.bound[open_]
+        cheaper = traffic < least[segment]
+        wanted = cheaper | ((traffic == least[segment]) & (bound <= value[segment]))
+        if not wanted.any():
+            return
+        open_, segment = open_[wanted], segment[wanted]
+        key = pairs.traffic[open_] + pairs.bound[open_] * (1e-3 * least[segment] / value[segment])
+        batch = pairs.first(open_, key, count)
+        pairs.value[batch] = play(batch)
+        count *= 4
+
 
 _TILINGS = 1 << 18  # candidates that are held at once, a problem's more or less
 _SOME = 32  # tilings of each problem that are left; more are worth it to play the most promising before
@@ -167,7 +338,7 @@ class Search:
             near, least = nothing.copy(), nothing.copy()
             near[slack], least[slack] = limit[slack], best[slack]
             beyond = sides.inside(near, least, most)
-            found = joined([found.take(~np.isin(found.row, slack)), beyond])
+            found = joined_found([found.take(~np.isin(found.row, slack)), beyond])
         counts = np.bincount(found.row, minlength=len(limit))
         parts = np.cumsum(counts) // _TILINGS
         for part in np.unique(parts[found.row]).tolist():

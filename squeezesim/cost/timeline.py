@@ -17,11 +17,9 @@ import numpy as np
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.pipeline import Points, Transfer, played
-from squeezesim.cost.schedule import transfer_cycles
-from squeezesim.cost.steps import AXES
+from squeezesim.cost.pipeline import AXES, Points, Transfer, played, transfer_cycles
+from squeezesim.cost.problem import Ints, workload_of
 from squeezesim.cost.vector import moved_bits
-from squeezesim.cost.workload import Ints, workload_of
 from squeezesim.network.layer import Layer
 
 if TYPE_CHECKING:

@@ -14,10 +14,9 @@ import numpy as np
 
 from squeezesim.cost.energy import leakage
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.operands import operands_of
+from squeezesim.cost.pipeline import transfer_cycles
+from squeezesim.cost.problem import Ints, operands_of
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.schedule import transfer_cycles
-from squeezesim.cost.workload import Ints
 from squeezesim.network.layer import Layer
 
 

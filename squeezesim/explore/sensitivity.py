@@ -1,4 +1,12 @@
-"""Sensitivity: what a small change of each parameter of an accelerator changes."""
+"""Sensitivity: what a small change of each parameter of an accelerator changes.
+
+elasticity = (log f(upper) − log f(lower)) / (log upper − log lower)
+
+of latency or energy f, between values of the parameter that are a given share below and above its own. −1 of bandwidth
+means that twice the bandwidth halves the latency; 0 that it does not matter there.
+
+Integers move by more than others, and some parameters to one side alone: the values stand beside the name.
+"""
 
 from __future__ import annotations
 

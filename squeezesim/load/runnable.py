@@ -79,7 +79,7 @@ def as_it_runs(asked: Asked, run: Callable[[Asked], Result], literally: Callable
         literal = asked.literally
         if literal is None:
             raise
-        from squeezesim.frontends.torch.operators import RuleError
+        from squeezesim.frontends.torch.rules import RuleError
 
         if isinstance(error, RuleError):
             raise
@@ -143,7 +143,7 @@ class Runnable:
             UsageError: there is no input, or a size is out of range.
         """
         from squeezesim.cache import cached
-        from squeezesim.frontends.torch.operators import has_registered
+        from squeezesim.frontends.torch.rules import has_registered
 
         is_fixed = self.is_fixed and asked.inputs is None and not asked.kwargs and not has_registered()
         if not (cache and is_fixed):

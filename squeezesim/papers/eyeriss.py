@@ -12,14 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.dataflow.rs import mapping
-from squeezesim.cost.dataflow.rs_layout import filter_parts, lay_rows
+from squeezesim.cost.dataflow.rs import filter_parts, lay_rows, mapping
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import LOSSES, OPERANDS, evaluate
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.mapspace import ORDERS
 from squeezesim.cost.pipeline import Points, play
-from squeezesim.cost.tiling import ORDERS
-from squeezesim.cost.workload import workload_of
+from squeezesim.cost.problem import workload_of
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Layer
 from squeezesim.reference.array_case import Case, closed_form, simulated, whole

@@ -11,7 +11,7 @@ from math import isclose
 from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.evaluate import LOSSES, evaluate
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import workload_of
+from squeezesim.cost.problem import workload_of
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Layer
 from squeezesim.reference.record import Bound, Check, Row

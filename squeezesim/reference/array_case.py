@@ -10,9 +10,9 @@ import numpy as np
 
 from squeezesim.cost.dataflow import DATAFLOWS, rs
 from squeezesim.cost.dataflow.base import Terms
-from squeezesim.cost.dataflow.rs_layout import lay_rows
+from squeezesim.cost.dataflow.rs import lay_rows
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import Workload, workload_of
+from squeezesim.cost.problem import Workload, workload_of
 from squeezesim.network import Layer
 from squeezesim.reference.array import Buffer, Counts, Ints, is_matrix_product
 from squeezesim.reference.array_os import run_output_stationary

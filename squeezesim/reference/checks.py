@@ -10,9 +10,9 @@ import numpy as np
 
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.steps import AXES
-from squeezesim.cost.tiling import ORDERS
-from squeezesim.cost.workload import Workload, workload_of
+from squeezesim.cost.mapspace import ORDERS
+from squeezesim.cost.pipeline import AXES
+from squeezesim.cost.problem import Workload, workload_of
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Layer
 from squeezesim.reference import array_case, pipeline

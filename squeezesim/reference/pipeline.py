@@ -1,4 +1,16 @@
-"""An event simulator of the pipeline of tiles, which knows no closed form."""
+"""An event simulator of the pipeline of tiles, which knows no closed form.
+
+There are resources and rules, and no formula for a step:
+
+- A double-buffered operand has two slots, another one has one. A slot is taken when a transfer into it begins, or
+  a step that starts new outputs; it is free again when the last step that reads it is computed, or its store has ended.
+- When a step begins, the loads of the next one are requested. When its outputs are done, their store is.
+- The DMA serves one transfer at a time, the oldest request first of those whose slot is free.
+- A step begins when the array is idle, its operands are there, it has a slot for its outputs, and no store that was
+  requested before the step before began is left.
+- A transfer takes ⌈bytes / bytes a cycle⌉ cycles, and the DRAM latency before it where nothing prefetches it: in the
+  first load, in the last store, and for operands with one slot.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +26,9 @@ import numpy as np
 from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.energy import buffer_bits
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.pipeline import Points, play
-from squeezesim.cost.schedule import Timing
-from squeezesim.cost.steps import AXES
-from squeezesim.cost.tiling import ORDERS
-from squeezesim.cost.workload import Workload
+from squeezesim.cost.mapspace import ORDERS
+from squeezesim.cost.pipeline import AXES, Points, Timing, play
+from squeezesim.cost.problem import Workload
 
 READS = {"inputs": "nyxgc", "weights": "gkc", "outputs": "nyxgk"}  # axes that an operand's tile depends on
 LOOPS = {"P": "nyx", "K": "k", "C": "c"}

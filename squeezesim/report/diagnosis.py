@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import workload_of
+from squeezesim.cost.problem import workload_of
 from squeezesim.network.checks import show
 from squeezesim.network.compress.rules import learnt
 from squeezesim.network.compress.storage import nonzeros
@@ -22,7 +22,7 @@ from squeezesim.report.figures.charts import OPERANDS as OPERAND_WORDS
 from squeezesim.report.metrics import bounds, dataflows
 
 if TYPE_CHECKING:
-    from squeezesim.cost.workload import Workload
+    from squeezesim.cost.problem import Workload
     from squeezesim.hardware.parts import Array
     from squeezesim.network import Layer
     from squeezesim.report.data import ReportData

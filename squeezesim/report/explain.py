@@ -20,7 +20,7 @@ from squeezesim.report.figures.charts import OPERANDS as OPERAND_WORDS
 from squeezesim.report.metrics import groups, tilings
 
 if TYPE_CHECKING:
-    from squeezesim.cost.workload import Floats
+    from squeezesim.cost.problem import Floats
 
 MOST = 5
 """Shapes of layers that are explained."""

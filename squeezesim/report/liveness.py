@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.operands import operands_of
+from squeezesim.cost.problem import operands_of
 from squeezesim.network.layer import recurrences
 
 if TYPE_CHECKING:

@@ -13,9 +13,8 @@ from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.operands import operands_of
-from squeezesim.cost.tiling import ORDERS
-from squeezesim.cost.workload import workload_of
+from squeezesim.cost.mapspace import ORDERS
+from squeezesim.cost.problem import operands_of, workload_of
 from squeezesim.errors import UsageError, nearest
 from squeezesim.markup import Markdown, code, markdown_table
 from squeezesim.network.compress.rules import learnt

@@ -1,4 +1,12 @@
-"""The tiles of a network over time, as a trace for Perfetto and Chrome."""
+"""The tiles of a network over time, as a trace for Perfetto and Chrome.
+
+One process, with the layers, the array, the DMA's loads, its stores and the vector unit as threads; tiles are complete
+events. Counters are constant from one event to the next: the bytes that move meanwhile / time, and the executed MACs /
+(PEs · cycles), those of a layer spread over the cycles in which the array works on it.
+
+Source: Google, "Trace Event Format": JSON objects with a phase ``ph``, ``ts`` and ``dur`` in µs; what is on one thread
+nests or does not overlap. Perfetto reads times in whole nanoseconds and no exponents.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +20,9 @@ from numpy.typing import NDArray
 
 from squeezesim.cost.evaluate import LOSSES, OPERANDS
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.schedule import transfer_cycles
+from squeezesim.cost.pipeline import transfer_cycles
+from squeezesim.cost.problem import Ints
 from squeezesim.cost.timeline import tile_count, timeline
-from squeezesim.cost.workload import Ints
 from squeezesim.errors import ReportError
 from squeezesim.report import metrics
 from squeezesim.report.serialize import dump_json, round_floats

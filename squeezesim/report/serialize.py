@@ -12,8 +12,8 @@ import numpy as np
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS, Costs
-from squeezesim.cost.steps import AXES
-from squeezesim.cost.tiling import ORDERS
+from squeezesim.cost.mapspace import ORDERS
+from squeezesim.cost.pipeline import AXES
 from squeezesim.errors import ReportError, SqueezesimError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Layer, Network

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.operands import operands_of
+from squeezesim.cost.problem import operands_of
 from squeezesim.hardware.energy import energy_costs
 from squeezesim.network.compress.storage import layer_sizes
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import Workload, workload_of
+from squeezesim.cost.problem import Workload, workload_of
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.energy import EnergyCosts, energy_costs
 from squeezesim.network.layer import Layer

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squeezesim.cost.axes import Window, input_extent, tile_sizes
+from squeezesim.cost.mapspace import Window, input_extent, tile_sizes
 from squeezesim.reference.pipeline import touched
 
 

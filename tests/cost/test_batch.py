@@ -10,13 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squeezesim.cost.clusters import clusters
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.evaluate import Costs, evaluate, evaluate_each
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.pipeline import Points, play, schedule_of
-from squeezesim.cost.rates import Rates
-from squeezesim.cost.steps import AXES
+from squeezesim.cost.pipeline import AXES, Points, play, schedule_of
+from squeezesim.cost.rates import Rates, clusters
 from squeezesim.errors import HardwareError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer

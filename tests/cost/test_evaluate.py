@@ -13,7 +13,7 @@ from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS, Costs, evaluate, evaluate_each
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.tiling import ORDERS
+from squeezesim.cost.mapspace import ORDERS
 from squeezesim.errors import HardwareError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer

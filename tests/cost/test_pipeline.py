@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.pipeline import Points, play
-from squeezesim.cost.steps import AXES
+from squeezesim.cost.pipeline import AXES, Points, play
 from squeezesim.network.layer import Layer
 from tests.cost.cases import machine, problem_of
 

@@ -9,17 +9,16 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from squeezesim.cost.axes import tile_sizes
 from squeezesim.cost.bounds import Products, Space, block, runs, winners
 from squeezesim.cost.candidates import Flow
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.mapspace import ORDERS, tile_sizes
+from squeezesim.cost.pipeline import AXES
+from squeezesim.cost.problem import Workload
 from squeezesim.cost.prune import Sides
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.search import Search
-from squeezesim.cost.steps import AXES
-from squeezesim.cost.tiling import ORDERS
-from squeezesim.cost.workload import Workload
 from squeezesim.network.layer import Layer
 from squeezesim.reference.pipeline import Case, Tiling, simulated
 from tests.cost.cases import layers, machines, problem_of

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.pipeline import Points, play
-from squeezesim.cost.steps import AXES
-from squeezesim.cost.tiling import ORDERS
+from squeezesim.cost.mapspace import ORDERS
+from squeezesim.cost.pipeline import AXES, Points, play
 from squeezesim.cost.timeline import Timeline, of_tiling, tile_count, timeline
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load

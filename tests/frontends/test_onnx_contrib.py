@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 import squeezesim as sq
 from squeezesim.errors import ModelError
 from squeezesim.frontends.onnx import contrib
-from squeezesim.frontends.torch import operators
+from squeezesim.frontends.torch import rules
 from squeezesim.network import Layer, Network
 from tests.frontends.onnx_graphs import Dims, integers, model, network, node, weights
 
@@ -24,8 +24,8 @@ Inputs = Mapping[str, Dims]
 
 @pytest.fixture(autouse=True)
 def no_rules_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operators, "_registered", {})
-    monkeypatch.setattr(operators, "_shapes", {})
+    monkeypatch.setattr(rules, "_registered", {})
+    monkeypatch.setattr(rules, "_shapes", {})
 
 
 def run(

@@ -17,7 +17,7 @@ from squeezesim.errors import ModelError
 from squeezesim.frontends.onnx import contrib
 from squeezesim.frontends.onnx.elementwise import ELEMENTWISE, FOLDED, OF_FIRST, REDUCTIONS
 from squeezesim.frontends.onnx.rules import ARITHMETIC, FREE, OPERANDS, rule_for
-from squeezesim.frontends.torch import operators
+from squeezesim.frontends.torch import rules
 from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Layer
 from tests.frontends.onnx_graphs import essence, integers, model, network, node, only, tensor, weights
@@ -516,8 +516,8 @@ def test_operators_that_do_not_fit_are_refused(
 
 
 def test_a_rule_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operators, "_registered", {})
-    operators.register_operator(
+    monkeypatch.setattr(rules, "_registered", {})
+    rules.register_operator(
         "com.example.Fancy",
         lambda call: Layer.vector("fancy", op="fancy", k=call["inputs"][0].shape[1], ox=call["times"]),
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import workload_of
+from squeezesim.cost.problem import workload_of
 from squeezesim.report.diagnosis import Axis, axes
 from squeezesim.report.report import Report
 from tests.report.cases import few, reports

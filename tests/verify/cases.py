@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow.scalesim import SCALESIM
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import Workload
+from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from squeezesim.reference.array_case import Case, Tile, whole
 from tests.cost.cases import layers, machine, problem_of

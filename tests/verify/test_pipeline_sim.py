@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.steps import AXES
-from squeezesim.cost.tiling import ORDERS
+from squeezesim.cost.mapspace import ORDERS
+from squeezesim.cost.pipeline import AXES
 from squeezesim.network.layer import Layer
 from squeezesim.reference.pipeline import Case, Step, Transfer, closed_form, play_events, simulated
 from tests.cost.cases import layers, machine, machines, problem_of

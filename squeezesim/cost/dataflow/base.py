@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import Floats, Ints, Workload
+from squeezesim.cost.problem import Floats, Ints, Workload
 
 Terms = tuple[Ints, ...]
 Products = Sequence[tuple[Any, Any]]  # Σ a·b, a over the pixels, b over the channels

@@ -18,20 +18,207 @@ the ports while the next chunk or block computes; that one can end only when the
 Hand-worked: 3×3, 8 → 16 channels, 28×28 pixels on 16×16 PEs with 16 ports, nothing skipped, 64 psum words:
 4 blocks; stream 4 · 128 · 9 = 4,608; windows of 18×18, 18×14, 14×18 and 14×14 take 21 + 16 + 16 + 13 = 66 cycles,
 preload 66 · 8 = 528; last drain 12 · 16 = 192 → 5,328 cycles.
+
+What ``os`` waits for sums to drain: the work on one chunk of a block ends only when the chunk before has left.
+
+The items, block after block, in each group after group, chunk after chunk, take
+
+    work(i) = Σ over its filter slices of their cycles + C · preload of its block      drain(i) = channels · lines
+    waiting = Σ over items but the first of max(0, drain(i − 1) − work(i))
+
+Items that are alike in all but one cycle of their slices are summed together: their drain is not between the two
+values, so that Σ max(0, drain − work) = max(0, Σ (drain − work)). Where zeros are skipped, the larger slices are
+dealt over the last chunks of all groups and over the others, in proportion, and among each as evenly as they go,
+first chunks first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow.base import Accesses, Dataflow, Products, Terms, Work, slice_cycles
-from squeezesim.cost.dataflow.os_blocks import blocks_of
-from squeezesim.cost.dataflow.os_drain import waiting
+from squeezesim.cost.dataflow.base import (
+    Accesses,
+    Dataflow,
+    Products,
+    Terms,
+    Work,
+    ceil_div,
+    dealt,
+    slice_cycles,
+)
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import Floats, Ints, Workload
+from squeezesim.cost.problem import Bools, Floats, Ints, Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """Blocks of a tile by class: along each axis some are full and one, at the edge, may hold less.
+
+    What a block of each class has is an array (row of blocks full or edge, column full or edge, tiles). The pixels of a
+    matrix product stand as one row of blocks of R·S pixels each.
+    """
+
+    images: Ints
+    rows: Ints  # (2, tiles), how many rows of blocks are full and how many, 0 or 1, are an edge
+    columns: Ints  # (2, tiles), the same
+    words: Ints  # inputs of one channel in a window
+    preload: Ints  # cycles of one window
+    drain: Ints  # cycles of one output channel
+
+    @property
+    def count(self) -> Ints:
+        """Number of blocks."""
+        return np.asarray(self.images * (self.rows[0] + self.rows[1]) * (self.columns[0] + self.columns[1]))
+
+    def total(self, values: Ints) -> Ints:
+        """Σ over all blocks."""
+        row = self.columns[0] * values[:, 0] + self.columns[1] * values[:, 1]
+        return np.asarray(self.images * (self.rows[0] * row[0] + self.rows[1] * row[1]))
+
+    def last(self, values: Ints) -> Ints:
+        """The value of the last block."""
+        row = np.where(self.columns[1] > 0, values[:, 1], values[:, 0])
+        return np.asarray(np.where(self.rows[1] > 0, row[1], row[0]))
+
+    def used(self, problem: Workload, y: Ints, x: Ints, machine: Machine) -> tuple[Ints, Ints]:
+        """Rows and columns of the array that the largest block uses."""
+        rows = np.where(problem.pointwise, ceil_div(x, machine.cols), y)
+        return np.minimum(rows, machine.rows), np.minimum(x, machine.cols)
+
+
+def window_extent(outputs: Ints, stride: Ints, taps: Ints, dilation: Ints) -> Ints:
+    """Input positions that a run of outputs makes a window hold along one axis.
+
+    All from the first tap to the last, (outputs − 1) · stride + (taps − 1) · dilation + 1, without those that a stride
+    larger than the filter skips.
+
+    Example: 16 outputs of a 3-tap filter hold 18 positions, with stride 2 it is 33.
+    """
+    extent = (taps - 1) * dilation + 1
+    return np.asarray((outputs - 1) * np.minimum(stride, extent) + extent)
+
+
+def blocks_of(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Blocks:
+    """Cut a tile of n·y·x pixels into blocks of at most R·S."""
+    rows, cols, ports = machine.rows, machine.cols, machine.ports
+    flat = problem.pointwise
+    full_y, edge_y = np.divmod(y, rows)
+    full_x, edge_x = np.divmod(x, np.where(flat, rows * cols, cols))
+
+    def classes(full: Ints | int, edge: Ints | Bools) -> Ints:
+        both = np.empty((2, *edge.shape), np.int64)
+        both[0], both[1] = full, edge
+        return both
+
+    windows_y = window_extent(classes(rows, np.maximum(edge_y, 1)), problem.sy, problem.fy, problem.dy)
+    windows_x = window_extent(classes(cols, np.maximum(edge_x, 1)), problem.sx, problem.fx, problem.dx)
+    # A matrix product fills the array line by line.
+    words = np.where(flat, classes(rows * cols, edge_x), windows_y[:, None] * windows_x)
+    line = -(-cols // ports)
+    drain = classes(rows, edge_y)[:, None] * classes(line, ceil_div(edge_x, ports))
+    drain[0, 1] = np.where(flat, edge_x // cols * line + ceil_div(edge_x % cols, ports), drain[0, 1])
+    return Blocks(
+        images=n,
+        rows=classes(np.where(flat, 1, full_y), np.where(flat, 0, edge_y > 0)),
+        columns=classes(full_x, edge_x > 0),
+        words=words,
+        preload=ceil_div(words, ports),
+        drain=drain,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """The items of a block: the channels that the one before drains, how many of them, and Σ of their slice cycles."""
+
+    drained: Ints
+    count: Ints
+    stream: Ints
+
+
+def waiting(problem: Workload, pixels: Terms, channels: Terms, machine: Machine) -> Ints:
+    """Cycles of a tile (pixels: n, y, x; channels: g, k, c) in which only a drain goes on, but for the last one."""
+    n, y, x = pixels
+    g, k, c = channels
+    result = np.zeros_like(n * g)
+    # Most tiles have so many input channels that no drain is ever waited for.
+    longest = np.minimum(k, machine.psum_words) * (machine.rows * -(-machine.cols // machine.ports))
+    last_chunk = k - (-(-k // machine.psum_words) - 1) * machine.psum_words
+    some = np.flatnonzero(c * (last_chunk + 1) < longest)
+    if len(some):
+        part = problem.take(some)
+        blocks = blocks_of(part, n[some], y[some], x[some], machine)
+        result[some] = _waiting(part, blocks, g[some], k[some], c[some], machine)
+    return result
+
+
+def _waiting(problem: Workload, blocks: Blocks, g: Ints, k: Ints, c: Ints, machine: Machine) -> Ints:
+    first, others, last_chunk = _items(problem, g, k, c, machine)
+    beyond = np.zeros_like(blocks.drain)
+    for items in others:
+        work = items.stream + items.count * c * blocks.preload
+        beyond += np.maximum(items.count * items.drained * blocks.drain - work, 0)
+    total = blocks.total(beyond)
+    for count, before, preload in _neighbours(blocks):
+        total += count * np.maximum(last_chunk * before - first - c * preload, 0)
+    return total
+
+
+def _items(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> tuple[Ints, list[_Items], Ints]:
+    """Slice cycles of a block's first item; its other items, those alike together; channels of the last chunk."""
+    words = machine.psum_words
+    several = -(-k // words) - 1  # chunks of a group before its last
+    last_chunk = k - several * words
+    if "os" in machine.skips_zeros:
+        least, larger = dealt(g * k * c, problem)
+    else:
+        least, larger = problem.taps, np.zeros_like(k)
+    larger_last = larger * last_chunk // k
+    larger_before = larger - larger_last
+    items = np.maximum(g * several, 1)
+
+    def share(count: Ints | int) -> Ints:
+        """Larger slices of the first *count* items that are not the last of their group."""
+        return np.asarray(count * larger_before // items)
+
+    full, short = least * words * c, least * last_chunk * c
+    cut = several > 0
+    first = np.where(cut, full + share(1), short + larger_last // g)
+    zero = np.zeros_like(k)
+    after_full = g * (several - 1)
+    if_cut = (
+        _Items(np.full_like(k, words), after_full, after_full * full + larger_before - share(g)),
+        _Items(np.full_like(k, words), g, g * short + larger_last),
+        _Items(last_chunk, g - 1, (g - 1) * full + share(g) - share(1)),
+    )
+    if_whole = _Items(last_chunk, g - 1, (g - 1) * short + larger_last - larger_last // g)
+
+    def where(condition: Bools, of: _Items) -> _Items:
+        return replace(
+            of, count=np.where(condition, of.count, zero), stream=np.where(condition, of.stream, zero)
+        )
+
+    return first, [*(where(cut, of) for of in if_cut), where(~cut, if_whole)], last_chunk
+
+
+def _neighbours(blocks: Blocks) -> list[tuple[Ints, Ints, Ints]]:
+    """(how often, drain of the block before, preload of the block after) for each kind of succession of blocks."""
+    (full_y, edge_y), (full_x, edge_x) = blocks.rows, blocks.columns
+    ends = np.where(edge_x > 0, blocks.drain[:, 1], blocks.drain[:, 0])
+    starts = np.where(full_x > 0, blocks.preload[:, 0], blocks.preload[:, 1])
+    n = blocks.images
+    found = []
+    for rows, drain, preload in zip(blocks.rows, blocks.drain[:, 0], blocks.preload, strict=True):
+        found.append((n * rows * np.maximum(full_x - 1, 0), drain, preload[0]))
+        found.append((n * rows * ((full_x > 0) & (edge_x > 0)), drain, preload[1]))
+    found.append((n * np.maximum(full_y - 1, 0), ends[0], starts[0]))
+    found.append((n * ((full_y > 0) & (edge_y > 0)), ends[0], starts[1]))
+    found.append((n - 1, np.where(edge_y > 0, ends[1], ends[0]), np.where(full_y > 0, starts[0], starts[1])))
+    return found
 
 
 class _Pixel(NamedTuple):

@@ -9,26 +9,350 @@ the other.
     stream = G · images · strips · X · Σ over the same of p·q·FX, in which the PEs multiply
 
 Sums over the channels of a pass run up the PEs of its sets; those of different passes are added up in the buffer.
+
+Where a tile's filter rows and output rows lie on a row-stationary array, and which inputs they need.
+
+A PE runs 1-D convolutions: one filter row over one input row. FY filter rows × e output rows form a logical PE set, in
+which an input row goes to every PE that needs it, along a diagonal where stride and dilation are 1.
+
+The cycles of a pass on a row-stationary array: what its filters, inputs and partial sums take.
+
+A pass loads its filters and the first window of each input row of its first sweep. Then the sweeps follow, the output
+columns of a strip of an image from left to right; with g = gcd(stride, dilation) a strip is dilation/g sweeps, each a
+convolution without dilation. For an output column of e rows, p filters and q channels in a PE, and k filters and c
+channels in the pass, FX taps of a filter row:
+
+    PE       = p·h        h = q·FX + 1: the products of a filter, and adding the sum that comes from below
+    sums     = e·k / psums_words
+    inputs   = ⌈input rows · min(stride/g, FX) · c / inputs_words⌉
+    window   = ⌈input rows of the next sweep · FX · c / inputs_words⌉
+
+A sweep of X columns goes on as soon as its PEs are done, the window of the next sweep has come, and no more sums wait
+than their network moves until the next sweep adds its first ones:
+
+    sweep      = max(⌈X·sums⌉, (X−1)·max(PE, inputs) + max(PE, ⌈sums⌉), (X−1)·inputs + window)
+    last sweep = max(⌈X·sums⌉ + h, (X−1)·max(PE, inputs) + max(PE + last, ⌈sums⌉ + h))
+
+After the last sweep all sums leave; *last* is the time of those that were added last.
+
+How a tile's channels are laid on a row-stationary array: every mapping that fits, and the best of them.
+
+The array holds ``sets`` PE sets, r of which work on different input channels and t on different filters. A PE holds q
+channels of p filters, and a sum for each filter. With its register file
+
+    q·FX ≤ input_words        p·q·FX ≤ filter_words        p ≤ psum_words        r·t ≤ sets
+
+p·t filters and q·r channels are a pass; ``rs_pass`` has its cycles. The last block of filters or channels, if it is
+smaller, is dealt over as many sets as it needs when every PE holds as few as it can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from squeezesim.cost.dataflow.base import Accesses, Dataflow, Products, Terms, Work, ceil_div
-from squeezesim.cost.dataflow.rs_layout import (
-    filter_parts,
-    input_columns,
-    input_rows,
-    interleaved,
-    lay_rows,
-)
-from squeezesim.cost.dataflow.rs_mapping import Mapped, map_tiles
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import Floats, Ints, Workload
+from squeezesim.cost.problem import Floats, Ints, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """An axis cut into blocks as equal as possible, none larger than a limit; the last one is the smallest."""
+
+    size: Ints
+    count: Ints
+    last: Ints
+
+    @classmethod
+    def of(cls, extent: Ints, most: Ints | int) -> Blocks:
+        """Cut *extent* into the fewest blocks of at most *most*.
+
+        Example:
+            >>> Blocks.of(np.array(10), 4)
+            Blocks(size=4, count=3, last=2)
+        """
+        size = ceil_div(extent, ceil_div(extent, most))
+        count = ceil_div(extent, size)
+        return cls(size, count, extent - (count - 1) * size)
+
+    def parts(self) -> list[tuple[Ints, Ints]]:
+        """(number, size) of the full blocks, if there are any, and of the last."""
+        one = (np.ones_like(self.count), self.last)
+        return [(self.count - 1, self.size), one] if np.any(self.count > 1) else [one]
+
+
+class Filter(NamedTuple):
+    """A filter in parts that the array holds; they take passes of their own, one after the other."""
+
+    rows: Blocks
+    taps: Blocks  # of a row
+
+    @property
+    def folds(self) -> Ints:
+        """Number of parts."""
+        return self.rows.count * self.taps.count
+
+    def parts(self) -> list[tuple[Ints, Ints, Ints]]:
+        """(number, filter rows, taps of a row) of the parts that are equal."""
+        return [
+            (high * wide, rows, taps) for high, rows in self.rows.parts() for wide, taps in self.taps.parts()
+        ]
+
+
+class Rows(NamedTuple):
+    """The pixels of a tile as output rows on PE sets, in strips of the same number of rows but for the last.
+
+    The pixels of a matrix product are dealt over the array's columns as rows of equal length; what the last row lacks
+    passes as empty slots.
+    """
+
+    images: Ints
+    rows: Ints
+    columns: Ints
+    strip: Ints  # e, output rows of a strip
+    strips: Ints
+    sets: Ints  # PE sets that the array holds
+
+    @property
+    def last(self) -> Ints:
+        """Output rows of the last strip."""
+        return self.rows - (self.strips - 1) * self.strip
+
+
+def filter_parts(problem: Workload, machine: Machine) -> Filter:
+    """Fold the filter so that its rows fit the array and a row's taps the registers of a PE."""
+    most = min(machine.input_words, machine.filter_words)
+    return Filter(Blocks.of(problem.fy, machine.rows), Blocks.of(problem.fx, most))
+
+
+def interleaved(part: Filter, machine: Machine) -> Ints:
+    """The most channels that a PE can interleave."""
+    return min(machine.input_words, machine.filter_words) // part.taps.size
+
+
+def lay_rows(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Rows:
+    """Lay the rows of a tile on PE sets: a set wider than the array is split at its width and stacked.
+
+    Example: 27 rows of a 5×5 filter on 12×14 PEs are one set of 14 + 13 columns, 5 PEs high each.
+    """
+    high = machine.rows // filter_parts(problem, machine).rows.size
+    flat = problem.pointwise
+    most = high * machine.cols
+    dealt = ceil_div(x, np.minimum(machine.cols, x))
+    columns = np.where(flat, dealt, x)
+    rows = np.where(flat, ceil_div(x, dealt), y)
+    strip = ceil_div(rows, ceil_div(rows, most))
+    side_by_side = high * np.maximum(machine.cols // strip, 1)
+    sets = np.where(strip <= machine.cols, side_by_side, high // ceil_div(strip, machine.cols))
+    return Rows(np.where(flat, 1, n), rows, columns, strip, ceil_div(rows, strip), sets)
+
+
+def touched(outputs: Ints, stride: Ints, taps: Ints, dilation: Ints) -> Ints:
+    """Positions along an axis that some tap of *outputs* neighbouring outputs needs.
+
+    With g = gcd(stride, dilation), outputs dilation/g apart are a convolution of their own with stride/g and no
+    dilation, on positions that no other outputs need.
+
+    Example: 3 outputs of 3 taps, stride 2 and dilation 2, need 5 positions: 0, 2, 4, 6 and 8.
+    """
+    common = np.gcd(stride, dilation)
+    alone = np.minimum(dilation // common, outputs)
+    return np.asarray(np.minimum((outputs - alone) * (stride // common) + alone * taps, outputs * taps))
+
+
+def input_rows(problem: Workload, outputs: Ints, taps: Ints) -> Ints:
+    """Input rows that *outputs* output rows need for *taps* filter rows."""
+    return touched(outputs, problem.sy, taps, problem.dy)
+
+
+def input_columns(problem: Workload, outputs: Ints, taps: Ints) -> Ints:
+    """Input columns that *outputs* output columns need for *taps* taps of a filter row."""
+    return touched(outputs, problem.sx, taps, problem.dx)
+
+
+class Share(NamedTuple):
+    """What a pass holds: parts of the filter, filters and channels, and how they are dealt over PE sets."""
+
+    rows: Ints  # filter rows
+    taps: Ints  # of a filter row
+    filters: Ints
+    channels: Ints
+    p: Ints  # filters in a PE
+    q: Ints  # channels in a PE
+
+
+class _Sweep(NamedTuple):
+    """Sweeps of a pass that are equal, and the output rows of the strip that follows each of them."""
+
+    number: Ints
+    columns: Ints
+    strip: Ints
+    following: Ints
+
+
+def _sweeps(problem: Workload, rows: Rows) -> Iterator[_Sweep]:
+    """All sweeps of a pass but the last, which is the last class of the last strip."""
+    apart = np.minimum(problem.dx // np.gcd(problem.sx, problem.dx), rows.columns)
+    least, longer = np.divmod(rows.columns, apart)
+    for strips, strip in ((rows.strips - 1, rows.strip), (np.ones_like(rows.strips), rows.last)):
+        yield _Sweep(rows.images * strips * longer, least + 1, strip, strip)
+        yield _Sweep(rows.images * strips * (apart - 1 - longer), least, strip, strip)
+    yield _Sweep(rows.images * np.maximum(rows.strips - 2, 0), least, rows.strip, rows.strip)
+    yield _Sweep(rows.images * (rows.strips > 1), least, rows.strip, rows.last)
+    yield _Sweep(rows.images - 1, least, rows.last, rows.strip)
+
+
+def pass_cycles(problem: Workload, rows: Rows, share: Share, machine: Machine) -> Ints:
+    """Cycles of a pass, loading included.
+
+    Example: AlexNet's conv3 on the chip, 4 images of 13 rows, 64 filters and 4 channels: 756 cycles of loading, and
+    4 · 2,704 + 13.
+    """
+    step = problem.sx // np.gcd(problem.sx, problem.dx)
+    apart = np.minimum(problem.dx // np.gcd(problem.sx, problem.dx), rows.columns)
+
+    def inputs(strip: Ints, columns: Ints) -> Ints:
+        words = input_rows(problem, strip, share.rows) * columns * share.channels
+        return ceil_div(words, machine.network_inputs)
+
+    def sums(strip: Ints, outputs: Ints) -> Ints:
+        return ceil_div(strip * outputs, machine.network_psums)
+
+    def streamed(strip: Ints, columns: Ints) -> tuple[Ints, Ints]:
+        """Cycles of all columns but the last, and of the inputs of those columns."""
+        brought = (columns - 1) * inputs(strip, np.minimum(step, share.taps))
+        return np.maximum((columns - 1) * in_pe, brought), brought
+
+    one = share.q * share.taps + 1
+    in_pe = share.p * one
+    cycles = ceil_div(share.filters * share.channels * share.rows * share.taps, machine.network_weights)
+    cycles = cycles + inputs(rows.strip, share.taps)
+    for number, columns, strip, following in _sweeps(problem, rows):
+        if not np.any(number):
+            continue
+        before, brought = streamed(strip, columns)
+        pace = np.maximum(sums(strip, columns * share.filters), brought + inputs(following, share.taps))
+        pace = np.maximum(pace, before + np.maximum(in_pe, sums(strip, share.filters)))
+        cycles = cycles + number * pace
+    columns, strip = rows.columns // apart, rows.last
+    last = sums(strip, share.filters // share.p)  # of the sets that hold p filters
+    before, _ = streamed(strip, columns)
+    end = before + np.maximum(in_pe + last, sums(strip, share.filters) + one)
+    return np.asarray(cycles + np.maximum(end, sums(strip, columns * share.filters) + one))
+
+
+_CHUNK = 1 << 18  # mappings × tiles that are costed together
+
+
+class Mapped(NamedTuple):
+    """The mapping chosen for each tile, its cycles and its words."""
+
+    p: Ints  # filters in a PE
+    q: Ints  # channels in a PE
+    r: Ints  # PE sets along the channels
+    t: Ints  # PE sets along the filters
+    stream: Ints  # cycles in which the PEs multiply
+    fill: Ints  # all others
+    inputs_read: Ints  # words from the buffer
+    psum_passes: Ints  # passes that each output takes part in
+    inputs_delivered: Ints  # words written into PEs
+    hops: Ints  # sums that go from PE to PE, for each output pixel of the tile
+
+
+@lru_cache(maxsize=1024)
+def _distinct(most: int) -> tuple[int, ...]:
+    """Different values of ⌊most / i⌋, descending."""
+    return tuple(sorted({most // i for i in range(1, most + 1)}, reverse=True))
+
+
+@lru_cache(maxsize=1024)
+def splits(sets: int, most: int) -> tuple[Ints, Ints, Ints]:
+    """Candidates (r, t, q): every largest t for an r, with the different interleavings of up to *most* channels.
+
+    Example: 2 PE sets and up to 1 channel give (1, 2, 1) and (2, 1, 1).
+    """
+    along = sorted({(sets // t, t) for t in _distinct(sets)})
+    pairs = [(r, t, q) for r, t in along for q in _distinct(most)]
+    r, t, q = np.array(pairs, np.int64).T
+    return r, t, q
+
+
+def _costed(
+    problem: Workload, rows: Rows, pixels: Ints, k: Ints, c: Ints, split: tuple[Ints, ...], machine: Machine
+) -> Mapped:
+    """Cycles and words of one group of every tile under every candidate, (candidates, tiles)."""
+    r, t, most_q = (value[:, None] for value in split)
+    part = filter_parts(problem, machine)
+    channels = Blocks.of(c, r * most_q)
+    q = ceil_div(channels.size, r)
+    filters = Blocks.of(k, t * np.minimum(machine.psum_words, machine.filter_words // (q * part.taps.size)))
+    p = ceil_div(filters.size, t)
+    stream = cycles = read = delivered = hops = np.zeros_like(p)
+    for folds, filter_rows, taps in part.parts():
+        at_once, every = _inputs(problem, rows, pixels, filter_rows, taps)
+        for filter_blocks, block_k in filters.parts():
+            in_pe = ceil_div(block_k, t)
+            read = read + folds * filter_blocks * at_once * c
+            delivered = delivered + folds * filter_blocks * every * c * ceil_div(block_k, in_pe)
+            for channel_blocks, block_c in channels.parts():
+                passes, interleaving = folds * filter_blocks * channel_blocks, ceil_div(block_c, r)
+                share = Share(filter_rows, taps, block_k, block_c, in_pe, interleaving)
+                cycles = cycles + passes * pass_cycles(problem, rows, share, machine)
+                stream = stream + passes * in_pe * interleaving * taps
+                hops = hops + passes * block_k * (filter_rows * ceil_div(block_c, interleaving) - 1)
+    stream = stream * rows.images * rows.strips * rows.columns
+    summed = channels.count * part.folds
+    return Mapped(*np.broadcast_arrays(p, q, r, t, stream, cycles - stream, read, summed, delivered, hops))
+
+
+def _inputs(problem: Workload, rows: Rows, pixels: Ints, filter_rows: Ints, taps: Ints) -> tuple[Ints, Ints]:
+    """Words of a channel that the strips of a tile read from the buffer, and those that the PEs of a set get."""
+    full, last = (input_rows(problem, strip, filter_rows) for strip in (rows.strip, rows.last))
+    columns = rows.images * input_columns(problem, rows.columns, taps)
+    read, delivered = ((rows.strips - 1) * full + last) * columns, rows.rows * filter_rows * columns
+    return np.where(problem.pointwise, pixels, read), np.where(problem.pointwise, pixels, delivered)
+
+
+def _preference(problem: Workload, mapped: Mapped, pixels: Ints, k: Ints, machine: Machine) -> Floats:
+    """What the mapper minimises; of equally fast mappings the one that moves less."""
+    costs = machine.energy
+    activation, psum = problem.activation_bits, problem.accumulator_bits
+    buffer = mapped.inputs_read * activation * costs.buffer_read_per_bit
+    buffer = buffer + mapped.psum_passes * (
+        pixels * k * psum * (costs.buffer_read_per_bit + costs.buffer_write_per_bit)
+    )
+    delivered = mapped.inputs_delivered * activation * (costs.inter_pe_per_bit + costs.register_file_per_bit)
+    energy = buffer + delivered + mapped.hops * pixels * psum * costs.inter_pe_per_bit
+    cycles = (mapped.stream + mapped.fill).astype(np.float64)
+    if machine.objective == "energy":
+        return np.asarray(energy * (1 + 1e-9 * cycles / cycles.max(axis=0)))
+    if machine.objective == "edp":
+        return np.asarray(energy * cycles)
+    return np.asarray(cycles * (1 + 1e-9 * energy / np.maximum(energy.max(axis=0), 1.0)))
+
+
+def map_tiles(problem: Workload, pixel: Rows, pixels: Ints, k: Ints, c: Ints, machine: Machine) -> Mapped:
+    """Choose the mapping of each tile by ``machine.objective``; cycles and words are those of one group."""
+    most_q = interleaved(filter_parts(problem, machine), machine)
+    columns: list[Any] = [np.zeros(len(k), np.int64) for _ in Mapped._fields]
+    for sets, most in sorted(set(zip(pixel.sets.tolist(), most_q.tolist(), strict=True))):
+        split = splits(sets, most)
+        members = np.flatnonzero((pixel.sets == sets) & (most_q == most))
+        size = max(_CHUNK // len(split[0]), 1)
+        for start in range(0, len(members), size):
+            rows = members[start : start + size]
+            of = problem.take(rows)
+            lines = Rows(*(value[rows] for value in pixel))
+            mapped = _costed(of, lines, pixels[rows], k[rows], c[rows], split, machine)
+            best = _preference(of, mapped, pixels[rows], k[rows], machine).argmin(axis=0)
+            for column, value in zip(columns, mapped, strict=True):
+                column[rows] = value[best, np.arange(len(rows))]
+    return Mapped(*columns)
 
 
 class _Pixel(NamedTuple):

@@ -26,7 +26,7 @@ import numpy as np
 
 from squeezesim.cost.dataflow.base import Accesses, Dataflow, Products, Terms, Work, ceil_div
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import Floats, Ints, Workload
+from squeezesim.cost.problem import Floats, Ints, Workload
 
 
 class Printed(NamedTuple):

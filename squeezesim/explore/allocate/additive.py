@@ -25,7 +25,7 @@ from squeezesim.zoo.registry import Spec, catalogue, parse_spec
 
 if TYPE_CHECKING:
     from squeezesim.cost.evaluate import Costs
-    from squeezesim.cost.workload import Floats
+    from squeezesim.cost.problem import Floats
     from squeezesim.explore.allocate.allocations import Depth, Ints
     from squeezesim.hardware.accelerator import Accelerator
 

@@ -16,7 +16,7 @@ from squeezesim.zoo.records import Entry
 from squeezesim.zoo.registry import Spec, catalogue
 
 if TYPE_CHECKING:
-    from squeezesim.cost.workload import Bools
+    from squeezesim.cost.problem import Bools
     from squeezesim.explore.allocate.additive import Base, Sums
     from squeezesim.explore.allocate.allocations import Depth, Ints
     from squeezesim.hardware.accelerator import Accelerator

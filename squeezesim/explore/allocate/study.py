@@ -33,7 +33,7 @@ from squeezesim.report.tally import Scale
 if TYPE_CHECKING:
     import pandas as pd
 
-    from squeezesim.cost.workload import Bools
+    from squeezesim.cost.problem import Bools
     from squeezesim.explore.allocate.additive import Base, Choices, Pieces
     from squeezesim.network import Network
     from squeezesim.zoo.registry import Spec

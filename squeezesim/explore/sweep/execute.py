@@ -1,4 +1,10 @@
-"""Execution of a sweep: chunks in this process, in several or on a cluster, kept in a folder."""
+"""Execution of a sweep: chunks in this process, in several or on a cluster, kept in a folder.
+
+The scheduler and its workers run what whoever reaches them sends: they belong in a network of people who trust each
+other, or behind TLS (``tls://``).
+
+A file holds a digest of itself, taken where the digest's own place holds zeros, so that each bit of it is checked.
+"""
 
 from __future__ import annotations
 

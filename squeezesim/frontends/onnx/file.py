@@ -1,4 +1,8 @@
-"""ONNX files: read within bounds, without the values of large weights."""
+"""ONNX files: read within bounds, without the values of large weights.
+
+A parser makes objects of every few bytes, so a small file can fill the memory. Here a message is walked by its fields
+first: https://protobuf.dev/programming-guides/encoding/.
+"""
 
 from __future__ import annotations
 

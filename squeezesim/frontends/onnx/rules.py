@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from squeezesim.frontends.onnx import contrib, elementwise, operators
 from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated
-from squeezesim.frontends.torch.operators import Call, RuleError, registered_result, registered_shape
-from squeezesim.frontends.torch.operators import UserRule as Registered
+from squeezesim.frontends.torch.operators import Call
+from squeezesim.frontends.torch.rules import RuleError, registered_result, registered_shape
+from squeezesim.frontends.torch.rules import UserRule as Registered
 from squeezesim.network.layer import Layer
 
 OPERANDS: dict[str, tuple[int, ...]] = {

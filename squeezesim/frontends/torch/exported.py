@@ -1,4 +1,8 @@
-"""Archives of torch.export (.pt2), read without unpickling."""
+"""Archives of torch.export (.pt2), read without unpickling.
+
+PyTorch's own loader unpickles parts of the archive. Here nothing but the JSON of the graph is read, and no operator
+runs that is not one of PyTorch's own. https://docs.pytorch.org/docs/stable/export/pt2_archive.html
+"""
 
 from __future__ import annotations
 

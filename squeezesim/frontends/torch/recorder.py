@@ -19,17 +19,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from squeezesim.frontends.elements import Ledger, Region, Use, unrepeated
 from squeezesim.frontends.torch.modules import ModuleCall, ModuleStack
-from squeezesim.frontends.torch.operators import (
-    ADDED,
-    BESIDE,
-    Call,
-    Operand,
-    Part,
-    has_rule,
-    is_free,
-    parts_of,
-    registered_rule,
-)
+from squeezesim.frontends.torch.operators import ADDED, BESIDE, Call, Operand, Part
+from squeezesim.frontends.torch.rules import has_rule, is_free, parts_of, registered_rule
 from squeezesim.frontends.torch.run import inner_tensors, is_small, tensors_in, value_before
 from squeezesim.network import Layer, Unmodelled
 from squeezesim.network.compress.rules import learnt

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_leaves, tree_map
 
 from squeezesim.errors import ModelError
-from squeezesim.frontends.torch.operators import RuleError
+from squeezesim.frontends.torch.rules import RuleError
 
 MAX_VALUES = 1024
 """Most values of a constant that are kept."""

@@ -17,9 +17,9 @@ from torch.utils._pytree import tree_flatten_with_path
 from squeezesim.errors import ModelError
 from squeezesim.frontends.torch.fold import folded
 from squeezesim.frontends.torch.modules import ModuleStack
-from squeezesim.frontends.torch.operators import RuleError
 from squeezesim.frontends.torch.recorder import Literals, Recorded, Recorder
 from squeezesim.frontends.torch.recurrence import Recurrences
+from squeezesim.frontends.torch.rules import RuleError
 from squeezesim.frontends.torch.run import Args, Kwargs, arguments, forward, said
 from squeezesim.network import Layer, Network
 

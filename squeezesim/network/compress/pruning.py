@@ -1,4 +1,11 @@
-"""Pruning: single weights and whole channels; channels that only shrink together form a space."""
+"""Pruning: single weights and whole channels; channels that only shrink together form a space.
+
+A **space** is a set of channels that can only shrink as one: the filters of a convolution, and those of all layers
+whose outputs are added to its own. A tensor's **layout** is the spaces that make up its channels, in order: one after a
+convolution, several after a concat; each with how often a channel repeats, which a flattened image or a depthwise
+convolution with a multiplier does. Where a concat is added to something else, the other's space is split to match. What
+reads a tensor in a way that cannot be followed holds its spaces in place.
+"""
 
 from __future__ import annotations
 

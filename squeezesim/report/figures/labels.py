@@ -1,4 +1,7 @@
-"""Labels of points: placed so that they cover nothing."""
+"""Labels of points: placed so that they cover nothing.
+
+Points are arrays whose last axis is (x, y). Of K things against N the result has K rows and N columns.
+"""
 
 from __future__ import annotations
 

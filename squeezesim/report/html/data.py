@@ -1,4 +1,10 @@
-"""What the HTML page is given: cells of its tables, tiles at its head, lanes and data of its charts."""
+"""What the HTML page is given: cells of its tables, tiles at its head, lanes and data of its charts.
+
+Layers and stages without MACs have no utilization.
+
+A layer's output keeps its lane until its last reader, and no other layer stands in that lane meanwhile, so that no edge
+runs through a layer that it does not belong to.
+"""
 
 from __future__ import annotations
 

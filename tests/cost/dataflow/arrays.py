@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow import Dataflow
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.workload import Workload
+from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from tests.cost.cases import problem_of
 

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from squeezesim.cost.bounds import NEVER, Space
 from squeezesim.cost.candidates import Flow
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.dataflow.rs import mapping
-from squeezesim.cost.dataflow.rs_layout import filter_parts, lay_rows, touched
-from squeezesim.cost.dataflow.rs_mapping import Mapped
+from squeezesim.cost.dataflow.rs import Mapped, filter_parts, lay_rows, mapping, touched
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import Points, play
 from squeezesim.cost.rates import Rates

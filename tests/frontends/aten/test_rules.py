@@ -14,6 +14,7 @@ from torch import library as operators
 import squeezesim as sq
 from squeezesim.errors import ModelError, UsageError
 from squeezesim.frontends.torch import operators as torch_operators
+from squeezesim.frontends.torch import rules as torch_rules
 from squeezesim.frontends.torch.operators import Call
 from squeezesim.network import Layer
 from tests.frontends import models
@@ -22,7 +23,7 @@ from tests.frontends import models
 @pytest.fixture(autouse=True)
 def _no_rules_stay() -> Iterator[None]:
     yield
-    torch_operators._registered.clear()
+    torch_rules._registered.clear()
 
 
 def sort(call: Call) -> Layer:

@@ -1,0 +1,175 @@
+"""Every operator that has a rule, and how a rule is added.
+
+To teach the tracer an operator of PyTorch, write a function of a ``Call`` that returns a layer and enter it in the
+``RULES`` of its kind; one that works element by element only needs its name in ``ELEMENTWISE``, one that moves data
+without computing in ``FREE``.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from squeezesim.errors import ModelError, UsageError
+from squeezesim.frontends.torch.operators import (
+    ELEMENTWISE_RULES,
+    FREE,
+    GROUPED,
+    MOVEMENT_RULES,
+    POOLING_RULES,
+    PRODUCT_RULES,
+    REDUCTION_RULES,
+    Call,
+    Part,
+    Rule,
+    SplitRule,
+)
+from squeezesim.network import Layer
+from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
+
+_BUILT_IN: dict[str, Rule | SplitRule] = {
+    **PRODUCT_RULES,
+    **GROUPED,
+    **POOLING_RULES,
+    **REDUCTION_RULES,
+    **ELEMENTWISE_RULES,
+    **MOVEMENT_RULES,
+}
+
+
+UserRule = Callable[[Call], "Layer | tuple[Layer, Sequence[int]]"]
+
+
+ShapeRule = Callable[[Call], Sequence[int]]
+
+
+_registered: dict[str, UserRule] = {}
+
+
+_shapes: dict[str, ShapeRule] = {}
+
+
+class RuleError(ModelError):
+    """A mistake in a rule of the user's, not in the model."""
+
+
+def has_rule(operator: str) -> bool:
+    """Return whether *operator*, as ``relu`` or ``library.operator``, has a rule."""
+    return operator in _registered or operator in _BUILT_IN
+
+
+def parts_of(operator: str, call: Call) -> list[Part]:
+    """Return the layers that the rule of *operator* makes of *call*, nearly always one.
+
+    Raises:
+        RuleError: it is a rule of the user's, which raises or returns no layer.
+    """
+    if rule := _registered.get(operator):
+        return [Part(registered_layer(operator, rule, call))]
+    made = _BUILT_IN[operator](call)
+    return [Part(made)] if isinstance(made, Layer) else made
+
+
+def registered_rule(operator: str) -> UserRule | None:
+    """Return the rule of the user's for *operator*, None where there is none."""
+    return _registered.get(operator)
+
+
+def is_free(operator: str) -> bool:
+    """Return whether *operator* only moves data, so that readers see through it."""
+    return operator in FREE and operator not in _registered
+
+
+def register_operator(operator: str, rule: UserRule, shape: ShapeRule | None = None) -> None:
+    """Let every later trace turn *operator* into the layer that *rule* returns, in place of any rule it has.
+
+    Args:
+        operator: its name as "not modelled" lists it, such as ``sort`` or ``mylib.fft``, or as PyTorch does,
+            ``aten::sort``.
+        rule: a function of the call. ``call["name"]`` is an argument of the operator's schema, a tensor being an
+            operand with a ``shape``; ``call.output`` is the shape of the result. Name, module, edges and params of
+            the layer are the tracer's. It may return the layer with the shape of the result, ``(layer, shape)``.
+        shape: a function of the call that returns the shape of the result, for operators in ONNX files that state none;
+            what follows is counted then. ``call["inputs"]`` are the node's tensors there, and attributes have names.
+
+    A rule for a name that no operator has is never asked.
+
+    Raises:
+        UsageError: *operator* is no name or *rule* no function.
+
+    Example:
+        >>> from squeezesim import Layer
+        >>> register_operator("mylib::double", lambda call: Layer.vector("double", elements=prod(call.output)))
+    """
+    name = operator.removeprefix("aten::").replace("::", ".") if isinstance(operator, str) else ""
+    if not name or not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"an operator is named as 'sort' or 'library.operator', found {show(operator)}")
+    if not callable(rule):
+        raise UsageError(f"the rule of {name} must be a function of a call, found {type(rule).__name__}")
+    if shape is not None and not callable(shape):
+        raise UsageError(f"the shape of {name} must be a function of a call, found {type(shape).__name__}")
+    _registered[name] = rule
+    _shapes.pop(name, None)
+    if shape is not None:
+        _shapes[name] = shape
+
+
+def registered_layer(operator: str, rule: UserRule, call: Call) -> Layer:
+    """Return the layer that a *rule* that was registered for *operator* makes of *call*, as ``registered_result``."""
+    return registered_result(operator, rule, call)[0]
+
+
+def registered_result(operator: str, rule: UserRule, call: Call) -> tuple[Layer, tuple[int, ...] | None]:
+    """Return what a *rule* that was registered for *operator* makes of *call*: a layer, and the shape if it says one.
+
+    Raises:
+        RuleError: the rule raises, named with its file and line, or returns no layer.
+    """
+    made = _asked(operator, rule, call)
+    layer, shape = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(layer, Layer):
+        raise RuleError(f"the rule of {operator} must return a Layer, found {type(layer).__name__}")
+    return layer, None if shape is None else _checked_shape(operator, shape)
+
+
+def registered_shape(operator: str) -> Callable[[Call], tuple[int, ...]] | None:
+    """Return the function that was registered for the shape of what *operator* makes, None where there is none.
+
+    It raises a RuleError as ``registered_result`` does.
+    """
+    shape = _shapes.get(operator)
+    return None if shape is None else lambda call: _checked_shape(operator, _asked(operator, shape, call))
+
+
+def _asked(operator: str, rule: Callable[[Call], Any], call: Call) -> Any:
+    try:
+        return rule(call)
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        has = f"; the call has {', '.join(call.arguments)}" if isinstance(error, KeyError) else ""
+        raise RuleError(
+            f"the rule of {operator} raised {type(error).__name__}: {said}, {_place(error)}{has}"
+        ) from error
+
+
+def _checked_shape(operator: str, shape: Any) -> tuple[int, ...]:
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (None,)
+    if any(type(size) is not int or not 0 <= size <= MAX_SIZE for size in sizes) or prod(sizes) > MAX_COUNT:
+        raise RuleError(f"the rule of {operator} must say a shape as a tuple of sizes, found {show(shape)}")
+    return sizes
+
+
+def _place(error: Exception) -> str:
+    """``file:line`` of the last of the user's lines that *error* came through."""
+    package = str(Path(__file__).parents[2])
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not frame.filename.startswith(package)] or frames
+    return f"{users[-1].filename}:{users[-1].lineno}"
+
+
+def has_registered() -> bool:
+    """Return whether a rule was added, which makes traces differ from those of other runs."""
+    return bool(_registered)
