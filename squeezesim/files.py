@@ -46,6 +46,31 @@ def atomic_write(path: str | os.PathLike[str], content: str | bytes) -> None:
         raise OutputError(f"cannot write {os.fspath(path)!r}: {error.strerror or error}") from error
 
 
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Check that a file or a folder can be made at *path*, or a file in that folder; leave nothing behind.
+
+    Raises:
+        OutputError: the nearest folder that is there cannot be written or is none, or the working directory is gone.
+    """
+    name = os.fspath(path)
+    try:
+        target = Path(os.path.realpath(path))
+    except OSError as error:
+        here = os.environ.get("PWD", ".")
+        raise OutputError(f"cannot write {name!r}: the working directory {here!r} is gone") from error
+    folder = target
+    try:
+        places = target.parents if target.is_file() else (target, *target.parents)
+        folder = next(place for place in places if place.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except FileNotFoundError as error:  # a folder that is there, and takes no files, as /proc
+        raise OutputError(f"cannot write {name!r}: no file can be made in {str(folder)!r}") from error
+    except OSError as error:
+        where = "" if folder == target else f": {str(folder)!r}"
+        raise OutputError(f"cannot write {name!r}: {error.strerror or error}{where}") from error
+
+
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """Make a folder that is there for the length of the block.

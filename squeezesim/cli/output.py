@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ import typer
 
 from squeezesim.errors import OutputError, UsageError, nearest
 from squeezesim.escapes import visible
+from squeezesim.files import check_place
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -254,19 +254,14 @@ def check_writable(paths: Iterable[Path], inputs: Iterable[str] = ()) -> None:
 
 
 def _check(path: Path) -> None:
-    folder = path
     try:
         if path.is_dir():
             raise OutputError(f"cannot write {str(path)!r}: it is a folder")
         if path.exists() and not path.is_file():
             raise OutputError(f"cannot write {str(path)!r}: it is no ordinary file")
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        with tempfile.TemporaryFile(dir=folder):
-            pass
     except OSError as error:
-        reason = error.strerror or os.strerror(error.errno or 0)
-        where = "" if folder is path else f": {str(folder)!r}"
-        raise OutputError(f"cannot write {str(path)!r}: {reason}{where}") from error
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    check_place(path)
 
 
 def page(reports: Sequence[Report], words: Sequence[str], *, advise: bool, cache: bool) -> str:

@@ -140,8 +140,7 @@ def sweep(
     accelerator, values, conditions = Accelerator.resolve(only("--hw", hw)), _values(set_), where or ()
     names = None if objectives is None else [name.strip() for name in objectives.split(",")]
     aims = objectives_of(names, accelerator, values) if names or search or front else None
-    # A folder of this name, as version 0.1 made, is gone on with.
-    file = out if out and out.suffix.lower() == ".csv" and not out.is_dir() else None
+    file = _file(out)
     if file:
         output.check_writable([file], inputs=[*models, *hw])
     with _progress() as (status, progress):
@@ -183,7 +182,7 @@ def sweep(
     )
     if format == "table":
         cli_output.tell(
-            f"\nwrote {file}, from the parts in {store.path}" if file else f"\nwrote {store.path}"
+            f"\nwrote {file}, from the parts in {store.path}" if file else f"\nwrote the folder {store.path}"
         )
 
 
@@ -228,6 +227,46 @@ def _values(texts: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--set {path.strip()} is given twice; allowed: once, with all its values")
         values[path.strip()] = given.strip()
     return values
+
+
+_FOREIGN = (
+    *(".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".toml", ".xml", ".md", ".html", ".htm", ".txt", ".log"),
+    *(".tsv", ".xls", ".xlsx", ".ods", ".png", ".svg", ".pdf", ".jpg", ".jpeg", ".feather", ".arrow", ".pkl"),
+    *(
+        ".npy",
+        ".npz",
+        ".h5",
+        ".hdf5",
+        ".db",
+        ".sqlite",
+        ".duckdb",
+        ".zip",
+        ".gz",
+        ".onnx",
+        ".pt",
+        ".pt2",
+        ".py",
+    ),
+)
+"""Suffixes of files that a sweep does not write, and that nobody means a folder by."""
+
+
+def _file(out: Path | None) -> Path | None:
+    """Return *out* where it is a CSV, None where it is a folder: one that is there is one, whatever its name.
+
+    Raises:
+        UsageError: it names a file of another format.
+    """
+    if out is None or out.is_dir():
+        return None
+    suffix = out.suffix.lower()
+    if suffix in _FOREIGN and not out.exists():
+        printed = "; --format json prints JSON" if suffix == ".json" else ""
+        raise UsageError(
+            f"-o {str(out)!r}: a sweep writes no {suffix}; allowed: FILE.csv, or a folder of Parquet files, as FOLDER "
+            f"or FOLDER.parquet{printed}"
+        )
+    return out if suffix == ".csv" else None
 
 
 def _folder(plan: Planned) -> Path:

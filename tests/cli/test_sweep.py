@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from squeezesim.cost.evaluate import Advance
 from tests.cli.conftest import Run
 
 SWEEP = ("sweep", "small.graph.json", "--hw", "small_8x8.yaml", "--jobs", "1")
@@ -23,7 +24,7 @@ def test_a_table_of_the_best_and_a_folder(run: Run) -> None:
         "kept while array.rows and array.cols vary: vector.lanes 8; null is one for each column"
     )
     assert lines[5].split()[:3] == ["design", "rows", "cols"]
-    assert lines[-1] == "wrote a.parquet"
+    assert lines[-1] == "wrote the folder a.parquet"
     table = pd.read_parquet("a.parquet")
     assert table["array.rows"].tolist() == [4, 8]
     assert table["latency_us"].gt(0).all()
@@ -124,7 +125,7 @@ def test_a_csv_holds_all_rows_and_comes_from_parts_that_are_kept(run: Run) -> No
     assert part.stat().st_mtime_ns == made
     assert run(*more, "-o", "small.graph.json").code == 2
     folder.rename("b.csv")  # what version 0.1 made of a name like this
-    assert run(*more, "-o", "b.csv").out.splitlines()[-1] == "wrote b.csv"
+    assert run(*more, "-o", "b.csv").out.splitlines()[-1] == "wrote the folder b.csv"
     assert part.name in {file.name for file in Path("b.csv").iterdir()}
 
 
@@ -133,10 +134,10 @@ def test_an_interruption_says_what_is_kept(run: Run, monkeypatch: pytest.MonkeyP
 
     table = Plan.table
 
-    def interrupted(of: Plan, number: int) -> object:
+    def interrupted(of: Plan, number: int, advance: Advance) -> object:
         if number == last:
             raise KeyboardInterrupt
-        return table(of, number)
+        return table(of, number, advance)
 
     monkeypatch.setattr(Plan, "table", interrupted)
     command = (*SWEEP, "--set", "clock_mhz=1:1500:1", "-o", "big")
@@ -176,6 +177,66 @@ def test_rows_without_a_result_say_why(run: Run) -> None:
     result = run(*SWEEP, "--set", "memory.global_buffer.size_kib=0.01,64")
     assert result.code == 0
     assert "1 row; the first: small_8x8: layer 'stem.conv' does not fit the global buffer" in result.out
+
+
+@pytest.mark.parametrize("name", ["x.json", "a/x.MD", "x.html", "x.png", "x.xlsx"])
+def test_a_file_of_another_format_is_refused(run: Run, name: str) -> None:
+    result = run(*TWO, "-o", name)
+    assert (result.code, result.out) == (2, "")
+    suffix = Path(name).suffix.lower()
+    assert result.err.startswith(
+        f"error: -o {name!r}: a sweep writes no {suffix}; allowed: FILE.csv, or a folder"
+    )
+    assert result.err.count("\n") == 1
+    assert not Path(name).exists()
+    assert run(*TWO, "-o", "b").code == 0
+    Path(name).parent.mkdir(exist_ok=True)
+    Path("b").rename(name)  # what earlier versions made of a name like this
+    assert run(*TWO, "-o", name).out.splitlines()[-1] == f"wrote the folder {name}"
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x", "x.v2", "run-1.5"])
+def test_any_other_name_is_a_folder(run: Run, name: str) -> None:
+    assert run(*TWO, "-o", name).out.splitlines()[-1] == f"wrote the folder {name}"
+    assert [file.name for file in Path(name).iterdir()] == ["part-00000.parquet"]
+
+
+@pytest.fixture
+def uncosted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Designs that are costed fail."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("it was costed")
+
+    monkeypatch.setattr("squeezesim.explore.sweep.plan.costed", fail)
+
+
+@pytest.mark.usefixtures("uncosted")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that takes no files is Linux's")
+@pytest.mark.parametrize("name", ["/proc/x.csv", "/proc/x", "/proc/a/x.parquet"])
+def test_a_folder_that_takes_no_files_is_found_before_costing(run: Run, name: str) -> None:
+    result = run(*TWO, "-o", name)
+    assert result.code == 2
+    assert result.err == f"error: cannot write {name!r}: no file can be made in '/proc'\n"
+
+
+@pytest.mark.usefixtures("uncosted")
+@pytest.mark.parametrize("arguments", [(), ("-o", "x"), ("-o", "x.csv")])
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder that is in use cannot be removed")
+def test_a_working_directory_that_is_gone_is_found_before_costing(
+    run: Run, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.setenv("PWD", str(gone))
+    gone.rmdir()
+    result = run(
+        "sweep", "squeezenext_23", "--hw", "os_32x32", "--jobs", "1", "--set", "array.rows=8", *arguments
+    )
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert f"the working directory {str(gone)!r}" in result.err
 
 
 @pytest.mark.parametrize(

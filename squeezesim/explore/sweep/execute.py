@@ -38,7 +38,7 @@ from squeezesim._version import __version__
 from squeezesim.cost.evaluate import Advance
 from squeezesim.errors import ClusterError, OutputError, UsageError, pip_install
 from squeezesim.explore.sweep.plan import KEY, Plan, Planned
-from squeezesim.files import atomic_write, read_bytes, temporary_folder
+from squeezesim.files import atomic_write, check_place, read_bytes, temporary_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -273,6 +273,9 @@ def run(
     An interruption ends at once, and loses the chunks that are being costed. The next run goes on from what is there.
     *progress* is told of rows that are costed, of chunks that are not done too; *say* which files are there and costed
     again.
+
+    Raises:
+        OutputError: *store* has something else in it, or cannot be written: nothing is costed then.
     """
     plan = store.plan
     there, again = store.survey()
@@ -288,7 +291,10 @@ def run(
         progress(max(done, min(int(reached), total)), total)
 
     progress(done, total)
-    with closing(cost([number for number in range(plan.chunks) if number not in there], advance)) as costed:
+    missing = [number for number in range(plan.chunks) if number not in there]
+    if missing:
+        check_place(store.path)
+    with closing(cost(missing, advance)) as costed:
         for number, content in costed:
             again.pop(store.write(number, content), None)
             done += plan.size(number)
