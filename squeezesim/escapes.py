@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
+from typing import Any, TextIO
 
 # C0 and C1 (with DEL), line and paragraph separators, marks that turn the direction of text, halves of surrogate pairs.
 _CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
@@ -21,6 +26,46 @@ def visible(text: str, keep: str = "") -> str:
         ('\\\\u001b[2J\\\\u202e·µ', 'a\\nb')
     """
     return _ONE.sub(partial(_escaped, keep), text) if _ONE.search(text) else text
+
+
+class _Apart(io.TextIOBase):
+    """A stream that writes to *target* what others print, control characters escaped."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+        # A line that a terminal shows may be one that says what is done, which ends in no newline.
+        self._start = "\r\x1b[K" if target.isatty() else ""
+        self._starts = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    def write(self, text: str) -> int:
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True)
+        for line in lines:
+            self._target.write((self._start if self._starts else "") + visible(line, keep="\n\t"))
+            self._starts = line.endswith("\n")
+        return len(text)
+
+    def flush(self) -> None:
+        self._target.flush()
+
+    def isatty(self) -> bool:
+        return self._target.isatty()
+
+    def fileno(self) -> int:
+        return self._target.fileno()
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Send what code of a stranger prints and warns of to stderr, control characters escaped: stdout holds results."""
+    if isinstance(sys.stderr, _Apart):
+        yield
+        return
+    stream = _Apart(sys.stderr)
+    with redirect_stdout(stream), redirect_stderr(stream):
+        yield
 
 
 def _escaped(keep: str, found: re.Match[str]) -> str:

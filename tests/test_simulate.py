@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from squeezesim.errors import HardwareError, ModelError
+from squeezesim.errors import HardwareError, ModelError, UsageError
+from squeezesim.explore.compare.compare import compare
+from squeezesim.explore.sensitivity import sensitivity
+from squeezesim.explore.sweep.sweep import sweep
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
@@ -33,6 +37,18 @@ def test_a_hand_worked_product() -> None:
     assert row["lost_edge"] == 0
     assert row["lost_fill"] == 8 * 64
     assert row["utilization"] == 40 / row["cycles"]
+
+
+@pytest.mark.parametrize("call", [simulate, compare, sensitivity, sweep])
+@pytest.mark.parametrize("wrong", [None, 3])
+def test_what_is_no_network_and_no_accelerator_is_refused_in_one_line(
+    call: Callable[..., object], wrong: object
+) -> None:
+    changes = [{"array.rows": [8]}] if call is sweep else []
+    with pytest.raises(UsageError, match=rf"^network {wrong!r}; allowed: a Network, "):
+        call(wrong, "os_32x32", *changes)
+    with pytest.raises(UsageError, match=rf"^accelerator {wrong!r}; allowed: an Accelerator, "):
+        call("squeezenext_23", wrong, *changes)
 
 
 def test_a_network_without_macs_is_refused_in_one_line() -> None:

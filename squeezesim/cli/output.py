@@ -74,6 +74,7 @@ class _Status:
 
     def __init__(self) -> None:
         self.text, self.is_shown = "working", False
+        self._stream = sys.stderr  # whatever stands there while a model's own code runs
         self._began, self._end, self._lock = time.monotonic(), threading.Event(), threading.Lock()
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -104,7 +105,7 @@ class _Status:
     def _write(self, line: str) -> None:
         with suppress(OSError, ValueError):  # nobody reads it, or it is closed
             most = shutil.get_terminal_size().columns - 1  # a longer line could not be written over
-            print(f"\r\x1b[K{visible(line)[:most]}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{visible(line)[:most]}", end="", file=self._stream, flush=True)
         self.is_shown = bool(line)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.cache import cached_names, installed_version
 from squeezesim.errors import ModelError, UsageError, installed, nearest, pip_install
+from squeezesim.escapes import apart
 from squeezesim.frontends.hub_names import is_named
 from squeezesim.load import files, python_file
 from squeezesim.load.compression import split
@@ -175,7 +177,8 @@ def load(
         return files.read(text, asked, options)
     if text.partition("@")[0] in catalogue():
         return built_in_network(text, options, asked, cache=cache)
-    return _runnable(model, options).network(asked, cache=cache)
+    with _apart(model):
+        return _runnable(model, options).network(asked, cache=cache)
 
 
 @installed("torch")
@@ -201,7 +204,8 @@ def cross_check(
         if what := files.kind_of(text):
             raise ModelError(f"{text!r} is a {what}: there is no module to count again")
     found = _runnable(model, options)
-    made = found.make("cpu")
+    with _apart(model):
+        made = found.make("cpu")
     from squeezesim.frontends.torch.crosscheck import (
         cross_check as compare,  # torch: after what is wrong without it
     )
@@ -209,7 +213,8 @@ def cross_check(
     def run(asked: Asked) -> list[CrossCheck]:
         return compare(made.module, asked.of(found.name, made.inputs))
 
-    return as_it_runs(asked, run, run)
+    with _apart(model):
+        return as_it_runs(asked, run, run)
 
 
 @installed("torch")
@@ -220,7 +225,8 @@ def load_module(model: str | os.PathLike[str] | nn.Module, **options: object) ->
         ModelError: there is none.
     """
     found = _runnable(model, options)
-    return found.make("cpu").module, found.name
+    with _apart(model):
+        return found.make("cpu").module, found.name
 
 
 def trained_module(model: str, **options: object) -> nn.Module:
@@ -236,6 +242,11 @@ def trained_module(model: str, **options: object) -> nn.Module:
             f"'weights' and 'energy:' are of a trained module, as my.py:factory gives it, found {text!r}"
         )
     return load_module(text, **options)[0]
+
+
+def _apart(model: object) -> AbstractContextManager[None]:
+    """Where *model* is named, as on the command line, what its code prints goes to stderr; a module's is its user's."""
+    return apart() if isinstance(model, (str, os.PathLike)) else nullcontext()
 
 
 def _asked(

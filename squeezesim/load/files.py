@@ -124,7 +124,7 @@ def refuse(text: str) -> None:
     """Check that *text*, which has no ending that is known, may be the name of a network.
 
     Raises:
-        ModelError: it is a path; says what a model is.
+        ModelError: it is a path; says what a model is, or that there is no such file.
     """
     name = text.partition("@")[0]
     suffix = Path(name).suffix.lower()
@@ -134,6 +134,7 @@ def refuse(text: str) -> None:
             "give the function that builds the model, as file.py:factory, or export it to .onnx or .pt2"
         )
     if suffix in _TENSORFLOW:
+        existing(name)
         target = shlex.quote(str(Path(name).with_suffix(".onnx")))
         command = f"python -m tf2onnx.convert {_TENSORFLOW[suffix]} {shlex.quote(name)} --output {target}"
         raise ModelError(

@@ -45,6 +45,18 @@ class Narrow(nn.Module):
             {"inputs": {"attention_mask": (1, 8)}},
             "; inputs have names, ids are integers: --input input_ids=1x128:int64",
         ),
+        (Tokens(), {"input_shape": "1x128"}, "; ids are integers: --input input_ids=1x128:int64"),
+        (Tokens(), {"inputs": {"input_ids": (1, 2, 8)}}, "; ids are integers: --input input_ids=1x2x8:int64"),
+        (
+            Tokens(),
+            {"inputs": {"ids": (1, 8)}},
+            "; its arguments are input_ids, attention_mask: --input input_ids=1x8:int64",
+        ),
+        (
+            Narrow(),
+            {"inputs": {"image": (1, 8)}},
+            "; its arguments are x: --input x=1x8",
+        ),
         (Indexed(), {"input_shape": "128"}, "; ids are integers: --input ids=1x128:int64"),
         (
             Narrow(),

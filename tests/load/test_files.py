@@ -50,10 +50,14 @@ def test_pickled_files_are_refused_with_the_reason_and_the_way_out(name: str) ->
         ),
         ("net.keras", "convert --keras net.keras --output net.onnx"),
         ("notes.txt", "'notes.txt' is no model that can be read"),
+        ("none.tflite", "there is no file 'none.tflite'"),
         ("none.onnx", "there is no file 'none.onnx'"),
     ],
 )
 def test_what_is_no_file_gets_one_line(model: str, message: str) -> None:
+    for made in ("net.keras", f"{'a-folder-with-a-long-name/' * 4}a net.tflite"):
+        Path(made).parent.mkdir(parents=True, exist_ok=True)
+        Path(made).write_bytes(b"")
     Path("sub").mkdir()
     Path("sub.graph.json").mkdir()
     Path("zero.graph.json").symlink_to(os.devnull if not Path("/dev/zero").exists() else "/dev/zero")

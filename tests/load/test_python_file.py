@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,6 +53,39 @@ def test_a_factory_in_a_file(source: str) -> None:
     assert load(f"{source}:make", input_shape=(2, 4), width=3).macs == 2 * 4 * 3
     assert load(f"{source}:ready", input_shape="4").macs == 4 * 5
     assert sys.path == before
+
+
+def test_what_a_file_prints_goes_to_stderr_escaped(
+    source: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talks = """
+import sys, warnings
+import torch
+
+print("loading \\x1b[31m")
+
+class Talks(torch.nn.Linear):
+    def forward(self, x):
+        print("forward", file=sys.stderr)
+        sys.stdout.write("bar\\rmore")
+        return super().forward(x)
+
+def make():
+    warnings.warn("odd \\x1b]0;x\\x07")
+    return Talks(4, 4)
+"""
+    file = Path(source).with_name("talks.py")
+    file.write_text(talks)
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("always")
+        patch.setattr(warnings, "showwarning", lambda message, *_: print(message, file=sys.stderr))
+        load(f"{file}:make", input_shape="4")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert not any(sign in err for sign in "\x1b\x07\r")
+    assert err.startswith("loading \\u001b[31m\n")
+    assert "\nodd \\u001b]0;x\\u0007\n" in err
+    assert err.endswith("forward\nbar\nmore")
 
 
 @pytest.mark.parametrize(

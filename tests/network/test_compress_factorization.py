@@ -170,6 +170,15 @@ def test_factors_of_pruned_weights_are_dense() -> None:
 @pytest.mark.parametrize(
     ("rank", "message"),
     [
+        (
+            f"rank:{'9' * 5000}",
+            f"a rank must be an integer from 1 to 999999999, found 'rank:{'9' * 51}...",
+        ),
+        ("rank:x", "a rank must be an integer from 1 to 999999999, found 'rank:x'"),
+        (
+            "1e-999999999",
+            "a rank, if neither rank:N nor energy:SHARE, must be a number above 0 to 1, found '1e-999999999'",
+        ),
         ("rank:0", "a rank must be at least 1, found 'rank:0'"),
         ("energy:2", "a share of the energy must be a number above 0 to 1, found '2'"),
         ("energy:0.9", "a rank by energy is that of a model's real weights, and none are given"),

@@ -62,6 +62,10 @@ def test_the_first_pattern_that_matches_wins() -> None:
         ("half", "a density, if neither N:M nor 'weights', must be a number from 0 to 1, found 'half'"),
         ("nan", "a density, if neither N:M nor 'weights', must be a number from 0 to 1, found 'nan'"),
         (True, "a density, if neither N:M nor 'weights', must be a number from 0 to 1, found True"),
+        (
+            "1e-999999999",
+            "a density, if neither N:M nor 'weights', must be 0 or at least 2.2e-308, found '1e-999999999'",
+        ),
         ("5:4", "a density N:M keeps 1 to M of M weights, found '5:4'"),
         ("0:4", "a density N:M keeps 1 to M of M weights, found '0:4'"),
         ("weights", "the density 'weights' is that of a model's real weights, and none are given"),

@@ -19,8 +19,7 @@ from squeezesim.explore.compare.comparison import (
     with_top1,
 )
 from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.inputs import accelerator_of
-from squeezesim.load import load
+from squeezesim.inputs import accelerators_of, network_of
 from squeezesim.network import Network
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
@@ -66,11 +65,11 @@ def compare(
     """
     import pandas as pd
 
-    given = [accelerators] if isinstance(accelerators, (Accelerator, str)) else accelerators
-    machines = [accelerator_of(item) for item in given]
+    machines = accelerators_of(accelerators)
     found: list[Result] = []
-    items = [results] if isinstance(results, (Report, Network, str, PathLike)) else results
-    for item in items:
+    if isinstance(results, (Report, Network, str, PathLike)) or not isinstance(results, Iterable):
+        results = [results]
+    for item in results:
         found += results_of(item, machines)
     rows = comparison(found, baseline=baseline, top1=top1 or {}).rows(by)
     numbers = [name for name in rows[0] if name in EMPTY_AT_TIMES]
@@ -109,7 +108,7 @@ def results_of(item: Given, accelerators: Iterable[Accelerator]) -> Iterator[Res
     elif isinstance(item, (str, PathLike)) and is_report(item):
         yield saved(item)
     else:
-        network = item if isinstance(item, Network) else load(item)
+        network = network_of(item)
         machines = list(accelerators)
         if not machines:
             raise UsageError(f"network {network.name!r} needs an accelerator; allowed: saved reports without")

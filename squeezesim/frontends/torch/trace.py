@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -125,11 +126,17 @@ def _failure(name: str, inputs: Iterable[tuple[str, Shape]], stack: ModuleStack,
 def _way_out(module: nn.Module, reason: str, inputs: Sequence[tuple[str, Shape]]) -> str:
     """What helps where token ids, or floats of another width, were meant."""
     label, shape = inputs[0] if inputs else ("input", ())
-    if label == "input":  # what the only input is called, whatever its name in the forward
-        label = next(iter(inspect.signature(module.forward).parameters), "input_ids")
-    written = f"{label}={'x'.join(map(str, shape)) or '1x128'}"
+    names = list(inspect.signature(module.forward).parameters)
+    is_only = label == "input"  # what the only input is called, whatever its name in the forward
+    if is_only:
+        label = next(iter(names), "input_ids")
+    if unknown := _HAS_NO_ARGUMENT.search(reason):
+        return _named_otherwise(unknown[1], names, dict(inputs))
     if _WANTS_IDS.search(reason):
-        return f"; ids are integers: --input {written}:int64"
+        # Ids have a batch and a length: one more size is the batch that a shape without a name has got before it.
+        ids = shape[1:] if is_only and len(shape) == 3 and shape[0] == 1 else shape
+        return f"; ids are integers: --input {_written(label, ids)}:int64"
+    written = _written(label, shape)
     if _WANTS_IDS_BY_NAME.search(reason):
         return "; inputs have names, ids are integers: --input input_ids=1x128:int64"
     if _WANTS_BFLOAT16.search(reason):
@@ -140,7 +147,26 @@ def _way_out(module: nn.Module, reason: str, inputs: Sequence[tuple[str, Shape]]
     return ""
 
 
+def _written(label: str, shape: Shape) -> str:
+    return f"{label}={'x'.join(map(str, shape)) or '1x128'}"
+
+
+def _named_otherwise(unknown: str, names: Sequence[str], inputs: Mapping[str, Shape]) -> str:
+    """The nearest argument of a forward that has none called *unknown*, and how its input is written."""
+    if unknown not in inputs or not names:
+        return ""
+    parts = {part: name for name in reversed(names) for part in (name, *name.split("_"))}  # ids of input_ids
+    close = get_close_matches(unknown, parts, n=1, cutoff=0.6)
+    name = parts[close[0]] if close else names[0]
+    kind = ":int64" if name.endswith("ids") else ""
+    shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+    return f"; its arguments are {shown}: --input {_written(name, inputs[unknown])}{kind}"
+
+
+_MOST_NAMES = 6  # arguments of a forward in a message
+
 # What PyTorch and transformers say, and what is meant.
 _WANTS_IDS = re.compile(r"scalar types: Long, Int|tensors used as indices must be long")
 _WANTS_IDS_BY_NAME = re.compile(r"missing \d+ required positional arguments?: .*_ids|specify .*input_ids")
+_HAS_NO_ARGUMENT = re.compile(r"unexpected keyword argument '(\w+)'")
 _WANTS_BFLOAT16 = re.compile(r"bfloat16|\bbf16\b", re.IGNORECASE)

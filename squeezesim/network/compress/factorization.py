@@ -29,7 +29,7 @@ from squeezesim.network.network import Network
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_RANK = re.compile(r"rank:(\d{1,9})")
+_RANK = re.compile(r"rank:0*(\d{1,9})")
 SUFFIX = "/low_rank"
 
 
@@ -198,6 +198,8 @@ def _rank(value: Value) -> Rank:
             if int(match[1]) < 1:
                 raise UsageError(f"a rank must be at least 1, found {show(value)}")
             return Rank("rank", int(match[1]))
+        if value.startswith("rank:"):
+            raise UsageError(f"a rank must be an integer from 1 to 999999999, found {show(value)}")
         kind, colon, share = value.partition(":")
         if colon and kind == "energy":
             return Rank("energy", number(share, "a share of the energy"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import translate
@@ -97,6 +98,8 @@ def number(value: Value, what: str, low: str = "above 0") -> float:
         result = -1.0
     if isinstance(value, bool) or not (0 < result <= 1 or (result == 0 and low == "from 0")):
         raise UsageError(f"{what} must be a number {low} to 1, found {show(value)}")
+    if result == 0 and isinstance(value, str) and re.search("[1-9]", value.lower().partition("e")[0]):
+        raise UsageError(f"{what} must be 0 or at least {sys.float_info.min:.1e}, found {show(value)}")
     return result
 
 
