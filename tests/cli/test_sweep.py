@@ -7,7 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from squeezesim import Accelerator, load
 from squeezesim.cost.evaluate import Advance
+from squeezesim.explore.sweep.render import sections
+from squeezesim.explore.sweep.sweep import plan
+from squeezesim.report.grid import Grid
 from tests.cli.conftest import Run
 
 SWEEP = ("sweep", "small.graph.json", "--hw", "small_8x8.yaml", "--jobs", "1")
@@ -108,8 +112,23 @@ def test_each_network_has_its_share_of_the_rows(run: Run) -> None:
     two = ("sweep", "small.graph.json", "squeezenet_1_1", "--hw", "os_32x32", "--jobs", "1", "-o", "a")
     result = run(*two, "--set", "clock_mhz=500:1000:50", "--top", "5")
     table = result.out.split("first\n")[1].splitlines()
-    assert [line.split()[1] for line in table[1:6]] == ["small"] * 3 + ["squeezenet_1_1"] * 2
+    assert [line.split()[0] for line in table[1:6]] == ["small"] * 3 + ["squeezenet_1_1"] * 2
     assert table[7].strip() == "5 of 22 rows"
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("width", [80, 60, 45])
+def test_a_narrow_table_says_what_each_row_is_of(width: int) -> None:
+    names = ["small", "squeezenet_1_1", "squeezenext_23"]
+    networks = [load(name) for name in ("small.graph.json", *names[1:])]
+    values = {"array.rows": "8,16", "array.cols": "8,16", "memory.global_buffer.size_kib": "64,128"}
+    planned = plan(networks, Accelerator.named("os_32x32"), values)
+    found = sections(planned, planned.table(0), 8, sort="latency_us", top=6, width=width)
+    grid = found[1].body
+    assert isinstance(grid, Grid)
+    assert [column.header for column in grid.columns][:5] == ["network", "design", "rows", "cols", "size_kib"]
+    assert len({row[0] for row in grid.cells}) == 3
+    assert sum(grid.widths) + 2 * (len(grid.columns) - 1) <= width
 
 
 def test_a_csv_holds_all_rows_and_comes_from_parts_that_are_kept(run: Run) -> None:

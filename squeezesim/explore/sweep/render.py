@@ -130,13 +130,14 @@ def _grid(rows: Sequence[Row], about: Mapping[str, Any], ranks: Sequence[str], e
     measures = ["latency_us", energy, "utilization", "dram_bytes", "bound"]
     shown = {*measures, *parameters, "design", "network"}
     measures += [name for name in dict.fromkeys(ranks) if name not in shown]
-    columns = [Column("design"), *(Column(name, 1, left=True) for name in names)]
+    # The first column may be shortened and never goes: what a row is of comes before what it costs.
+    columns = [*(Column(name, left=True) for name in names), Column("design")]
     columns += [Column(header(path)) for path in parameters]
     columns += [Column(header(name), left=name == "bound") for name in measures]
     cells = [
         [
-            str(row["design"]),
             *(row[name] for name in names),
+            str(row["design"]),
             *(written(path, row[path]) for path in parameters),
             *(row[name] or units.EMPTY if name == "bound" else written(name, row[name]) for name in measures),
         ]
