@@ -87,6 +87,8 @@ def fixed_widths(accelerator: Specification, varying: Iterable[str]) -> str:
     Example:
         >>> fixed_widths(Accelerator.named("os_32x32").replace({"array.ports": 4}), ["array.rows"])
         'kept while array.rows varies: array.ports 4; null is one for each column'
+        >>> fixed_widths(Accelerator.named("eyeriss"), ["array.rows", "array.network.psums_words"])
+        'kept while array.rows varies: array.network.weights_words 4, array.network.inputs_words 1'
     """
     paths = tuple(varying)
     sizes = [path for path in ("array.rows", "array.cols") if path in paths]
@@ -95,11 +97,23 @@ def fixed_widths(accelerator: Specification, varying: Iterable[str]) -> str:
         "array.ports": accelerator.array.ports,
         "vector.lanes": vector.lanes if vector.model == "lanes" else None,
     }
-    kept = [f"{path} {value}" for path, value in widths.items() if value is not None and path not in paths]
-    if not sizes or not kept:
+    rates: dict[str, float | None] = {
+        "memory.global_buffer.bytes_per_cycle": accelerator.memory.global_buffer.bytes_per_cycle
+    }
+    if "rs" in accelerator.array.dataflows:
+        network = accelerator.array.network
+        rates |= {f"array.network.{name}": getattr(network, name) for name in type(network).model_fields}
+    kept, others = (
+        [f"{path} {value:g}" for path, value in each.items() if value is not None and path not in paths]
+        for each in (widths, rates)
+    )
+    if not sizes or not (kept or others):
         return ""
     verb = "varies" if len(sizes) == 1 else "vary"
-    return f"kept while {' and '.join(sizes)} {verb}: {', '.join(kept)}; null is one for each column"
+    of = f" of {' and '.join(path.split()[0] for path in kept)}" if others else ""
+    null = [f"null{of} is one for each column"] if kept else []
+    first = [f"kept while {' and '.join(sizes)} {verb}: {', '.join([*others, *kept])}"]
+    return "; ".join([*first, *null])
 
 
 def summary(accelerator: Specification) -> str:

@@ -12,6 +12,7 @@ import pytest
 from squeezesim.errors import HardwareError
 from squeezesim.hardware import Accelerator, energy_costs
 from squeezesim.hardware.catalog import check, directory
+from squeezesim.hardware.display import fixed_widths
 
 ROOT = Path(__file__).parents[2]
 NAMES = (
@@ -156,3 +157,17 @@ def test_a_wheel_brings_the_files(tmp_path: Path) -> None:
     assert tuple(names) == NAMES
     assert len(tables) == 5
     assert area == energy_costs(Accelerator.named("os_32x32")).area_mm2
+
+
+def test_values_that_stay_while_the_array_changes() -> None:
+    changes = {"array.ports": 4, "memory.global_buffer.bytes_per_cycle": 64}
+    rows = ["array.rows"]
+    assert fixed_widths(Accelerator.named("os_32x32"), rows) == ""
+    assert fixed_widths(Accelerator.named("os_32x32").replace(changes), ["clock_mhz"]) == ""
+    assert fixed_widths(Accelerator.named("os_32x32").replace(changes), rows) == (
+        "kept while array.rows varies: memory.global_buffer.bytes_per_cycle 64, array.ports 4; "
+        "null of array.ports is one for each column"
+    )
+    assert fixed_widths(Accelerator.named("eyeriss"), [*rows, "array.network.psums_words"]) == (
+        "kept while array.rows varies: array.network.weights_words 4, array.network.inputs_words 1"
+    )
