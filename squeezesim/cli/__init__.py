@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except SqueezesimError as error:
         if "--debug" in words:
-            output.say(traceback.format_exc().rstrip())
+            output.say(traceback.format_exc().rstrip(), keep="\n")
         return _refuse(str(error))
     except KeyboardInterrupt:
         if arguments is None:
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except OSError as error:
         if "--debug" in words:
-            output.say(traceback.format_exc().rstrip())
+            output.say(traceback.format_exc().rstrip(), keep="\n")
         return _of_system(error)
     except Exception as error:
         # Mistakes in options are exceptions of click, of which typer may bring a copy of its own.
@@ -172,7 +172,7 @@ def _part(words: list[str]) -> typer.Typer:
 
 
 def _refuse(message: str) -> int:
-    output.say(f"error: {message}")
+    output.say(f"error: {message}", keep="\n")  # the line of a file and the caret below it
     return BAD_INPUT
 
 

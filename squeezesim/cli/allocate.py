@@ -134,7 +134,7 @@ def allocate(
     written = _write(done, files, plot, top=top, front=front)
     _print(done, format, top=top, front=front)
     if written and format == "table":
-        cli_output.tell("\nwrote " + "\n      ".join(map(str, written)))
+        cli_output.wrote(written, after=True)
 
 
 def _budgets(limits: dict[str, str], conditions: Sequence[str], stages: int) -> list[Budget]:
@@ -188,4 +188,4 @@ def _print(study: Study, format: str, *, top: int | None, front: bool) -> None:
     if console.is_terminal:
         print_sections(sections(study, top=count, front=front, width=console.width - 2), console)
     else:
-        cli_output.tell(plain(sections(study, top=count, front=front)))
+        cli_output.tell_all(plain(sections(study, top=count, front=front)))

@@ -169,7 +169,7 @@ def compare(
     _write(compared, files, by, verdicts, top)
     _print(compared, format, by, verdicts, top)
     if format == "table" and files:
-        cli_output.tell("\nwrote " + "\n      ".join(map(str, files)))
+        cli_output.wrote(files, after=True)
     unmodelled = any(result.report.unmodelled for result in compared.results)
     if any(verdict.has_failed for verdict in verdicts) or (strict and unmodelled):
         raise typer.Exit(1)
@@ -259,4 +259,4 @@ def _print(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdic
     if console.is_terminal:
         print_sections(sections(compared, by, verdicts, top=top, width=console.width - 2), console)
     else:
-        cli_output.tell(plain(sections(compared, by, verdicts, top=top)))
+        cli_output.tell_all(plain(sections(compared, by, verdicts, top=top)))

@@ -61,7 +61,7 @@ def export(
         from squeezesim.files import atomic_write
 
         atomic_write(out, topology.text)
-        cli_output.tell(f"wrote {out}")
+        cli_output.wrote([out])
     _report(topology)
 
 

@@ -140,7 +140,7 @@ def check(file: Hardware, debug: output.Debug = False) -> None:
     from squeezesim.hardware.display import ideals
 
     accelerator = check_file(file, Accelerator)
-    cli_output.tell(f"ok: {accelerator}")
+    cli_output.tell_all(f"ok: {accelerator}")
     if ideal := ideals(accelerator):
         cli_output.tell(f"  ideal     {', '.join(ideal.values())}: latencies here are a lower bound")
 
@@ -153,4 +153,4 @@ def schema(debug: output.Debug = False) -> None:
 
     from squeezesim.hardware.display import schema as json_schema
 
-    cli_output.tell(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    cli_output.tell_all(json.dumps(json_schema(), indent=2, ensure_ascii=False))

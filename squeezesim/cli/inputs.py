@@ -187,6 +187,7 @@ def check_options(models: Sequence[str], given: Given) -> None:
 
     Raises:
         UsageError: they do not.
+        ReportError: what would be a saved report cannot be read.
     """
     saved = _saved(models)
     networks = [text for text in models if text not in saved]
@@ -196,6 +197,9 @@ def check_options(models: Sequence[str], given: Given) -> None:
         )
     idle = [option for option, values in given.items() if values and not networks]
     if idle:
+        from squeezesim.report.report import Report
+
+        Report.load(saved[0])  # or it is none, and says why
         raise UsageError(
             f"{idle[0]} is for networks; {saved[0]!r} is a saved report, which is not simulated again"
         )

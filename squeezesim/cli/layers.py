@@ -148,7 +148,8 @@ def _print_table(network: Network) -> None:
         for row in rows
     ]
     output.print_grid(Grid(columns, cells))
-    cli_output.tell(f"\n{str(network).rstrip()}")
+    cli_output.tell()
+    cli_output.tell_all(str(network).rstrip())
 
 
 def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
@@ -177,7 +178,8 @@ def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
     output.print_grid(Grid(columns, cells, elsewhere=output.PIPE))
     differing = [row for row in rows if not row.agrees]
     said = "none counted differently" if not differing else f"{len(differing)} counted differently"
-    cli_output.tell(f"\n{plural(len(rows), 'module')} with MACs, {said} by fvcore or torch")
+    cli_output.tell()
+    cli_output.tell(f"{plural(len(rows), 'module')} with MACs, {said} by fvcore or torch")
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if row.why or not row.agrees:

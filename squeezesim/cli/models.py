@@ -49,7 +49,7 @@ def models(
     if format == "json":
         import json
 
-        cli_output.tell(json.dumps(rows, indent=2, ensure_ascii=False))
+        cli_output.tell_all(json.dumps(rows, indent=2, ensure_ascii=False))
     elif format == "csv":
         from squeezesim.report.files import csv_text
 

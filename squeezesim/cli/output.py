@@ -132,10 +132,24 @@ def status(text: str) -> None:
         shown.text = text or "working"
 
 
-def tell(text: str = "") -> None:
-    """Print *text* on stdout, control characters of names and files of strangers escaped."""
+def tell(line: str = "") -> None:
+    """Print *line* on stdout, control characters of names and files of strangers escaped, newlines too."""
+    end()
+    print(visible(line))
+
+
+def tell_all(text: str) -> None:
+    """Print *text* of several lines, which are laid out by this program, on stdout."""
     end()
     print(visible(text, keep="\n"))
+
+
+def wrote(files: Iterable[object], *, after: bool = False) -> None:
+    """Say which *files* are written, each on a line of its own; *after* other output, below an empty line."""
+    if after:
+        tell()
+    for number, file in enumerate(files):
+        tell(f"{'      ' if number else 'wrote '}{file}")
 
 
 def write(data: str) -> None:
@@ -144,12 +158,15 @@ def write(data: str) -> None:
     sys.stdout.write(visible(data, keep="\n\t") if sys.stdout.isatty() else data)
 
 
-def say(line: str) -> None:
-    """Print *line* on stderr; where nobody can read it, the exit code still says what it must."""
+def say(line: str, *, keep: str = "") -> None:
+    """Print *line* on stderr; where nobody can read it, the exit code still says what it must.
+
+    Control characters of it are escaped, but those in *keep*: the newlines of an error, which escapes all others.
+    """
     for shown in _statuses:
         shown.clear()
     try:
-        print(visible(line, keep="\n"), file=sys.stderr, flush=True)
+        print(visible(line, keep), file=sys.stderr, flush=True)
     except OSError:
         abandon(sys.stderr)
 
@@ -230,7 +247,7 @@ def print_grid(grid: Grid) -> None:
     if target.is_terminal:
         grid.fit(target.width).print(target)
     else:
-        tell(grid.plain())
+        tell_all(grid.plain())
 
 
 def check_writable(paths: Iterable[Path], inputs: Iterable[str] = ()) -> None:

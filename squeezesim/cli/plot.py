@@ -112,7 +112,7 @@ def plot(
     made = [figure(kind, reports, suffix, theme=theme, **taken) for suffix in formats]
     for path, content in zip(out, made, strict=True):
         atomic_write(path, content)
-    cli_output.tell("wrote " + "\n      ".join(map(str, out)))
+    cli_output.wrote(out)
 
 
 def _format(path: Path) -> str:

@@ -283,4 +283,4 @@ def _print_tables(
         show(report, console, by=by, sort=sort, top=top)
     written = [str(path) for paths in targets for path in paths]
     if written:
-        cli_output.tell("\nwrote " + "\n      ".join(written))
+        cli_output.wrote(written, after=True)

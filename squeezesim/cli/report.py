@@ -100,7 +100,7 @@ def report(
         "simulating what would save time" if advise and len(reports) == 1 else "writing the page"
     )
     atomic_write(out, page(reports, words, advise=advise, cache=not no_cache))
-    cli_output.tell(f"wrote {out}")
+    cli_output.wrote([out])
     for made in reports:
         fail_if_unmodelled(made.network, strict)
 

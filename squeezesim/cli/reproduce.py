@@ -103,7 +103,7 @@ def _print_json(table: Table3) -> None:
     from squeezesim.papers.squeezenext_tables import layer_rows, stage_rows, table3_rows
 
     document = {"table3": table3_rows(table), "layers": layer_rows(table), "stages": stage_rows(table)}
-    cli_output.tell(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+    cli_output.tell_all(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def _print_tables(table: Table3, written: Sequence[Path]) -> None:
@@ -114,5 +114,5 @@ def _print_tables(table: Table3, written: Sequence[Path]) -> None:
     if console.is_terminal:
         print_sections(sections(table, console.width - 2), console)
     else:
-        cli_output.tell(plain(sections(table)))
-    cli_output.tell("\nwrote " + "\n      ".join(map(str, written)))
+        cli_output.tell_all(plain(sections(table)))
+    cli_output.wrote(written, after=True)

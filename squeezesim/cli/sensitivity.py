@@ -78,6 +78,6 @@ def sensitivity(
         if console.is_terminal:
             print_sections(sections(found, top), console)
         else:
-            cli_output.tell(plain(sections(found, top)))
+            cli_output.tell_all(plain(sections(found, top)))
         if plot:
-            cli_output.tell(f"\nwrote {plot}")
+            cli_output.wrote([plot], after=True)

@@ -181,9 +181,8 @@ def sweep(
         objectives=aims if front else None,
     )
     if format == "table":
-        cli_output.tell(
-            f"\nwrote {file}, from the parts in {store.path}" if file else f"\nwrote the folder {store.path}"
-        )
+        made = f"{file}, from the parts in {store.path}" if file else f"the folder {store.path}"
+        cli_output.wrote([made], after=True)
 
 
 def _check_options(
@@ -357,4 +356,4 @@ def _print(
     if console.is_terminal:
         print_sections(shown, console)
     else:
-        cli_output.tell(plain(shown))
+        cli_output.tell_all(plain(shown))

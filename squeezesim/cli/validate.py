@@ -65,7 +65,7 @@ def validate(
         from squeezesim.files import atomic_write
 
         atomic_write(out, _text(checks, format))
-        cli_output.tell(f"wrote {out}")
+        cli_output.wrote([out])
     _conclude(checks, aloud=out is not None or format == "table")
 
 

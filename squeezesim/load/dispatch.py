@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.cache import cached_names, installed_version
@@ -266,6 +267,11 @@ def _runnable(model: str | os.PathLike[str] | nn.Module, options: Mapping[str, o
     if not isinstance(model, (str, os.PathLike)):
         return _of_module(model, options)
     text = os.fspath(model)
+    try:
+        Path.cwd()
+    except OSError as error:  # torch would end the process
+        place = os.environ.get("PWD", ".")
+        raise ModelError(f"cannot use the working directory {place!r}: {error.strerror}") from error
     if python_file.is_python(text):
         return python_file.runnable(text, options)
     library, _, rest = text.partition(":")

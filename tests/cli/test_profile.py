@@ -34,6 +34,17 @@ def files() -> list[str]:
     return sorted(str(path) for path in Path().rglob("*") if path.is_file() and str(path) not in given)
 
 
+def test_a_broken_report_is_not_called_one_and_paths_forge_no_line(run: Run) -> None:
+    Path("broken.json").write_text("{")
+    code, _, err = run("profile", "broken.json", "--hw", "small_8x8.yaml")
+    assert code == 2
+    assert "is a saved report" not in err
+    out = run("profile", "small.graph.json", "--hw", "small_8x8.yaml", "-o", "a\x1b[31m\n.csv").out
+    assert out.endswith("\nwrote a\\u001b[31m\\u000a.csv\n")
+    out = run("plot", "utilization", "small.graph.json", "--hw", "small_8x8.yaml", "-o", "a\nb.svg").out
+    assert out == "wrote a\\u000ab.svg\n"
+
+
 def test_it_prints_the_report_and_writes_three_files(run: Run) -> None:
     code, out, err = run(*SMALL)
     assert (code, err) == (0, "")

@@ -67,6 +67,16 @@ def test_what_is_no_file_gets_one_line(model: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_working_directory_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "net.py").write_text("")
+    monkeypatch.chdir(tmp_path / "gone")
+    monkeypatch.setenv("PWD", "my/folder")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ModelError, match=r"^cannot use the working directory 'my/folder': No such file"):
+        load(f"{tmp_path / 'net.py'}:make", input_shape="4")
+
+
 def test_what_a_file_has_fixed_is_not_given() -> None:
     for given in ({"batch": 2}, {"input_shape": "3x64x64"}, {"width": 2}, {"inputs": {"x": (1,)}}):
         with pytest.raises(UsageError, match="its input and options are fixed"):
