@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -199,7 +200,8 @@ def check_options(models: Sequence[str], given: Given) -> None:
     if idle:
         from squeezesim.report.report import Report
 
-        Report.load(saved[0])  # or it is none, and says why
+        if Path(saved[0]).is_file():
+            Report.load(saved[0])  # or it is none, and says why
         raise UsageError(
             f"{idle[0]} is for networks; {saved[0]!r} is a saved report, which is not simulated again"
         )
