@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import os
 import platform
 import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,3 +84,51 @@ def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ):
         list(execute.cluster(small(), local.scheduler_address)([0], ignore))
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies(tmp_path: Path) -> None:
+    """One line says so, and what is done is kept."""
+    pytest.importorskip("distributed", exc_type=ImportError)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    address = f"tcp://127.0.0.1:{port}"
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        out = subprocess.PIPE if words[0] == "squeezesim" else subprocess.DEVNULL
+        return subprocess.Popen(
+            [sys.executable, "-m", *words], cwd=tmp_path, env=environment, stdout=out, stderr=out, text=True
+        )
+
+    scheduler = start(
+        "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"
+    )
+    worker = start("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+    processes, end = [scheduler, worker], time.monotonic() + 120
+    try:
+        while True:
+            assert time.monotonic() < end
+            try:
+                socket.create_connection(("127.0.0.1", int(port)), 1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        values = ["--set", "array.rows=8:64:1", "--set", "memory.dram.bandwidth_gb_s=4:20:1"]
+        words = ["squeezenext_23", "--hw", "squeezelerator_16x16", *values, "--cluster", address, "-o", "a"]
+        client = start("squeezesim", "sweep", *words)
+        processes.append(client)
+        while not list((tmp_path / "a").glob("part-*")):
+            assert client.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        scheduler.kill()
+        _, said = client.communicate(timeout=100)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert client.returncode == 2
+    assert said.startswith(f"error: --cluster {address!r}: the scheduler is gone; ")
+    assert "of 969 rows are in a; the same command goes on from there" in said
+    assert said.count("\n") == 1
