@@ -29,6 +29,7 @@ from squeezesim.cost.mapspace import (
     channel_options,
     input_traffic,
     pixel_options,
+    selection,
 )
 from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 
@@ -146,10 +147,12 @@ class Volumes(NamedTuple):
 class Space:
     """All tilings of all problems for one family of machines: their options, footprints and traffic.
 
-    Options with which no tiling fits a buffer of *room* bits are left out, but for one of each problem.
+    Options with which no tiling fits a buffer of *room* bits are left out, but for one of each problem. Of a problem
+    with more than *most* tilings after that, a selection of the sizes along each axis stands for all of them: an eighth
+    as many tilings.
     """
 
-    def __init__(self, work: Workload, machine: Machine, room: float = np.inf) -> None:
+    def __init__(self, work: Workload, machine: Machine, room: float = np.inf, most: float = np.inf) -> None:
         self.work, self.machine = work, machine
         self.pixels: Options = pixel_options(work, machine)
         self.channels: Options = channel_options(work, machine)
@@ -163,6 +166,7 @@ class Space:
         self.least_footprint, *self.smallest = self._least_footprint()
         if np.isfinite(room):
             self._narrow(room)
+        self._select(most)
         double = (machine.double_inputs, machine.double_weights, machine.double_outputs)
         single = (not double[0], not double[1], not double[2])
         # What is single-buffered is all moved while the array waits, the first load and the last store among it.
@@ -190,10 +194,41 @@ class Space:
     def _narrow(self, room: float) -> None:
         """Leave out options with which no tiling fits *room*."""
         by_pixel, by_channel = self._least_of_options()
-        pixels = np.flatnonzero((by_pixel <= room) | self.last_pixel)
         wanted = by_channel <= room
         wanted[self.channels.first(by_channel)] = True
-        channels = np.flatnonzero(wanted)
+        self._keep(np.flatnonzero((by_pixel <= room) | self.last_pixel), np.flatnonzero(wanted))
+
+    def _select(self, most: float) -> None:
+        """Leave out sizes, evenly on a logarithmic scale, of problems with more than *most* tilings, to an eighth."""
+        begins = self.pixels.offsets, self.channels.offsets
+        many = np.flatnonzero(np.diff(begins[0]) * np.diff(begins[1]) > most)
+        if len(many) == 0:
+            return
+        kept = [np.ones(len(of.owner), np.bool_) for of in (self.pixels, self.channels)]
+        for row in many.tolist():
+            parts = [slice(*of[row : row + 2]) for of in begins]
+            axes = [
+                [axis[part] for axis in of.sizes]
+                for of, part in zip((self.pixels, self.channels), parts, strict=True)
+            ]
+            count = max(len(axis) for side in axes for axis in side)
+            while True:
+                sides = [
+                    np.logical_and.reduce([np.isin(axis, selection(axis, count)) for axis in side])
+                    for side in axes
+                ]
+                if 8 * sides[0].sum() * sides[1].sum() <= most or count <= 2:
+                    break
+                count = count * 7 // 8
+            for mask, part, side in zip(kept, parts, sides, strict=True):
+                mask[part] = side
+        kept[0] |= self.last_pixel
+        for mask, option in zip(kept, self.smallest, strict=True):
+            mask[option] = True
+        self._keep(*map(np.flatnonzero, kept))
+
+    def _keep(self, pixels: Ints, channels: Ints) -> None:
+        """Keep the options *pixels* and *channels*, those of the smallest tilings among them."""
         self.pixels, self.channels = self.pixels.take(pixels), self.channels.take(channels)
         self.whole_footprint = self.whole_footprint[channels]
         self.smallest = [

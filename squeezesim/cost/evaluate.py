@@ -42,6 +42,8 @@ def ignore(_: float) -> None:
 
 # Problems and options that are searched together; more do not save time, and each takes memory.
 _PROBLEMS, _OPTIONS = 48, 1 << 17
+_MOST_MAPPED = 1 << 22
+"""Most tilings of a problem where a mapping is searched for each tile, as by `rs`; of more a selection is tried."""
 
 # glibc gives the memory of arrays back to the system and maps it anew, page by page, for the next ones, until a block
 # as large as this was freed (mallopt(3), M_MMAP_THRESHOLD). It is never written, so that it takes no memory itself.
@@ -180,8 +182,10 @@ def _mac_costs(
     work, layer_rows = workload_of(layers, family)
     columns, least = _blank((len(rates), len(work))), np.zeros(len(work))
     room = rates.buffer_bits - family.weights_bits
+    mapped = any(DATAFLOWS[flow].least_accesses is not None for flow in family.dataflows)
+    most = _MOST_MAPPED if mapped else np.inf
     for part in _parts(work, family):
-        space = Space(work.take(part), family, room.max())
+        space = Space(work.take(part), family, room.max(), most)
         least[part] = space.least_footprint
         fitting = np.flatnonzero(room >= least[part].max())
         if len(fitting):

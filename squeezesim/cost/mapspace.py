@@ -59,6 +59,19 @@ def tile_sizes(extent: int, multiple: int = 1) -> Ints:
     return result
 
 
+def selection(sizes: Ints, most: int) -> Ints:
+    """Return at most *most* of the distinct *sizes*, ascending, the ends among them, even on a logarithmic scale.
+
+    Example:
+        >>> selection(np.arange(1, 101), 4).tolist()
+        [1, 4, 21, 100]
+    """
+    every = _distinct(sizes)
+    if len(every) <= most:
+        return every
+    return np.asarray(every[_distinct(np.geomspace(1, len(every), most).round().astype(np.int64)) - 1])
+
+
 def _distinct(*sizes: Ints) -> Ints:
     """All of the *sizes*, each once, ascending."""
     every = np.sort(np.concatenate(sizes))  # np.unique would import numpy.ma

@@ -43,6 +43,12 @@ CASES += [
 ]
 
 
+CASES += [("eyeriss", {})] + [
+    ("squeezelerator_16x16", {"array.dataflows": ["rs"], "mapper.objective": objective})
+    for objective in ("latency", "energy", "edp")
+]
+
+
 def run(name: str, changes: dict[str, object], sizes: dict[str, int]) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-c", CHILD, json.dumps([name, changes, sizes])],
