@@ -382,3 +382,65 @@ def test_columns_and_the_reduced_dimension_in_groups() -> None:
     assert [(layer.g, layer.oy, layer.k, layer.c) for layer in columns] == [(1, 16, 16, 32), (1, 32, 16, 32)]
     assert [layer.params for layer in columns] == [512, 512]
     assert [(layer.g, layer.oy, layer.k, layer.c) for layer in reduced] == [(1, 32, 32, 16), (1, 32, 32, 32)]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "chosen", "hit", "notes"), [(1, 2, 2, 0), (4, 8, 8, 0), (4, 2, 8, 1), (2, 2, 4, 1)]
+)
+def test_experts_that_a_top_k_makes_certain_need_no_note(
+    tokens: int, chosen: int, hit: int, notes: int
+) -> None:
+    class Routed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.router = nn.Linear(64, 8, bias=False, dtype=torch.bfloat16)
+            self.w = nn.Parameter(torch.zeros(8, 64, 64, dtype=torch.bfloat16))
+
+        def forward(self, x: Tensor) -> Tensor:
+            places = self.router(x).topk(chosen).indices
+            hits = torch.zeros(len(x), 8, device=x.device).scatter_(1, places, 1)
+            order = places.flatten().argsort() // chosen
+            return torch._grouped_mm(x[order], self.w, offs=hits.sum(0).cumsum(0).int())
+
+    network = trace(Routed(), inputs=[torch.zeros(tokens, 64, dtype=torch.bfloat16)])
+    product = network.layers[-1]
+    assert (product.g * product.oy, product.g) == (tokens * chosen, hit)
+    assert (len(network.notes), network.params) == (notes, 8 * 64 + 8 * 64 * 64)
+
+
+def test_a_product_owns_what_a_constant_picks() -> None:
+    """Oracle: every element of the parameter has a value of its own."""
+
+    def at(*places: int) -> Tensor:
+        return torch.tensor(places, device=torch.empty(0).device)  # where the forward runs
+
+    def gathered(w: Tensor) -> Tensor:
+        return w.gather(0, at(0, 3, 3, 5)[:, None, None].expand(4, 6, 5))
+
+    picks: list[tuple[Callable[[Tensor], Tensor], int]] = [
+        (lambda w: w[at(0, 3, 3, 5)], 3),
+        (lambda w: w[[7, -1, 7]], 1),
+        (lambda w: w.index_select(0, at(2, 6)), 2),
+        (lambda w: w[at(1, 4, 2, 4).reshape(2, 2)].flatten(0, 1), 3),
+        (lambda w: w[:4][at(3, 0)], 2),
+        (lambda w: w.reshape(2, 4, 6, 5)[at(0, 1, 1), at(3, 0, 0)], 2),
+        (gathered, 3),
+    ]
+
+    class Picked(nn.Module):
+        def __init__(self, pick: Callable[[Tensor], Tensor]) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.arange(240.0).reshape(8, 6, 5))
+            self.pick = pick
+
+        def forward(self, x: Tensor) -> Tensor:
+            weight = self.pick(self.w)
+            return torch.bmm(x.expand(len(weight), 3, 6), weight)
+
+    for pick, distinct in picks:
+        module = Picked(pick)
+        values = len(set(pick(module.w).flatten().tolist()))
+        network = trace(module, (1, 3, 6))
+        assert values == distinct * 30
+        assert (network.layers[-1].params, network.layers[-1].owned_weights) == (values, values)
+        assert (network.params, network.unread_params) == (240, 240 - values)

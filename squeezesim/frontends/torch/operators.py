@@ -18,6 +18,23 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """A top-k: of each of *rows*, *count* different places out of *size*."""
+
+    rows: int
+    count: int
+    size: int
+
+    def is_even(self, total: int, groups: int) -> bool:
+        """Return whether *total* rows, one for each place, are as many in each of *groups* that is hit.
+
+        They are where one row chooses, whose places all differ, or where each row chooses all places.
+        """
+        whole = self.size == groups and self.rows * self.count == total
+        return whole and (self.rows == 1 or self.count == groups)
+
+
+@dataclass(frozen=True, slots=True)
 class Operand:
     """A tensor that an operator reads: its shape, and whether it depends on the network's input."""
 
@@ -25,6 +42,7 @@ class Operand:
     is_activation: bool = True
     rows: Shape | None = None  # its shape before its leading dimensions were flattened, as ``linear`` does
     values: tuple[int, ...] | None = None  # of a small constant of integers, where they are known
+    chosen: Chosen | None = None  # the top-k whose places alone it is made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,8 +476,9 @@ def _grouped_product(call: Call) -> list[Part]:
     (T, D) · (E, D, K) has T rows in groups, (E, M, D) · (D, T) T columns, (M, T) · (T, K) reduces T in groups; offsets
     say where each group ends. Groups of equal size are a layer with as many groups, one for each size there is, so
     that MACs and the matrices that are read are exact. Offsets that depend on the input are not known: then the T are
-    spread over the E as evenly as they go, which a note says where more than one matrix can be hit, and every matrix
-    may be.
+    spread over the E as evenly as they go, and every matrix may be hit. A note says so where another split is possible:
+    not for one matrix or row, nor where offsets come from a top-k of one row, which hits as many matrices as it
+    chooses, or of all E.
     """
     left, right, bias = call["self"], call["mat2"], call.get("bias")
     if len(left.shape) == len(right.shape) == 3:
@@ -490,7 +509,9 @@ def _grouped_product(call: Call) -> list[Part]:
         matrices = [name for name, operand in (("self", left), ("mat2", right)) if len(operand.shape) == 3]
         reads = dict.fromkeys(matrices, tuple(members)) if is_known or total >= count else {}
         parts.append(Part(layer, reads))
-    if not is_known and parts and count > 1 and total > 1:
+    chosen = call["offs"].chosen
+    is_even = chosen is not None and chosen.is_even(total, count)
+    if not is_known and not is_even and parts and count > 1 and total > 1:
         parts[0] = replace(parts[0], assumes=_SPREAD)
     return parts
 

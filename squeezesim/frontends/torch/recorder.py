@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch._ops import HigherOrderOperator
@@ -19,7 +20,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from squeezesim.frontends.elements import Ledger, Region, Use, unrepeated
 from squeezesim.frontends.torch.modules import ModuleCall, ModuleStack
-from squeezesim.frontends.torch.operators import ADDED, BESIDE, Call, Operand, Part
+from squeezesim.frontends.torch.operators import ADDED, BESIDE, Call, Chosen, Operand, Part
 from squeezesim.frontends.torch.rules import has_rule, is_free, parts_of, registered_rule
 from squeezesim.frontends.torch.run import inner_tensors, is_small, tensors_in, value_before
 from squeezesim.network import Layer, Unmodelled
@@ -38,6 +39,14 @@ class Origin:
 
     def __or__(self, other: Origin) -> Origin:
         return Origin(_union(self.layers, other.layers), _union(self.uses, other.uses))
+
+    @classmethod
+    def union(cls, parts: Sequence[Origin]) -> Origin:
+        """Return the origin of values that are made of all *parts*."""
+        if len(parts) == 1:
+            return parts[0]
+        layers = dict.fromkeys(layer for part in parts for layer in part.layers)
+        return cls(tuple(layers), tuple(dict.fromkeys(use for part in parts for use in part.uses)))
 
     def seen(self, own: Region, view: Region) -> Origin:
         """Return the origin of the values of *view* in a memory where these values are *own*."""
@@ -81,11 +90,13 @@ class Origins:
             return origin
         if region in storage.written:
             return storage.written[region]
-        origin = storage.base.seen(storage.region, region)
-        for other, written in storage.written.items():
-            if not _disjoint(region, other):
-                origin |= written.seen(other, region)
-        return origin
+        parts = [storage.base.seen(storage.region, region)]
+        parts += [
+            written.seen(other, region)
+            for other, written in storage.written.items()
+            if not _disjoint(region, other)
+        ]
+        return Origin.union(parts)
 
     def set(self, tensor: torch.Tensor, origin: Origin, *, in_place: bool = False) -> None:
         """Say what made *tensor*: *in_place* writes leave the rest of its storage as it is."""
@@ -114,8 +125,13 @@ class Origins:
 
     def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the values of a constant, where they were kept."""
-        storage = self._storages.get(storage_key(tensor))
-        return None if storage is None else storage.values.get(region_of(tensor))
+        storage, region = self._storages.get(storage_key(tensor)), region_of(tensor)
+        if storage is None or region in storage.values:
+            return None if storage is None else storage.values[region]
+        for other, value in storage.values.items():
+            if _plain(other) == _plain(region):
+                return value.reshape(region.sizes)
+        return None
 
     def keep(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
         """Keep the values of a constant that was seen."""
@@ -164,6 +180,12 @@ def storage_key(tensor: torch.Tensor) -> int:
 def region_of(tensor: torch.Tensor) -> Region:
     """Return which part of its storage *tensor* is."""
     return Region(int(tensor.storage_offset()), tuple(tensor.shape), tuple(tensor.stride()))
+
+
+def _plain(region: Region) -> Region:
+    """The region without dimensions of size 1, whose strides say nothing."""
+    dims = [dim for dim in zip(region.sizes, region.strides, strict=True) if dim[0] != 1]
+    return Region(region.offset, tuple(size for size, _ in dims), tuple(stride for _, stride in dims))
 
 
 def _disjoint(one: Region, other: Region) -> bool:
@@ -260,6 +282,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._first_module: dict[str, str] = {}
         self._origins = Origins()
         self._rows: dict[tuple[int, Region], tuple[int, ...]] = {}
+        self._chosen: dict[int, Chosen] = {}  # by storage: what is made of the places that a top-k gave alone
         self._fresh: dict[Any, bool] = {}
         self._arguments: dict[Any, tuple[list[tuple[str, Any]], list[str]]] = {}
         self._results: dict[Any, tuple[tuple[int, ...], tuple[int, ...], torch.dtype]] = {}
@@ -447,7 +470,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for _, part in chain.from_iterable(read.values()):
             origin |= part
         name = _operator(func._schema.name, bool(written))
-        if origin.layers and not _DECIDING.isdisjoint(func.tags):
+        if origin.layers and not _DECIDING.isdisjoint(func.tags) and _may_decide(name, values):
             self._assumed[_DECIDED] += 1
         if is_free(name):
             self._remember_rows(args[0] if args else None, outputs)
@@ -467,7 +490,26 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             origin = self._note_unmodelled(name, origin)
         if name in _FROM_NOTHING:
             origin = Origin(origin.layers)
+        chosen = self._chosen_by(name, values, results) if self._chosen or name == "topk" else {}
         self._set(func, name, values, read, origin, outputs, written)
+        for tensor in (*outputs, *written):
+            self._chosen.pop(storage_key(tensor), None)
+        self._chosen |= chosen
+
+    def _chosen_by(
+        self, name: str, values: Mapping[str, Any], results: list[torch.Tensor]
+    ) -> dict[int, Chosen]:
+        """For the results of an operator, by storage, the top-k that they are made of, constants apart."""
+        if name == "topk":
+            source, axis = values["self"], values["dim"]
+            if not source.dim():
+                return {}
+            size = source.shape[axis]
+            return {storage_key(results[1]): Chosen(source.numel() // max(size, 1), values["k"], size)}
+        tensors = [leaf for leaf in tree_leaves(dict(values)) if isinstance(leaf, torch.Tensor)]
+        found = {self._chosen.get(storage_key(leaf)) for leaf in tensors if self._origins.of(leaf).layers}
+        (only,) = found if len(found) == 1 else (None,)
+        return {} if only is None else {storage_key(tensor): only for tensor in results}
 
     def _set(
         self,
@@ -488,8 +530,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     continue
                 made = self._constant(name, chain.from_iterable(read.values()), tensor, by_element=by_element)
             self._origins.set(tensor, made, in_place=any(tensor is target for target in written))
-        if origin.uses and not origin.layers and name in ("cat", "stack"):
-            self._join(name, values, outputs[0])
+        if origin.uses and not origin.layers:
+            if name in ("cat", "stack"):
+                self._join(name, values, outputs[0])
+            elif name in ("gather", "index", "index_select"):
+                self._pick(name, values, outputs[0])
 
     def _read(self, value: Any) -> list[tuple[Shape, Origin]]:
         """The shapes and origins of the tensors in an argument."""
@@ -529,6 +574,54 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             part = part.squeeze(along) if name == "stack" else part
             self._origins.set(part, self._origins.of(tensor), in_place=True)
             start += size
+
+    def _pick(self, name: str, values: Mapping[str, Any], result: torch.Tensor) -> None:
+        """Say what made each part of a constant that is picked from another by places that are known."""
+        source = values["self"]
+        if name == "index":
+            indices = list(values["indices"])
+        else:
+            indices = [None] * (values["dim"] % max(source.dim(), 1)) + [values["index"]]
+        at = [axis for axis, index in enumerate(indices) if index is not None]
+        known = [place for axis in at if (place := self._places(indices[axis])) is not None]
+        if not at or len(known) < len(at):
+            return
+        if name == "gather":
+            if source.dim() != result.dim():
+                return
+            (axis,), (place,) = at, known
+            first = place[tuple(slice(None) if other == axis else slice(1) for other in range(place.dim()))]
+            if not torch.equal(place, first.expand_as(place)):
+                return  # each value along the other dimensions has a place of its own
+            for other, size in enumerate(result.shape):
+                source = source if other == axis else source.narrow(other, 0, size)
+            known = [first.reshape(-1)]
+        axis = at[0] if at == list(range(at[0], at[-1] + 1)) else 0
+        joint = np.broadcast_arrays(*(place.numpy() for place in known))
+        if any(
+            not ((-source.shape[one] <= index) & (index < source.shape[one])).all()
+            for one, index in zip(at, joint, strict=True)
+        ):
+            return  # the forward fails where it has values
+        if tuple(result.shape[axis : axis + joint[0].ndim]) != joint[0].shape:
+            return
+        self._origins.set(result, Origin())
+        for spot in np.ndindex(*joint[0].shape):
+            part, picked = result, source
+            for step in spot:
+                part = part.select(axis, step)
+            for one, index in zip(reversed(at), reversed(joint), strict=True):
+                picked = picked.select(one, int(index[spot]))
+            self._origins.set(part, self._origins.of(picked), in_place=True)
+
+    def _places(self, index: torch.Tensor) -> torch.Tensor | None:
+        """The values of an index, one along dimensions that it is expanded over, where they are known."""
+        for axis, stride in enumerate(index.stride()):
+            if stride == 0 and index.shape[axis]:
+                index = index.narrow(axis, 0, 1)
+        if self._origins.of(index).layers or not is_small(index) or index.dtype in (torch.bool, torch.uint8):
+            return None
+        return self._origins.value(index) if index.is_meta else index
 
     def _follow_view(self, source: Any, outputs: list[torch.Tensor]) -> None:
         """Follow a view that has a memory of its own, as those of tensor subclasses have."""
@@ -620,7 +713,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(value, torch.Tensor):
             rows = self._rows.get((storage_key(value), region_of(value)))
             origin = self._origins.of(value)
-            return Operand(tuple(value.shape), bool(origin.layers), rows, self._integers(value, origin))
+            chosen = self._chosen.get(storage_key(value))
+            return Operand(
+                tuple(value.shape), bool(origin.layers), rows, self._integers(value, origin), chosen
+            )
         if isinstance(value, (list, tuple)):
             return [
                 self._operands(item)
@@ -655,6 +751,14 @@ def _makes_anew(func: Any) -> bool:
     alone = len(schema.returns) == 1 and str(schema.returns[0].type) == "Tensor"
     drawn = torch.Tag.nondeterministic_seeded in func.tags
     return alone and not drawn and not any(item.alias_info for item in (*schema.arguments, *schema.returns))
+
+
+def _may_decide(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether values may decide of a shape: those of indices do where they are masks, not where they are places."""
+    indices = values["indices"] if name == "index" else ()
+    return name != "index" or any(
+        index is not None and index.dtype in (torch.bool, torch.uint8) for index in indices
+    )
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:
@@ -699,6 +803,8 @@ class Literals(TorchFunctionMode):
     ) -> Any:
         """Run *func* and keep what it was given."""
         del types
+        if func is torch.Tensor.__getitem__ and args[0].is_meta:
+            args = args[0], self._indexed(args[1], args[0].device)
         result = func(*args, **(kwargs or {}))
         is_literal = (
             func in (torch.tensor, torch.as_tensor) and args and not isinstance(args[0], torch.Tensor)
@@ -706,6 +812,16 @@ class Literals(TorchFunctionMode):
         if is_literal and isinstance(result, torch.Tensor) and result.is_meta and is_small(result):
             self._recorder.keep(result, torch.tensor(args[0], dtype=result.dtype, device="cpu"))
         return result
+
+    def _indexed(self, index: Any, device: torch.device) -> Any:
+        """An index with tensors, whose values are kept, in place of lists of integers."""
+        if isinstance(index, tuple):
+            return tuple(self._indexed(part, device) for part in index)
+        if not isinstance(index, list) or not index or any(type(place) is not int for place in index):
+            return index
+        made = torch.tensor(index, device=device)
+        self._recorder.keep(made, torch.tensor(index, device="cpu"))
+        return made
 
 
 def _operator(qualified: str, in_place: bool) -> str:
