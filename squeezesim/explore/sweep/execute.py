@@ -150,7 +150,8 @@ class Store:
         if not _is_whole(content):
             raise OutputError(f"cannot read {str(file)!r}: it was changed; the same command costs it again")
         try:
-            return pq.read_table(io.BytesIO(content))
+            # pyarrow's threads may outlive the interpreter, which then aborts at its exit.
+            return pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise OutputError(f"cannot read {str(file)!r}: {' '.join(str(error).split())}") from error
 

@@ -176,5 +176,5 @@ def sweep(
             store = Store(Path(folder), planned)
             run(store, costing(store, planned, jobs), lambda _done, _total: None, warnings.warn)
             table = store.read()
-    frame: pd.DataFrame = interest(planned, table).replace_schema_metadata(None).to_pandas()
+    frame: pd.DataFrame = interest(planned, table).replace_schema_metadata(None).to_pandas(use_threads=False)
     return frame
