@@ -259,7 +259,7 @@ def _asked(
     if batch is not None and inputs is not None:
         raise UsageError("named inputs are literal, batch included: batch cannot be given with them")
     if batch is not None:
-        check_sizes((batch,), "batch")
+        check_sizes((batch,), "batch", least=1)
     return Asked(input_shape=input_shape, inputs=inputs, kwargs=kwargs, batch=batch)
 
 

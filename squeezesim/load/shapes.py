@@ -137,14 +137,16 @@ def literal_shape(
     return shape
 
 
-def check_sizes(sizes: Sequence[int], what: str) -> None:
-    """Check that every size is an integer in range, and that the tensor is not larger than any real one.
+def check_sizes(sizes: Sequence[int], what: str, least: int = 0) -> None:
+    """Check that every size is an integer in range, from *least* on, and that the elements can be counted.
 
     Raises:
         UsageError: it is not; *what* names it.
     """
-    if any(type(size) is not int or not 1 <= size <= MAX_SIZE for size in sizes) or not sizes:
-        raise UsageError(f"{what}: sizes must be integers from 1 to {MAX_SIZE}, found {show(tuple(sizes))}")
+    if any(type(size) is not int or not least <= size <= MAX_SIZE for size in sizes) or not sizes:
+        raise UsageError(
+            f"{what}: sizes must be integers from {least} to {MAX_SIZE}, found {show(tuple(sizes))}"
+        )
     if prod(sizes) > MAX_ELEMENTS:
         raise UsageError(f"{what}: {show(tuple(sizes))} has more than {MAX_ELEMENTS} elements")
 

@@ -100,3 +100,52 @@ def test_a_network_without_a_layer_in_python(tmp_path: Path) -> None:
     assert (found.layers, found.macs, found.fused.layers) == ((), 0, ())
     assert not len(found.to_frame())
     assert "0 layers" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("stated", "given", "keys"),
+    [
+        (0, None, 3),
+        (0, (1, 2, 0, 8), 3),
+        ("past", (1, 2, 0, 8), 3),
+        (None, (1, 2, 0, 8), 3),
+        (0, (1, 2, 5, 8), 8),
+        ("past", (1, 2, 5, 8), 8),
+    ],
+)
+def test_a_decoder_with_an_empty_past(
+    tmp_path: Path, stated: int | str | None, given: tuple[int, ...] | None, keys: int
+) -> None:
+    nodes = [
+        node("MatMul", ["x", "w"], "k0"),
+        node("Reshape", ["k0", "s"], "k1"),
+        node("Concat", ["pk", "k1"], "k", axis=2),
+        node("Transpose", ["k"], "kt", perm=[0, 1, 3, 2]),
+        node("MatMul", ["k1", "kt"], "y"),
+        node("Relu", ["pk"], "of_the_past"),
+    ]
+    made = model(
+        nodes,
+        {"x": (1, 3, 16), "pk": (1, 2, stated, 8)},
+        [weights("w", (16, 16)), integers("s", (1, 2, 3, 8))],
+    )
+    found = network(tmp_path, made, input_shapes={} if given is None else {"pk": given})
+    assert (found.macs, found.params) == (3 * 16 * 16 + 2 * 3 * keys * 8, 256)
+    assert [layer.op for layer in found.layers if layer.kind == "vector"] == ["relu"] * (keys > 3)
+    assert not found.unmodelled
+    assert len(found.notes) == (given is None)
+
+
+def test_a_batch_of_zero_that_a_file_states_is_open(tmp_path: Path) -> None:
+    made = model([node("MatMul", ["x", "w"])], {"x": (0, 4)}, [weights("w", (4, 8))])
+    with pytest.raises(sq.ModelError, match=r"dimension 0, .*is open; give its shape"):
+        network(tmp_path, made)
+    assert network(tmp_path, made, batch=3).macs == 3 * 4 * 8
+    assert network(tmp_path, made, input_shapes={"x": (0, 4)}).layers == ()
+
+
+def test_inputs_of_size_zero() -> None:
+    for inputs in ({"input": (0, 16)}, {"input": (2, 0, 16)}):
+        assert sq.load(nn.Linear(16, 4), inputs=inputs).layers == ()
+    with pytest.raises(sq.UsageError, match="batch: sizes must be integers from 1"):
+        sq.load(nn.Linear(16, 4), input_shape="16", batch=0)

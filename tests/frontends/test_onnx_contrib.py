@@ -452,13 +452,42 @@ def test_a_rule_in_place_of_ours(tmp_path: Path) -> None:
     assert found.macs == 3 * 64 * 32 + 3 * 32 * 8
 
 
-@pytest.mark.parametrize("shape", [(2, -1), "2x8", (2, 8.5), 8, (2**40, 2)])
-def test_a_shape_that_is_none(tmp_path: Path, shape: Any) -> None:
-    sq.register_operator("acme.MyOp", doubled, shape=lambda _: shape)
-    with pytest.raises(
-        ModelError, match=r"the rule of acme\.MyOp must say a shape as a tuple of sizes, found"
-    ):
+@pytest.mark.parametrize("way", ["shape", "result"])
+@pytest.mark.parametrize("shape", [(2, -8), (2, "a"), "2x8", (2.5, 8), 8, (2**40, 2), (2**31, 2**31)])
+def test_a_shape_that_is_none(tmp_path: Path, way: str, shape: Any) -> None:
+    if way == "shape":
+        sq.register_operator("acme.MyOp", doubled, shape=lambda _: shape)
+    else:
+        sq.register_operator("acme.MyOp", lambda call: (doubled(call), shape))
+    with pytest.raises(ModelError) as caught:
         run(tmp_path, unknown(), {"x": (2, 8)})
+    said = str(caught.value)
+    assert "the rule of acme.MyOp must say a shape as a tuple of sizes from 0 to 2147483648" in said
+    assert f"found {shape!r}, {__file__}:" in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (
+            lambda call: Layer.vector("d", op="d", k=call["n"]),
+            r"raised KeyError: 'n', .*py:\d+; the call has inputs",
+        ),
+        (lambda call: call["inputs"][0].size, r"raised AttributeError: .*size.*py:\d+"),
+        (lambda call: [doubled(call), (2, 8)], r"must return a Layer, found list, .*py:\d+"),
+    ],
+)
+def test_a_mistake_in_a_rule_where_the_file_states_no_shape(tmp_path: Path, rule: Any, message: str) -> None:
+    sq.register_operator("acme.MyOp", rule)
+    with pytest.raises(ModelError, match=rf"the rule of acme\.MyOp {message}"):
+        run(tmp_path, unknown(), {"x": (2, 8)})
+
+
+def test_a_rule_that_needs_the_shape_of_its_output(tmp_path: Path) -> None:
+    sq.register_operator("acme.MyOp", lambda call: Layer.vector("d", op="d", k=call.output[0]))
+    found = run(tmp_path, unknown(), {"x": (2, 8)})
+    assert found.unmodelled[0].op == "acme.MyOp of unknown shape"
 
 
 def test_forms_that_no_rule_covers_are_listed(tmp_path: Path) -> None:

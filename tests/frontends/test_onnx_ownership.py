@@ -185,6 +185,29 @@ def test_slices_of_one_initializer() -> None:
     assert found.unread_params == 24 + 24
 
 
+@pytest.mark.parametrize("count", [216, 2160])
+@pytest.mark.parametrize("way", ["value", "value_floats", "sparse_value"])
+def test_weights_in_every_way_to_write_a_constant(tmp_path: Path, way: str, count: int) -> None:
+    dense = helper.make_tensor("", TensorProto.FLOAT, [count], [0.5] * count)
+    places = helper.make_tensor("at", TensorProto.INT64, [1], [3])
+    some = helper.make_tensor("some", TensorProto.FLOAT, [1], [0.5])
+    held = {
+        "value": dense,
+        "value_floats": [0.5] * count,
+        "sparse_value": helper.make_sparse_tensor(some, places, [count]),
+    }
+    nodes = [
+        helper.make_node("Constant", [], ["c"], **{way: held[way]}),
+        node("Reshape", ["c", "s"], "w"),
+        node("Conv", ["x", "w"], "y"),
+        node("Constant", [], "half", value_float=0.5),
+        node("Mul", ["y", "half"], "z"),
+    ]
+    found = network(tmp_path, model(nodes, {"x": (1, 3, 8, 8)}, [integers("s", (-1, 3, 3, 3))]))
+    assert (found.params, found.macs) == (count, 36 * count)
+    assert found.layers[0].weight_elements == count
+
+
 def constant(name: str) -> list[onnx.NodeProto]:
     return [helper.make_node("Constant", [], [name], value=weights(name, (8, 6)))]
 

@@ -87,7 +87,7 @@ def test_inputs_of_onnx_files_have_names() -> None:
     Path("net.onnx").write_bytes(b"")
     with pytest.raises(UsageError, match="inputs of a file are given by name"):
         load("net.onnx", input_shape="3x224x224")
-    with pytest.raises(UsageError, match="input 'x': sizes must be integers from 1"):
-        load("net.onnx", inputs={"x": (0, 3)})
+    with pytest.raises(UsageError, match="input 'x': sizes must be integers from 0"):
+        load("net.onnx", inputs={"x": (-1, 3)})
     with pytest.raises(UsageError, match="input 'x' of a file is a shape, a tensor or a number, found"):
         load("net.onnx", inputs={"x": {"a"}})

@@ -38,6 +38,8 @@ def test_shapes_as_text() -> None:
         ("images:0=2x3:int64", "images:0", (2, 3), "int64"),
         ("a=b:c =5", "a=b:c ", (5,), ""),
         ("x=2147483648", "x", (2**31,), ""),
+        ("e=0x8", "e", (0, 8), ""),
+        ("pk=1x2x0x8:float16", "pk", (1, 2, 0, 8), "float16"),
     ],
 )
 def test_names_hold_any_character(text: str, name: str, shape: tuple[int, ...], dtype: str) -> None:
@@ -77,5 +79,5 @@ def test_any_text_is_in_range_or_refused(text: str) -> None:
     except UsageError as error:
         shape, message = (1,), str(error)
     assert "\n" not in message
-    assert all(1 <= size <= MAX_SIZE for size in shape)
+    assert all(0 <= size <= MAX_SIZE for size in shape)
     assert prod(shape) <= MAX_ELEMENTS

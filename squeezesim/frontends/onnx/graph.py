@@ -99,9 +99,13 @@ def _shape(value: ValueInfoProto, given: Sequence[int] | None, batch: int | None
         check_shape(f"input {show(value.name)}", given)
         return tuple(given)
     dims = tensor.shape.dim
+    # Exporters write 0 and -1 for open; 0 elsewhere than for the batch is an empty tensor, as a past of no tokens.
     sizes = [
-        dim.dim_value if dim.dim_value > 0 else None for dim in dims
-    ]  # exporters write 0 and -1 for open
+        dim.dim_value
+        if dim.dim_value > 0 or (index and given is None and dim.HasField("dim_value") and not dim.dim_value)
+        else None
+        for index, dim in enumerate(dims)
+    ]
     labels = {index: dim.dim_param for index, dim in enumerate(dims) if dim.dim_param}
     return filled(value.name, sizes, labels, given, batch)
 
@@ -149,12 +153,17 @@ def network_of(
         layers.append(
             replace(layer, name=own, module=item.place.module, inputs=sources, carried=carried, shared=shared)
         )
+    empty = [(label, shape) for label, shape in inputs if not prod(shape) and label not in given]
     network = Network(
         name=name,
         layers=tuple(layers),
         inputs=tuple(inputs),
         unread_params=walk.ledger.partly_unread,
         unmodelled=walk.unmodelled,
+        notes=tuple(
+            f"input {show(label)} is empty, {'x'.join(map(str, shape))}, as the file states it; --input gives it a size"
+            for label, shape in empty
+        ),
         source=source,
     )
     return network.with_stages()
@@ -202,7 +211,7 @@ class _Walk:
         self._entered: dict[int, tuple[TensorProto, Value]] = {}
         self._repeated = 0
         self._declared: dict[str, TypeProto] = {}
-        self._written: dict[int, tuple[TensorProto, tuple[Piece, ...]]] = {}  # of nodes Constant
+        self._written: dict[int, tuple[AttributeProto, tuple[Piece, ...]]] = {}  # of nodes Constant
         self._weights: list[str] = []
         self._unmodelled: Counter[str] = Counter()
         self._first: dict[str, str] = {}
@@ -246,17 +255,17 @@ class _Walk:
             return
         shape = tuple(tensor.dims) if dims is None else dims
         check_shape(f"initializer {show(tensor.name)}", shape)
-        params = self._entered_params(tensor, shape)
+        params = self._entered_params(tensor.name, tensor.data_type, shape)
         constant = values_of(tensor) if dims is None else None
         value = Value(tensor_type(tensor.data_type, shape), constant, params=params)
         self._values[tensor.name] = value
         self._entered[id(tensor)] = tensor, value  # which keeps its id
 
-    def _entered_params(self, tensor: TensorProto, shape: Shape) -> tuple[Piece, ...]:
+    def _entered_params(self, name: str, element: int, shape: Shape) -> tuple[Piece, ...]:
         """The elements of a tensor of the file that may be learnt; none where it is no such tensor."""
-        if tensor.data_type not in _FLOATS + tuple(QUANTISED) or not shape:
+        if element not in _FLOATS + tuple(QUANTISED) or not shape:
             return ()
-        self._weights.append(tensor.name)
+        self._weights.append(name)
         number = self.ledger.enter(prod(shape))
         return (Piece((0,) * len(shape), Use.whole(number, shape)),)
 
@@ -274,16 +283,23 @@ class _Walk:
             constants = self._inference.evaluate(node, inputs, types)
             rule = _rule(node, activation)
             made = self._constant(node, inputs) if constants else self._layers(node, inputs, types, rule)
-            if node.op_type == "Constant" and node.attribute[0].name == "value":
-                tensor = node.attribute[0].t
-                if id(tensor) not in self._written:  # a loop's body is walked over again
-                    self._written[id(tensor)] = tensor, self._entered_params(tensor, tuple(tensor.dims))
-                made = replace(made, params=self._written[id(tensor)][1])
+            if node.op_type == "Constant":
+                made = replace(made, params=self._written_params(node, types))
             if max(len(made.layers), len(made.params)) > MAX_SOURCES:
                 raise ModelError(f"comes from more than {MAX_SOURCES} layers or weights that no layer joins")
         except ModelError as error:
             raise ModelError(f"{_called(node)}: {error}") from error.__cause__
         self._enter_outputs(node, inputs, made, types, constants)
+
+    def _written_params(self, node: NodeProto, types: Mapping[str, TypeProto]) -> tuple[Piece, ...]:
+        """The elements that a node ``Constant`` holds, in any of the ways to write them."""
+        held = node.attribute[0]
+        if id(held) not in self._written:  # a loop's body is walked over again
+            kind = types[node.output[0]]
+            name = held.t.name if held.name == "value" else node.output[0]
+            pieces = self._entered_params(name, kind.tensor_type.elem_type, shape_of(kind) or ())
+            self._written[id(held)] = held, pieces
+        return self._written[id(held)][1]
 
     def _enter_outputs(
         self,

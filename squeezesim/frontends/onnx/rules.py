@@ -9,6 +9,8 @@ that works element by element only needs its name in ``ELEMENTWISE``, one that m
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from squeezesim.frontends.onnx import contrib, elementwise, operators
 from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated
@@ -156,11 +158,30 @@ class UserRule:
         """Return the layer of a node whose output has no known shape, and the shape that the rule states.
 
         None where the rule needs the shape of the output.
+
+        Raises:
+            RuleError: the rule raises for another reason, or returns no layer or no shape.
         """
+        given = _call(self._operator, node)
+        call = _Open(given.name, given.arguments, given.output)
         try:
-            return registered_result(self._operator, self._rule, _call(self._operator, node))
-        except RuleError:
+            return registered_result(self._operator, self._rule, call)
+        except RuleError as error:
+            if error.__cause__ is None or not call.asked:
+                raise
             return None
+
+
+@dataclass(frozen=True)
+class _Open(Call):
+    """A call whose output has no known shape; *asked* is filled where a rule asks for it."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "output":
+            object.__getattribute__(self, "asked").append(name)
+        return object.__getattribute__(self, name)
 
 
 def _call(operator: str, node: Node) -> Call:

@@ -102,7 +102,7 @@ def register_operator(operator: str, rule: UserRule, shape: ShapeRule | None = N
 
     Example:
         >>> from squeezesim import Layer
-        >>> register_operator("mylib::double", lambda call: Layer.vector("double", elements=prod(call.output)))
+        >>> register_operator("mylib::double", lambda call: Layer.vector("double", op="double", k=prod(call.output)))
     """
     name = operator.removeprefix("aten::").replace("::", ".") if isinstance(operator, str) else ""
     if not name or not all(part.isidentifier() for part in name.split(".")):
@@ -131,8 +131,9 @@ def registered_result(operator: str, rule: UserRule, call: Call) -> tuple[Layer,
     made = _asked(operator, rule, call)
     layer, shape = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(layer, Layer):
-        raise RuleError(f"the rule of {operator} must return a Layer, found {type(layer).__name__}")
-    return layer, None if shape is None else _checked_shape(operator, shape)
+        found = f"found {type(layer).__name__}{_defined(rule)}"
+        raise RuleError(f"the rule of {operator} must return a Layer, {found}")
+    return layer, None if shape is None else _checked_shape(operator, rule, shape)
 
 
 def registered_shape(operator: str) -> Callable[[Call], tuple[int, ...]] | None:
@@ -141,7 +142,9 @@ def registered_shape(operator: str) -> Callable[[Call], tuple[int, ...]] | None:
     It raises a RuleError as ``registered_result`` does.
     """
     shape = _shapes.get(operator)
-    return None if shape is None else lambda call: _checked_shape(operator, _asked(operator, shape, call))
+    return (
+        None if shape is None else lambda call: _checked_shape(operator, shape, _asked(operator, shape, call))
+    )
 
 
 def _asked(operator: str, rule: Callable[[Call], Any], call: Call) -> Any:
@@ -155,11 +158,20 @@ def _asked(operator: str, rule: Callable[[Call], Any], call: Call) -> Any:
         ) from error
 
 
-def _checked_shape(operator: str, shape: Any) -> tuple[int, ...]:
+def _checked_shape(operator: str, rule: Callable[[Call], Any], shape: Any) -> tuple[int, ...]:
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (None,)
     if any(type(size) is not int or not 0 <= size <= MAX_SIZE for size in sizes) or prod(sizes) > MAX_COUNT:
-        raise RuleError(f"the rule of {operator} must say a shape as a tuple of sizes, found {show(shape)}")
+        raise RuleError(
+            f"the rule of {operator} must say a shape as a tuple of sizes from 0 to {MAX_SIZE}, of at most "
+            f"{MAX_COUNT} elements, found {show(shape)}{_defined(rule)}"
+        )
     return sizes
+
+
+def _defined(rule: Callable[[Call], Any]) -> str:
+    """``, file:line`` of where *rule* is defined, where that is known."""
+    code = getattr(rule, "__code__", None)
+    return "" if code is None else f", {code.co_filename}:{code.co_firstlineno}"
 
 
 def _place(error: Exception) -> str:
