@@ -174,14 +174,17 @@ class Ledger:
 
     def __init__(self) -> None:
         self._sizes: list[int] = []
+        self._buffers: set[int] = set()
         self._owned: dict[int, tuple[Elements, Ints]] = {}  # sets of runs, and the layer that owns each run
         self._counts: list[int] = []
 
     def __len__(self) -> int:
         return len(self._sizes)
 
-    def enter(self, size: int) -> int:
-        """Return the number of a new parameter of *size* elements."""
+    def enter(self, size: int, *, is_buffer: bool = False) -> int:
+        """Return the number of a new parameter of *size* elements, or of a buffer, which need not be used."""
+        if is_buffer:
+            self._buffers.add(len(self._sizes))
         self._sizes.append(size)
         self._counts.append(0)
         return len(self._sizes) - 1
@@ -190,10 +193,15 @@ class Ledger:
         """Set how many elements *param*, which no layer uses yet, has."""
         self._sizes[param] = size
 
+    def is_buffer(self, param: int) -> bool:
+        """Return whether *param* is a buffer."""
+        return param in self._buffers
+
     @property
     def unread(self) -> int:
         """Elements that no layer uses."""
-        return sum(self._sizes) - sum(self._counts)
+        pairs = enumerate(zip(self._sizes, self._counts, strict=True))
+        return sum(size - count for param, (size, count) in pairs if param not in self._buffers)
 
     @property
     def partly_unread(self) -> int:

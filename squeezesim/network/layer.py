@@ -81,6 +81,9 @@ class Layer:
     carried: tuple[
         str, ...
     ] = ()  # layers of the recurrence that each step reads as the step before made them
+    fixed_weights: int = (
+        0  # values that weights are made of and that are no params, such as int8 buffers; it owns them
+    )
 
     def __post_init__(self) -> None:
         check_layer(self)
@@ -318,7 +321,7 @@ _SIZES = ("n", "g", "k", "c", "oy", "ox", "fy", "fx", "iy", "ix")
 _ELEMENTS = ("input_elements", "weight_elements", "output_elements")
 
 
-_COUNTS = (*_ELEMENTS, "params", "vector_ops")
+_COUNTS = (*_ELEMENTS, "params", "fixed_weights", "vector_ops")
 
 
 _BITS = ("weight_bits", "activation_bits", "accumulator_bits")

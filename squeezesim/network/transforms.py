@@ -117,7 +117,10 @@ def unroll(name: str, inputs: Sequence[str], layers: Sequence[Layer]) -> tuple[L
                         inputs=tuple(dict.fromkeys([*reads, *before])),
                         params=0 if at else layer.params,
                         weight_params=None if at else layer.weight_params,
-                        shared=(layer.name, *layer.shared) if at and layer.params else layer.shared,
+                        fixed_weights=0 if at else layer.fixed_weights,
+                        shared=(layer.name, *layer.shared)
+                        if at and (layer.params or layer.fixed_weights)
+                        else layer.shared,
                         vector_ops=layer.vector_ops // repeat,
                         repeat=1,
                         carried=(),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrize, prune
 
 from squeezesim import Accelerator, Network, simulate
 from squeezesim.frontends.elements import Elements, Ledger, Region, Use, contiguous
@@ -251,6 +251,62 @@ def test_weights_of_a_tensor_subclass(kind: type[Quantised]) -> None:
         (256, 256),
     ]
     assert network.params == sum(parameter.numel() for parameter in module.parameters()) == 800
+
+
+class Buffered(nn.Module):
+    """A linear layer of 32 inputs and 64 outputs with weights that are made of buffers, run twice."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        shape, dtype = {
+            "float": ((64, 32), torch.float32),
+            "int8": ((64, 32), torch.int8),
+            "int4": ((64, 16), torch.uint8),
+            "gptq": ((64, 4), torch.int32),
+        }[kind]
+        self.kind = kind
+        self.register_buffer("kept", torch.zeros(shape, dtype=dtype))
+        self.register_buffer("scale", torch.ones(64, 1))
+        self.register_buffer("mask", torch.ones(64, 32, dtype=torch.bool))
+        self.register_buffer("places", torch.arange(32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept: Any = self.kept
+        if self.kind == "int4":
+            kept = torch.stack([kept & 15, kept >> 4], -1).reshape(64, 32)
+        if self.kind == "gptq":
+            kept = ((kept.unsqueeze(-1) >> torch.arange(0, 32, 4, device=kept.device)) & 15).reshape(64, 32)
+        weight = kept if self.kind == "float" else kept.float() * self.scale
+        weight = weight[:, self.places] * self.mask if self.kind == "int8" else weight
+        return functional.linear(x, weight) + functional.linear(x.relu(), weight)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "scales"), [("float", None, 0), ("int8", 8, 64), ("int4", 4, 64), ("gptq", 4, 64)]
+)
+def test_weights_that_are_buffers_take_bytes_and_are_no_params(
+    kind: str, bits: int | None, scales: int
+) -> None:
+    network = trace(Buffered(kind), (4, 32))
+    first, second = (layer for layer in network.layers if layer.op == "linear")
+    assert (network.params, network.unread_params, len(network.notes)) == (0, 0, 1)
+    assert (first.fixed_weights, second.fixed_weights) == (64 * 32 + scales, 0)
+    assert (first.weight_bits, second.weight_bits) == (bits, bits)
+    assert second.shared == (first.name,)
+    report = simulate(network, Accelerator.named("os_32x32"))
+    bytes_of = -(-(64 * 32 + scales) * (bits or 8) // 8)
+    assert int(report.tally.weights[:, 0].sum()) == bytes_of
+    traffic = report.costs.dram_bytes[..., 1].ravel().tolist()
+    assert max(traffic) == 64 * 32 * (bits or 8) // 8
+    assert Network.from_json(network.to_json()) == network
+
+
+def test_masks_and_statistics_are_no_weights() -> None:
+    pruned = nn.Conv2d(3, 8, 3, bias=False)
+    prune.random_unstructured(pruned, "weight", 0.5)
+    network = trace(nn.Sequential(pruned, nn.BatchNorm2d(8)), (1, 3, 8, 8))
+    assert [layer.fixed_weights for layer in network.layers] == [0, 0]
+    assert (network.params, network.notes) == (3 * 8 * 9 + 16, ())
 
 
 class Symmetric(nn.Module):

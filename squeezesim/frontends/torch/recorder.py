@@ -214,6 +214,9 @@ def _union(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
 _DECIDING = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
 _DECIDED = "which layers run, or how large they are, depends on values: they are those of the given input"
 
+_BUFFERS = "weights that are buffers, such as int8 ones, are no params: sizes of files and traffic hold them"
+_WIDEST = 16  # bits of integers that are weights of narrow types
+
 _FROM_NOTHING = frozenset(
     {
         *("empty_like", "full_like", "ones_like", "rand_like", "randint_like", "randn_like", "zeros_like"),
@@ -261,7 +264,8 @@ class Recorded:
     def work(self) -> Layer:
         """The layer, whoever owns its parameters."""
         layer = self.layer
-        return replace(layer, params=0, weight_params=None) if layer.params else layer
+        owns = layer.params or layer.fixed_weights
+        return replace(layer, params=0, weight_params=None, fixed_weights=0) if owns else layer
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -300,8 +304,33 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for tensor, use in behind(parameter, own or Use.whole(number, tuple(parameter.shape))):
                 known = self._origins.of(tensor)  # a parameter may be a view of another one's memory
                 self._origins.set(tensor, known | Origin(uses=(use,)))
+        self._enter_buffers(module)
         for index, tensor in enumerate(inputs):
             self._origins.set(tensor, Origin(layers=(-1 - index,)))
+
+    def _enter_buffers(self, module: nn.Module) -> None:
+        """Follow buffers that weights may be made of: no statistics of norms, masks or places."""
+        self._widths: dict[int, int] = {}  # of buffers of integers, bits
+        for part in module.modules():
+            if isinstance(part, nn.modules.batchnorm._NormBase):
+                continue
+            for buffer in part.buffers(recurse=False):
+                if (
+                    buffer.dtype in (torch.bool, torch.int64)
+                    or not buffer.numel()
+                    or type(buffer) is not torch.Tensor
+                    or buffer.layout != torch.strided
+                ):
+                    continue
+                known, value = self._origins.of(buffer), self._origins.value(buffer)
+                if known.uses:
+                    continue  # the memory of a parameter or of a buffer before it
+                number = self._ledger.enter(buffer.numel(), is_buffer=True)
+                if not (buffer.is_floating_point() or buffer.is_complex()):
+                    self._widths[number] = 8 * buffer.element_size()
+                self._origins.set(buffer, Origin(uses=(Use(number, *region_of(buffer)),)))
+                if value is not None:
+                    self._origins.keep(buffer, value)
 
     @property
     def unread_params(self) -> int:
@@ -689,6 +718,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for origin in origins:
                 layers.update(dict.fromkeys(origin.layers))
                 (factors if is_factor else others).extend(origin.uses)
+        stored = [use for use in factors if self._ledger.is_buffer(use.param)]
+        factors = [use for use in factors if not self._ledger.is_buffer(use.param)]
+        others = [use for use in others if not self._ledger.is_buffer(use.param)]
         params, owned = 0, 0
         owners: tuple[int, ...] = ()
         if factors or others:
@@ -700,14 +732,49 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if not layer.weight_elements:
                 size = sum(map(len, self._ledger.used((*factors, *others)).values()))
                 layer = replace(layer, weight_elements=size)
+        stored = stored if layers and self._needs(layer, factors) else []
+        if stored:
+            layer, also_from = self._with_buffers(number, layer, stored)
+            owners = tuple(sorted({*owners, *also_from} - {number}))
         if params or layer.params or layer.weight_params is not None:
             layer = layer.owning(params, owned) if learnt(layer) else replace(layer, params=params)
         if part.assumes:
             self._assumed[part.assumes] += 1
-        uses = tuple(dict.fromkeys((*factors, *others)))
+        uses = tuple(dict.fromkeys((*factors, *others, *stored)))
         recorded = Recorded(layer, tuple(layers), self._stack.current, uses, owners, role=self._role)
         self.recorded.append(recorded)
         return number
+
+    def _needs(self, layer: Layer, factors: Iterable[Use]) -> bool:
+        """Whether *layer* multiplies by more weights than its parameters hold: buffers beside all of them are masks."""
+        return learnt(layer) and sum(map(len, self._ledger.used(factors).values())) < layer.weight_elements
+
+    def _with_buffers(
+        self, number: int, layer: Layer, stored: Sequence[Use]
+    ) -> tuple[Layer, tuple[int, ...]]:
+        """The layer *number*, of which weights are made of buffers, and the layers that own of these what it does not.
+
+        The largest buffer of integers holds the weights, several to an integer where they are packed.
+        """
+        layer = unrepeated(layer, stored)
+        used = self._ledger.used(stored)
+        integers = [param for param in used if param in self._widths]
+        main = max(integers, key=lambda param: len(used[param]), default=-1)
+        packed = 1
+        if main >= 0:
+            width = self._widths[main]
+            count, rest = divmod(layer.weight_elements, max(len(used[main]), 1))
+            if any(use.spread for use in stored if use.param == main) and not rest and 2 * count <= width:
+                packed = count
+            if len(used[main]) * packed == layer.weight_elements and width // packed <= _WIDEST:
+                layer = replace(layer, weight_bits=width // packed)
+        owned, owners = 0, set[int]()
+        for param, elements in used.items():
+            gained, others = self._ledger.claim(number, {param: elements})
+            owned += gained * (packed if param == main else 1)
+            owners.update(others)
+        self._assumed[_BUFFERS] += 1
+        return replace(layer, fixed_weights=owned), tuple(owners)
 
     def _operands(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):

@@ -152,6 +152,9 @@ def _factors(layer: Layer, rank: int, name: str, renamed: Mapping[str, str]) -> 
     first_own, second_own = (
         own * weights // layer.weight_elements for weights in (first_weights, second_weights)
     )
+    first_held, second_held = (
+        layer.fixed_weights * weights // layer.weight_elements for weights in (first_weights, second_weights)
+    )
     density = None if layer.weight_density is None else 1.0
     first = replace(
         layer,
@@ -167,6 +170,7 @@ def _factors(layer: Layer, rank: int, name: str, renamed: Mapping[str, str]) -> 
         output_elements=between,
         params=0,
         weight_params=None,
+        fixed_weights=first_held,
         shared=tuple(renamed.get(owner, owner) for owner in layer.shared),
         vector_ops=0,
         fused=(),
@@ -187,6 +191,7 @@ def _factors(layer: Layer, rank: int, name: str, renamed: Mapping[str, str]) -> 
         weight_elements=second_weights,
         params=0,
         weight_params=None,
+        fixed_weights=second_held,
         weight_density=density,
     )
     return first.owning(first_own, first_own), second.owning(layer.params - own + second_own, second_own)

@@ -465,6 +465,7 @@ class _Cut:
             vector_ops=layer.vector_ops * makes // gave,
             params=0,
             weight_params=None,
+            fixed_weights=layer.fixed_weights * (groups * k * c) // (layer.g * layer.k * layer.c),
         )
         return cut.owning(others + own, own)
 

@@ -73,8 +73,8 @@ def layer_sizes(layer: Layer, weight_bits: int, other_bits: int, density: float)
     """
     if not learnt(layer):
         return Sizes(*[layer.params * weight_bits] * 6)
-    weights = layer.owned_weights
-    others = (layer.params - weights) * other_bits
+    weights = layer.owned_weights + layer.fixed_weights
+    others = (layer.params - layer.owned_weights) * other_bits
     kept = nonzeros(weights, density)
     rows = -(
         -layer.g * layer.k * weights // max(layer.weight_elements, 1)
