@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
+from typing import Any
 
 from squeezesim.errors import ModelError, nearest
 from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
@@ -23,6 +24,11 @@ def check_names(given: Iterable[str], names: Sequence[str]) -> None:
     for name in given:
         if name not in names:
             raise ModelError(f"has no input {show(name)}; it has {', '.join(names)}{nearest(name, names)}")
+
+
+def valued(name: str, array: Any) -> str:
+    """Return how a network says the value of an input that was given one, ``input sr = 16000``."""
+    return f"input {show(name)[1:-1]} = {show(array.tolist())}"
 
 
 def filled(

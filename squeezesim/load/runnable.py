@@ -188,8 +188,12 @@ class Runnable:
         return replace(network, notes=(*network.notes, note))
 
     def _trace_of(self, made: Made, asked: Asked) -> Network:
+        from squeezesim.frontends.open_sizes import valued
         from squeezesim.frontends.torch.trace import trace
 
         inputs = asked.of(self.name, made.inputs)
         network = trace(made.module, inputs=inputs, kwargs=asked.kwargs, name=self.name)
-        return replace(network, source=self.source or network.source, notes=(*self.notes, *network.notes))
+        values = asked.inputs.items() if isinstance(asked.inputs, Mapping) else ()
+        given = [valued(name, value.array) for name, value in values if isinstance(value, Values)]
+        notes = (*self.notes, *given, *network.notes)
+        return replace(network, source=self.source or network.source, notes=notes)

@@ -89,9 +89,12 @@ def parse_named(text: str) -> tuple[str, Shape | Values, str]:
     if not equals or not name or (colon and not dtype):
         raise UsageError(f"named inputs are written {WRITTEN}, each name once, found {show(text)}")
     value = _value(written)
+    if value is None and not _SIZES.fullmatch(written):
+        raise UsageError(f"input {show(name)} is written {WRITTEN}, found {show(written)}")
     return name, parse_shape(written) if value is None else value, dtype
 
 
+_SIZES = re.compile(r"\d{1,10}(x\d{1,10})*", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]\d{1,18}|[+-]?\d{1,18}\.\d{0,18}([eE][+-]?\d{1,3})?", re.ASCII)
 
 

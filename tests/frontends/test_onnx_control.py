@@ -69,6 +69,7 @@ def test_a_value_decides_a_branch(tmp_path: Path, text: str, outputs: int) -> No
     assert not found.unmodelled
     assert (found.macs, found.vector_ops) == (8 * outputs, outputs)
     assert found == load(tmp_path, resampling(), sr=int(text.partition("=")[2]))
+    assert found.notes == (f"input sr = {int(text.partition('=')[2])}",)
 
 
 def test_without_a_value_the_branch_is_not_known(tmp_path: Path) -> None:
@@ -126,6 +127,7 @@ def test_a_loop_that_data_ends_or_that_runs_on_is_not_modelled(
     found = load(tmp_path, endless)
     assert (found.layers, found.params) == ((), 0)
     assert found.unmodelled[0].op == "Loop"
+    assert any("loops and scans run more than 300 nodes" in note for note in found.notes)
     data = model(loop("n", cond_out="stop"), {"x": (2, 8), "stop": ()}, [scalar("n", 3)])
     data.graph.input[1].type.tensor_type.elem_type = TensorProto.BOOL
     found = load(tmp_path, data)

@@ -20,6 +20,12 @@ from squeezesim.load.shapes import (
 )
 
 
+@pytest.mark.parametrize("text", ["sr=abc", "sr=", "sr=1e", "sr=1*2", "sr=99999999999"])
+def test_what_is_neither_a_shape_nor_a_value(text: str) -> None:
+    with pytest.raises(UsageError, match=r"with a value as name=\+16000"):
+        parse_named(text)
+
+
 def test_shapes_as_text() -> None:
     assert parse_shape("3X227x1") == (3, 227, 1)
     assert parse_named_shapes(["x=1x3x8x8", "y=5"]) == {"x": (1, 3, 8, 8), "y": (5,)}

@@ -44,7 +44,7 @@ from squeezesim.frontends.onnx.values import (
     tensor_type,
     values_of,
 )
-from squeezesim.frontends.open_sizes import Shape, check_names, check_shape, filled
+from squeezesim.frontends.open_sizes import Shape, check_names, check_shape, filled, valued
 from squeezesim.frontends.torch.operators import Operand
 from squeezesim.frontends.torch.rules import registered_rule
 from squeezesim.network import Layer, Network, Unmodelled, ops
@@ -160,9 +160,13 @@ def network_of(
         inputs=tuple(inputs),
         unread_params=walk.ledger.partly_unread,
         unmodelled=walk.unmodelled,
-        notes=tuple(
-            f"input {show(label)} is empty, {'x'.join(map(str, shape))}, as the file states it; --input gives it a size"
-            for label, shape in empty
+        notes=(
+            *(valued(label, array) for label, _, array in found if array is not None),
+            *walk.notes,
+            *(
+                f"input {show(label)} is empty, {'x'.join(map(str, shape))}, as the file says; --input gives it a size"
+                for label, shape in empty
+            ),
         ),
         source=source,
     )
@@ -206,6 +210,7 @@ class _Walk:
         }
         self.recorded: list[_Recorded] = []
         self.ledger = Ledger()
+        self.notes: dict[str, None] = {}
         self._inference = Inference(opsets, model.ir_version)
         self._values: ChainMap[str, Value] = ChainMap()  # those of graphs within nodes end with these
         self._entered: dict[int, tuple[TensorProto, Value]] = {}
@@ -338,6 +343,8 @@ class _Walk:
             made = follow(node, inputs)
         except UnmodelledError:
             made = None
+            bound = f"{_called(node)} is not modelled: loops and scans run more than {MAX_REPEATED:,} nodes"
+            self.notes[bound] = None
         if made is None:
             del self.recorded[recorded:]
             self._unmodelled, self._values = unmodelled, values
