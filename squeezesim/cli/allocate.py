@@ -115,20 +115,21 @@ def allocate(
     _check_files(files, plot, inputs=hw)
     limits = dict(zip(LIMITS, (max_params, max_macs, max_latency, max_energy), strict=True))
     try:
-        done = study(
-            model,
-            [Accelerator.resolve(text) for text in hw],
-            blocks=blocks,
-            stages=[parse_range(text) for text in stage] if stage else None,
-            choices=parse_choices(set_ or ()),
-            budgets=lambda stages: _budgets(
-                {name: text for name, text in limits.items() if text is not None}, where or (), stages
-            ),
-            objectives=None if objectives is None else [name.strip() for name in objectives.split(",")],
-            sort=sort,
-            cache=not no_cache,
-            progress=cli_output.status,
-        )
+        with output.before_files():
+            done = study(
+                model,
+                [Accelerator.resolve(text) for text in hw],
+                blocks=blocks,
+                stages=[parse_range(text) for text in stage] if stage else None,
+                choices=parse_choices(set_ or ()),
+                budgets=lambda stages: _budgets(
+                    {name: text for name, text in limits.items() if text is not None}, where or (), stages
+                ),
+                objectives=None if objectives is None else [name.strip() for name in objectives.split(",")],
+                sort=sort,
+                cache=not no_cache,
+                progress=cli_output.status,
+            )
     finally:
         cli_output.status("")
     written = _write(done, files, plot, top=top, front=front)

@@ -9,8 +9,8 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -169,6 +169,16 @@ def say(line: str, *, keep: str = "") -> None:
         print(visible(line, keep), file=sys.stderr, flush=True)
     except OSError:
         abandon(sys.stderr)
+
+
+@contextmanager
+def before_files() -> Iterator[None]:
+    """Where the block, after which the first file is written, is interrupted, say that none is."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("nothing was written")
+        raise
 
 
 def abandon(stream: TextIO) -> None:

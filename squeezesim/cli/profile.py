@@ -148,9 +148,10 @@ def profile(
     from squeezesim.report.files import write
     from squeezesim.report.text import select
 
-    reports = _reports(
-        model, saved, accelerators, inputs, batch, compressed, stages, given, cache=not no_cache
-    )
+    with output.before_files():
+        reports = _reports(
+            model, saved, accelerators, inputs, batch, compressed, stages, given, cache=not no_cache
+        )
     rows = [select(report, by, sort, top) for report in reports]
     files = [*(("-o", path) for path in out or ()), *([("--plot", plot)] if plot else [])]
     words = command.words("profile", [model], given, files)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import subprocess
@@ -249,6 +250,26 @@ def test_an_interruption_leaves_no_files(run: Run, monkeypatch: pytest.MonkeyPat
     code, _, err = run(*MODEL, *NARROW, "-o", "all.csv", "--plot", "all.png")
     assert (code, err) == (130, "error: interrupted\n")
     assert not Path("all.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("called", "words"),
+    [
+        ("squeezesim.explore.allocate.study.study", (*MODEL, *NARROW, "-o", "all.csv")),
+        ("squeezesim.simulate.simulate", ("profile", "small.graph.json", "--hw", "small_8x8.yaml")),
+    ],
+)
+def test_an_interruption_says_that_nothing_was_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch, called: str, words: tuple[str, ...]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    module, _, name = called.rpartition(".")
+    monkeypatch.setattr(importlib.import_module(module), name, interrupt)
+    before = sorted(Path().iterdir())
+    assert run(*words) == (130, "", "nothing was written\nerror: interrupted\n")
+    assert sorted(Path().iterdir()) == before
 
 
 def test_progress_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def test_an_interruption_leaves_a_clean_line(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(sys.modules["squeezesim.load"], "load", interrupted)
     assert main(["profile", "alexnet", "--hw", "os_32x32", "--no-files"]) == 130
-    assert last(terminal) == "error: interrupted\n"
+    assert last(terminal) == "nothing was written\nerror: interrupted\n"
 
 
 @pytest.mark.parametrize(
