@@ -84,19 +84,23 @@ def setup_text(accelerator: Specification) -> str:
 def fixed_widths(accelerator: Specification, varying: Iterable[str]) -> str:
     """Return what stays as it is while the parameters *varying* change the array, as text; empty where nothing does.
 
+    Widths that may follow the columns are named where these vary.
+
     Example:
-        >>> fixed_widths(Accelerator.named("os_32x32").replace({"array.ports": 4}), ["array.rows"])
-        'kept while array.rows varies: array.ports 4; null is one for each column'
+        >>> fixed_widths(Accelerator.named("os_32x32").replace({"array.ports": 4}), ["array.cols"])
+        'kept while array.cols varies: array.ports 4; null is one for each column'
         >>> fixed_widths(Accelerator.named("eyeriss"), ["array.rows", "array.network.psums_words"])
         'kept while array.rows varies: array.network.weights_words 4, array.network.inputs_words 1'
     """
     paths = tuple(varying)
     sizes = [path for path in ("array.rows", "array.cols") if path in paths]
     vector = accelerator.vector
-    widths = {
-        "array.ports": accelerator.array.ports,
-        "vector.lanes": vector.lanes if vector.model == "lanes" else None,
-    }
+    widths: dict[str, float | None] = {}
+    if "array.cols" in paths:
+        widths = {
+            "array.ports": accelerator.array.ports,
+            "vector.lanes": vector.lanes if vector.model == "lanes" else None,
+        }
     rates: dict[str, float | None] = {
         "memory.global_buffer.bytes_per_cycle": accelerator.memory.global_buffer.bytes_per_cycle
     }

@@ -165,7 +165,10 @@ def test_values_that_stay_while_the_array_changes() -> None:
     assert fixed_widths(Accelerator.named("os_32x32"), rows) == ""
     assert fixed_widths(Accelerator.named("os_32x32").replace(changes), ["clock_mhz"]) == ""
     assert fixed_widths(Accelerator.named("os_32x32").replace(changes), rows) == (
-        "kept while array.rows varies: memory.global_buffer.bytes_per_cycle 64, array.ports 4; "
+        "kept while array.rows varies: memory.global_buffer.bytes_per_cycle 64"
+    )
+    assert fixed_widths(Accelerator.named("os_32x32").replace(changes), ["array.cols"]) == (
+        "kept while array.cols varies: memory.global_buffer.bytes_per_cycle 64, array.ports 4; "
         "null of array.ports is one for each column"
     )
     assert fixed_widths(Accelerator.named("eyeriss"), [*rows, "array.network.psums_words"]) == (
