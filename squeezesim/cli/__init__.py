@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         output.prepare()
         output.begin()
-        code = _run(words)
+        code = _run([*words])  # click empties the list that it is given
         sys.stdout.flush()
     except SqueezesimError as error:
         if "--debug" in words:
@@ -89,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if "--debug" in words:
             output.say(traceback.format_exc().rstrip(), keep="\n")
+        if "--install-completion" in words:
+            return _refuse(f"cannot install completion: {_unexpected(error)}")
         return _of_system(error)
     except Exception as error:
         # Mistakes in options are exceptions of click, of which typer may bring a copy of its own.

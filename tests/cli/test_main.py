@@ -308,3 +308,9 @@ def test_shells_complete_commands_and_options(tmp_path: Path) -> None:
         done = subprocess.run([*COMMAND, option, "bash"], capture_output=True, check=True, env=environment)
         assert b"ompletion" in done.stdout
     assert (tmp_path / ".bash_completions" / "squeezesim.sh").read_text()
+    nowhere = {**os.environ, "HOME": "/proc/1/nope"}
+    done = subprocess.run(
+        [*COMMAND, "--install-completion", "bash"], check=False, capture_output=True, env=nowhere
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: cannot install completion: ")
