@@ -83,14 +83,14 @@ def test_a_search(run: Run) -> None:
     lines = result.out.splitlines()
     assert lines[0] == "small on small_8x8, 25 designs"
     assert lines[2].strip() == "searched for latency and energy, seed 0"
-    assert lines[5] == "the Pareto front of latency and energy, least latency_us first"
+    assert lines[4] == "the Pareto front of latency and energy, least latency_us first"
     assert run(*SEARCH, "--front", "-o", "a") == result
     rows = json.loads(run(*SEARCH, "-o", "a", "--format", "json").out)
     assert len(rows) == 25
     aims = ("--objectives", "utilization,dram_bytes", "--front")
     other = run(*SEARCH, *aims, "--sort", "utilization").out.splitlines()
     assert other[2].strip() == "searched for utilization and DRAM, seed 0"
-    assert other[5] == "the Pareto front of utilization and DRAM, greatest utilization first"
+    assert other[4] == "the Pareto front of utilization and DRAM, greatest utilization first"
 
 
 def test_conditions_on_results(run: Run) -> None:
