@@ -148,8 +148,8 @@ class Space:
     """All tilings of all problems for one family of machines: their options, footprints and traffic.
 
     Options with which no tiling fits a buffer of *room* bits are left out, but for one of each problem. Of a problem
-    with more than *most* tilings after that, a selection of the sizes along each axis stands for all of them: an eighth
-    as many tilings.
+    with more than *most* tilings before that, a selection of the sizes along each axis stands for all of them: an
+    eighth as many tilings.
     """
 
     def __init__(self, work: Workload, machine: Machine, room: float = np.inf, most: float = np.inf) -> None:
@@ -164,9 +164,9 @@ class Space:
             last, np.arange(len(last))
         )  # of each channel option with all pixels
         self.least_footprint, *self.smallest = self._least_footprint()
+        self._select(most)  # before the room of machines counts: no machine's result depends on the others
         if np.isfinite(room):
             self._narrow(room)
-        self._select(most)
         double = (machine.double_inputs, machine.double_weights, machine.double_outputs)
         single = (not double[0], not double[1], not double[2])
         # What is single-buffered is all moved while the array waits, the first load and the last store among it.
