@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from squeezesim.errors import HardwareError, nearest
+from squeezesim.hardware import constraint
+from squeezesim.hardware.dataflows import DECLARED
 from squeezesim.hardware.parts import LEVELS, FrozenDict, Specification
 from squeezesim.yaml_tree import Position, Source, Tree, parse, plain_scalar, read_source
 
@@ -22,6 +24,8 @@ Record = TypeVar("Record", bound=Specification)
 """The class that readers make: ``Accelerator``, which they do not know."""
 
 OVERRIDES = "energy.overrides"
+CONSTRAINTS = "mapper.constraints"
+_BESIDE = ("provenance", "notes", CONSTRAINTS)  # what a file says beside its parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,6 @@ class Parameter:
     description: str
 
 
-@cache
 def parameters() -> dict[str, Parameter]:
     """Return every parameter by its dotted path, in the order of the schema.
 
@@ -45,6 +48,11 @@ def parameters() -> dict[str, Parameter]:
         >>> parameters()["array.rows"].allowed
         'an integer from 1 to 4096 (PEs)'
     """
+    return _parameters(tuple(DECLARED))
+
+
+@cache
+def _parameters(_dataflows: tuple[str, ...]) -> dict[str, Parameter]:
     schema = Specification.model_json_schema()
     found: dict[str, Parameter] = {}
     _walk(schema, schema["$defs"], "", found)
@@ -69,7 +77,7 @@ def sections() -> dict[str, tuple[str, ...]]:
 
 def is_leaf(path: str) -> bool:
     """Return whether *path* names a single value: a parameter, or one level of ``energy.overrides``."""
-    if path in ("provenance", OVERRIDES):
+    if path in (*_BESIDE, OVERRIDES):
         return False
     part: Any = (
         Specification  # the schema, from which ``parameters`` come, takes longer to make than a file to read
@@ -84,7 +92,7 @@ def is_leaf(path: str) -> bool:
 
 def is_path(path: str) -> bool:
     """Return whether *path* names a parameter or a section."""
-    return bool(path) and (is_leaf(path) or path in sections())
+    return bool(path) and (is_leaf(path) or path in sections() or path == CONSTRAINTS)
 
 
 def choices(path: str) -> tuple[str, ...]:
@@ -97,7 +105,15 @@ def choices(path: str) -> tuple[str, ...]:
 
 def allowed_text(path: str) -> str:
     """Return in words what the value at *path* may be; for a section, its keys."""
+    if _is_of_constraint(path):
+        return constraint.allowed_text(_in_constraint(path))
     path, item = _without_index(path), path.endswith("]")
+    beside = {
+        CONSTRAINTS: f"a list of up to 100 mappings with the keys {', '.join(constraint.keys_of(''))}",
+        "notes": "a text of up to 1000 characters" if item else "texts of up to 1000 characters",
+    }
+    if path in beside:
+        return beside[path]
     if path.startswith(f"{OVERRIDES}."):
         return "a number from 0 to 1e9"
     if item:
@@ -105,18 +121,38 @@ def allowed_text(path: str) -> str:
         return f"one of {', '.join(words)}" if len(words) > 1 else words[0]
     if path in parameters():
         return parameters()[path].allowed
-    return f"a mapping with the keys {', '.join(sections()[path])}"
+    return f"a mapping with the keys {', '.join(_keys_of(path))}"
+
+
+def _keys_of(section: str) -> tuple[str, ...]:
+    """The keys of a section at a dotted path, what stands beside the parameters among them."""
+    if _is_of_constraint(section):
+        return constraint.keys_of(_in_constraint(section))
+    beside = (key for above, _, key in (path.rpartition(".") for path in _BESIDE[1:]) if above == section)
+    return (*sections().get(section, ()), *beside)
+
+
+def _is_of_constraint(path: str) -> bool:
+    """Whether *path* is one of the constraints, or stands in it: ``mapper.constraints[0].tile``."""
+    return path.startswith(f"{CONSTRAINTS}[")
+
+
+def _in_constraint(path: str) -> str:
+    """The part of a path below its constraint."""
+    return path.partition("]")[2].lstrip(".")
 
 
 def unknown_key(key: str, section: str) -> str:
     """Return the message for a key that *section* does not have, with the nearest key here or elsewhere."""
-    known = sections().get(section, ())
+    known = _keys_of(section)
     hint = nearest(key, known) or _elsewhere(key)
     return f"unknown key {key!r}{f' in {section}' if section else ''}; allowed: {', '.join(known)}{hint}"
 
 
 def unknown_path(path: str) -> str:
     """Return the message for a dotted path that no accelerator has, with the nearest ones."""
+    if path == CONSTRAINTS or path.startswith(f"{CONSTRAINTS}."):
+        return f"{CONSTRAINTS} are those of the file; allowed: dotted paths such as 'array.rows'"
     above, _, key = path.rpartition(".")
     siblings = [name for name in sections().get(above, ()) if nearest(key, [name])]
     known = [*parameters(), *(name for name in sections() if name)]
@@ -127,7 +163,7 @@ def unknown_path(path: str) -> str:
 
 def _elsewhere(key: str) -> str:
     """A hint at the paths that end in *key*."""
-    known = dict.fromkeys((*sections(), *parameters()))
+    known = dict.fromkeys((*sections(), *parameters(), CONSTRAINTS))
     return _did_you_mean([path for path in known if key and path.rpartition(".")[2] == key])
 
 
@@ -147,7 +183,7 @@ def _walk(
         target = definitions.get(node.get("$ref", "").rpartition("/")[2])
         if target is not None:
             _walk(target, definitions, f"{path}.", found)
-        elif path != "provenance":
+        elif path not in _BESIDE:
             unit = node.get("unit", "")
             found[path] = Parameter(
                 path=path,
@@ -224,7 +260,8 @@ class Mistake:
                 position = tree.position
             else:
                 return position
-            if depth == len(self.location) - 1 and is_leaf(path):
+            is_value = is_leaf(path) or (path.startswith(CONSTRAINTS) and self.kind != "unknown")
+            if depth == len(self.location) - 1 and is_value:
                 position = _annotated(tree, "").position
         return position
 
@@ -331,7 +368,7 @@ def _annotated(tree: Tree, step: str | int) -> Tree:
     return tree
 
 
-def _dotted(location: Location) -> str:
+def _dotted(location: Sequence[str | int]) -> str:
     text = ""
     for step in location:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
@@ -371,7 +408,7 @@ def replace(accelerator: Record, changes: Mapping[str, object]) -> Record:
         if not is_path(path):
             raise HardwareError(unknown_path(path))
         plain = value.model_dump() if isinstance(value, BaseModel) else deepcopy(value)
-        if not is_leaf(path) and not isinstance(plain, dict):
+        if not is_leaf(path) and path != CONSTRAINTS and not isinstance(plain, dict):
             raise HardwareError(section_mistake(path, plain))
         *above, key = path.split(".")
         section = new
@@ -415,7 +452,20 @@ def _build(data: object, kind: type[Record]) -> Record | list[Mistake]:
     except ValidationError as error:
         mistakes += [explain(detail) for detail in error.errors(include_url=False)]
         return without_renamed(mistakes)
+    mistakes += _absent_dataflows(accelerator)
     return mistakes or accelerator
+
+
+def _absent_dataflows(accelerator: Specification) -> Iterator[Mistake]:
+    """Constraints that allow no dataflow of the array."""
+    own = accelerator.array.dataflows
+    for number, each in enumerate(accelerator.mapper.constraints):
+        if each.dataflow and not set(each.dataflow) & set(own):
+            where: Location = (*CONSTRAINTS.split("."), number, "dataflow")
+            message = (
+                f"{_dotted(where)} allows {' or '.join(each.dataflow)}, the array has {' and '.join(own)}"
+            )
+            yield Mistake(where, f"{message}; allowed: one or more of array.dataflows")
 
 
 def _unwrap(data: object, path: str, provenance: dict[str, object]) -> object:
@@ -452,6 +502,8 @@ def _written(data: Mapping[str, Any], above: str, accelerator: Specification) ->
         if isinstance(value, Mapping):
             if section := _written(value, f"{path}.", accelerator):
                 written[key] = section
+        elif path == CONSTRAINTS:
+            written[key] = [_Flow(each) for each in value]
         elif origin is not None:
             written[key] = _Flow(value=value, **origin.model_dump())
         elif value is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from squeezesim.errors import HardwareError
 from squeezesim.escapes import visible
-from squeezesim.hardware.config import OVERRIDES, Parameter, parameters, shown, to_dict
+from squeezesim.hardware.config import CONSTRAINTS, OVERRIDES, Parameter, parameters, shown, to_dict
+from squeezesim.hardware.energy import energy_costs
 from squeezesim.hardware.parts import LEVELS, Specification
 from squeezesim.markup import Markdown, block, chain, code, markdown_table, table
 
@@ -41,6 +43,11 @@ def rows(accelerator: Specification) -> list[Row]:
         found.append(
             Row(path, text, unit, origin.provenance if origin else "", origin.source if origin else "")
         )
+    last = max(place for place, row in enumerate(found) if row.path.startswith("mapper."))
+    found[last + 1 : last + 1] = [
+        Row(f"{CONSTRAINTS}[{number}]", str(each), "", "", "")
+        for number, each in enumerate(accelerator.mapper.constraints)
+    ]
     return found
 
 
@@ -62,6 +69,13 @@ def ideals(accelerator: Specification) -> dict[str, str]:
     return found
 
 
+def ideal_text(accelerator: Specification) -> str:
+    """Return what no real accelerator has, as heads say it: ``DRAM × 100 %, no latency, no set-up``; or nothing."""
+    brief = {"usable_fraction": "DRAM × 100 %", "latency": "no latency", "layer_setup": "no set-up"}
+    found = " ".join(ideals(accelerator))
+    return ", ".join(text for key, text in brief.items() if key in found)
+
+
 def dram_text(accelerator: Specification) -> str:
     """Return the DRAM in brief, as ``DRAM 12.8 GB/s × 80 %, latency 100 ns``."""
     dram = accelerator.memory.dram
@@ -73,6 +87,20 @@ def dram_text(accelerator: Specification) -> str:
     if accelerator.dram_latency_cycles == 0:
         latency = "no latency"
     return f"DRAM {dram.bandwidth_gb_s:g} GB/s × {100 * dram.usable_fraction:g} %, {latency}"
+
+
+def area_text(accelerator: Specification) -> str:
+    """Return the area of what the energy table has one of, as ``1.798 mm², the buffer``; nothing where it has none.
+
+    Example:
+        >>> area_text(Accelerator.named("os_32x32")), area_text(Accelerator.named("eyeriss"))
+        ('1.798 mm², the buffer', '')
+    """
+    try:
+        area = energy_costs(accelerator).area_mm2
+    except HardwareError:  # the table does not reach the buffer's size
+        return ""
+    return "" if area is None else f"{area:.4g} mm², the buffer"
 
 
 def setup_text(accelerator: Specification) -> str:
@@ -139,6 +167,10 @@ def facts(accelerator: Specification) -> dict[str, str]:
     rate = "" if buffer.bytes_per_cycle is None else f", {buffer.bytes_per_cycle:g} B/cycle"
     double_buffered = " ".join(buffer.double_buffered) or "nothing"
     skipped = f", zeros skipped by {' '.join(sparsity.skipped_by)}" if sparsity.skipped_by else ""
+    if sparsity.structured:
+        skipped += f", {' '.join(sparsity.structured)} packed"
+    if sparsity.compressed:
+        skipped += f", compressed in {' '.join(sparsity.compressed)} ({sparsity.form})"
     return {
         "clock": f"{accelerator.clock_mhz:g} MHz",
         "array": f"{array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {array.interconnect}, "
@@ -150,7 +182,9 @@ def facts(accelerator: Specification) -> dict[str, str]:
         f"{accelerator.dram_bytes_per_cycle:.4g} B/cycle, latency {accelerator.dram_latency_cycles} cycles",
         "control": f"{accelerator.setup_cycles} cycles set-up a layer, DMA granularity "
         f"{accelerator.dma.granularity}",
-        "mapper": f"{mapper.objective}, slack {mapper.latency_slack:g}",
+        "mapper": f"{mapper.objective}, slack {mapper.latency_slack:g}"
+        + (", operands may stay" if mapper.residency == "best" else "")
+        + "".join(f"; {each}" for each in mapper.constraints),
         "sparsity": f"{sparsity.weights:.0%} zero weights{skipped}",
         "vector": f"{accelerator.vector_lanes} lanes" if accelerator.vector_lanes else "none",
         "energy": f"{energy.table}"
@@ -191,11 +225,20 @@ def schema() -> dict[str, Any]:
     definitions = whole["$defs"]
     annotation = definitions.pop("Provenance")
     del whole["properties"]["provenance"]
+    plain = [definitions[name] for name in ("Constraint", "TileBounds", "SizeBounds")]
+    for node in definitions["TileBounds"]["properties"].values():
+        node["anyOf"].insert(0, definitions["SizeBounds"]["properties"]["min"]["anyOf"][0])
     for section in (whole, *definitions.values()):
         properties = section["properties"]
         for key, node in properties.items():
-            if "$ref" not in node and not (section is definitions.get("Energy") and key == "overrides"):
-                properties[key] = _annotatable(node, annotation)
+            beside = (definitions.get("Energy"), "overrides"), (definitions["Mapper"], "constraints")
+            if (
+                "$ref" in node
+                or section in plain
+                or any(section is of and key == name for of, name in beside)
+            ):
+                continue
+            properties[key] = _annotatable(node, annotation)
     energy = definitions["Energy"]["properties"]
     energy["overrides"]["additionalProperties"] = _annotatable(
         energy["overrides"]["additionalProperties"], annotation

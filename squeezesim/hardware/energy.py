@@ -1,8 +1,9 @@
-"""Energy, area and leakage of an SRAM by its size, interpolated between tabulated sizes."""
+"""Energy, area and leakage of an SRAM by its size, interpolated between tabulated sizes, in banks beyond them."""
 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
 from squeezesim.errors import HardwareError, nearest
-from squeezesim.hardware.parts import TABLE_DIRECTORY, Level, Part, Real, tables
+from squeezesim.hardware.part import Part
+from squeezesim.hardware.parts import TABLE_DIRECTORY, Level, Real, tables
 from squeezesim.yaml_tree import parse, read_source
 
 if TYPE_CHECKING:
@@ -24,7 +26,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sram:
-    """Tabulated SRAMs of one word width: size (KiB) → energy of an access (pJ), area (mm²), leakage (mW)."""
+    """Tabulated SRAMs of one word width: size (KiB) → energy of an access (pJ), area (mm²), leakage (mW).
+
+    Beyond the largest size B, where *wire_pj* is known, a memory is N = size / B banks of that size behind an H-tree:
+
+        energy of an access = that of a bank + wire_pj · (√N − 1)        area, leakage = N · a bank's
+
+    An H-tree of N equal banks, each of area A, is √(N·A) − √A long from its root to a bank. N is not rounded, so that
+    everything is continuous and grows with the size.
+    """
 
     word_bits: float
     size_kib: Floats
@@ -32,10 +42,27 @@ class Sram:
     write_pj: Floats
     area_mm2: Floats | None = None
     leakage_mw: Floats | None = None
+    wire_pj: float | None = None  # of an access, over the side √A of the largest memory
 
     def covers(self, size_kib: float) -> bool:
-        """Return whether *size_kib* lies between the smallest and the largest tabulated size."""
-        return bool(self.size_kib[0] <= size_kib <= self.size_kib[-1])
+        """Return whether *size_kib* lies between the tabulated sizes, or beyond them where banks are known."""
+        return bool(
+            self.size_kib[0] <= size_kib and (self.wire_pj is not None or size_kib <= self.size_kib[-1])
+        )
+
+    def banks(self, size_kib: float) -> float:
+        """Return N: 1 up to the largest tabulated size, then how many of that size *size_kib* is."""
+        return max(1.0, size_kib / float(self.size_kib[-1]))
+
+    def access_pj(self, size_kib: float, values: Floats) -> float:
+        """Return the energy of an access whose tabulated *values* are reads or writes, the H-tree's included."""
+        bank = interpolate(min(size_kib, float(self.size_kib[-1])), self.size_kib, values)
+        return bank + (self.wire_pj or 0.0) * (math.sqrt(self.banks(size_kib)) - 1)
+
+    def summed(self, size_kib: float, values: Floats) -> float:
+        """Return what adds up over banks: *values* are areas or leakages."""
+        bank = interpolate(min(size_kib, float(self.size_kib[-1])), self.size_kib, values)
+        return self.banks(size_kib) * bank
 
 
 def interpolate(size: float, sizes: Floats, values: Floats) -> float:
@@ -55,9 +82,12 @@ def interpolate(size: float, sizes: Floats, values: Floats) -> float:
 
 @cache
 def cacti(node_nm: int) -> tuple[Sram, ...]:
-    """Return the SRAMs that CACTI 7 gives at a technology node, one for each word width, narrowest first."""
-    with (TABLE_DIRECTORY / "cacti_sram.csv").open(encoding="utf-8", newline="") as file:
-        table = [row for row in csv.DictReader(file) if int(row["tech_nm"]) == node_nm]
+    """Return the SRAMs that CACTI 7 gives at a technology node, one for each word width, narrowest first.
+
+    The energy of their wires is from CACTI's memory of two banks of the largest size: (read − a bank's) / (√2 − 1).
+    """
+    table, banked = _rows("cacti_sram", node_nm), _rows("cacti_banks", node_nm)
+    two = {int(row["width_bits"]): float(row["read_pJ"]) for row in banked if row["banks"] == "2"}
     found = []
     for width in sorted({int(row["width_bits"]) for row in table}):
         rows = sorted(
@@ -73,8 +103,14 @@ def cacti(node_nm: int) -> tuple[Sram, ...]:
                 ("leakage_mw", "leak_mW"),
             )
         }
-        found.append(Sram(float(width), **columns))
+        wire_pj = (two[width] - float(columns["read_pj"][-1])) / (math.sqrt(2) - 1)
+        found.append(Sram(float(width), **columns, wire_pj=wire_pj))
     return tuple(found)
+
+
+def _rows(name: str, node_nm: int) -> list[dict[str, str]]:
+    with (TABLE_DIRECTORY / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if int(row["tech_nm"]) == node_nm]
 
 
 def choose(srams: tuple[Sram, ...], size_kib: float, access_bits: float, table: str) -> Sram:
@@ -88,9 +124,11 @@ def choose(srams: tuple[Sram, ...], size_kib: float, access_bits: float, table: 
     covering = [sram for sram in srams if sram.covers(size_kib)]
     if not covering:
         low, high = min(sram.size_kib[0] for sram in srams), max(sram.size_kib[-1] for sram in srams)
+        banked = any(sram.wire_pj is not None for sram in srams)
+        allowed = f"at least {low:g} KiB" if banked else f"{low:g} to {high:g} KiB"
         raise HardwareError(
             f"memory.global_buffer.size_kib is {size_kib:g}, outside of energy table {table!r}; "
-            f"allowed with it: {low:g} to {high:g} KiB"
+            f"allowed with it: {allowed}"
         )
     fitting = [sram for sram in covering if sram.word_bits <= access_bits]
     return fitting[-1] if fitting else covering[0]
@@ -146,6 +184,11 @@ class EnergyTable(Part):
     dram: Entry
     vector_op: Entry
     buffer: FixedBuffer | SizedBuffer | CactiBuffer
+
+    @property
+    def has_area(self) -> bool:
+        """Whether it says how large a buffer is on the chip."""
+        return isinstance(self.buffer, CactiBuffer)
 
 
 @cache
@@ -269,16 +312,16 @@ def _buffer(table: EnergyTable, name: str, size_kib: float, access_bits: int) ->
         case FixedBuffer(read=read, write=write):
             return _Buffer(read.per_bit, write.per_bit)
         case SizedBuffer() as sized:
-            columns = (np.array(column) for column in (sized.size_kib, sized.read, sized.write))
-            srams: tuple[Sram, ...] = (Sram(sized.access_bits, *columns),)
+            sizes, reads, writes = (np.array(column) for column in (sized.size_kib, sized.read, sized.write))
+            srams: tuple[Sram, ...] = (Sram(sized.access_bits, sizes, reads, writes),)
         case CactiBuffer(cacti_nm=node):
             srams = cacti(node)
     sram = choose(srams, size_kib, access_bits, name)
     return _Buffer(
-        interpolate(size_kib, sram.size_kib, sram.read_pj) / sram.word_bits,
-        interpolate(size_kib, sram.size_kib, sram.write_pj) / sram.word_bits,
-        0.0 if sram.leakage_mw is None else interpolate(size_kib, sram.size_kib, sram.leakage_mw),
-        None if sram.area_mm2 is None else interpolate(size_kib, sram.size_kib, sram.area_mm2),
+        sram.access_pj(size_kib, sram.read_pj) / sram.word_bits,
+        sram.access_pj(size_kib, sram.write_pj) / sram.word_bits,
+        0.0 if sram.leakage_mw is None else sram.summed(size_kib, sram.leakage_mw),
+        None if sram.area_mm2 is None else sram.summed(size_kib, sram.area_mm2),
     )
 
 

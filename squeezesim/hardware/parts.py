@@ -6,32 +6,30 @@ import math
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar, get_args
 
-import numpy as np
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
 from squeezesim.errors import nearest
+from squeezesim.hardware import dataflows
+from squeezesim.hardware.constraint import Constraint
+from squeezesim.hardware.dataflows import OneOf
+from squeezesim.hardware.part import WHOLE, Integer, Part, number, unique
 
-Dataflow = Literal["ws", "os", "rs", "scalesim_os", "scalesim_ws", "scalesim_is"]
-"""``ws``: weight stationary, input × output channels; ``os``: output stationary, a block of pixels; ``rs``: row
-stationary, filter rows × output rows; ``scalesim_*``: SCALE-Sim's systolic array, outputs, weights or inputs
-stationary."""
+Dataflow = Annotated[str, OneOf(dataflows.names)]
+"""One of those that are declared in ``hardware.dataflows``."""
 
-DATAFLOWS: tuple[Dataflow, ...] = get_args(Dataflow)
-
-SkippingDataflow = Literal["os"]
+SkippingDataflow = Annotated[str, OneOf(dataflows.skipping)]
 """Those that can leave out zero weights."""
-
-SKIPPING: tuple[SkippingDataflow, ...] = get_args(SkippingDataflow)
 
 
 K = TypeVar("K")
@@ -62,44 +60,21 @@ class FrozenDict(dict[K, V]):
 Operand = Literal["inputs", "weights", "outputs"]
 
 
-def _number(value: object) -> object:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _integer(value: object) -> object:
-    """A whole float counts as an integer (``1e3``, a column of a DataFrame); a boolean does not."""
-    value = _number(value)
-    return int(value) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else value
-
-
-def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(values)) < len(values):
-        repeated = next(value for value in values if values.count(value) > 1)
-        raise ValueError(f"names {repeated!r} twice; allowed: each name once")
-    return values
-
-
-_WHOLE = BeforeValidator(_integer)
-_FINITE = BeforeValidator(_number)
-Integer = Annotated[int, Field(strict=True), _WHOLE]
+_FINITE = BeforeValidator(number)
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False), _FINITE]
 # pydantic's schema of an optional value shows only the bounds that stand before the BeforeValidator.
-Ports = Annotated[int, Field(strict=True, ge=1, le=65536), _WHOLE]
+Ports = Annotated[int, Field(strict=True, ge=1, le=65536), WHOLE]
 Lanes = Ports
-Cycles = Annotated[int, Field(strict=True, ge=0, le=10**9), _WHOLE]
+Cycles = Annotated[int, Field(strict=True, ge=0, le=10**9), WHOLE]
 Nanoseconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e6), _FINITE]
 Rate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=1e6), _FINITE]
 EnergyValue = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e9), _FINITE]
 EnergyUnit = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e9), _FINITE]
-Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(_unique)]
-SkippingDataflows = Annotated[tuple[SkippingDataflow, ...], AfterValidator(_unique)]
-Operands = Annotated[tuple[Operand, ...], AfterValidator(_unique)]
-
-
-class Part(BaseModel):
-    """A section of an accelerator: frozen, and without room for unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(unique)]
+SkippingDataflows = Annotated[tuple[SkippingDataflow, ...], AfterValidator(unique)]
+Memories = Annotated[tuple[Literal["dram"], ...], AfterValidator(unique)]
+Patterns = Annotated[tuple[Literal["1:2", "1:4", "2:4", "4:8"], ...], AfterValidator(unique)]
+Operands = Annotated[tuple[Operand, ...], AfterValidator(unique)]
 
 
 Level = Literal["mac", "register_file", "inter_pe", "buffer", "dram", "vector_op"]
@@ -339,15 +314,33 @@ class Mapper(Part):
     """How the tiling and dataflow of a layer are chosen."""
 
     objective: Literal["latency", "energy", "edp"] = Field(
-        "latency", description="what is minimised; `edp` is energy × latency"
+        "latency", description="what is minimised; `edp` is energy × latency of the whole network"
     )
     latency_slack: Real = Field(
         0.0,
         ge=0,
         le=10,
-        description="of the tilings within this share of the best, that with the least DRAM traffic is taken",
+        description="with the objective latency, of the tilings within this share of the fastest that with the least "
+        "DRAM traffic is taken",
         json_schema_extra={"unit": "1"},
     )
+    residency: Literal["order", "best"] = Field(
+        "order",
+        description="what the buffer keeps of a layer: what its loop order keeps, double-buffered where the buffer is; "
+        "`best`: whole operands may stay too, or have one slot",
+    )
+    constraints: tuple[Constraint, ...] = Field(
+        (),
+        max_length=100,
+        description="what may be chosen, by layer and operation; all that are about a layer hold together",
+    )
+
+    @model_serializer(mode="wrap", return_type=dict[str, Any])
+    def _without_no_constraints(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if not self.constraints:
+            data.pop("constraints", None)
+        return data
 
 
 class Dma(Part):
@@ -370,7 +363,24 @@ class Sparsity(Part):
         json_schema_extra={"unit": "1"},
     )
     skipped_by: SkippingDataflows = Field(
-        (), description="dataflows that spend no cycle on a zero weight; of those that can, `os`"
+        (),
+        description="dataflows that spend no cycle on a zero weight; of those that can, "
+        + ", ".join(f"`{name}`" for name in dataflows.skipping()),
+    )
+    structured: Patterns = Field(
+        (),
+        description=(
+            "patterns N:M of weights, N of M input channels not zero, that take N rows of the array for M, in "
+            + ", ".join(f"`{name}`" for name in dataflows.packing())
+        ),
+    )
+    compressed: Memories = Field(
+        (),
+        description="memories that hold weights compressed, in fewer bits for zeros; the buffer holds all of them",
+    )
+    form: Literal["smallest", "bitmap", "relative4", "relative5", "csr"] = Field(
+        "smallest",
+        description="how compressed weights are stored: the smallest form of each layer, or one for all of them",
     )
 
 
@@ -461,6 +471,17 @@ class Specification(Part):
     provenance: Annotated[dict[str, Provenance], AfterValidator(FrozenDict)] = Field(
         default_factory=FrozenDict, description="dotted path of a parameter → where its value comes from"
     )
+    notes: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(
+        (), max_length=100, description="what a reader of the results must know of the accelerator"
+    )
+
+    # The type is given as a value: some versions of pydantic look up a written one where a subclass is defined.
+    @model_serializer(mode="wrap", return_type=dict[str, Any])
+    def _without_empty_notes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if not self.notes:
+            data.pop("notes", None)
+        return data
 
     @property
     def dram_bytes_per_cycle(self) -> float:

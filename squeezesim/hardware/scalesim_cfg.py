@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -21,6 +22,26 @@ _DATAFLOWS = ("os", "ws", "is")
 _SRAMS = ("IfmapSramSzkB", "FilterSramSzkB", "OfmapSramSzkB")
 # Keys that change the cycles by what is not modelled here; off in every configuration but those that try them.
 _OFF = ("SparsitySupport", "IfmapCustomLayout", "FilterCustomLayout", "UseRamulatorTrace")
+_READ = (
+    *("run_name", "ArrayHeight", "ArrayWidth", *_SRAMS, "Dataflow", "Bandwidth", "InterfaceBandwidth"),
+    *_OFF,
+)
+# Keys that change no cycle of what is modelled here: addresses, files, parts of what is off. SCALE-Sim ships files with
+# MemoryBanks, which it does not read.
+_IDLE = (
+    *("IfmapOffset", "FilterOffset", "OfmapOffset", "ReadRequestBuffer", "WriteRequestBuffer"),
+    *(f"{operand}SRAMBank{size}" for operand in ("Ifmap", "Filter") for size in ("Bandwidth", "Num", "Port")),
+    *(
+        "SparseRep",
+        "OptimizedMapping",
+        "BlockSize",
+        "RandomNumberGeneratorSeed",
+        "TopologyCsvLoc",
+        "MemoryBanks",
+    ),
+)
+_KNOWN = {name.lower(): name for name in (*_READ, *_IDLE)}
+_LISTED = 8  # keys that a note lists
 # What earlier versions call them.
 _OLD = {name.lower().removesuffix("kb"): name.lower() for name in _SRAMS}
 
@@ -28,6 +49,8 @@ _OLD = {name.lower().removesuffix("kb"): name.lower() for name in _SRAMS}
 @dataclass(frozen=True, slots=True)
 class _Entry:
     line: int
+    section: str
+    key: str
     text: str
 
 
@@ -37,9 +60,13 @@ class _Config:
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
         self.entries: dict[str, _Entry] = {}
+        section = ""
         for number, raw in enumerate(text.split("\n"), start=1):
             line = raw.strip()
-            if not line or line[0] in "#;" or re.fullmatch(r"\[[^\]]+\]", line):
+            if not line or line[0] in "#;":
+                continue
+            if re.fullmatch(r"\[[^\]]+\]", line):
+                section = line
                 continue
             match = re.fullmatch(r"([^=:]+?)\s*[=:]\s*(.*)", line)
             if match is None:
@@ -49,7 +76,7 @@ class _Config:
             name = _OLD.get(name, name)
             if name in self.entries:
                 self.fail(number, f"{key} is there twice, first in line {self.entries[name].line}")
-            self.entries[name] = _Entry(number, value)
+            self.entries[name] = _Entry(number, section, key, value)
 
     def fail(self, line: int, message: str) -> NoReturn:
         raise HardwareError(f"{self.path}:{line}: {message}")
@@ -60,11 +87,28 @@ class _Config:
     def need(self, key: str) -> _Entry:
         entry = self.get(key)
         if entry is None:
-            hint = nearest(key.lower(), self.entries)
-            raise HardwareError(
-                f"{self.path}: there is no {key}, which a SCALE-Sim configuration needs{hint}"
-            )
+            missing = f"there is no {key}, which a SCALE-Sim configuration needs"
+            unknown = [name for name in self.entries if name not in _KNOWN]
+            for name in difflib.get_close_matches(key.lower(), unknown, n=1):
+                found = self.entries[name]
+                self.fail(found.line, f"{missing}, but {found.key[:60]!r}; did you mean {key!r}?")
+            raise HardwareError(f"{self.path}: {missing}")
         return entry
+
+    def unread(self) -> tuple[str, ...]:
+        """What must be said of the keys that are not known, at most a note."""
+        absent = [name for name in _KNOWN if name not in self.entries]
+        keys = [
+            f"{f'{entry.section} {entry.key}'.strip()[:60]!r}{_meant(name, absent)}"
+            for name, entry in self.entries.items()
+            if name not in _KNOWN
+        ]
+        rest = f" and {len(keys) - _LISTED} more" if len(keys) > _LISTED else ""
+        return (
+            (f"keys of the configuration that are not read: {', '.join(keys[:_LISTED])}{rest}",)
+            if keys
+            else ()
+        )
 
     def integer(self, key: str, low: int, high: int) -> int:
         entry = self.need(key)
@@ -89,6 +133,7 @@ def load(path: str | os.PathLike[str], kind: type[Record]) -> Record:
     The three SRAMs become one buffer of their joint size, double-buffered; a word is a byte. With InterfaceBandwidth
     USER, DRAM moves ``Bandwidth`` words a cycle (all operands share them), with CALC nothing waits for it. SCALE-Sim
     knows no clock: 1 GHz stands in, so that 1 word a cycle is 1 GB/s. Offsets and request buffers change no cycle here.
+    Keys that are not known, and bandwidths after the first, are in the accelerator's ``notes``.
 
     Raises:
         HardwareError: the file cannot be read, a key is missing or wrong (file and line), or asks for what is not
@@ -123,6 +168,7 @@ def load(path: str | os.PathLike[str], kind: type[Record]) -> Record:
                 "dram": {"bandwidth_gb_s": _bandwidth(config) if user else _AMPLE_GB_S},
             },
             "vector": {"model": "none"},
+            "notes": (*config.unread(), *(_further_bandwidths(config) if user else ())),
         },
         kind,
     )
@@ -137,6 +183,18 @@ def _bandwidth(config: _Config) -> int:
             entry.line, f"Bandwidth must be an integer from 1 to {_AMPLE_GB_S}, found {entry.text[:60]!r}"
         )
     return int(first)
+
+
+def _further_bandwidths(config: _Config) -> tuple[str, ...]:
+    values = [value for value in config.need("Bandwidth").text.split(",") if value.strip()]
+    first = f"of {len(values)} values of Bandwidth the first, {_bandwidth(config)} words a cycle, is for all operands"
+    return (first,) if len(values) > 1 else ()
+
+
+def _meant(name: str, absent: list[str]) -> str:
+    """The key, of those that are *absent*, that an unknown one is probably meant to be."""
+    close = difflib.get_close_matches(name, absent, n=1, cutoff=0.85)
+    return f" (did you mean {_KNOWN[close[0]]!r}?)" if close else ""
 
 
 def _name(run_name: str, file: Path) -> str:

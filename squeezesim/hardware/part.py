@@ -1,0 +1,42 @@
+"""What all sections of an accelerator file are made of: a frozen record, whole numbers, names that stand once."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Part(BaseModel):
+    """A section of an accelerator: frozen, and without room for unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def number(value: object) -> object:
+    """Return *value*, a number of numpy as one of Python."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def integer(value: object) -> object:
+    """Return *value*; a whole float counts as an integer (``1e3``, a column of a DataFrame), a boolean does not."""
+    value = number(value)
+    return int(value) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(integer)
+Integer = Annotated[int, Field(strict=True), WHOLE]
+
+
+def unique(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *values*.
+
+    Raises:
+        ValueError: one of them stands twice.
+    """
+    if len(set(values)) < len(values):
+        repeated = next(value for value in values if values.count(value) > 1)
+        raise ValueError(f"names {repeated!r} twice; allowed: each name once")
+    return values
