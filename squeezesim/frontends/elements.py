@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -216,6 +217,19 @@ class Ledger:
         for use in dict.fromkeys(uses):
             sets.setdefault(use.param, []).append(use.elements())
         return {param: Elements.union(found) for param, found in sets.items()}
+
+    def read(self, uses: Iterable[Use]) -> int:
+        """Return how many values of *uses* are read: elements, each once, or what is made of them, where that is less.
+
+        What is made of parameters alone is made once, before the network runs.
+
+        Example: a sum over the rows of a 4×6 parameter is 6 values of 24 elements.
+        """
+        found = tuple(dict.fromkeys(uses))
+        made: dict[int, int] = {}
+        for use in found:
+            made[use.param] = made.get(use.param, 0) + prod(use.sizes)
+        return sum(min(len(elements), made[param]) for param, elements in self.used(found).items())
 
     def claim(self, layer: int, used: dict[int, Elements]) -> tuple[int, tuple[int, ...]]:
         """Return how many elements *layer*, which uses *used*, owns, and the layers before it that own the others."""

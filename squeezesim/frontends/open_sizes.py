@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import Any
 
 from squeezesim.errors import ModelError, nearest
 from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
@@ -26,11 +25,6 @@ def check_names(given: Iterable[str], names: Sequence[str]) -> None:
             raise ModelError(f"has no input {show(name)}; it has {', '.join(names)}{nearest(name, names)}")
 
 
-def valued(name: str, array: Any) -> str:
-    """Return how a network says the value of an input that was given one, ``input sr = 16000``."""
-    return f"input {show(name)[1:-1]} = {show(array.tolist())}"
-
-
 def filled(
     name: str,
     sizes: Sequence[int | None],
@@ -49,7 +43,8 @@ def filled(
         shape = tuple(given)
         check_shape(f"input {show(name)}", shape)
         if len(shape) != len(sizes) or any(a not in (None, b) for a, b in zip(sizes, shape, strict=True)):
-            raise ModelError(f"input {show(name)} is {written}; {'x'.join(map(str, shape))} does not fit")
+            found = "x".join(map(str, shape)) or "a value without a shape"
+            raise ModelError(f"input {show(name)} is {written or 'a scalar'}; {found} does not fit")
         return shape
     shape = ()
     for index, size in enumerate(sizes):

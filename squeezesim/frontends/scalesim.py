@@ -28,16 +28,20 @@ GEMM = ("m", "n", "k")
 """Columns of a topology of matrix products, after the layer's name: M×K by K×N."""
 
 _STRIDES = ("strides", "stride height", "stride width")
-_NAME, _SPARSITY = "layer name", "sparsity"
-_KNOWN = (_NAME, *CONV, *_STRIDES, *GEMM, _SPARSITY)
+_NAME, _SPARSITY, _BATCH = "layer name", "sparsity", "batch size"
+_OPTIONAL = (_SPARSITY, _BATCH)
+_KNOWN = (_NAME, *CONV, *_STRIDES, *GEMM, *_OPTIONAL)
 _SPELLINGS = {
     "layer": _NAME,
     "name": _NAME,
     "l": _NAME,
+    "channel": "channels",
     "num filters": "num filter",
     "stride": "strides",
     "sparsity ratio": _SPARSITY,
+    "batch": _BATCH,
 }
+_LISTED = 3  # names that a note lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,17 @@ def read(path: str | os.PathLike[str]) -> Network:
     """Return the network that a topology file lists; each layer reads the one before it.
 
     The header's names say what a column holds, in any order: ``Layer name, IFMAP Height, IFMAP Width, Filter Height,
-    Filter Width, Channels, Num Filter, Strides`` for convolutions, ``Layer, M, N, K`` for matrix products. Commas at
-    the end of a line make no difference, nor does a remark behind them that starts with ``#``.
+    Filter Width, Channels, Num Filter, Strides`` for convolutions, ``Layer, M, N, K`` for matrix products. A column
+    whose name is unknown or there twice is read by its place, as SCALE-Sim, which skips the header, reads all. Further
+    columns and lines with a name alone are left out. Notes of the network say each of these, and another order than
+    SCALE-Sim's. Commas at the end of a line make no difference, nor does a remark behind them that starts with ``#``.
+    Tabs may stand for the commas.
 
     As in SCALE-Sim a convolution has ⌈(in − filter + stride) / stride⌉ outputs along an axis, and a name with ``DP``
     in it is a depthwise one: each channel has Num Filter filters of its own. A filter of one row that is as wide as
-    its input is SCALE-Sim's form of a matrix product and is read as one.
+    its input is SCALE-Sim's form of a matrix product and is read as one. ``Batch Size`` is the number of inputs.
+    ``Sparsity`` N:M says that of every M weights of a filter N are not zero, by row, column and channel: the layer's
+    density, and its pattern where these M are input channels of one tap.
 
     Raises:
         ModelError: the file cannot be read, is no topology, or has a bad row (file and line).
@@ -72,21 +81,32 @@ def read(path: str | os.PathLike[str]) -> Network:
     """
     file = Path(path)
     header, *rows = _lines(file)
-    columns = _columns(header)
+    titles = [row for row in rows if len(row.values) == 1 and not re.search(r"[;\t|]", row.values[0])]
+    rows = [row for row in rows if row not in titles]
+    columns, notes = _columns(header, rows)
     taken = {"input": 1}
-    layers = [_layer(row, dict(zip(columns, _values(row, columns), strict=True)), taken) for row in rows]
+    read_rows = [_layer(row, _values(row, columns), taken) for row in rows]
+    layers = [layer for layer, _ in read_rows]
+    if spread := [layer.name for layer, is_spread in read_rows if is_spread]:
+        notes.append(
+            f"zeros of a sparsity N:M that is not of input channels are in no pattern: {_listed(spread)}"
+        )
     if not layers:
         raise header.error("the topology lists no layer")
+    if titles:
+        notes.append(f"lines with a name alone are no layers: {_listed([row.values[0] for row in titles])}")
     network = Network.from_layers(layers, name=file.stem)
-    return replace(network, source="SCALE-Sim topology").with_stages(RESOLUTION)
+    return replace(network, source="SCALE-Sim topology", notes=tuple(notes)).with_stages(RESOLUTION)
 
 
 def _lines(file: Path) -> list[_Line]:
     """The lines that say something, split at commas, without a remark and blanks at the end."""
     text = read_text(file, MAX_BYTES, "SCALE-Sim topology", ModelError)
     lines = []
+    header = text.lstrip().partition("\n")[0]
+    separator = "\t" if "\t" in header and "," not in header else ","
     for number, line in enumerate(text.split("\n"), start=1):
-        name, *rest = (value.strip() for value in line.split(","))
+        name, *rest = (value.strip() for value in line.split(separator))
         values = [name, *takewhile(lambda value: not value.startswith("#"), rest)]
         while values and not values[-1]:
             values.pop()
@@ -97,48 +117,101 @@ def _lines(file: Path) -> list[_Line]:
     return lines
 
 
-def _columns(header: _Line) -> list[str]:
-    """What each column holds, by the names in the header."""
+def _columns(header: _Line, rows: Sequence[_Line]) -> tuple[list[str], list[str]]:
+    """What each column holds, empty for one that is not read, and what must be said of it."""
     words = [re.sub(r"[\s_]+", " ", name).lower() for name in header.values]
     columns = [_SPELLINGS.get(word, word) for word in words]
-    if not set(columns) & {*CONV, *GEMM}:
+    named = set(columns)
+    needed = [_NAME, *GEMM]
+    if named & set(CONV) or (not named.issuperset(GEMM) and _is_headed(header, rows)):
+        split = {"stride height", "stride width"} & named
+        needed = [_NAME, *CONV, *(_STRIDES[1:] if split else _STRIDES[:1])]
+    elif not named & set(GEMM):
         raise header.error(
             "this is no SCALE-Sim topology: its header names neither IFMAP Height, IFMAP Width, Filter Height, "
             "Filter Width, Channels, Num Filter, Strides nor M, N, K"
         )
-    needed = [_NAME, *GEMM]
-    if set(columns) & set(CONV):
-        split = {"stride height", "stride width"} & set(columns)
-        needed = [_NAME, *CONV, *(_STRIDES[1:] if split else _STRIDES[:1])]
+    notes = []
+    if not named.issuperset(needed):
+        placed = _by_place(header, columns, needed)
+        guessed = [
+            f"{show(name)} as {role}"
+            for name, column, role in zip(header.values, columns, placed, strict=True)
+            if role != column
+        ]
+        notes.append(f"columns are read by their place, as SCALE-Sim does: {', '.join(guessed)}")
+        columns = placed
+    elif columns[: len(needed)] != needed:
+        moved = [
+            name
+            for name, column, role in zip(header.values, columns, needed, strict=False)
+            if column in needed and column != role
+        ]
+        notes.append(
+            "columns are read by their names, in another order than SCALE-Sim's, which reads by place: "
+            f"{_listed(moved)}"
+        )
     for index, column in enumerate(columns):
-        if column not in (*needed, _SPARSITY):
-            hint = nearest(column, _KNOWN)
-            raise header.error(
-                f"unknown column {show(header.values[index])}; allowed: {', '.join(needed)}{hint}"
-            )
-        if column in columns[:index]:
+        if column in (*needed, *_OPTIONAL) and column in columns[:index]:
             raise header.error(f"column {show(header.values[index])} is there twice")
-    if missing := [column for column in needed if column not in columns]:
-        raise header.error(f"the header has no column {missing[0]!r}; needed: {', '.join(needed)}")
-    return columns
+    read = [column if column in (*needed, *_OPTIONAL) else "" for column in columns]
+    if unread := [name for name, column in zip(header.values, read, strict=True) if name and not column]:
+        notes.append(f"columns that are not read: {_listed(unread)}")
+    return read, notes
 
 
-def _values(row: _Line, columns: Sequence[str]) -> tuple[str, ...]:
-    if len(row.values) != len(columns):
+def _is_headed(header: _Line, rows: Sequence[_Line]) -> bool:
+    """Whether rows of convolutions follow a line of words of which none is known."""
+    sizes = slice(1, len(CONV) + 2)
+    return (
+        len(header.values[sizes]) == len(CONV) + 1
+        and not any(value.isdigit() for value in header.values)
+        and bool(rows)
+        and len(rows[0].values) > len(CONV) + 1
+        and all(value.isdigit() for value in rows[0].values[sizes])
+    )
+
+
+def _by_place(header: _Line, columns: Sequence[str], needed: Sequence[str]) -> list[str]:
+    """What the columns hold where names do not tell; a name that is at another's place and nowhere else tells."""
+    front, told = columns[: len(needed)], (*needed, *_OPTIONAL)
+    unknown = [place for place, column in enumerate(columns) if column not in told]
+    astray = any(
+        column in told and column != role and (column, column) not in zip(front, needed, strict=False)
+        for column, role in zip(front, needed, strict=False)
+    )
+    if len(front) < len(needed) or astray:
+        if unknown:
+            name = header.values[unknown[0]]
+            hint = nearest(columns[unknown[0]], _KNOWN)
+            raise header.error(f"unknown column {show(name)}; allowed: {', '.join(needed)}{hint}")
+        missing = next(column for column in needed if column not in columns)
+        raise header.error(f"the header has no column {missing!r}; needed: {', '.join(needed)}")
+    return [*needed, *columns[len(needed) :]]
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _LISTED
+    return ", ".join(map(show, names[:_LISTED])) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _values(row: _Line, columns: Sequence[str]) -> dict[str, str]:
+    """The row's values by what they are; the last may be missing where they need not be there."""
+    least = 1 + max(place for place, column in enumerate(columns) if column not in ("", *_OPTIONAL))
+    if not least <= len(row.values) <= len(columns):
         raise row.error(f"the row has {len(row.values)} values, the header names {len(columns)} columns")
-    return row.values
+    return {column: value for column, value in zip(columns, row.values, strict=False) if column}
 
 
-def _layer(row: _Line, values: Mapping[str, str], taken: dict[str, int]) -> Layer:
-    """The layer of one row, under a name that no row before has *taken*."""
+def _layer(row: _Line, values: Mapping[str, str], taken: dict[str, int]) -> tuple[Layer, bool]:
+    """The layer of one row, under a name that no row before has *taken*; whether blocks of its zeros span taps."""
     if not values[_NAME]:
         raise row.error("the layer has no name")
-    if (ratio := values.get(_SPARSITY, "1:1")).partition(":")[0] != ratio.partition(":")[2]:
-        raise row.error(f"sparsity {show(ratio)} is not modelled; allowed: 1:1")
+    kept, block = _sparsity(row, values.get(_SPARSITY) or "1:1")
     sizes = {
         column: _size(row, column, text)
         for column, text in values.items()
-        if column not in (_NAME, _SPARSITY)
+        if column not in (_NAME, _SPARSITY) and (text or column != _BATCH)
     }
     for axis in ("height", "width"):
         if sizes.get(f"filter {axis}", 0) > sizes.get(f"ifmap {axis}", 0):
@@ -147,13 +220,30 @@ def _layer(row: _Line, values: Mapping[str, str], taken: dict[str, int]) -> Laye
             )
     name = _free(from_csv_cell(values[_NAME]), taken)
     try:
-        return _product(name, sizes) if "m" in sizes else _convolution(name, sizes)
+        layer = _product(name, sizes) if "m" in sizes else _convolution(name, sizes)
     except ModelError as error:
         raise row.error(str(error)) from None
+    if kept == block:
+        return layer, False
+    window = layer.c * layer.fy * layer.fx
+    held = window // block * kept + min(window % block, kept)
+    # A window is gone through by row, column and channel, so that blocks are of channels where they fill a tap.
+    is_spread = layer.c != window and layer.c % block != 0
+    pattern = "" if is_spread else f"{kept}:{block}"
+    return replace(layer, weight_density=held / window, weight_pattern=pattern), is_spread
+
+
+def _sparsity(row: _Line, text: str) -> tuple[int, int]:
+    """N and M of a sparsity N:M: of every M weights of a filter's window in order, N are not zero."""
+    found = re.fullmatch(r"([0-9]{1,4})\s*:\s*([0-9]{1,4})", text)
+    kept, block = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= kept <= block:
+        raise row.error(f"sparsity must be N:M, N of M weights that are not zero, found {show(text)}")
+    return kept, block
 
 
 def _product(name: str, sizes: Mapping[str, int]) -> Layer:
-    return Layer.matmul(name, m=sizes["m"], n=sizes["n"], k=sizes["k"])
+    return Layer.matmul(name, m=sizes.get(_BATCH, 1) * sizes["m"], n=sizes["n"], k=sizes["k"])
 
 
 def _convolution(name: str, sizes: Mapping[str, int]) -> Layer:
@@ -165,9 +255,10 @@ def _convolution(name: str, sizes: Mapping[str, int]) -> Layer:
     groups = channels if "DP" in name else 1
     if taps == (1, extents[1]):
         k = channels // groups * taps[1]
-        return Layer.matmul(name, m=outputs[0], n=filters, k=k, batch=groups)
+        return Layer.matmul(name, m=sizes.get(_BATCH, 1) * outputs[0], n=filters, k=k, batch=groups)
     return Layer.conv(
         name,
+        n=sizes.get(_BATCH, 1),
         c=channels,
         k=groups * filters,
         groups=groups,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -52,7 +53,9 @@ def _module(file: Path, factory: str, arguments: Mapping[str, object], device: s
 
     path = file.resolve()
     where = f"{file}:{factory}"
-    with _importable(path.parent), seeded():  # so that what random weights decide is the same in each run
+    # Seeded, so that what random weights decide is the same in each run.
+    with _importable(path.parent), seeded(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"torch\.")  # as on weights without elements
         spec = importlib.util.spec_from_file_location(f"_squeezesim_model_{path.stem}", path)
         assert spec is not None
         assert spec.loader is not None

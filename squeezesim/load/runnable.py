@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from squeezesim.errors import ModelError, UsageError
 from squeezesim.load.shapes import Shape, Values, check_sizes, literal_shape, parse_shape
 from squeezesim.network import Network
+from squeezesim.network.network import value_note
 
 if TYPE_CHECKING:
     from torch import nn
@@ -102,6 +104,15 @@ def _check_shapes(inputs: Inputs, of: str = "") -> None:
             _check_shapes(value, label)
 
 
+def _as_value(inputs: Inputs | None) -> str:
+    """How the first shape of one size in *inputs* is written where it was meant as a value."""
+    from squeezesim.frontends.torch.run import is_shape
+
+    given = inputs.items() if isinstance(inputs, Mapping) else ()
+    sizes = [(name, shape[0]) for name, shape in given if is_shape(shape) and len(shape) == 1]
+    return f"; a value, not a shape, is written --input {quote(sizes[0][0])}=+{sizes[0][1]}" if sizes else ""
+
+
 def _with_values(inputs: Inputs) -> Inputs:
     """The inputs, those with values as tensors."""
     if not isinstance(inputs, Mapping) or not any(isinstance(value, Values) for value in inputs.values()):
@@ -188,12 +199,19 @@ class Runnable:
         return replace(network, notes=(*network.notes, note))
 
     def _trace_of(self, made: Made, asked: Asked) -> Network:
-        from squeezesim.frontends.open_sizes import valued
+        from squeezesim.frontends.torch.rules import RuleError
         from squeezesim.frontends.torch.trace import trace
 
         inputs = asked.of(self.name, made.inputs)
-        network = trace(made.module, inputs=inputs, kwargs=asked.kwargs, name=self.name)
+        try:
+            network = trace(made.module, inputs=inputs, kwargs=asked.kwargs, name=self.name)
+        except RuleError:
+            raise
+        except ModelError as error:
+            raise ModelError(f"{error}{_as_value(asked.inputs)}") from error
         values = asked.inputs.items() if isinstance(asked.inputs, Mapping) else ()
-        given = [valued(name, value.array) for name, value in values if isinstance(value, Values)]
+        given = [
+            value_note(name, value.array.tolist()) for name, value in values if isinstance(value, Values)
+        ]
         notes = (*self.notes, *given, *network.notes)
         return replace(network, source=self.source or network.source, notes=notes)

@@ -35,8 +35,8 @@ class Values:
     array: Array
 
 
-def parse_shape(text: str) -> Shape:
-    """Return the sizes of ``3x227x227``.
+def parse_shape(text: str, what: str = "input") -> Shape:
+    """Return the sizes of ``3x227x227``, of *what* a message says it is.
 
     Raises:
         UsageError: it is not sizes joined by ``x``, or a size is out of range.
@@ -46,14 +46,19 @@ def parse_shape(text: str) -> Shape:
         (3, 227, 227)
     """
     parts = text.lower().split("x")
-    if not all(part.isascii() and part.isdigit() and len(part) <= 10 for part in parts):
+    if not all(part.isascii() and part.isdigit() for part in parts):
         named = "; with a type it has a name, such as input_ids=1x128:int64" if ":" in text else ""
         raise UsageError(
             f"a shape is written as sizes joined by 'x', such as 3x227x227, found {show(text)}{named}"
         )
+    if max(map(len, parts)) > _LONGEST:
+        raise UsageError(f"{what}: sizes must be integers from 0 to {MAX_SIZE}, found {show(text)}")
     shape = tuple(map(int, parts))
-    check_sizes(shape, "input")
+    check_sizes(shape, what)
     return shape
+
+
+_LONGEST = 1000  # digits of a size, which Python makes an integer of
 
 
 def parse_named_shapes(texts: Sequence[str]) -> dict[str, Shape]:
@@ -91,10 +96,10 @@ def parse_named(text: str) -> tuple[str, Shape | Values, str]:
     value = _value(written)
     if value is None and not _SIZES.fullmatch(written):
         raise UsageError(f"input {show(name)} is written {WRITTEN}, found {show(written)}")
-    return name, parse_shape(written) if value is None else value, dtype
+    return name, parse_shape(written, f"input {show(name)}") if value is None else value, dtype
 
 
-_SIZES = re.compile(r"\d{1,10}(x\d{1,10})*", re.ASCII | re.IGNORECASE)
+_SIZES = re.compile(r"\d+(x\d+)*", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]\d{1,18}|[+-]?\d{1,18}\.\d{0,18}([eE][+-]?\d{1,3})?", re.ASCII)
 
 

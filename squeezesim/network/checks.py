@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from squeezesim.errors import ModelError
+from squeezesim.escapes import visible
 
 if TYPE_CHECKING:
-    pass
+    from _typeshed import DataclassInstance
+
+    Record = TypeVar("Record", bound=DataclassInstance)
 
 MAX_SIZE = 2**31
 """Largest loop size."""
@@ -20,14 +26,39 @@ MAX_TEXT = 1000
 """Longest name."""
 
 
+def derive(record: Record, **changes: Any) -> Record:
+    """Return *record*, a frozen dataclass that was checked, with *changes* of its fields, and check nothing again.
+
+    It is for values that are in range because those of checked records are: a part of a name, a smaller size, fewer
+    params. What a user, a file or a traced model says, and sums and products, go through the constructor or
+    ``dataclasses.replace``, which check, or through the check of that field.
+    """
+    made = object.__new__(type(record))
+    for name in _field_names(type(record)):
+        object.__setattr__(made, name, changes.pop(name) if name in changes else getattr(record, name))
+    if changes:
+        raise TypeError(f"{type(record).__name__} has no field {', '.join(changes)}")
+    return made
+
+
+@cache
+def _field_names(record: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record))
+
+
 def show(value: object) -> str:
     """Return *value* for an error message, on one line and never long."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of thousands of digits, a list nested without end
         return f"a {type(value).__name__}"
-    text = text if text.isprintable() else ascii(text)
+    text = visible(text)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def shape_text(sizes: Sequence[int | None], times: str = "x") -> str:
+    """Return how a shape is written, a size that is not known as ``?``: ``1x3x224x224``, ``?x64``, ``scalar``."""
+    return times.join("?" if size is None else str(size) for size in sizes) or "scalar"
 
 
 def check_text(where: str, value: Any, *, empty: bool = True) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from math import lcm
+from typing import Any, Literal
 
 from squeezesim.errors import ModelError, nearest
-
-if TYPE_CHECKING:
-    pass
-from dataclasses import dataclass, replace
-from typing import Literal
-
 from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, MAX_TEXT, check_text, show
 
 Kind = Literal["mac", "vector", "view"]
@@ -35,6 +32,8 @@ class Layer:
     A layer with a ``repeat`` is that many equal steps of a recurrence, one after the other, with the same weights.
     Loop sizes and elements are those of one step; ``macs``, ``vector_ops`` and ``params`` count all of them, so that
     sums over layers are those of the network. A step may read what the step before it made, which ``carried`` names.
+
+    The constructor and ``dataclasses.replace`` check every field; passes make layers of checked ones with ``derive``.
 
     Raises:
         ModelError: a field has the wrong type or lies outside its range.
@@ -81,6 +80,7 @@ class Layer:
     carried: tuple[
         str, ...
     ] = ()  # layers of the recurrence that each step reads as the step before made them
+    weight_pattern: str = ""  # ``N:M``: of every M input channels in order, N weights at most are not zero
     fixed_weights: int = (
         0  # values that weights are made of and that are no params, such as int8 buffers; it owns them
     )
@@ -94,6 +94,44 @@ class Layer:
         if self.kind != "mac":
             return 0
         return self.n * self.g * self.k * self.c * self.oy * self.ox * self.fy * self.fx * self.repeat
+
+    @property
+    def pattern(self) -> tuple[int, int]:
+        """N and M of ``weight_pattern``; 1 and 1 where there is none.
+
+        Example:
+            >>> Layer.matmul("fc", m=1, n=8, k=8).pattern
+            (1, 1)
+        """
+        return _parsed(self.weight_pattern) if self.weight_pattern else (1, 1)
+
+    def packed_as(self, patterns: Iterable[str]) -> tuple[int, int]:
+        """Return N and M of that of *patterns* which its weights fit and which keeps the least share; 1 and 1 if none.
+
+        Weights of a pattern n:m fit N:M if no M channels in order, from a multiple of M on, can hold more than N.
+
+        Example: 1 of 4 is at most 2 of 4, which is what the layer takes where a machine has that alone.
+
+            >>> fc = replace(Layer.matmul("fc", m=1, n=8, k=8), weight_pattern="1:4")
+            >>> fc.packed_as(["2:4", "4:8"]), fc.packed_as(["1:2", "1:4"]), fc.packed_as([])
+            ((2, 4), (1, 4), (1, 1))
+        """
+        fitting = [
+            (kept / size, size, kept) for kept, size in map(_parsed, patterns) if self._keeps(size) <= kept
+        ]
+        _, size, kept = min(fitting, default=(1.0, 1, 1))
+        return kept, size
+
+    def _keeps(self, block: int) -> int:
+        """Most weights that are not zero of *block* channels in order, from a multiple of it on."""
+        kept, size = self.pattern
+        return max(
+            sum(
+                min(kept, min(start + block, first + size) - max(start, first))
+                for first in range(start // size * size, start + block, size)
+            )
+            for start in range(0, lcm(block, size), block)
+        )
 
     def repeated(self, times: int) -> Layer:
         """Return the layer as *times* equal steps, of which each does what it does now.
@@ -116,8 +154,11 @@ class Layer:
 
     def owning(self, params: int, weights: int) -> Layer:
         """Return the layer with *params* of its own, of which *weights* are weights that it multiplies by."""
-        layer = replace(self, params=params, weight_params=None)
-        return layer if layer.owned_weights == weights else replace(layer, weight_params=weights)
+        return replace(self, params=params, weight_params=self.weight_params_of(params, weights))
+
+    def weight_params_of(self, params: int, weights: int) -> int | None:
+        """Return the ``weight_params`` with which *weights* of *params* of its own are weights; None says it."""
+        return None if weights == (self.weight_elements if params >= self.weight_elements else 0) else weights
 
     @classmethod
     def conv(
@@ -359,9 +400,9 @@ def check_layer(layer: Layer) -> None:
 def _check_texts(layer: Layer) -> None:
     name = layer.name
     for field in ("name", "op", "kind"):
-        _text(name, field, getattr(layer, field), empty=False)
+        check_name(name, field, getattr(layer, field), empty=False)
     for field in ("module", "stage"):
-        _text(name, field, getattr(layer, field), empty=True)
+        check_name(name, field, getattr(layer, field), empty=True)
     for field in ("inputs", "fused", "carried", "shared"):
         _texts(name, field, getattr(layer, field))
     if layer.kind not in KINDS:
@@ -387,9 +428,7 @@ def _check_sizes(layer: Layer) -> None:
             f"layer {show(name)}: the product of its loop sizes, {product}, is more than {MAX_COUNT}"
         )
     for field in _COUNTS:
-        count = getattr(layer, field)
-        if type(count) is not int or not 0 <= count <= MAX_COUNT:
-            raise _out_of_range(name, field, count, 0, MAX_COUNT)
+        check_count(name, field, getattr(layer, field))
     own = layer.weight_params
     if own is not None and (type(own) is not int or not 0 <= own <= layer.params):
         raise _out_of_range(name, "weight_params", own, 0, layer.params)
@@ -427,6 +466,12 @@ def _check_precision(layer: Layer) -> None:
         raise ModelError(
             f"layer {show(name)}: weight_density must be a number from 0 to 1, found {show(density)}"
         )
+    pattern = layer.weight_pattern
+    found = (
+        re.fullmatch(r"([1-9]\d{0,3}):([1-9]\d{0,3})", pattern, re.ASCII) if type(pattern) is str else None
+    )
+    if pattern != "" and not (found and int(found[1]) <= int(found[2])):
+        raise ModelError(f"layer {show(name)}: weight_pattern must be N:M with N ≤ M, found {show(pattern)}")
     if type(layer.weights_are_activations) is not bool:
         flag = show(layer.weights_are_activations)
         raise ModelError(f"layer {show(name)}: weights_are_activations must be true or false, found {flag}")
@@ -498,7 +543,22 @@ def check_totals(network: str, layers: Sequence[Layer]) -> None:
             )
 
 
-def _text(layer: str, field: str, value: Any, *, empty: bool) -> None:
+def check_count(layer: str, field: str, count: object) -> None:
+    """Check the *count* of elements, params or operations of *layer*, which is its *field*.
+
+    Raises:
+        ModelError: it is no integer, or out of range.
+    """
+    if type(count) is not int or not 0 <= count <= MAX_COUNT:
+        raise _out_of_range(layer, field, count, 0, MAX_COUNT)
+
+
+def check_name(layer: str, field: str, value: Any, *, empty: bool) -> None:
+    """Check the name *value* of *layer*, or what it names, which is its *field*.
+
+    Raises:
+        ModelError: it is no text that can be printed on one line.
+    """
     if type(value) is not str or len(value) > MAX_TEXT or not value.isprintable() or not (value or empty):
         check_text(f"layer {show(layer)}: {field}", value, empty=empty)
 
@@ -507,10 +567,16 @@ def _texts(layer: str, field: str, values: Any) -> None:
     if type(values) is not tuple:
         raise ModelError(f"layer {show(layer)}: {field} must be a tuple of names, found {show(values)}")
     for value in values:
-        _text(layer, field, value, empty=False)
+        check_name(layer, field, value, empty=False)
 
 
 def _out_of_range(layer: str, field: str, value: object, low: int, high: int) -> ModelError:
     return ModelError(
         f"layer {show(layer)}: {field} must be an integer from {low} to {high}, found {show(value)}"
     )
+
+
+def _parsed(pattern: str) -> tuple[int, int]:
+    """N and M of a pattern N:M."""
+    kept, _, size = pattern.partition(":")
+    return int(kept), int(size)

@@ -10,17 +10,16 @@ from squeezesim.network.transforms import fuse, mark_stages, unroll
 
 if TYPE_CHECKING:
     from squeezesim.network.layer import Layer
-import dataclasses
 import json
 from collections import Counter
 from dataclasses import dataclass, fields
 from functools import cached_property
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from squeezesim.files import read_bytes
+from squeezesim.files import atomic_write, json_line, parse_json, read_bytes
 from squeezesim.markup import Part, bar, block, table
-from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, check_text, show
+from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, check_text, derive, shape_text, show
 from squeezesim.network.layer import Layer, check_edges, check_totals
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ class Unmodelled:
 @dataclass(frozen=True)
 class Network:
     """Layers in the order in which they run; each reads only the network's inputs and layers before it.
+
+    The constructor and ``dataclasses.replace`` check all of it; passes make networks of checked ones with ``derive``.
 
     Raises:
         ModelError: two layers share a name, or a layer reads what is not there before it.
@@ -102,7 +103,7 @@ class Network:
         previous = "input"
         chained: list[Layer] = []
         for layer in given:
-            chained.append(layer if layer.inputs else dataclasses.replace(layer, inputs=(previous,)))
+            chained.append(layer if layer.inputs else derive(layer, inputs=(previous,)))
             previous = layer.name
         shape = (first.n, first.g * first.c, first.iy, first.ix)
         return cls(name=name, layers=tuple(chained), inputs=(("input", shape),), source="layers")
@@ -130,7 +131,7 @@ class Network:
     @cached_property
     def fused(self) -> Network:
         """The network as it is costed: batch-norm, bias and activations are part of the layers that they follow."""
-        return dataclasses.replace(self, layers=fuse(self.layers))
+        return derive(self, layers=fuse(self.layers))
 
     def unrolled(self) -> Network:
         """Return the network with every step of its recurrences as layers of its own, in the order in which they run.
@@ -141,9 +142,7 @@ class Network:
         Raises:
             ModelError: it has more than a million layers.
         """
-        return dataclasses.replace(
-            self, layers=unroll(self.name, [name for name, _ in self.inputs], self.layers)
-        )
+        return derive(self, layers=unroll(self.name, [name for name, _ in self.inputs], self.layers))
 
     def with_stages(self, *rules: str) -> Network:
         """Return the network with other stages: ``resolution``, or patterns of module paths as ``blocks.*``.
@@ -153,7 +152,7 @@ class Network:
         Raises:
             UsageError: a pattern matches no layer.
         """
-        return dataclasses.replace(self, layers=mark_stages(self.layers, *rules))
+        return derive(self, layers=mark_stages(self.layers, *rules))
 
     def to_frame(self) -> pd.DataFrame:
         """Return a pandas DataFrame with one row a layer."""
@@ -209,8 +208,6 @@ class Network:
         Raises:
             OutputError: the file cannot be written.
         """
-        from squeezesim.files import atomic_write
-
         atomic_write(path, self.to_json())
 
     @classmethod
@@ -223,10 +220,19 @@ class Network:
 
         return read(path)
 
+    def input_texts(self, times: str = "x") -> list[str]:
+        """Return how inputs are written: ``x 1x3x224x224``, ``sr scalar``, or ``sr = 16000`` where a note says so."""
+        given = [note.removeprefix(_GIVEN).partition(" = ") for note in self.notes if note.startswith(_GIVEN)]
+        values = {name: value for name, equals, value in given if equals}
+        texts = []
+        for name, shape in self.inputs:
+            value = values.get(show(name)[1:-1])
+            texts.append(f"{name} {shape_text(shape, times)}" if value is None else f"{name} = {value}")
+        return texts
+
     def __str__(self) -> str:
-        shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in self.inputs)
         lines = [
-            f"{self.name} ({shapes})",
+            f"{self.name} ({', '.join(self.input_texts())})",
             f"  {counts(len(self.layers), self.params, self.macs)}, {self.vector_ops:,} vector ops",
         ]
         for stage in self.stages:
@@ -248,6 +254,14 @@ class Network:
     def _repr_html_(self) -> str:
 
         return html(self)
+
+
+_GIVEN = "input "
+
+
+def value_note(name: str, value: object) -> str:
+    """Return how a network says the *value* of an input that was given one, ``input sr = 16000``."""
+    return f"{_GIVEN}{show(name)[1:-1]} = {show(value)}"
 
 
 def counts(layers: int, params: int, macs: int) -> str:
@@ -283,11 +297,11 @@ def encode(network: Network) -> str:
         "unmodelled": [[item.op, item.count, item.module] for item in network.unmodelled],
         "notes": list(network.notes),
     }
-    lines = [f"{json.dumps(key)}: {_dump(value)}," for key, value in header.items()]
+    lines = [f"{json.dumps(key)}: {json_line(value)}," for key, value in header.items()]
     previous = _first_input(network.inputs)
     rows: list[str] = []
     for layer in network.layers:
-        rows.append(_dump(_encode_layer(layer, previous)))
+        rows.append(json_line(_encode_layer(layer, previous)))
         previous = (layer.name,)
     return "{\n" + "\n".join(lines) + '\n"layers": [\n' + ",\n".join(rows) + "\n]\n}\n"
 
@@ -298,12 +312,15 @@ def decode(text: str | bytes) -> Network:
     Raises:
         ModelError: one line that says what is wrong.
     """
-    try:
-        document = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        raise ModelError("a network file is nested too deeply") from None
-    except ValueError as error:  # bad JSON, bad UTF-8, an integer of thousands of digits
-        raise ModelError(f"a network file is not JSON: {' '.join(str(error).split())[:200]}") from None
+    return decode_document(parse_json(text, "a network file", ModelError))
+
+
+def decode_document(document: Any) -> Network:
+    """Return the network that *document*, a parsed network file, describes.
+
+    Raises:
+        ModelError: one line that says what is wrong.
+    """
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ModelError(f'no network file: it must be an object with "format": "{FORMAT}"')
     if document.get("version") not in _READ:
@@ -344,10 +361,6 @@ def read(path: str | PathLike[str]) -> Network:
         return decode(content)
     except ModelError as error:
         raise ModelError(f"{fspath(path)!r}: {error}") from None
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _first_input(inputs: tuple[tuple[str, tuple[int, ...]], ...]) -> tuple[str, ...]:
@@ -403,10 +416,6 @@ def _no_unknown_keys(where: str, record: dict[str, Any], known: frozenset[str] |
         raise ModelError(f"{where} has the unknown key {show(key)}{nearest(key, known)}")
 
 
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number here")
-
-
 MOST = 16
 """Lines below the heading."""
 _MACS, _PARAMS = "#4477AA", "#CC6677"  # of Paul Tol's "bright" and "muted" schemes
@@ -437,7 +446,7 @@ def html(network: Network) -> str:
             (stage or "–", str(len(layers)), str(kinds["mac"]), f"{macs:,}", bars[0], f"{params:,}", bars[1])
         )
     headers = ("stage", "layers", "with MACs", "MACs", "part of all", "params", "part of all")
-    shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in network.inputs)
+    shapes = ", ".join(network.input_texts())
     sizes = counts(len(network.layers), network.params, network.macs)
     hidden = len(network.stages) - MOST
     notes = [f"… {hidden} more stages"] if hidden > 0 else []

@@ -5,10 +5,12 @@ Every function returns a layer that is named after its operator; the caller says
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from math import prod
+from functools import lru_cache
+from math import gcd, log, prod
 
+from squeezesim.network.checks import derive
 from squeezesim.network.layer import Layer
 
 Shape = tuple[int, ...]
@@ -84,34 +86,108 @@ def convolution(
 
 
 def transposed_convolution(
-    source: Shape, weight: Shape, output: Shape, *, groups: int = 1, bias: bool = False
+    source: Shape,
+    weight: Shape,
+    output: Shape,
+    *,
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    groups: int = 1,
+    bias: bool = False,
 ) -> Layer:
-    """Return a transposed convolution of (N, C, …) with (C, K/G, …) as the matrix product that it lowers to.
+    """Return a transposed convolution of (N, C, …) with (C, K/G, …) as the convolution that computes its phases.
 
-    Each input pixel is multiplied into (K/G)·F values of its group, which are then summed where they
-    overlap: the sums are vector operations, one for each product.
+    Outputs whose places differ by multiples of the stride S, a phase, are a convolution of the input with every S-th
+    tap of the filter: S phases of F/S taps along an axis. All phases are output channels of one convolution: for each
+    input pixel it makes K·SY·SX values of C·(FY/SY)·(FX/SX) products each, sums included. So each output is made once,
+    and MACs are N·IZ·IY·IX · C/G · K · FZ·FY·FX, as many as without phases. Where S does not divide F, or the output is
+    not S times the input, the loops are the nearest of which that holds: MACs and weights are exact.
+    A layer then reads or stores a little more than its operands (docs/counting.md).
+
+    Source: the sub-pixel convolution of Shi et al., "Is the deconvolution layer the same as a convolutional layer?",
+    arXiv 1609.07009.
+
+    Example:
+        >>> shapes = (1, 64, 28, 28), (64, 64, 4, 4), (1, 64, 56, 56)
+        >>> layer = transposed_convolution(*shapes, stride=(2, 2), dilation=(1, 1))
+        >>> layer.k * layer.oy * layer.ox, (layer.c, layer.fy, layer.fx), layer.macs
+        (200704, (64, 2, 2), 51380224)
     """
     iz, iy, ix = _volume(source)
-    products = source[0] * groups * weight[1] * prod(weight[2:]) * iz * iy * ix
+    taps, channels = _volume(weight), weight[0] // groups
+    steps = _volume((1, 1, *stride))
     elements = prod(output)
+    made = elements / (source[0] * groups * iz * iy * ix)  # of a group, for each input pixel
+    k, c, fy, fx = _phases(weight[1], channels, taps, steps, made)
+    gaps = [gap // gcd(gap, step) for gap, step in zip(_last_two(dilation, 1), steps[1:], strict=True)]
     return Layer(
         name=(op := f"conv_transpose{len(weight) - 2}d"),
         op=op,
         kind="mac",
         n=source[0] * iz,
         g=groups,
-        k=weight[1] * prod(weight[2:]),
-        c=weight[0] // groups,
+        k=k,
+        c=c,
         oy=iy,
         ox=ix,
+        fy=fy,
+        fx=fx,
         iy=iy,
         ix=ix,
+        dilation=(gaps[0], gaps[1]),
+        padding=((fy - 1) * gaps[0] // 2, (fx - 1) * gaps[1] // 2),
         input_elements=prod(source),
         weight_elements=prod(weight),
         output_elements=elements,
-        vector_ops=products + (elements if bias else 0),
+        vector_ops=elements if bias else 0,
         fused=("bias",) if bias else (),
     )
+
+
+@lru_cache(maxsize=4096)
+def _phases(
+    filters: int, channels: int, taps: tuple[int, ...], stride: tuple[int, ...], made: float
+) -> tuple[int, int, int, int]:
+    """Loops (k, c, fy, fx) of a transposed convolution, whose product is its weights K·C·FZ·FY·FX.
+
+    Those of all phases are k = *made*, the outputs for each input pixel, and c = C·FZ/SZ. Taken are the nearest, by
+    their ratios to both, with no fewer channels, so that no input is left out; of equal ones those with taps nearest to
+    F/S. More outputs than there are weigh three times as much as fewer, which cost idle steps and no traffic.
+    """
+    least = channels * max(taps[0] / stride[0], 1)
+    total, products = filters * channels * prod(taps), _divisors((filters, channels, *taps))
+    wanted = [tap / step for tap, step in zip(taps[1:], stride[1:], strict=True)]
+
+    def away(loops: tuple[int, int, int, int]) -> tuple[float, float, float]:
+        k, c, fy, fx = loops
+        of_outputs = max(3 * log(k / made), log(made / k))
+        of_taps = abs(log(fy / wanted[0])) + abs(log(fx / wanted[1]))
+        return round(of_outputs + log(c / least), 9), round(of_outputs, 9), of_taps
+
+    found = (
+        (k, total // (k * fy * fx), fy, fx)
+        for fy in products
+        if fy <= taps[1]
+        for fx in products
+        if fx <= taps[2]
+        for k in products
+        if total % (k * fy * fx) == 0 and total >= least * k * fy * fx
+    )
+    return min(found, key=away)
+
+
+def _divisors(factors: Iterable[int]) -> set[int]:
+    """All divisors of the product of *factors*."""
+    found = {1}
+    for factor in factors:
+        left, prime = factor, 2
+        while left > 1:
+            if left % prime == 0:
+                left //= prime
+                found |= {one * prime for one in found}
+            else:
+                prime = prime + 1 if prime * prime <= left else left
+    return found
 
 
 def linear(source: Shape, outputs: int, *, bias: bool = False) -> Layer:
@@ -237,7 +313,7 @@ def elementwise(
 def view(op: str, output: Shape, sources: Sequence[Shape]) -> Layer:
     """Return a free rearrangement that joins several tensors, such as a concat."""
     layer = elementwise(op, output, sources)
-    return replace(layer, kind="view", vector_ops=0)
+    return derive(layer, kind="view", vector_ops=0)
 
 
 def _volume(shape: Shape) -> tuple[int, int, int]:

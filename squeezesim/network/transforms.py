@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise, takewhile
 
 from squeezesim.errors import ModelError, UsageError, nearest
-from squeezesim.network.checks import show
-from squeezesim.network.layer import Layer, recurrences
+from squeezesim.network.checks import derive, show
+from squeezesim.network.layer import Layer, check_count, check_name, recurrences
 from squeezesim.network.ops import ACTIVATIONS
 
 Path = tuple[str, ...]
@@ -24,6 +23,7 @@ NEARLY_ALL = 0.9
 
 _FUSIBLE = ACTIVATIONS | {"batch_norm", "bias"}
 _ADDS = ("add", "sub")
+_MASKS = ("add", "masked_fill", "where")
 
 MAX_UNROLLED = 1_000_000
 """Most layers of a network whose steps are layers of their own."""
@@ -41,7 +41,7 @@ def fuse(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
     Example:
         >>> relu = Layer.vector("relu", op="relu", k=64)
-        >>> fuse([Layer.matmul("fc", m=1, n=64, k=128), replace(relu, inputs=("fc",))])[0].fused
+        >>> fuse([Layer.matmul("fc", m=1, n=64, k=128), derive(relu, inputs=("fc",))])[0].fused
         ('relu',)
     """
     place = {layer.name: number for number, layer in enumerate(layers)}
@@ -81,6 +81,79 @@ def producers(
     return owners
 
 
+def scales_of_products(
+    layers: Sequence[Layer],
+    reads: Sequence[Sequence[int]],
+    carried: Sequence[Sequence[int]],
+    scales: Iterable[int],
+) -> set[int]:
+    """Return which of *scales*, layers that multiply by one number, are no work: factors of products of activations.
+
+    Either only such products read what is scaled, or it is a product that nothing else reads, and only a softmax reads
+    the result, perhaps behind a mask. The softmax applies the number on its way, as it does in attention.
+    *reads* and *carried* are as for ``producers``.
+    """
+    found, outside = set(scales), {number for before in carried for number in before}
+    if not found:
+        return set()
+    readers: list[list[int]] = [[] for _ in layers]
+    for number, sources in enumerate(reads):
+        for source in sources:
+            if source >= 0:
+                readers[source].append(number)
+
+    def alone(number: int) -> int | None:
+        """The only layer that reads *number*."""
+        return readers[number][0] if len(readers[number]) == 1 and number not in outside else None
+
+    def is_softened(number: int) -> bool:
+        """Whether only a softmax reads *number*, all of it, behind other scales and masks."""
+        size, reader = layers[number].output_elements, alone(number)
+        while reader is not None and layers[reader].output_elements == size:
+            if layers[reader].op == "softmax":
+                return True
+            reader = alone(reader) if reader in found or layers[reader].op in _MASKS else None
+        return False
+
+    def is_product(number: int) -> bool:
+        """Whether *number* scales a product of two activations that nothing else reads, perhaps scaled already."""
+        while number in found and len(reads[number]) == 1 and reads[number][0] >= 0:
+            source = reads[number][0]
+            if alone(source) != number:
+                return False
+            if layers[source].weights_are_activations:
+                return layers[source].output_elements == layers[number].output_elements
+            number = source
+        return False
+
+    free: set[int] = set()
+    for number in sorted(found, reverse=True):
+        factors = (reader in free or layers[reader].weights_are_activations for reader in readers[number])
+        is_factor = bool(readers[number]) and number not in outside and all(factors)
+        if not carried[number] and (is_factor or (is_product(number) and is_softened(number))):
+            free.add(number)
+    return free
+
+
+def without(
+    left_out: Collection[int], reads: Sequence[Sequence[int]]
+) -> Callable[[Iterable[int]], tuple[int, ...]]:
+    """Return a function of numbers of layers: their numbers without those *left_out*, which are what these read."""
+    numbers: dict[int, int] = {}
+    behind: dict[int, list[int]] = {}
+    for number, sources in enumerate(reads):
+        if number in left_out:
+            behind[number] = [each for source in sources for each in behind.get(source, [source])]
+        else:
+            numbers[number] = len(numbers)
+
+    def renumbered(found: Iterable[int]) -> tuple[int, ...]:
+        named = (source for number in found for source in behind.get(number, [number]))
+        return tuple(dict.fromkeys(numbers.get(source, source) for source in named))
+
+    return renumbered
+
+
 def unroll(name: str, inputs: Sequence[str], layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Return the *layers* of network *name* without recurrences; see ``Network.unrolled``."""
     if sum(layer.repeat for layer in layers) > MAX_UNROLLED:
@@ -97,6 +170,7 @@ def unroll(name: str, inputs: Sequence[str], layers: Sequence[Layer]) -> tuple[L
                 layer.name,
                 *(_free(f"{layer.name}#{n}", taken) for n in range(2, repeat + 1)),
             ]
+            check_name(layer.name, "name", max(steps[layer.name], key=len), empty=False)
         inside = {layer.name for layer in run}
         for at in range(repeat):
             for layer in run:
@@ -111,7 +185,7 @@ def unroll(name: str, inputs: Sequence[str], layers: Sequence[Layer]) -> tuple[L
                     )
                 ]
                 unrolled.append(
-                    replace(
+                    derive(
                         layer,
                         name=steps[layer.name][at],
                         inputs=tuple(dict.fromkeys([*reads, *before])),
@@ -166,8 +240,12 @@ def mark_stages(layers: tuple[Layer, ...], *rules: str) -> tuple[Layer, ...]:
         stages = _inherited(named, "stem")
     else:
         stages = _by_children(layers) or _by_size(layers)
+    for stage, layer in dict(
+        zip(reversed(stages), reversed(layers), strict=True)
+    ).items():  # the first of each
+        check_name(layer.name, "stage", stage, empty=True)
     marked = (
-        layer if layer.stage == stage else replace(layer, stage=stage)
+        layer if layer.stage == stage else derive(layer, stage=stage)
         for layer, stage in zip(layers, stages, strict=True)
     )
     return tuple(marked)
@@ -181,16 +259,20 @@ def _joined(part: list[Layer], producer_of: dict[str, str]) -> Layer:
     shared = tuple(dict.fromkeys(owner for owner in owners if owner != producer.name))
     if not fused:
         same = (inputs, carried, shared) == (producer.inputs, producer.carried, producer.shared)
-        return producer if same else replace(producer, inputs=inputs, carried=carried, shared=shared)
-    joined = replace(
+        return producer if same else derive(producer, inputs=inputs, carried=carried, shared=shared)
+    counts = ("params", "fixed_weights", "vector_ops")
+    sums = {field: sum(getattr(layer, field) for layer in part) for field in counts}
+    for field, count in sums.items():
+        check_count(producer.name, field, count)
+    return derive(
         producer,
+        **sums,
         inputs=inputs,
         carried=carried,
         shared=shared,
         fused=(*producer.fused, *(layer.op for layer in fused)),
-        vector_ops=sum(layer.vector_ops for layer in part),
+        weight_params=producer.weight_params_of(sums["params"], producer.owned_weights),
     )
-    return joined.owning(sum(layer.params for layer in part), producer.owned_weights)
 
 
 def _fits(layer: Layer, producer: Layer) -> bool:

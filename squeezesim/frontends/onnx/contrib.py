@@ -14,7 +14,7 @@ from onnx import TensorProto, defs, helper, shape_inference
 
 from squeezesim.errors import ModelError
 from squeezesim.frontends.onnx import operators as onnx_operators
-from squeezesim.frontends.onnx.elementwise import ELEMENTWISE, folded, of_elements
+from squeezesim.frontends.onnx.elementwise import ELEMENTWISE, folded, look_up, of_elements
 from squeezesim.frontends.onnx.elementwise import ELEMENTWISE_RULES as SINGLE
 from squeezesim.frontends.onnx.elementwise import first as of_first
 from squeezesim.frontends.onnx.node import Node, Part, Rule, Stated, UnmodelledError
@@ -227,8 +227,7 @@ def _embedded(node: Node) -> list[Part]:
         if node.optional(table) is None:
             continue
         rows = node.optional(ids) or node.operand(0)  # positions are counted where none are given
-        layer = operators.ELEMENTWISE_RULES["embedding"](Call("embedding", {"indices": rows}, made))
-        parts.append(Part(layer, (ids, table)))
+        parts.append(Part(look_up(node.operand(table), rows, made), (ids, table)))
         if total is not None:
             parts.append(Part(ops.elementwise("add", made, [made, made]), (), (total, len(parts) - 1)))
         total = len(parts) - 1
@@ -295,10 +294,10 @@ def _packed_attention(weight: int, bias: int, mask: int, past: int, more: int | 
         outputs = heads * (2 * size + values)
         added = node.optional(bias) is not None
         parts = [Part(ops.linear((batch, rows, features), outputs, bias=added), (0, weight, bias))]
-        added_scores = [place for place in (mask, more) if place is not None and node.optional(place)]
+        masks = [place for place in (mask, more) if place is not None]
         return parts + attended(
-            (batch, heads, rows, size), (heads, columns, values), queries=((), (0,)), keys=((past,), (0,)),
-            values=((past,), (0,)), added=added_scores, first=1
+            node, (batch, heads, rows, size), (heads, columns, values), queries=((), (0,)), keys=((past,), (0,)),
+            values=((past,), (0,)), added=masks, first=1
         )  # fmt: skip
 
     def shapes(node: Node) -> Stated:
@@ -327,12 +326,13 @@ def _multi_head(node: Node) -> list[Part]:
             for turn in turns:
                 reads[turn] = ((), (len(parts) - 1,))
     return parts + attended(
+        node,
         (batch, heads, rows, size),
         (heads, columns, values),
         queries=reads[0],
         keys=((*reads[1][0], 6), reads[1][1]),
         values=((*reads[2][0], 7), reads[2][1]),
-        added=[place for place in (4, 5) if node.optional(place) is not None],
+        added=(4, 5),
         first=len(parts),
     )
 
@@ -402,12 +402,13 @@ def _grouped(node: Node) -> list[Part]:
         parts.append(Part(ops.elementwise("rotary_embedding", own, [own]), keys[0]))
         queries, keys = ((), (0,)), ((), (1,))
     return parts + attended(
+        node,
         (batch, heads, rows, size),
         (shared, columns, size),
         queries=queries,
         keys=(keys[0] + (3,), keys[1]),
         values=((0 if is_packed else 2, 4), ()),
-        added=[10] if node.optional(10) is not None else [],
+        added=(10,),
         first=len(parts),
     )
 

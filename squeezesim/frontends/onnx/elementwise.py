@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from squeezesim.frontends.onnx.node import Node, Part, Rule
 from squeezesim.frontends.torch import operators
-from squeezesim.frontends.torch.operators import Call
+from squeezesim.frontends.torch.operators import Call, Operand
 from squeezesim.network import Layer, ops
 
 Shape = tuple[int, ...]
@@ -35,8 +36,6 @@ ELEMENTWISE = {
     "Erf": "erf",
     "Exp": "exp",
     "Floor": "floor",
-    "GatherElements": "gather",
-    "GatherND": "index",
     "Gelu": "gelu",
     "Greater": "gt",
     "GreaterOrEqual": "ge",
@@ -180,13 +179,27 @@ def _clip(node: Node) -> Layer:
     return ops.elementwise("relu6" if limits == [0, 6] else "clamp", node.output, [node.operand(0).shape])
 
 
+def look_up(table: Operand, indices: Operand, output: Shape) -> Layer:
+    """Return the layer that reads the rows of *table* that *indices* say."""
+    arguments = {"weight": table, "indices": indices}
+    return operators.ELEMENTWISE_RULES["embedding"](Call("embedding", arguments, output))
+
+
 def _gather(node: Node) -> Layer | list[Part]:
     data, indices = node.operand(0), node.operand(1)
     if not data.is_activation:
-        return operators.ELEMENTWISE_RULES["embedding"](Call("embedding", {"indices": indices}, node.output))
+        return look_up(data, indices, node.output)
     if not indices.is_activation and len(indices.shape) == 0:
         return []  # one slice of the data
-    return ops.elementwise("index_select", node.output, [data.shape])
+    return _select("index_select")(node)
+
+
+def _select(name: str) -> Callable[[Node], Layer]:
+    def rule(node: Node) -> Layer:
+        arguments = {"self": node.operand(0), "index": node.operand(1)}
+        return operators.ELEMENTWISE_RULES[name](Call(name, arguments, node.output))
+
+    return rule
 
 
 def _reduce(name: str) -> Rule:
@@ -216,4 +229,6 @@ ELEMENTWISE_RULES: dict[str, Rule] = {
     "Clip": _clip,
     "Concat": _concat,
     "Gather": _gather,
+    "GatherElements": _select("gather"),
+    "GatherND": _select("index"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,16 +41,20 @@ from squeezesim.frontends.onnx.values import (
     Value,
     carried_bits,
     quantised,
+    runs_of,
     shape_of,
+    sizes_of,
     tensor_type,
     values_of,
 )
-from squeezesim.frontends.open_sizes import Shape, check_names, check_shape, filled, valued
+from squeezesim.frontends.open_sizes import Shape, check_names, check_shape, filled
 from squeezesim.frontends.torch.operators import Operand
-from squeezesim.frontends.torch.rules import registered_rule
+from squeezesim.frontends.torch.rules import check_agrees, registered_rule, registered_shape
 from squeezesim.network import Layer, Network, Unmodelled, ops
-from squeezesim.network.checks import show
+from squeezesim.network.checks import shape_text, show
 from squeezesim.network.compress.rules import learnt
+from squeezesim.network.network import value_note
+from squeezesim.network.transforms import scales_of_products, without
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -107,7 +112,13 @@ def _shape(value: ValueInfoProto, given: Sequence[int] | None, batch: int | None
         for index, dim in enumerate(dims)
     ]
     labels = {index: dim.dim_param for index, dim in enumerate(dims) if dim.dim_param}
-    return filled(value.name, sizes, labels, given, batch)
+    try:
+        return filled(value.name, sizes, labels, given, batch)
+    except ModelError as error:
+        if given is None or len(given) != 1 or sizes != [1]:
+            raise
+        written = f"{shlex.quote(value.name)}=[{given[0]}]"
+        raise ModelError(f"{error}; a value, not a shape, is written --input {written}") from error
 
 
 MAX_LAYERS = 200_000
@@ -143,11 +154,12 @@ def network_of(
     inputs = [(label, shape) for label, shape, _ in found]
     walk.enter_inputs(model.graph, found)
     walk.run(model.graph)
-    owning = [_owning(number, item, walk.ledger) for number, item in enumerate(walk.recorded)]
-    placed = [(layer, item.place) for (layer, _), item in zip(owning, walk.recorded, strict=True)]
+    recorded = _unscaled(walk.recorded)
+    owning = [_owning(number, item, walk.ledger) for number, item in enumerate(recorded)]
+    placed = [(layer, item.place) for (layer, _), item in zip(owning, recorded, strict=True)]
     names = unique_names(placed, [label for label, _ in inputs])
     layers = []
-    for (layer, owners), item, own in zip(owning, walk.recorded, names, strict=True):
+    for (layer, owners), item, own in zip(owning, recorded, names, strict=True):
         sources = tuple(names[index] if index >= 0 else inputs[-1 - index][0] for index in item.reads)
         carried, shared = (tuple(names[index] for index in found) for found in (item.carried, owners))
         layers.append(
@@ -161,10 +173,10 @@ def network_of(
         unread_params=walk.ledger.partly_unread,
         unmodelled=walk.unmodelled,
         notes=(
-            *(valued(label, array) for label, _, array in found if array is not None),
+            *(value_note(label, array.tolist()) for label, _, array in found if array is not None),
             *walk.notes,
             *(
-                f"input {show(label)} is empty, {'x'.join(map(str, shape))}, as the file says; --input gives it a size"
+                f"input {show(label)} is empty, {shape_text(shape)}, as the file says; --input gives it a size"
                 for label, shape in empty
             ),
         ),
@@ -183,6 +195,22 @@ class _Recorded:
     carried: tuple[int, ...] = ()
     factors: tuple[Use, ...] = ()
     others: tuple[Use, ...] = ()
+    is_scale: bool = False  # it multiplies or divides by one number
+
+
+def _unscaled(recorded: Sequence[_Recorded]) -> Sequence[_Recorded]:
+    """The layers without scales of products of activations."""
+    scales = [number for number, item in enumerate(recorded) if item.is_scale]
+    reads = [item.reads for item in recorded]
+    free = scales_of_products(
+        [item.layer for item in recorded], reads, [item.carried for item in recorded], scales
+    )
+    renumbered = without(free, reads)
+    return [
+        replace(item, reads=renumbered(item.reads), carried=renumbered(item.carried))
+        for number, item in enumerate(recorded)
+        if number not in free
+    ]
 
 
 def _owning(number: int, item: _Recorded, ledger: Ledger) -> tuple[Layer, tuple[int, ...]]:
@@ -194,8 +222,7 @@ def _owning(number: int, item: _Recorded, ledger: Ledger) -> tuple[Layer, tuple[
     owned, shared = ledger.claim(number, ledger.used(item.factors))
     more, also = ledger.claim(number, ledger.used(item.others))
     if not layer.weight_elements:
-        size = sum(map(len, ledger.used((*item.factors, *item.others)).values()))
-        layer = replace(layer, weight_elements=size)
+        layer = replace(layer, weight_elements=ledger.read((*item.factors, *item.others)))
     params = owned + more
     layer = layer.owning(params, owned) if learnt(layer) else replace(layer, params=params)
     return layer, tuple(sorted({*shared, *also} - {number}))
@@ -218,6 +245,7 @@ class _Walk:
         self._declared: dict[str, TypeProto] = {}
         self._written: dict[int, tuple[AttributeProto, tuple[Piece, ...]]] = {}  # of nodes Constant
         self._weights: list[str] = []
+        self._added: set[str] = set()  # biases, scaled or not
         self._unmodelled: Counter[str] = Counter()
         self._first: dict[str, str] = {}
         self._places = Places()
@@ -238,6 +266,7 @@ class _Walk:
         """Walk over *graph*, or over one within a node of it."""
         for declared in (*graph.value_info, *graph.output):
             self._declared[declared.name] = declared.type
+        self._added |= {name for node in graph.node for name in _added(node)}
         for tensor in graph.initializer:
             self._enter_initializer(tensor)
         for sparse in graph.sparse_initializer:
@@ -260,15 +289,21 @@ class _Walk:
             return
         shape = tuple(tensor.dims) if dims is None else dims
         check_shape(f"initializer {show(tensor.name)}", shape)
-        params = self._entered_params(tensor.name, tensor.data_type, shape)
+        params = self._entered_params(tensor.name, tensor.data_type, shape, tensor.name in self._added)
         constant = values_of(tensor) if dims is None else None
         value = Value(tensor_type(tensor.data_type, shape), constant, params=params)
         self._values[tensor.name] = value
         self._entered[id(tensor)] = tensor, value  # which keeps its id
 
-    def _entered_params(self, name: str, element: int, shape: Shape) -> tuple[Piece, ...]:
-        """The elements of a tensor of the file that may be learnt; none where it is no such tensor."""
-        if element not in _FLOATS + tuple(QUANTISED) or not shape:
+    def _entered_params(
+        self, name: str, element: int, shape: Shape, is_added: bool = False
+    ) -> tuple[Piece, ...]:
+        """The elements of a tensor of the file that may be learnt; none where it is no such tensor.
+
+        Biases of quantised products are integers of 32 bits, as sizes and indices are.
+        """
+        known = element in _FLOATS or element in QUANTISED or (is_added and element == TensorProto.INT32)
+        if not known or not shape:
             return ()
         self._weights.append(name)
         number = self.ledger.enter(prod(shape))
@@ -302,7 +337,8 @@ class _Walk:
         if id(held) not in self._written:  # a loop's body is walked over again
             kind = types[node.output[0]]
             name = held.t.name if held.name == "value" else node.output[0]
-            pieces = self._entered_params(name, kind.tensor_type.elem_type, shape_of(kind) or ())
+            is_added = node.output[0] in self._added
+            pieces = self._entered_params(name, kind.tensor_type.elem_type, shape_of(kind) or (), is_added)
             self._written[id(held)] = held, pieces
         return self._written[id(held)][1]
 
@@ -473,16 +509,30 @@ class _Walk:
     def _types(self, node: NodeProto, inputs: Sequence[Value | None]) -> dict[str, TypeProto]:
         """Types of the outputs: as inferred, else as the file says, else with no shape."""
         schema = self._inference.schema(node)
-        found = {}
+        found, stated = {}, {}
         if schema is not None:
             known = {name: self._values[name] for name in node.input if name}
             found = self._inference.types(node, schema, known)
-        elif (shapes := shapes_of(_listed(node))) is not None:
-            found = _stated(node, inputs, shapes)
+        operator = _listed(node)
+        is_registered = registered_shape(operator) is not None
+        if (shapes := shapes_of(operator)) is not None and (schema is None or is_registered):
+            stated = _stated(node, inputs, shapes)
+        for name in node.output if is_registered else ():
+            if name in stated:
+                self._check_agrees(node, name, shape_of(stated[name]), found)
         for name in node.output:
             if name and (name not in found or not found[name].tensor_type.HasField("shape")):
-                found[name] = self._declared.get(name) or found.get(name) or TypeProto()
+                known_types = (types.get(name) for types in (stated, self._declared, found))
+                found[name] = next((kind for kind in known_types if kind is not None), TypeProto())
         return found
+
+    def _check_agrees(
+        self, node: NodeProto, name: str, said: Shape | None, inferred: Mapping[str, TypeProto]
+    ) -> None:
+        """Check that the shape that a rule of the user's *said* of a result is as *inferred*, or as the file states."""
+        sizes = sizes_of(inferred.get(name)) or sizes_of(self._declared.get(name))
+        if said is not None and sizes is not None:
+            check_agrees(_listed(node), said, sizes)
 
     def _layers(
         self,
@@ -502,7 +552,8 @@ class _Walk:
                 f"its window does not fit: an input of {sizes} gives an output of {show(shapes[0])}"
             )
         if rule is moves or is_empty:
-            return replace(data, bits=carried_bits(node, inputs), rows=_rows(inputs, shapes))
+            runs = runs_of(node, inputs[0], shapes[0]) if inputs and shapes else None
+            return replace(data, bits=carried_bits(node, inputs), rows=_rows(inputs, shapes), runs=runs)
         is_open = any(value and value.shape is None for value in inputs)
         result: Layer | list[Part] | None = None
         if rule is not None and not is_open:
@@ -513,6 +564,7 @@ class _Walk:
             elif isinstance(rule, UserRule) and (made := rule.of_unknown_shape(view)) is not None:
                 result = made[0]
                 for name in node.output[:1]:
+                    self._check_agrees(node, name, made[1], types)
                     types[name] = tensor_type(_element(inputs), made[1])
         if result is None:
             if data.layers:
@@ -522,7 +574,11 @@ class _Walk:
         parts = [Part(result, tuple(range(len(inputs))))] if isinstance(result, Layer) else result
         if not parts or not (data.layers or any(part.layer.kind == "mac" for part in parts)):
             return data
-        return Value(data.type, layers=(self._append(node, inputs, parts),))
+        scaled = (
+            next((value for value in inputs if value and value.runs), None) if _scales(node, inputs) else None
+        )
+        runs = runs_of(node, scaled, shapes[0]) if shapes else None
+        return Value(data.type, layers=(self._append(node, inputs, parts),), runs=runs)
 
     def _unpacked(self, node: NodeProto, inputs: Sequence[Value | None]) -> Sequence[Value | None]:
         """The inputs, where one holds several weights in each element with the width of these."""
@@ -589,7 +645,8 @@ class _Walk:
             layer = quantised(part.layer, widths)
             carried = tuple(first + index for index in part.carried)
             factors, others = tuple(uses[True]), tuple(uses[False])
-            self.recorded.append(_Recorded(layer, place, tuple(reads), carried, factors, others))
+            recorded = _Recorded(layer, place, tuple(reads), carried, factors, others, _scales(node, inputs))
+            self.recorded.append(recorded)
         return len(self.recorded) - 1
 
     def _leave_out(self, node: NodeProto, why: str) -> None:
@@ -602,7 +659,9 @@ def _node(node: NodeProto, inputs: Sequence[Value | None], shapes: Sequence[Shap
     """A node as the rules see it."""
     attributes = {item.name: _attribute(item) for item in node.attribute}
     operands = [
-        None if value is None else Operand(value.shape or (), bool(value.layers), value.rows)
+        None
+        if value is None
+        else Operand(value.shape or (), bool(value.layers), value.rows, distinct=value.distinct)
         for value in inputs
     ]
     constants = [None if value is None else value.constant for value in inputs]
@@ -626,6 +685,12 @@ def _stated(
     }
 
 
+def _added(node: NodeProto) -> list[str]:
+    """The inputs of a node that are biases, or integers which a scale makes numbers of."""
+    places = (0,) if node.op_type == "DequantizeLinear" else ADDED.get(_listed(node), ())
+    return [node.input[place] for place in places if place < len(node.input)]
+
+
 def _is_empty_data(value: Value) -> bool:
     """Whether a tensor of data has no elements: what reads it has nothing to do."""
     return bool(value.layers) and value.shape is not None and not prod(value.shape)
@@ -642,6 +707,14 @@ def _called(node: NodeProto) -> str:
         f"node {show(node.name)}, {show(node.op_type)[1:-1]}"
         if node.name
         else f"a node {show(node.op_type)[1:-1]}"
+    )
+
+
+def _scales(node: NodeProto, inputs: Sequence[Value | None]) -> bool:
+    """Whether a node multiplies or divides by one number."""
+    numbers = {"Mul": inputs, "Div": inputs[1:]}.get(_listed(node), ())
+    return any(
+        value and not value.layers and value.shape is not None and prod(value.shape) == 1 for value in numbers
     )
 
 
@@ -692,7 +765,7 @@ def _slice(value: Value, axis: int, index: int) -> Value:
     axis %= len(shape)
     constant = None if value.constant is None else np.take(value.constant, index, axis)
     kind = tensor_type(value.element, (*shape[:axis], *shape[axis + 1 :]))
-    return replace(value, type=kind, constant=constant, rows=None)
+    return replace(value, type=kind, constant=constant, rows=None, runs=None)
 
 
 def _attribute(attribute: AttributeProto) -> Any:

@@ -61,10 +61,12 @@ def product(left: Operand, right: Operand, output: Shape) -> Layer:
     if len(first) == 2 and not left.is_activation:
         return ops.linear((*second[:-2], columns, reduced), rows)
     batch = max(1, prod(output)) // max(1, rows * columns)
-    flat = (
-        replace(left, shape=(batch, rows, reduced), rows=None),
-        replace(right, shape=(batch, reduced, columns), rows=None),
-    )
+    stacks = [prod((item.distinct or item.shape)[:-2]) for item in (left, right)]
+    sizes = [(batch, rows, reduced), (batch, reduced, columns)]
+    flat = [
+        Operand(size, item.is_activation, distinct=(stack, *size[1:]) if batch % stack == 0 else None)
+        for item, size, stack in zip((left, right), sizes, stacks, strict=True)
+    ]
     return operators.PRODUCT_RULES["bmm"](
         Call("bmm", {"self": flat[0], "mat2": flat[1]}, (batch, rows, columns))
     )
@@ -177,20 +179,18 @@ def _shape(letters: str, sizes: Mapping[str, int]) -> Shape:
 
 def _attention(node: Node) -> list[Part]:
     """Scaled products of queries and keys, softmax, and their product with the values, as the operator's text says."""
-    queries, keys, values = (_heads(node, index) for index in range(3))
-    batch, heads, rows, size = queries
+    (batch, heads, rows, size), keys, values = (_heads(node, index) for index in range(3))
     columns = keys[2] + (node.operand(4).shape[2] if node.optional(4) else 0)  # past keys
-    scores, turned = (batch, heads, rows, columns), (*keys[:2], keys[3], keys[2])
-    parts = [
-        Part(ops.elementwise("mul", queries, [queries]), (0,)),
-        Part(ops.elementwise("mul", turned, [turned]), (1,)),
-        Part(ops.matmul(batch * heads, rows, size, columns), (4,), (0, 1)),
-    ]
-    if node.optional(3) is not None:  # a mask
-        parts.append(Part(ops.elementwise("add", scores, [scores]), (3,), (len(parts) - 1,)))
-    parts.append(Part(ops.elementwise("softmax", scores, [scores]), (), (len(parts) - 1,)))
-    parts.append(Part(ops.matmul(batch * heads, rows, columns, values[3]), (2, 5), (len(parts) - 1,)))
-    return parts
+    return attended(
+        node,
+        (batch, heads, rows, size),
+        (keys[1], columns, values[3]),
+        queries=((0,), ()),
+        keys=((1, 4), ()),
+        values=((2, 5), ()),
+        added=(3,),
+        first=0,
+    )
 
 
 Reads = tuple[tuple[int, ...], tuple[int, ...]]
@@ -198,6 +198,7 @@ Reads = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def attended(
+    node: Node,
     query: tuple[int, int, int, int],
     key: tuple[int, int, int],
     *,
@@ -207,28 +208,47 @@ def attended(
     added: Sequence[int],
     first: int,
 ) -> list[Part]:
-    """Return attention from scaled queries on: scores, what is *added* to them, softmax, product with the values.
+    """Return attention from queries on: scores, softmax, product with values, as that of PyTorch.
 
     Args:
+        node: the operator.
         query: batch, heads, rows, size of a head.
         key: heads of keys and values, each of which serves as many heads of queries; keys; size of a head of values.
         queries: where they come from, as *keys* and *values*.
-        added: the inputs that are added to the scores.
+        added: the inputs that are added to the scores, where they are there.
         first: how many parts there are before.
     """
     batch, heads, rows, size = query
     shared, columns, width = key
-    scores, folded = (batch, heads, rows, columns), rows * (heads // shared)
-    parts = [
-        Part(ops.elementwise("mul", query, [query]), *queries),
-        Part(ops.matmul(batch * shared, folded, size, columns), keys[0], (first, *keys[1])),
+    if heads % shared:
+        raise ModelError(f"{heads} heads of queries do not share {shared} heads of keys")
+    there = [(place, operand) for place in added if (operand := node.optional(place)) is not None]
+    own = [operand.shape for _, operand in there if operand.is_activation]
+    capped = node.attributes.get("softcap") not in (None, 0.0)
+    scores, softmax, product = operators.attention(
+        _read(node, queries, (batch, heads, rows, size)),
+        _read(node, keys, (batch, shared, columns, size)),
+        _read(node, values, (batch, shared, columns, width)),
+        own,
+        len(there) - len(own) + capped,
+    )
+    return [
+        Part(scores, (*queries[0], *keys[0]), (*queries[1], *keys[1])),
+        Part(softmax, tuple(place for place, _ in there), (first,)),
+        Part(product, values[0], (first + 1, *values[1])),
     ]
-    for place in added:
-        parts.append(Part(ops.elementwise("add", scores, [scores]), (place,), (first + len(parts) - 1,)))
-    parts.append(Part(ops.elementwise("softmax", scores, [scores]), (), (first + len(parts) - 1,)))
-    after = (first + len(parts) - 1, *values[1])
-    parts.append(Part(ops.matmul(batch * shared, folded, columns, width), values[0], after))
-    return parts
+
+
+def _read(node: Node, reads: Reads, shape: Shape) -> Operand:
+    """What comes from there, as an operand of *shape*."""
+    places, parts = reads
+    operands = [operand for place in places if (operand := node.optional(place)) is not None]
+    alone = not parts and len(operands) == 1 and operands[0].shape == shape
+    return Operand(
+        shape,
+        bool(parts) or any(operand.is_activation for operand in operands),
+        distinct=operands[0].distinct if alone else None,
+    )
 
 
 def _heads(node: Node, index: int) -> tuple[int, int, int, int]:
@@ -300,8 +320,15 @@ def _convolution(source: int = 0, weight: int = 1, bias: int | None = 2) -> Rule
 def _transposed_convolution(node: Node) -> Layer:
     image, filters = node.operand(0), node.operand(1)
     groups = _groups(node, image.shape, filters.shape, transposed=True)
+    window = _window(node, image.shape, filters.shape[2:])
     return ops.transposed_convolution(
-        image.shape, filters.shape, node.output, groups=groups, bias=node.optional(2) is not None
+        image.shape,
+        filters.shape,
+        node.output,
+        stride=window.stride,
+        dilation=window.dilation,
+        groups=groups,
+        bias=node.optional(2) is not None,
     )
 
 

@@ -92,6 +92,10 @@ class Piece:
     use: Use
 
 
+Runs = tuple[tuple[tuple[int, bool], ...], ...]
+"""Of each dimension sizes that multiply to its own, from the innermost on, and whether slices along one are equal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """A tensor: its type, its values if they are few and constant, and what made it.
@@ -103,6 +107,7 @@ class Value:
         params: the elements of weights of the file that it was computed from.
         bits: the width that it was quantised to.
         rows: its shape before its leading dimensions were flattened, as before a ``Gemm``.
+        runs: where slices of it are equal, the runs of each dimension, see ``runs_of``.
     """
 
     type: TypeProto
@@ -111,6 +116,7 @@ class Value:
     params: tuple[Piece, ...] = ()
     bits: int | None = None
     rows: Shape | None = None
+    runs: Runs | None = None
 
     @property
     def shape(self) -> Shape | None:
@@ -118,9 +124,62 @@ class Value:
         return shape_of(self.type)
 
     @property
+    def distinct(self) -> Shape | None:
+        """How many slices differ along each dimension, None where all may."""
+        if self.runs is None:
+            return None
+        return tuple(prod(size for size, repeated in run if not repeated) for run in self.runs)
+
+    @property
     def element(self) -> int:
         """The ONNX number of its element type."""
         return int(self.type.tensor_type.elem_type)
+
+
+def runs_of(node: NodeProto, value: Value | None, made: Shape | None) -> Runs | None:
+    """Return the runs of what *node*, which moves data, makes of *value*; None where no slices are equal for certain.
+
+    Example: heads (2, 4, 7, 8) that are expanded to (2, 4, 3, 7, 8) and reshaped to (2, 12, 7, 8) have, as the runs of
+    their second dimension, 3 that are equal and 4 that are not.
+    """
+    if value is None or value.shape is None or made is None or not prod(made):
+        return None
+    runs = value.runs or tuple(((size, False),) for size in value.shape)
+    found: Runs | None = None
+    if node.op_type == "Expand" and len(made) >= len(runs):
+        new = [((1, False),)] * (len(made) - len(runs))
+        found = tuple(
+            run if prod(part for part, _ in run) == size else ((size, True),)
+            for run, size in zip((*new, *runs), made, strict=True)
+        )
+    elif node.op_type == "Transpose":
+        axes = next((list(item.ints) for item in node.attribute if item.name == "perm"), None)
+        found = tuple(runs[axis] for axis in (axes or reversed(range(len(runs)))))
+    elif node.op_type in _KEEPS_ORDER:
+        found = _regrouped(runs, made)
+    return found if found and any(repeated for run in found for _, repeated in run) else None
+
+
+_KEEPS_ORDER = frozenset({"Cast", "Div", "Flatten", "Identity", "Mul", "Reshape", "Squeeze", "Unsqueeze"})
+
+
+def _regrouped(runs: Runs, made: Shape) -> Runs | None:
+    """The same runs in row-major order as those of a tensor of another shape."""
+    parts = [part for run in reversed(runs) for part in run if part[0] > 1]  # from the innermost on
+    found: list[tuple[tuple[int, bool], ...]] = []
+    for size in reversed(made):
+        run, left = [], size
+        while left > 1:
+            part, repeated = parts.pop(0)
+            taken = min(part, left)
+            if part % taken or left % taken:
+                return None
+            if part > taken:
+                parts.insert(0, (part // taken, repeated))
+            run.append((taken, repeated))
+            left //= taken
+        found.append(tuple(run))
+    return tuple(reversed(found))
 
 
 def shape_of(kind: TypeProto) -> Shape | None:
@@ -130,6 +189,16 @@ def shape_of(kind: TypeProto) -> Shape | None:
         return None
     dims = tensor.shape.dim
     return tuple(dim.dim_value for dim in dims) if all(dim.HasField("dim_value") for dim in dims) else None
+
+
+def sizes_of(kind: TypeProto | None) -> tuple[int | None, ...] | None:
+    """Return the sizes that *kind* says, None for one that it leaves open, 0 and below as exporters write it, too.
+
+    It is None where it does not say how many there are.
+    """
+    if kind is None or kind.WhichOneof("value") != "tensor_type" or not kind.tensor_type.HasField("shape"):
+        return None
+    return tuple(dim.dim_value if dim.dim_value > 0 else None for dim in kind.tensor_type.shape.dim)
 
 
 def _has_elements(kind: TypeProto) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squeezesim.frontends.torch.recorder import Recorded
-from squeezesim.network.transforms import producers
+from squeezesim.network.transforms import producers, scales_of_products, without
 
 _Numbers = set[int]
 
@@ -32,9 +32,30 @@ _CANDIDATES = 64
 def folded(recorded: Sequence[Recorded]) -> list[Recorded]:
     """Return *recorded* with equal steps as layers that repeat, in the order of the first step.
 
-    Counts and costs are the same, fused and not.
+    Counts and costs are the same, fused and not. Before that, scales of products of activations are left out.
     """
-    return _Fold(recorded).run()
+    return _Fold(_unscaled(recorded)).run()
+
+
+def _unscaled(recorded: Sequence[Recorded]) -> Sequence[Recorded]:
+    scales = [number for number, item in enumerate(recorded) if item.is_scale]
+    if not scales:
+        return recorded
+    reads = [item.reads for item in recorded]
+    free = scales_of_products(
+        [item.layer for item in recorded], reads, [item.carried for item in recorded], scales
+    )
+    renumbered = without(free, reads)
+    return [
+        replace(
+            item,
+            reads=renumbered(item.reads),
+            carried=renumbered(item.carried),
+            shared=renumbered(item.shared),
+        )
+        for number, item in enumerate(recorded)
+        if number not in free
+    ]
 
 
 class _Fold:

@@ -43,6 +43,7 @@ class Operand:
     rows: Shape | None = None  # its shape before its leading dimensions were flattened, as ``linear`` does
     values: tuple[int, ...] | None = None  # of a small constant of integers, where they are known
     chosen: Chosen | None = None  # the top-k whose places alone it is made of
+    distinct: Shape | None = None  # along each dimension, how many slices differ, where it repeats some
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,15 @@ class Part:
         layer: the layer.
         reads: of an argument, which slices along its first dimension the layer reads; all of the others.
         assumes: what was assumed, as a note of the network.
+        arguments: the arguments that the layer reads; None: all.
+        after: the parts before that the layer reads, by number.
     """
 
     layer: Layer
     reads: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     assumes: str = ""
+    arguments: tuple[str, ...] | None = None
+    after: tuple[int, ...] = ()
 
 
 Rule = Callable[[Call], Layer]
@@ -263,23 +268,22 @@ def _batch_norm(call: Call) -> Layer:
     return _elementwise("instance_norm" if own else "batch_norm")(call)
 
 
-def _lookup(call: Call) -> Layer:
-    layer = ops.elementwise("embedding", call.output, [call["indices"].shape])
-    return replace(layer, weight_elements=prod(call.output))
-
-
 def _bag(call: Call) -> Layer:
     (indices,) = call["indices"].shape
     layer = ops.elementwise("embedding_bag", call.output, [(indices,)])
     return replace(layer, weight_elements=indices * call.output[-1], vector_ops=indices * call.output[-1])
 
 
-def _select(op: str) -> Rule:
-    """Elements that are picked by place: what is not made of the input is a table of which a layer reads its rows."""
+def _select(op: str, table: str = "self") -> Rule:
+    """Elements that are picked by place, each read as often as it is picked: of weights, or of activations."""
 
     def rule(call: Call) -> Layer:
-        layer = _elementwise(op)(call)
-        return layer if call["self"].is_activation else replace(layer, weight_elements=prod(call.output))
+        layer, picked, source = _elementwise(op)(call), prod(call.output), call[table]
+        places = [item for item in call.operands if item is not source and item.is_activation]
+        read = sum(prod(item.distinct or item.shape) for item in places)
+        if source.is_activation:
+            return replace(layer, input_elements=read + picked)
+        return replace(layer, input_elements=read, weight_elements=picked)
 
     return rule
 
@@ -309,7 +313,7 @@ ELEMENTWISE_RULES: dict[str, Rule] = {
     "_native_batch_norm_legit": _batch_norm,
     "_native_batch_norm_legit_no_training": _batch_norm,
     "add": _add,
-    "embedding": _lookup,
+    "embedding": _select("embedding", "weight"),
     "hardtanh": _hardtanh,
     "native_batch_norm": _batch_norm,
 }
@@ -412,7 +416,15 @@ def _convolution(call: Call) -> Layer:
     source, weight = call["input"].shape, call["weight"].shape
     groups, bias = call["groups"], call["bias"] is not None
     if call.get("transposed", False):
-        return ops.transposed_convolution(source, weight, call.output, groups=groups, bias=bias)
+        return ops.transposed_convolution(
+            source,
+            weight,
+            call.output,
+            stride=call["stride"],
+            dilation=call["dilation"],
+            groups=groups,
+            bias=bias,
+        )
     return ops.convolution(
         source,
         weight,
@@ -463,11 +475,77 @@ def _baddbmm(call: Call) -> Layer:
 
 
 def _batched(left: Operand, right: Operand, *, add: bool) -> Layer:
+    """A product for each of a batch; matrices of activations that are repeated over it are read once.
+
+    The rows of all products with the same second matrix are those of one product: of B·H products of T×D by D×T, where
+    H/G heads share a second matrix, B·G products of (H/G·T)×D by D×T are left.
+    """
     batch, rows, reduced = left.shape
     columns = right.shape[2]
     if right.is_activation and not left.is_activation:
         return ops.matmul(batch, columns, reduced, rows, learnt=True, add=add)
-    return ops.matmul(batch, rows, reduced, columns, learnt=not right.is_activation, add=add)
+    if not right.is_activation:
+        return ops.matmul(batch, rows, reduced, columns, learnt=True, add=add)
+    first, second = (batch if item.distinct is None else item.distinct[0] for item in (left, right))
+    if first < second:  # the transposed product
+        return ops.matmul(first, columns * (batch // first), reduced, rows, add=add)
+    return ops.matmul(second, rows * (batch // second), reduced, columns, add=add)
+
+
+def attention(
+    query: Operand, key: Operand, value: Operand, added: Sequence[Shape] = (), more: int = 0
+) -> tuple[Layer, Layer, Layer]:
+    """Return attention of (…, T, D) to keys of (…, S, D) and values of (…, S, E): scores, softmax, product with values.
+
+    Scores are Q·Kᵀ, T·S·D MACs a head; the result is their softmax times V, T·S·E MACs. K and V are second operands,
+    as they are: a pair of them that several heads or images share is read once, and these are the rows of one product.
+    The softmax takes the scale on its way, and reads what is *added* to the scores, such as a mask, once and as it is.
+
+    Args:
+        query: the queries; its leading dimensions are those of the result, or are broadcast to them.
+        key: the keys; leading dimensions may be fewer, as in grouped queries.
+        value: the values, as the keys.
+        added: the shapes of what is added to the scores, a vector operation for each score and addition.
+        more: further vector operations for each score, such as a cap.
+    """
+    (*heads, rows, size), (*_, keys, _) = query.shape, key.shape
+    width, pairs = value.shape[-1], prod(heads)
+    stacks = [prod((item.distinct or item.shape)[:-2]) for item in (key, value)]
+    pairs = max(pairs, *stacks)
+    each = [count if pairs % count == 0 else pairs for count in stacks]
+    scores = (*heads, rows, keys) if prod(heads) == pairs else (pairs, rows, keys)
+    softmax = ops.elementwise("softmax", scores, [scores])
+    softmax = replace(
+        softmax,
+        input_elements=softmax.input_elements + sum(map(prod, added)),
+        vector_ops=softmax.vector_ops * (1 + len(added) + more),
+    )
+    folded = [rows * (pairs // stack) for stack in each]
+    return (
+        _batched(
+            Operand((each[0], folded[0], size), query.is_activation),
+            Operand((each[0], size, keys), key.is_activation),
+            add=False,
+        ),
+        softmax,
+        _batched(
+            Operand((each[1], folded[1], keys)),
+            Operand((each[1], keys, width), value.is_activation),
+            add=False,
+        ),
+    )
+
+
+def _attention(call: Call) -> list[Part]:
+    mask = call.get("attn_mask") or call.get("attn_bias")
+    added = [] if mask is None else [mask.distinct or mask.shape]
+    own = [shape for shape in added if mask is not None and mask.is_activation]
+    scores, softmax, values = attention(call["query"], call["key"], call["value"], own, len(added) - len(own))
+    return [
+        Part(scores, arguments=("query", "key")),
+        Part(softmax, arguments=("attn_mask", "attn_bias"), after=(0,)),
+        Part(values, arguments=("value",), after=(1,)),
+    ]
 
 
 def _grouped_product(call: Call) -> list[Part]:
@@ -579,11 +657,23 @@ GROUPED: dict[str, SplitRule] = {
 }
 """Products of which each row has one of several matrices."""
 
+ATTENTION: dict[str, SplitRule] = {
+    "_scaled_dot_product_cudnn_attention": _attention,
+    "_scaled_dot_product_efficient_attention": _attention,
+    "_scaled_dot_product_flash_attention": _attention,
+    "_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "scaled_dot_product_attention": _attention,
+}
+"""Attention as one operator, which reads queries, keys and values as they are."""
+
 ADDED: dict[str, tuple[str, ...]] = {"addmm": ("self",), "baddbmm": ("self",)}
 """Operands that are added to a product; others are what is multiplied, but for those in ``BESIDE``."""
 
 BESIDE = frozenset({"bias", "offs", "scale_a", "scale_b", "scale_result", "scales", "qScaleAndZeros"})
 """Arguments of products that are neither of their factors."""
+
+NO_WEIGHTS = frozenset({"condition", "index", "indices", "mask", "offsets", "running_mean", "running_var"})
+"""Arguments that say which values are meant, or what was measured: no weights where they are buffers."""
 
 
 FREE = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import TypeVar
 
 import torch
@@ -123,6 +124,71 @@ class Origins:
         """Keep the values of a constant that was seen."""
         if storage := self._storages.get(storage_key(tensor)):
             storage.values[region_of(tensor)] = value
+
+
+class Repeats:
+    """Which tensors hold slices several times: views with a stride of 0, and copies of these.
+
+    A memory is known by its dimensions from the innermost on, each a size, a stride and whether all slices along it are
+    equal. A view of it knows its own dimensions as runs of these.
+    """
+
+    def __init__(self) -> None:
+        self._memories: dict[int, list[tuple[int, int, bool]]] = {}
+
+    def distinct(self, tensor: torch.Tensor) -> Shape | None:
+        """Return how many slices differ along each dimension of *tensor*; None where all may.
+
+        Example: heads of keys (2, 4, 7, 8), each expanded to three and reshaped to (2, 12, 7, 8), are (2, 4, 7, 8).
+        """
+        if tensor.layout != torch.strided or not tensor.numel():
+            return None
+        if 0 not in tensor.stride() and storage_key(tensor) not in self._memories:
+            return None
+        runs = self._runs(tensor)
+        sizes = tuple(prod(size for size, repeated in run if not repeated) for run in runs)
+        return None if sizes == tuple(tensor.shape) else sizes
+
+    def set(self, tensor: torch.Tensor, source: torch.Tensor | None = None) -> None:
+        """Say that *tensor* was written: with what *source* holds, row by row where that has another shape."""
+        key, runs = storage_key(tensor), []
+        if source is not None and self.distinct(source) is not None:
+            runs = self._runs(source)
+        self._memories.pop(key, None)
+        if not runs or source is None:
+            return
+        is_alike = source.shape == tensor.shape
+        if is_alike or tensor.is_contiguous():
+            rows = [prod(source.shape[axis + 1 :]) for axis in range(source.dim())]
+            strides = tensor.stride() if is_alike else rows
+            dimensions = [
+                (size, stride * prod(inner for inner, _ in run[:place]), repeated)
+                for run, stride in zip(runs, strides, strict=True)
+                for place, (size, repeated) in enumerate(run)
+            ]
+            self._memories[key] = sorted(dimensions, key=lambda dimension: dimension[1])
+
+    def _runs(self, tensor: torch.Tensor) -> list[list[tuple[int, bool]]]:
+        """For each dimension, the runs that it is made of, from the innermost on: sizes, and whether they repeat."""
+        memory = self._memories.get(storage_key(tensor), [])
+        return [
+            _run(size, stride, memory) for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
+        ]
+
+
+def _run(size: int, stride: int, memory: Sequence[tuple[int, int, bool]]) -> list[tuple[int, bool]]:
+    if stride == 0 or size == 1:
+        return [(size, size > 1)]
+    found, left = [], size
+    for count, step, repeated in memory:
+        if left == 1 or step < stride or count == 1:
+            continue
+        if step != stride or (left % count and count % left):
+            return [(size, False)]
+        part = min(left, count)
+        found.append((part, repeated))
+        left, stride = left // part, stride * count
+    return found if left == 1 else [(size, False)]
 
 
 def behind(tensor: torch.Tensor, use: Use) -> Iterator[tuple[torch.Tensor, Use]]:

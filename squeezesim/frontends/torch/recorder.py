@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from squeezesim.frontends.elements import Ledger, Region, Use, unrepeated
 from squeezesim.frontends.torch.modules import ModuleCall, ModuleStack
-from squeezesim.frontends.torch.operators import ADDED, BESIDE, Call, Chosen, Operand, Part
-from squeezesim.frontends.torch.origins import Origin, Origins, behind, region_of, storage_key
+from squeezesim.frontends.torch.operators import ADDED, BESIDE, NO_WEIGHTS, Call, Chosen, Operand, Part
+from squeezesim.frontends.torch.origins import Origin, Origins, Repeats, behind, region_of, storage_key
 from squeezesim.frontends.torch.rules import has_rule, is_free, parts_of, registered_rule
-from squeezesim.frontends.torch.run import is_small, tensors_in, value_before
+from squeezesim.frontends.torch.run import MAX_VALUES, is_small, tensors_in, value_before
 from squeezesim.network import Layer, Unmodelled
 from squeezesim.network.compress.rules import learnt
 
@@ -58,6 +59,10 @@ _COPIES = frozenset(
 )
 """Operators that copy values to where they stand in the result."""
 
+
+_RESHAPED = ("_reshape_copy", "_unsafe_view", "view_copy")
+"""Operators that copy values row by row to another shape."""
+
 States = list[torch.Tensor]
 _CARRIED = -(2**40)  # and below: what the step before made, in place of a layer
 
@@ -72,6 +77,7 @@ class Recorded:
     params: tuple[Use, ...] = ()  # the elements of parameters that it uses
     shared: tuple[int, ...] = ()  # the layers that own what it uses as well
     carried: tuple[int, ...] = ()  # layers that each step reads as the step before made them
+    is_scale: bool = False  # it multiplies or divides by one number
     role: str = ""  # what it is to the operator that is taken apart, such as a gate of a recurrence
 
     def like(self, other: Recorded) -> bool:
@@ -104,6 +110,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._first_module: dict[str, str] = {}
         self._origins = Origins()
         self._rows: dict[tuple[int, Region], tuple[int, ...]] = {}
+        self._repeats = Repeats()
         self._chosen: dict[int, Chosen] = {}  # by storage: what is made of the places that a top-k gave alone
         self._fresh: dict[Any, bool] = {}
         self._arguments: dict[Any, tuple[list[tuple[str, Any]], list[str]]] = {}
@@ -129,10 +136,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _enter_buffers(self, module: nn.Module) -> None:
         """Follow buffers that weights may be made of: no statistics of norms, masks or places."""
         self._widths: dict[int, int] = {}  # of buffers of integers, bits
+        self._unsaved: set[int] = set()  # buffers that no file holds
         for part in module.modules():
             if isinstance(part, nn.modules.batchnorm._NormBase):
                 continue
-            for buffer in part.buffers(recurse=False):
+            for name, buffer in part.named_buffers(recurse=False):
                 if (
                     buffer.dtype in (torch.bool, torch.int64)
                     or not buffer.numel()
@@ -144,6 +152,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 if known.uses:
                     continue  # the memory of a parameter or of a buffer before it
                 number = self._ledger.enter(buffer.numel(), is_buffer=True)
+                if name in part._non_persistent_buffers_set:
+                    self._unsaved.add(number)
                 if not (buffer.is_floating_point() or buffer.is_complex()):
                     self._widths[number] = 8 * buffer.element_size()
                 self._origins.set(buffer, Origin(uses=(Use(number, *region_of(buffer)),)))
@@ -331,8 +341,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if is_product and results[0].is_complex() and not registered_rule(name):
                 origin = self._note_unmodelled(f"{name} of complex numbers", origin)  # four MACs, or three
             elif origin.layers or is_product:
-                numbers = [self._append(name, part, values, read) for part in parts]
-                origin = Origin(layers=tuple(numbers)) if numbers else Origin(origin.layers)
+                begin = len(self.recorded)
+                for one in parts:
+                    self._append(name, one, values, read, begin)
+                inner = {place for one in parts for place in one.after}
+                made = tuple(begin + place for place in range(len(parts)) if place not in inner)
+                origin = Origin(layers=made or origin.layers)
         elif origin.layers:
             origin = self._note_unmodelled(name, origin)
         if name in _FROM_NOTHING:
@@ -341,6 +355,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._set(func, name, values, read, origin, outputs, written)
         for tensor in (*outputs, *written):
             self._chosen.pop(storage_key(tensor), None)
+            is_copy = name in (*_COPIES, *_RESHAPED) or (
+                self._scales(name, values) and self._is_number(values["other"])
+            )
+            is_copy = is_copy and not written and isinstance(args[0], torch.Tensor)
+            self._repeats.set(tensor, args[0] if is_copy else None)
         self._chosen |= chosen
 
     def _chosen_by(
@@ -380,7 +399,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if origin.uses and not origin.layers:
             if name in ("cat", "stack"):
                 self._join(name, values, outputs[0])
-            elif name in ("gather", "index", "index_select"):
+            elif name in ("embedding", "gather", "index", "index_select"):
                 self._pick(name, values, outputs[0])
 
     def _read(self, value: Any) -> list[tuple[Shape, Origin]]:
@@ -424,15 +443,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _pick(self, name: str, values: Mapping[str, Any], result: torch.Tensor) -> None:
         """Say what made each part of a constant that is picked from another by places that are known."""
-        source = values["self"]
+        is_table = name == "embedding"
+        source = values["weight" if is_table else "self"]
         if name == "index":
             indices = list(values["indices"])
         else:
-            indices = [None] * (values["dim"] % max(source.dim(), 1)) + [values["index"]]
-        at = [axis for axis, index in enumerate(indices) if index is not None]
-        known = [place for axis in at if (place := self._places(indices[axis])) is not None]
-        if not at or len(known) < len(at):
+            axis, index = (0, "indices") if is_table else (values["dim"] % max(source.dim(), 1), "index")
+            indices = [None] * axis + [values[index]]
+        found = [self._places(index) for index in indices]
+        places = [place for each in found if each is not None for place in each]
+        at = [axis for axis, place in enumerate(places) if place is not None]
+        if not at or None in found:
             return
+        known = [place for place in places if place is not None]
         if name == "gather":
             if source.dim() != result.dim():
                 return
@@ -461,14 +484,23 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 picked = picked.select(one, int(index[spot]))
             self._origins.set(part, self._origins.of(picked), in_place=True)
 
-    def _places(self, index: torch.Tensor) -> torch.Tensor | None:
-        """The values of an index, one along dimensions that it is expanded over, where they are known."""
+    def _places(self, index: torch.Tensor | None) -> Sequence[torch.Tensor | None] | None:
+        """The values of an index, one along dimensions that it is expanded over; None where they are not known.
+
+        No index is of one dimension, a mask of as many as it has: its places along each of them.
+        """
+        if index is None:
+            return (None,)
+        if index.dtype in (torch.bool, torch.uint8):
+            is_known = not (self._origins.of(index).layers or index.is_meta or index.numel() > MAX_VALUES)
+            return index.nonzero().unbind(1) if is_known else None
         for axis, stride in enumerate(index.stride()):
             if stride == 0 and index.shape[axis]:
                 index = index.narrow(axis, 0, 1)
-        if self._origins.of(index).layers or not is_small(index) or index.dtype in (torch.bool, torch.uint8):
+        if self._origins.of(index).layers or not is_small(index):
             return None
-        return self._origins.value(index) if index.is_meta else index
+        value = self._origins.value(index) if index.is_meta else index
+        return None if value is None else (value,)
 
     def _follow_view(self, source: Any, outputs: list[torch.Tensor]) -> None:
         """Follow a view that has a memory of its own, as those of tensor subclasses have."""
@@ -522,23 +554,27 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         part: Part,
         values: Mapping[str, Any],
         read: Mapping[str, list[tuple[Shape, Origin]]],
-    ) -> int:
-        """Record a layer of the operator *name*; its number."""
+        begin: int,
+    ) -> None:
+        """Record a layer of the operator *name*, whose first one is number *begin*."""
         number = len(self.recorded)
         layer = part.layer
-        layers: dict[int, None] = {}
+        layers: dict[int, None] = dict.fromkeys(begin + index for index in part.after)
         factors: list[Use] = []
         others: list[Use] = []
+        stored: list[Use] = []
         for key, found in read.items():
+            if part.arguments is not None and key not in part.arguments:
+                continue
             is_factor = key not in BESIDE and key not in ADDED.get(name, ())
             slices = [values[key].select(0, index) for index in part.reads.get(key, ())]
-            origins = [self._origins.of(tensor) for tensor in slices] or [origin for _, origin in found]
-            for origin in origins:
+            operands = [(tuple(part.shape), self._origins.of(part)) for part in slices] or found
+            for shape, origin in operands:
                 layers.update(dict.fromkeys(origin.layers))
-                (factors if is_factor else others).extend(origin.uses)
-        stored = [use for use in factors if self._ledger.is_buffer(use.param)]
-        factors = [use for use in factors if not self._ledger.is_buffer(use.param)]
-        others = [use for use in others if not self._ledger.is_buffer(use.param)]
+                learned = [use for use in origin.uses if not self._ledger.is_buffer(use.param)]
+                (factors if is_factor else others).extend(learned)
+                if len(learned) < len(origin.uses) and key not in NO_WEIGHTS:
+                    stored += self._stored(layer, is_factor, shape, origin, learned)
         params, owned = 0, 0
         owners: tuple[int, ...] = ()
         if factors or others:
@@ -548,9 +584,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             params = owned + more
             owners = tuple(sorted({*shared, *also} - {number}))
             if not layer.weight_elements:
-                size = sum(map(len, self._ledger.used((*factors, *others)).values()))
-                layer = replace(layer, weight_elements=size)
-        stored = stored if layers and self._needs(layer, factors) else []
+                layer = replace(layer, weight_elements=self._ledger.read((*factors, *others)))
+        if learnt(layer) and not (layers and self._count(factors) < layer.weight_elements):
+            stored = []
         if stored:
             layer, also_from = self._with_buffers(number, layer, stored)
             owners = tuple(sorted({*owners, *also_from} - {number}))
@@ -559,13 +595,38 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if part.assumes:
             self._assumed[part.assumes] += 1
         uses = tuple(dict.fromkeys((*factors, *others, *stored)))
-        recorded = Recorded(layer, tuple(layers), self._stack.current, uses, owners, role=self._role)
+        is_scale, running = self._scales(name, values), self._stack.current
+        recorded = Recorded(layer, tuple(layers), running, uses, owners, is_scale=is_scale, role=self._role)
         self.recorded.append(recorded)
-        return number
 
-    def _needs(self, layer: Layer, factors: Iterable[Use]) -> bool:
-        """Whether *layer* multiplies by more weights than its parameters hold: buffers beside all of them are masks."""
-        return learnt(layer) and sum(map(len, self._ledger.used(factors).values())) < layer.weight_elements
+    def _scales(self, name: str, values: Mapping[str, Any]) -> bool:
+        """Whether an operator multiplies or divides by one number."""
+        factors = {"mul": ("other", "self"), "div": ("other",)}.get(name, ())
+        return any(self._is_number(values[key]) for key in factors)
+
+    def _is_number(self, value: Any) -> bool:
+        """Whether a factor is a number, or a tensor of one that is neither learnt nor made of data."""
+        is_one = isinstance(value, torch.Tensor) and not value.dim() and self._origins.of(value) == Origin()
+        return is_one or isinstance(value, (int, float))
+
+    def _count(self, uses: Iterable[Use]) -> int:
+        """How many elements there are in *uses*, each once."""
+        return sum(map(len, self._ledger.used(uses).values()))
+
+    def _stored(
+        self, layer: Layer, is_factor: bool, shape: Shape, origin: Origin, learned: Sequence[Use]
+    ) -> list[Use]:
+        """The buffers that an operand of *layer*, of *shape*, is made of, as far as they may be weights.
+
+        Beside parameters for all of its values they are masks, beside activations a state; what no file holds is
+        computed. The weights of a product are made of all its factors that are no activations.
+        """
+        buffers = [use for use in origin.uses if self._ledger.is_buffer(use.param)]
+        if layer.kind == "mac":
+            return buffers if is_factor and learnt(layer) else []
+        if origin.layers or self._count(learned) >= prod(shape):
+            return []
+        return [use for use in buffers if use.param not in self._unsaved]
 
     def _with_buffers(
         self, number: int, layer: Layer, stored: Sequence[Use]
@@ -580,18 +641,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         main = max(integers, key=lambda param: len(used[param]), default=-1)
         packed = 1
         if main >= 0:
-            width = self._widths[main]
-            count, rest = divmod(layer.weight_elements, max(len(used[main]), 1))
-            if any(use.spread for use in stored if use.param == main) and not rest and 2 * count <= width:
-                packed = count
-            if len(used[main]) * packed == layer.weight_elements and width // packed <= _WIDEST:
+            width, size = self._widths[main], len(used[main])
+            made = [use for use in stored if use.param == main]
+            weights = layer.weight_elements if learnt(layer) else max(prod(use.sizes) for use in made)
+            count, rest = divmod(weights, max(size, 1))
+            if any(use.spread for use in made) and not rest and 2 * count <= width:
+                packed = max(count, 1)
+            is_most = size * packed == weights if learnt(layer) else 2 * size >= sum(map(len, used.values()))
+            if is_most and width // packed <= _WIDEST:
                 layer = replace(layer, weight_bits=width // packed)
-        owned, owners = 0, set[int]()
+        owned, elements_used, owners = 0, 0, set[int]()
         for param, elements in used.items():
             gained, others = self._ledger.claim(number, {param: elements})
-            owned += gained * (packed if param == main else 1)
+            each = packed if param == main else 1
+            owned, elements_used = owned + gained * each, elements_used + len(elements) * each
             owners.update(others)
         self._assumed[_BUFFERS] += 1
+        read = min(elements_used, sum(prod(use.sizes) for use in dict.fromkeys(stored)))
+        layer = replace(layer, weight_elements=layer.weight_elements or read)
         return replace(layer, fixed_weights=owned), tuple(owners)
 
     def _operands(self, value: Any) -> Any:
@@ -599,9 +666,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             rows = self._rows.get((storage_key(value), region_of(value)))
             origin = self._origins.of(value)
             chosen = self._chosen.get(storage_key(value))
-            return Operand(
-                tuple(value.shape), bool(origin.layers), rows, self._integers(value, origin), chosen
-            )
+            integers = self._integers(value, origin)
+            distinct = self._repeats.distinct(value)
+            return Operand(tuple(value.shape), bool(origin.layers), rows, integers, chosen, distinct)
         if isinstance(value, (list, tuple)):
             return [
                 self._operands(item)

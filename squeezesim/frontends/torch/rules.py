@@ -13,8 +13,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from squeezesim.errors import ModelError, UsageError
 from squeezesim.frontends.torch.operators import (
+    ATTENTION,
     ELEMENTWISE_RULES,
     FREE,
     GROUPED,
@@ -28,11 +31,12 @@ from squeezesim.frontends.torch.operators import (
     SplitRule,
 )
 from squeezesim.network import Layer
-from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, show
+from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, shape_text, show
 
 _BUILT_IN: dict[str, Rule | SplitRule] = {
     **PRODUCT_RULES,
     **GROUPED,
+    **ATTENTION,
     **POOLING_RULES,
     **REDUCTION_RULES,
     **ELEMENTWISE_RULES,
@@ -91,7 +95,8 @@ def register_operator(operator: str, rule: UserRule, shape: ShapeRule | None = N
             ``aten::sort``.
         rule: a function of the call. ``call["name"]`` is an argument of the operator's schema, a tensor being an
             operand with a ``shape``; ``call.output`` is the shape of the result. Name, module, edges and params of
-            the layer are the tracer's. It may return the layer with the shape of the result, ``(layer, shape)``.
+            the layer are the tracer's. It may return the layer with the shape of the result, ``(layer, shape)``, which
+            must be the model's.
         shape: a function of the call that returns the shape of the result, for operators in ONNX files that state none;
             what follows is counted then. ``call["inputs"]`` are the node's tensors there, and attributes have names.
 
@@ -126,20 +131,40 @@ def registered_result(operator: str, rule: UserRule, call: Call) -> tuple[Layer,
     """Return what a *rule* that was registered for *operator* makes of *call*: a layer, and the shape if it says one.
 
     Raises:
-        RuleError: the rule raises, named with its file and line, or returns no layer.
+        RuleError: the rule raises, named with its file and line, returns no layer, or another shape than the call's.
     """
     made = _asked(operator, rule, call)
     layer, shape = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(layer, Layer):
         found = f"found {type(layer).__name__}{_defined(rule)}"
         raise RuleError(f"the rule of {operator} must return a Layer, {found}")
-    return layer, None if shape is None else _checked_shape(operator, rule, shape)
+    if shape is None:
+        return layer, None
+    said = _checked_shape(operator, rule, shape)
+    if call.output is not None:  # as of nodes of ONNX files that state none
+        check_agrees(operator, said, call.output)
+    return layer, said
+
+
+def check_agrees(operator: str, said: tuple[int, ...], sizes: Sequence[int | None]) -> None:
+    """Check that the shape that a rule of *operator* has *said* is the model's, of *sizes* as far as these are known.
+
+    Raises:
+        RuleError: it is not; both are named.
+    """
+    if len(said) == len(sizes) and all(size in (None, own) for size, own in zip(sizes, said, strict=True)):
+        return
+    rule = _shapes.get(operator) or _registered[operator]
+    raise RuleError(
+        f"the rule of {operator} says that the result is {shape_text(said)}, "
+        f"the model that it is {shape_text(sizes)}{_defined(rule)}"
+    )
 
 
 def registered_shape(operator: str) -> Callable[[Call], tuple[int, ...]] | None:
     """Return the function that was registered for the shape of what *operator* makes, None where there is none.
 
-    It raises a RuleError as ``registered_result`` does.
+    It raises a RuleError where the function raises or returns no shape.
     """
     shape = _shapes.get(operator)
     return (
@@ -160,6 +185,7 @@ def _asked(operator: str, rule: Callable[[Call], Any], call: Call) -> Any:
 
 def _checked_shape(operator: str, rule: Callable[[Call], Any], shape: Any) -> tuple[int, ...]:
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (None,)
+    sizes = tuple(int(size) if isinstance(size, np.integer) else size for size in sizes)
     if any(type(size) is not int or not 0 <= size <= MAX_SIZE for size in sizes) or prod(sizes) > MAX_COUNT:
         raise RuleError(
             f"the rule of {operator} must say a shape as a tuple of sizes from 0 to {MAX_SIZE}, of at most "

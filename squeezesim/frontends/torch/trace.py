@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils._pytree import tree_flatten_with_path
 
 from squeezesim.errors import ModelError
+from squeezesim.frontends.torch.attention import Attention
 from squeezesim.frontends.torch.fold import folded
 from squeezesim.frontends.torch.modules import ModuleStack
 from squeezesim.frontends.torch.recorder import Literals, Recorded, Recorder
@@ -23,6 +24,7 @@ from squeezesim.frontends.torch.recurrence import Recurrences
 from squeezesim.frontends.torch.rules import RuleError
 from squeezesim.frontends.torch.run import Args, Kwargs, arguments, forward, said
 from squeezesim.network import Layer, Network
+from squeezesim.network.checks import derive, shape_text
 
 Shape = tuple[int, ...]
 
@@ -64,7 +66,7 @@ def _record(module: nn.Module, args: Args, kwargs: Kwargs, name: str) -> Network
     recorder = Recorder(stack, module, [tensor for _, tensor in named])
     shapes = tuple((label, tuple(tensor.shape)) for label, tensor in named)
     try:
-        with stack, Literals(recorder), recorder, Recurrences(recorder):
+        with stack, Literals(recorder), recorder, Recurrences(recorder), Attention():
             module(*args, **kwargs)
     except RuleError:
         raise
@@ -114,11 +116,11 @@ def _named(recorded: Sequence[Recorded], inputs: Sequence[str]) -> Iterable[Laye
         layers.append(replace(item.layer, name=name, module=path, inputs=reads))
     for layer, item in zip(layers, recorded, strict=True):
         carried, shared = (tuple(names[index] for index in found) for found in (item.carried, item.shared))
-        yield replace(layer, carried=carried, shared=shared) if carried or shared else layer
+        yield derive(layer, carried=carried, shared=shared) if carried or shared else layer
 
 
 def _failure(name: str, inputs: Iterable[tuple[str, Shape]], stack: ModuleStack, error: BaseException) -> str:
-    given = ", ".join(f"{label} {'x'.join(map(str, shape))}" for label, shape in inputs)
+    given = ", ".join(f"{label} {shape_text(shape)}" for label, shape in inputs)
     reason = said(error)
     return f"{name} rejects {given}: {stack.describe()}: {reason}"
 

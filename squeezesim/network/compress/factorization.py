@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -82,7 +82,24 @@ def low_rank(network: Network, rank: Given, weights: Mapping[str, NDArray[Any]] 
 
 def full_rank(layer: Layer) -> int:
     """Return the most that the rank of a group's weights can be: min(C·FY, K·FX)."""
-    return min(layer.c * layer.fy, layer.k * layer.fx)
+    return min(_sizes(layer))
+
+
+def _sizes(layer: Layer) -> tuple[int, int]:
+    """Rows and columns of the matrix of a group's weights; those of a transposed convolution are C and K·FY·FX."""
+    if not _is_transposed(layer):
+        return layer.c * layer.fy, layer.k * layer.fx
+    channels = _channels_in(layer)
+    return channels, layer.weight_elements // (layer.g * channels)
+
+
+def _is_transposed(layer: Layer) -> bool:
+    return layer.op.startswith("conv_transpose")
+
+
+def _channels_in(layer: Layer) -> int:
+    """Input channels of a group of the tensor, which the loops of a transposed convolution may have otherwise."""
+    return layer.input_elements // (layer.n * layer.g * layer.iy * layer.ix)
 
 
 def energy_rank(layer: Layer, weights: NDArray[Any], share: float) -> int:
@@ -115,8 +132,8 @@ def _matrices(layer: Layer, weights: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
 
     values = np.asarray(weights, np.float64)
-    if layer.op.startswith("conv_transpose"):  # (C, K/G, …), already a product
-        return values.reshape(layer.g, layer.c, layer.k)
+    if _is_transposed(layer):  # (C, K/G, …), already a product
+        return values.reshape(layer.g, *_sizes(layer))
     parts = values.reshape(layer.g, layer.k, layer.c, layer.fy, layer.fx).transpose(0, 2, 3, 1, 4)
     return parts.reshape(layer.g, layer.c * layer.fy, layer.k * layer.fx)
 
@@ -138,16 +155,22 @@ def _channels(layer: Layer, choice: Chosen[Rank] | None, weights: Mapping[str, N
 
 
 def _saves(layer: Layer, rank: int) -> bool:
-    return rank * (layer.c * layer.fy + layer.k * layer.fx) < layer.c * layer.k * layer.fy * layer.fx
+    rows, columns = _sizes(layer)
+    if _is_transposed(layer) and layer.c * rank % rows:
+        return False  # its loops have no such number of channels
+    return rank * (rows + columns) < rows * columns
 
 
 def _factors(layer: Layer, rank: int, name: str, renamed: Mapping[str, str]) -> tuple[Layer, Layer]:
-    (sy, sx), (dy, dx), (py, px) = layer.stride, layer.dilation, layer.padding
-    both = layer.fx == 1  # the first factor then does all that is spatial
-    width = layer.ox if both else layer.ix
-    between = layer.n * layer.g * rank * layer.oy * width
-    first_weights = layer.g * rank * layer.c * layer.fy
-    second_weights = layer.g * rank * layer.k * layer.fx
+    (rows, columns), transposed = _sizes(layer), _is_transposed(layer)
+    # Which factor does what is spatial along y and x; where the filter is one wide, the first does all.
+    first_does = (False, False) if transposed else (True, layer.fx == 1)
+    iy, ix = (
+        made if does else read
+        for does, made, read in zip(first_does, (layer.oy, layer.ox), (layer.iy, layer.ix), strict=True)
+    )
+    between = layer.n * layer.g * rank * iy * ix
+    first_weights, second_weights = layer.g * rank * rows, layer.g * rank * columns
     own = layer.owned_weights  # others are counted in another layer
     first_own, second_own = (
         own * weights // layer.weight_elements for weights in (first_weights, second_weights)
@@ -161,11 +184,10 @@ def _factors(layer: Layer, rank: int, name: str, renamed: Mapping[str, str]) -> 
         name=name,
         op=layer.op.replace("conv_transpose", "conv"),
         k=rank,
-        ox=width,
-        fx=1,
-        stride=(sy, sx if both else 1),
-        dilation=(dy, dx if both else 1),
-        padding=(py, px if both else 0),
+        c=rows if transposed else layer.c,
+        oy=iy,
+        ox=ix,
+        **_spatial(layer, first_does),
         weight_elements=first_weights,
         output_elements=between,
         params=0,
@@ -175,26 +197,37 @@ def _factors(layer: Layer, rank: int, name: str, renamed: Mapping[str, str]) -> 
         vector_ops=0,
         fused=(),
         weight_density=density,
+        weight_pattern="",
     )
     second = replace(
         layer,
         inputs=(name,),
         carried=(),
-        c=rank,
-        fy=1,
-        iy=layer.oy,
-        ix=width,
-        stride=(1, 1 if both else sx),
-        dilation=(1, 1 if both else dx),
-        padding=(0, 0 if both else px),
+        c=layer.c * rank // rows if transposed else rank,
+        iy=iy,
+        ix=ix,
+        **_spatial(layer, tuple(not does for does in first_does)),
         input_elements=between,
         weight_elements=second_weights,
         params=0,
         weight_params=None,
         fixed_weights=second_held,
         weight_density=density,
+        weight_pattern="",
     )
     return first.owning(first_own, first_own), second.owning(layer.params - own + second_own, second_own)
+
+
+def _spatial(layer: Layer, does: Sequence[bool]) -> dict[str, Any]:
+    """The window of a factor, which along each axis is the layer's or none."""
+
+    def along(own: Sequence[int], none: int) -> tuple[int, int]:
+        y, x = (size if has else none for size, has in zip(own, does, strict=True))
+        return y, x
+
+    fy, fx = along((layer.fy, layer.fx), 1)
+    window = {"stride": along(layer.stride, 1), "dilation": along(layer.dilation, 1)}
+    return {"fy": fy, "fx": fx, **window, "padding": along(layer.padding, 0)}
 
 
 def _rank(value: Value) -> Rank:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import ModelError, UsageError
-from squeezesim.network.checks import MAX_TEXT, show
+from squeezesim.network.checks import MAX_TEXT, derive, show
 from squeezesim.network.compress.rules import Chosen, Given, Value, learnt, match_rules, number, with_layers
 from squeezesim.network.layer import Layer
 from squeezesim.network.network import Network
@@ -29,10 +29,11 @@ _BLOCK = re.compile(r"(\d{1,4}):(\d{1,4})")
 
 @dataclass(frozen=True, slots=True)
 class Density:
-    """Share of the weights that stay; ``of_weights`` says that the real weights decide."""
+    """Share of the weights that stay; ``of_weights`` says that the real weights decide, ``pattern`` where they lie."""
 
     share: float = 1.0
     of_weights: bool = False
+    pattern: str = ""
 
 
 def prune(network: Network, density: Given, weights: Mapping[str, NDArray[Any]] | None = None) -> Network:
@@ -56,14 +57,15 @@ def prune(network: Network, density: Given, weights: Mapping[str, NDArray[Any]] 
         raise UsageError("the density 'weights' is that of a model's real weights, and none are given")
     layers = []
     for layer in network.layers:
-        share = None
+        share, pattern = None, layer.weight_pattern
         if layer.name in choices:
             value = choices[layer.name].value
             share = _measured(layer, weights or {}) if value.of_weights else value.share
-        kept = (
-            layer if share is None else replace(layer, weight_density=(layer.weight_density or 1.0) * share)
-        )
-        layers.append(kept)
+            pattern = value.pattern or pattern
+        if share is not None:
+            left = (layer.weight_density or 1.0) * share
+            layer = derive(layer, weight_density=left, weight_pattern=pattern)  # noqa: PLW2901
+        layers.append(layer)
     return with_layers(network, tuple(layers), "prune", density)
 
 
@@ -91,7 +93,7 @@ def _density(value: Value) -> Density:
         kept, size = int(block[1]), int(block[2])
         if not 1 <= kept <= size:
             raise UsageError(f"a density N:M keeps 1 to M of M weights, found {show(value)}")
-        return Density(kept / size)
+        return Density(kept / size, pattern=f"{kept}:{size}" if kept < size else "")
     return Density(number(value, "a density, if neither N:M nor 'weights',", "from 0"))
 
 
@@ -192,7 +194,9 @@ class Spaces:
             self._hold(sources, f"{layer.name} multiplies activations by activations")
             return Reading((None,) * len(sources), None)
         seen = self._seen(layer, layer.inputs[0], channels)
-        if seen is None:
+        if seen is None and layer.op.startswith("conv_transpose"):
+            self._hold(sources, f"{layer.name} reads them in phases that differ, or only a part of them")
+        elif seen is None:
             self._hold(sources, f"{layer.name} reads only a part of them, or lays them out anew")
         elif depthwise(layer):
             return self._tied(
@@ -200,7 +204,7 @@ class Spaces:
             )
         elif layer.g > 1:
             self._in_groups(seen, layer)
-        if layer.op.startswith("conv_transpose"):  # its filter is part of k, which then tells no channels
+        if layer.op.startswith("conv_transpose"):  # its phases are part of k, which then tells no channels
             return self._tied(layer, Reading((seen,), None))
         made = self._new(Space(layer.g * layer.k, unit=layer.g, makers=[layer.name]))
         return self._tied(layer, Reading((seen,), ((made, 1),)))
@@ -249,7 +253,9 @@ class Spaces:
         size = self.total(layout)
         if size == channels:
             return layout
-        if layer.op == "conv3d" and channels % size == 0:  # the planes of its filter are part of c
+        if (
+            layer.op in ("conv3d", "conv_transpose3d") and channels % size == 0
+        ):  # planes of the filter are part of c
             return tuple((index, times * (channels // size)) for index, times in layout)
         flat = self._flat(layer, source)
         return flat if flat is not None and self.total(flat) == channels else None
@@ -384,7 +390,7 @@ def prune_channels(network: Network, share: Given) -> Network:
     kept, refused = _kept(network, spaces, choices)
     layers = tuple(_Cut(spaces, kept, layer).layer() for layer in network.layers)
     notes = network.notes + ((_note(refused),) if refused else ())
-    return with_layers(replace(network, notes=notes), layers, "prune_channels", share)
+    return with_layers(derive(network, notes=notes), layers, "prune_channels", share)
 
 
 def _kept(
@@ -454,7 +460,8 @@ class _Cut:
         before = layer.owned_weights
         own = before * (groups * k * c) // (layer.g * layer.k * layer.c)
         others = _learnt(layer.params - before, makes, gave)
-        cut = replace(
+        params = others + own
+        cut = derive(
             layer,
             g=groups,
             c=c,
@@ -463,11 +470,11 @@ class _Cut:
             weight_elements=weights,
             output_elements=layer.output_elements * makes // gave,
             vector_ops=layer.vector_ops * makes // gave,
-            params=0,
-            weight_params=None,
+            params=params,
             fixed_weights=layer.fixed_weights * (groups * k * c) // (layer.g * layer.k * layer.c),
+            weight_pattern=layer.weight_pattern if c == layer.c else "",  # of channels as they were
         )
-        return cut.owning(others + own, own)
+        return derive(cut, weight_params=cut.weight_params_of(params, own))
 
     def _elements(self) -> Layer:
         layer = self._layer
@@ -480,7 +487,7 @@ class _Cut:
             if layout is None
         )
         last = had != layer.k  # channels last
-        return replace(
+        return derive(
             layer,
             c=layer.c if last else left,
             k=layer.k if last else left,
@@ -490,6 +497,7 @@ class _Cut:
             weight_elements=_learnt(layer.weight_elements, left, had),
             output_elements=layer.output_elements * left // had,
             params=_learnt(layer.params, left, had),
+            fixed_weights=_learnt(layer.fixed_weights, left, had),
             vector_ops=layer.vector_ops * left // had,
         )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.network.checks import show
+from squeezesim.network.checks import derive, show
 from squeezesim.network.compress.rules import Given, Value, learnt, match_rules, with_layers
 from squeezesim.network.layer import Layer
 from squeezesim.network.network import Network
@@ -57,7 +57,7 @@ def _quantized(layer: Layer, widths: Widths) -> Layer:
     has_weights = learnt(layer) or (layer.kind == "vector" and layer.weight_elements > 0)
     weights = widths.weights if has_weights else None
     sums = widths.accumulators if layer.kind == "mac" else None
-    return replace(
+    return derive(
         layer,
         weight_bits=weights or layer.weight_bits,
         activation_bits=widths.activations or layer.activation_bits,

@@ -46,6 +46,19 @@ class Sizes(NamedTuple):
         """Bits of the smallest form in which the values can be found again."""
         return min(self.dense, self.bitmap, self.relative4, self.relative5, self.csr)
 
+    def in_form(self, form: str) -> int:
+        """Return the bits in *form*, one of ``FORMS``, or those of the dense one where these are fewer.
+
+        Example:
+            >>> weight_sizes(1000, 400, 8, rows=10, columns=100).in_form("bitmap")
+            4200
+        """
+        return self.least if form == FORMS[0] else min(self.dense, int(getattr(self, form)))
+
+
+FORMS = ("smallest", "bitmap", "relative4", "relative5", "csr")
+"""Forms that find their values again: the smallest of all, or one of them for every layer."""
+
 
 def relative_entries(weights: int, nonzeros: int, index_bits: int) -> int:
     """Return the entries of a relative index, padding zeros included, rounded up: Z / (1 − (1 − d)^(2^i)).
@@ -66,28 +79,36 @@ def nonzeros(weights: int, density: float) -> int:
     return math.floor(density * weights + 0.5)
 
 
+def weight_sizes(weights: int, kept: int, bits: int, *, rows: int, columns: int) -> Sizes:
+    """Return the sizes of *weights* of *bits*, *kept* of which are not zero, in *rows* of *columns* (for ``csr``)."""
+    column_bits = math.ceil(math.log2(max(columns, 2)))
+    row_bits = (rows + 1) * math.ceil(math.log2(kept + 1)) if weights else 0
+    return Sizes(
+        dense=weights * bits,
+        values=kept * bits,
+        bitmap=kept * bits + weights,
+        relative4=relative_entries(weights, kept, 4) * (bits + 4),
+        relative5=relative_entries(weights, kept, 5) * (bits + 5),
+        csr=kept * (bits + column_bits) + row_bits,
+    )
+
+
 def layer_sizes(layer: Layer, weight_bits: int, other_bits: int, density: float) -> Sizes:
     """Return the sizes of what *layer* learnt, *other_bits* for each value of it that is not a weight of a MAC.
 
     What several layers use is counted in the one that owns it. Layers without MACs are stored whole at *weight_bits*.
     """
     if not learnt(layer):
-        return Sizes(*[layer.params * weight_bits] * 6)
+        return Sizes(*[(layer.params + layer.fixed_weights) * weight_bits] * 6)
     weights = layer.owned_weights + layer.fixed_weights
     others = (layer.params - layer.owned_weights) * other_bits
     kept = nonzeros(weights, density)
     rows = -(
         -layer.g * layer.k * weights // max(layer.weight_elements, 1)
     )  # those of the weights that it owns
-    column_bits = math.ceil(math.log2(max(layer.c * layer.fy * layer.fx, 2)))
-    row_bits = (rows + 1) * math.ceil(math.log2(kept + 1)) if weights else 0
+    columns = layer.c * layer.fy * layer.fx
     return Sizes(
-        dense=others + weights * weight_bits,
-        values=others + kept * weight_bits,
-        bitmap=others + kept * weight_bits + weights,
-        relative4=others + relative_entries(weights, kept, 4) * (weight_bits + 4),
-        relative5=others + relative_entries(weights, kept, 5) * (weight_bits + 5),
-        csr=others + kept * (weight_bits + column_bits) + row_bits,
+        *(others + size for size in weight_sizes(weights, kept, weight_bits, rows=rows, columns=columns))
     )
 
 
