@@ -119,18 +119,25 @@ _SUFFIXES = {
     "_percent": LITERALS["%"][1],
     "_relative": SHARE,
 }
-_SHARES = ("utilization", "efficiency", "share", "late_share")
+_WORDS_OF_UNITS = {"1": SHARE, "bytes": _SIZE}
+NO_UNITS: Mapping[str, str] = {}
+"""Columns whose names carry their units."""
 
 
-def unit_of(column: str) -> Unit:
-    """Return the unit that the name of a column, or the path of a parameter, carries.
+def unit_of(column: str, units: Mapping[str, str] = NO_UNITS) -> Unit:
+    """Return the unit that *units* says a column is in, else the one that its name, or a parameter's path, carries.
 
     Example:
         >>> str(unit_of("memory.global_buffer.size_kib")), str(unit_of("params"))
         ('a size in bytes', 'a count')
+        >>> str(unit_of("utilization", {"utilization": "1"}))
+        'a share'
     """
-    if column in _SHARES:
-        return SHARE
+    written = units.get(column, "")
+    if written in _WORDS_OF_UNITS:
+        return _WORDS_OF_UNITS[written]
+    if written in LITERALS:
+        return LITERALS[written][1]
     return next((unit for suffix, unit in _SUFFIXES.items() if column.endswith(suffix)), PLAIN)
 
 
@@ -284,8 +291,8 @@ _INSTEAD = {"=": "==", "&&": "and", "&": "and", "||": "or", "|": "or", "!": "not
 _WORDS = ("and", "or", "not")
 
 
-def parse(text: str, names: Iterable[str]) -> Condition:
-    """Return the condition that *text* says of *names*.
+def parse(text: str, names: Iterable[str], units: Mapping[str, str] = NO_UNITS) -> Condition:
+    """Return the condition that *text* says of *names*; *units* are those that names do not carry, ``1`` of a share.
 
     Raises:
         UsageError: it is none; the line is followed by the condition and a caret at the mistake.
@@ -294,11 +301,11 @@ def parse(text: str, names: Iterable[str]) -> Condition:
         >>> parse("latency_us <= 1.3ms and params < 1M", ["latency_us", "params"]).names
         ('latency_us', 'params')
     """
-    return _Parser(text, tuple(names)).condition()
+    return _Parser(text, tuple(names), units).condition()
 
 
-def quantity(text: str, name: str) -> float:
-    """Return the number that *text*, such as ``1.3ms`` or ``1M``, means for the column *name*.
+def quantity(text: str, name: str, units: Mapping[str, str] = NO_UNITS) -> float:
+    """Return the number that *text*, such as ``1.3ms`` or ``1M``, means for the column *name*; see ``parse``.
 
     Raises:
         UsageError: it is no number, or one of another unit.
@@ -307,14 +314,14 @@ def quantity(text: str, name: str) -> float:
         >>> quantity("1.3ms", "latency_us"), quantity("1M", "params")
         (1300.0, 1000000.0)
     """
-    return _Parser(text, ()).quantity(name)
+    return _Parser(text, (), units).quantity(name)
 
 
 class _Parser:
     """Reads one condition from left to right, a method for each line of the grammar."""
 
-    def __init__(self, text: str, names: tuple[str, ...]) -> None:
-        self.text, self.allowed = text, names
+    def __init__(self, text: str, names: tuple[str, ...], units: Mapping[str, str]) -> None:
+        self.text, self.allowed, self.units = text, names, units
         self.found: dict[str, None] = {}
         self.is_relative = False
         self.depth = 0
@@ -333,7 +340,7 @@ class _Parser:
         number = self._side_of(self._signed(), 0)
         if self._peek().kind != "end" or number.exact is None or number.change is not None:
             self._error(_NO_NUMBER, 0)
-        unit = unit_of(name)
+        unit = unit_of(name, self.units)
         if not number.unit.is_plain:
             self._check_alike(Side(0, unit, number.value), number)
             number = number.within(unit)
@@ -478,7 +485,7 @@ class _Parser:
             near = nearest(name, self.allowed)
             self._error(f"unknown name {name!r}; allowed: {', '.join(self.allowed)}{near}", token.at)
         self.found[name] = None
-        return Side(token.at, unit_of(name), lambda columns: columns[name])
+        return Side(token.at, unit_of(name, self.units), lambda columns: columns[name])
 
     def _alike(self, left: Side, right: Side) -> tuple[Side, Side]:
         """Both in one unit: that of the one which is no literal."""

@@ -2,111 +2,99 @@
 
     E = executed MACs · e_mac + Σ over levels and operands of words · bits · e_level per bit + leakage · time
 
-A word that the DMA loads is read from DRAM and written to the buffer; one that it stores is read from the buffer and
-written to DRAM.
+A word that is loaded into the buffer is read from its store and written to the buffer; one that is stored is read from
+the buffer and written to its store. A level is an entry in ``Machine.per_bit``, which says its prices by direction;
+energies come by the names of ``Machine.levels``.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from squeezesim.cost.dataflow.base import Accesses
+from squeezesim.cost.dataflow.base import Access, Accesses
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.problem import Floats, Workload
+from squeezesim.cost.problem import Workload
 from squeezesim.cost.rates import Rates
 
+AccessBits = Mapping[Access, Any]
+"""Bits moved by level, operand and direction."""
 
-class Energy(NamedTuple):
-    """Energy by level; ``leakage`` is 0 where the table has none."""
-
-    mac: Floats
-    register_file: Floats
-    inter_pe: Floats
-    buffer: Floats
-    dram: Floats
-    vector: Floats
-    leakage: Floats
-
-    @property
-    def total(self) -> Floats:
-        """Sum of the parts."""
-        return (
-            self.mac
-            + self.register_file
-            + self.inter_pe
-            + self.buffer
-            + self.dram
-            + self.vector
-            + self.leakage
-        )
+Bits = Mapping[tuple[str, str], Any]
+"""Bits moved by (level, direction), of all operands."""
 
 
-LEVELS = Energy._fields
+def access_bits(work: Workload, accesses: Accesses, started: Any) -> AccessBits:
+    """Bits of *accesses* at the widths of their operands.
+
+    *started* are outputs whose sums begin, so that their partial sums are not read from the buffer.
+    """
+    resumed = Access("buffer", "psums", "read")
+    return {
+        access: (words - started if access == resumed else words) * work.bits(access.operand)
+        for access, words in accesses.items()
+    }
 
 
-def buffer_bits(work: Workload, accesses: Accesses) -> tuple[Any, Any]:
-    """Bits that the array reads from the buffer, and bits that it writes to it."""
-    read = (
-        accesses.buffer_inputs * work.activation_bits
-        + accesses.buffer_weights * work.weight_bits
-        + accesses.buffer_psums_read * work.accumulator_bits
-    )
-    return read, accesses.buffer_psums_written * work.accumulator_bits
+def transfer_bits(machine: Machine, moved: Sequence[Any], unpacked: Any = None) -> AccessBits:
+    """Bits that the DMA moves; *moved* are those of inputs, weights, outputs and partial sums.
+
+    Partial sums are stored and loaded, half each, in the memory of the outputs. Weights may be compressed in theirs;
+    what is written into the buffer are *unpacked* bits, by default as many.
+    """
+    inputs, weights, outputs, psums = (part * 1.0 for part in moved)
+    homes = [machine.memory_names[machine.home(operand)] for operand in ("inputs", "weights", "outputs")]
+    return {
+        Access("buffer", "outputs", "read"): outputs,
+        Access("buffer", "psums", "read"): psums / 2,
+        Access("buffer", "inputs", "write"): inputs,
+        Access("buffer", "weights", "write"): weights if unpacked is None else unpacked * 1.0,
+        Access("buffer", "psums", "write"): psums / 2,
+        Access(homes[0], "inputs"): inputs,
+        Access(homes[1], "weights"): weights,
+        Access(homes[2], "outputs"): outputs,
+        Access(homes[2], "psums"): psums,
+    }
 
 
-class LevelBits(NamedTuple):
-    """Bits that the array moves at each level."""
-
-    register_file: Any
-    inter_pe: Any
-    read: Any  # from the buffer
-    written: Any  # to it
-
-    @property
-    def between(self) -> Any:
-        """Bits between buffer and array."""
-        return self.read + self.written
+def level_bits(bits: AccessBits) -> Bits:
+    """Sum over the operands."""
+    sums: dict[tuple[str, str], Any] = {}
+    for (level, _, direction), part in bits.items():
+        key = level, direction
+        sums[key] = sums[key] + part if key in sums else part
+    return sums
 
 
-def level_bits(work: Workload, accesses: Accesses) -> LevelBits:
-    """Bits of *accesses* at the widths of their operands."""
-    registers = (
-        accesses.register_inputs * work.activation_bits
-        + accesses.register_weights * work.weight_bits
-        + accesses.register_psums * work.accumulator_bits
-    )
-    between = (
-        accesses.inter_pe_inputs * work.activation_bits
-        + accesses.inter_pe_weights * work.weight_bits
-        + accesses.inter_pe_psums * work.accumulator_bits
-    )
-    return LevelBits(registers, between, *buffer_bits(work, accesses))
+def buffer_bits(bits: Bits) -> Any:
+    """Bits between buffer and array."""
+    return bits.get(("buffer", "read"), 0.0) + bits.get(("buffer", "write"), 0.0)
+
+
+def add_bits(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Sum of both, access by access."""
+    return {key: one.get(key, 0.0) + other.get(key, 0.0) for key in {**one, **other}}
 
 
 def layer_energy(
-    work: Workload,
-    bits: LevelBits,
-    executed: Any,
-    loaded: Any,
-    stored: Any,
-    cycles: Any,
-    machine: Machine | Rates,
-) -> Energy:
-    """Energy of MAC layers; *loaded* and *stored* are bits between DRAM and buffer, *executed* the MACs done.
+    work: Workload, bits: Bits, executed: Any, cycles: Any, machine: Machine | Rates
+) -> dict[str, Any]:
+    """Energy of MAC layers by level; *bits* are those of the array and of the DMA, *executed* the MACs done.
 
     All arguments broadcast, so that the same formula serves chosen tilings and whole matrices of candidates.
     """
     costs: Any = machine.energy
-    return Energy(
-        mac=executed * costs.mac(work.weight_bits, work.activation_bits, work.accumulator_bits),
-        register_file=bits.register_file * costs.register_file_per_bit,
-        inter_pe=bits.inter_pe * costs.inter_pe_per_bit,
-        buffer=(bits.read + stored) * costs.buffer_read_per_bit
-        + (bits.written + loaded) * costs.buffer_write_per_bit,
-        dram=(loaded + stored) * costs.dram_per_bit,
-        vector=0.0 * executed,
-        leakage=leakage(cycles, machine),
-    )
+    energy = dict.fromkeys(machine.levels, 0.0 * executed)
+    energy["mac"] = executed * costs.mac(work.weight_bits, work.activation_bits, work.accumulator_bits)
+    for (level, direction), price in machine.per_bit.items():
+        energy[level] = energy[level] + bits.get((level, direction), 0.0) * price
+    energy["leakage"] = leakage(cycles, machine)
+    return energy
+
+
+def total(energy: Mapping[str, Any]) -> Any:
+    """Sum over the levels, in their order."""
+    return sum(energy.values())
 
 
 def leakage(cycles: Any, machine: Machine | Rates) -> Any:

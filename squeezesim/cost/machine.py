@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from squeezesim.hardware.constraint import Constraint
 from squeezesim.hardware.energy import EnergyCosts, energy_costs
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
+
+LEVELS: dict[str, str] = {
+    "mac": "MACs",
+    "register_file": "registers",
+    "inter_pe": "between PEs",
+    "buffer": "buffer",
+    "dram": "DRAM",
+    "vector": "vector lanes",
+    "leakage": "leakage",
+}
+"""What energy is spent on on every machine, in the order of ``Costs.energy``: its name and its label.
+
+Memories beside DRAM are further ones.
+"""
 
 _FREE = EnergyCosts(
     multiply_per_bit2=0.0,
@@ -25,6 +40,19 @@ _FREE = EnergyCosts(
     pj_per_unit=None,
     source="",
 )
+
+
+class Store(NamedTuple):
+    """A memory beside DRAM in which operands live, with a port of its own to the buffer.
+
+    Its name is that of its level of energy, of its loss cause and of its bound.
+    """
+
+    name: str
+    holds: tuple[str, ...]  # of inputs, weights and outputs; partial sums live with outputs
+    bytes_per_cycle: float
+    latency: int = 0  # cycles until a transfer that nothing prefetches begins
+    per_bit: float = 0.0  # energy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +86,67 @@ class Machine:
     setup: int  # cycles a layer
     objective: str
     slack: float
+    stays: bool = (
+        False  # whether operands may stay across loops that they lack, or have one slot all the same
+    )
     skip_rows: bool  # the DMA can leave out input rows that no filter tap touches
     skip_columns: bool
     weight_density: float  # of layers that bring none of their own
     skips_zeros: tuple[str, ...]
+    structured: tuple[str, ...] = ()  # patterns N:M of weights whose zeros take no PE
+    compressed: tuple[str, ...] = ()  # memories in which weights are stored compressed
+    weight_form: str = "smallest"  # in one of compress.storage.FORMS
     vector_lanes: int  # 0: vector layers cost nothing
     clock_hz: float
     energy: EnergyCosts
+    stores: tuple[Store, ...] = ()  # beside DRAM, which holds what none of them holds
+    constraints: tuple[Constraint, ...] = ()  # on what is chosen, by layer
 
     @property
     def pes(self) -> int:
         """Number of processing elements: rows × columns."""
         return self.rows * self.cols
+
+    @property
+    def memories(self) -> tuple[Store, ...]:
+        """DRAM and the stores beside it."""
+        dram = Store("dram", (), self.dram_bytes_per_cycle, self.dram_latency, self.energy.dram_per_bit)
+        return (dram, *self.stores)
+
+    @property
+    def memory_names(self) -> tuple[str, ...]:
+        """Names of ``memories``."""
+        return ("dram", *(store.name for store in self.stores))
+
+    def home(self, operand: str) -> int:
+        """Index into ``memories`` of the store that holds *operand*: inputs, weights or outputs."""
+        return next((index for index, store in enumerate(self.stores, 1) if operand in store.holds), 0)
+
+    @property
+    def compresses_weights(self) -> bool:
+        """Whether the memory that holds the weights stores them compressed."""
+        return self.memory_names[self.home("weights")] in self.compressed
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """What energy is spent on."""
+        return (*LEVELS, *self.memory_names[1:])
+
+    @property
+    def per_bit(self) -> dict[tuple[str, str], float]:
+        """Energy of a bit by level and direction, those of stores among them."""
+        costs = self.energy
+        return {
+            ("register_file", "access"): costs.register_file_per_bit,
+            ("inter_pe", "access"): costs.inter_pe_per_bit,
+            ("buffer", "read"): costs.buffer_read_per_bit,
+            ("buffer", "write"): costs.buffer_write_per_bit,
+            **{(store.name, "access"): store.per_bit for store in self.memories},
+        }
+
+    def double(self, operand: str) -> bool:
+        """Whether *operand* (inputs, weights, outputs) is double-buffered."""
+        return bool(getattr(self, f"double_{operand}"))
 
     def family(self, *, priced: bool) -> Machine:
         """Return what this machine shares with those that differ from it in ``cost.rates.Rates`` alone.
@@ -88,6 +165,10 @@ class Machine:
             vector_lanes=0,
             clock_hz=1.0,
             energy=self.energy if priced else _FREE,
+            stores=tuple(
+                store._replace(bytes_per_cycle=1.0, latency=0, per_bit=store.per_bit * priced)
+                for store in self.stores
+            ),
         )
 
     @classmethod
@@ -124,11 +205,23 @@ class Machine:
             setup=accelerator.setup_cycles,
             objective=accelerator.mapper.objective,
             slack=accelerator.mapper.latency_slack,
+            stays=accelerator.mapper.residency == "best",
             skip_rows=accelerator.dma.granularity in ("row", "element"),
             skip_columns=accelerator.dma.granularity == "element",
             weight_density=1.0 - accelerator.sparsity.weights,
             skips_zeros=tuple(accelerator.sparsity.skipped_by),
+            structured=tuple(accelerator.sparsity.structured),
+            compressed=tuple(accelerator.sparsity.compressed),
+            weight_form=accelerator.sparsity.form,
             vector_lanes=accelerator.vector_lanes,
             clock_hz=accelerator.clock_mhz * 1e6,
             energy=energy_costs(accelerator),
+            stores=stores_of(accelerator),
+            constraints=accelerator.mapper.constraints,
         )
+
+
+def stores_of(accelerator: Accelerator) -> tuple[Store, ...]:
+    """Return the memories beside DRAM: no key of an accelerator file makes one so far."""
+    del accelerator
+    return ()

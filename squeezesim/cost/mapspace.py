@@ -1,26 +1,15 @@
-"""The map space: tile sizes along each axis, options of pixels and of channels, loop orders.
+"""The map space: tile sizes along each axis, options of pixels and of channels.
 
-The tilings of a layer: which tiles there are, whether they fit the buffer, and the DRAM traffic that each causes.
+The tilings of a layer: which tiles there are, and what they read of the inputs.
 
 A tile is a part of the pixels (n, y, x) and a part of the channels (g, k, c). It holds several images only if it holds
 them whole, and several groups only if it holds them whole. So the options of a layer are a list of pixel options and
 a list of channel options, and every quantity of a tiling is a sum of products of one term of each.
-
-Three orders of the tile loops, groups outermost, cover the traffic of all six orders of pixels (P), output channels
-(K) and input channels (C): what stays in the buffer over the innermost loop is not loaded again there.
-
-    order   loops, outer to inner   inputs loaded          weights loaded        partial sums leave the buffer
-    PKC     pixels, K, C            × tiles of K if C is   × tiles of pixels     never
-                                    cut, else once         if K or C is cut
-    PCK     pixels, C, K            once                   × tiles of pixels     where K and C are cut
-                                                           if K or C is cut
-    KCP     K, C, pixels            × tiles of K if pixels once                  where pixels and C are cut
-                                    or C are cut
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -29,18 +18,19 @@ import numpy as np
 
 from squeezesim.cost.dataflow.base import Terms
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.problem import Floats, Ints, Workload
+from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 
-# Axes longer than this are cut into no more tiles than this, and offer no more sizes than _SIZES.
+# Of axes longer than this, _SIZES sizes of no more tiles than this stand for all; beside them there are powers of two.
 _TILES, _SIZES = 1 << 16, 512
 
 
 @lru_cache(maxsize=4096)
-def tile_sizes(extent: int, multiple: int = 1) -> Ints:
+def tile_sizes(extent: int, multiple: int = 1, has_halo: bool = False) -> Ints:
     """Candidate tile sizes of an axis, ascending: ⌈extent/i⌉ for every i, and those rounded up to *multiple*.
 
     ⌈extent/i⌉ is the smallest size that needs no more than i tiles; its multiple fills the array's rows or columns.
-    Of axes beyond 65,536 a selection that is even on a logarithmic scale stands for all sizes.
+    Of axes beyond 65,536 a selection that is even on a logarithmic scale stands for all sizes of up to 65,536 tiles,
+    and powers of two for smaller ones, unless the axis *has a halo*, whose tiles are gone through one by one.
 
     Example:
         >>> tile_sizes(10).tolist(), tile_sizes(10, 4).tolist()
@@ -51,12 +41,32 @@ def tile_sizes(extent: int, multiple: int = 1) -> Ints:
     small = counts[-(-extent // -(-extent // counts)) == counts]
     sizes = _distinct(large, small)
     if extent > _TILES:
-        sizes = sizes[sizes >= -(-extent // _TILES)]
+        least = -(-extent // _TILES)
+        sizes = sizes[sizes >= least]
         sizes = sizes[_distinct(np.geomspace(1, len(sizes), _SIZES).astype(np.int64)) - 1]
+        if not has_halo:
+            sizes = np.concatenate([1 << np.arange((least - 1).bit_length(), dtype=np.int64), sizes])
     rounded = np.minimum(-(-sizes // multiple) * multiple, extent)
     result = _distinct(sizes, rounded)
     result.flags.writeable = False
     return result
+
+
+_COUNTS = 1 << np.arange(32)
+"""Numbers of tiles that stand for all where an operand stays."""
+
+
+def is_coarse(sizes: Ints, extent: int, multiple: int = 1) -> Bools:
+    """Whether an axis is cut into 1, 2, 4, 8 … tiles, those sizes rounded up to *multiple* among them.
+
+    Where an operand stays, traffic does not depend on the size of its tiles. These sizes stand for the others.
+
+    Example:
+        >>> is_coarse(np.array([1, 11, 12, 13, 15, 100]), 100).tolist()
+        [True, False, False, True, False, True]
+    """
+    few = -(-extent // _COUNTS)
+    return np.isin(sizes, np.concatenate([few, np.minimum(-(-few // multiple) * multiple, extent)]))
 
 
 def selection(sizes: Ints, most: int) -> Ints:
@@ -113,7 +123,17 @@ def input_extent(start: Ints, size: Ints, window: Window, skip: bool) -> Ints:
     return np.where(stride > extent, touched, span)
 
 
-ORDERS = ("PKC", "PCK", "KCP")
+def input_overlap(start: Ints, window: Window) -> Ints:
+    """Input positions along one axis that outputs from output *start* on and those before it both read.
+
+    Example: a 3-tap filter with stride 1 and padding 1 reads positions 7 and 8 for output 8 and for those before it.
+    """
+    stride, taps, dilation, padding, available = window
+    first = start * stride - padding
+    end = first - stride + (taps - 1) * dilation + 1
+    overlap = np.maximum(np.minimum(end, available) - np.maximum(first, 0), 0)
+    return np.where(start > 0, overlap, 0)
+
 
 _SMALL = 1 << 16  # product of axes whose sizes are few enough to be kept
 _OPTIONS = 1 << 14  # whose terms are summed together: they stay in cache
@@ -127,21 +147,53 @@ class Sizes(NamedTuple):
     c: Ints
 
 
-def _sizes(outer: int, axes: tuple[int, int], multiples: tuple[int, int]) -> Sizes:
-    """Tile sizes of two axes in every combination, one of the outer axis; then several of it, the others whole."""
+def _sizes(
+    outer: int, axes: tuple[int, int], multiples: tuple[int, int], has_halo: bool = False
+) -> tuple[Sizes, Bools]:
+    """Tile sizes of two axes in every combination, one of the outer axis; then several of it, the others whole.
+
+    And whether all of them are coarse.
+    """
     small = outer * axes[0] * axes[1] <= _SMALL
-    return (_few_sizes if small else _few_sizes.__wrapped__)(outer, axes, multiples)
+    return (_few_sizes if small else _few_sizes.__wrapped__)(outer, axes, multiples, has_halo)
 
 
 @lru_cache(maxsize=1024)
-def _few_sizes(outer: int, axes: tuple[int, int], multiples: tuple[int, int]) -> Sizes:
-    first, second = (tile_sizes(extent, multiple) for extent, multiple in zip(axes, multiples, strict=True))
-    several = tile_sizes(outer)[1:]
-    return Sizes(
+def _few_sizes(
+    outer: int, axes: tuple[int, int], multiples: tuple[int, int], has_halo: bool
+) -> tuple[Sizes, Bools]:
+    first, second = (tile_sizes(extent, by, has_halo) for extent, by in zip(axes, multiples, strict=True))
+    return combined((tile_sizes(outer), first, second), (outer, *axes), (1, *multiples))
+
+
+def combined(sizes: Sequence[Ints], extents: Sequence[int], multiples: Sequence[int]) -> tuple[Sizes, Bools]:
+    """Return tiles of every combination of sizes of the inner two axes, one of the outer axis; then several, whole.
+
+    And whether they are coarse; where no size along an axis is, all of them are taken for it. *sizes* ascend along each
+    of the three axes; there may be none.
+
+    Example:
+        >>> one, two = np.array([1]), np.array([1, 2])
+        >>> tiles, coarse = combined((two, one, two), (2, 1, 2), (1, 1, 1))
+        >>> [axis.tolist() for axis in tiles], coarse.tolist()
+        ([[1, 1, 2], [1, 1, 1], [1, 2, 2]], [True, True, True])
+    """
+    outer, first, second = sizes
+    coarse = []
+    for axis in zip(sizes, extents, multiples, strict=True):
+        few = is_coarse(*axis)
+        coarse.append(few if few.any() else ~few)
+    are_whole = [*first[-1:], *second[-1:]] == [*extents[1:]]
+    wanted = (outer > 1) & are_whole
+    several = outer[wanted]
+    if 1 not in outer:
+        first, coarse[1] = first[:0], coarse[1][:0]
+    tiles = Sizes(
         np.concatenate([np.ones(len(first) * len(second), np.int64), several]),
-        np.concatenate([np.repeat(first, len(second)), np.full(len(several), axes[0])]),
-        np.concatenate([np.tile(second, len(first)), np.full(len(several), axes[1])]),
+        np.concatenate([np.repeat(first, len(second)), np.full(len(several), extents[1])]),
+        np.concatenate([np.tile(second, len(first)), np.full(len(several), extents[2])]),
     )
+    return tiles, np.concatenate([np.logical_and.outer(*coarse[1:]).ravel(), coarse[0][wanted]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +201,7 @@ class Options:
     """Pixel or channel options of all problems, one after the other.
 
     ``offsets[i] : offsets[i + 1]`` are those of problem i; ``tiles`` counts the tiles along each axis, ``last`` are the
-    sizes of the last of them, the remainder.
+    sizes of the last of them, the remainder. With those that are ``coarse`` operands may stay.
     """
 
     owner: Ints
@@ -157,6 +209,7 @@ class Options:
     sizes: Sizes
     last: Sizes
     tiles: Sizes
+    coarse: Bools
 
     @property
     def count(self) -> Ints:
@@ -170,7 +223,7 @@ class Options:
             Sizes(*(axis[index] for axis in part)) for part in (self.sizes, self.last, self.tiles)
         )
         offsets = np.searchsorted(owner, np.arange(len(self.offsets)))
-        return Options(owner, offsets, sizes, last, tiles)
+        return Options(owner, offsets, sizes, last, tiles, self.coarse[index])
 
     def least(self, values: Any) -> Any:
         """The least of each problem; *values* have the options along their last axis."""
@@ -217,22 +270,26 @@ class Options:
         return every
 
 
-def _options(extents: Sizes, sizes: list[Sizes]) -> Options:
-    lengths = np.array([len(option.a) for option in sizes], np.int64)
-    owner = np.repeat(np.arange(len(sizes)), lengths)
-    flat = Sizes(*(np.concatenate(axis) for axis in zip(*sizes, strict=True)))
+def _options(extents: Sizes, found: list[tuple[Sizes, Bools]]) -> Options:
+    lengths = np.array([len(coarse) for _, coarse in found], np.int64)
+    owner = np.repeat(np.arange(len(found)), lengths)
+    flat = Sizes(*(np.concatenate(axis) for axis in zip(*(sizes for sizes, _ in found), strict=True)))
     whole = Sizes(*(extent[owner] for extent in extents))
     tiles = Sizes(*(-(-e // s) for e, s in zip(whole, flat, strict=True)))
     last = Sizes(*(e - (t - 1) * s for s, e, t in zip(flat, whole, tiles, strict=True)))
-    return Options(owner, np.concatenate([[0], np.cumsum(lengths)]), flat, last, tiles)
+    coarse = np.concatenate([coarse for _, coarse in found])
+    return Options(owner, np.concatenate([[0], np.cumsum(lengths)]), flat, last, tiles, coarse)
 
 
 def pixel_options(work: Workload, machine: Machine) -> Options:
     """Return the pixel tiles of every problem; a matrix product's pixels are rounded to the whole array."""
     multiple = np.where(work.pointwise, machine.pes, machine.cols)
-    columns = zip(work.n.tolist(), work.y.tolist(), work.x.tolist(), multiple.tolist(), strict=True)
+    columns = zip(
+        *(part.tolist() for part in (work.n, work.y, work.x, multiple, ~work.pointwise)), strict=True
+    )
     return _options(
-        Sizes(work.n, work.y, work.x), [_sizes(n, (y, x), (machine.rows, m)) for n, y, x, m in columns]
+        Sizes(work.n, work.y, work.x),
+        [_sizes(n, (y, x), (machine.rows, m), halo) for n, y, x, m, halo in columns],
     )
 
 
@@ -246,7 +303,7 @@ def channel_options(work: Workload, machine: Machine) -> Options:
 
 
 def option_counts(work: Workload, machine: Machine) -> Ints:
-    """How many pixel and channel options each problem has, to within one."""
+    """How many pixel and channel options each problem has, to within one, or more of a halo beyond 65,536."""
     multiple = np.where(work.pointwise, machine.pes, machine.cols)
 
     def sizes(extents: Ints, multiples: Any) -> Ints:
@@ -266,11 +323,13 @@ def windows(work: Workload) -> tuple[Window, Window]:
 
 
 class InputTraffic(NamedTuple):
-    """Input elements of one channel for each pixel option: of all tiles, of the first tile, of the largest."""
+    """Input elements of one channel for each pixel option."""
 
-    total: Ints
-    first: Ints
-    largest: Ints
+    total: Ints  # of all tiles
+    first: Ints  # of the first tile
+    largest: Ints  # of the largest tile
+    once: Ints  # of all tiles without what a tile before read too
+    apart: Ints  # 1 where the first and the last tile of an image share none, else 0
 
     def take(self, index: Ints) -> InputTraffic:
         """Return those of the options *index*."""
@@ -279,16 +338,36 @@ class InputTraffic(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def _axis_extents(extent: int, multiple: int, window: tuple[int, ...], skip: bool) -> InputTraffic:
-    """Sum, first and largest input extent over the tiles of one axis, for each of its candidate sizes."""
-    sizes = tile_sizes(extent, multiple)
+    """``_extents_of`` the candidate sizes of an axis."""
+    return _extents_of(tile_sizes(extent, multiple, has_halo=True), extent, window, skip)
+
+
+def _extents_of(sizes: Ints, extent: int, window: Sequence[int], skip: bool) -> InputTraffic:
+    """Input extents over the tiles of one axis, for each of *sizes*."""
     tiles = -(-extent // sizes)
     ends = np.cumsum(tiles)
     starts = ends - tiles
     size = np.repeat(sizes, tiles)
     first = (np.arange(ends[-1]) - np.repeat(starts, tiles)) * size
     length = np.minimum(size, extent - first)
-    loaded = input_extent(first, length, Window(*(np.asarray(value) for value in window)), skip)
-    return InputTraffic(np.add.reduceat(loaded, starts), loaded[starts], np.maximum.reduceat(loaded, starts))
+    along = Window(*(np.asarray(value) for value in window))
+    loaded = input_extent(first, length, along, skip)
+    total = np.add.reduceat(loaded, starts)
+    return InputTraffic(
+        total=total,
+        first=loaded[starts],
+        largest=np.maximum.reduceat(loaded, starts),
+        once=total - np.add.reduceat(input_overlap(first, along), starts),
+        apart=(
+            (tiles > 1) & (_reach(sizes - 1, along) <= first[ends - 1] * along.stride - along.padding)
+        ).astype(np.int64),
+    )
+
+
+def _reach(output: Ints, window: Window) -> Ints:
+    """Position after the last that *output* reads along one axis."""
+    stride, taps, dilation, padding, _ = window
+    return np.asarray(output * stride - padding + (taps - 1) * dilation + 1)
 
 
 def input_traffic(work: Workload, options: Options, machine: Machine) -> InputTraffic:
@@ -296,18 +375,131 @@ def input_traffic(work: Workload, options: Options, machine: Machine) -> InputTr
 
     A matrix product has no halo: each element is read once.
     """
-    n, y, x = options.sizes
-    pixels = n * y * x
-    traffic = InputTraffic(work.pixels[options.owner], pixels.copy(), pixels.copy())
-    along = np.stack(windows(work)).transpose(2, 0, 1).tolist()  # a window for each problem and axis
-    for row in np.flatnonzero(~work.pointwise).tolist():
-        part = slice(options.offsets[row], options.offsets[row + 1])
-        rows = _axis_extents(int(work.y[row]), machine.rows, tuple(along[row][0]), machine.skip_rows)
-        columns = _axis_extents(int(work.x[row]), machine.cols, tuple(along[row][1]), machine.skip_columns)
+    n, _, _ = options.sizes
+    traffic = _without_halos(work, options)
+    for row, part, along in _with_halos(work, options):
+        rows = _axis_extents(int(work.y[row]), machine.rows, tuple(along[0]), machine.skip_rows)
+        columns = _axis_extents(int(work.x[row]), machine.cols, tuple(along[1]), machine.skip_columns)
         several = n[part][len(rows.total) * len(columns.total) :]
-        total, first, largest = (np.multiply.outer(a, b).ravel() for a, b in zip(rows, columns, strict=True))
+        total, first, largest, once = (
+            np.multiply.outer(a, b).ravel() for a, b in zip(rows[:4], columns[:4], strict=True)
+        )
         # Tiles of several images hold them whole, as the last option of one image does.
         traffic.total[part] = work.n[row] * np.concatenate([total, np.repeat(total[-1], len(several))])
         traffic.first[part] = np.concatenate([first, first[-1] * several])
         traffic.largest[part] = np.concatenate([largest, largest[-1] * several])
+        traffic.once[part] = work.n[row] * np.concatenate([once, np.repeat(once[-1], len(several))])
+        apart = np.maximum.outer(rows.apart, columns.apart).ravel()
+        traffic.apart[part] = np.concatenate([apart, np.zeros_like(several)])
     return traffic
+
+
+def _without_halos(work: Workload, options: Options) -> InputTraffic:
+    n, y, x = options.sizes
+    pixels, every = n * y * x, work.pixels[options.owner]
+    return InputTraffic(every, pixels.copy(), pixels.copy(), every.copy(), np.ones_like(pixels))
+
+
+def _with_halos(work: Workload, options: Options) -> Iterator[tuple[int, slice, list[list[int]]]]:
+    """Problems that are no matrix products: the row of each, its options, its windows along y and x."""
+    along = np.stack(windows(work)).transpose(2, 0, 1).tolist()
+    for row in np.flatnonzero(~work.pointwise).tolist():
+        yield row, slice(options.offsets[row], options.offsets[row + 1]), along[row]
+
+
+class MapSpace(NamedTuple):
+    """The options of all problems; the last pixel option of each is the whole layer.
+
+    Where ``cut`` says so of a problem, it stands there without being an option.
+    """
+
+    pixels: Options
+    channels: Options
+    inputs: InputTraffic
+    cut: Bools | None = None
+
+
+def every_option(work: Workload, machine: Machine) -> MapSpace:
+    """Return all options of every problem."""
+    pixels = pixel_options(work, machine)
+    return MapSpace(pixels, channel_options(work, machine), input_traffic(work, pixels, machine))
+
+
+def given_options(work: Workload, machine: Machine, sizes: Ints) -> MapSpace:
+    """Return for each problem one option of *sizes*, (6, problems) along (n, y, x, g, k, c), and that of all pixels.
+
+    Tiles may hold several images, or groups, without holding them whole. Memory grows with the tiles along y and x.
+    """
+    extents = np.stack([work.n, work.y, work.x, work.g, work.k, work.c])
+    is_cut = (sizes[:3] < extents[:3]).any(axis=0)
+    both = np.stack([sizes[:3], extents[:3]], axis=-1)
+    any_size = np.ones(2, np.bool_)
+    pixels = _options(
+        Sizes(*extents[:3]),
+        [
+            (Sizes(*both[:, row, 1 - cut :]), any_size[1 - cut :])
+            for row, cut in enumerate(is_cut.astype(int))
+        ],
+    )
+    channels = _options(
+        Sizes(*extents[3:]), [(Sizes(*sizes[3:, [row]]), any_size[:1]) for row in range(len(work))]
+    )
+    return MapSpace(pixels, channels, _traffic_of_any(work, pixels, machine))
+
+
+def _traffic_of_any(work: Workload, pixels: Options, machine: Machine) -> InputTraffic:
+    """``input_traffic`` of options of any sizes."""
+    n, y, x = pixels.sizes
+    traffic = _without_halos(work, pixels)
+    for row, part, along in _with_halos(work, pixels):
+        rows, columns = (
+            _extents_of(sizes, int(extent[row]), window, skip).take(np.searchsorted(sizes, each[part]))
+            for each, sizes, extent, window, skip in (
+                (y, _distinct(y[part]), work.y, along[0], machine.skip_rows),
+                (x, _distinct(x[part]), work.x, along[1], machine.skip_columns),
+            )
+        )
+        traffic.total[part] = work.n[row] * rows.total * columns.total
+        traffic.first[part] = n[part] * rows.first * columns.first
+        traffic.largest[part] = n[part] * rows.largest * columns.largest
+        traffic.once[part] = work.n[row] * rows.once * columns.once
+        traffic.apart[part] = rows.apart | columns.apart
+    return traffic
+
+
+def tried_sizes(work: Workload, machine: Machine) -> Iterator[tuple[Ints, ...]]:
+    """Yield the candidate sizes of each problem along (n, y, x, g, k, c)."""
+    multiple = np.where(work.pointwise, machine.pes, machine.cols)
+    columns = (work.n, work.y, work.x, work.g, work.k, work.c, multiple, ~work.pointwise)
+    for n, y, x, g, k, c, by, halo in zip(*(column.tolist() for column in columns), strict=True):
+        pixels = tile_sizes(n), tile_sizes(y, machine.rows, halo), tile_sizes(x, by, halo)
+        yield *pixels, tile_sizes(g), tile_sizes(k, machine.cols), tile_sizes(c, machine.rows)
+
+
+def options_of(work: Workload, machine: Machine, sizes: Sequence[Sequence[Ints]]) -> MapSpace:
+    """Return the options of the given *sizes* of each problem along (n, y, x, g, k, c), ascending.
+
+    There are some of pixels and some of channels of each problem.
+    """
+    columns = (
+        work.n,
+        work.y,
+        work.x,
+        work.g,
+        work.k,
+        work.c,
+        np.where(work.pointwise, machine.pes, machine.cols),
+    )
+    pixels, channels, cut = [], [], []
+    for (n, y, x, g, k, c, by), axes in zip(np.stack(columns).T.tolist(), sizes, strict=True):
+        tiles, coarse = combined(axes[:3], (n, y, x), (1, machine.rows, by))
+        is_cut = [axis[-1] for axis in tiles] != [n, y, x]
+        cut.append(is_cut)
+        if is_cut:
+            tiles = Sizes(*(np.append(axis, extent) for axis, extent in zip(tiles, (n, y, x), strict=True)))
+            coarse = np.append(coarse, True)
+        pixels.append((tiles, coarse))
+        channels.append(combined(axes[3:], (g, k, c), (1, machine.cols, machine.rows)))
+    of_pixels = _options(Sizes(work.n, work.y, work.x), pixels)
+    of_channels = _options(Sizes(work.g, work.k, work.c), channels)
+    return MapSpace(of_pixels, of_channels, _traffic_of_any(work, of_pixels, machine), np.array(cut))

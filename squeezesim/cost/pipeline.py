@@ -1,49 +1,56 @@
-"""The pipeline of tiles: steps, how long each takes, and schedules of them that machines of a family share.
+"""The load–compute–store pipeline of a layer's tiles: its cycles, exactly, remainder tiles included.
 
-The steps of a tiling in the order in which they run, with as few of them as its cycles need.
-
-Tiles along an axis are alike but for the first, the last but one and the last, so that an axis of many tiles is played
-with four: the second stands for all that are like it. Where padding makes more of them differ, all are played.
-
-Schedule: what the array and the DMA do in the steps of tilings, and the cycles of that at any machine's rates.
+While the array computes tile i, the port of each memory stores what tile i−1 finished and then loads what tile i+1
+needs:
 
     compute = max(array, ⌈buffer bits / buffer bits a cycle⌉)
-    step    = max(compute, Σ transfers beside it) + Σ (transfers after it + latency)
-    cycles  = setup + first load + Σ weight · step + last store
+    step i  = max over ports of (max(compute i, store i−1 + load i+1) + what is single-buffered)
+    cycles  = setup + max over ports of the first loads + Σ steps + last store
 
-Steps in which the same happens are one row with a weight. Sums are exact: all numbers are integers below 2⁵³.
+Operands that are not double-buffered, or have one slot in the mode (``traffic``), are moved between two steps instead.
+A transfer takes ⌈bytes / bytes a cycle⌉, and one that nothing prefetches (in the first load, the last store, or
+single-buffered) its memory's latency on top. Of an operand that stays, a step loads what no step before it had.
 
-The load–compute–store pipeline of a layer's tiles: its cycles, exactly, remainder tiles included.
-
-While the array computes tile i, one DMA stores what tile i−1 finished and then loads what tile i+1 needs:
-
-    step i = max(compute i, store i−1 + load i+1)
-    cycles = setup + first load + Σ steps + last store
-
-Operands that are not double-buffered are moved between two steps instead. A transfer takes ⌈bytes / bytes a cycle⌉,
-and one that nothing prefetches (in the first load, the last store, or single-buffered) the DRAM latency on top.
+Tiles along an axis are alike but for the first, the last but one and the last, so that an axis of many tiles is played
+with four: the second stands for all that are like it. Where padding makes more of them differ, all are played. Steps in
+which the same happens are one row with a weight, in a schedule that all machines of a family share. Sums are exact: all
+numbers are integers below 2⁵³.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow.base import Dataflow, Work
-from squeezesim.cost.energy import buffer_bits
+from squeezesim.cost.dataflow.base import Dataflow, Tile, TileCost
+from squeezesim.cost.energy import access_bits, buffer_bits, level_bits
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.mapspace import ORDERS, Window, input_extent, windows
+from squeezesim.cost.mapspace import Window, input_extent, input_overlap, windows
 from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.cost.rates import Rates
+from squeezesim.cost.traffic import (
+    AXES,
+    LOOP_AXES,
+    MODES,
+    NESTS,
+    SINGLE,
+    STAYS,
+    WHOLE,
+    C,
+    X,
+    Y,
+    axes_lacked,
+    axes_of,
+)
 
-AXES = ("n", "y", "x", "g", "k", "c")
-N, Y, X, G, K, C = range(6)
-_LOOPS = {"P": (N, Y, X), "K": (K,), "C": (C,)}
-# Axes from the outermost loop to the innermost for each order, and the inverse.
-_NESTS = np.array([[G, *(axis for loop in order for axis in _LOOPS[loop])] for order in ORDERS])
+# Axes from the outermost loop to the innermost for each mode, and the inverse.
+_NESTS = np.array(
+    [[axis for loop in ("G", *NESTS[mode.order]) for axis in LOOP_AXES[loop]] for mode in MODES]
+)
 _DEPTHS = np.argsort(_NESTS, axis=1)
 
 
@@ -67,15 +74,27 @@ def _alike(window: Window, size: Ints, tiles: Ints) -> Bools:
     return np.asarray((size * stride >= padding) & (end <= available))
 
 
-def steps_of(problem: Workload, order: Ints, sizes: Ints, extents: Ints, *, every: bool = False) -> Steps:
+def _reduced(problem: Workload, sizes: Ints, tiles: Ints) -> Bools:
+    """Whether four tiles of each axis stand for all."""
+    reduced = tiles > 4
+    for axis, window in zip((Y, X), windows(problem), strict=True):
+        reduced[axis] &= problem.pointwise | _alike(window, sizes[axis], tiles[axis])
+    return np.asarray(reduced)
+
+
+def played_steps(problem: Workload, sizes: Ints, extents: Ints) -> Floats:
+    """Return how many steps of each point are played: memory grows with them."""
+    tiles = -(-extents // sizes)
+    return np.asarray(np.prod(np.where(_reduced(problem, sizes, tiles), 4.0, tiles), axis=0))
+
+
+def steps_of(problem: Workload, mode: Ints, sizes: Ints, extents: Ints, *, every: bool = False) -> Steps:
     """Enumerate the steps of each point; *sizes* and *extents* are (6, points) along ``AXES``.
 
     With *every*, each step stands for itself alone.
     """
     tiles = -(-extents // sizes)
-    reduced = np.zeros_like(tiles, np.bool_) if every else tiles > 4
-    for axis, window in zip((Y, X), windows(problem), strict=True):
-        reduced[axis] &= problem.pointwise | _alike(window, sizes[axis], tiles[axis])
+    reduced = np.zeros_like(tiles, np.bool_) if every else _reduced(problem, sizes, tiles)
     played = np.where(reduced, 4, tiles)
 
     counts = np.prod(played, axis=0)
@@ -83,7 +102,7 @@ def steps_of(problem: Workload, order: Ints, sizes: Ints, extents: Ints, *, ever
     number = np.arange(counts.sum()) - np.repeat(begins, counts)
     cut = np.flatnonzero((tiles > 1).any(axis=1))  # the loops along other axes have one round
     inside, rounds, end, shortened = (
-        np.repeat(part[cut], counts, axis=1) for part in (_inside(played, order), played, tiles - 1, reduced)
+        np.repeat(part[cut], counts, axis=1) for part in (_inside(played, mode), played, tiles - 1, reduced)
     )
     done, inner = np.divmod(number, inside)
     digit = done % rounds
@@ -97,20 +116,20 @@ def steps_of(problem: Workload, order: Ints, sizes: Ints, extents: Ints, *, ever
     return Steps(counts, begins, weight, this, before, after, tiles - 1)
 
 
-def _inside(played: Ints, order: Ints) -> Ints:
+def _inside(played: Ints, mode: Ints) -> Ints:
     """Steps of the loops inside that along each axis, (6, points)."""
-    points = np.arange(len(order))
-    nested = played[_NESTS[order].T, points]
+    points = np.arange(len(mode))
+    nested = played[_NESTS[mode].T, points]
     steps = np.ones_like(nested)
     np.cumprod(nested[:0:-1], axis=0, out=steps[-2::-1])
-    return np.asarray(steps[_DEPTHS[order].T, points])
+    return np.asarray(steps[_DEPTHS[mode].T, points])
 
 
 _ROWS = 1 << 17  # rows that are settled together, about what stays in cache
 
 
 class Timing(NamedTuple):
-    """Cycles of each point by where they go; those from ``setup`` to ``dram`` sum to ``cycles``."""
+    """Cycles of each point by where they go; those from ``setup`` to ``memories`` sum to ``cycles``."""
 
     cycles: Ints
     setup: Ints
@@ -118,21 +137,26 @@ class Timing(NamedTuple):
     stream: Ints  # the array multiplies
     fill: Ints  # preload, drain, skew
     buffer: Ints  # waiting for the buffer's bandwidth
-    dram: Ints  # waiting for the DMA
+    memories: Ints  # (memories, points), waiting for the port of each
     busy: Ints  # PE-cycles of the stream in which a PE holds work
-    dram_bound: Ints  # cycles of the steps in which the DMA is the slowest
+    memory_bound: Ints  # (memories, points), cycles of the steps in which the port of each is the slowest
     buffer_bound: Ints  # cycles of the steps in which the buffer's bandwidth is
+
+    @property
+    def dram(self) -> Ints:
+        """Cycles of waiting for the first memory."""
+        return np.asarray(self.memories[0], np.int64)
 
 
 _MOST_CYCLES = 2.0**60  # ``evaluate`` refuses networks that take as many; a sum of some still fits 64 bits
 
 
-def transfer_cycles(bits: Any, machine: Machine | Rates) -> Ints:
-    """Cycles of one transfer between DRAM and buffer: ⌈⌈bits / 8⌉ / bytes a cycle⌉.
+def transfer_cycles(bits: Any, bytes_per_cycle: Any) -> Ints:
+    """Cycles of one transfer between a memory and the buffer: ⌈⌈bits / 8⌉ / bytes a cycle⌉.
 
     Example: 1,000 words of 16 bits at 16 bytes a cycle take 125 cycles.
     """
-    cycles = _transferred(-(-bits // 8), machine.dram_bytes_per_cycle)
+    cycles = _transferred(-(-bits // 8), bytes_per_cycle)
     return np.minimum(cycles, _MOST_CYCLES).astype(np.int64)
 
 
@@ -144,9 +168,20 @@ def _transferred(volume: Any, bytes_per_cycle: Any) -> Floats:
 class _Pace(NamedTuple):
     """How fast the machine of each row moves data."""
 
-    dram_bytes_per_cycle: Floats
-    dram_latency: Any
+    bytes_per_cycle: Floats  # (rows, memories)
+    latency: Any
     buffer_bits_per_cycle: Any
+
+
+Kind = tuple[str, bool]
+"""An operand, and whether it is loaded."""
+
+
+class Moved(NamedTuple):
+    """Bytes that a port moves, those of memory ``memory``."""
+
+    memory: int
+    bytes: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +192,11 @@ class Schedule:
     weight: Floats  # how many steps a row stands for
     array: Floats  # cycles of the array where the buffer is never too slow
     buffer_bits: Floats | None  # between buffer and array; None where the buffer is never too slow
-    beside: tuple[Floats, ...]  # transfers that the computing overlaps
-    after: tuple[Floats, ...]  # transfers that the array waits for
-    ends: tuple[Floats, ...]  # for each point, the first loads and the last store
+    memories: int  # how many
+    overlapped: Mapping[Kind, Moved]  # transfers that the computing overlaps
+    serialised: Mapping[Kind, Moved]  # transfers that the array waits for
+    prologue: tuple[Moved, ...]  # for each point, the first loads
+    epilogue: Moved  # for each point, the last store
     stream: Ints  # for each point, Σ over its steps; so are the next two
     fill: Ints
     busy: Ints
@@ -167,9 +204,10 @@ class Schedule:
     def __len__(self) -> int:
         return len(self.stream)
 
-    def merged(self) -> Schedule:
+    def merge_rows(self) -> Schedule:
         """Return the same with as few rows as a hash finds to be alike."""
-        columns = [self.array, *self.beside, *self.after]
+        columns = [self.array]
+        columns += [part.bytes for parts in (self.overlapped, self.serialised) for part in parts.values()]
         columns += [] if self.buffer_bits is None else [self.buffer_bits]
         point = np.repeat(np.arange(len(self)), np.diff(self.offsets))
         mixed = np.zeros(len(point), np.uint64)
@@ -189,9 +227,15 @@ class Schedule:
             weight=np.add.reduceat(self.weight[order], starts),
             array=self.array[first],
             buffer_bits=None if self.buffer_bits is None else self.buffer_bits[first],
-            beside=tuple(column[first] for column in self.beside),
-            after=tuple(column[first] for column in self.after),
-            ends=self.ends,
+            memories=self.memories,
+            overlapped={
+                kind: Moved(memory, volume[first]) for kind, (memory, volume) in self.overlapped.items()
+            },
+            serialised={
+                kind: Moved(memory, volume[first]) for kind, (memory, volume) in self.serialised.items()
+            },
+            prologue=self.prologue,
+            epilogue=self.epilogue,
             stream=self.stream,
             fill=self.fill,
             busy=self.busy,
@@ -208,36 +252,46 @@ class Schedule:
     def timing(self, point: Ints, rates: Rates) -> Timing:
         """Return where the cycles of point ``point[i]`` on machine i of *rates* go."""
         startup, setup = self._startup(point, rates).astype(np.int64), rates.setup.astype(np.int64)
-        steps, waiting, dram_bound, buffer_bound = np.zeros((4, len(point)), np.int64)
+        steps, waiting, buffer_bound = np.zeros((3, len(point)), np.int64)
+        memory_waits, memory_bound = np.zeros((2, self.memories, len(point)), np.int64)
         for part, rows, starts, of in self._parts(point, rates):
             weight, array = self.weight[rows], self.array[rows]
             compute, step, moved = self._steps(rows, of)
-            by_dram = moved > compute
-            for total, values in (
+            slowest = np.argmax(moved, axis=0)
+            by_memory = reduce(np.maximum, moved) > compute
+            totals = [
                 (steps, step),
                 (waiting, compute - array),
-                (dram_bound, np.where(by_dram, step, 0)),
-                (buffer_bound, np.where(~by_dram & (compute > array), step, 0)),
-            ):
+                (buffer_bound, np.where(~by_memory & (compute > array), step, 0)),
+            ]
+            for memory in range(self.memories):
+                of_memory = slowest == memory
+                totals.append((memory_waits[memory], np.where(of_memory, step - compute, 0)))
+                totals.append((memory_bound[memory], np.where(of_memory & by_memory, step, 0)))
+            for total, values in totals:
                 total[part] = np.add.reduceat(values * weight, starts)
-        stream, fill = self.stream[point], self.fill[point]
         return Timing(
             cycles=setup + startup + steps,
             setup=setup,
             startup=startup,
-            stream=stream,
-            fill=fill,
+            stream=self.stream[point],
+            fill=self.fill[point],
             buffer=waiting,
-            dram=steps - stream - fill - waiting,
+            memories=memory_waits,
             busy=self.busy[point],
-            dram_bound=dram_bound,
+            memory_bound=memory_bound,
             buffer_bound=buffer_bound,
         )
 
     def _startup(self, point: Ints, rates: Rates) -> Floats:
         """First loads and last store, none of which anything overlaps."""
-        moving = sum(_transferred(volume[point], rates.dram_bytes_per_cycle) for volume in self.ends)
-        return np.asarray(moving + len(self.ends) * rates.dram_latency)
+
+        def lasting(part: Moved) -> Any:
+            taken = _transferred(part.bytes[point], rates.bytes_per_cycle[..., part.memory])
+            return taken + rates.latency[..., part.memory]
+
+        loads = _by_memory(self.prologue, self.memories, lasting)
+        return np.asarray(reduce(np.maximum, loads) + lasting(self.epilogue))
 
     def _parts(self, point: Ints, rates: Rates) -> Iterator[tuple[slice, Ints, Ints, _Pace]]:
         """The points in parts of a bounded number of rows: (part, its rows, where each point begins, pace of rows)."""
@@ -250,53 +304,82 @@ class Schedule:
                 starts = np.cumsum(count) - count
                 rows = np.arange(count.sum()) + np.repeat(self.offsets[point[part]] - starts, count)
                 pace = _Pace(
-                    np.repeat(rates.dram_bytes_per_cycle[part], count),
-                    np.repeat(rates.dram_latency[part], count) if self.after else None,
+                    np.repeat(rates.bytes_per_cycle[part], count, axis=0),
+                    np.repeat(rates.latency[part], count, axis=0) if self.serialised else None,
                     None if self.buffer_bits is None else np.repeat(rates.buffer_bits_per_cycle[part], count),
                 )
                 yield part, rows, starts, pace
 
-    def _steps(self, rows: Ints, pace: _Pace) -> tuple[Floats, Floats, Floats]:
-        """Of each row the cycles of the array, those of the step, and those of the DMA."""
+    def _steps(self, rows: Ints, pace: _Pace) -> tuple[Floats, Floats, list[Floats]]:
+        """Of each row the cycles of the array, those of the step, and those of each memory's port."""
         compute = self.array[rows]
         if self.buffer_bits is not None:
             compute = np.maximum(compute, np.ceil(self.buffer_bits[rows] / pace.buffer_bits_per_cycle))
-        moved = np.zeros(len(rows))
-        for volume in self.beside:
-            moved += _transferred(volume[rows], pace.dram_bytes_per_cycle)
-        step = np.maximum(compute, moved)
-        for volume in self.after:
-            waited = _transferred(volume[rows], pace.dram_bytes_per_cycle)
-            waited += pace.dram_latency * (waited > 0)
-            moved += waited
-            step += waited
-        return compute, step, moved
+
+        def moving(part: Moved) -> Floats:
+            return _transferred(part.bytes[rows], pace.bytes_per_cycle[:, part.memory])
+
+        def waited(part: Moved) -> Floats:
+            cycles = moving(part)
+            return np.asarray(cycles + pace.latency[:, part.memory] * (cycles > 0))
+
+        moved = _by_memory(self.overlapped.values(), self.memories, moving, np.zeros(len(rows)))
+        ends = [np.maximum(compute, beside) for beside in moved]
+        if self.serialised:
+            after = _by_memory(self.serialised.values(), self.memories, waited, np.zeros(len(rows)))
+            ends = [end + between for end, between in zip(ends, after, strict=True)]
+            moved = [beside + between for beside, between in zip(moved, after, strict=True)]
+        return compute, reduce(np.maximum, ends), moved
 
 
-def joined(one: Schedule, other: Schedule) -> Schedule:
-    """Return the points of *one*, then those of *other*; both of machines of one family."""
+def _by_memory(
+    parts: Iterable[Moved], memories: int, cycles: Callable[[Moved], Any], none: Any = 0.0
+) -> list[Any]:
+    """Σ of the *cycles* of the parts of each memory."""
+    sums = [none] * memories
+    for part in parts:
+        sums[part.memory] = sums[part.memory] + cycles(part)
+    return sums
 
-    def both(first: Any, second: Any) -> Any:
-        if first is None:
-            return None
-        if isinstance(first, tuple):
-            return tuple(both(*pair) for pair in zip(first, second, strict=True))
-        return np.concatenate([first, second])
+
+def concat(first: Schedule, second: Schedule) -> Schedule:
+    """Return the points of *first*, then those of *second*; both of machines of one family."""
+    lengths = len(first.array), len(second.array)
+
+    def both(one: Any, other: Any) -> Any:
+        if one is None or isinstance(one, int):
+            return one
+        if isinstance(one, Moved):
+            return Moved(one.memory, np.concatenate([one.bytes, other.bytes]))
+        if isinstance(one, tuple):
+            return tuple(both(*pair) for pair in zip(one, other, strict=True))
+        if isinstance(one, dict):  # what only one of them moves, the other moves nothing of
+            parts = {**other, **one}
+            none = [
+                {kind: Moved(part.memory, np.zeros(size)) for kind, part in parts.items()} for size in lengths
+            ]
+            return {
+                kind: both(*((blank | of)[kind] for blank, of in zip(none, (one, other), strict=True)))
+                for kind in parts
+            }
+        return np.concatenate([one, other])
 
     columns = {
-        field.name: both(getattr(one, field.name), getattr(other, field.name))
+        field.name: both(getattr(first, field.name), getattr(second, field.name))
         for field in fields(Schedule)
         if field.name != "offsets"
     }
-    return Schedule(offsets=np.concatenate([one.offsets, other.offsets[1:] + one.offsets[-1]]), **columns)
+    return Schedule(
+        offsets=np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]), **columns
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Tilings to play: the problem (a row for each point), the index of the loop order, tile sizes along ``AXES``."""
+    """Tilings to play: the problem (a row for each point), the index of the mode, tile sizes along ``AXES``."""
 
     problem: Workload
-    order: Ints
+    mode: Ints  # into ``traffic.MODES``
     sizes: Ints  # (6, points)
 
 
@@ -314,17 +397,22 @@ class _Tiles:
         start = index * sizes
         return cls(problem, start, np.minimum(sizes, extents - start))
 
-    def inputs(self, machine: Machine) -> Ints:
+    def inputs(self, machine: Machine, without_halos: Bools | None = None) -> Ints:
+        """Bits of the inputs, where it says so without those that tiles before read too."""
         window_y, window_x = windows(self.problem)
         n, y, x, g, _, c = self.sizes
         rows = input_extent(self.start[Y], y, window_y, machine.skip_rows)
         columns = input_extent(self.start[X], x, window_x, machine.skip_columns)
+        if without_halos is not None and without_halos.any():
+            rows = rows - without_halos * input_overlap(self.start[Y], window_y)
+            columns = columns - without_halos * input_overlap(self.start[X], window_x)
         pixels = n * np.where(self.problem.pointwise, y * x, rows * columns)
         return np.asarray(pixels * g * c * self.problem.activation_bits)
 
-    def weights(self) -> Ints:
+    def weights(self, machine: Machine) -> Ints:
         _, _, _, g, k, c = self.sizes
-        return np.asarray(g * k * c * self.problem.taps * self.problem.weight_bits)
+        count = np.asarray(g * k * c * self.problem.taps)
+        return self.problem.moved_weights(count) if machine.compressed else count * self.problem.weight_bits
 
     def outputs(self) -> Ints:
         """Elements, not bits: partial sums are wider than what is finished."""
@@ -339,26 +427,42 @@ class Transfer(NamedTuple):
     load: bool
     bits: Ints
     overlapped: bool  # by the step's computing
+    offset: int  # whose tile it is: that of the step before (−1), of the step itself, or of the one after (1)
     machine: Machine
+
+    @property
+    def kind(self) -> Kind:
+        """Its operand, and whether it is loaded."""
+        return self.operand, self.load
+
+    @property
+    def memory(self) -> int:
+        """Index into ``Machine.memories`` of the operand's home."""
+        return self.machine.home(self.operand)
 
     @property
     def cycles(self) -> Ints:
         """Cycles of each transfer, without latency."""
-        return transfer_cycles(self.bits, self.machine)
+        return transfer_cycles(self.bits, self.machine.memories[self.memory].bytes_per_cycle)
 
     @property
     def latency(self) -> int:
         """Cycles that each transfer that is not empty takes longer, where nothing overlaps it."""
-        return 0 if self.overlapped else self.machine.dram_latency
+        return 0 if self.overlapped else self.machine.memories[self.memory].latency
+
+    @property
+    def moved(self) -> Moved:
+        """Bytes of each transfer."""
+        return Moved(self.memory, (-(-self.bits // 8)).astype(np.float64))
 
 
-class Played(NamedTuple):
+class StepTrace(NamedTuple):
     """The steps of all points, and what the array and the DMA do in each."""
 
     steps: Steps
     first_loads: tuple[Transfer, ...]  # a row for each point: they come before the first step
     last_store: Transfer  # a row for each point: it comes after the last step
-    work: Work
+    work: TileCost
     buffer_bits: Floats | None  # between buffer and array; None where the buffer is never too slow
     transfers: tuple[Transfer, ...]  # the store of the step before, then the loads of the one after
     machine: Machine
@@ -372,11 +476,11 @@ class Played(NamedTuple):
         return np.asarray(np.maximum(self.work.cycles, waiting.astype(np.int64)))
 
 
-def played(points: Points, flow: Dataflow, machine: Machine, *, every: bool = False) -> Played:
+def trace_steps(points: Points, flow: Dataflow, machine: Machine, *, every: bool = False) -> StepTrace:
     """Return what happens in each step of each point; with *every*, in each single one."""
     problem, sizes = points.problem, points.sizes
     extents = np.stack([getattr(problem, name) for name in AXES])
-    steps = steps_of(problem, points.order, sizes, extents, every=every)
+    steps = steps_of(problem, points.mode, sizes, extents, every=every)
     first = _Tiles.at(np.zeros_like(sizes), problem, sizes, extents)
     last = _Tiles.at(steps.end, problem, sizes, extents)
     of_steps = (
@@ -385,30 +489,29 @@ def played(points: Points, flow: Dataflow, machine: Machine, *, every: bool = Fa
         np.repeat(extents, steps.counts, axis=1),
     )
 
-    def alone(operand: str, load: bool, bits: Ints) -> Transfer:
-        return Transfer(operand, load, bits, False, machine)
+    def exposed(operand: str, load: bool, bits: Ints) -> Transfer:
+        return Transfer(operand, load, bits, False, 0, machine)
 
-    work, moved = _array(_Tiles.at(steps.this, *of_steps), steps, flow, machine)
-    return Played(
+    tiles = [_Tiles.at(index, *of_steps) for index in (steps.before, steps.this, steps.after)]
+    work, moved = _array(tiles[1], steps, flow, machine)
+    return StepTrace(
         steps=steps,
-        first_loads=(alone("inputs", True, first.inputs(machine)), alone("weights", True, first.weights())),
-        last_store=alone("outputs", False, last.outputs() * problem.activation_bits),
+        first_loads=(
+            exposed("inputs", True, first.inputs(machine)),
+            exposed("weights", True, first.weights(machine)),
+        ),
+        last_store=exposed("outputs", False, last.outputs() * problem.activation_bits),
         work=work,
         buffer_bits=moved,
-        transfers=_transfers(
-            _Tiles.at(steps.before, *of_steps), _Tiles.at(steps.after, *of_steps), steps, machine
-        ),
+        transfers=_transfers(tiles, steps, np.repeat(points.mode, steps.counts), machine),
         machine=machine,
     )
 
 
 def schedule_of(points: Points, flow: Dataflow, machine: Machine) -> Schedule:
     """Return the steps of each point; machines of one family have the same."""
-    done = played(points, flow, machine)
-    steps, work = done.steps, done.work
-
-    def volumes(parts: Iterable[Transfer]) -> tuple[Floats, ...]:
-        return tuple((-(-part.bits // 8)).astype(np.float64) for part in parts)
+    trace = trace_steps(points, flow, machine)
+    steps, work = trace.steps, trace.work
 
     def total(values: Ints) -> Ints:
         return np.asarray(np.add.reduceat(values * steps.weight, steps.begins))
@@ -417,10 +520,12 @@ def schedule_of(points: Points, flow: Dataflow, machine: Machine) -> Schedule:
         offsets=np.append(steps.begins, len(steps.weight)),
         weight=steps.weight.astype(np.float64),
         array=work.cycles.astype(np.float64),
-        buffer_bits=done.buffer_bits,
-        beside=volumes(part for part in done.transfers if part.overlapped),
-        after=volumes(part for part in done.transfers if not part.overlapped),
-        ends=volumes((*done.first_loads, done.last_store)),
+        buffer_bits=trace.buffer_bits,
+        memories=len(machine.memories),
+        overlapped={part.kind: part.moved for part in trace.transfers if part.overlapped},
+        serialised={part.kind: part.moved for part in trace.transfers if not part.overlapped},
+        prologue=tuple(part.moved for part in trace.first_loads),
+        epilogue=trace.last_store.moved,
         stream=total(work.stream),
         fill=total(work.fill),
         busy=total(work.busy),
@@ -429,44 +534,72 @@ def schedule_of(points: Points, flow: Dataflow, machine: Machine) -> Schedule:
 
 def play(points: Points, flow: Dataflow, machine: Machine) -> Timing:
     """Play the tiles of each point through the pipeline and return where its cycles go."""
-    rates = Rates.of([machine]).take(np.zeros(len(points.order), np.int64))
-    return schedule_of(points, flow, machine).timing(np.arange(len(points.order)), rates)
+    rates = Rates.of([machine]).take(np.zeros(len(points.mode), np.int64))
+    return schedule_of(points, flow, machine).timing(np.arange(len(points.mode)), rates)
 
 
-def _array(tiles: _Tiles, steps: Steps, flow: Dataflow, machine: Machine) -> tuple[Work, Floats | None]:
-    """The array's work for each step, and the bits that it moves to and from the buffer."""
-    problem, sizes = tiles.problem, tiles.sizes
-    pixel = flow.pixel_terms(problem, sizes[N], sizes[Y], sizes[X], machine)
-    channel = flow.channel_terms(problem, sizes[G], sizes[K], sizes[C], machine)
-    work = flow.work(problem, pixel, channel, machine)
+def _array(tiles: _Tiles, steps: Steps, flow: Dataflow, machine: Machine) -> tuple[TileCost, Floats | None]:
+    """What each step costs on the array, and the bits that it moves to and from the buffer."""
+    cost = flow.tile_cost(tiles.problem, Tile(*tiles.sizes), machine)
     if not np.isfinite(machine.buffer_bits_per_cycle):
-        return work, None
+        return cost, None
     started = np.where(steps.this[C] == 0, tiles.outputs(), 0).astype(np.float64)
-    used = flow.accesses(
-        problem, [term * 1.0 for term in pixel], [term * 1.0 for term in channel], started, machine
-    )
-    return work, np.asarray(sum(buffer_bits(problem, used)), np.float64)
+    bits = level_bits(access_bits(tiles.problem, cost.accesses(), started))
+    return cost, np.asarray(buffer_bits(bits), np.float64)
 
 
-def _transfers(gone: _Tiles, coming: _Tiles, steps: Steps, machine: Machine) -> tuple[Transfer, ...]:
-    """What the DMA stores of the tile before each step's, and loads of the tile after it."""
-    problem = gone.problem
-    moved, came = steps.after != steps.this, steps.before != steps.this
-    moved[:, steps.begins + steps.counts - 1] = came[:, steps.begins] = False
-    left = came[[N, Y, X, G, K]].any(axis=0)
-    n, y, x, g, k, c = moved
-    pixels = n | y | x
+def _transfers(tiles: Sequence[_Tiles], steps: Steps, mode: Ints, machine: Machine) -> tuple[Transfer, ...]:
+    """What is stored of the tile before each step's, and loaded of the tile after it; *tiles*: before, this, after.
 
-    def transfer(operand: str, load: bool, wanted: Bools, bits: Ints, double: bool) -> Transfer:
-        return Transfer(operand, load, bits * wanted, double, machine)
+    With several memories, single-buffered outputs are stored between their own step and the next, while other ports
+    load.
+    """
+    before, this, after = tiles
+    problem = this.problem
+    advances, advanced = steps.after != steps.this, steps.before != steps.this
+    advances[:, steps.begins + steps.counts - 1] = advanced[:, steps.begins] = False
+    stays = {operand: of_mode[mode] for operand, of_mode in STAYS.items()}
 
-    finished = np.repeat(steps.end[C], steps.counts) == steps.before[C]
-    stored = gone.outputs() * np.where(finished, problem.activation_bits, problem.accumulator_bits)
-    resumed = (pixels | g | k) & (steps.after[C] > 0)
-    psums = coming.outputs() * problem.accumulator_bits
+    def changed(operand: str, axes: Bools) -> Bools:
+        return np.asarray(axes[axes_of(operand)].any(axis=0))
+
+    def fetched(operand: str) -> Bools:
+        """Where the next tile of an operand is loaded: one that stays in the first round of the loops that it lacks."""
+        wanted = changed(operand, advances)
+        if stays[operand].any():
+            wanted &= ~stays[operand] | (steps.after[axes_lacked(operand)] == 0).all(axis=0)
+        return wanted
+
+    def stored(of: _Tiles, index: Ints, left: Bools) -> Ints:
+        """Bits of finished outputs, or of the partial sums of a tile that is left and does not stay."""
+        finished = np.repeat(steps.end[C], steps.counts) == index[C]
+        width = np.where(finished, problem.activation_bits, problem.accumulator_bits * ~stays["outputs"])
+        return np.asarray(of.outputs() * width * changed("outputs", left))
+
+    def parts(
+        operand: str, load: bool, beside: Ints, between: Ints, offsets: tuple[int, int]
+    ) -> Iterator[Transfer]:
+        """Those of an operand that the computing overlaps, and those between two steps."""
+        if not machine.double(operand):
+            yield Transfer(operand, load, between, False, offsets[1], machine)
+            return
+        single = SINGLE[operand][mode]
+        if not single.all():
+            yield Transfer(operand, load, beside * ~single, True, offsets[0], machine)
+        if single.any():
+            yield Transfer(operand, load, between * single, False, offsets[1], machine)
+
+    def load(operand: str, bits: Ints) -> Iterator[Transfer]:
+        return parts(operand, True, bits, bits, (1, 1))
+
+    beside = stored(before, steps.before, advanced)
+    own = len(machine.memories) > 1 and (not machine.double_outputs or bool(SINGLE["outputs"][mode].any()))
+    between = stored(this, steps.this, advances) if own else beside
+    resumed = changed("outputs", advances) & (steps.after[C] > 0) & ~stays["outputs"]
+    whole = stays["inputs"] & WHOLE["inputs", "S"][mode]
     return (
-        transfer("outputs", False, left, stored, machine.double_outputs),
-        transfer("inputs", True, pixels | g | c, coming.inputs(machine), machine.double_inputs),
-        transfer("weights", True, g | k | c, coming.weights(), machine.double_weights),
-        transfer("outputs", True, resumed, psums, machine.double_outputs),
+        *parts("outputs", False, beside, between, (-1, 0 if own else -1)),
+        *load("inputs", after.inputs(machine, whole) * fetched("inputs")),
+        *load("weights", after.weights(machine) * fetched("weights")),
+        *load("outputs", after.outputs() * problem.accumulator_bits * resumed),
     )

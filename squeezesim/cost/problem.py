@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squeezesim.cost.machine import Machine
-from squeezesim.network.compress.storage import nonzeros
+from squeezesim.network.compress.storage import nonzeros, weight_sizes
 from squeezesim.network.layer import Layer
 
 
@@ -45,7 +45,8 @@ class Workload:
 
     ``pointwise`` problems are matrix products: a 1×1 filter without stride and padding makes no difference between
     batch, rows and columns, so that their pixels stand in ``x`` alone (n = y = 1). Rows of several pixels are as long
-    as the memory stores them, the padding of ``memory.row_words`` included; ``valid`` is without it.
+    as the memory stores them, with the padding of ``memory.row_words`` and with outputs that no loop of the layer
+    makes, such as the border of a transposed convolution; ``valid`` is without both.
     """
 
     n: Ints
@@ -68,6 +69,11 @@ class Workload:
     activation_bits: Ints
     accumulator_bits: Ints
     nonzeros: Ints  # weights that are not zero
+    block_kept: (
+        Ints  # of every ``block_size`` input channels, weights that the machine's PEs hold; 1 of 1: all
+    )
+    block_size: Ints
+    stored_weights: Ints  # bits of all weights in their memory, compressed or not
     valid: Ints  # output pixels of one channel, without what pads their rows
     pointwise: Bools
 
@@ -81,6 +87,15 @@ class Workload:
     def repeat(self, counts: Ints) -> Workload:
         """Return row i ``counts[i]`` times."""
         return Workload(*(column.repeat(counts) for column in _columns(self)))
+
+    def bits(self, operand: str) -> Ints:
+        """Width of *operand*: inputs, weights, outputs or psums."""
+        return {
+            "inputs": self.activation_bits,
+            "weights": self.weight_bits,
+            "outputs": self.activation_bits,
+            "psums": self.accumulator_bits,
+        }[operand]
 
     @property
     def taps(self) -> Ints:
@@ -102,6 +117,28 @@ class Workload:
         """Weights G·K·C·FY·FX."""
         return self.slices * self.taps
 
+    def packed(self, c: Ints) -> Ints:
+        """Input channels that *c* take where PEs hold what a pattern keeps, the first of a block of each tile.
+
+        Example: 2 of 4 are kept, so that 11 channels take 2 + 2 + 2.
+        """
+        return np.asarray(
+            c // self.block_size * self.block_kept + np.minimum(c % self.block_size, self.block_kept)
+        )
+
+    @property
+    def held(self) -> Ints:
+        """Weights that PEs hold where they hold what a pattern keeps."""
+        return self.g * self.k * self.packed(self.c) * self.taps
+
+    def moved_weights(self, count: Ints) -> Ints:
+        """Bits of *count* weights as their memory stores them: their share of all, rounded up to a bit."""
+        whole, rest = np.divmod(self.stored_weights, self.weights)
+        # Binary rounding must not make a bit more of what is whole.
+        return np.asarray(
+            count * whole + np.ceil(count * (rest / self.weights) * (1 - 1e-12)).astype(np.int64)
+        )
+
     @property
     def macs(self) -> Ints:
         """Dense multiply–accumulates."""
@@ -121,13 +158,22 @@ def _stored(row: int, words: int) -> int:
 def _row(layer: Layer, machine: Machine) -> _Row:
     weights = layer.g * layer.k * layer.c * layer.fy * layer.fx
     operands = operands_of(layer, machine)
+    kept = nonzeros(weights, operands.weight_density)
+    stored = weights * operands.weight_bits
+    packed = (1, 1) if layer.weights_are_activations else layer.packed_as(machine.structured)
+    if machine.compresses_weights and not layer.weights_are_activations:
+        rows, columns = layer.g * layer.k, layer.c * layer.fy * layer.fx
+        sizes = weight_sizes(weights, kept, operands.weight_bits, rows=rows, columns=columns)
+        stored = max(sizes.in_form(machine.weight_form), 1)  # what says that all are zero is a transfer, too
+    written = -(-layer.output_elements // (layer.n * layer.g * layer.k * layer.oy))
     pointwise = (
         layer.fy == layer.fx == 1
         and layer.stride == (1, 1)
         and layer.padding == (0, 0)
-        and (layer.iy, layer.ix) == (layer.oy, layer.ox)
+        and (layer.iy, layer.ix) == (layer.oy, max(layer.ox, written))
     )
-    outputs, inputs = _stored(layer.ox, machine.row_words), _stored(layer.ix, machine.row_words)
+    outputs = _stored(max(layer.ox, written), machine.row_words)
+    inputs = _stored(layer.ix, machine.row_words)
     pixels = (1, 1, layer.n * layer.oy * outputs) if pointwise else (layer.n, layer.oy, outputs)
     extents = (1, pixels[2]) if pointwise else (layer.iy, inputs)
     return (
@@ -145,7 +191,9 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         operands.weight_bits,
         operands.activation_bits,
         operands.accumulator_bits,
-        nonzeros(weights, operands.weight_density),
+        kept,
+        *packed,
+        stored,
         layer.n * layer.oy * layer.ox,
         int(pointwise),
     )

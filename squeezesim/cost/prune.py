@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.bounds import FEW, View, winners
-from squeezesim.cost.candidates import Flow
+from squeezesim.cost.candidates import DataflowBounds
 from squeezesim.cost.problem import Bools, Floats, Ints
 from squeezesim.cost.rates import Rates
+from squeezesim.cost.views import FEW, View, winners
 
 PROMISING = 32
 """Tilings of a problem with very many of them that are played first."""
@@ -25,7 +25,7 @@ PROMISING = 32
 _FEW = 1 << 10  # tilings of a problem that are bounded together with those of others
 
 
-class Found(NamedTuple):
+class BoundedTilings(NamedTuple):
     """Tilings with their bounds and their least traffic, those of a problem together."""
 
     row: Ints  # of the problem
@@ -34,12 +34,21 @@ class Found(NamedTuple):
     bound: Floats
     traffic: Floats
 
-    def take(self, index: Ints | Bools) -> Found:
+    @classmethod
+    def concat(cls, parts: Sequence[BoundedTilings]) -> BoundedTilings:
+        """Return the tilings of all *parts*, those of a problem together."""
+        if not parts:
+            none = np.empty(0, np.int64)
+            return cls(none, none, none, np.empty(0), np.empty(0))
+        tilings = cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return tilings.take(np.argsort(tilings.row, kind="stable"))
+
+    def take(self, index: Ints | Bools) -> BoundedTilings:
         """Return the tilings *index*."""
         row, pixel, channel, bound, traffic = self
-        return Found(row[index], pixel[index], channel[index], bound[index], traffic[index])
+        return BoundedTilings(row[index], pixel[index], channel[index], bound[index], traffic[index])
 
-    def first(self, count: Any = 1) -> Found:
+    def first(self, count: Any = 1) -> BoundedTilings:
         """The first *count* tilings of each problem by their bound; *count* may be one number for each tiling."""
         order = np.lexsort((self.bound, self.row))
         begins = np.flatnonzero(np.diff(self.row, prepend=-1))
@@ -48,7 +57,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class RemainingOptions:
     """Pixel and channel options that are left of each problem; those of problem i begin at entry i."""
 
     pixel: Ints
@@ -75,33 +84,22 @@ class Left:
         return row, self.pixel[self.pixel_begins[row] + i], self.channel[self.channel_begins[row] + j]
 
 
-def joined_found(parts: Sequence[Found]) -> Found:
-    """Return the tilings of all *parts*, those of a problem together."""
-    if not parts:
-        none = np.empty(0, np.int64)
-        return Found(none, none, none, np.empty(0), np.empty(0))
-    every = Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    return every.take(np.argsort(every.row, kind="stable"))
-
-
-class Sides:
+class OptionBounds:
     """Bounds of each pixel option and each channel option of all problems, on the only machine of *ideal*."""
 
-    def __init__(self, flow: Flow, ideal: Rates) -> None:
+    def __init__(self, flow: DataflowBounds, ideal: Rates) -> None:
         self.flow, self.ideal, self.space = flow, ideal, flow.space
         space, pixels, channels = flow.space, flow.space.pixels, flow.space.channels
         self.by_pixel, self.pixel_traffic = np.full((2, len(pixels.owner)), np.inf)
         self.by_channel, self.channel_traffic = np.full((2, len(channels.owner)), np.inf)
         if len(space.several):
-            of = self._bound(space.rows)
-            self.by_pixel[space.several], self.pixel_traffic[space.several] = of
-            of = self._bound(space.columns)
-            self.by_channel[space.beside], self.channel_traffic[space.beside] = of
+            several, beside = space.several, space.beside
+            self.by_pixel[several], self.pixel_traffic[several] = self._bound(space.rows)
+            self.by_channel[beside], self.channel_traffic[beside] = self._bound(space.columns)
         # With the last pixel option, the whole layer, bounds are those of single tilings.
         self.single, self.single_traffic = np.full((2, len(channels.owner)), np.inf)
         if len(space.whole):
-            of = self._bound(space.wholes)
-            self.single[space.whole], self.single_traffic[space.whole] = of
+            self.single[space.whole], self.single_traffic[space.whole] = self._bound(space.wholes)
         self.floor: Floats = np.minimum(pixels.least(self.by_pixel), channels.least(self.single))
 
     def _bound(self, view: View) -> tuple[Floats, Floats]:
@@ -118,13 +116,15 @@ class Sides:
         channel = channels.first(np.minimum(self.by_channel, single))
         pixel = pixels.first(self.by_pixel)
         # Where no bound is below that of the best whole layer, it is the one.
-        by_whole, alone = channels.least(single), channels.first(single)
-        whole = by_whole <= pixels.least(self.by_pixel)
-        pixel[whole], channel[whole] = pixels.offsets[1:][whole] - 1, alone[whole]
+        least_single, single_channel = channels.least(single), channels.first(single)
+        whole = least_single <= pixels.least(self.by_pixel)
+        pixel[whole], channel[whole] = pixels.offsets[1:][whole] - 1, single_channel[whole]
         wanted = np.zeros(len(whole), np.bool_)
         wanted[rows] = ~whole[rows]
         if wanted.any():
-            some_pixels, some_channels = (np.flatnonzero(wanted[of.owner]) for of in (pixels, channels))
+            some_pixels, some_channels = (
+                np.flatnonzero(wanted[options.owner]) for options in (pixels, channels)
+            )
             found = self._best(some_pixels, channel[pixels.owner[some_pixels]], room)
             pixel[found.row] = found.pixel
             reached = np.full(len(whole), np.inf)
@@ -141,65 +141,75 @@ class Sides:
         )
         return pixel[rows], channel[rows]
 
-    def _best(self, pixel: Ints, channel: Ints, room: Any) -> Found:
+    def _best(self, pixel: Ints, channel: Ints, room: Any) -> BoundedTilings:
         """Of single tilings, those of a problem together, the first of each problem with the least bound in *room*."""
         bound, traffic = self.flow.bound(self.space.pairs(pixel, channel), self.ideal, room)
-        return Found(self.space.pixels.owner[pixel], pixel, channel, bound, traffic).first()
+        return BoundedTilings(self.space.pixels.owner[pixel], pixel, channel, bound, traffic).first()
 
-    def most_promising(self, limit: Floats) -> Found:
+    def most_promising(self, limit: Floats) -> BoundedTilings:
         """Of problems with very many tilings, some of those with the least bounds, up to the *limit*."""
-        left = self._left(lambda bound, _, row: bound <= limit[row])
+        left = self._remaining_options(lambda bound, _, row: bound <= limit[row])
         found = []
         for row in np.flatnonzero(left.counts > FEW).tolist():
-            best, most = joined_found([]), float(limit[row])
-            for of, beside, bounds in winners(
+            best, most = BoundedTilings.concat([]), float(limit[row])
+            for pixel, channel, bounds in winners(
                 self._bound,
                 lambda bound, _: bound <= most,  # noqa: B023
                 *left.options(row),
             ):
-                best = joined_found([best, Found(np.full(len(of), row), of, beside, *bounds)]).first(
-                    PROMISING
-                )
+                best = BoundedTilings.concat(
+                    [best, BoundedTilings(np.full(len(pixel), row), pixel, channel, *bounds)]
+                ).first(PROMISING)
                 most = float(best.bound[-1]) if len(best.row) == PROMISING else most
             found.append(best)
-        return joined_found(found)
+        return BoundedTilings.concat(found)
 
-    def inside(self, limit: Floats, best: Floats, most: Floats) -> Found:
-        """Tilings with bounds up to the *limit* of their problem, or up to its *best* whatever they move.
-
-        Those above the *best* have at most *most* traffic.
-        """
+    def within_limits(self, limit: Floats, moved: Floats | None = None) -> BoundedTilings:
+        """Tilings with bounds up to the *limit* of their problem, and no more traffic than *moved*."""
         space, channels = self.space, self.space.channels
 
         def wanted(bound: Any, traffic: Any, row: Any) -> Any:
-            return (bound <= best[row]) | ((bound <= limit[row]) & (traffic <= most[row]))
+            return (bound <= limit[row]) & (True if moved is None else traffic <= moved[row])
 
         whole = space.whole
-        alone = whole[wanted(self.single[whole], self.single_traffic[whole], channels.owner[whole])]
-        row = channels.owner[alone]
+        channel = whole[wanted(self.single[whole], self.single_traffic[whole], channels.owner[whole])]
+        row = channels.owner[channel]
         last = space.pixels.offsets[row + 1] - 1
-        found = [Found(row, last, alone, self.single[alone], self.single_traffic[alone])]
-        left = self._left(wanted)
+        found = [BoundedTilings(row, last, channel, self.single[channel], self.single_traffic[channel])]
+        left = self._remaining_options(wanted)
         row, pixel, channel = left.pairs(np.flatnonzero(left.counts <= _FEW))
         if len(row):
             bound, traffic = self._bound(space.pairs(pixel, channel))
-            found.append(Found(row, pixel, channel, bound, traffic).take(wanted(bound, traffic, row)))
+            found.append(
+                BoundedTilings(row, pixel, channel, bound, traffic).take(wanted(bound, traffic, row))
+            )
         for number in np.flatnonzero(left.counts > _FEW).tolist():
             parts = winners(
                 self._bound,
                 lambda bound, traffic: wanted(bound, traffic, number),  # noqa: B023
                 *left.options(number),
             )
-            found += [Found(np.full(len(of), number), of, beside, *bounds) for of, beside, bounds in parts]
-        return joined_found(found)
+            found += [
+                BoundedTilings(np.full(len(pixel), number), pixel, channel, *bounds)
+                for pixel, channel, bounds in parts
+            ]
+        return BoundedTilings.concat(found)
 
-    def _left(self, wanted: Callable[[Any, Any, Any], Bools]) -> Left:
+    def tighten(self, tilings: BoundedTilings) -> BoundedTilings:
+        """Return *tilings* with the bounds that their tiles' own costs give, of a dataflow without bounds."""
+        if self.flow.has_bounds or len(tilings.row) == 0:
+            return tilings
+        array = self.flow.array_cycles(tilings.pixel, tilings.channel)
+        view = self.space.pairs(tilings.pixel, tilings.channel)
+        return tilings._replace(bound=self.flow.bound(view, self.ideal, array=array)[0])
+
+    def _remaining_options(self, wanted: Callable[[Any, Any, Any], Bools]) -> RemainingOptions:
         """Options of several tiles of pixels whose bounds and traffic are *wanted* for their problem."""
         space, owner = self.space, self.space.channels.owner
         several = space.several
-        of = space.pixels.owner[several]
-        pixel = several[wanted(self.by_pixel[several], self.pixel_traffic[several], of)]
+        row = space.pixels.owner[several]
+        pixel = several[wanted(self.by_pixel[several], self.pixel_traffic[several], row)]
         channel = np.flatnonzero(wanted(self.by_channel, self.channel_traffic, owner))
         problems = np.arange(len(self.floor) + 1)
         begins = np.searchsorted(space.pixels.owner[pixel], problems)
-        return Left(pixel, channel, begins, np.searchsorted(owner[channel], problems))
+        return RemainingOptions(pixel, channel, begins, np.searchsorted(owner[channel], problems))

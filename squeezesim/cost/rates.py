@@ -1,6 +1,4 @@
-"""Rates: what machines of one family differ in, as arrays, and groups of machines that one bound serves.
-
-Rates: the numbers in which machines of one family differ, as arrays with an entry for each machine.
+"""Rates: the numbers in which machines of one family differ, an entry for each machine; groups of such machines.
 
 Machines whose ``Machine.family`` is equal share every tiling, its steps, its traffic and its accesses. What a tiling
 costs them then follows from these numbers alone.
@@ -8,8 +6,8 @@ costs them then follows from these numbers alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,15 +18,10 @@ from squeezesim.cost.problem import Floats, Ints
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """The prices of ``hardware.energy.EnergyCosts``, an entry for each machine."""
+    """The prices of ``hardware.energy.EnergyCosts`` beside those of accesses, an entry for each machine."""
 
     multiply_per_bit2: Floats
     add_per_bit: Floats
-    register_file_per_bit: Floats
-    inter_pe_per_bit: Floats
-    buffer_read_per_bit: Floats
-    buffer_write_per_bit: Floats
-    dram_per_bit: Floats
     vector_op_per_bit: Floats
     leakage_mw: Floats
 
@@ -42,46 +35,92 @@ class Prices:
 class Rates:
     """Numbers of machines of one family; names and units are those of ``Machine``."""
 
+    levels: tuple[str, ...]
+    memories: tuple[str, ...]
     buffer_bits: Ints
     buffer_bits_per_cycle: Floats
-    dram_bytes_per_cycle: Floats
-    dram_latency: Ints
+    bytes_per_cycle: Floats  # (machines, memories), of the ports of ``Machine.memories``
+    latency: Ints  # (machines, memories)
     setup: Ints
     slack: Floats
+    cycle_weight: Floats  # of the objective, cycle_weight · cycles + energy_weight · energy
+    energy_weight: Floats
     vector_lanes: Ints
     clock_hz: Floats
     energy: Prices
+    per_bit: Mapping[tuple[str, str], Floats]  # energy by level and direction
 
     def __len__(self) -> int:
         return len(self.setup)
 
+    @property
+    def dram_bytes_per_cycle(self) -> Floats:
+        """Of the first memory."""
+        return np.asarray(self.bytes_per_cycle[..., 0])
+
+    @property
+    def dram_latency(self) -> Ints:
+        """Of the first memory."""
+        return np.asarray(self.latency[..., 0])
+
     @classmethod
     def of(cls, machines: Sequence[Machine]) -> Rates:
         """Read the numbers of *machines*."""
-        costs = [machine.energy for machine in machines]
-        prices = {name: np.array([getattr(cost, name) for cost in costs], np.float64) for name in _PRICES}
+        prices = {
+            name: np.array([getattr(machine.energy, name) for machine in machines], np.float64)
+            for name in _PRICES
+        }
         numbers = {name: np.array([getattr(machine, name) for machine in machines]) for name in _NUMBERS}
-        return cls(energy=Prices(**prices), **numbers)
+        of = [machine.per_bit for machine in machines]
+        weights = np.array([WEIGHTS[machine.objective] for machine in machines])
+        return cls(
+            levels=machines[0].levels,
+            memories=machines[0].memory_names,
+            energy=Prices(**prices),
+            bytes_per_cycle=np.array([[port.bytes_per_cycle for port in each.memories] for each in machines]),
+            latency=np.array([[port.latency for port in each.memories] for each in machines]),
+            per_bit={key: np.array([each[key] for each in of], np.float64) for key in of[0]},
+            cycle_weight=weights[:, 0],
+            energy_weight=weights[:, 1],
+            **numbers,
+        )
 
     def take(self, index: Any) -> Rates:
         """Return the machines *index*, with the shape of *index*."""
         return self._each(lambda column: column[index])
 
-    def best(self) -> Rates:
-        """Return one machine that no other of these is better than in any number; for lower bounds."""
-        better = self._each(lambda column: column.min(keepdims=True))
-        large = ("buffer_bits", "buffer_bits_per_cycle", "dram_bytes_per_cycle", "slack", "clock_hz")
-        columns = {field.name: getattr(better, field.name) for field in fields(self)}
-        return Rates(**(columns | {name: getattr(self, name).max(keepdims=True) for name in large}))
+    def weighted(self, weights: Floats) -> Rates:
+        """Return the machines with other *weights* of cycles and energy, (machines, 2)."""
+        return replace(self, cycle_weight=weights[:, 0], energy_weight=weights[:, 1])
+
+    def value(self, cycles: Any, energy: Any) -> Floats:
+        """What the mapper minimises: cycle_weight · cycles + energy_weight · energy."""
+        return np.asarray(self.cycle_weight * cycles + self.energy_weight * energy)
+
+    def optimistic(self) -> Rates:
+        """The element-wise best of all machines as one machine: what is a lower bound on it is one on each."""
+        better = self._each(lambda column: column.min(axis=0, keepdims=True))
+        larger = self._each(lambda column: column.max(axis=0, keepdims=True))
+        more = ("buffer_bits", "buffer_bits_per_cycle", "bytes_per_cycle", "slack", "clock_hz")
+        return replace(better, **{name: getattr(larger, name) for name in more})
 
     def _each(self, change: Any) -> Rates:
         prices = {name: change(getattr(self.energy, name)) for name in _PRICES}
-        numbers = {name: change(getattr(self, name)) for name in _NUMBERS}
-        return Rates(energy=Prices(**prices), **numbers)
+        numbers = {name: change(getattr(self, name)) for name in (*_NUMBERS, *_ARRAYS)}
+        per_bit = {key: change(column) for key, column in self.per_bit.items()}
+        return Rates(
+            levels=self.levels, memories=self.memories, energy=Prices(**prices), per_bit=per_bit, **numbers
+        )
 
 
+LATENCY, ENERGY, EDP = "latency", "energy", "edp"
+
+WEIGHTS = {LATENCY: (1.0, 0.0), ENERGY: (0.0, 1.0), EDP: (1.0, 1.0)}
+"""Weights of cycles and energy by objective; those of ``edp`` follow from the network (``product``)."""
+
+_ARRAYS = ("bytes_per_cycle", "latency", "cycle_weight", "energy_weight")
 _PRICES = tuple(field.name for field in fields(Prices))
-_NUMBERS = tuple(field.name for field in fields(Rates) if field.name != "energy")
+_NUMBERS = ("buffer_bits", "buffer_bits_per_cycle", "setup", "slack", "vector_lanes", "clock_hz")
 
 
 _MOST = 128  # machines of a cluster
@@ -89,22 +128,23 @@ _SPREAD = 1.0  # largest ratio of numbers in a cluster, as a power of two
 
 
 def clusters(rates: Rates) -> Iterator[Ints]:
-    """Part the machines of a family by buffer size, bandwidths and latency: indices of each cluster.
+    """Group machines of a family whose buffer size, bandwidths and latencies differ by at most 2×: indices of each.
 
-    What a cluster is made of changes how long the search takes and nothing that it finds.
+    One matrix of bounds serves a group. How machines are grouped changes how long the search takes, not what it finds.
     """
     logarithms = np.log2(
         [
             rates.buffer_bits.astype(np.float64),
-            rates.dram_bytes_per_cycle,
-            1.0 + rates.setup + 3.0 * rates.dram_latency,
             np.nan_to_num(rates.buffer_bits_per_cycle, posinf=1.0),
+            *rates.bytes_per_cycle.T,
+            *(1.0 + rates.setup + 3.0 * latency for latency in rates.latency.T),
+            (1e-6 + rates.energy_weight) / (1e-6 + rates.cycle_weight),
         ]
     )
-    yield from _parted(np.arange(len(rates)), logarithms)
+    yield from _halved(np.arange(len(rates)), logarithms)
 
 
-def _parted(index: Ints, logarithms: Floats) -> Iterator[Ints]:
+def _halved(index: Ints, logarithms: Floats) -> Iterator[Ints]:
     """Halve along the number that spreads the most until what is left is alike and not too many."""
     if len(index) == 0:
         return
@@ -119,5 +159,5 @@ def _parted(index: Ints, logarithms: Floats) -> Iterator[Ints]:
     values = logarithms[widest, ranked]
     middle = values[len(values) // 2]
     cut = int(np.searchsorted(values, middle)) or int(np.searchsorted(values, middle, side="right"))
-    yield from _parted(ranked[:cut], logarithms)
-    yield from _parted(ranked[cut:], logarithms)
+    yield from _halved(ranked[:cut], logarithms)
+    yield from _halved(ranked[cut:], logarithms)

@@ -1,50 +1,58 @@
-"""The search: bounds decide which tilings are played, in rounds, until none that is left can win.
+"""The search: the best tiling of every problem on every machine of a family, by branch and bound.
 
-Rounds: the most promising of many tilings are played first, so that what they reach rules out the others.
+The objective is never below its bound, so that a tiling whose bound exceeds an incumbent cannot be the best and is not
+played. The most promising tilings are played first: their values rule out the others. The result equals that of playing
+every tiling of every dataflow on each machine by itself:
 
-*Pairs* are machines beside tilings. A pair whose bound is above what its machine and problem, its segment, reach
-cannot be the best and is never played.
+    objective   least of all tilings, ties in the order      with slack s, of the tilings within (1 + s) of the least
+    latency     cycles, energy, DRAM traffic                 DRAM traffic, cycles, energy
+    energy      energy, cycles, DRAM traffic                 no slack: DRAM traffic has its price in the energy
+    edp         weighted sum, cycles, DRAM traffic           no slack
 
-The best tiling of every problem on every machine of a family: bounds for all tilings, schedules where they can win.
+The sum of cycles and energy has the weights under which a network's (Σ cycles) · (Σ energy) is least (``product``).
+Then comes the first dataflow, then the first in the order of enumeration. So no tiling that is taken is dominated: no
+other, with slack no other within it, has as few cycles, as little energy and as little traffic, and less of one.
+Energies are sums of floats: those that differ by 1e-12 are equal.
 
-The objective is never below its bound, so a tiling whose bound exceeds a value that is reached cannot be the best. Of
-the tilings within ``slack`` of the best value the one with the least DRAM traffic is taken; ties go to the better
-value, then to the first in the order of enumeration. The result equals that of playing every tiling on each machine
-by itself.
-
-Machines are searched in clusters of such that are alike. No machine of a cluster is better than its ``Rates.best``,
-so that bounds on it tell for all of them which tilings can be left alone (``prune``); the rest are bounded for each.
+Machines are searched in clusters of similar ones. No machine of a cluster is better in any number than its
+``Rates.optimistic`` machine: bounds on that one decide for all of them which tilings can be left alone (``prune``). The
+rest are bounded for each machine, as pairs of a machine and a candidate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from squeezesim.cost.bounds import Space
-from squeezesim.cost.candidates import Candidates, Flow, Tilings
-from squeezesim.cost.dataflow.base import Dataflow
-from squeezesim.cost.energy import LevelBits, layer_energy, level_bits
-from squeezesim.cost.pipeline import Points, Schedule, Timing, joined, schedule_of
-from squeezesim.cost.problem import Floats, Ints
-from squeezesim.cost.prune import PROMISING, Sides, joined_found
-from squeezesim.cost.rates import Rates
+from squeezesim.cost.candidates import Candidates, DataflowBounds, Tilings
+from squeezesim.cost.dataflow import DATAFLOWS, Dataflow
+from squeezesim.cost.energy import AccessBits, Bits, add_bits, layer_energy, level_bits, total
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.mapspace import MapSpace
+from squeezesim.cost.pipeline import Points, Schedule, Timing, concat, schedule_of
+from squeezesim.cost.problem import Floats, Ints, Workload
+from squeezesim.cost.product import least_product
+from squeezesim.cost.prune import PROMISING, BoundedTilings, OptionBounds
+from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates
+from squeezesim.cost.traffic import AXES, MODE_NUMBERS, MODES, ORDERS, C, G, K, Mode, N, X, Y, capacity
 
 
-class Book:
-    """Schedules by tiling, and the exact value of the objective that follows from them."""
+class ScheduleCache:
+    """The schedule of each tiling, made once, and the exact value of the objective that follows from it."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: DataflowBounds) -> None:
         self.flow = flow
         pixels, channels = np.diff(flow.space.pixels.offsets), np.diff(flow.space.channels.offsets)
-        self._begins = np.cumsum(3 * pixels * channels) - 3 * pixels * channels
+        counts = len(MODES) * pixels * channels
+        self._begins = np.cumsum(counts) - counts
         self._keys = np.empty(0, np.int64)  # ascending
         self._slots = np.empty(0, np.int64)
         self.schedule: Schedule | None = None
-        self._levels: LevelBits | None = None
+        self._levels: Bits | None = None
 
     def slots(self, tilings: Tilings) -> Ints:
         """Points of ``schedule`` that *tilings* are."""
@@ -59,24 +67,30 @@ class Book:
             self._keys, self._slots = merged[order], np.concatenate([self._slots, slots])[order]
         return self._slots[np.searchsorted(self._keys, keys)][inverse]
 
-    def values(self, candidates: Candidates, which: Ints, rates: Rates) -> Floats:
-        """The objective of candidate ``which[i]`` on machine i of *rates*."""
+    def measures(
+        self, candidates: Candidates, which: Ints, rates: Rates, *, energy: bool = True
+    ) -> dict[str, Floats]:
+        """Cycles of candidate ``which[i]`` on machine i of *rates*; with *energy* it and their weighted sum too."""
         tilings = candidates.tilings.take(which)
         slots = self.slots(tilings)
         assert self.schedule is not None
         cycles = self.schedule.cycles(slots, rates)
-        if self._levels is None:
-            return cycles.astype(np.float64)
-        energy = layer_energy(
-            self.flow.space.work.take(tilings.row),
-            LevelBits(*(bits[slots] for bits in self._levels)),
-            self.flow.executed[tilings.row],
-            candidates.loaded[which],
-            candidates.stored[which],
-            cycles,
-            rates,
-        ).total
-        return energy * cycles if self.flow.objective == "edp" else energy
+        found: dict[str, Floats] = {LATENCY: cycles.astype(np.float64)}
+        if energy:
+            if self._levels is None:
+                levels = level_bits(self.access_bits(tilings))
+            else:
+                levels = {key: bits[slots] for key, bits in self._levels.items()}
+            transfers = {key: bits[which] for key, bits in candidates.transfers.items()}
+            problem, executed = self.flow.space.work.take(tilings.row), self.flow.executed[tilings.row]
+            spent = total(layer_energy(problem, add_bits(levels, transfers), executed, cycles, rates))
+            found |= {ENERGY: spent, EDP: rates.value(cycles, spent)}
+        return found
+
+    def values(self, candidates: Candidates, which: Ints, rates: Rates) -> Floats:
+        """The objective of candidate ``which[i]`` on machine i of *rates*."""
+        objective = self.flow.objective
+        return self.measures(candidates, which, rates, energy=objective != LATENCY)[objective]
 
     def timing(self, tilings: Tilings, rates: Rates) -> Timing:
         """Where the cycles of tiling i on machine i of *rates* go."""
@@ -84,44 +98,39 @@ class Book:
         assert self.schedule is not None
         return self.schedule.timing(slots, rates)
 
-    def levels(self, tilings: Tilings) -> LevelBits:
-        """Bits that the array moves at each level in whole layers."""
-        if self._levels is not None:
-            return LevelBits(*(bits[self.slots(tilings)] for bits in self._levels))
+    def access_bits(self, tilings: Tilings) -> AccessBits:
+        """Bits that the array moves in whole layers."""
         _, first, inverse = np.unique(self._key(tilings), return_index=True, return_inverse=True)
-        return LevelBits(*(bits[inverse] for bits in self._level_bits(tilings.take(first))))
+        found = self.flow.access_bits(tilings.pixel[first], tilings.channel[first])
+        return {access: bits[inverse] for access, bits in found.items()}
 
     def _add(self, tilings: Tilings, *, several: bool) -> None:
         """Make the schedules of *tilings*; those for *several* machines with as few rows as can be."""
         space = self.flow.space
         pixel, channel = tilings.pixel, tilings.channel
-        points = Points(space.work.take(tilings.row), tilings.order, space.tile_sizes(pixel, channel))
+        points = Points(space.work.take(tilings.row), tilings.mode, space.tile_sizes(pixel, channel))
         schedule = schedule_of(points, self.flow.flow, space.machine)
-        schedule = schedule.merged() if several else schedule
-        self.schedule = schedule if self.schedule is None else joined(self.schedule, schedule)
-        if self.flow.objective != "latency":
-            bits = self._level_bits(tilings)
-            old = self._levels
+        schedule = schedule.merge_rows() if several else schedule
+        self.schedule = schedule if self.schedule is None else concat(self.schedule, schedule)
+        if self.flow.objective != LATENCY:
+            bits, old = level_bits(self.flow.access_bits(pixel, channel)), self._levels
             self._levels = (
-                bits
-                if old is None
-                else LevelBits(*(np.concatenate(pair) for pair in zip(old, bits, strict=True)))
+                bits if old is None else {key: np.concatenate([old[key], bits[key]]) for key in bits}
             )
 
     def _key(self, tilings: Tilings) -> Ints:
         """A number for each tiling, over all problems."""
         return np.asarray(self._begins[tilings.row] + tilings.number)
 
-    def _level_bits(self, tilings: Tilings) -> LevelBits:
-        accesses = self.flow.accesses(tilings.pixel, tilings.channel)
-        return level_bits(self.flow.space.work.take(tilings.row), accesses)
 
-
-_FIRST = 16  # pairs of a segment that the first round plays; later rounds take four times as many
+_FIRST = 16  # pairs of a segment that a round plays at first; later rounds take four times as many
+_SORTED = (
+    1 << 14
+)  # pairs that are sorted before any is played; of more, the most promising of each segment goes first
 
 
 @dataclass(slots=True)
-class Pairs:
+class MachineCandidatePairs:
     """Machines beside candidates; those of one machine and one problem, a segment, stand together."""
 
     machine: Ints
@@ -133,81 +142,109 @@ class Pairs:
     segment: Ints
     starts: Ints
 
+    @property
+    def first_count(self) -> int:
+        """Pairs of a segment that the first round plays: one does without sorting, and leaves few to sort."""
+        return _FIRST if len(self.machine) <= _SORTED else 1
+
     def least(self, values: Any) -> Any:
         """The least of each segment."""
         return np.minimum.reduceat(values, self.starts)
 
-    def chosen(self, slack: Floats) -> Ints:
-        """The pair taken in each segment in which one is played, by *slack* of each segment."""
-        within = (1 + slack) * self.least(self.value)
-        wanted = np.isfinite(self.value) & (self.value <= within[self.segment])
-        for key in (self.traffic, self.value, self.number):
-            left = np.where(wanted, key, np.inf)
-            wanted &= left == self.least(left)[self.segment]
-        return np.flatnonzero(wanted)
-
     def first(self, among: Ints, key: Floats, count: int) -> Ints:
         """Of the pairs *among* the first *count* of each segment by *key*."""
         segment = self.segment[among]
-        if np.bincount(segment).max() <= count:
+        begins = np.flatnonzero(np.diff(segment, prepend=-1))
+        counts = np.diff(np.append(begins, len(among)))
+        if counts.max() <= count:
             return among
+        if count == 1:  # without sorting
+            least = np.flatnonzero(key == np.repeat(np.minimum.reduceat(key, begins), counts))
+            return among[least[np.flatnonzero(np.diff(segment[least], prepend=-1))]]
         order = np.lexsort((key, segment))
-        begins = np.flatnonzero(np.diff(segment[order], prepend=-1))
-        rank = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
+        rank = np.arange(len(order)) - np.repeat(begins, counts)
         return among[order[rank < count]]
 
 
 Play = Callable[[Ints], Floats]
-"""Pairs → their values of the objective."""
+"""MachineCandidatePairs → their values of the objective."""
 
 
-def improve(pairs: Pairs, reached: Floats, play: Play) -> None:
-    """Play until no pair is left whose bound is not above the best value of its segment, *reached* or played."""
-    count = _FIRST
+def branch_and_bound(pairs: MachineCandidatePairs, incumbent: Floats, play: Play) -> None:
+    """Play until no pair is left whose bound is not above the best value of its segment, *incumbent* or played."""
+    count = pairs.first_count
     while True:
-        wanted = np.flatnonzero(np.isinf(pairs.value) & (pairs.bound <= reached[pairs.segment]))
+        wanted = np.flatnonzero(np.isinf(pairs.value) & (pairs.bound <= incumbent[pairs.segment]))
         if len(wanted) == 0:
             return
         batch = pairs.first(wanted, pairs.bound[wanted], count)
         pairs.value[batch] = play(batch)
-        reached = np.minimum(reached, pairs.least(pairs.value))
-        count *= 4
+        incumbent = np.minimum(incumbent, pairs.least(pairs.value))
+        count = max(4 * count, _FIRST)
 
 
-def cheapen(pairs: Pairs, slack: Floats, play: Play) -> None:
-    """Play until no pair is left that can be within *slack* of the best value of its segment and move less."""
-    count = _FIRST
-    while np.any(slack > 0):
-        best = pairs.least(pairs.value)
-        within = np.where(np.isfinite(best) & (slack > 0), (1 + slack) * best, -np.inf)
-        taken = pairs.chosen(slack)
-        least, value = np.full(len(best), -np.inf), np.full(len(best), np.inf)
-        least[pairs.segment[taken]], value[pairs.segment[taken]] = pairs.traffic[taken], pairs.value[taken]
-        open_ = np.flatnonzero(np.isinf(pairs.value) & (pairs.bound <= within[pairs.segment]))
-        segment, traffic, bound = pairs.segment[open_], pairs.traffic[open_], pairs.bound[open_]
-        cheaper = traffic < least[segment]
-        wanted = cheaper | ((traffic == least[segment]) & (bound <= value[segment]))
+def minimise_traffic(
+    pairs: MachineCandidatePairs, limit: Floats, least: Floats, value: Floats, play: Play
+) -> None:
+    """Play until no pair is left that can be within *limit* of its segment and move less than any that was played.
+
+    *least* is the traffic of a tiling that is known to be within the limit, *value* its value. Of equal traffic, lower
+    values are looked for, and equal ones.
+    """
+    count = pairs.first_count
+    while True:
+        within = pairs.value <= limit[pairs.segment]
+        moved = pairs.least(np.where(within, pairs.traffic, np.inf))
+        lowest = pairs.least(np.where(within & (pairs.traffic == moved[pairs.segment]), pairs.value, np.inf))
+        value = np.where(moved < least, lowest, np.where(moved == least, np.minimum(lowest, value), value))
+        least = np.minimum(least, moved)
+        unplayed = np.flatnonzero(np.isinf(pairs.value) & (pairs.bound <= limit[pairs.segment]))
+        segment, traffic, bound = pairs.segment[unplayed], pairs.traffic[unplayed], pairs.bound[unplayed]
+        wanted = (traffic < least[segment]) | ((traffic == least[segment]) & (bound <= value[segment]))
         if not wanted.any():
             return
-        open_, segment = open_[wanted], segment[wanted]
-        key = pairs.traffic[open_] + pairs.bound[open_] * (1e-3 * least[segment] / value[segment])
-        batch = pairs.first(open_, key, count)
+        unplayed, segment = unplayed[wanted], segment[wanted]
+        key = pairs.traffic[unplayed] + pairs.bound[unplayed] * (1e-3 * least[segment] / value[segment])
+        batch = pairs.first(unplayed, key, count)
         pairs.value[batch] = play(batch)
-        count *= 4
+        count = max(4 * count, _FIRST)
+
+
+_EQUAL = 1 + 1e-12  # ratio of energies that are the same but for rounding
+
+TRAFFIC = "traffic"
+"""DRAM bits, beside the objectives."""
+
+BY_VALUE: Mapping[str, tuple[str, ...]] = {
+    LATENCY: (LATENCY, ENERGY, TRAFFIC),
+    ENERGY: (ENERGY, LATENCY, TRAFFIC),
+    EDP: (EDP, LATENCY, ENERGY, TRAFFIC),
+}
+"""By which measures tilings are compared, one after the other, by objective."""
+
+WITHIN_SLACK: Mapping[str, tuple[str, ...]] = {LATENCY: (TRAFFIC, LATENCY, ENERGY)}
+"""The same of tilings within the slack; an objective that is not here has none."""
+
+
+def _is_less(one: Any, other: Any, name: str) -> Any:
+    """Whether measure *name* is less, rounding apart."""
+    return one * (_EQUAL if name in (ENERGY, EDP) else 1.0) < other
 
 
 _TILINGS = 1 << 18  # candidates that are held at once, a problem's more or less
 _SOME = 32  # tilings of each problem that are left; more are worth it to play the most promising before
 _MANY = 1 << 10  # tilings of a problem of which more than one is played first
 _BOUNDS = 1 << 22  # of candidates on machines that are held at once
+_MOST_MAPPED = 1 << 22
+"""Most tilings of a problem where a mapping is searched for each tile, as by `rs`; of more a selection is tried."""
 
 
 class Choice(NamedTuple):
     """The tiling taken for each machine and problem, (machines, problems)."""
 
-    value: Floats  # of the objective
+    measures: dict[str, Floats]
     flow: Ints  # index of the dataflow
-    order: Ints
+    mode: Ints
     pixel: Ints
     channel: Ints
     number: Ints
@@ -217,183 +254,270 @@ class Choice(NamedTuple):
         return Tilings(row, *(column[machine, row] for column in self[2:]))
 
 
-class Probe(NamedTuple):
-    """Tilings that were played first, an entry for each."""
-
-    row: Ints  # of the problem
-    near: Floats  # the most over the machines of value / (1 + slack); inf where one has no room for it
-    traffic: Floats
-
-
 class Search:
-    """The search for one family of machines, which share the space of tilings and the schedules played so far."""
+    """The search for one family of machines, which share the space of tilings and the schedules played so far.
 
-    def __init__(self, space: Space, flows: Sequence[Dataflow]) -> None:
-        self.space = space
-        self.flows = [Flow(space, flow) for flow in flows]
-        self.books = [Book(flow) for flow in self.flows]
+    No machine's buffer has more than *room* bits for tiles. *dataflows* are by default those of the family, *options*
+    and loop *orders* all that there are.
+    """
+
+    def __init__(
+        self,
+        work: Workload,
+        machine: Machine,
+        room: float,
+        dataflows: Sequence[Dataflow] = (),
+        options: MapSpace | None = None,
+        orders: Sequence[str] = ORDERS,
+    ) -> None:
+        dataflows = dataflows or [DATAFLOWS[name] for name in machine.dataflows]
+        mapped = any(not flow.bounds.exact for flow in dataflows)
+        self.space = Space(work, machine, room, _MOST_MAPPED if mapped else np.inf, options, orders)
+        self.flows = [DataflowBounds(self.space, flow) for flow in dataflows]
+        self.caches = [ScheduleCache(flow) for flow in self.flows]
 
     def choose(self, rates: Rates) -> Choice:
         """Return the choice for each machine; some tiling of each problem must fit every machine.
 
         Time is saved where the machines are alike.
         """
-        shape = len(rates), len(self.space.work)
-        choice = Choice(np.full(shape, np.inf), *(np.zeros(shape, np.int64) for _ in range(5)))
-        reached, sides, probes = self._reached(rates)
+        shape, objective = (len(rates), len(self.space.work)), self.space.machine.objective
+        measures = {name: np.full(shape, np.inf) for name in (LATENCY, ENERGY, EDP, TRAFFIC)}
+        choice = Choice(measures, *(np.zeros(shape, np.int64) for _ in range(5)))
+        incumbent, options = self._incumbents(rates)
         for number in range(len(self.flows)):
-            for candidates in self._survivors(number, sides[number], rates, reached, probes[number]):
-                size = max(_BOUNDS // len(candidates), 1)
-                for start in range(0, len(rates), size):
-                    part = slice(start, start + size)
-                    self._settle(number, candidates, rates, part, reached, choice)
+            for candidates in self._survivors(number, options[number], rates, incumbent):
+                for part in _parts(len(rates), candidates):
+                    self._choose_best(number, candidates, rates, part, incumbent, choice)
+        slack = np.where(objective in WITHIN_SLACK, rates.slack, 0.0)[:, None]
+        if np.any(slack > 0):
+            limit = np.where(slack > 0, (1 + slack) * choice.measures[objective], -np.inf)
+            for number in range(len(self.flows)):
+                moved = np.where(slack > 0, choice.measures[TRAFFIC], -np.inf)
+                limits = limit.max(axis=0), moved.max(axis=0)
+                for candidates in self._within(number, options[number], rates, *limits):
+                    for part in _parts(len(rates), candidates):
+                        self._choose_within(number, candidates, rates, part, limit, choice)
         return choice
 
-    def _reached(self, rates: Rates) -> tuple[Floats, list[Sides], list[list[Probe]]]:
-        """Values that some tiling reaches, (dataflows, machines, problems), bounds of options, what was played.
+    def sums(self, rates: Rates, counts: Ints | int = 1) -> Floats:
+        """Σ cycles and Σ energy of what ``choose`` takes, (machines, 2), *counts* times each problem."""
+        measures = self.choose(rates).measures
+        return np.stack([(measures[name] * counts).sum(axis=-1) for name in (LATENCY, ENERGY)], axis=-1)
+
+    def _incumbents(self, rates: Rates) -> tuple[Floats, list[OptionBounds]]:
+        """Values that some tiling reaches, (dataflows, machines, problems), and bounds of options.
 
         A dataflow that can never come near what another one reaches is left alone: its values are inf.
         """
-        ideal = rates.best()
-        reached = np.full((len(self.flows), len(rates), len(self.space.work)), np.inf)
-        sides = [Sides(flow, ideal) for flow in self.flows]
-        floors = np.array([side.floor for side in sides])
+        ideal = rates.optimistic()
+        incumbent = np.full((len(self.flows), len(rates), len(self.space.work)), np.inf)
+        options = [OptionBounds(flow, ideal) for flow in self.flows]
+        floors = np.array([option_bounds.floor for option_bounds in options])
         first = floors.argmin(axis=0)
-        probes: list[list[Probe]] = [[] for _ in self.flows]
-        for number, side in enumerate(sides):
-            probes[number] += self._probe(number, side, np.flatnonzero(first == number), rates, reached)
-        near = (reached.min(axis=0) * (1 + rates.slack[:, None])).max(axis=0)
-        for number, side in enumerate(sides):
+        for number, option_bounds in enumerate(options):
+            self._probe(number, option_bounds, np.flatnonzero(first == number), rates, incumbent)
+        near = incumbent.min(axis=0).max(axis=0)
+        for number, option_bounds in enumerate(options):
             others = np.flatnonzero((first != number) & (floors[number] <= near))
-            probes[number] += self._probe(number, side, others, rates, reached)
-        return reached, sides, probes
+            self._probe(number, option_bounds, others, rates, incumbent)
+        return incumbent, options
 
-    def _probe(self, number: int, sides: Sides, rows: Ints, rates: Rates, reached: Floats) -> list[Probe]:
+    def _probe(self, number: int, options: OptionBounds, rows: Ints, rates: Rates, incumbent: Floats) -> None:
         """Play a promising tiling of each of the problems *rows* on all machines."""
         if len(rows) == 0:
-            return []
-        room = rates.buffer_bits - self.space.machine.weights_bits
+            return
+        room = capacity(self.space.machine, rates)
         # Where room differs, also one that every machine has room for.
-        found = [sides.descend(rows, most) for most in sorted({room.max(), room.min()}, reverse=True)]
+        found = [options.descend(rows, most) for most in sorted({room.max(), room.min()}, reverse=True)]
         pixel, channel = (np.concatenate(part) for part in zip(*found, strict=True))
-        return [self._play(number, sides, pixel, channel, rates, reached)]
+        self._play(number, options, pixel, channel, rates, incumbent)
 
     def _play(
-        self, number: int, sides: Sides, pixel: Ints, channel: Ints, rates: Rates, reached: Floats
-    ) -> Probe:
-        """Play single tilings, each under the most promising loop order, on all machines that have room."""
+        self, number: int, options: OptionBounds, pixel: Ints, channel: Ints, rates: Rates, incumbent: Floats
+    ) -> None:
+        """Play single tilings on all machines, each in the most promising of the modes that have room."""
         flow, space = self.flows[number], self.space
-        room = rates.buffer_bits - space.machine.weights_bits
-        candidates = flow.candidates(space.pixels.owner[pixel], pixel, channel)
+        room = capacity(space.machine, rates)
+        candidates = self._candidates_of(number, rates, space.pixels.owner[pixel], pixel, channel)
         tilings = candidates.tilings
-        bound = candidates.values(flow.objective, space.work, sides.ideal)[0]
+        bound = candidates.values(flow.objective, space.work, options.ideal)[0]
         group = np.cumsum(
             np.diff(tilings.pixel, prepend=-1).astype(bool)
             | np.diff(tilings.channel, prepend=-1).astype(bool)
         )
-        chosen = np.lexsort((bound, group))[np.flatnonzero(np.diff(group, prepend=-1))]
-        machine, which = np.nonzero(candidates.footprint[chosen] <= room[:, None])
-        value = self.books[number].values(candidates, chosen[which], rates.take(machine))
-        row = tilings.row[chosen]
-        np.minimum.at(reached[number], (machine, row[which]), value)
-        near = np.full((len(rates), len(chosen)), np.inf)
-        near[machine, which] = value / (1 + rates.slack[machine])
-        return Probe(row, near.max(axis=0), candidates.traffic[chosen].astype(np.float64))
+        ranked = np.lexsort((bound, group))
+        chosen = []
+        for most in {room.min(), room.max()}:
+            fitting = ranked[candidates.footprint[ranked] <= most]
+            chosen.append(fitting[np.flatnonzero(np.diff(group[fitting], prepend=-1))])
+        every = np.concatenate(chosen)
+        machine, which = np.nonzero(candidates.footprint[every] <= room[:, None])
+        value = self.caches[number].values(candidates, every[which], rates.take(machine))
+        np.minimum.at(incumbent[number], (machine, tilings.row[every][which]), value)
 
     def _survivors(
-        self, number: int, sides: Sides, rates: Rates, reached: Floats, probes: list[Probe]
+        self, number: int, options: OptionBounds, rates: Rates, incumbent: Floats
     ) -> Iterator[Candidates]:
-        """Tilings of a dataflow that can win, some problems at a time.
+        """Tilings of a dataflow whose bounds do not exceed what some tiling reaches, some problems at a time."""
 
-        Their bounds do not exceed the limit of their problem; those above its best value do not move more than a
-        tiling does that is within the slack of every bound, on all machines: it will be taken if no other moves less.
-        """
+        def reached() -> Floats:
+            limit: Floats = incumbent.min(axis=0).max(axis=0)
+            limit[np.isinf(incumbent[number].max(axis=0))] = -np.inf  # a dataflow that was left alone
+            return limit
 
-        def limits() -> tuple[Floats, Floats]:
-            limit, best = _limit(reached, number, rates).max(axis=0), reached[number].max(axis=0)
-            limit[np.isinf(best)] = best[np.isinf(best)] = -np.inf  # a dataflow that was left alone
-            return limit, best
-
-        limit, best = limits()
-        nothing = np.full(len(limit), -np.inf)
-        found = sides.most_promising(np.minimum(limit, best))
+        limit = reached()
+        found = options.most_promising(limit)
         if len(found.row):
-            self._play(number, sides, found.pixel, found.channel, rates, reached)
-            limit, best = limits()
-        found = sides.inside(nothing, np.minimum(limit, best), nothing)
+            self._play(number, options, found.pixel, found.channel, rates, incumbent)
+            limit = reached()
+        found = options.tighten(options.within_limits(limit))
         if len(found.row) == 0:
             return
         counts = np.bincount(found.row, minlength=len(limit))
         first = found.first(np.where(counts[found.row] > _MANY, PROMISING, 1))
-        played = probes
         if len(found.row) > _SOME * len(first.row):
-            played = [*probes, self._play(number, sides, first.pixel, first.channel, rates, reached)]
-            limit, best = limits()
-        slack = np.flatnonzero(limit > best)
-        found = found.take(found.bound <= np.minimum(limit, best)[found.row])
-        if len(slack):
-            bounds = np.full(len(limit), np.inf)
-            np.minimum.at(bounds, first.row, first.bound)
-            most = _most_traffic(bounds, played)
-            near, least = nothing.copy(), nothing.copy()
-            near[slack], least[slack] = limit[slack], best[slack]
-            beyond = sides.inside(near, least, most)
-            found = joined_found([found.take(~np.isin(found.row, slack)), beyond])
-        counts = np.bincount(found.row, minlength=len(limit))
+            self._play(number, options, first.pixel, first.channel, rates, incumbent)
+            limit = reached()
+        yield from self._candidates(number, rates, found.take(found.bound <= limit[found.row]))
+
+    def _within(
+        self, number: int, options: OptionBounds, rates: Rates, limit: Floats, moved: Floats
+    ) -> Iterator[Candidates]:
+        """Tilings of a dataflow with bounds up to *limit* of their problem and at most *moved* traffic."""
+        yield from self._candidates(number, rates, options.tighten(options.within_limits(limit, moved)))
+
+    def _candidates(self, number: int, rates: Rates, found: BoundedTilings) -> Iterator[Candidates]:
+        """The tilings *found* in their modes, some problems at a time."""
+        counts = np.bincount(found.row, minlength=len(self.space.work))
         parts = np.cumsum(counts) // _TILINGS
         for part in np.unique(parts[found.row]).tolist():
             some = found.take(parts[found.row] == part)
-            yield self.flows[number].candidates(some.row, some.pixel, some.channel)
+            yield self._candidates_of(number, rates, some.row, some.pixel, some.channel)
 
-    def _settle(
+    def _candidates_of(self, number: int, rates: Rates, row: Ints, pixel: Ints, channel: Ints) -> Candidates:
+        room = capacity(self.space.machine, rates)
+        return self.flows[number].candidates(row, pixel, channel, float(room.min()), float(room.max()))
+
+    def _choose_best(
         self,
         number: int,
         candidates: Candidates,
         rates: Rates,
         part: slice,
-        reached: Floats,
+        incumbent: Floats,
         choice: Choice,
     ) -> None:
-        """Play the candidates that can win on machines *part* and enter those that do into *choice*."""
-        of, row = rates.take(part), candidates.tilings.row
-        pairs = self._pairs(number, candidates, of, _limit(reached[:, part], number, of))
+        """Play the candidates that can be the best on machines *part* and enter those that are into *choice*."""
+        rates, row = rates.take(part), candidates.tilings.row
+        least = incumbent[:, part].min(axis=0)
+        pairs = self._pairs(number, candidates, rates, least)
         if pairs is None:
             return
-        machine, problem = pairs.machine[pairs.starts], row[pairs.candidate[pairs.starts]]
-        slack = of.slack[machine]
-        own, others = reached[number, part][machine, problem], reached[:, part].min(axis=0)[machine, problem]
-
-        def play(index: Ints) -> Floats:
-            return self.books[number].values(
-                candidates, pairs.candidate[index], of.take(pairs.machine[index])
-            )
-
-        improve(pairs, np.where(slack > 0, own, others), play)
-        cheapen(pairs, slack, play)
-        taken = pairs.chosen(slack)
-        value, machine = pairs.value[taken], pairs.machine[taken]
-        tilings = candidates.tilings.take(pairs.candidate[taken])
-        reached[number, part][machine, tilings.row] = np.minimum(
-            reached[number, part][machine, tilings.row], pairs.least(pairs.value)[pairs.segment[taken]]
+        branch_and_bound(
+            pairs,
+            least[pairs.machine[pairs.starts], row[pairs.candidate[pairs.starts]]],
+            self._player(number, candidates, rates, pairs),
         )
-        better = value < choice.value[part][machine, tilings.row]
-        where = machine[better] + part.start, tilings.row[better]
-        choice.flow[where] = number
-        for column, entries in zip((choice.value, *choice[2:]), (value, *tilings[1:]), strict=True):
-            column[where] = entries[better]
+        best = pairs.least(pairs.value)
+        played = np.isfinite(best)
+        where = pairs.machine[pairs.starts][played], row[pairs.candidate[pairs.starts]][played]
+        own = incumbent[number, part]
+        own[where] = np.minimum(own[where], best[played])
+        finalists = np.flatnonzero(np.isfinite(pairs.value) & (pairs.value <= best[pairs.segment] * _EQUAL))
+        order = BY_VALUE[self.space.machine.objective]
+        self._enter(number, candidates, rates, part, pairs, finalists, order, choice)
 
-    def _pairs(self, number: int, candidates: Candidates, rates: Rates, limit: Floats) -> Pairs | None:
-        """The candidates that fit a machine and do not exceed its limit."""
+    def _choose_within(
+        self,
+        number: int,
+        candidates: Candidates,
+        rates: Rates,
+        part: slice,
+        limit: Floats,
+        choice: Choice,
+    ) -> None:
+        """Enter the candidates within *limit* that are better there on machines *part* into *choice*."""
+        rates, row, objective = rates.take(part), candidates.tilings.row, self.space.machine.objective
+        pairs = self._pairs(number, candidates, rates, limit[part], choice.measures[TRAFFIC][part])
+        if pairs is None:
+            return
+        where = pairs.machine[pairs.starts], row[pairs.candidate[pairs.starts]]
+        of_segment = limit[part][where]
+        moved, value = (choice.measures[name][part][where] for name in (TRAFFIC, objective))
+        minimise_traffic(pairs, of_segment, moved, value, self._player(number, candidates, rates, pairs))
+        finalists = np.flatnonzero(np.isfinite(pairs.value) & (pairs.value <= of_segment[pairs.segment]))
+        self._enter(number, candidates, rates, part, pairs, finalists, WITHIN_SLACK[objective], choice)
+
+    def _player(
+        self, number: int, candidates: Candidates, rates: Rates, pairs: MachineCandidatePairs
+    ) -> Play:
+        def play(index: Ints) -> Floats:
+            machines = rates.take(pairs.machine[index])
+            return self.caches[number].values(candidates, pairs.candidate[index], machines)
+
+        return play
+
+    def _enter(
+        self,
+        number: int,
+        candidates: Candidates,
+        rates: Rates,
+        part: slice,
+        pairs: MachineCandidatePairs,
+        finalists: Ints,
+        order: Sequence[str],
+        choice: Choice,
+    ) -> None:
+        """Enter the first *finalist* of each segment, by measures in *order*, where it comes before the choice."""
+        if len(finalists) == 0:
+            return
+        if order[0] == TRAFFIC:  # energies are wanted of few
+            finalists = _least(pairs.segment[finalists], finalists, pairs.traffic[finalists])
+            finalists = _least(pairs.segment[finalists], finalists, pairs.value[finalists])
+        which = pairs.candidate[finalists]
+        found = self.caches[number].measures(candidates, which, rates.take(pairs.machine[finalists]))
+        found[TRAFFIC] = pairs.traffic[finalists].astype(np.float64)
+        left = np.arange(len(finalists))
+        for name in order:
+            left = _least(pairs.segment[finalists[left]], left, found[name][left], name)
+        left = _least(pairs.segment[finalists[left]], left, pairs.number[finalists[left]])
+        taken = finalists[left]
+        where = pairs.machine[taken] + part.start, candidates.tilings.row[pairs.candidate[taken]]
+        before, undecided = np.zeros(len(taken), np.bool_), np.ones(len(taken), np.bool_)
+        for name in order:
+            one, other = found[name][left], choice.measures[name][where]
+            before |= undecided & _is_less(one, other, name)
+            undecided &= ~_is_less(one, other, name) & ~_is_less(other, one, name)
+        where = where[0][before], where[1][before]
+        for name, values in choice.measures.items():
+            values[where] = found[name][left[before]]
+        choice.flow[where] = number
+        tilings = candidates.tilings.take(pairs.candidate[taken[before]])
+        for column, entries in zip(choice[2:], tilings[1:], strict=True):
+            column[where] = entries
+
+    def _pairs(
+        self,
+        number: int,
+        candidates: Candidates,
+        rates: Rates,
+        limit: Floats,
+        moved: Floats | None = None,
+    ) -> MachineCandidatePairs | None:
+        """The candidates that fit a machine and do not exceed its limit, nor have more traffic than *moved*."""
         tilings = candidates.tilings
-        room = rates.buffer_bits - self.space.machine.weights_bits
+        room = capacity(self.space.machine, rates)
         bound = candidates.values(self.flows[number].objective, self.space.work, rates)
         wanted = (candidates.footprint <= room[:, None]) & (bound <= limit[:, tilings.row])
+        if moved is not None:
+            wanted &= candidates.traffic <= moved[:, tilings.row]
         machine, candidate = np.nonzero(wanted)
         if len(machine) == 0:
             return None
         row = tilings.row[candidate]
         begins = (np.diff(machine, prepend=-1) != 0) | (np.diff(row, prepend=-1) != 0)
-        return Pairs(
+        return MachineCandidatePairs(
             machine=machine,
             candidate=candidate,
             bound=bound[wanted],
@@ -405,19 +529,92 @@ class Search:
         )
 
 
-def _limit(reached: Floats, number: int, rates: Rates) -> Floats:
-    """Values up to which tilings of a dataflow matter, (machines, problems).
+def _parts(machines: int, candidates: Candidates) -> Iterator[slice]:
+    """Parts of the machines that are searched beside the candidates at once."""
+    size = max(_BOUNDS // len(candidates), 1)
+    for start in range(0, machines, size):
+        yield slice(start, start + size)
 
-    With slack they are those near the dataflow's own best, which is another's where it comes near that one at all.
+
+def _least(segment: Ints, index: Ints, values: Any, name: str = "") -> Ints:
+    """Of *index* those whose values are the least of their segment; *segment* ascends."""
+    begins = np.flatnonzero(np.diff(segment, prepend=-1))
+    least = np.repeat(np.minimum.reduceat(values, begins), np.diff(np.append(begins, len(segment))))
+    return np.asarray(index[~_is_less(least, values, name)])
+
+
+class BestTiling(NamedTuple):
+    """What the search takes for a problem on a machine."""
+
+    dataflow: str
+    mode: Mode
+    sizes: Mapping[str, int]  # of a tile along each of ``AXES``
+    cycles: int
+    energy: float
+    dram_bits: int  # moved between the memories and the buffer
+
+
+def best(problem: Workload, machine: Machine, dataflows: Sequence[Dataflow] = ()) -> BestTiling | None:
+    """Return the tiling taken for the only row of *problem*, by default of all dataflows of *machine*.
+
+    It is that of playing every tiling, compared as in ``BY_VALUE`` and, with ``machine.slack``, ``WITHIN_SLACK``; None
+    where none fits the buffer.
     """
-    slack = rates.slack[:, None]
-    return np.asarray(np.where(slack > 0, reached[number] * (1 + slack), reached.min(axis=0)))
+    rates = Rates.of([machine])
+    room, first = capacity(machine, rates)[0], np.zeros(1, np.int64)
+    search = Search(problem, machine, room, dataflows)
+    if search.space.least_footprint[0] > room:
+        return None
+    if machine.objective == EDP:
+        rates = rates.weighted(least_product(1, lambda _, weights: search.sums(rates.weighted(weights))))
+    choice = search.choose(rates)
+    number, tilings = int(choice.flow[0, 0]), choice.tilings(first, first)
+    sizes = search.space.tile_sizes(tilings.pixel, tilings.channel)[:, 0].tolist()
+    return BestTiling(
+        dataflow=search.flows[number].flow.name,
+        mode=MODES[int(tilings.mode[0])],
+        sizes=dict(zip(AXES, sizes, strict=True)),
+        cycles=int(search.caches[number].timing(tilings, rates).cycles[0]),
+        energy=float(choice.measures[ENERGY][0, 0]),
+        dram_bits=int(np.sum(search.space.residency.dram_bits(tilings.mode, tilings.pixel, tilings.channel))),
+    )
 
 
-def _most_traffic(least: Floats, probes: Sequence[Probe]) -> Floats:
-    """The least traffic of the *probes* of each problem that are within the slack of every bound, *least* and up."""
-    most = np.full(len(least), np.inf)
-    for probe in probes:
-        sure = probe.near <= least[probe.row]
-        np.minimum.at(most, probe.row[sure], probe.traffic[sure])
-    return most
+def lower_bound(
+    problem: Workload,
+    machine: Machine,
+    dataflow: Dataflow,
+    sizes: Mapping[str, int] | None = None,
+    mode: Mode | None = None,
+) -> float:
+    """Return what no tiling of the only row of *problem* has a lower value of the objective than, before any is played.
+
+    With *sizes* it holds for the tilings whose tiles have them along the given ``AXES``, and with sizes along all of
+    them and a *mode* for that one. Infinite where none of them fits the buffer.
+
+    Raises:
+        ValueError: the search tries no such sizes, or the mode is the same as another one.
+    """
+    space, rates = Space(problem, machine), Rates.of([machine])
+    flow, given = DataflowBounds(space, dataflow), sizes or {}
+
+    def options(axes: Sequence[int], tried: Sequence[Ints]) -> Ints:
+        wanted = [size == given.get(AXES[axis], size) for axis, size in zip(axes, tried, strict=True)]
+        return np.flatnonzero(np.logical_and.reduce(wanted))
+
+    pixels, channels = options((N, Y, X), space.pixels.sizes), options((G, K, C), space.channels.sizes)
+    if len(pixels) == 0 or len(channels) == 0:
+        raise ValueError(f"no tiling has the sizes {dict(given)}")
+    if mode is not None:
+        candidates = flow.candidates(space.pixels.owner[pixels], pixels, channels, -np.inf, np.inf)
+        which = candidates.tilings.mode == MODE_NUMBERS[mode]
+        if not which.any():
+            raise ValueError(f"{mode} is the same as another mode")
+        fits = candidates.footprint[which] <= capacity(machine, rates)
+        return float(np.where(fits, candidates.values(flow.objective, problem, rates)[0, which], np.inf)[0])
+    if set(given) == set(AXES):
+        return float(flow.bound(space.pairs(pixels, channels), rates)[0][0])
+    bounds = OptionBounds(flow, rates)
+    last = bool(space.last_pixel[pixels[-1]])
+    several = max(bounds.by_pixel[pixels].min(), bounds.by_channel[channels].min())
+    return float(min(several, bounds.single[channels].min()) if last else several)

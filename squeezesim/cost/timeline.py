@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -17,24 +18,25 @@ import numpy as np
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.pipeline import AXES, Points, Transfer, played, transfer_cycles
+from squeezesim.cost.pipeline import Points, Transfer, trace_steps, transfer_cycles
 from squeezesim.cost.problem import Ints, workload_of
+from squeezesim.cost.traffic import AXES
 from squeezesim.cost.vector import moved_bits
 from squeezesim.network.layer import Layer
 
 if TYPE_CHECKING:
-    from squeezesim.cost.evaluate import Costs
-
-_FLOWS = tuple(DATAFLOWS.values())
+    from squeezesim.cost.costs import Costs
 
 
 @dataclass(frozen=True, slots=True)
 class Slices:
     """Work of the array or the DMA, in cycles from the layer's begin; one entry for each tile that has some.
 
-    ``operand`` and ``load`` are of the DMA, and so are ``bits``, those that it moves; the array has none of them.
+    ``operand`` and ``load`` are of the DMA, and so are ``store``, the memory, and ``bits``, those that it moves; the
+    array has none of them.
     """
 
+    store: str
     operand: str
     load: bool
     tile: Ints
@@ -61,7 +63,7 @@ class Timeline:
                 (column + steps * apart).ravel()
                 for column, apart in ((part.tile, tiles), (part.start, self.cycles), (part.end, self.cycles))
             )
-            return Slices(part.operand, part.load, tile, start, end, np.tile(part.bits, times))
+            return Slices(part.store, part.operand, part.load, tile, start, end, np.tile(part.bits, times))
 
         return Timeline(
             self.cycles * times, self.setup, each(self.compute), tuple(each(part) for part in self.transfers)
@@ -84,12 +86,12 @@ def timeline(layer: Layer, costs: Costs, index: int, machine: Machine) -> Timeli
     """
     if layer.kind == "mac":
         work, _ = workload_of([layer], machine)
-        points = Points(work, costs.order[0, [index]], costs.tile[0, index][:, np.newaxis])
-        return of_tiling(points, _FLOWS[int(costs.dataflow[0, index])], machine)
+        points = Points(work, costs.mode[0, [index]], costs.tile[0, index][:, np.newaxis])
+        return of_tiling(points, DATAFLOWS[costs.dataflows[int(costs.dataflow[0, index])]], machine)
     if costs.cycles[0, index]:
         return _of_lanes(layer, machine)
     nothing = np.zeros(0, np.int64)
-    return Timeline(0, 0, Slices("", False, nothing, nothing, nothing, nothing), ())
+    return Timeline(0, 0, Slices("", "", False, nothing, nothing, nothing, nothing), ())
 
 
 def of_tiling(points: Points, flow: Dataflow, machine: Machine) -> Timeline:
@@ -97,59 +99,89 @@ def of_tiling(points: Points, flow: Dataflow, machine: Machine) -> Timeline:
 
     Example: the layer worked by hand in docs/timing.md ends at cycle 136.
     """
-    done = played(points, flow, machine, every=True)
-    steps = np.arange(len(done.compute))
-    before = [part for part in done.transfers if not part.overlapped and not part.load]
-    beside = [part for part in done.transfers if part.overlapped]
-    after = [part for part in done.transfers if not part.overlapped and part.load]
-    early, late = _lasting(before, steps), _lasting(after, steps)
-    longest = np.maximum(done.compute, _lasting(beside, steps))
-    loaded = machine.setup + int(_lasting(done.first_loads, steps[:1])[0])
-    ends = loaded + np.cumsum(early + longest + late)
-    begins = ends - late - longest
-    stored = [part for part in beside if not part.load]
+    trace, memories = trace_steps(points, flow, machine, every=True), len(machine.memories)
+    steps = np.arange(len(trace.compute))
+    before = [part for part in trace.transfers if not part.overlapped and part.offset < 0]
+    beside = [part for part in trace.transfers if part.overlapped]
+    after = [part for part in trace.transfers if not part.overlapped and part.offset >= 0]
+    early = _lasting(before, steps)
+    # The array's end, and that of each port: what is single-buffered moves when both are trace.
+    ready = {memory: np.maximum(trace.compute, _lasting(beside, steps, memory)) for memory in range(memories)}
+    lasting = [end + _lasting(after, steps, memory) for memory, end in ready.items()]
+    loaded = machine.setup + int(_lasting(trace.first_loads, steps[:1])[0])
+    ends = loaded + np.cumsum(early + reduce(np.maximum, lasting))
+    begins = ends - reduce(np.maximum, lasting)
     transfers = [
-        *_placed(done.first_loads, steps[:1], np.array([machine.setup])),
-        *_placed(before, steps - 1, begins - early),
-        *_placed(stored, steps - 1, begins),
-        *_placed([part for part in beside if part.load], steps + 1, begins + _lasting(stored, steps)),
-        *_placed(after, steps + 1, ends - late),
-        *_placed([done.last_store], steps[-1:], ends[-1:]),
+        *_placed(trace.first_loads, steps[:1], np.array([machine.setup])),
+        *_placed(before, steps, begins - early),
+        *_placed(beside, steps, begins),
+        *(
+            slices
+            for memory, end in ready.items()
+            for slices in _placed([part for part in after if part.memory == memory], steps, begins + end)
+        ),
+        *_placed([trace.last_store], steps[-1:], ends[-1:]),
     ]
-    compute = Slices("", False, steps, begins, begins + done.compute, np.zeros_like(steps))
+    compute = Slices("", "", False, steps, begins, begins + trace.compute, np.zeros_like(steps))
     return Timeline(int(transfers[-1].end[-1]), machine.setup, compute, tuple(transfers))
 
 
-def _lasting(parts: Iterable[Transfer], steps: Ints) -> Ints:
-    """Cycles of the transfers of each step, one after the other."""
-    return sum((part.cycles + part.latency * (part.cycles > 0) for part in parts), np.zeros_like(steps))
-
-
-def _placed(parts: Iterable[Transfer], tiles: Ints, begins: Ints) -> Iterator[Slices]:
-    """The transfers for *tiles*, those of one tile one after the other."""
+def _lasting(parts: Iterable[Transfer], steps: Ints, memory: int | None = None) -> Ints:
+    """Cycles of the transfers of each step, those of one memory one after the other: of *memory*, or the longest."""
+    taken: dict[int, Ints] = {}
     for part in parts:
-        ends = begins + _lasting([part], tiles)
-        some = np.flatnonzero(part.cycles)
-        yield Slices(part.operand, part.load, tiles[some], begins[some], ends[some], part.bits[some])
-        begins = ends
+        cycles = part.cycles + part.latency * (part.cycles > 0)
+        taken[part.memory] = taken.get(part.memory, np.zeros_like(steps)) + cycles
+    if memory is not None:
+        return taken.get(memory, np.zeros_like(steps))
+    return np.asarray(reduce(np.maximum, taken.values(), np.zeros_like(steps)))
+
+
+def _placed(parts: Iterable[Transfer], steps: Ints, begins: Ints) -> Iterator[Slices]:
+    """The transfers beside *steps*, those of one memory one after the other, from *begins* on."""
+    free: dict[int, Ints] = {}
+    for part in parts:
+        start = free.get(part.memory, begins)
+        free[part.memory] = end = start + _lasting([part], steps)
+        some, tiles = np.flatnonzero(part.cycles), steps + part.offset
+        store = part.machine.memory_names[part.memory]
+        yield Slices(store, part.operand, part.load, tiles[some], start[some], end[some], part.bits[some])
 
 
 def _of_lanes(layer: Layer, machine: Machine) -> Timeline:
     """A layer without MACs: its operands stream past the vector lanes, which begin with the first of them."""
     inputs, parameters, outputs = moved_bits([layer], machine)
-    loaded = inputs + parameters
-    loading, storing = (int(transfer_cycles(bits, machine)[0]) for bits in (loaded, outputs))
-    begin = machine.setup + machine.dram_latency
+    memories = machine.memories
+    homes = [machine.home(operand) for operand in ("inputs", "weights", "outputs")]
+    loaded = {homes[0]: inputs}
+    if homes[0] == homes[1]:
+        loaded = {homes[0]: inputs + parameters}
+    elif parameters[0]:
+        loaded[homes[1]] = parameters
+    loading = {
+        memory: int(transfer_cycles(bits, memories[memory].bytes_per_cycle)[0])
+        for memory, bits in loaded.items()
+    }
+    storing = int(transfer_cycles(outputs, memories[homes[2]].bytes_per_cycle)[0])
+    begin = machine.setup + max(memories[memory].latency for memory in loaded)
     computing = -(-(layer.vector_ops // layer.repeat) // machine.vector_lanes)
-    end = begin + max(computing, loading + storing)
-    cycles = end + machine.dram_latency
+    moving = max(loading.get(homes[2], 0) + storing, *loading.values())
+    end = begin + max(computing, moving)
+    cycles = end + memories[homes[2]].latency
     one = np.zeros(1, np.int64)
-    return Timeline(
-        cycles,
-        machine.setup,
-        Slices("", False, one, one + begin, one + begin + computing, one),
-        (
-            Slices("inputs", True, one, one + machine.setup, one + begin + loading, loaded),
-            Slices("outputs", False, one, one + end - storing, one + cycles, outputs),
-        ),
-    )
+    names = machine.memory_names
+    loads = [
+        Slices(
+            names[memory],
+            "weights" if memory != homes[0] else "inputs",
+            True,
+            one,
+            one + machine.setup,
+            one + begin + loading[memory],
+            bits,
+        )
+        for memory, bits in loaded.items()
+    ]
+    stored = Slices(names[homes[2]], "outputs", False, one, one + end - storing, one + cycles, outputs)
+    compute = Slices("", "", False, one, one + begin, one + begin + computing, one)
+    return Timeline(cycles, machine.setup, compute, (*loads, stored))

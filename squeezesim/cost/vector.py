@@ -1,17 +1,22 @@
 """Layers without MACs that do work: pooling, additions, softmax, activations that nothing absorbs.
 
-Operands stream through the buffer while the lanes work, so that the slower of the two sets the pace:
+Operands stream through the buffer while the lanes work, so that the slower of the two is the bottleneck:
 
     cycles = setup + DRAM latency · 2 + max(⌈vector_ops / lanes⌉, ⌈input bytes / rate⌉ + ⌈output bytes / rate⌉)
+
+Where operands live in several memories, it is the slowest of their ports.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
+from squeezesim.cost.costs import Axes, bits_table, pe_slots, stack_columns
+from squeezesim.cost.dataflow.base import Access
 from squeezesim.cost.energy import leakage
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import transfer_cycles
@@ -35,7 +40,7 @@ def moved_bits(layers: Sequence[Layer], machine: Machine) -> tuple[Ints, Ints, I
     return inputs, parameters, outputs
 
 
-def vector_costs(layers: Sequence[Layer], machine: Machine, rates: Rates) -> dict[str, Any]:
+def vector_costs(layers: Sequence[Layer], machine: Machine, rates: Rates, axes: Axes) -> dict[str, Any]:
     """Costs of one step of vector layers on the machines of a family, (machines, layers, …), as columns of ``Costs``.
 
     They are 0 where a machine has no vector lanes.
@@ -45,38 +50,70 @@ def vector_costs(layers: Sequence[Layer], machine: Machine, rates: Rates) -> dic
     bits = np.array([operands_of(layer, machine).activation_bits for layer in layers], np.int64)
     ops = np.array([layer.vector_ops // layer.repeat for layer in layers], np.int64)
     inputs, parameters, stored = moved_bits(layers, machine)
-    loaded = inputs + parameters
     each = rates.take(np.arange(len(rates))[:, None])
     there = each.vector_lanes > 0
     computing = -(-ops // np.maximum(each.vector_lanes, 1))
-    moving = transfer_cycles(loaded, each) + transfer_cycles(stored, each)
+    homes = [machine.home(operand) for operand in ("inputs", "weights", "outputs")]
+    moving, of_memory = [], []
+    for memory in range(len(machine.memories)):
+        loaded = inputs * (homes[0] == memory) + parameters * (homes[1] == memory)
+        kept, rate = stored * (homes[2] == memory), each.bytes_per_cycle[..., memory]
+        moving.append(transfer_cycles(loaded, rate) + transfer_cycles(kept, rate))
+        of_memory.append((loaded + kept).astype(np.float64))
+    longest, slowest = reduce(np.maximum, moving), np.argmax(moving, axis=0)
     nothing = np.zeros_like(computing)
-    startup, setup = nothing + 2 * each.dram_latency, nothing + each.setup
-    steps = np.maximum(computing, moving)
+    # A memory that only holds parameters is waited for by layers that have some.
+    of_parameters = np.where(parameters > 0, each.latency[..., homes[1]], 0)
+    loading = np.maximum(each.latency[..., homes[0]], of_parameters)
+    startup, setup = nothing + loading + each.latency[..., homes[2]], nothing + each.setup
+    steps = np.maximum(computing, longest)
     cycles = setup + startup + steps
-    by_dram = moving > computing
-    costs = each.energy
-    moved = (loaded + stored).astype(np.float64)
-    none = nothing.astype(np.float64)
-    losses = [nothing, nothing, nothing, steps - computing, nothing, startup, setup, computing]
-    time = [nothing, np.where(by_dram, steps, 0), nothing, setup + startup, np.where(by_dram, 0, steps)]
-    dram = [nothing + -(-inputs // 8), nothing + -(-parameters // 8), nothing + -(-stored // 8), nothing]
-    energy = [
-        *(none, none, none),
-        moved * (costs.buffer_read_per_bit + costs.buffer_write_per_bit),
-        moved * costs.dram_per_bit,
-        ops * bits * costs.vector_op_per_bit,
-        leakage(cycles, each) + none,
-    ]
+    by_memory, costs, prices = longest > computing, each.energy, each.per_bit
+    moved = np.sum(of_memory, axis=0)
+    waits = {
+        name: np.where(slowest == memory, steps - computing, 0)
+        for memory, name in enumerate(machine.memory_names)
+    }
+    losses = {"startup": startup, "setup": setup, "vector": computing, **waits}
+    time = {
+        "startup": setup + startup,
+        "vector": np.where(by_memory, 0, steps),
+        **{
+            name: np.where(by_memory & (slowest == memory), steps, 0)
+            for memory, name in enumerate(machine.memory_names)
+        },
+    }
+    energy = {
+        "mac": nothing * 0.0,
+        "buffer": moved * (prices["buffer", "read"] + prices["buffer", "write"]),
+        "vector": ops * bits * costs.vector_op_per_bit,
+        "leakage": leakage(cycles, each),
+        **{
+            name: of_memory[memory] * prices[name, "access"]
+            for memory, name in enumerate(machine.memory_names)
+        },
+    }
+    bits_moved: dict[Access, Any] = {}
+    for operand, part, home in zip(
+        ("inputs", "weights", "outputs"), (inputs, parameters, stored), homes, strict=True
+    ):
+        for level, direction in (
+            ("buffer", "read"),
+            ("buffer", "write"),
+            (machine.memory_names[home], "access"),
+        ):
+            bits_moved[Access(level, operand, direction)] = nothing + part
+    dram = {"inputs": -(-inputs // 8), "weights": -(-parameters // 8), "outputs": -(-stored // 8)}
     columns = {
         "cycles": cycles,
-        "losses": machine.pes * np.stack(losses, axis=-1),
-        "time": np.stack(time, axis=-1),
-        "dram_bytes": np.stack(dram, axis=-1),
-        "buffer_bytes": nothing + ((loaded + stored) * 2 / 8).astype(np.int64),
-        "energy": np.stack(energy, axis=-1),
+        "losses": pe_slots(stack_columns(losses, axes.causes), machine.pes),
+        "time": stack_columns(time, axes.bounds),
+        "dram_bytes": stack_columns({name: nothing + part for name, part in dram.items()}, axes.operands),
+        "buffer_bytes": nothing + ((inputs + parameters + stored) * 2 / 8).astype(np.int64),
+        "bits": bits_table(bits_moved, axes),
+        "energy": stack_columns(energy, axes.levels),
     }
     return {
-        name: np.where(there if column.ndim == 2 else there[..., None], column, 0)
+        name: np.where(there.reshape(*there.shape, *[1] * (column.ndim - 2)), column, 0)
         for name, column in columns.items()
     }

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -33,7 +33,7 @@ Item = TypeVar("Item")
 
 @dataclass(slots=True)
 class Counts:
-    """What happened: cycles, PE-cycles, and words read, written or handed on, with the names of ``Accesses``."""
+    """What happened: cycles, PE-cycles, and words read, written or handed on, words by level and operand."""
 
     cycles: int = 0
     stream: int = 0  # cycles in which the PEs were told to multiply
@@ -50,6 +50,10 @@ class Counts:
     buffer_weights: int = 0
     buffer_psums_read: int = 0
     buffer_psums_written: int = 0
+
+
+ACCESSES = tuple(field.name for field in fields(Counts) if "_" in field.name)
+"""Fields of ``Counts`` that count words."""
 
 
 class Pixel(NamedTuple):

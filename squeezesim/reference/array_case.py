@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from squeezesim.cost.dataflow import DATAFLOWS, rs
-from squeezesim.cost.dataflow.base import Terms
+from squeezesim.cost.dataflow.base import Access
+from squeezesim.cost.dataflow.base import Tile as Tiles
 from squeezesim.cost.dataflow.rs import lay_rows
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Workload, workload_of
 from squeezesim.network import Layer
-from squeezesim.reference.array import Buffer, Counts, Ints, is_matrix_product
+from squeezesim.reference.array import ACCESSES, Buffer, Counts, Ints, is_matrix_product
 from squeezesim.reference.array_os import run_output_stationary
 from squeezesim.reference.array_rs import Mapping, run_row_stationary
 from squeezesim.reference.array_systolic import run_systolic
@@ -104,34 +105,37 @@ def simulated(case: Case) -> tuple[bool, Counts]:
 
 def found_mapping(case: Case) -> tuple[int, ...]:
     """The mapping (e, p, q, r, t) that `rs` has found for the tile."""
-    work, (pixel, channel) = _terms(case)
-    n, y, x = (np.array([size]) for size in case.tile[:3])
-    found = rs.mapping(work, pixel, channel, case.machine)
-    strip = lay_rows(work, n, y, x, case.machine).strip
+    work, tile = _problem_and_tile(case)
+    strip = lay_rows(work, tile.n, tile.y, tile.x, case.machine).strip
+    found = rs.mapping(work, tile, case.machine)
     return tuple(int(value[0]) for value in (strip, found.p, found.q, found.r, found.t))
 
 
-def _terms(case: Case) -> tuple[Workload, tuple[Terms, Terms]]:
-    flow, work = DATAFLOWS[case.dataflow], workload_of([case.layer], case.machine)[0]
-    n, y, x, g, k, c = (np.array([size]) for size in case.tile)
-    return work, (
-        flow.pixel_terms(work, n, y, x, case.machine),
-        flow.channel_terms(work, g, k, c, case.machine),
-    )
+def _problem_and_tile(case: Case) -> tuple[Workload, Tiles]:
+    work = workload_of([case.layer], case.machine)[0]
+    return work, Tiles(*(np.array([size]) for size in case.tile))
 
 
 def closed_form(case: Case) -> dict[str, int]:
     """What ``cost.dataflow`` says of the tile, under the names of ``Counts``."""
-    flow, machine = DATAFLOWS[case.dataflow], case.machine
-    work, (pixel, channel) = _terms(case)
-    done = flow.work(work, pixel, channel, machine)
+    cost = DATAFLOWS[case.dataflow].tile_cost(*_problem_and_tile(case), case.machine)
     n, y, x, g, k, _ = case.tile
-    started = np.array([0.0 if case.resumed else float(n * y * x * g * k)])
-    accesses = flow.accesses(
-        work, [term * 1.0 for term in pixel], [term * 1.0 for term in channel], started, machine
-    )
-    numbers = {"cycles": done.cycles, "stream": done.stream, "busy": done.busy, **accesses._asdict()}
+    words = {_count(access): value for access, value in cost.accesses().items()}
+    words["buffer_psums_read"] = words["buffer_psums_read"] - (0 if case.resumed else n * y * x * g * k)
+    numbers = dict.fromkeys(ACCESSES, 0) | words
+    numbers |= {"cycles": cost.cycles, "stream": cost.stream, "busy": cost.busy}
     return {name: int(np.asarray(value).reshape(-1)[0]) for name, value in numbers.items()}
+
+
+def _count(access: Access) -> str:
+    """The name that an access has in ``Counts``."""
+    level, operand, direction = access
+    if level != "buffer":
+        return f"{level.removesuffix('_file')}_{operand}"
+    return f"buffer_{operand}" if operand != "psums" else f"buffer_psums_{_DIRECTIONS[direction]}"
+
+
+_DIRECTIONS = {"read": "read", "write": "written"}
 
 
 def differences(case: Case) -> list[str]:

@@ -6,7 +6,7 @@ go along the rows, sums down the columns into the buffer's accumulators.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, product, zip_longest
 from typing import NamedTuple
@@ -28,10 +28,10 @@ class _Block(NamedTuple):
 
 
 class _Load(NamedTuple):
-    """Words for the shadow weights of some PEs of a row."""
+    """Words for the shadow weights of some PEs of a row, which come in one cycle."""
 
     row: int
-    columns: range
+    columns: Sequence[int]
     words: list[int]
 
 
@@ -39,7 +39,7 @@ class _Load(NamedTuple):
 class _Command:
     """One cycle of the array; ``sums`` go down the columns with it."""
 
-    load: _Load | None = None
+    loads: tuple[_Load, ...] = ()
     swap: bool = False
     block: _Block | None = None
     pixel: Pixel | None = None
@@ -84,8 +84,7 @@ class _Array:
             counts.inter_pe_psums += busy
             if self.machine.systolic:
                 counts.inter_pe_inputs += int(working[:, 1:].sum())
-        if command.load is not None:
-            row, columns, words = command.load
+        for row, columns, words in command.loads:
             for column, word in zip(columns, words, strict=True):
                 if reached[row, column]:
                     self.shadow[row, column] = word
@@ -96,16 +95,16 @@ def run_weight_stationary(layer: Layer, buffer: Buffer, machine: Machine) -> Non
     """Run a layer; what happened is in the buffer's counts."""
     array = _Array(layer, buffer, machine)
     blocks = list(_blocks(layer, machine))
-    for load in _loads(blocks[0], buffer, machine):
-        array.cycle(_Command(load=load))
+    for loads in _loads(blocks[0], buffer, machine):
+        array.cycle(_Command(loads))
     for block, following in pairwise([*blocks, None]):
         assert block is not None
         for _ in range(machine.weight_swap):
             array.cycle(None)
-        loads = iter(()) if following is None else _loads(following, buffer, machine)
+        preload = iter(()) if following is None else _loads(following, buffer, machine)
         swap = True
-        for pixel, load in zip_longest(pixels_of(layer), loads):
-            command = _Command(load, swap)
+        for pixel, loads in zip_longest(pixels_of(layer), preload):
+            command = _Command(loads or (), swap)
             if pixel is not None:
                 command.block, command.pixel = block, pixel
                 command.inputs = _column(block, pixel, layer, buffer, machine)
@@ -126,13 +125,20 @@ def _blocks(layer: Layer, machine: Machine) -> Iterator[_Block]:
         yield _Block(group, tap, inputs, outputs)
 
 
-def _loads(block: _Block, buffer: Buffer, machine: Machine) -> Iterator[_Load]:
-    """Fill the shadow weights row by row, a word for each port and cycle."""
-    for row, c in enumerate(block.inputs):
-        for columns in portions(range(len(block.outputs)), machine.ports):
-            assert isinstance(columns, range)
-            words = [buffer.weight(block.group, block.outputs[column], c, block.tap) for column in columns]
-            yield _Load(row, columns, words)
+def _loads(block: _Block, buffer: Buffer, machine: Machine) -> Iterator[tuple[_Load, ...]]:
+    """Fill the shadow weights, a word for each port and cycle: part of a row, or as many rows as the ports allow."""
+
+    def load(row: int, columns: Sequence[int]) -> _Load:
+        words = [
+            buffer.weight(block.group, block.outputs[column], block.inputs[row], block.tap)
+            for column in columns
+        ]
+        return _Load(row, columns, words)
+
+    columns = range(len(block.outputs))
+    for rows in portions(range(len(block.inputs)), max(machine.ports // machine.cols, 1)):
+        for part in portions(columns, machine.ports):
+            yield tuple(load(row, part) for row in rows)
 
 
 def _column(block: _Block, pixel: Pixel, layer: Layer, buffer: Buffer, machine: Machine) -> Ints:

@@ -10,9 +10,8 @@ import numpy as np
 
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.mapspace import ORDERS
-from squeezesim.cost.pipeline import AXES
 from squeezesim.cost.problem import Workload, workload_of
+from squeezesim.cost.traffic import AXES, MODES
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Layer
 from squeezesim.reference import array_case, pipeline
@@ -76,8 +75,8 @@ def _pipeline_cases(rng: np.random.Generator, count: int) -> Iterator[pipeline.C
         layer, machine = _layer(rng, 20_000), _machine(rng)
         work = workload_of([layer], machine)[0]
         flow = DATAFLOWS[_FLOWS[number % len(_FLOWS)]]
-        nest = ORDERS[int(rng.integers(len(ORDERS)))]
-        yield pipeline.Case(work, _tile(rng, work), nest, flow, machine)
+        mode = MODES[int(rng.integers(len(MODES)))]
+        yield pipeline.Case(work, _tile(rng, work), mode, flow, machine)
 
 
 def _tile(rng: np.random.Generator, work: Workload) -> dict[str, int]:

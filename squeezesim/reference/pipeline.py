@@ -2,8 +2,11 @@
 
 There are resources and rules, and no formula for a step:
 
-- A double-buffered operand has two slots, another one has one. A slot is taken when a transfer into it begins, or
-  a step that starts new outputs; it is free again when the last step that reads it is computed, or its store has ended.
+- A double-buffered operand has two slots, another one has one, or one that is given one all the same. A slot is taken
+  when a transfer into it begins, or a step that starts new outputs; it is free again when the last step that reads it
+  is computed, or its store has ended. What stays has a place for all of its elements.
+- An operand that stays is remembered element by element until a loop outside of all that it lacks moves on; only what
+  is not remembered is loaded, and its partial sums do not leave.
 - When a step begins, the loads of the next one are requested. When its outputs are done, their store is.
 - The DMA serves one transfer at a time, the oldest request first of those whose slot is free.
 - A step begins when the array is idle, its operands are there, it has a slot for its outputs, and no store that was
@@ -20,18 +23,20 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
+from math import prod
 
 import numpy as np
 
-from squeezesim.cost.dataflow.base import Dataflow
-from squeezesim.cost.energy import buffer_bits
+from squeezesim.cost.dataflow.base import Dataflow, Tile
+from squeezesim.cost.energy import access_bits, buffer_bits, level_bits
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.mapspace import ORDERS
-from squeezesim.cost.pipeline import AXES, Points, Timing, play
+from squeezesim.cost.pipeline import Points, Timing, play
 from squeezesim.cost.problem import Workload
+from squeezesim.cost.traffic import AXES, MODE_NUMBERS, Mode
 
 READS = {"inputs": "nyxgc", "weights": "gkc", "outputs": "nyxgk"}  # axes that an operand's tile depends on
-LOOPS = {"P": "nyx", "K": "k", "C": "c"}
+LOOPS = {"P": "nyx", "K": "k", "C": "c", "N": "n"}
 Sizes = dict[str, int]
 
 
@@ -41,7 +46,13 @@ class Transfer:
 
     operand: str  # whose buffer they move through: inputs, weights or outputs
     kind: str  # what they are: inputs, weights, outputs or psums
-    bits: int
+    bits: int  # in the buffer
+    stored: Fraction | None = None  # in the memory, where that stores them in another form
+
+    @property
+    def moved(self) -> Fraction:
+        """What passes the memory's port."""
+        return Fraction(self.bits) if self.stored is None else self.stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +66,8 @@ class Step:
     store: Transfer | None
 
 
-def touched(start: int, size: int, window: tuple[int, int, int, int, int], skip: bool) -> int:
-    """Count one by one the input positions that *size* outputs from output *start* on make the DMA load.
+def touched(start: int, size: int, window: tuple[int, int, int, int, int], skip: bool) -> set[int]:
+    """Return the input positions that *size* outputs from output *start* on make the DMA load.
 
     *window* is (stride, taps, dilation, padding, available positions); with *skip*, positions between two windows of
     a stride larger than the filter are left out.
@@ -69,36 +80,42 @@ def touched(start: int, size: int, window: tuple[int, int, int, int, int], skip:
         wanted.update(range(first, first + reach))
     if not (skip and stride > reach):
         wanted = set(range(min(wanted), max(wanted) + 1))
-    return sum(0 <= position < available for position in wanted)
+    return {position for position in wanted if 0 <= position < available}
 
 
 class Tiling:
-    """One problem cut into tiles of *sizes*; *nest* are the loops inside the groups, outermost first, as in ``PKC``."""
+    """One problem cut into tiles of *sizes*; *mode* has the loops inside the groups, outermost first, as in ``PKC``."""
 
-    def __init__(self, problem: Workload, sizes: Sizes, nest: str, machine: Machine) -> None:
-        self.sizes, self.machine = sizes, machine
+    def __init__(self, problem: Workload, sizes: Sizes, mode: Mode, machine: Machine) -> None:
+        self.sizes, self.machine, self.mode = sizes, machine, mode
         self.one = {name: int(getattr(problem, name)[0]) for name in problem.__slots__}
-        self.axes = "g" + "".join(LOOPS[loop] for loop in nest)
+        self.axes = "g" + "".join(dict.fromkeys("".join(LOOPS[loop] for loop in mode.order)))
         self.tiles = {axis: -(-self.one[axis] // sizes[axis]) for axis in self.axes}
 
     def steps(self) -> Iterator[Step]:
         """The tiles in the order in which they run."""
         every = itertools.product(*(range(self.tiles[axis]) for axis in self.axes))
         places: list[Sizes | None] = [dict(zip(self.axes, index, strict=True)) for index in every]
+        memory = {operand: _Memory(self, operand) for operand in self.mode.stays}
         for before, this, after in zip([None, *places], places, [*places[1:], None], strict=False):
             assert this is not None
-            loads = [
-                Transfer(operand, operand, self.bits(this, operand))
-                for operand in ("inputs", "weights")
-                if self._changes(before, this, operand)
-            ]
+            loads = []
+            for operand in ("inputs", "weights"):
+                if operand in memory:
+                    bits = memory[operand].lacking(this)
+                    if bits:
+                        loads.append(Transfer(operand, operand, bits, self.stored(bits, operand)))
+                elif self._changes(before, this, operand):
+                    bits = self.bits(this, operand)
+                    loads.append(Transfer(operand, operand, bits, self.stored(bits, operand)))
             fresh = self._changes(before, this, "outputs")
             elements, accumulator = self.bits(this, "outputs"), self.one["accumulator_bits"]
-            if fresh and this["c"] > 0:
+            leave = "outputs" not in memory
+            if fresh and this["c"] > 0 and leave:
                 loads.append(Transfer("outputs", "psums", elements * accumulator))
             store = None
             if self._changes(this, after, "outputs"):
-                store = Transfer("outputs", "psums", elements * accumulator)
+                store = Transfer("outputs", "psums", elements * accumulator) if leave else None
                 if this["c"] == self.tiles["c"] - 1:
                     store = Transfer("outputs", "outputs", elements * self.one["activation_bits"])
             yield Step(self.tile(this), this["c"] == 0, tuple(loads), fresh, store)
@@ -110,51 +127,135 @@ class Tiling:
         }
 
     def bits(self, place: Sizes, operand: str) -> int:
-        """Bits of an operand's tile as it is loaded; of outputs the elements."""
+        """Bits of an operand's tile in the buffer; of outputs the elements."""
         tile, one = self.tile(place), self.one
         if operand == "weights":
             return tile["g"] * tile["k"] * tile["c"] * one["fy"] * one["fx"] * one["weight_bits"]
         if operand == "outputs":
             return tile["n"] * tile["y"] * tile["x"] * tile["g"] * tile["k"]
-        area = tile["y"] * tile["x"] if one["pointwise"] else self._rows("y", place) * self._rows("x", place)
+        area = prod(len(self.positions(axis, place)) for axis in "yx")
         return tile["n"] * area * tile["g"] * tile["c"] * one["activation_bits"]
 
+    def stored(self, bits: int, operand: str) -> Fraction | None:
+        """Of *bits* of weights their part of all that are stored."""
+        if operand != "weights":
+            return None
+        one = self.one
+        dense = prod(one[name] for name in ("g", "k", "c", "fy", "fx", "weight_bits"))
+        return Fraction(bits * one["stored_weights"], dense)
+
     def footprint(self) -> int:
-        """Buffer bits: each operand's largest tile, twice where it is double-buffered and not the same all the time."""
+        """Buffer bits: each operand's largest tile, twice where it is double-buffered and not the same all the time.
+
+        Of an operand that stays the most elements that it ever remembers, and those of the next period that arrive
+        while the last tile of one still reads others in their place.
+        """
+        total = 0
+        for operand, axes in READS.items():
+            double = self.machine.double(operand)
+            if operand in self.mode.stays:
+                total += self._remembered(operand) + self.slot(operand) * (double and self._collides(operand))
+            else:
+                changes = any(self.tiles[axis] > 1 for axis in axes)
+                two = double and changes and operand not in self.mode.single
+                total += self.slot(operand) * (1 + two)
+        return total
+
+    def slot(self, operand: str) -> int:
+        """Bits of the largest tile of an operand."""
         first = dict.fromkeys(self.axes, 0)
-        pixels = itertools.product(*(range(self.tiles[axis]) for axis in "yx"))
-        machine, accumulator = self.machine, self.one["accumulator_bits"]
-        amounts = {
-            "inputs": (
-                max(self.bits(first | {"y": y, "x": x}, "inputs") for y, x in pixels),
-                machine.double_inputs,
-            ),
-            "weights": (self.bits(first, "weights"), machine.double_weights),
-            "outputs": (self.bits(first, "outputs") * accumulator, machine.double_outputs),
-        }
-        return sum(
-            amount * (2 if double and any(self.tiles[axis] > 1 for axis in READS[operand]) else 1)
-            for operand, (amount, double) in amounts.items()
-        )
+        if operand == "inputs":
+            pixels = itertools.product(*(range(self.tiles[axis]) for axis in "yx"))
+            return max(self.bits(first | {"y": y, "x": x}, "inputs") for y, x in pixels)
+        return self.bits(first, operand) * (self.one["accumulator_bits"] if operand == "outputs" else 1)
+
+    def _remembered(self, operand: str) -> int:
+        memory, most = _Memory(self, operand), 0
+        for index in itertools.product(*(range(self.tiles[axis]) for axis in self.axes)):
+            memory.lacking(dict(zip(self.axes, index, strict=True)))
+            most = max(most, memory.bits)
+        return most
+
+    def _collides(self, operand: str) -> bool:
+        """Whether the last tile of a period reads what the first one of the next is loaded over."""
+        outer = _outside(self, operand)
+        inside = [axis for axis in READS[operand] if axis not in outer]
+        if prod(self.tiles[axis] for axis in outer) == 1:
+            return False
+        if prod(self.tiles[axis] for axis in inside) == 1:
+            return True
+        if (
+            operand != "inputs"
+            or "y" not in inside
+            or any(self.tiles[axis] > 1 for axis in inside if axis in "nc")
+        ):
+            return False
+        first = dict.fromkeys(self.axes, 0)
+        last = first | {axis: self.tiles[axis] - 1 for axis in inside}
+        return all(self.positions(axis, first) & self.positions(axis, last) for axis in "yx")
 
     def _changes(self, one: Sizes | None, other: Sizes | None, operand: str) -> bool:
         return one is None or other is None or any(one[axis] != other[axis] for axis in READS[operand])
 
-    def _rows(self, axis: str, place: Sizes) -> int:
+    def positions(self, axis: str, place: Sizes) -> set[int]:
+        """Input positions along y or x that the tile at *place* reads."""
         one, skip = self.one, {"y": self.machine.skip_rows, "x": self.machine.skip_columns}
+        if one["pointwise"]:
+            return set(
+                range(place[axis] * self.sizes[axis], place[axis] * self.sizes[axis] + self.tile(place)[axis])
+            )
         window = (one["s" + axis], one["f" + axis], one["d" + axis], one["p" + axis], one["i" + axis])
         return touched(place[axis] * self.sizes[axis], self.tile(place)[axis], window, skip[axis])
 
 
+def _outside(tiling: Tiling, operand: str) -> str:
+    """Axes outside of all those that an operand lacks."""
+    lacking = [axis for axis in tiling.axes if axis not in READS[operand]]
+    return tiling.axes[: min(map(tiling.axes.index, lacking))]
+
+
+class _Memory:
+    """Elements of an operand that stays, of the present period."""
+
+    def __init__(self, tiling: Tiling, operand: str) -> None:
+        self.tiling, self.operand, self.bits = tiling, operand, 0
+        self._outside = _outside(tiling, operand)
+        self._period: list[int] = []
+        self._known: dict[tuple[int, ...], set[tuple[int, int]]] = {}
+
+    def lacking(self, place: Sizes) -> int:
+        """Bits of the tile at *place* that are not there, which are from then on; of sums those of the tile."""
+        tiling = self.tiling
+        period = [place[axis] for axis in self._outside]
+        if period != self._period:
+            self._period, self._known, self.bits = period, {}, 0
+        key = tuple(
+            place[axis] for axis in READS[self.operand] if self.operand != "inputs" or axis not in "yx"
+        )
+        if self.operand == "inputs":
+            rows, columns = (tiling.positions(axis, place) for axis in "yx")
+            wanted = set(itertools.product(rows, columns))
+            new = wanted - self._known.get(key, set())
+            each = tiling.bits(place, "inputs") // len(wanted) if wanted else 0
+        else:
+            wanted, width = {(0, 0)}, tiling.one["accumulator_bits"] if self.operand == "outputs" else 1
+            new = wanted - self._known.get(key, set())
+            each = tiling.bits(place, self.operand) * width
+        self._known.setdefault(key, set()).update(new)
+        self.bits += each * len(new)
+        return each * len(new)
+
+
 @dataclass(slots=True)
 class Played:
-    """What happened: cycles in all, cycles in which the array was busy, DRAM bits by kind."""
+    """What happened: cycles in all, cycles in which the array was busy, DRAM bits by kind, weights in the buffer."""
 
     cycles: int = 0
     array: int = 0
-    bits: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("inputs", "weights", "outputs", "psums"), 0)
+    bits: dict[str, Fraction] = field(
+        default_factory=lambda: dict.fromkeys(("inputs", "weights", "outputs", "psums"), Fraction())
     )
+    unpacked: int = 0  # bits of weights that were written into the buffer
 
 
 @dataclass(slots=True)
@@ -166,18 +267,27 @@ class _Request:
 
 
 class _Pipeline:
-    def __init__(self, steps: Sequence[Step], array_cycles: Callable[[Step], int], machine: Machine) -> None:
+    def __init__(
+        self, steps: Sequence[Step], array_cycles: Callable[[Step], int], machine: Machine, mode: Mode
+    ) -> None:
         self.steps, self.array_cycles, self.machine = steps, array_cycles, machine
-        self.rate = Fraction(machine.dram_bytes_per_cycle).limit_denominator(10**6)
-        self.free = {
-            "inputs": 1 + machine.double_inputs,
-            "weights": 1 + machine.double_weights,
-            "outputs": 1 + machine.double_outputs,
+        self.rates = [
+            Fraction(memory.bytes_per_cycle).limit_denominator(10**6) for memory in machine.memories
+        ]
+        double = {
+            "inputs": machine.double_inputs,
+            "weights": machine.double_weights,
+            "outputs": machine.double_outputs,
         }
-        self.single = {operand for operand, slots in self.free.items() if slots == 1}
+        self.single = {operand for operand, two in double.items() if operand in mode.single or not two}
+        self.free: dict[str, float] = {operand: 1 if operand in self.single else 2 for operand in double}
+        self.free |= {
+            operand: math.inf for operand in mode.stays if operand not in self.single or operand == "outputs"
+        }
         self.queue: list[_Request] = []
-        self.moving: _Request | None = None
+        self.moving: dict[int, _Request] = {}  # by the memory whose port is at work
         self.missing = [0] * len(steps)  # loads that have not ended, by step
+        self.finished: list[_Request] = []  # stores that nothing has asked for yet
         self.storing: set[int] = set()  # steps whose stores have not ended
         self.computing = False
         self.next = 0  # step that begins next
@@ -210,7 +320,8 @@ class _Pipeline:
         if number == len(self.steps):
             return
         for transfer in self.steps[number].loads:
-            if transfer.bits or number == 0:
+            self.played.unpacked += transfer.bits * (transfer.kind == "weights")
+            if transfer.moved or number == 0:
                 exposed = number == 0 or transfer.operand in self.single
                 self.queue.append(_Request(transfer, number, True, exposed))
                 self.missing[number] += 1
@@ -221,24 +332,23 @@ class _Pipeline:
         self.free[operand] -= 1
 
     def _begin_transfer(self) -> bool:
-        if self.moving is not None:
-            return False
         for request in self.queue:
-            if request.load and not self.free[request.transfer.operand]:
+            memory = self.machine.home(request.transfer.operand)
+            if memory in self.moving or (request.load and not self.free[request.transfer.operand]):
                 continue
             self.queue.remove(request)
-            self.moving = request
+            self.moving[memory] = request
             if request.load:
                 self._take(request.transfer.operand)
-            size = math.ceil(math.ceil(request.transfer.bits / 8) / self.rate)
-            self._at(self.now + size + request.exposed * self.machine.dram_latency, self._end_transfer)
+            size = math.ceil(math.ceil(request.transfer.moved / 8) / self.rates[memory])
+            latency = request.exposed * self.machine.memories[memory].latency
+            self._at(self.now + size + latency, partial(self._end_transfer, memory))
             return True
         return False
 
-    def _end_transfer(self) -> None:
-        request, self.moving = self.moving, None
-        assert request is not None
-        self.played.bits[request.transfer.kind] += request.transfer.bits
+    def _end_transfer(self, memory: int) -> None:
+        request = self.moving.pop(memory)
+        self.played.bits[request.transfer.kind] += request.transfer.moved
         if request.load:
             self.missing[request.step] -= 1
         else:
@@ -254,13 +364,14 @@ class _Pipeline:
         takes_slot = step.fresh_outputs and "outputs" not in loaded
         if self.missing[number] or (takes_slot and not self.free["outputs"]):
             return False
-        if any(stored < number - 1 for stored in self.storing):
+        if any(stored < number - 1 or "outputs" in self.single for stored in self.storing):
             return False
         if takes_slot:
             self._take("outputs")
         self.next, self.computing = number + 1, True
         cycles = self.array_cycles(step)
         self.played.array += cycles
+        self._request_stores()
         self._at(self.now + cycles, lambda: self._end_step(number))
         self._request_loads(number + 1)
         return True
@@ -274,16 +385,26 @@ class _Pipeline:
                 self.free[operand] += 1
         store = self.steps[number].store
         if store is not None:
-            self.storing.add(number)
-            self.queue.append(_Request(store, number, False, last or "outputs" in self.single))
+            exposed = last or "outputs" in self.single
+            self.finished.append(_Request(store, number, False, exposed))
+            if exposed:
+                self._request_stores()
+
+    def _request_stores(self) -> None:
+        """Ask for the stores of what is finished: what is double-buffered leaves beside the next step."""
+        self.storing.update(request.step for request in self.finished)
+        self.queue += self.finished
+        self.finished.clear()
 
 
-def play_events(steps: Sequence[Step], array_cycles: Callable[[Step], int], machine: Machine) -> Played:
+def play_events(
+    steps: Sequence[Step], array_cycles: Callable[[Step], int], machine: Machine, mode: Mode
+) -> Played:
     """Play the steps of a layer and return what happened; *array_cycles* says how long the array takes for a step.
 
     Example: the layer worked by hand in docs/timing.md takes 136 cycles.
     """
-    return _Pipeline(steps, array_cycles, machine).run()
+    return _Pipeline(steps, array_cycles, machine, mode).run()
 
 
 class ArrayCycles:
@@ -302,37 +423,34 @@ class ArrayCycles:
 
     def _cycles(self, step: Step) -> int:
         n, y, x, g, k, c = (np.array([step.sizes[axis]]) for axis in AXES)
-        pixel = self.flow.pixel_terms(self.problem, n, y, x, self.machine)
-        channel = self.flow.channel_terms(self.problem, g, k, c, self.machine)
-        cycles = int(self.flow.work(self.problem, pixel, channel, self.machine).cycles[0])
+        cost = self.flow.tile_cost(self.problem, Tile(n, y, x, g, k, c), self.machine)
+        cycles = int(cost.cycles[0])
         if math.isinf(self.machine.buffer_bits_per_cycle):
             return cycles
         started = (n * y * x * g * k).astype(np.float64) if step.starts else np.zeros(1)
-        pixels, channels = ([term * 1.0 for term in side] for side in (pixel, channel))
-        used = self.flow.accesses(self.problem, pixels, channels, started, self.machine)
-        bits = sum(float(part[0]) for part in buffer_bits(self.problem, used))
+        bits = float(buffer_bits(level_bits(access_bits(self.problem, cost.accesses(), started)))[0])
         return max(cycles, math.ceil(bits / self.machine.buffer_bits_per_cycle))
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A tiling of one problem: tile sizes along n, y, x, g, k, c, and the loop order, as in ``PKC``."""
+    """A tiling of one problem: tile sizes along n, y, x, g, k, c, and the mode."""
 
     problem: Workload
     sizes: Sizes
-    nest: str
+    mode: Mode
     flow: Dataflow
     machine: Machine
 
 
 def simulated(case: Case) -> Played:
     """Play the case event by event."""
-    steps = list(Tiling(case.problem, case.sizes, case.nest, case.machine).steps())
-    return play_events(steps, ArrayCycles(case.problem, case.flow, case.machine), case.machine)
+    steps = list(Tiling(case.problem, case.sizes, case.mode, case.machine).steps())
+    return play_events(steps, ArrayCycles(case.problem, case.flow, case.machine), case.machine, case.mode)
 
 
 def closed_form(case: Case) -> Timing:
     """What ``cost.pipeline`` says of the case."""
     sizes = np.array([[case.sizes[axis]] for axis in AXES])
-    points = Points(case.problem, np.array([ORDERS.index(case.nest)]), sizes)
+    points = Points(case.problem, np.array([MODE_NUMBERS[case.mode]]), sizes)
     return play(points, case.flow, case.machine)

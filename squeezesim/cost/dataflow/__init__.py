@@ -1,11 +1,38 @@
-"""One file for each dataflow: cycles, active PEs and accesses of a tile on the array."""
+"""One module for each dataflow: cycles, active PEs and accesses of a tile on the array."""
 
-from squeezesim.cost.dataflow.base import Accesses, Dataflow, Work
+from collections.abc import Callable
+
+from squeezesim.cost.dataflow.base import NO_BOUNDS, Access, Accesses, Bounds, Dataflow, Tile, TileCost
 from squeezesim.cost.dataflow.os import OS
 from squeezesim.cost.dataflow.rs import RS
 from squeezesim.cost.dataflow.scalesim import SCALESIM
 from squeezesim.cost.dataflow.ws import WS
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import Workload
+from squeezesim.hardware.dataflows import DECLARED, Declaration
 
 DATAFLOWS: dict[str, Dataflow] = {flow.name: flow for flow in (WS, OS, RS, *SCALESIM.values())}
+"""Every dataflow, by name."""
 
-__all__ = ["DATAFLOWS", "Accesses", "Dataflow", "Work"]
+
+def register(
+    declaration: Declaration,
+    tile_cost: Callable[[Workload, Tile, Machine], TileCost],
+    bounds: Bounds = NO_BOUNDS,
+) -> Dataflow:
+    """Add a dataflow that accelerators can name from now on, and return it.
+
+    Without *bounds* each tile is costed: the result is the same, and the search slower. Call it at the top level of a
+    module: processes of a sweep with several ``jobs`` run that anew, and know no other registered dataflows.
+
+    Raises:
+        ValueError: there is a dataflow of this name.
+    """
+    if declaration.name in DECLARED:
+        raise ValueError(f"there is a dataflow {declaration.name!r} already")
+    flow = Dataflow(declaration, tile_cost, bounds)
+    DECLARED[declaration.name], DATAFLOWS[declaration.name] = declaration, flow
+    return flow
+
+
+__all__ = ["DATAFLOWS", "Access", "Accesses", "Dataflow", "Tile", "TileCost", "register"]

@@ -41,21 +41,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from squeezesim.cost.dataflow.base import (
+    Access,
     Accesses,
+    Bounds,
     Dataflow,
     Products,
     Terms,
-    Work,
+    balanced_nonzeros,
+    buffer_words,
     ceil_div,
-    dealt,
+    from_terms,
     slice_cycles,
 )
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Bools, Floats, Ints, Workload
+from squeezesim.hardware.dataflows import DECLARED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blocks:
+class BlockClasses:
     """Blocks of a tile by class: along each axis some are full and one, at the edge, may hold less.
 
     What a block of each class has is an array (row of blocks full or edge, column full or edge, tiles). The pixels of a
@@ -102,7 +106,7 @@ def window_extent(outputs: Ints, stride: Ints, taps: Ints, dilation: Ints) -> In
     return np.asarray((outputs - 1) * np.minimum(stride, extent) + extent)
 
 
-def blocks_of(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Blocks:
+def blocks_of(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> BlockClasses:
     """Cut a tile of n·y·x pixels into blocks of at most R·S."""
     rows, cols, ports = machine.rows, machine.cols, machine.ports
     flat = problem.pointwise
@@ -121,7 +125,7 @@ def blocks_of(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) ->
     line = -(-cols // ports)
     drain = classes(rows, edge_y)[:, None] * classes(line, ceil_div(edge_x, ports))
     drain[0, 1] = np.where(flat, edge_x // cols * line + ceil_div(edge_x % cols, ports), drain[0, 1])
-    return Blocks(
+    return BlockClasses(
         images=n,
         rows=classes(np.where(flat, 1, full_y), np.where(flat, 0, edge_y > 0)),
         columns=classes(full_x, edge_x > 0),
@@ -156,7 +160,7 @@ def waiting(problem: Workload, pixels: Terms, channels: Terms, machine: Machine)
     return result
 
 
-def _waiting(problem: Workload, blocks: Blocks, g: Ints, k: Ints, c: Ints, machine: Machine) -> Ints:
+def _waiting(problem: Workload, blocks: BlockClasses, g: Ints, k: Ints, c: Ints, machine: Machine) -> Ints:
     first, others, last_chunk = _items(problem, g, k, c, machine)
     beyond = np.zeros_like(blocks.drain)
     for items in others:
@@ -174,7 +178,7 @@ def _items(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> tu
     several = -(-k // words) - 1  # chunks of a group before its last
     last_chunk = k - several * words
     if "os" in machine.skips_zeros:
-        least, larger = dealt(g * k * c, problem)
+        least, larger = balanced_nonzeros(g * k * c, problem)
     else:
         least, larger = problem.taps, np.zeros_like(k)
     larger_last = larger * last_chunk // k
@@ -205,7 +209,7 @@ def _items(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> tu
     return first, [*(where(cut, of) for of in if_cut), where(~cut, if_whole)], last_chunk
 
 
-def _neighbours(blocks: Blocks) -> list[tuple[Ints, Ints, Ints]]:
+def _neighbours(blocks: BlockClasses) -> list[tuple[Ints, Ints, Ints]]:
     """(how often, drain of the block before, preload of the block after) for each kind of succession of blocks."""
     (full_y, edge_y), (full_x, edge_x) = blocks.rows, blocks.columns
     ends = np.where(edge_x > 0, blocks.drain[:, 1], blocks.drain[:, 0])
@@ -283,16 +287,16 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
     )
 
 
-def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
+def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> tuple[Ints, Ints, Ints]:
     p, c = _Pixel(*pixel), _Channel(*channel)
     fill = p.preload * c.windows + p.last_drain * c.last_chunk
     fill = fill + waiting(problem, (p.n, p.y, p.x), (c.g, c.k, c.c), machine)
     if machine.systolic:
         fill = fill + p.rows + p.cols - 2
-    return Work(stream=p.blocks * c.stream, fill=fill, busy=p.pixels * c.stream)
+    return p.blocks * c.stream, fill, p.pixels * c.stream
 
 
-def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
+def _cycles(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     p, c = _Pixel(*pixel), _Channel(*channel)
     return [
         [(p.blocks, c.stream), (p.preload, c.windows), (p.last_drain, c.last_chunk)],
@@ -320,8 +324,8 @@ def _moves(problem: Workload) -> Ints:
 
 
 def _accesses(
-    problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], started: Floats, machine: Machine
-) -> Accesses:
+    problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], machine: Machine
+) -> Sequence[Accesses]:
     """A PE at work reads its input and reads and writes its sum in registers; inputs shift, weights are broadcast.
 
     A sum's first MAC reads none, but draining does. A slice without non-zeros takes one such cycle. In a systolic
@@ -332,19 +336,15 @@ def _accesses(
     weights = p.blocks * c.stream
     loaded = p.words * c.windows
     outputs = p.pixels * c.outputs
-    none = np.zeros_like(worked)
-    return Accesses(
-        register_inputs=worked + loaded,
-        register_weights=none,
-        register_psums=2 * worked,
-        inter_pe_inputs=p.pixels * c.slices * _moves(problem),
-        inter_pe_psums=none,
-        buffer_inputs=loaded,
-        buffer_weights=weights,
-        buffer_psums_read=outputs - started,
-        buffer_psums_written=outputs,
-        inter_pe_weights=worked - weights if machine.systolic else none,
-    )
+    words = {
+        Access("register_file", "inputs"): worked + loaded,
+        Access("register_file", "psums"): 2 * worked,
+        Access("inter_pe", "inputs"): p.pixels * c.slices * _moves(problem),
+        **buffer_words(inputs=loaded, weights=weights, psums=outputs),
+    }
+    return [{**words, Access("inter_pe", "weights"): worked - weights} if machine.systolic else words]
 
 
-OS = Dataflow("os", True, _pixel_terms, _channel_terms, _work, _bounds, _accesses)
+_BOUNDS = Bounds(_pixel_terms, _channel_terms, _cycles, _accesses)
+
+OS = Dataflow(DECLARED["os"], from_terms(_BOUNDS, _work), _BOUNDS)

@@ -55,9 +55,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow.base import Accesses, Dataflow, Products, Terms, Work, ceil_div
+from squeezesim.cost.dataflow.base import (
+    Access,
+    Accesses,
+    Bounds,
+    Dataflow,
+    Products,
+    Terms,
+    Tile,
+    TileCost,
+    buffer_words,
+    ceil_div,
+)
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Floats, Ints, Workload
+from squeezesim.hardware.dataflows import DECLARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +164,7 @@ def lay_rows(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> 
     return Rows(np.where(flat, 1, n), rows, columns, strip, ceil_div(rows, strip), sets)
 
 
-def touched(outputs: Ints, stride: Ints, taps: Ints, dilation: Ints) -> Ints:
+def input_positions(outputs: Ints, stride: Ints, taps: Ints, dilation: Ints) -> Ints:
     """Positions along an axis that some tap of *outputs* neighbouring outputs needs.
 
     With g = gcd(stride, dilation), outputs dilation/g apart are a convolution of their own with stride/g and no
@@ -167,12 +179,12 @@ def touched(outputs: Ints, stride: Ints, taps: Ints, dilation: Ints) -> Ints:
 
 def input_rows(problem: Workload, outputs: Ints, taps: Ints) -> Ints:
     """Input rows that *outputs* output rows need for *taps* filter rows."""
-    return touched(outputs, problem.sy, taps, problem.dy)
+    return input_positions(outputs, problem.sy, taps, problem.dy)
 
 
 def input_columns(problem: Workload, outputs: Ints, taps: Ints) -> Ints:
     """Input columns that *outputs* output columns need for *taps* taps of a filter row."""
-    return touched(outputs, problem.sx, taps, problem.dx)
+    return input_positions(outputs, problem.sx, taps, problem.dx)
 
 
 class Share(NamedTuple):
@@ -437,28 +449,46 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
     )
 
 
-def mapping(problem: Workload, pixel: Sequence[Any], channel: Sequence[Any], machine: Machine) -> Mapped:
-    """The mapping chosen for each tile, from its terms; equal tiles are mapped once."""
-    p, ch = _Pixel(*pixel), _Channel(*channel)
-    sizes = [np.asarray(term).astype(np.int64) for term in (p.n, p.y, p.x, ch.k, ch.c)]
+def mapping(problem: Workload, tile: Tile, machine: Machine) -> Mapped:
+    """The mapping chosen for each tile; equal tiles are mapped once."""
     shape = (problem.fy, problem.fx, problem.sy, problem.sx, problem.dy, problem.dx, problem.pointwise)
     widths = (problem.activation_bits, problem.accumulator_bits)
-    table = np.stack(np.broadcast_arrays(*sizes, *shape, *widths))
-    flat = table.reshape(len(table), -1)
-    _, first, inverse = np.unique(flat, axis=1, return_index=True, return_inverse=True)
-    n, y, x, k, c = flat[:5, first]
-    of = problem.take(np.broadcast_to(np.arange(len(problem)), table.shape[1:]).reshape(-1)[first])
+    table = np.stack(np.broadcast_arrays(tile.n, tile.y, tile.x, tile.k, tile.c, *shape, *widths))
+    _, first, inverse = np.unique(table, axis=1, return_index=True, return_inverse=True)
+    n, y, x, k, c = table[:5, first]
+    of = problem.take(np.broadcast_to(np.arange(len(problem)), table.shape[1:])[first])
     mapped = map_tiles(of, lay_rows(of, n, y, x, machine), n * y * x, k, c, machine)
-    return Mapped(*(value[inverse.reshape(-1)].reshape(table.shape[1:]) for value in mapped))
+    return Mapped(*(value[inverse.reshape(-1)] for value in mapped))
 
 
-def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
-    p, c = _Pixel(*pixel), _Channel(*channel)
-    mapped = mapping(problem, pixel, channel, machine)
-    return Work(stream=c.g * mapped.stream, fill=c.g * mapped.fill, busy=p.pixels * c.slices * problem.taps)
+def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:
+    """Every MAC reads an input, a weight and a sum and writes the sum, in registers; what a PE gets is written too.
+
+    A word that the network delivers to several PEs is read from the buffer once and moved to each of them.
+    """
+    n, y, x, g, k, c = tile
+    mapped, pixels = mapping(problem, tile, machine), n * y * x
+    weights = g * k * c * problem.taps
+    macs = pixels * weights
+
+    def accesses() -> Accesses:
+        delivered = 1.0 * g * mapped.inputs_delivered
+        copied = weights * (1.0 * lay_rows(problem, n, y, x, machine).strip)
+        written = 1.0 * g * k * pixels * mapped.psum_passes
+        return {
+            Access("register_file", "inputs"): macs + delivered,
+            Access("register_file", "weights"): macs + copied,
+            Access("register_file", "psums"): 2.0 * macs,
+            Access("inter_pe", "inputs"): delivered,
+            Access("inter_pe", "weights"): copied,
+            Access("inter_pe", "psums"): 1.0 * g * pixels * mapped.hops,
+            **buffer_words(inputs=1.0 * g * mapped.inputs_read, weights=1.0 * weights, psums=written),
+        }
+
+    return TileCost(g * mapped.stream, g * mapped.fill, macs, accesses)
 
 
-def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
+def _cycles(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     """Σ over passes of the PE's cycles, the sums' or the inputs', or of what the two networks must share."""
     p, c = _Pixel(*pixel), _Channel(*channel)
     loading = (p.tiles, c.loading)
@@ -474,35 +504,8 @@ def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     return [[pace, loading] for pace in paces]
 
 
-def _accesses(
-    problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], started: Floats, machine: Machine
-) -> Accesses:
-    """Every MAC reads an input, a weight and a sum and writes the sum, in registers; what a PE gets is written too.
-
-    A word that the network delivers to several PEs is read from the buffer once and moved to each of them.
-    """
-    p, c = _Pixel(*pixel), _Channel(*channel)
-    mapped = mapping(problem, pixel, channel, machine)
-    macs, weights = p.pixels * c.slices * problem.taps, c.slices * problem.taps
-    n, y, x = (np.asarray(size).astype(np.int64) for size in (p.n, p.y, p.x))
-    delivered, copies = c.g * mapped.inputs_delivered, lay_rows(problem, n, y, x, machine).strip
-    written = c.g * c.k * p.pixels * mapped.psum_passes
-    return Accesses(
-        register_inputs=macs + delivered,
-        register_weights=macs + weights * copies,
-        register_psums=2 * macs,
-        inter_pe_inputs=delivered * 1.0,
-        inter_pe_weights=weights * copies,
-        inter_pe_psums=c.g * p.pixels * mapped.hops,
-        buffer_inputs=c.g * mapped.inputs_read * 1.0,
-        buffer_weights=weights * 1.0,
-        buffer_psums_read=written - started,
-        buffer_psums_written=written * 1.0,
-    )
-
-
 def _least_accesses(
-    problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], started: Floats, machine: Machine
+    problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], machine: Machine
 ) -> Sequence[Accesses]:
     """As if r and t were both the number of PE sets, and nothing were rounded up.
 
@@ -514,23 +517,22 @@ def _least_accesses(
     passed = p.pixels * c.sums_out, p.pixels_shared * c.sums_all
     read = p.inputs * c.inputs_in, p.inputs_shared * c.inputs_all
     return [
-        Accesses(
-            register_inputs=macs + delivered,
-            register_weights=macs + weights,
-            register_psums=2 * macs,
-            inter_pe_inputs=delivered,
-            inter_pe_weights=weights,
-            inter_pe_psums=hops,
-            buffer_inputs=inputs * machine.network_inputs,
-            buffer_weights=weights,
-            buffer_psums_read=sums * machine.network_psums - started,
-            buffer_psums_written=sums * machine.network_psums,
-        )
+        {
+            Access("register_file", "inputs"): macs + delivered,
+            Access("register_file", "weights"): macs + weights,
+            Access("register_file", "psums"): 2 * macs,
+            Access("inter_pe", "inputs"): delivered,
+            Access("inter_pe", "weights"): weights,
+            Access("inter_pe", "psums"): hops,
+            **buffer_words(
+                inputs=inputs * machine.network_inputs, weights=weights, psums=sums * machine.network_psums
+            ),
+        }
         for sums in passed
         for inputs in read
     ]
 
 
-RS = Dataflow(
-    "rs", False, _pixel_terms, _channel_terms, _work, _bounds, _accesses, least_accesses=_least_accesses
-)
+_BOUNDS = Bounds(_pixel_terms, _channel_terms, _cycles, _least_accesses, exact=False)
+
+RS = Dataflow(DECLARED["rs"], _tile_cost, _BOUNDS, mapping_depends_on_energy=True)

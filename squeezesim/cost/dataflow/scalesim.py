@@ -24,9 +24,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow.base import Accesses, Dataflow, Products, Terms, Work, ceil_div
+from squeezesim.cost.dataflow.base import (
+    Access,
+    Accesses,
+    Bounds,
+    Dataflow,
+    Products,
+    Terms,
+    Tile,
+    buffer_words,
+    ceil_div,
+    from_terms,
+)
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Floats, Ints, Workload
+from squeezesim.hardware.dataflows import DECLARED
 
 
 class Printed(NamedTuple):
@@ -99,18 +111,18 @@ def _is_channels(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine)
     return _Channel(folds * k, fill, g * k * weights, g * weights, folds * k)
 
 
-def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
+def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> tuple[Ints, Ints, Ints]:
     del problem, machine
     p, c = _Pixel(*pixel), _Channel(*channel)
-    return Work(stream=p.stream * c.stream, fill=p.folds * c.fill, busy=p.pixels * c.macs)
+    return p.stream * c.stream, p.folds * c.fill, p.pixels * c.macs
 
 
-def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
+def _cycles(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     p, c = _Pixel(*pixel), _Channel(*channel)
     return [[(p.stream, c.stream), (p.folds, c.fill)]]
 
 
-def _accesses(stays: str) -> Callable[..., Accesses]:
+def _accesses(stays: str) -> Callable[..., Sequence[Accesses]]:
     """Accesses of the dataflow in which *stays* ("inputs", "weights" or "psums") stays in the PEs.
 
     What stays is read in a register by each MAC, and written there once for each word from the buffer; a sum that
@@ -121,33 +133,33 @@ def _accesses(stays: str) -> Callable[..., Accesses]:
         problem: Workload,
         pixel: Sequence[Floats],
         channel: Sequence[Floats],
-        started: Floats,
         machine: Machine,
-    ) -> Accesses:
+    ) -> Sequence[Accesses]:
         del problem, machine
         p, c = _Pixel(*pixel), _Channel(*channel)
         macs, inputs = p.pixels * c.macs, p.pixels * c.inputs
         weights, written = p.folds * c.macs, p.pixels * c.outputs
-        none = np.zeros_like(macs)
-        return Accesses(
-            register_inputs=macs + inputs if stays == "inputs" else none,
-            register_weights=macs + weights if stays == "weights" else none,
-            register_psums=2 * macs if stays == "psums" else none,
-            inter_pe_inputs=none if stays == "inputs" else macs - inputs,
-            inter_pe_weights=none if stays == "weights" else macs - weights,
-            inter_pe_psums=none if stays == "psums" else macs,
-            buffer_inputs=inputs,
-            buffer_weights=weights,
-            buffer_psums_read=written - started,
-            buffer_psums_written=written,
-        )
+        held = {"inputs": macs + inputs, "weights": macs + weights, "psums": 2 * macs}
+        passed = {"inputs": macs - inputs, "weights": macs - weights, "psums": macs}
+        return [
+            {
+                Access("register_file", stays): held[stays],
+                **{Access("inter_pe", operand): passed[operand] for operand in passed if operand != stays},
+                **buffer_words(inputs=inputs, weights=weights, psums=written),
+            }
+        ]
 
     return accesses
 
 
-SCALESIM_OS = Dataflow("scalesim_os", False, _os_pixels, _os_channels, _work, _bounds, _accesses("psums"))
-SCALESIM_WS = Dataflow("scalesim_ws", False, _ws_pixels, _ws_channels, _work, _bounds, _accesses("weights"))
-SCALESIM_IS = Dataflow("scalesim_is", False, _is_pixels, _is_channels, _work, _bounds, _accesses("inputs"))
+def _dataflow(name: str, stays: str, pixels: Any, channels: Any) -> Dataflow:
+    bounds = Bounds(pixels, channels, _cycles, _accesses(stays))
+    return Dataflow(DECLARED[name], from_terms(bounds, _work), bounds)
+
+
+SCALESIM_OS = _dataflow("scalesim_os", "psums", _os_pixels, _os_channels)
+SCALESIM_WS = _dataflow("scalesim_ws", "weights", _ws_pixels, _ws_channels)
+SCALESIM_IS = _dataflow("scalesim_is", "inputs", _is_pixels, _is_channels)
 
 SCALESIM = {flow.name: flow for flow in (SCALESIM_OS, SCALESIM_WS, SCALESIM_IS)}
 
@@ -157,17 +169,13 @@ def printed(flow: Dataflow, problem: Workload, machine: Machine) -> Printed:
 
     Example: 72 weights, 16 filters, 36 pixels on 8×8 PEs with ``scalesim_os`` take 860 cycles, printed as 859.
     """
-    pixel = flow.pixel_terms(problem, problem.n, problem.y, problem.x, machine)
-    channel = flow.channel_terms(problem, problem.g, problem.k, problem.c, machine)
-    work = flow.work(problem, pixel, channel, machine)
-    outputs = (problem.g * problem.k * problem.pixels).astype(np.float64)
-    used = flow.accesses(
-        problem, [term * 1.0 for term in pixel], [term * 1.0 for term in channel], outputs, machine
-    )
+    whole = Tile(problem.n, problem.y, problem.x, problem.g, problem.k, problem.c)
+    cost = flow.tile_cost(problem, whole, machine)
+    used = cost.accesses()
     return Printed(
-        total_cycles=work.cycles - problem.g,
-        mapping_efficiency=work.busy / (machine.pes * work.stream),
-        ifmap_reads=used.buffer_inputs,
-        filter_reads=used.buffer_weights,
-        ofmap_writes=used.buffer_psums_written,
+        total_cycles=cost.cycles - problem.g,
+        mapping_efficiency=cost.busy / (machine.pes * cost.stream),
+        ifmap_reads=used[Access("buffer", "inputs", "read")],
+        filter_reads=used[Access("buffer", "weights", "read")],
+        ofmap_writes=used[Access("buffer", "psums", "write")],
     )

@@ -2,11 +2,17 @@
 
 A block of at most R×C weights (one tap of R input and C output channels of a group) is held by the PEs while all
 pixels of the tile stream past it, one pixel a cycle; partial sums run down the columns and are accumulated in the
-buffer. The next block is preloaded meanwhile, row by row, ``ports`` words a cycle.
+buffer. The next block is preloaded meanwhile, row by row, ``ports`` words a cycle; ports for several rows of the array
+load as many at once.
 
-    blocks = G · FY·FX · ⌈C/R⌉ · ⌈K/cols⌉                    preload(block) = rows used · ⌈columns used / ports⌉
+    blocks = G · FY·FX · ⌈C/R⌉ · ⌈K/cols⌉
+    preload(block) = ⌈rows used / max(⌊ports/cols⌋, 1)⌉ · ⌈columns used / ports⌉
     cycles = preload(first) + pixels + Σ over the other blocks max(pixels, preload) + blocks · weight_swap_cycles
              [+ rows + cols − 2 if systolic]
+
+Where the machine packs a layer's pattern N:M (``sparsity.structured``), C is ``Workload.packed(C)``, about C·N/M: a PE
+holds one of the weights that stay of M input channels, and takes its input from theirs. All inputs and all weights are
+read from the buffer.
 
 Hand-worked: 3×3, 64 → 32 channels, 14×14 pixels on 16×16 PEs with 16 ports: 9 · 4 · 2 = 72 blocks of 196 cycles,
 preload 16 · 1 = 16: 16 + 72 · 196 = 14,128 cycles.
@@ -19,9 +25,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow.base import Accesses, Dataflow, Products, Terms, Work, ceil_div
+from squeezesim.cost.dataflow.base import (
+    Access,
+    Accesses,
+    Bounds,
+    Dataflow,
+    Products,
+    Terms,
+    buffer_words,
+    ceil_div,
+    from_terms,
+)
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Floats, Ints, Workload
+from squeezesim.hardware.dataflows import DECLARED
 
 
 class _Pixel(NamedTuple):
@@ -36,13 +53,14 @@ class _Channel(NamedTuple):
 
     blocks: Any
     preloads: Any  # cycles to preload and swap all blocks
-    slices: Any
+    slices: Any  # all filter slices of the tile
+    held: Any  # those that PEs hold
     outputs: Any  # Σ over blocks of their columns
-    inputs: Any  # Σ over blocks of their rows
+    inputs: Any  # Σ over blocks of their input channels
     exposed: Any  # cycles of the first preload and of all swaps
     tiles: Any  # 1 for each
     k: Any
-    c: Any
+    rows: Any  # of the array that all input channels take
     g: Any
 
 
@@ -54,37 +72,47 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
     taps = problem.taps * g
-    first = np.minimum(c, machine.rows) * ceil_div(np.minimum(k, machine.cols), machine.ports)
-    folds_c, folds_k = ceil_div(c, machine.rows), ceil_div(k, machine.cols)
+    rows = problem.packed(c) if machine.structured else c
+    first = _preload(np.minimum(rows, machine.rows), np.minimum(k, machine.cols), machine)
+    folds_c, folds_k = ceil_div(rows, machine.rows), ceil_div(k, machine.cols)
     blocks = taps * folds_c * folds_k
     swaps = blocks * machine.weight_swap
+    full_c, edge_c = np.divmod(rows, machine.rows)
     full_k, edge_k = np.divmod(k, machine.cols)
-    lines = full_k * -(-machine.cols // machine.ports) + ceil_div(edge_k, machine.ports)
+    one = np.ones_like(rows)
+    lines = full_c * _preload(one * machine.rows, one, machine) + _preload(edge_c, one, machine)
+    parts = full_k * -(-machine.cols // machine.ports) + ceil_div(edge_k, machine.ports)
     return _Channel(
         blocks=blocks,
-        preloads=taps * c * lines + swaps,
+        preloads=taps * lines * parts + swaps,
         slices=g * k * c,
+        held=g * k * rows,
         outputs=taps * folds_c * k,
         inputs=taps * c * folds_k,
         exposed=first + swaps,
         tiles=np.ones_like(first),
         k=k,
-        c=c,
+        rows=rows,
         g=g,
     )
 
 
-def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> Work:
+def _preload(rows: Ints, cols: Ints, machine: Machine) -> Ints:
+    """Cycles to preload a block of *rows* and *cols*."""
+    return ceil_div(rows, max(machine.ports // machine.cols, 1)) * ceil_div(cols, machine.ports)
+
+
+def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> tuple[Ints, Ints, Ints]:
     pixels, terms = _Pixel(*pixel).pixels, _Channel(*channel)
     fill = terms.exposed.copy()
     # Most tiles have so many pixels that no preload is ever waited for.
     some = np.flatnonzero(pixels < machine.rows * -(-machine.cols // machine.ports))
     if len(some):
         copies = problem.taps[some] * terms.g[some]
-        fill[some] += _waiting(copies, pixels[some], terms.k[some], terms.c[some], machine)
+        fill[some] += _waiting(copies, pixels[some], terms.k[some], terms.rows[some], machine)
     if machine.systolic:
-        fill += np.minimum(terms.c, machine.rows) + np.minimum(terms.k, machine.cols) - 2
-    return Work(stream=terms.blocks * pixels, fill=fill, busy=problem.taps * terms.slices * pixels)
+        fill += np.minimum(terms.rows, machine.rows) + np.minimum(terms.k, machine.cols) - 2
+    return terms.blocks * pixels, fill, problem.taps * terms.held * pixels
 
 
 def _waiting(copies: Ints, pixels: Ints, k: Ints, c: Ints, machine: Machine) -> Ints:
@@ -92,46 +120,41 @@ def _waiting(copies: Ints, pixels: Ints, k: Ints, c: Ints, machine: Machine) -> 
 
     But for the first block, before which nothing streams.
     """
-    rows, cols, ports = machine.rows, machine.cols, machine.ports
+    rows, cols = machine.rows, machine.cols
     full_c, edge_c = np.divmod(c, rows)
     full_k, edge_k = np.divmod(k, cols)
-    first = np.minimum(c, rows) * ceil_div(np.minimum(k, cols), ports)
+    first = _preload(np.minimum(c, rows), np.minimum(k, cols), machine)
     beyond = -np.maximum(first - pixels, 0)
     for count_c, rows_used in ((full_c, np.int64(rows)), (edge_c > 0, edge_c)):
         for count_k, cols_used in ((full_k, np.int64(cols)), (edge_k > 0, edge_k)):
-            preload = rows_used * ceil_div(np.asarray(cols_used), ports)
+            preload = _preload(np.asarray(rows_used), np.asarray(cols_used), machine)
             beyond += copies * count_c * count_k * np.maximum(preload - pixels, 0)
     return np.asarray(beyond)
 
 
-def _bounds(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
+def _cycles(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     p, c = _Pixel(*pixel), _Channel(*channel)
     return [[(p.pixels, c.blocks), (p.tiles, c.exposed)], [(p.tiles, c.preloads), (p.pixels, c.tiles)]]
 
 
 def _accesses(
-    problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], started: Floats, machine: Machine
-) -> Accesses:
+    problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], machine: Machine
+) -> Sequence[Accesses]:
     """A MAC reads its weight from a register and hands its sum to the PE below; the buffer accumulates the columns.
 
     In a systolic array the inputs go from PE to PE too, from the first column on.
     """
     p, c = _Pixel(*pixel), _Channel(*channel)
-    macs = p.pixels * c.slices * problem.taps
-    preloaded = p.tiles * c.slices * problem.taps
+    macs, dense = (p.pixels * slices * problem.taps for slices in (c.held, c.slices))
     read, written = p.pixels * c.inputs, p.pixels * c.outputs
-    none = np.zeros_like(macs)
-    return Accesses(
-        register_inputs=none,
-        register_weights=macs + preloaded,
-        register_psums=none,
-        inter_pe_inputs=macs - read if machine.systolic else none,
-        inter_pe_psums=macs,
-        buffer_inputs=read,
-        buffer_weights=preloaded,
-        buffer_psums_read=written - started,
-        buffer_psums_written=written,
-    )
+    words = {
+        Access("register_file", "weights"): macs + p.tiles * c.held * problem.taps,
+        Access("inter_pe", "psums"): macs,
+        **buffer_words(inputs=read, weights=p.tiles * c.slices * problem.taps, psums=written),
+    }
+    return [{**words, Access("inter_pe", "inputs"): dense - read} if machine.systolic else words]
 
 
-WS = Dataflow("ws", False, _pixel_terms, _channel_terms, _work, _bounds, _accesses)
+_BOUNDS = Bounds(_pixel_terms, _channel_terms, _cycles, _accesses)
+
+WS = Dataflow(DECLARED["ws"], from_terms(_BOUNDS, _work), _BOUNDS)

@@ -1,0 +1,239 @@
+"""What the constraints of an accelerator leave the search of each layer: dataflows, loop orders, tile sizes.
+
+All constraints that are about a layer hold together. A size s along an axis of length D is within bounds if
+
+    s ≥ min or s = D        s ≤ max        s is a multiple of multiple_of or s = D
+
+so that a size beyond the axis counts as the whole axis. To the candidates of the map space the sizes are added that
+bounds name: min, max, and the multiples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from math import lcm
+
+import numpy as np
+
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.mapspace import combined, options_of, tried_sizes
+from squeezesim.cost.pipeline import played_steps
+from squeezesim.cost.problem import Bools, Ints, Workload, workload_of
+from squeezesim.cost.search import Search
+from squeezesim.cost.traffic import AXES, ORDERS, G, N, X, Y
+from squeezesim.hardware.constraint import Constraint, SizeBounds
+from squeezesim.network.layer import Layer
+
+KINDS: Mapping[str, Callable[[Layer], bool]] = {
+    "depthwise": lambda layer: layer.g > 1 and layer.c == 1,
+    "grouped": lambda layer: layer.g > 1 and layer.c > 1,
+    "pointwise": lambda layer: layer.g == layer.fy == layer.fx == 1,
+}
+"""Kinds of convolutions, as constraints name them."""
+
+_MULTIPLES = 64  # of an axis that are all candidates; of more, those next to the sizes of the map space
+_HALOS = 1 << 16  # tiles along y or x whose inputs are counted one by one
+_PLAYED = 1 << 16  # steps of a tiling that differ: the search plays many tilings
+
+
+def matches(constraint: Constraint, layer: Layer) -> bool:
+    """Whether *constraint* is about *layer*: its name, and its operation or its kind of convolution.
+
+    Example:
+        >>> layer = Layer.conv("a", c=8, k=8, oy=2, ox=2, fy=1, fx=1)
+        >>> matches(Constraint(layers="a*", op="pointwise", order="PKC"), layer)
+        True
+    """
+
+    def is_of(op: str) -> bool:
+        return layer.op.startswith("conv") and KINDS[op](layer) if op in KINDS else op == layer.op
+
+    about = constraint.op is None or any(map(is_of, constraint.op))
+    return layer.kind == "mac" and about and fnmatchcase(layer.name, constraint.layers)
+
+
+def allowed(sizes: Ints, extent: int, bounds: SizeBounds) -> Bools:
+    """Which of *sizes* along an axis of length *extent* are within *bounds*.
+
+    Example:
+        >>> allowed(np.array([4, 8, 10]), 10, SizeBounds(min=6, max=16, multiple_of=8)).tolist()
+        [False, True, True]
+    """
+    is_whole = sizes == extent
+    least, most = bounds.min or 1, extent if bounds.max is None else bounds.max
+    return np.asarray(
+        ((sizes >= least) | is_whole)
+        & (sizes <= most)
+        & ((sizes % (bounds.multiple_of or 1) == 0) | is_whole)
+    )
+
+
+def candidates(tried: Ints, extent: int, bounds: Sequence[SizeBounds]) -> Ints:
+    """Return the sizes within all *bounds*, ascending: of *tried*, those of the map space, and those that bounds name.
+
+    Example:
+        >>> candidates(np.array([1, 2, 4, 5, 10]), 10, [SizeBounds(min=3), SizeBounds(max=9)]).tolist()
+        [3, 4, 5, 9]
+    """
+    if not bounds:
+        return tried
+    named = [size for each in bounds for size in (each.min, each.max) if size is not None]
+    sizes = np.concatenate([tried, np.minimum(np.array(named, np.int64), extent)])
+    steps = [each.multiple_of for each in bounds if each.multiple_of is not None]
+    step = min(lcm(*steps), extent)
+    if steps and extent <= step * _MULTIPLES:
+        sizes = np.concatenate([sizes, np.arange(step, extent + 1, step)])
+    elif steps:
+        sizes = np.concatenate([sizes, sizes // step * step, np.minimum(-(-sizes // step) * step, extent)])
+    within = np.logical_and.reduce([allowed(sizes, extent, each) for each in bounds])
+    return np.asarray(np.unique(sizes[within & (sizes > 0)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the search of a layer may choose.
+
+    Attributes:
+        dataflows: of the accelerator, in its order.
+        orders: of the loops over tiles, of ``ORDERS``.
+        bounds: for each of ``AXES`` those that hold together.
+        text: the constraints that say so, as the file numbers them; empty where there is none.
+    """
+
+    dataflows: tuple[str, ...]
+    orders: tuple[str, ...]
+    bounds: tuple[tuple[SizeBounds, ...], ...]
+    text: str = field(default="", compare=False)
+
+    @classmethod
+    def of(cls, layer: Layer, machine: Machine) -> Limits:
+        """Return what the constraints of *machine* leave *layer*."""
+        numbered = _numbered(layer, machine)
+        dataflows, orders = set(machine.dataflows), set(ORDERS)
+        bounds: dict[str, list[SizeBounds]] = {axis: [] for axis in AXES}
+        for _, each in numbered:
+            dataflows &= set(each.dataflow or dataflows)
+            orders &= set(each.order or orders)
+            for axis, own in each.bounds():
+                bounds[axis].append(own)
+        return cls(
+            tuple(name for name in machine.dataflows if name in dataflows),
+            tuple(name for name in ORDERS if name in orders),
+            tuple(map(tuple, bounds.values())),
+            " and ".join(name_of(number, each) for number, each in numbered),
+        )
+
+    def search(self, work: Workload, machine: Machine, room: float) -> Search:
+        """Return the search of what is left of each problem, of which there is some; *room* as for ``Search``."""
+        options = options_of(work, machine, self._sizes(work, machine)) if any(self.bounds) else None
+        flows = [DATAFLOWS[name] for name in self.dataflows]
+        return Search(work, machine, room, flows, options, self.orders)
+
+    def refusals(self, work: Workload, machine: Machine) -> list[str]:
+        """Say for each problem why no tiling is left; empty where there are some."""
+        for what, left in (("dataflow of the array", self.dataflows), ("loop order", self.orders)):
+            if not left:
+                return [f"no {what} is left"] * len(work)
+        if not any(self.bounds):
+            return [""] * len(work)
+        extents = np.stack([getattr(work, axis) for axis in AXES])
+        return [
+            _refusal(sizes, extents[:, [row]], work.take([row]))
+            for row, sizes in enumerate(self._sizes(work, machine))
+        ]
+
+    def _sizes(self, work: Workload, machine: Machine) -> list[list[Ints]]:
+        """Candidate sizes of each problem along ``AXES``."""
+        found = []
+        for row, tried in enumerate(tried_sizes(work, machine)):
+            extents = [int(getattr(work, axis)[row]) for axis in AXES]
+            sizes = [candidates(*axis) for axis in zip(tried, extents, self.bounds, strict=True)]
+            for axis in () if work.pointwise[row] else (Y, X):
+                sizes[axis] = sizes[axis][sizes[axis] * _HALOS >= extents[axis]]
+            found.append(sizes)
+        return found
+
+
+def _refusal(sizes: Sequence[Ints], extents: Ints, problem: Workload) -> str:
+    """Why no tiling of *sizes* is left of the only row of *problem*."""
+    for axis, left, extent in zip(AXES, sizes, extents[:, 0].tolist(), strict=True):
+        if len(left) == 0:
+            return f"no size along {axis}, of {extent:,}, is left"
+    for outer, what in ((N, "images"), (G, "groups")):
+        axes = slice(outer, outer + 3)
+        if len(combined(sizes[axes], extents[axes, 0].tolist(), (1, 1, 1))[1]) == 0:
+            return f"no tile is left, since one of several {what} holds them whole"
+    largest = np.array([[left[-1]] for left in sizes])
+    if (steps := played_steps(problem, largest, extents)[0]) > _PLAYED:
+        return f"tiles are so small that {steps:,.0f} of them differ; allowed: {_PLAYED:,}"
+    return ""
+
+
+def name_of(number: int, constraint: Constraint) -> str:
+    """Return what messages call the constraint with that number.
+
+    Example:
+        >>> name_of(0, Constraint(op="conv2d", dataflow="ws"))
+        'mapper.constraints[0] (op conv2d: dataflow ws)'
+    """
+    return f"mapper.constraints[{number}] ({constraint})"
+
+
+def _numbered(layer: Layer, machine: Machine) -> list[tuple[int, Constraint]]:
+    return [entry for entry in enumerate(machine.constraints) if matches(entry[1], layer)]
+
+
+def idle(layers: Iterable[Layer], constraints: Sequence[Constraint]) -> list[str]:
+    """Return the names of the *constraints* that are about none of *layers*."""
+    every = list(layers)
+    return [
+        name_of(number, each)
+        for number, each in enumerate(constraints)
+        if not any(matches(each, layer) for layer in every)
+    ]
+
+
+def violation(
+    layer: Layer, machine: Machine, dataflow: str, order: str, tile: Mapping[str, tuple[int, int]]
+) -> str:
+    """Say which constraint a mapping of *layer* does not keep, and how; empty where it keeps all.
+
+    *tile* has the size along each axis and the axis' length.
+    """
+    for number, each in _numbered(layer, machine):
+        name = name_of(number, each)
+        for key, value, words in (("dataflow", dataflow, each.dataflow), ("order", order, each.order)):
+            if words and value not in words:
+                return f"{key} {value} is not allowed by {name}"
+        for axis, bounds in each.bounds():
+            size, extent = tile[axis]
+            if not allowed(np.array([size]), extent, bounds)[0]:
+                return f"{axis} {size} is not allowed by {name}"
+    return ""
+
+
+def constrained_problems(
+    layers: Sequence[Layer], machine: Machine
+) -> tuple[Workload, Ints, list[tuple[Limits, slice]]]:
+    """Return the problems that differ in shape or in limits, the row of each layer, and the rows of each limits.
+
+    Without constraints they are those of ``workload_of``.
+    """
+    work, rows = workload_of(layers, machine)
+    every = [Limits.of(layer, machine) for layer in (layers if machine.constraints else layers[:1])]
+    if len(set(every)) == 1:
+        return work, rows, [(every[0], slice(0, len(work)))]
+    kinds = {limits: number for number, limits in enumerate(dict.fromkeys(every))}
+    pairs = [(kinds[limits], row) for limits, row in zip(every, rows.tolist(), strict=True)]
+    distinct = sorted(set(pairs))
+    index = {pair: number for number, pair in enumerate(distinct)}
+    begins = np.searchsorted([kind for kind, _ in distinct], range(len(kinds) + 1)).tolist()
+    groups = [(limits, slice(*begins[kind : kind + 2])) for limits, kind in kinds.items()]
+    return (
+        work.take([row for _, row in distinct]),
+        np.array([index[pair] for pair in pairs], np.int64),
+        groups,
+    )

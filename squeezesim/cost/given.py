@@ -1,0 +1,182 @@
+"""Mappings that are given: the dataflow, loop order and tile sizes of a layer, which are costed as they are.
+
+A given mapping is a tiling like those of the search, and costs what it costs there. Its sizes may be any from 1 to the
+layer's, so that tiles may also hold parts of several images, or of several groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from squeezesim.cost.candidates import Tilings
+from squeezesim.cost.constraints import violation
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.mapspace import given_options
+from squeezesim.cost.pipeline import played_steps
+from squeezesim.cost.problem import Floats, Ints, Workload, workload_of
+from squeezesim.cost.rates import Rates
+from squeezesim.cost.search import Search
+from squeezesim.cost.traffic import AXES, LOOPS, MODES, ORDERS, X, Y, capacity, mode_of
+from squeezesim.errors import MappingError, nearest
+from squeezesim.network.checks import show
+from squeezesim.network.layer import Layer
+
+_TILES = 1 << 31  # of a layer: products with cycles of a tile still fit 64 bits
+_HALOS = 1 << 16  # tiles along y or x whose inputs are counted one by one
+_PLAYED, _TOGETHER = 1 << 20, 1 << 18  # steps of a layer, and of those that are played together
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMapping:
+    """How a layer is mapped onto the array and the buffer.
+
+    Attributes:
+        dataflow: one of the accelerator's, as ``ws``.
+        order: of the loops over tiles, outermost first: one of ``traffic.ORDERS``.
+        tile: tile sizes along ``traffic.AXES``: n, y, x, g, k, c. The pixels of a matrix product stand in x alone.
+        stays: operands that the buffer keeps across the loops that they lack (``traffic``).
+        single: operands that have one slot in the buffer, though the accelerator may double-buffer them.
+
+    Example:
+        >>> LayerMapping("ws", "PKC", (1, 1, 1024, 1, 64, 32)).order
+        'PKC'
+    """
+
+    dataflow: str
+    order: str
+    tile: tuple[int, ...]
+    stays: tuple[str, ...] = ()
+    single: tuple[str, ...] = ()
+
+    @property
+    def mode(self) -> int:
+        """Index into ``traffic.MODES``."""
+        return mode_of(self.order, self.stays, self.single)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Layers with their mappings, as tilings of a search with no other options; indices are of the layers."""
+
+    search: Search
+    index: Ints
+    flow: Ints  # of the dataflow of each
+    tilings: Tilings
+
+
+def given_searches(
+    layers: Sequence[Layer], mappings: Sequence[LayerMapping], family: Machine, rates: Rates
+) -> Iterator[Given]:
+    """Yield some of *layers* at a time, each in its mapping, which fits all machines.
+
+    Raises:
+        MappingError: the accelerator has no such dataflow, there is no such order, a size is out of range, a constraint
+            is not kept, there are too many tiles, or a tile does not fit the buffer.
+    """
+    work, rows = workload_of(layers, family)
+    work = work.take(rows)
+    extents = np.stack([getattr(work, axis) for axis in AXES])
+    for number, (layer, mapping) in enumerate(zip(layers, mappings, strict=True)):
+        _check(layer, mapping, family, extents[:, number].tolist(), pointwise=bool(work.pointwise[number]))
+    sizes = np.array([mapping.tile for mapping in mappings], np.int64).T
+    played = played_steps(work, sizes, extents)
+    _check_counts(layers, work, sizes, extents, played)
+    parts = np.cumsum(played) // _TOGETHER
+    room = int(capacity(family, rates).min())
+    for part in np.unique(parts):
+        index = np.flatnonzero(parts == part)
+        some = work.take(index)
+        search = Search(some, family, np.inf, options=given_options(some, family, sizes[:, index]))
+        chosen = [mappings[number] for number in index.tolist()]
+        mode = np.array([mapping.mode for mapping in chosen], np.int64)
+        pixel, channel = search.space.pixels.offsets[:-1], search.space.channels.offsets[:-1]
+        names = [layers[number].name for number in index.tolist()]
+        _check_room(names, search, mode, pixel, channel, room)
+        yield Given(
+            search=search,
+            index=index,
+            flow=np.array([family.dataflows.index(mapping.dataflow) for mapping in chosen], np.int64),
+            tilings=Tilings(
+                np.arange(len(index)),
+                mode,
+                pixel,
+                channel,
+                mode * np.diff(search.space.pixels.offsets),  # of options of pixels, with one of channels
+            ),
+        )
+
+
+def _check(
+    layer: Layer, mapping: LayerMapping, family: Machine, extents: Sequence[int], *, pointwise: bool
+) -> None:
+    where = f"layer {layer.name!r}"
+    for key, value, allowed in (
+        ("dataflow", mapping.dataflow, family.dataflows),
+        ("order", mapping.order, ORDERS),
+    ):
+        if value not in allowed:
+            near = nearest(value, allowed) if isinstance(value, str) else ""
+            raise MappingError(f"{where}: {key} {show(value)}; allowed here: {', '.join(allowed)}{near}")
+    for key, operands in (("stays", mapping.stays), ("single", mapping.single)):
+        for operand in operands:
+            if operand not in LOOPS:
+                near = nearest(operand, LOOPS) if isinstance(operand, str) else ""
+                raise MappingError(f"{where}: {key} {show(operand)}; allowed: {', '.join(LOOPS)}{near}")
+    for operand in mapping.stays:
+        if operand in mapping.single:
+            raise MappingError(f"{where}: {operand} both stays and has a single slot; allowed: one of them")
+    if len(mapping.tile) != len(AXES):
+        raise MappingError(f"{where}: a tile has sizes along {', '.join(AXES)}, found {show(mapping.tile)}")
+    for axis, size, extent in zip(AXES, mapping.tile, extents, strict=True):
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= extent:
+            why = ", pixels of a matrix product stand in x" if pointwise and axis in "ny" else ""
+            raise MappingError(
+                f"{where}: {axis} must be an integer from 1 to {extent}{why}, found {show(size)}"
+            )
+    tile = dict(zip(AXES, zip(mapping.tile, extents, strict=True), strict=True))
+    if broken := violation(layer, family, mapping.dataflow, mapping.order, tile):
+        raise MappingError(f"{where}: {broken}")
+
+
+def _check_counts(
+    layers: Sequence[Layer], work: Workload, sizes: Ints, extents: Ints, played: Floats
+) -> None:
+    """Check that what is held of the tiles of a layer is bounded."""
+    tiles = -(-extents // sizes)
+    for axis, name in ((Y, "y"), (X, "x")):
+        for number in np.flatnonzero(~work.pointwise & (tiles[axis] > _HALOS))[:1].tolist():
+            least = -(-int(extents[axis, number]) // _HALOS)
+            raise MappingError(
+                f"layer {layers[number].name!r}: {name} must be at least {least}, for no more than {_HALOS:,} tiles "
+                f"along it, found {sizes[axis, number]}"
+            )
+    several = np.prod(tiles.astype(np.float64), axis=0)
+    for counts, most, which in ((several, _TILES, ""), (played, _PLAYED, " that differ")):
+        for number in np.flatnonzero(counts > most)[:1].tolist():
+            text = ", ".join(f"{axis} {size}" for axis, size in zip(AXES, sizes[:, number], strict=True))
+            raise MappingError(
+                f"layer {layers[number].name!r}: tiles of {text} are {counts[number]:,.0f} tiles{which}; allowed: "
+                f"{most:,}"
+            )
+
+
+def _check_room(
+    names: Sequence[str], search: Search, mode: Ints, pixel: Ints, channel: Ints, room: int
+) -> None:
+    space = search.space
+    part = space.machine.weights_bits
+    bits = space.residency.weights_part(mode, pixel, channel)
+    for row in np.flatnonzero(bits > part)[: part > 0].tolist():
+        raise MappingError(
+            f"layer {names[row]!r}: weights that stay under {MODES[mode[row]].order} need {-(-int(bits[row]) // 8):,} "
+            f"bytes, their part of the buffer holds {part // 8:,}"
+        )
+    footprint = space.residency.footprint(mode, pixel, channel)
+    for row in np.flatnonzero(footprint > room)[:1].tolist():
+        raise MappingError(
+            f"layer {names[row]!r}: the tile needs {-(-int(footprint[row]) // 8):,} bytes of the buffer, second copies "
+            f"of what is double-buffered among them; there are {room // 8:,}"
+        )

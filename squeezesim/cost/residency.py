@@ -1,0 +1,465 @@
+"""What the buffer holds of each operand in a mode, and what passes between memories and buffer because of it.
+
+A slot holds the largest tile of an operand; partial sums are as wide as the accumulators. An operand that stays takes
+its union in one slot (``traffic``). Footprint and traffic of single tilings are exact here. For whole sets of tilings
+there are lower bounds, as sums of products of a term of the pixels and one of the channels: an operand that can stay in
+the room that there is is fetched once, another one as often as its loop order says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from itertools import combinations, product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.mapspace import MapSpace
+from squeezesim.cost.problem import Bools, Floats, Ints, Workload
+from squeezesim.cost.traffic import (
+    LOOPS,
+    ORDER_OF,
+    ORDERS,
+    PER_ORDER,
+    STAYS,
+    WHOLE,
+    changes,
+    distinct,
+    fetches,
+    held_whole,
+    refetches,
+)
+from squeezesim.cost.views import NEVER, Products, View
+
+_STAYS, _SLOTS, _SINGLE = range(3)  # levels, each at least as good as the next
+_LEVELS = np.array(list(product(range(3), repeat=len(LOOPS))))  # of the modes of an order
+
+
+class Held(NamedTuple):
+    """Modes of tilings, those of a tiling together."""
+
+    tiling: Ints  # its index
+    mode: Ints
+    footprint: Floats  # bits
+
+
+class Residency:
+    """Footprints and traffic of the tilings of a map space in each mode, for one family of machines."""
+
+    def __init__(
+        self, work: Workload, machine: Machine, space: MapSpace, orders: Sequence[str] = ORDERS
+    ) -> None:
+        self.work, self.machine, self.orders = work, machine, orders
+        self.pixels, self.channels, self.inputs, _ = space
+
+    def tiles(self, pixel: Ints, channel: Ints) -> dict[str, Ints]:
+        """Numbers of tiles along each loop."""
+        pixels, channels = self.pixels.tiles, self.channels.tiles
+        return {
+            "G": channels.a[channel],
+            "N": pixels.a[pixel],
+            "S": pixels.b[pixel] * pixels.c[pixel],
+            "K": channels.b[channel],
+            "C": channels.c[channel],
+        }
+
+    def modes(self, pixel: Ints, channel: Ints, least: float, most: float) -> Held:
+        """Every mode in which tilings can be the best on a machine with room from *least* to *most* bits.
+
+        A mode is left out where a better one fits *least*, or it does not fit *most*.
+        """
+        orders = sorted(map(ORDERS.index, self.orders))
+        found = [self._modes_of(order, pixel, channel, least, most) for order in orders]
+        index, mode, footprint = (np.concatenate(part) for part in zip(*found, strict=True))
+        ranked = np.lexsort((mode, index))
+        return Held(index[ranked], mode[ranked], footprint[ranked])
+
+    def footprint(self, mode: Ints, pixel: Ints, channel: Ints) -> Floats:
+        """Bits of the buffer that tilings take in *mode*; infinite where weights exceed their own part of it."""
+        result = np.empty(len(mode))
+        for order in np.unique(ORDER_OF[mode]).tolist():
+            of = np.flatnonzero(ORDER_OF[mode] == order)
+            bits = self._levels(order, pixel[of], channel[of], canonical=False)
+            levels = _LEVELS[mode[of] % PER_ORDER].T
+            result[of] = sum(np.choose(level, each) for level, each in zip(levels, bits, strict=True))
+        return result
+
+    def dram_bits(self, mode: Ints, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+        """Bits of inputs, weights, finished outputs and spilled partial sums that tilings move, exactly.
+
+        The spilled ones are stored and loaded, half each.
+        """
+        work, row, tiles = self.work, self.pixels.owner[pixel], self.tiles(pixel, channel)
+        whole = STAYS["inputs"][mode] & WHOLE["inputs", "S"][mode]
+        inputs = np.where(whole, self.inputs.once[pixel], self.inputs.total[pixel])
+        outputs = (work.g * work.k * work.pixels)[row]
+        spills = 2 * (fetches("outputs", mode, tiles) - 1)
+        return (
+            inputs * (work.g * work.c * work.activation_bits)[row] * fetches("inputs", mode, tiles),
+            work.stored_weights[row] * fetches("weights", mode, tiles),
+            outputs * work.activation_bits[row],
+            spills * outputs * work.accumulator_bits[row],
+        )
+
+    def unpacked_weights(self, mode: Ints, pixel: Ints, channel: Ints) -> Ints:
+        """Bits of weights that tilings write into the buffer, where they are not compressed."""
+        dense = (self.work.weights * self.work.weight_bits)[self.pixels.owner[pixel]]
+        return np.asarray(dense * fetches("weights", mode, self.tiles(pixel, channel)))
+
+    def weights_part(self, mode: Ints, pixel: Ints, channel: Ints) -> Ints:
+        """Bits that weights take of the part of the buffer for them alone, where there is one."""
+        _, k, c = (size[channel] for size in self.channels.sizes)
+        row, stays = self.pixels.owner[pixel], STAYS["weights"][mode]
+        every = stays & WHOLE["weights", "K"][mode]  # of both channels, or of none
+        held = np.where(every, (self.work.k * self.work.c)[row], k * c) * self.slice_bits(channel)
+        return np.asarray(held * (stays | self._reused(mode, self.tiles(pixel, channel))))
+
+    @staticmethod
+    def _reused(mode: Ints | int, tiles: Mapping[str, Any]) -> Bools:
+        """Whether a tile of weights serves several tiles of pixels."""
+        return np.asarray(refetches("weights", mode, tiles) < tiles["N"] * tiles["S"])
+
+    def slice_bits(self, channel: Ints) -> Ints:
+        """Bits of the weights of a tile's groups for one output and one input channel."""
+        taps = (self.work.taps * self.work.weight_bits)[self.channels.owner[channel]]
+        return np.asarray(self.channels.sizes.a[channel] * taps)
+
+    def _levels(self, order: int, pixel: Ints, channel: Ints, *, canonical: bool) -> list[list[Any]]:
+        """Bits of each operand that stays, that has the machine's slots, that has one; inf: it cannot.
+
+        With *canonical* it cannot either where that makes no difference to another level.
+        """
+        work, machine, mode = self.work, self.machine, order * PER_ORDER
+        tiles, row = self.tiles(pixel, channel), self.pixels.owner[pixel]
+        n, y, x = (size[pixel] for size in self.pixels.sizes)
+        g, k, c = (size[channel] for size in self.channels.sizes)
+        own = {operand: held_whole(operand, ORDERS[order]) for operand in LOOPS}
+        images = work.n[row] if "N" in own["inputs"] else n
+        largest = self.inputs.largest[pixel]
+        union = self.inputs.once[pixel] // work.n[row] * images if "S" in own["inputs"] else largest
+        sums = self._sums_held(own["outputs"], pixel, channel)
+        per_input, per_sum = g * work.activation_bits[row], g * work.accumulator_bits[row]
+        slices = self.slice_bits(channel)
+        slots = {
+            "inputs": largest * c * per_input,
+            "weights": k * c * slices,
+            "outputs": n * y * x * k * per_sum,
+        }
+        held = {
+            "inputs": union * (work.c[row] if "C" in own["inputs"] else c) * per_input,
+            "weights": (work.k * work.c)[row] * slices if own["weights"] else k * c * slices,
+            "outputs": sums * per_sum,
+        }
+        coarse = self.pixels.coarse[pixel] & self.channels.coarse[channel] & machine.stays
+        result = []
+        for operand in LOOPS:
+            if machine.double(operand):
+                held[operand] = held[operand] + slots[operand] * self._collides(
+                    operand, own[operand], tiles, pixel
+                )
+            second = machine.double(operand) & changes(operand, tiles)
+            useful: Any = coarse & (refetches(operand, mode, tiles) > 1)
+            levels: list[Any] = [held[operand] * 1.0, slots[operand] * (1.0 + second), slots[operand] * 1.0]
+            if operand == "inputs" and "S" in own[operand]:
+                halos = coarse & (self.inputs.once[pixel] < self.inputs.total[pixel])
+                if canonical:  # where the loops are those of an earlier order, halos alone are saved
+                    new = distinct(ORDERS[order], tiles, self.orders)
+                    levels[1:] = [np.where(new, bits, np.inf) for bits in levels[1:]]
+                    useful = np.where(new, useful | halos, halos)
+            if operand == "weights" and machine.weights_bits:
+                exceeds = np.where(held[operand] > machine.weights_bits, np.inf, 0.0)
+                large = (slots[operand] > machine.weights_bits) & self._reused(mode, tiles)
+                levels = [exceeds, *[np.where(large, np.inf, 0.0)] * 2]
+                second = np.zeros_like(second)
+            if canonical:
+                levels[_STAYS] = np.where(useful, levels[_STAYS], np.inf)
+                levels[_SINGLE] = np.where(second & machine.stays, levels[_SINGLE], np.inf)
+            result.append(levels)
+        return result
+
+    def _collides(self, operand: str, whole: str, tiles: Mapping[str, Any], pixel: Ints) -> Bools:
+        """Whether the first tile of what comes after arrives where the last one of what is given up is still read.
+
+        It arrives while that is computed. *whole* are the loops along which the operand stays.
+        """
+        several = reduce(np.multiply, (tiles[loop] for loop in whole), np.ones_like(pixel)) > 1
+        given_up = (
+            reduce(np.multiply, (tiles[loop] for loop in LOOPS[operand] if loop not in whole), tiles["G"]) > 1
+        )
+        shared = np.zeros_like(several)
+        if operand == "inputs" and "S" in whole:  # neighbours share halos
+            shared = (self.inputs.apart[pixel] == 0) & (tiles["C"] == 1)
+            if "N" in whole:
+                shared = shared & (tiles["N"] == 1)
+        return np.asarray(given_up & (~several | shared))
+
+    def _sums_held(self, whole: str, pixel: Ints, channel: Ints) -> Ints:
+        """Partial sums of a group that stay, those along the loops *whole* all of them."""
+        work, row = self.work, self.pixels.owner[pixel]
+        n, y, x = (size[pixel] for size in self.pixels.sizes)
+        images = work.n[row] if "N" in whole else n
+        area = (work.y * work.x)[row] if "S" in whole else y * x
+        return np.asarray(images * area * (work.k[row] if "K" in whole else self.channels.sizes.b[channel]))
+
+    def _modes_of(
+        self, order: int, pixel: Ints, channel: Ints, least: float, most: float
+    ) -> tuple[Ints, Ints, Floats]:
+        tiles = self.tiles(pixel, channel)
+        new = np.broadcast_to(distinct(ORDERS[order], tiles, self.orders), pixel.shape)
+        if self.machine.stays and "S" in held_whole("inputs", ORDERS[order]):
+            coarse = self.pixels.coarse[pixel] & self.channels.coarse[channel]
+            halos = coarse & (self.inputs.once[pixel] < self.inputs.total[pixel])
+            new = new | (halos & ((tiles["N"] > 1) | ("N" in held_whole("inputs", ORDERS[order]))))
+        index = np.flatnonzero(new)
+        bits = self._levels(order, pixel[index], channel[index], canonical=True)
+        top = [np.where(np.isfinite(each[_STAYS]), _STAYS, _SLOTS) for each in bits]
+        footprint: Any = sum(np.choose(level, each) for level, each in zip(top, bits, strict=True))
+        fits = footprint <= least
+        best = reduce(lambda number, level: number * 3 + level, top)
+        found = [(index[fits], best[fits], footprint[fits])]
+        if not fits.all():
+            rest = np.flatnonzero(~fits)
+            levels = np.array(
+                [[each[rest] for each in operand] for operand in bits]
+            )  # (operands, levels, tilings)
+            every = sum(levels[number, _LEVELS[:, number]] for number in range(len(LOOPS)))
+            every = np.asarray(every).reshape(3, 3, 3, -1)
+            wanted = np.isfinite(every) & (every <= most)
+            for operand in range(len(LOOPS)):
+                ranked = np.moveaxis(every, operand, 0)
+                allowed = np.moveaxis(wanted, operand, 0)
+                allowed[_SLOTS] &= ranked[_STAYS] > least
+                allowed[_SINGLE] &= (ranked[_STAYS] > least) & (ranked[_SLOTS] > least)
+            mode, which = np.nonzero(wanted.reshape(PER_ORDER, -1))
+            found.append((index[rest[which]], mode, every.reshape(PER_ORDER, -1)[mode, which]))
+        index, mode, footprint = (np.concatenate(part) for part in zip(*found, strict=True))
+        return index, mode + order * PER_ORDER, footprint
+
+
+class LeastMoved(NamedTuple):
+    """Bits that tilings move at least, by operand, one array for each loop order: that of the least is the bound."""
+
+    inputs: Sequence[Any]
+    weights: Sequence[Any]
+    outputs: Sequence[Any]
+
+    def least(self, operands: Iterable[str]) -> Any:
+        """Those of *operands* together, under the order with the least."""
+        parts = [getattr(self, operand) for operand in operands]
+        if not parts:
+            return np.zeros_like(self.inputs[0])
+        return reduce(np.minimum, (reduce(np.add, of_order) for of_order in zip(*parts, strict=True)))
+
+
+class Bounded(NamedTuple):
+    """What sets of tilings move at least, the room beside a slot of each operand, and the bits of second slots."""
+
+    moved: LeastMoved
+    room: Any
+    second: tuple[Any, ...]  # of inputs, weights and outputs; none where slots are the machine's
+
+
+class TrafficBounds:
+    """Lower bounds on what sets of tilings move, given the room for what stays and for second slots."""
+
+    def __init__(self, residency: Residency) -> None:
+        self._machine = residency.machine
+        self._images = bool(np.any((residency.work.n > 1) & ~residency.work.pointwise))
+        terms = self._traffic(residency)
+        if residency.machine.stays:
+            terms |= self._slots(residency) | self._unions(residency) | self._second(residency)
+        self._names = tuple(terms)
+        rows, several, single = (
+            np.array(part, np.float64)[:, np.newaxis] for part in zip(*terms.values(), strict=True)
+        )
+        self._terms = Products(rows, several, single)
+
+    def of(self, view: View, room: float) -> Bounded:
+        """Bits that the tilings of a view move at least on machines with no more *room* than that."""
+        found = dict(zip(self._names, view(self._terms), strict=True))
+        if not self._machine.stays:
+            orders = [
+                (found["inputs"] + found["in_again"], found["weights"] + found["w_again"], found["outputs"]),
+                (found["inputs"], found["weights"] + found["w_again"], found["outputs"] + found["out_again"]),
+                (
+                    found["inputs"] + found["in_beside"],
+                    found["weights"],
+                    found["outputs"] + found["out_beside"],
+                ),
+            ]
+            return Bounded(LeastMoved(*zip(*orders, strict=True)), room, ())
+        slots = found["in_slot"], found["w_slot"], found["out_slot"]
+        left = room - found["fine"] - found["fine_channels"]  # with sizes that are not coarse nothing stays
+        without_w, without_in, without_out = (
+            left - slots[0] - slots[2],
+            left - slots[1] - slots[2],
+            left - slots[0] - slots[1],
+        )
+        weights_fit = found["w_all"] <= without_w
+
+        def pixels_inside(inputs: str, outputs: str) -> tuple[Any, Any]:
+            return (
+                np.where(
+                    found[inputs] <= without_in, found["halos_once"], found["inputs"] + found["in_beside"]
+                ),
+                found["outputs"] + np.where(found[outputs] <= without_out, 0.0, found["out_beside"]),
+            )
+
+        reloaded = found["weights"] + np.where(weights_fit, 0.0, found["w_again"])
+        again = np.where(found["in_all_c"] <= without_in, 0.0, found["in_again"])
+        spilled = np.where(found["out_all_k"] <= without_out, 0.0, found["out_again"])
+        kcp = pixels_inside("in_all", "out_all")
+        orders = [
+            (found["inputs"] + again, reloaded, found["outputs"]),
+            (found["inputs"], reloaded, found["outputs"] + spilled),
+            (kcp[0], found["weights"], kcp[1]),
+        ]
+        if self._images:
+            of_image = pixels_inside("in_image", "out_image")
+            by_image = found["weights"] + np.where(weights_fit, 0.0, found["w_by_image"])
+            orders.append((of_image[0], by_image, of_image[1]))
+        second = (
+            found["in_2"] + found["in_2_fine"] + found["in_2_large"],
+            found["w_2"] + found["w_2_fine"],
+            found["out_2"] + found["out_2_fine"] + found["out_2_large"],
+        )
+        return Bounded(LeastMoved(*zip(*orders, strict=True)), room - sum(slots), second)
+
+    def exposed(self, bounded: Bounded, startup: Any) -> Any:
+        """Bits that are moved while the array waits, at least.
+
+        Those are all of the operands with one slot, and the first load or the last store of others. As many operands
+        have two slots as there is room for beside a slot of each.
+        """
+        moved, room, second = bounded
+        if not second:
+            have_two = [self._machine.double(operand) for operand in LOOPS]
+            single = [operand for operand, is_double in zip(LOOPS, have_two, strict=True) if not is_double]
+            return startup[have_two].sum(axis=0) + moved.least(single)
+        result = np.full(np.shape(room), np.inf)
+        double = [number for number, operand in enumerate(LOOPS) if self._machine.double(operand)]
+        for count in range(len(double), -1, -1):
+            missing = np.isinf(result)
+            if not missing.any():
+                break
+            for two in combinations(double, count):
+                fits = missing & (sum((second[number] for number in two), np.zeros(())) <= room)
+                if fits.any():
+                    single = [operand for number, operand in enumerate(LOOPS) if number not in two]
+                    bits = startup[list(two)].sum(axis=0) + moved.least(single)
+                    result = np.where(fits, np.minimum(result, bits), result)
+        return np.where(np.isinf(result), 0.0, result)  # what does not fit is excluded by its footprint
+
+    def _slots(self, of: Residency) -> dict[str, _Term]:
+        """Bits of a slot of each operand, and more than any buffer has where sizes are not coarse."""
+        work, row = of.work, of.pixels.owner
+        g, k, c = of.channels.sizes
+        n, y, x = of.pixels.sizes
+        one, one_c = np.ones_like(n), np.ones_like(g)
+        weights = k * c * of.slice_bits(np.arange(len(g))) * (not self._machine.weights_bits)
+        return {
+            "in_slot": _term(of.inputs.largest * work.activation_bits[row], g * c),
+            "w_slot": _term(one, weights),
+            "out_slot": _term(n * y * x * work.accumulator_bits[row], g * k),
+            "fine": _term(np.where(of.pixels.coarse, 0, NEVER), one_c),
+            "fine_channels": _term(one, np.where(of.channels.coarse, 0, NEVER)),
+        }
+
+    def _unions(self, of: Residency) -> dict[str, _Term]:
+        """Bits of each operand that stays: under PKC, PCK and KCP, and of an image under NKCP."""
+        work, owner, row = of.work, of.channels.owner, of.pixels.owner
+        g, k, _ = of.channels.sizes
+        n, y, x = of.pixels.sizes
+        one, activation = np.ones_like(n), work.activation_bits[row]
+        accumulator = work.accumulator_bits[row]
+        weights: Any = (work.k * work.c)[owner] * of.slice_bits(np.arange(len(g)))
+        if self._machine.weights_bits:
+            weights = np.where(weights > self._machine.weights_bits, NEVER, 0)
+        found = {
+            "in_all_c": _term(of.inputs.largest * activation, g * work.c[owner]),
+            "w_all": _term(one, weights),
+            "out_all_k": _term(n * y * x * accumulator, g * work.k[owner]),
+            "in_all": _term(of.inputs.once * activation, g * work.c[owner]),
+            "out_all": _term(work.pixels[row] * accumulator, g * k),
+        }
+        if self._images:
+            found["in_image"] = _term(of.inputs.once // work.n[row] * n * activation, g * work.c[owner])
+            found["out_image"] = _term(n * (work.y * work.x)[row] * accumulator, g * k)
+        return found
+
+    def _second(self, of: Residency) -> dict[str, _Term]:
+        """Bits of a second slot of each operand, none where the operand may stay in less than two."""
+        work, owner, tiles, row = of.work, of.channels.owner, of.channels.tiles, of.pixels.owner
+        g, k, c = of.channels.sizes
+        n, y, x = of.pixels.sizes
+        pixels, fine_pixel, fine = n * y * x, ~of.pixels.coarse, ~of.channels.coarse
+        images = n if self._images else work.n[row]
+        union = of.inputs.once // work.n[row] * images
+        inputs = of.inputs.largest * work.activation_bits[row]
+        outputs = pixels * work.accumulator_bits[row]
+        large_in = fine_pixel | (union >= 2 * of.inputs.largest)
+        large_out = fine_pixel | (images * (work.y * work.x)[row] >= 2 * pixels)
+        weights = k * c * of.slice_bits(np.arange(len(g))) * (not self._machine.weights_bits)
+        groups, cut_k, cut_c = tiles.a > 1, tiles.b > 1, tiles.c > 1
+        small_k, small_c = (work.k[owner] < 2 * k) & cut_k & ~fine, (work.c[owner] < 2 * c) & cut_c & ~fine
+        small_kc = ((work.k * work.c)[owner] < 2 * k * c) & (cut_k | cut_c) & ~fine
+        by_pixels = ~fine & ~cut_c  # of which the union of all tiles of pixels may stay
+        of_k = ~fine & ~small_k
+        one = np.ones_like(n)
+        return {
+            "in_2": _term(
+                inputs, g * c * ~small_c * ~by_pixels, g * c * ((cut_c & ~small_c) | (~cut_c & groups))
+            ),
+            "in_2_fine": _term(inputs * fine_pixel, g * c * small_c),
+            "in_2_large": _term(inputs * large_in, g * c * by_pixels, np.zeros_like(g)),
+            "w_2": _term(
+                one, weights * (cut_k | cut_c | groups) * ~small_kc, weights * (cut_k | cut_c | groups)
+            ),
+            "w_2_fine": _term(fine_pixel * 1, weights * small_kc, np.zeros_like(g)),
+            "out_2": _term(outputs, g * k * fine, g * k * (cut_k | groups) * ~small_k),
+            "out_2_fine": _term(outputs * fine_pixel, g * k * small_k, np.zeros_like(g)),
+            "out_2_large": _term(outputs * large_out, g * k * of_k, np.zeros_like(g)),
+        }
+
+    def _traffic(self, of: Residency) -> dict[str, _Term]:
+        """Bits moved once, and what is moved again where an operand does not stay."""
+        work, owner, tiles = of.work, of.channels.owner, of.channels.tiles
+        one = np.ones_like(of.inputs.total)
+        inputs, weights, outputs, sums = (
+            column[owner] * 1.0
+            for column in (
+                work.g * work.c * work.activation_bits,
+                work.stored_weights,
+                work.g * work.k * work.pixels * work.activation_bits,
+                2 * work.g * work.k * work.pixels * work.accumulator_bits,
+            )
+        )
+        cut_k, cut_c = tiles.b > 1, tiles.c > 1
+        again, spilled = inputs * (tiles.b - 1), sums * (tiles.c - 1)
+        total, images = of.inputs.total, of.pixels.tiles.a - 1
+        return {
+            "inputs": _term(total, inputs),
+            "halos_once": _term(of.inputs.once, inputs),
+            "in_again": _term(total, again * cut_c),
+            "in_beside": _term(total, again, again * cut_c),
+            "weights": _term(one, weights),
+            "w_again": _term(of.pixels.count - 1, weights * (cut_k | cut_c)),
+            "w_by_image": _term(images, weights * (cut_k | cut_c)),
+            "outputs": _term(one, outputs),
+            "out_again": _term(one, spilled * cut_k),
+            "out_beside": _term(one, spilled, np.zeros_like(spilled)),
+        }
+
+
+class _Term(NamedTuple):
+    """A product of a term of the pixels and one of the channels, with several tiles of pixels and with one."""
+
+    pixels: Any
+    several: Any
+    single: Any
+
+
+def _term(pixels: Any, several: Any, single: Any = None) -> _Term:
+    return _Term(pixels, several, several if single is None else single)

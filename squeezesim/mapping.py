@@ -1,0 +1,209 @@
+"""Mappings of networks: how each layer is tiled, in which order, what stays; written to files and read back.
+
+    {"format": "squeezesim.mapping", "version": 2, "network": …, "accelerator": …, "layers": [
+    {"name": "conv1", "dataflow": "rs", "order": "PKC", "tile": {"n": 1, "y": 7, "x": 55, "g": 1, "k": 96, "c": 1},
+     "stays": ["weights"]}]}
+
+Version 1 had no ``stays`` and ``single``, which may be left out. A file may name some layers of a network; the others
+are searched. What is added to it later raises the version, and every later version of squeezesim reads the files of all
+versions before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+from squeezesim.cost.given import LayerMapping
+from squeezesim.cost.traffic import AXES, MODES
+from squeezesim.errors import MappingError, UsageError, nearest
+from squeezesim.files import atomic_write, json_line, parse_json, read_bytes
+from squeezesim.network.checks import MAX_TEXT, show
+
+if TYPE_CHECKING:
+    from squeezesim.cost.costs import Costs
+    from squeezesim.network import Layer, Network
+
+FORMAT = "squeezesim.mapping"
+VERSION = 2
+
+MAX_BYTES = 64 * 2**20
+"""Largest mapping that is read."""
+
+_KEYS = ("format", "version", "network", "accelerator", "layers")
+_LAYER_KEYS = ("name", "dataflow", "order", "tile")
+_HELD_KEYS = ("stays", "single")  # since version 2, optional
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How layers of a network are mapped onto an accelerator, as a result has it or as a compiler chose.
+
+    Attributes:
+        layers: dataflow, loop order, tile sizes and what stays, by the layer's name.
+        network: what it was made for; it may be costed with any network that has its layers.
+        accelerator: the same.
+        source: the file that it was read from.
+
+    Example:
+        >>> import squeezesim as sq
+        >>> report = sq.simulate("alexnet", "eyeriss")
+        >>> again = sq.simulate("alexnet", "eyeriss", mapping=report.mapping)
+        >>> again.totals == report.totals
+        True
+    """
+
+    layers: dict[str, LayerMapping]
+    network: str = ""
+    accelerator: str = ""
+    source: str = field(default="", compare=False)
+
+    @classmethod
+    def of(cls, network: Network, accelerator: str, costs: Costs) -> Mapping:
+        """Return the mappings of the layers of *network* with MACs, on the only accelerator of *costs*."""
+        layers = {
+            layer.name: LayerMapping(costs.dataflows[flow], mode.order, tuple(tile), mode.stays, mode.single)
+            for layer, flow, mode, tile in zip(
+                network.layers,
+                costs.dataflow[0].tolist(),
+                map(MODES.__getitem__, costs.mode[0].tolist()),
+                costs.tile[0].tolist(),
+                strict=True,
+            )
+            if layer.kind == "mac"
+        }
+        return cls(layers, network.name, accelerator)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Mapping:
+        """Read the mapping in the file *path*; a file of a stranger is safe to load.
+
+        Raises:
+            MappingError: the file is missing, unreadable, larger than 64 MiB, malformed or of another version.
+        """
+        name = fspath(path)
+        content = read_bytes(path, MAX_BYTES, "mapping", MappingError)
+        try:
+            return _decode(content, name)
+        except MappingError as error:
+            raise MappingError(f"{name!r}: {error}") from None
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write it to *path* as JSON, a layer a line.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        atomic_write(path, self.to_json())
+
+    def to_json(self) -> str:
+        """Return the text of the file."""
+        header = {
+            "format": FORMAT,
+            "version": VERSION,
+            "network": self.network,
+            "accelerator": self.accelerator,
+        }
+        lines = [f"{json_line(key)}: {json_line(value)}," for key, value in header.items()]
+        rows = [
+            json_line(
+                {
+                    "name": name,
+                    "dataflow": mapping.dataflow,
+                    "order": mapping.order,
+                    "tile": dict(zip(AXES, mapping.tile, strict=True)),
+                    **{key: list(held) for key in _HELD_KEYS if (held := getattr(mapping, key))},
+                }
+            )
+            for name, mapping in self.layers.items()
+        ]
+        return "\n".join(["{", *lines, '"layers": [', ",\n".join(rows), "]", "}"]) + "\n"
+
+    def of_layers(self, layers: Sequence[Layer]) -> dict[int, LayerMapping]:
+        """Return the mappings by the index of their layer among *layers*.
+
+        Raises:
+            MappingError: there is no such layer, or it has no MACs.
+        """
+        index = {layer.name: number for number, layer in enumerate(layers)}
+        for name in self.layers:
+            if name not in index:
+                raise MappingError(f"layer {show(name)} is none of the network's{nearest(str(name), index)}")
+            if layers[index[name]].kind != "mac":
+                raise MappingError(f"layer {show(name)} has no MACs; allowed: layers that have some")
+        return {index[name]: mapping for name, mapping in self.layers.items()}
+
+
+GivenMapping = Mapping | str | PathLike[str]
+
+
+def mapping_of(given: GivenMapping) -> Mapping:
+    """Return the mapping that *given* is, or that is in the file of that name.
+
+    Raises:
+        UsageError: it is neither.
+        MappingError: the file cannot be read.
+    """
+    if isinstance(given, Mapping):
+        return given
+    if not isinstance(given, (str, PathLike)):
+        raise UsageError(f"mapping {show(given)}; allowed: a Mapping, or the path of a file")
+    return Mapping.load(given)
+
+
+def _decode(content: bytes, source: str) -> Mapping:
+    document = parse_json(content, "a mapping", MappingError)
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise MappingError(f'no mapping: it must be an object with "format": "{FORMAT}"')
+    version = document.get("version")
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise MappingError(f"a mapping of version {show(version)}; this program reads 1 to {VERSION}")
+    _check_keys("a mapping", document, _KEYS)
+    network, accelerator = (_text(key, document[key], empty=True) for key in ("network", "accelerator"))
+    rows = document["layers"]
+    if not isinstance(rows, list):
+        raise MappingError(f"layers must be a list, found {show(rows)}")
+    layers: dict[str, LayerMapping] = {}
+    for number, row in enumerate(rows, start=1):
+        where = f"entry {number} of layers"
+        if not isinstance(row, dict):
+            raise MappingError(f"{where} must be an object, found {show(row)}")
+        name = _text(f"{where}: name", row.get("name"))
+        if name in layers:
+            raise MappingError(f"layer {show(name)} is there twice; allowed: once")
+        _check_keys(f"layer {show(name)}", row, _LAYER_KEYS, _HELD_KEYS if version > 1 else ())
+        tile = row["tile"]
+        if not isinstance(tile, dict):
+            raise MappingError(f"layer {show(name)}: tile must be an object, found {show(tile)}")
+        _check_keys(f"tile of layer {show(name)}", tile, AXES)
+        held = {key: row.get(key, []) for key in _HELD_KEYS}
+        for key, operands in held.items():
+            if not isinstance(operands, list):
+                raise MappingError(f"layer {show(name)}: {key} must be a list, found {show(operands)}")
+        sizes = tuple(tile[axis] for axis in AXES)
+        layers[name] = LayerMapping(row["dataflow"], row["order"], sizes, *map(tuple, held.values()))
+    return Mapping(layers, network, accelerator, source)
+
+
+def _check_keys(
+    where: str, found: dict[str, Any], known: Sequence[str], optional: Sequence[str] = ()
+) -> None:
+    allowed = (*known, *optional)
+    for key in found:
+        if key not in allowed:
+            raise MappingError(
+                f"{where}: unknown key {show(key)}; allowed: {', '.join(allowed)}{nearest(key, allowed)}"
+            )
+    for key in known:
+        if key not in found:
+            raise MappingError(f"{where} lacks {key!r}; it has {', '.join(known)}")
+
+
+def _text(where: str, value: object, *, empty: bool = False) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable() or not (value or empty):
+        raise MappingError(
+            f"{where} must be printable text of at most {MAX_TEXT} characters, found {show(value)}"
+        )
+    return value
