@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 from squeezesim._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from squeezesim.cost.given import LayerMapping
     from squeezesim.errors import (
         HardwareError,
+        MappingError,
         ModelError,
         OutputError,
         ReportError,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from squeezesim.frontends.torch.weights import densities, weights
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.load import load, models
+    from squeezesim.mapping import Mapping
     from squeezesim.network import Layer, Network
     from squeezesim.network.compress.factorization import low_rank
     from squeezesim.network.compress.pruning import prune, prune_channels
@@ -50,6 +53,9 @@ __all__ = [
     "Accelerator",
     "HardwareError",
     "Layer",
+    "LayerMapping",
+    "Mapping",
+    "MappingError",
     "ModelError",
     "Network",
     "OutputError",
@@ -78,8 +84,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "squeezesim.cost.given": ("LayerMapping",),
     "squeezesim.errors": (
         "HardwareError",
+        "MappingError",
         "ModelError",
         "OutputError",
         "ReportError",
@@ -102,6 +110,7 @@ _HOMES = {
         "load",
         "models",
     ),
+    "squeezesim.mapping": ("Mapping",),
     "squeezesim.network": (
         "Layer",
         "Network",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from squeezesim.escapes import visible
@@ -28,6 +29,10 @@ class HardwareError(SqueezesimError):
     """An accelerator that is unknown, malformed, or that cannot run a layer."""
 
 
+class MappingError(SqueezesimError):
+    """A mapping that is missing, unreadable, malformed or of another version, or that a layer cannot have."""
+
+
 class ReportError(SqueezesimError):
     """A report file that is missing, unreadable, malformed or of another version."""
 
@@ -38,6 +43,24 @@ class OutputError(SqueezesimError):
 
 class UsageError(SqueezesimError):
     """Options that contradict each other or whose value cannot be read."""
+
+
+class ArgumentError(UsageError):
+    """Arguments that contradict each other; their names stand in braces, where the command line puts its options.
+
+    Example:
+        >>> error = ArgumentError("{samples} and {a search} both choose designs")
+        >>> str(error), error.named(lambda name: f"--{name.split()[-1]}")
+        ('samples and a search both choose designs', '--samples and --search both choose designs')
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        super().__init__(self.named(str))
+
+    def named(self, name: Callable[[str], str]) -> str:
+        """Return the text with what *name* makes of each argument."""
+        return re.sub(r"\{([a-z_ ]+)\}", lambda match: name(match[1]), self._text)
 
 
 class ClusterError(SqueezesimError):

@@ -16,16 +16,16 @@ _ONE = re.compile(f"[{_CONTROL}]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
-def visible(text: str, keep: str = "") -> str:
-    """Return *text* with control characters as ``\\uXXXX``, those of *keep* aside; all that is printable stays.
+def visible(text: str, keep: str = "", *, in_json: bool = False) -> str:
+    """Return *text* with control characters as ``repr`` writes them, those of *keep* aside; what is printable stays.
 
-    In JSON, where such characters stand in strings alone, the result reads back as *text*.
+    *in_json* they are ``\\uXXXX``, which reads back as *text* where such characters stand in strings alone.
 
     Example:
-        >>> visible("\\x1b[2J\\u202e·µ"), visible("a\\nb", keep="\\n")
-        ('\\\\u001b[2J\\\\u202e·µ', 'a\\nb')
+        >>> visible("\\x1b[2J\\u202e·µ"), visible("a\\nb", keep="\\n"), visible("\\x7f", in_json=True)
+        ('\\\\x1b[2J\\\\u202e·µ', 'a\\nb', '\\\\u007f')
     """
-    return _ONE.sub(partial(_escaped, keep), text) if _ONE.search(text) else text
+    return _ONE.sub(partial(_escaped, keep, in_json), text) if _ONE.search(text) else text
 
 
 class _Apart(io.TextIOBase):
@@ -68,8 +68,10 @@ def apart() -> Iterator[None]:
         yield
 
 
-def _escaped(keep: str, found: re.Match[str]) -> str:
-    return found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}"
+def _escaped(keep: str, in_json: bool, found: re.Match[str]) -> str:
+    if found[0] in keep:
+        return found[0]
+    return f"\\u{ord(found[0]):04x}" if in_json else repr(found[0])[1:-1]
 
 
 def csv_cell(text: str) -> str:

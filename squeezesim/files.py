@@ -1,15 +1,17 @@
-"""Writing files whole or not at all; reading those of strangers up to a size."""
+"""Writing files whole or not at all; reading those of strangers up to a size; JSON, to write and to read."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from math import isinf
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from squeezesim.errors import OutputError, SqueezesimError
 
@@ -150,6 +152,56 @@ def read_text(
         raise error(
             f"{os.fspath(path)!r} is no {kind}: byte {reason.start + 1} is not UTF-8 text"
         ) from reason
+
+
+def round_floats(value: Any) -> Any:
+    """Return *value* with ten significant digits in its floats, so that no text of it depends on the last bit.
+
+    Mappings and sequences become dictionaries and lists, as JSON has them.
+
+    Example:
+        >>> round_floats({"share": 1 / 3, "of": (1, "all")})
+        {'share': 0.3333333333, 'of': [1, 'all']}
+    """
+    if isinstance(value, float):
+        rounded = float(f"{value:.10g}")
+        return value if isinf(rounded) else rounded  # the largest would round up to more than a float holds
+    if isinstance(value, Mapping):
+        return {name: round_floats(item) for name, item in value.items()}
+    return [round_floats(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def json_line(value: object) -> str:
+    """Return *value* as JSON on one line.
+
+    Example:
+        >>> json_line({"a": [1, None]})
+        '{"a":[1,null]}'
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def json_page(value: object) -> str:
+    """Return *value* as JSON of many lines, for a file or a screen."""
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def parse_json(text: str | bytes, kind: str, error: type[SqueezesimError] = SqueezesimError) -> Any:
+    """Return what *text* says, which should be JSON without NaN and infinities.
+
+    Raises:
+        error: it is not, or is nested too deeply; *kind* is what it should have been.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise error(f"{kind} is nested too deeply") from None
+    except ValueError as reason:  # bad JSON, bad UTF-8, an integer of thousands of digits
+        raise error(f"{kind} is not JSON: {' '.join(str(reason).split())[:200]}") from None
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number here")
 
 
 def _umask() -> int:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from squeezesim.cost.evaluate import evaluate
+from squeezesim.errors import MappingError
 from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, network_of
+from squeezesim.mapping import GivenMapping, Mapping, mapping_of
 from squeezesim.network.network import check_multiplies
 from squeezesim.report.report import Report
 
 
-def simulate(network: GivenNetwork, accelerator: GivenAccelerator) -> Report:
+def simulate(
+    network: GivenNetwork, accelerator: GivenAccelerator, *, mapping: GivenMapping | None = None
+) -> Report:
     """Return what *network* costs on *accelerator*, layer by layer.
 
     Each may be given as itself or by its name: of a network what ``sq.load`` takes, of an accelerator a shipped one's
     name or the path of a file. Batch-norm, bias and activations are first made part of the layer that they follow.
 
+    Each layer has the best tiling that is found; those of *mapping*, a ``Mapping`` or the path of a file, have the one
+    that it says.
+
     Raises:
         ModelError: the network is unknown or cannot run, or no layer of it multiplies.
         HardwareError: the accelerator is unknown, or a layer does not fit its global buffer at the smallest tile.
+        MappingError: the mapping cannot be read, or a layer or the accelerator cannot have what it says.
 
     Example:
         >>> simulate("squeezenext_23", "os_32x32").totals["macs"]
@@ -24,5 +32,11 @@ def simulate(network: GivenNetwork, accelerator: GivenAccelerator) -> Report:
     """
     runs, machine = network_of(network), accelerator_of(accelerator)
     check_multiplies(runs)
-    costs = evaluate(runs.fused.layers, [machine])
-    return Report(network=runs.fused, accelerator=machine, costs=costs)
+    layers, given = runs.fused.layers, Mapping({}) if mapping is None else mapping_of(mapping)
+    try:
+        mappings = given.of_layers(layers)
+        costs = evaluate(layers, [machine], mappings)
+    except MappingError as error:
+        raise MappingError(f"{repr(given.source) if given.source else 'mapping'}: {error}") from None
+    mapped = tuple(layers[number].name for number in sorted(mappings))
+    return Report(network=runs.fused, accelerator=machine, costs=costs, mapped=mapped)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from squeezesim.errors import UsageError, nearest
+from squeezesim.files import json_page
 from squeezesim.markup import code, escaped, markdown_table
 from squeezesim.reference.record import Check, Row, Table
 from squeezesim.report import units
@@ -167,7 +167,7 @@ def to_json(checks: Sequence[Check]) -> str:
         }
         for check in checks
     ]
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_page(document)
 
 
 def verdict(check: Check) -> str:

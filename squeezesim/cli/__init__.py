@@ -31,9 +31,10 @@ from squeezesim.cli import (
     sweep,
     validate,
 )
-from squeezesim.errors import SqueezesimError
+from squeezesim.errors import ArgumentError, SqueezesimError
 
 _COMPLETING = "_SQUEEZESIM_COMPLETE"  # set by the script that --install-completion installs
+_SPELLED = {"samples": "sample"}  # options that are not called as the argument of the function
 _PRINTERS = {"rich", "click", "typer"}  # libraries that write to stdout for the commands
 OK, FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
-        _hasten()
+        _shorten_startup()
         _complete(words)
     try:
         output.prepare()
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SqueezesimError as error:
         if "--debug" in words:
             output.say(traceback.format_exc().rstrip(), keep="\n")
-        return _refuse(str(error))
+        return _print_error(error.named(_option) if isinstance(error, ArgumentError) else str(error))
     except KeyboardInterrupt:
         if arguments is None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would only spoil the way out
@@ -90,8 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" in words:
             output.say(traceback.format_exc().rstrip(), keep="\n")
         if "--install-completion" in words:
-            return _refuse(f"cannot install completion: {_unexpected(error)}")
-        return _of_system(error)
+            return _print_error(f"cannot install completion: {_describe_system_error(error)}")
+        return _report_system_error(error)
     except Exception as error:
         # Mistakes in options are exceptions of click, of which typer may bring a copy of its own.
         message = getattr(error, "format_message", None)
@@ -99,20 +100,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         context = getattr(error, "ctx", None)
         line = " ".join(str(message()).split()).rstrip(".")
-        return _refuse(f"{line}; see {context.command_path if context else 'squeezesim'} --help")
+        return _print_error(f"{line}; see {context.command_path if context else 'squeezesim'} --help")
     finally:
         output.end()
     return code
 
 
-def _of_system(error: OSError) -> int:
+def _report_system_error(error: OSError) -> int:
     """Say what the system refused: stdout, or what nothing nearer to it has told; return the exit code."""
     if not _is_of_stdout(error):
-        return _refuse(_unexpected(error))
+        return _print_error(_describe_system_error(error))
     output.abandon(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
-    return _refuse(f"cannot write to stdout: {error.strerror or error}")
+    return _print_error(f"cannot write to stdout: {error.strerror or error}")
 
 
 def _is_of_stdout(error: OSError) -> bool:
@@ -123,7 +124,7 @@ def _is_of_stdout(error: OSError) -> bool:
     return error.filename is None and prints
 
 
-def _unexpected(error: OSError) -> str:
+def _describe_system_error(error: OSError) -> str:
     """What failed, and where, of an error of the system that nothing nearer to it has told."""
     reason = error.strerror or str(error)
     if error.filename is not None:
@@ -136,7 +137,7 @@ def _unexpected(error: OSError) -> str:
     return f"{reason}, in {frames[-1].name} of {Path(frames[-1].filename).name}; --debug says more"
 
 
-def _hasten() -> None:
+def _shorten_startup() -> None:
     """Save time of a short run, most of which is to import and to build what is imported."""
     gc.set_threshold(10_000)  # what is imported stays: it is no use to look through it for garbage
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # sought in all that is installed
@@ -152,7 +153,7 @@ def _run(words: list[str]) -> int:
     """Run the command without click's own ways to end one, which leave stdout half-written and say so on two lines."""
     if words in ([], ["hw"]):
         words = [*words, "--help"]
-    command = typer.main.get_command(_part(words))
+    command = typer.main.get_command(_app_of_command(words))
     try:
         with command.make_context("squeezesim", words) as context:
             command.invoke(context)
@@ -163,7 +164,7 @@ def _run(words: list[str]) -> int:
     return OK
 
 
-def _part(words: list[str]) -> typer.Typer:
+def _app_of_command(words: list[str]) -> typer.Typer:
     """The application, if *words* begin with a command with that one alone: building the others takes time."""
     named = [command for command in app.registered_commands if words[:1] == [command.name]]
     if not named:
@@ -173,7 +174,13 @@ def _part(words: list[str]) -> typer.Typer:
     return part
 
 
-def _refuse(message: str) -> int:
+def _option(argument: str) -> str:
+    """The option that gives an *argument* of a function, which may have an article before it."""
+    name = argument.rsplit(maxsplit=1)[-1]
+    return f"--{_SPELLED.get(name, name).replace('_', '-')}"
+
+
+def _print_error(message: str) -> int:
     output.say(f"error: {message}", keep="\n")  # the line of a file and the caret below it
     return BAD_INPUT
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
-from squeezesim.cli import output as cli_output
-from squeezesim.cli.inputs import Accelerators, NoCache
+from squeezesim.cli import options, output
 
 if TYPE_CHECKING:
     from squeezesim.explore.allocate.study import Budget, Study
@@ -33,7 +31,7 @@ def allocate(
             help="A built-in network with a depth, such as squeezenext_23_v5 or resnet18@width=0.5.",
         ),
     ],
-    hw: Accelerators,
+    hw: options.Accelerators,
     blocks: Annotated[
         int | None,
         typer.Option(
@@ -81,22 +79,18 @@ def allocate(
     sort: Annotated[
         str, typer.Option(metavar="COLUMN", help="Sort by a column of the CSV, the best first.")
     ] = "latency_us",
-    top: output.Top = None,
+    top: options.Top = None,
     out: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            parser=output.path,
-            help="Write every allocation within the budgets, whatever --top and --front show: .csv or .json; .md is "
-            "what is printed. May be given several times.",
+        options.out_option(
+            "Write every allocation within the budgets, whatever --top and --front show: .csv or .json; .md is "
+            "what is printed. May be given several times."
         ),
     ] = None,
-    plot: output.Plot = None,
-    format: output.Format = "table",
-    no_cache: NoCache = False,
-    debug: output.Debug = False,
+    plot: options.Plot = None,
+    format: options.Format = "table",
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
 ) -> None:
     """Spread the blocks of MODEL over its stages in every way, and say what each way costs.
 
@@ -108,6 +102,7 @@ def allocate(
     from squeezesim.explore.allocate.additive import parse_choices
     from squeezesim.explore.allocate.allocations import parse_range
     from squeezesim.explore.allocate.study import LIMITS, study
+    from squeezesim.files import atomic_write
     from squeezesim.hardware.accelerator import Accelerator
 
     output.choice("--format", format, output.FORMATS)
@@ -128,14 +123,16 @@ def allocate(
                 objectives=None if objectives is None else [name.strip() for name in objectives.split(",")],
                 sort=sort,
                 cache=not no_cache,
-                progress=cli_output.status,
+                progress=output.status,
             )
+            made = _made(done, files, plot, top=top, front=front)
     finally:
-        cli_output.status("")
-    written = _write(done, files, plot, top=top, front=front)
+        output.status("")
+    for path, content in made:
+        atomic_write(path, content)
     _print(done, format, top=top, front=front)
-    if written and format == "table":
-        cli_output.wrote(written, after=True)
+    if made and format == "table":
+        output.wrote([path for path, _ in made], after=True)
 
 
 def _budgets(limits: dict[str, str], conditions: Sequence[str], stages: int) -> list[Budget]:
@@ -156,12 +153,11 @@ def _check_files(files: Sequence[Path], plot: Path | None, inputs: Sequence[str]
     output.check_writable([*files, *([plot] if plot else [])], inputs=inputs)
 
 
-def _write(
+def _made(
     study: Study, files: Sequence[Path], plot: Path | None, *, top: int | None, front: bool
-) -> list[Path]:
-    """Write all files after all are made: an interruption of that leaves none."""
+) -> list[tuple[Path, str | bytes]]:
+    """All files, which are written after all are made: an interruption of that leaves none."""
     from squeezesim.explore.allocate.render import file_of
-    from squeezesim.files import atomic_write
 
     made: list[tuple[Path, str | bytes]] = [
         (path, file_of(study, path.suffix.lower(), top=top, front=front)) for path in files
@@ -170,9 +166,7 @@ def _write(
         from squeezesim.explore.allocate.figure import picture
 
         made.append((plot, picture(study, plot.suffix.lower()[1:])))
-    for path, content in made:
-        atomic_write(path, content)
-    return [path for path, _ in made]
+    return made
 
 
 def _print(study: Study, format: str, *, top: int | None, front: bool) -> None:
@@ -182,11 +176,11 @@ def _print(study: Study, format: str, *, top: int | None, front: bool) -> None:
     if format != "table":
         from squeezesim.explore.allocate.render import text_of
 
-        cli_output.write(text_of(study, f".{format}", top=top, front=front))
+        output.write(text_of(study, f".{format}", top=top, front=front))
         return
     console = output.console()
     count = TOP if top is None else top
     if console.is_terminal:
         print_sections(sections(study, top=count, front=front, width=console.width - 2), console)
     else:
-        cli_output.tell_all(plain(sections(study, top=count, front=front)))
+        output.tell_all(plain(sections(study, top=count, front=front)))

@@ -8,25 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import command, output
-from squeezesim.cli import command as cli_command
-from squeezesim.cli import output as cli_output
-from squeezesim.cli.inputs import (
-    Batch,
-    Input,
-    NoCache,
-    Stages,
-    Strict,
-    accuracies,
-    check_options,
-    load_network,
-)
+from squeezesim.cli import options, output
 from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from squeezesim.explore.compare.comparison import Comparison, Result
     from squeezesim.explore.compare.gate import Verdict
-    from squeezesim.load.compression import Compression
 
 _BY = ("result", "stage", "layer")
 _FORMATS = ("table", "csv", "json", "markdown")
@@ -53,18 +40,15 @@ def compare(
     ],
     hw: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FILE|NAME",
-            help="Accelerator on which every network runs; may be given several times.",
-        ),
+        options.hw_option("Accelerator on which every network runs; may be given several times."),
     ] = None,
-    input: Input = None,
-    batch: Batch = None,
-    prune: cli_command.Prune = None,
-    prune_channels: cli_command.PruneChannels = None,
-    low_rank: cli_command.LowRank = None,
-    quantize: cli_command.Quantize = None,
-    compress: cli_command.Compress = None,
+    input: options.Input = None,
+    batch: options.Batch = None,
+    prune: options.Prune = None,
+    prune_channels: options.PruneChannels = None,
+    low_rank: options.LowRank = None,
+    quantize: options.Quantize = None,
+    compress: options.Compress = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -106,29 +90,17 @@ def compare(
     ] = None,
     out: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            parser=output.path,
-            help="Write a file: .csv, .json, .md, .png or .svg; may be given several times.",
-        ),
+        options.out_option("Write a file: .csv, .json, .md, .png or .svg; may be given several times."),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            parser=output.path,
-            help="Write a figure of accuracy against latency and energy: .png or .svg.",
-        ),
+        options.plot_option("Write a figure of accuracy against latency and energy: .png or .svg."),
     ] = None,
-    format: Annotated[
-        str, typer.Option("--format", metavar="|".join(_FORMATS), help="Print a table, or only data.")
-    ] = "table",
-    stages: Stages = None,
-    no_cache: NoCache = False,
-    strict: Strict = False,
-    debug: output.Debug = False,
+    format: Annotated[str, options.format_option(_FORMATS, "Print a table, or only data.")] = "table",
+    stages: options.Stages = None,
+    no_cache: options.NoCache = False,
+    strict: options.Strict = False,
+    debug: options.Debug = False,
 ) -> None:
     """Compare networks × accelerators: params, MACs, latency, utilization, energy, DRAM bytes, top-1 where it is known.
 
@@ -147,29 +119,35 @@ def compare(
     if baseline is not None and against:
         raise UsageError("--baseline and --against both say what to compare with; allowed: one of them")
     files = _files(out or (), plot)
-    check_options(
-        models,
-        command.options(
-            hw, input, batch, prune, prune_channels, low_rank, quantize, compress, "best", None, stages
-        ),
+    request = options.Request(
+        hw=hw,
+        inputs=input,
+        batch=batch,
+        prune=prune,
+        prune_channels=prune_channels,
+        low_rank=low_rank,
+        quantize=quantize,
+        compress=compress,
+        stages=stages,
+        cache=not no_cache,
     )
-    compressed = cli_command.asked(prune, prune_channels, low_rank, quantize, compress)
-    output.check_writable(files, inputs=[*models, *(hw or ()), *(against or ()), *compressed.files])
+    request.check(models)
+    output.check_writable(files, inputs=[*models, *request.files, *(against or ())])
 
     from squeezesim.explore.compare.compare import comparison
     from squeezesim.explore.compare.comparison import saved
     from squeezesim.explore.compare.gate import conditions, judge
 
     wanted = conditions(fail_if or ())
-    accuracy = accuracies(top1 or ())
+    accuracy = options.parse_accuracies(top1 or ())
     before = [saved(path) for path in against or ()]
-    found = _results(models, hw or (), input or (), batch, compressed, stages, cache=not no_cache)
+    found = _results(models, request)
     compared = comparison(found, baseline=baseline, against=before, top1=accuracy)
     verdicts = judge(compared, wanted)
     _write(compared, files, by, verdicts, top)
     _print(compared, format, by, verdicts, top)
     if format == "table" and files:
-        cli_output.wrote(files, after=True)
+        output.wrote(files, after=True)
     unmodelled = any(result.report.unmodelled for result in compared.results)
     if any(verdict.has_failed for verdict in verdicts) or (strict and unmodelled):
         raise typer.Exit(1)
@@ -189,29 +167,14 @@ def _files(out: Sequence[Path], plot: Path | None) -> list[Path]:
     return [*out, *([plot] if plot else [])]
 
 
-def _results(
-    models: Sequence[str],
-    hw: Sequence[str],
-    inputs: Sequence[str],
-    batch: int | None,
-    compressed: Compression,
-    stages: Sequence[str] | None,
-    *,
-    cache: bool,
-) -> list[Result]:
+def _results(models: Sequence[str], request: options.Request) -> list[Result]:
     from squeezesim.explore.compare.compare import results_of
-    from squeezesim.explore.compare.comparison import is_report
-    from squeezesim.hardware.accelerator import Accelerator
 
-    accelerators = [Accelerator.resolve(text) for text in hw]
+    accelerators = request.accelerators
     found: list[Result] = []
     for text in models:
-        item = (
-            text
-            if is_report(text)
-            else load_network(text, inputs, batch, compression=compressed, stages=stages, cache=cache)
-        )
-        cli_output.status(f"simulating {text}")
+        item = text if options.is_report(text) else request.load(text)
+        output.status(f"simulating {text}")
         found += results_of(item, accelerators)
     return found
 
@@ -250,7 +213,7 @@ def _text(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict
 
 def _print(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdict], top: int | None) -> None:
     if format != "table":
-        cli_output.write(_text(compared, format, by, verdicts, top))
+        output.write(_text(compared, format, by, verdicts, top))
         return
     from squeezesim.explore.compare.render import sections
     from squeezesim.report.text import plain, print_sections
@@ -259,4 +222,4 @@ def _print(compared: Comparison, format: str, by: str, verdicts: Sequence[Verdic
     if console.is_terminal:
         print_sections(sections(compared, by, verdicts, top=top, width=console.width - 2), console)
     else:
-        cli_output.tell_all(plain(sections(compared, by, verdicts, top=top)))
+        output.tell_all(plain(sections(compared, by, verdicts, top=top)))

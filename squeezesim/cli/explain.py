@@ -7,23 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import command, output
-from squeezesim.cli import command as cli_command
-from squeezesim.cli import output as cli_output
-from squeezesim.cli.inputs import (
-    Batch,
-    Dataflow,
-    Input,
-    NoCache,
-    Objective,
-    Stages,
-    Strict,
-    check_options,
-    fail_if_unmodelled,
-    only,
-    resolved,
-    results,
-)
+from squeezesim.cli import options, output
 from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -51,41 +35,33 @@ def explain(
     ],
     hw: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FILE|NAME",
-            help="Accelerator, a YAML file or a name of squeezesim hw list; not for a saved report.",
+        options.hw_option(
+            "Accelerator, a YAML file or a name of squeezesim hw list; not for a saved report."
         ),
     ] = None,
     layer: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Explain this layer, and only what would make it faster."),
     ] = None,
-    input: Input = None,
-    batch: Batch = None,
-    prune: cli_command.Prune = None,
-    prune_channels: cli_command.PruneChannels = None,
-    low_rank: cli_command.LowRank = None,
-    quantize: cli_command.Quantize = None,
-    compress: cli_command.Compress = None,
-    dataflow: Dataflow = "best",
-    objective: Objective = None,
+    input: options.Input = None,
+    batch: options.Batch = None,
+    prune: options.Prune = None,
+    prune_channels: options.PruneChannels = None,
+    low_rank: options.LowRank = None,
+    quantize: options.Quantize = None,
+    compress: options.Compress = None,
+    dataflow: options.Dataflow = "best",
+    objective: options.Objective = None,
+    mapping: options.MappingFile = None,
     out: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            parser=output.path,
-            help="Write the explanation: .txt, .json or .md; may be given several times.",
-        ),
+        options.out_option("Write the explanation: .txt, .json or .md; may be given several times."),
     ] = None,
-    format: Annotated[
-        str, typer.Option("--format", metavar="|".join(_FORMATS), help="How it is printed.")
-    ] = "text",
-    stages: Stages = None,
-    no_cache: NoCache = False,
-    strict: Strict = False,
-    debug: output.Debug = False,
+    format: Annotated[str, options.format_option(_FORMATS, "How it is printed.")] = "text",
+    stages: options.Stages = None,
+    no_cache: options.NoCache = False,
+    strict: options.Strict = False,
+    debug: options.Debug = False,
 ) -> None:
     """Say in sentences why MODEL takes as long as it does on an accelerator, and what would save time.
 
@@ -97,33 +73,30 @@ def explain(
     output.choice("--format", format, _FORMATS)
     for path in out or ():
         _format_of(path)
-    machines = [only("--hw", hw)] if hw else []
-    given = command.options(
-        machines,
-        input,
-        batch,
-        prune,
-        prune_channels,
-        low_rank,
-        quantize,
-        compress,
-        dataflow,
-        objective,
-        stages,
+    request = options.Request(
+        hw=[options.only("--hw", hw)] if hw else [],
+        inputs=input,
+        batch=batch,
+        prune=prune,
+        prune_channels=prune_channels,
+        low_rank=low_rank,
+        quantize=quantize,
+        compress=compress,
+        dataflow=dataflow,
+        objective=objective,
+        mapping=mapping,
+        stages=stages,
+        cache=not no_cache,
     )
-    check_options([model], given)
-    compressed = cli_command.asked(prune, prune_channels, low_rank, quantize, compress)
-    accelerators = [resolved(text, dataflow, objective) for text in machines]
-    output.check_writable(out or (), inputs=[model, *machines, *compressed.files])
+    request.check([model])
+    output.check_writable(out or (), inputs=[model, *request.files])
 
     from squeezesim.explore.advise import advise, document, sections
     from squeezesim.files import atomic_write
     from squeezesim.report.explain import explain as explained
 
-    (report,) = results(
-        [model], accelerators, input or (), batch, compressed, stages=stages, cache=not no_cache
-    )
-    cli_output.status(f"simulating changes to {report.network.name} and {report.accelerator.name}")
+    (report,) = request.reports([model])
+    output.status(f"simulating changes to {report.network.name} and {report.accelerator.name}")
     found = report, explained(report, layer), advise(report, layer, cache=not no_cache)
     parts = sections(*found)
     texts = {"json": document(*found)} if "json" in (format, *map(_format_of, out or ())) else {}
@@ -132,8 +105,8 @@ def explain(
     if format == "text":
         _show(parts)
     else:
-        cli_output.write(texts.get(format) or _text(parts, format))
-    fail_if_unmodelled(report.network, strict)
+        output.write(texts.get(format) or _text(parts, format))
+    options.fail_if_unmodelled(report.network, strict)
 
 
 def _format_of(path: Path) -> str:
@@ -159,4 +132,4 @@ def _show(parts: list[Section]) -> None:
     if console.is_terminal:
         print_sections(parts, console)
     else:
-        cli_output.write(_text(parts, "text"))
+        output.write(_text(parts, "text"))

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
-from squeezesim.cli import output as cli_output
-from squeezesim.cli.inputs import Batch, Input, Model, NoCache, load_network
+from squeezesim.cli import options, output
 
 if TYPE_CHECKING:
     from squeezesim.frontends.scalesim import Topology
@@ -25,26 +23,20 @@ Examples:
 
 
 def export(
-    model: Model,
+    model: options.Model,
     to: Annotated[str, typer.Option(metavar="|".join(_TOOLS), help="The tool that reads it.")],
-    input: Input = None,
-    batch: Batch = None,
+    input: options.Input = None,
+    batch: options.Batch = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            parser=output.path,
-            help="Write it to a file instead of stdout.",
-        ),
+        options.out_option("Write it to a file instead of stdout."),
     ] = None,
     gemm: Annotated[
         bool,
         typer.Option("--gemm", help="Every layer as a matrix product: a topology for SCALE-Sim's -i gemm."),
     ] = False,
-    no_cache: NoCache = False,
-    debug: output.Debug = False,
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
 ) -> None:
     """Write the layers of MODEL for another tool, and say on stderr what the tool cannot be told."""
     del debug
@@ -54,14 +46,16 @@ def export(
 
     from squeezesim.frontends.scalesim import export as to_topology
 
-    topology = to_topology(load_network(model, input or (), batch, cache=not no_cache), gemm=gemm)
+    topology = to_topology(
+        options.Request(inputs=input, batch=batch, cache=not no_cache).load(model), gemm=gemm
+    )
     if out is None:
-        cli_output.write(topology.text)
+        output.write(topology.text)
     else:
         from squeezesim.files import atomic_write
 
         atomic_write(out, topology.text)
-        cli_output.wrote([out])
+        output.wrote([out])
     _report(topology)
 
 
@@ -69,16 +63,16 @@ def _report(topology: Topology) -> None:
     from squeezesim.report.units import plural
 
     if topology.products:
-        cli_output.say(
+        output.say(
             f"as matrix products: {plural(len(topology.products), 'layer')} ({_some(topology.products)})"
         )
     if topology.repeated:
-        cli_output.say(
+        output.say(
             f"a row for each group: {plural(len(topology.repeated), 'layer')} ({_some(topology.repeated)})"
         )
     if topology.left_out:
         counted = ", ".join(f"{op} ×{count}" for op, count in topology.left_out)
-        cli_output.say(
+        output.say(
             f"left out: {plural(sum(count for _, count in topology.left_out), 'vector layer')} ({counted})"
         )
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import output
-from squeezesim.cli import output as cli_output
+from squeezesim.cli import options, output
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
@@ -21,14 +20,14 @@ Hardware = Annotated[str, typer.Argument(metavar="FILE|NAME", help="A YAML file 
 
 
 @app.command("list")
-def list_(format: output.Format = "table", debug: output.Debug = False) -> None:
+def list_(format: options.Format = "table", debug: options.Debug = False) -> None:
     """List the shipped accelerators."""
     del debug
     output.choice("--format", format, output.FORMATS)
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.report.grid import Column, Grid
 
-    found = [_listed(Accelerator.named(name)) for name in Accelerator.names()]
+    found = [_summary(Accelerator.named(name)) for name in Accelerator.names()]
     if format != "table":
         _print(found, format)
         return
@@ -60,7 +59,7 @@ def list_(format: output.Format = "table", debug: output.Debug = False) -> None:
     output.print_grid(Grid(columns, cells))
 
 
-def _listed(hardware: Accelerator) -> dict[str, Any]:
+def _summary(hardware: Accelerator) -> dict[str, Any]:
     bits, memory = hardware.precision, hardware.memory
     return {
         "name": hardware.name,
@@ -79,19 +78,20 @@ def _listed(hardware: Accelerator) -> dict[str, Any]:
 
 
 def _print(rows: Sequence[Mapping[str, Any]], format: str) -> None:
+    from squeezesim.files import json_line
     from squeezesim.report.files import csv_text
-    from squeezesim.report.serialize import dump_json
 
-    cli_output.write(csv_text(rows) if format == "csv" else dump_json(rows) + "\n")
+    output.write(csv_text(rows) if format == "csv" else json_line(rows) + "\n")
 
 
 @app.command()
-def show(hardware: Hardware, format: output.Format = "table", debug: output.Debug = False) -> None:
+def show(hardware: Hardware, format: options.Format = "table", debug: options.Debug = False) -> None:
     """Print every parameter of an accelerator, and where its value comes from."""
     del debug
     output.choice("--format", format, output.FORMATS)
     from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.hardware.display import ideals, rows
+    from squeezesim.hardware.config import CONSTRAINTS
+    from squeezesim.hardware.display import area_text, ideals, rows
     from squeezesim.report import units
     from squeezesim.report.grid import Column, Grid
 
@@ -99,16 +99,24 @@ def show(hardware: Hardware, format: output.Format = "table", debug: output.Debu
     if format != "table":
         _print([row._asdict() for row in rows(accelerator)], format)
         return
-    found = [row for row in rows(accelerator) if row.path not in _HEADING]
+    every = [row for row in rows(accelerator) if row.path not in _HEADING]
+    found = [row for row in every if not row.path.startswith(f"{CONSTRAINTS}[")]
     sources = list(dict.fromkeys(row.source for row in found if row.source))
     columns = [Column("parameter", left=True), Column("value", left=True), Column("unit", 1, left=True)]
     columns.append(Column("provenance", left=True))
     for key in _HEADING:
-        cli_output.tell(f"{key}: {getattr(accelerator, key) or units.EMPTY}")
+        output.tell(f"{key}: {getattr(accelerator, key) or units.EMPTY}")
+    if area := area_text(accelerator):
+        output.tell(f"area: {area}")
     ideal = ideals(accelerator)
     if ideal:
-        cli_output.tell(f"ideal: {', '.join(ideal.values())}")
-    cli_output.tell()
+        output.tell(f"ideal: {', '.join(ideal.values())}")
+    for row in every:
+        if row not in found:  # sentences, too long for a column
+            output.tell(f"{row.path}: {row.value}")
+    for note in accelerator.notes:
+        output.tell(f"note: {note}")
+    output.tell()
     cells = [
         [
             row.path,
@@ -126,13 +134,13 @@ def show(hardware: Hardware, format: output.Format = "table", debug: output.Debu
     ]
     output.print_grid(Grid(columns, cells))
     if sources:
-        cli_output.tell()
+        output.tell()
     for number, source in enumerate(sources, 1):
-        cli_output.tell(f"[{number}] {source}")
+        output.tell(f"[{number}] {source}")
 
 
 @app.command()
-def check(file: Hardware, debug: output.Debug = False) -> None:
+def check(file: Hardware, debug: options.Debug = False) -> None:
     """Check an accelerator file; a mistake is named with line and column, exit code 2."""
     del debug
     from squeezesim.hardware.accelerator import Accelerator
@@ -140,17 +148,19 @@ def check(file: Hardware, debug: output.Debug = False) -> None:
     from squeezesim.hardware.display import ideals
 
     accelerator = check_file(file, Accelerator)
-    cli_output.tell_all(f"ok: {accelerator}")
+    output.tell_all(f"ok: {accelerator}")
     if ideal := ideals(accelerator):
-        cli_output.tell(f"  ideal     {', '.join(ideal.values())}: latencies here are a lower bound")
+        output.tell(f"  ideal     {', '.join(ideal.values())}: latencies here are a lower bound")
+    for note in accelerator.notes:
+        output.tell(f"  note      {note}")
 
 
 @app.command()
-def schema(debug: output.Debug = False) -> None:
+def schema(debug: options.Debug = False) -> None:
     """Print the JSON schema of accelerator files, for editors."""
     del debug
     import json
 
     from squeezesim.hardware.display import schema as json_schema
 
-    cli_output.tell_all(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    output.tell_all(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import command, output
-from squeezesim.cli import output as cli_output
-from squeezesim.cli.inputs import (
-    Batch,
-    Input,
-    Model,
-    NoCache,
-    Stages,
-    Strict,
-    asked_inputs,
-    fail_if_unmodelled,
-    load_network,
-)
+from squeezesim.cli import options, output
 from squeezesim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,14 +24,14 @@ Examples:
 
 
 def layers(
-    model: Model,
-    input: Input = None,
-    batch: Batch = None,
-    prune: command.Prune = None,
-    prune_channels: command.PruneChannels = None,
-    low_rank: command.LowRank = None,
-    quantize: command.Quantize = None,
-    compress: command.Compress = None,
+    model: options.Model,
+    input: options.Input = None,
+    batch: options.Batch = None,
+    prune: options.Prune = None,
+    prune_channels: options.PruneChannels = None,
+    low_rank: options.LowRank = None,
+    quantize: options.Quantize = None,
+    compress: options.Compress = None,
     cross_check: Annotated[
         bool,
         typer.Option(
@@ -50,11 +39,11 @@ def layers(
             help="Compare with the MACs of fvcore and torch; exit code 1 where a difference has no known reason.",
         ),
     ] = False,
-    stages: Stages = None,
-    strict: Strict = False,
-    format: output.Format = "table",
-    no_cache: NoCache = False,
-    debug: output.Debug = False,
+    stages: options.Stages = None,
+    strict: options.Strict = False,
+    format: options.Format = "table",
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
 ) -> None:
     """List the layers of MODEL: loop sizes, params, MACs and vector operations.
 
@@ -63,38 +52,45 @@ def layers(
     """
     del debug
     output.choice("--format", format, output.FORMATS)
-    compressed = command.asked(prune, prune_channels, low_rank, quantize, compress)
+    request = options.Request(
+        inputs=input,
+        batch=batch,
+        prune=prune,
+        prune_channels=prune_channels,
+        low_rank=low_rank,
+        quantize=quantize,
+        compress=compress,
+        stages=stages,
+        cache=not no_cache,
+    )
+    compressed = request.compression
     if cross_check:
         if format != "table":
             raise UsageError("--cross-check prints a table; --format cannot be given with it")
         if compressed:
             raise UsageError("a cross-check counts the model as it is; it cannot be compressed")
-        explained = _cross_check(model, {**asked_inputs(input or ()), "batch": batch})
-        network = load_network(model, input or (), batch, cache=not no_cache)
+        explained = _cross_check(model, {**options.parse_inputs(input or ()), "batch": batch})
+        network = replace(request, stages=None).load(model)
         for item in network.unmodelled:
-            cli_output.tell(
-                f"  not modelled: {item.op} ×{item.count}, first in {item.module or 'the network'}"
-            )
-        fail_if_unmodelled(network, strict)
+            output.tell(f"  not modelled: {item.op} ×{item.count}, first in {item.module or 'the network'}")
+        options.fail_if_unmodelled(network, strict)
         if not explained:
             raise typer.Exit(1)
         return
-    network = load_network(
-        model, input or (), batch, compression=compressed, stages=stages, cache=not no_cache
-    )
+    network = request.load(model)
     if format == "json":
-        cli_output.write(network.to_json())
+        output.write(network.to_json())
     elif format == "csv":
         from squeezesim.report.files import csv_text
 
-        cli_output.write(csv_text(_rows(network), _CELLS))
+        output.write(csv_text(_rows(network), _CELLS))
     else:
         from squeezesim.load.compression import split
 
         _print_table(network)
         if compressed or split(model)[1]:
-            command.print_sizes(network)
-    fail_if_unmodelled(network, strict)
+            _print_sizes(network)
+    options.fail_if_unmodelled(network, strict)
 
 
 _CELLS: dict[str, Callable[[Layer], Any]] = {
@@ -148,8 +144,30 @@ def _print_table(network: Network) -> None:
         for row in rows
     ]
     output.print_grid(Grid(columns, cells))
-    cli_output.tell()
-    cli_output.tell_all(str(network).rstrip())
+    output.tell()
+    output.tell_all(str(network).rstrip())
+
+
+def _print_sizes(network: Network) -> None:
+    """Print what the learnt values of *network* take, stored in each form."""
+    from squeezesim.network.compress.storage import network_sizes
+    from squeezesim.report import units
+    from squeezesim.report.grid import Column, Grid
+
+    sizes, least = network_sizes(network.layers)
+    forms = {
+        "dense": sizes.dense,
+        "non-zeros alone": sizes.values,
+        "bitmap": sizes.bitmap,
+        "relative index, 4 bits": sizes.relative4,
+        "relative index, 5 bits": sizes.relative5,
+        "csr": sizes.csr,
+        "smallest of each layer": least,
+    }
+    cells = [[form, units.size(-(-bits // 8)), f"{-(-bits // 8):,}"] for form, bits in forms.items()]
+    output.tell()
+    columns = [Column("weights stored", left=True), Column("size"), Column("bytes")]
+    output.print_grid(Grid(columns, cells, elsewhere=output.PIPE))
 
 
 def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
@@ -158,7 +176,7 @@ def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
     from squeezesim.report.grid import Column, Grid
     from squeezesim.report.units import plural
 
-    cli_output.status(f"counting {model} with fvcore and torch")
+    output.status(f"counting {model} with fvcore and torch")
     rows = cross_check(model, **asked)
     columns = [
         Column("module", left=True),
@@ -178,12 +196,12 @@ def _cross_check(model: str, asked: Mapping[str, Any]) -> bool:
     output.print_grid(Grid(columns, cells, elsewhere=output.PIPE))
     differing = [row for row in rows if not row.agrees]
     said = "none counted differently" if not differing else f"{len(differing)} counted differently"
-    cli_output.tell()
-    cli_output.tell(f"{plural(len(rows), 'module')} with MACs, {said} by fvcore or torch")
+    output.tell()
+    output.tell(f"{plural(len(rows), 'module')} with MACs, {said} by fvcore or torch")
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if row.why or not row.agrees:
             reasons.setdefault(row.why or "no reason known", []).append(row.module or "(itself)")
     for reason, modules in reasons.items():
-        cli_output.tell(f"  {reason}: {plural(len(modules), 'module')}, such as {modules[0]}")
+        output.tell(f"  {reason}: {plural(len(modules), 'module')}, such as {modules[0]}")
     return all(row.why for row in differing)

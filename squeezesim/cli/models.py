@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import output
-from squeezesim.cli import output as cli_output
+from squeezesim.cli import options, output
 
 if TYPE_CHECKING:
     from squeezesim.zoo.records import Entry
@@ -29,8 +28,8 @@ def models(
             help="Sort by a column of the CSV, such as macs or top1_percent; numbers descending.",
         ),
     ] = None,
-    format: output.Format = "table",
-    debug: output.Debug = False,
+    format: options.Format = "table",
+    debug: options.Debug = False,
 ) -> None:
     """List the built-in networks, with their published facts.
 
@@ -49,11 +48,11 @@ def models(
     if format == "json":
         import json
 
-        cli_output.tell_all(json.dumps(rows, indent=2, ensure_ascii=False))
+        output.tell_all(json.dumps(rows, indent=2, ensure_ascii=False))
     elif format == "csv":
         from squeezesim.report.files import csv_text
 
-        cli_output.write(csv_text(rows))
+        output.write(csv_text(rows))
     else:
         _print_table(rows)
 

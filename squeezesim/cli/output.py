@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import shlex
 import shutil
 import sys
 import threading
@@ -12,13 +11,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
-
-import typer
+from typing import TYPE_CHECKING, TextIO
 
 from squeezesim.errors import OutputError, UsageError, nearest
 from squeezesim.escapes import visible
-from squeezesim.files import check_place
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,14 +37,14 @@ _SPELLINGS = {
 }
 
 
-def _spelled(error: UnicodeError) -> tuple[str, int]:
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
     """What stands for characters that an encoding has not: a spelling of ours, else a question mark."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(_SPELLINGS.get(one, "?") for one in error.object[error.start : error.end]), error.end
 
 
-codecs.register_error(_SPELLED, _spelled)
+codecs.register_error(_SPELLED, _spell_out)
 
 
 def prepare() -> None:
@@ -155,7 +151,7 @@ def wrote(files: Iterable[object], *, after: bool = False) -> None:
 def write(data: str) -> None:
     """Write CSV, JSON or Markdown to stdout: as it is, or on a terminal with control characters escaped."""
     end()
-    sys.stdout.write(visible(data, keep="\n\t") if sys.stdout.isatty() else data)
+    sys.stdout.write(visible(data, keep="\n\t", in_json=True) if sys.stdout.isatty() else data)
 
 
 def say(line: str, *, keep: str = "") -> None:
@@ -192,15 +188,6 @@ FIGURES = (".png", ".svg")
 PIPE = "widen the terminal or send it through a pipe"
 """Where the columns of a table are that does not fit a terminal, of commands that print no CSV."""
 
-Debug = Annotated[bool, typer.Option("--debug", help="On a mistake, print Python's traceback.")]
-Format = Annotated[
-    str, typer.Option("--format", metavar="|".join(FORMATS), help="Print a table, or only data.")
-]
-Top = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Show N rows; by default 10 in tables and all in CSV and JSON."),
-]
-
 
 def path(text: str) -> Path:
     """Return *text* as the path of a file or folder to write.
@@ -215,11 +202,6 @@ def path(text: str) -> Path:
     except UnicodeEncodeError:
         raise OutputError(f"cannot write to {text!r}: a path is UTF-8 text") from None
     return Path(text)
-
-
-Plot = Annotated[
-    Path | None, typer.Option(metavar="FILE", parser=path, help="Write the figure: .png or .svg.")
-]
 
 
 def check_figure(plot: Path | None) -> None:
@@ -289,6 +271,8 @@ def _check(path: Path) -> None:
             raise OutputError(f"cannot write {str(path)!r}: it is no ordinary file")
     except OSError as error:
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    from squeezesim.files import check_place
+
     check_place(path)
 
 
@@ -298,6 +282,8 @@ def page(reports: Sequence[Report], words: Sequence[str], *, advise: bool, cache
     Where *advise* is set, what would save time is simulated, for a single result: in a comparison the results are each
     other's proposals.
     """
+    import shlex
+
     from squeezesim.report.html.page import page
 
     advice = _advice(reports[0], cache=cache) if advise and len(reports) == 1 else []

@@ -7,9 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from squeezesim.cli import output
-from squeezesim.cli import output as cli_output
-from squeezesim.cli.inputs import Batch, Input, NoCache, Stages, accuracies, check_options, results
+from squeezesim.cli import options, output
 from squeezesim.errors import UsageError, nearest
 
 SHORT = "Draw a figure of reports."
@@ -41,20 +39,14 @@ def plot(
     ],
     out: Annotated[
         list[Path],
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            parser=output.path,
-            help="Write the figure: .png, .svg or .pdf; may be given several times.",
-        ),
+        options.out_option("Write the figure: .png, .svg or .pdf; may be given several times."),
     ],
     hw: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE|NAME", help="Accelerator of a MODEL; may be given several times."),
+        options.hw_option("Accelerator of a MODEL; may be given several times."),
     ] = None,
-    input: Input = None,
-    batch: Batch = None,
+    input: options.Input = None,
+    batch: options.Batch = None,
     theme: Annotated[str, typer.Option(metavar="light|dark", help="Colours of the paper.")] = "light",
     equal: Annotated[bool, typer.Option("--equal", help="utilization: sum equal layers of a stage.")] = False,
     layer: Annotated[
@@ -68,9 +60,9 @@ def plot(
             help="tradeoff: top-1 accuracy of a network that is not built in; several times.",
         ),
     ] = None,
-    stages: Stages = None,
-    no_cache: NoCache = False,
-    debug: output.Debug = False,
+    stages: options.Stages = None,
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
 ) -> None:
     """Draw the figure KIND of reports that profile wrote, or of a MODEL on an accelerator.
 
@@ -80,39 +72,35 @@ def plot(
     tradeoff: accuracy against latency and energy. timeline: load, compute and store of the tiles of layers.
     """
     del debug
-    from squeezesim.explore.compare.comparison import is_report
     from squeezesim.report.figures.registry import KINDS, check, figure, kind_named
     from squeezesim.report.figures.style import theme_named
 
     chosen = kind_named(kind)
     theme_named(theme)
-    options: dict[str, Any] = {"equal": equal, "layers": layer or [], "top1": accuracies(top1 or [])}
-    for name, value in options.items():
+    own: dict[str, Any] = {
+        "equal": equal,
+        "layers": layer or [],
+        "top1": options.parse_accuracies(top1 or []),
+    }
+    for name, value in own.items():
         if value and name not in chosen.options:
             (owner,) = (other for other, figures in KINDS.items() if name in figures.options)
             raise UsageError(f"{_OPTIONS[name]} is for the figure {owner!r}, found {kind!r}")
     formats = [_format(path) for path in out]
-    batches = [str(batch)] if batch is not None else []
-    check_options(
-        subjects, {"--hw": hw or [], "--input": input or [], "--batch": batches, "--stages": stages or []}
-    )
-    check(kind, sum(1 if is_report(subject) else len(hw or []) for subject in subjects))
-    output.check_writable(out, inputs=[*subjects, *(hw or [])])
+    request = options.Request(hw, input, batch, stages=stages, cache=not no_cache)
+    request.check(subjects)
+    check(kind, sum(1 if options.is_report(subject) else len(hw or []) for subject in subjects))
+    output.check_writable(out, inputs=[*subjects, *request.files])
 
     from squeezesim.files import atomic_write
-    from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.load.compression import Compression
 
-    accelerators = [Accelerator.resolve(text) for text in hw or []]
-    reports = results(
-        subjects, accelerators, input or (), batch, Compression({}), stages=stages, cache=not no_cache
-    )
-    taken = {name: options[name] for name in chosen.options}
-    cli_output.status("drawing")
+    reports = request.reports(subjects)
+    taken = {name: own[name] for name in chosen.options}
+    output.status("drawing")
     made = [figure(kind, reports, suffix, theme=theme, **taken) for suffix in formats]
     for path, content in zip(out, made, strict=True):
         atomic_write(path, content)
-    cli_output.wrote(out)
+    output.wrote(out)
 
 
 def _format(path: Path) -> str:

@@ -9,29 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from squeezesim.cli import command, output
-from squeezesim.cli import command as cli_command
-from squeezesim.cli import output as cli_output
-from squeezesim.cli.inputs import (
-    MODEL_HELP,
-    Batch,
-    Dataflow,
-    Input,
-    NoCache,
-    Objective,
-    Stages,
-    Strict,
-    check_options,
-    fail_if_unmodelled,
-    is_report,
-    load_network,
-    resolved,
-)
+from squeezesim.cli import options, output
 from squeezesim.errors import UsageError
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
-    from squeezesim.load.compression import Compression
     from squeezesim.report.report import Report
 
 _DEFAULT_FILES = ("layers.csv", "report.json", "utilization.png")
@@ -44,6 +26,7 @@ Examples:
   squeezesim profile squeezenext_23@depth=2-4-14-1 --hw my.yaml --by stage --no-files
   squeezesim profile my.py:make --input 3x64x64 --hw my.yaml -o layers.csv --plot layers.svg
   squeezesim profile alexnet --hw os_32x32 --hw ws_32x32 --sort dram_bytes --top 5 --format csv
+  squeezesim profile alexnet --hw eyeriss --mapping alexnet.mapping.json --no-files
   squeezesim profile reports/squeezenext_23__os_32x32/report.json --by stage
 """
 
@@ -51,37 +34,35 @@ Examples:
 def profile(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Or a saved report.json, which is printed."),
+        typer.Argument(
+            metavar="MODEL", help=f"{options.MODEL_HELP} Or a saved report.json, which is printed."
+        ),
     ],
     hw: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FILE|NAME",
-            help="Accelerator, a YAML file or a name of squeezesim hw list; may be given several times; not for a "
-            "saved report.",
+        options.hw_option(
+            "Accelerator, a YAML file or a name of squeezesim hw list; may be given several times; not for a "
+            "saved report."
         ),
     ] = None,
-    input: Input = None,
-    batch: Batch = None,
-    prune: cli_command.Prune = None,
-    prune_channels: cli_command.PruneChannels = None,
-    low_rank: cli_command.LowRank = None,
-    quantize: cli_command.Quantize = None,
-    compress: cli_command.Compress = None,
-    dataflow: Dataflow = "best",
-    objective: Objective = None,
+    input: options.Input = None,
+    batch: options.Batch = None,
+    prune: options.Prune = None,
+    prune_channels: options.PruneChannels = None,
+    low_rank: options.LowRank = None,
+    quantize: options.Quantize = None,
+    compress: options.Compress = None,
+    dataflow: options.Dataflow = "best",
+    objective: options.Objective = None,
+    mapping: options.MappingFile = None,
     out: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            parser=output.path,
-            help="Write a report: .csv, .html, .json, .md, .parquet, .png, .svg or .trace.json; "
-            "may be given several times.",
+        options.out_option(
+            "Write a report: .csv, .html, .json, .mapping.json, .md, .parquet, .png, .svg or .trace.json; "
+            "may be given several times."
         ),
     ] = None,
-    plot: output.Plot = None,
+    plot: options.Plot = None,
     top: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Show N rows; without --sort, the slowest.")
     ] = None,
@@ -95,12 +76,12 @@ def profile(
     by: Annotated[
         str, typer.Option(metavar="|".join(_BY), help="Rows of the table and of --format csv.")
     ] = "layer",
-    format: output.Format = "table",
-    stages: Stages = None,
+    format: options.Format = "table",
+    stages: options.Stages = None,
     no_files: Annotated[bool, typer.Option("--no-files", help="Write no files.")] = False,
-    no_cache: NoCache = False,
-    strict: Strict = False,
-    debug: output.Debug = False,
+    no_cache: options.NoCache = False,
+    strict: options.Strict = False,
+    debug: options.Debug = False,
 ) -> None:
     """Say how long MODEL takes on an accelerator, how busy its PEs are, and where cycles and energy go.
 
@@ -112,82 +93,72 @@ def profile(
     utilization.png to reports/MODEL__HW/.
     """
     del debug
-    inputs = input or ()
     output.choice("--by", by, _BY)
     output.choice("--format", format, output.FORMATS)
     if format == "json" and (sort is not None or top is not None or by != "layer"):
         raise UsageError("--sort, --top and --by are for tables and CSV; --format json is the whole report")
-    machines = hw or []
-    given = command.options(
-        machines,
-        input,
-        batch,
-        prune,
-        prune_channels,
-        low_rank,
-        quantize,
-        compress,
-        dataflow,
-        objective,
-        stages,
+    request = options.Request(
+        hw=hw,
+        inputs=input,
+        batch=batch,
+        prune=prune,
+        prune_channels=prune_channels,
+        low_rank=low_rank,
+        quantize=quantize,
+        compress=compress,
+        dataflow=dataflow,
+        objective=objective,
+        mapping=mapping,
+        stages=stages,
+        cache=not no_cache,
     )
-    check_options([model], given)
-    saved = is_report(model)
-    _check_saved(model, saved, {"--no-files": no_files, "--no-cache": no_cache})
-    accelerators = [resolved(text, dataflow, objective) for text in machines]
+    request.check([model])
+    saved = options.is_report(model)
+    _check_saved_report(model, saved, {"--no-files": no_files, "--no-cache": no_cache})
+    accelerators, _ = request.accelerators, request.given_mapping
     named = [*(out or ()), *([plot] if plot else [])]
-    compressed = cli_command.asked(prune, prune_channels, low_rank, quantize, compress)
-    settings = [*_settings(inputs, batch, dataflow, objective, stages), *cli_command.settings(compressed)]
     default = not named and format == "table" and not no_files and not saved
-    targets = _targets(accelerators, model, settings) if default else [_named(named, plot, accelerators)]
-    output.check_writable(
-        (path for paths in targets for path in paths), inputs=[model, *machines, *compressed.files]
+    targets = (
+        _targets(accelerators, model, _settings(request))
+        if default
+        else [_check_named_files(named, plot, accelerators)]
     )
+    output.check_writable((path for paths in targets for path in paths), inputs=[model, *request.files])
 
     from squeezesim.cli.output import page
-    from squeezesim.report.files import write
+    from squeezesim.files import atomic_write
+    from squeezesim.report.files import made
     from squeezesim.report.text import select
 
     with output.before_files():
-        reports = _reports(
-            model, saved, accelerators, inputs, batch, compressed, stages, given, cache=not no_cache
+        reports = _reports(model, saved, request)
+        rows = [select(report, by, sort, top) for report in reports]
+        files = [*(("-o", path) for path in out or ()), *([("--plot", plot)] if plot else [])]
+        words = options.words("profile", [model], request.given, files)
+        output.status("writing files")
+        contents = made(
+            [(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths],
+            html=lambda report: page([report], words, advise=not saved, cache=not no_cache),
         )
-    rows = [select(report, by, sort, top) for report in reports]
-    files = [*(("-o", path) for path in out or ()), *([("--plot", plot)] if plot else [])]
-    words = command.words("profile", [model], given, files)
-    cli_output.status("writing files")
-    write(
-        [(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths],
-        html=lambda report: page([report], words, advise=not saved, cache=not no_cache),
-    )
+    for path, content in contents:
+        atomic_write(path, content)
     if format == "csv":
         _print_csv(reports, rows)
     elif format == "json":
         _print_json(reports)
     else:
         _print_tables(reports, targets, by=by, sort=sort, top=top)
-    fail_if_unmodelled(reports[0].network, strict)
+    options.fail_if_unmodelled(reports[0].network, strict)
 
 
-def _check_saved(model: str, saved: bool, options: Mapping[str, bool]) -> None:
+def _check_saved_report(model: str, saved: bool, given: Mapping[str, bool]) -> None:
     """Check that no option is given that does nothing for a saved report."""
-    idle = [option for option, is_given in options.items() if is_given]
+    idle = [option for option, is_given in given.items() if is_given]
     if saved and idle:
-        raise UsageError(f"{idle[0]} is for networks; {model!r} is a saved report, which is only printed")
+        raise options.for_networks(idle[0], model, "only printed")
 
 
-def _reports(
-    model: str,
-    saved: bool,
-    accelerators: Sequence[Accelerator],
-    inputs: Sequence[str],
-    batch: int | None,
-    compressed: Compression,
-    stages: Sequence[str] | None,
-    given: command.Given,
-    *,
-    cache: bool,
-) -> list[Report]:
+def _reports(model: str, saved: bool, request: options.Request) -> list[Report]:
     """The saved report, or one on each accelerator with the command that makes it alone."""
     from squeezesim.report.data import Maker
     from squeezesim.report.report import Report
@@ -195,31 +166,35 @@ def _reports(
 
     if saved:
         return [Report.load(model)]
-    network = load_network(model, inputs, batch, compression=compressed, stages=stages, cache=cache)
-    cli_output.status(f"simulating {network.name}")
+    network = request.load(model)
+    output.status(f"simulating {network.name}")
     return [
         replace(
-            simulate(network, accelerator),
-            made_by=Maker.of(command.words("profile", [model], {**given, "--hw": [text]})),
+            simulate(network, accelerator, mapping=request.given_mapping),
+            made_by=Maker.of(options.words("profile", [model], {**request.given, "--hw": [text]})),
         )
-        for text, accelerator in zip(given["--hw"], accelerators, strict=True)
+        for text, accelerator in zip(request.given["--hw"], request.accelerators, strict=True)
     ]
 
 
-def _settings(
-    inputs: Sequence[str],
-    batch: int | None,
-    dataflow: str,
-    objective: str | None,
-    stages: Sequence[str] | None,
-) -> list[str]:
+def _settings(request: options.Request) -> list[str]:
     """What sets this run apart from the default one, as parts of a folder's name."""
     return [
-        *(f"input-{text}" for text in inputs),
-        *([f"batch-{batch}"] if batch not in (None, 1) else []),
-        *([dataflow] if dataflow != "best" else []),
-        *([objective] if objective else []),
-        *(f"stages-{text}" for text in stages or ()),
+        *(f"input-{text}" for text in request.inputs or ()),
+        *([f"batch-{request.batch}"] if request.batch not in (None, 1) else []),
+        *([request.dataflow] if request.dataflow != "best" else []),
+        *([request.objective] if request.objective else []),
+        *(
+            f"mapping-{Path(file).name.removesuffix('.json').removesuffix('.mapping')}"
+            for file in request.mapping or ()
+        ),
+        *(f"stages-{text}" for text in request.stages or ()),
+        *(
+            f"{name}-{value}" if pattern == "*" else f"{name}-{pattern}-{value}"
+            for name, rules in request.compression.rules.items()
+            for pattern, value in rules.items()
+        ),
+        *(f"compress-{Path(file).stem}" for file in request.compression.files),
     ]
 
 
@@ -235,7 +210,9 @@ def _targets(accelerators: Sequence[Accelerator], model: str, settings: Sequence
     return [[folder / file for file in _DEFAULT_FILES] for folder in folders]
 
 
-def _named(paths: Sequence[Path], plot: Path | None, accelerators: Sequence[Accelerator]) -> list[Path]:
+def _check_named_files(
+    paths: Sequence[Path], plot: Path | None, accelerators: Sequence[Accelerator]
+) -> list[Path]:
     """The files that the user named, whose suffixes must be known."""
     from squeezesim.report.files import file_format
 
@@ -253,18 +230,18 @@ def _print_csv(reports: Sequence[Report], tables: Sequence[Sequence[Mapping[str,
     from squeezesim.report.files import csv_text
 
     if len(reports) == 1:
-        cli_output.write(csv_text(tables[0]))
+        output.write(csv_text(tables[0]))
         return
     pairs = zip(reports, tables, strict=True)
     rows = [{"accelerator": report.accelerator.name, **row} for report, table in pairs for row in table]
-    cli_output.write(csv_text(rows))
+    output.write(csv_text(rows))
 
 
 def _print_json(reports: Sequence[Report]) -> None:
     from squeezesim.report.serialize import encode
 
     texts = [encode(report) for report in reports]
-    cli_output.write(texts[0] if len(texts) == 1 else f"[\n{','.join(texts)}]\n")
+    output.write(texts[0] if len(texts) == 1 else f"[\n{','.join(texts)}]\n")
 
 
 def _print_tables(
@@ -280,8 +257,8 @@ def _print_tables(
     console = output.console()
     for number, report in enumerate(reports):
         if number:
-            cli_output.tell()
+            output.tell()
         show(report, console, by=by, sort=sort, top=top)
     written = [str(path) for paths in targets for path in paths]
     if written:
-        cli_output.wrote(written, after=True)
+        output.wrote(written, after=True)

@@ -7,22 +7,7 @@ from typing import Annotated
 
 import typer
 
-from squeezesim.cli import command, output
-from squeezesim.cli import command as cli_command
-from squeezesim.cli import output as cli_output
-from squeezesim.cli.inputs import (
-    Batch,
-    Dataflow,
-    Input,
-    NoCache,
-    Objective,
-    Stages,
-    Strict,
-    check_options,
-    fail_if_unmodelled,
-    resolved,
-    results,
-)
+from squeezesim.cli import options, output
 from squeezesim.errors import UsageError, nearest
 
 _SUFFIX = ".html"
@@ -46,23 +31,22 @@ def report(
     ],
     out: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE", parser=output.path, help="The page to write: .html."),
+        options.out_option("The page to write: .html."),
     ],
     hw: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FILE|NAME", help="Accelerator on which every network runs; may be given several times."
-        ),
+        options.hw_option("Accelerator on which every network runs; may be given several times."),
     ] = None,
-    input: Input = None,
-    batch: Batch = None,
-    prune: cli_command.Prune = None,
-    prune_channels: cli_command.PruneChannels = None,
-    low_rank: cli_command.LowRank = None,
-    quantize: cli_command.Quantize = None,
-    compress: cli_command.Compress = None,
-    dataflow: Dataflow = "best",
-    objective: Objective = None,
+    input: options.Input = None,
+    batch: options.Batch = None,
+    prune: options.Prune = None,
+    prune_channels: options.PruneChannels = None,
+    low_rank: options.LowRank = None,
+    quantize: options.Quantize = None,
+    compress: options.Compress = None,
+    dataflow: options.Dataflow = "best",
+    objective: options.Objective = None,
+    mapping: options.MappingFile = None,
     no_advice: Annotated[
         bool,
         typer.Option(
@@ -70,10 +54,10 @@ def report(
             help="Do not simulate what could be changed; it is tried for one network on one accelerator.",
         ),
     ] = False,
-    stages: Stages = None,
-    no_cache: NoCache = False,
-    strict: Strict = False,
-    debug: output.Debug = False,
+    stages: options.Stages = None,
+    no_cache: options.NoCache = False,
+    strict: options.Strict = False,
+    debug: options.Debug = False,
 ) -> None:
     """Write one HTML file that opens from disk, offline: where the time and the energy go, and why.
 
@@ -81,28 +65,36 @@ def report(
     """
     del debug
     _check_suffix(out)
-    given = command.options(
-        hw, input, batch, prune, prune_channels, low_rank, quantize, compress, dataflow, objective, stages
+    request = options.Request(
+        hw=hw,
+        inputs=input,
+        batch=batch,
+        prune=prune,
+        prune_channels=prune_channels,
+        low_rank=low_rank,
+        quantize=quantize,
+        compress=compress,
+        dataflow=dataflow,
+        objective=objective,
+        mapping=mapping,
+        stages=stages,
+        cache=not no_cache,
     )
-    check_options(models, given)
-    compressed = cli_command.asked(prune, prune_channels, low_rank, quantize, compress)
-    accelerators = [resolved(text, dataflow, objective) for text in hw or ()]
-    output.check_writable([out], inputs=[*models, *given["--hw"], *compressed.files])
+    request.check(models)
+    output.check_writable([out], inputs=[*models, *request.files])
 
     from squeezesim.cli.output import page
     from squeezesim.files import atomic_write
 
-    reports = results(models, accelerators, input or (), batch, compressed, stages=stages, cache=not no_cache)
+    reports = request.reports(models)
     written = [*(["--no-advice"] if no_advice else []), "-o", str(out)]
-    words = [*command.words("report", models, given), *written]
-    advise = bool(accelerators) and not no_advice
-    cli_output.status(
-        "simulating what would save time" if advise and len(reports) == 1 else "writing the page"
-    )
+    words = [*options.words("report", models, request.given), *written]
+    advise = bool(hw) and not no_advice
+    output.status("simulating what would save time" if advise and len(reports) == 1 else "writing the page")
     atomic_write(out, page(reports, words, advise=advise, cache=not no_cache))
-    cli_output.wrote([out])
+    output.wrote([out])
     for made in reports:
-        fail_if_unmodelled(made.network, strict)
+        options.fail_if_unmodelled(made.network, strict)
 
 
 def _check_suffix(path: Path) -> None:

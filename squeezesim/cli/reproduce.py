@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
-from squeezesim.cli import output as cli_output
+from squeezesim.cli import options, output
 from squeezesim.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -31,16 +30,10 @@ def reproduce(
     paper: Annotated[str, typer.Argument(metavar="PAPER", help=f"One of: {', '.join(PAPERS)}.")],
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            parser=output.path,
-            help="Folder for tables and figures.  [default: reports/PAPER]",
-        ),
+        options.out_option("Folder for tables and figures.  [default: reports/PAPER]", metavar="DIR"),
     ] = None,
-    format: output.Format = "table",
-    debug: output.Debug = False,
+    format: options.Format = "table",
+    debug: options.Debug = False,
 ) -> None:
     """Compute the tables and figures of PAPER, beside the printed values.
 
@@ -57,12 +50,12 @@ def reproduce(
 
     from squeezesim.papers.squeezenext_networks import compute
 
-    cli_output.status(f"computing the tables of {paper}")
+    output.status(f"computing the tables of {paper}")
     table = compute()
-    cli_output.status("drawing")
+    output.status("drawing")
     written = [] if folder is None else _write(table, folder)
     if format == "csv":
-        cli_output.write(_tables(table)["table3.csv"])
+        output.write(_tables(table)["table3.csv"])
     elif format == "json":
         _print_json(table)
     else:
@@ -98,12 +91,11 @@ def _write(table: Table3, folder: Path) -> list[Path]:
 
 
 def _print_json(table: Table3) -> None:
-    import json
-
+    from squeezesim.files import json_page
     from squeezesim.papers.squeezenext_tables import layer_rows, stage_rows, table3_rows
 
     document = {"table3": table3_rows(table), "layers": layer_rows(table), "stages": stage_rows(table)}
-    cli_output.tell_all(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+    output.tell_all(json_page(document).rstrip())
 
 
 def _print_tables(table: Table3, written: Sequence[Path]) -> None:
@@ -114,5 +106,5 @@ def _print_tables(table: Table3, written: Sequence[Path]) -> None:
     if console.is_terminal:
         print_sections(sections(table, console.width - 2), console)
     else:
-        cli_output.tell_all(plain(sections(table)))
-    cli_output.wrote(written, after=True)
+        output.tell_all(plain(sections(table)))
+    output.wrote(written, after=True)

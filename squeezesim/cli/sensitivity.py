@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from squeezesim.cli import output
-from squeezesim.cli import output as cli_output
-from squeezesim.cli.inputs import Batch, Input, NoCache, OneAccelerator, load_network, only
+from squeezesim.cli import options, output
 
 SHORT = "Say how much each parameter of an accelerator matters to MODEL."
 EXAMPLES = """\b
@@ -25,7 +23,7 @@ def sensitivity(
         list[str],
         typer.Argument(metavar="MODEL…", help="Networks, as in squeezesim profile; several are ranked."),
     ],
-    hw: OneAccelerator,
+    hw: options.OneAccelerator,
     change: Annotated[
         float, typer.Option(metavar="SHARE", help="How far below and above its value a parameter is tried.")
     ] = 0.1,
@@ -34,50 +32,50 @@ def sensitivity(
     ] = 12,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", parser=output.path, help="Write the tornado plot: .png or .svg."),
+        options.plot_option("Write the tornado plot: .png or .svg."),
     ] = None,
-    input_: Input = None,
-    batch: Batch = None,
-    format: output.Format = "table",
-    no_cache: NoCache = False,
-    debug: output.Debug = False,
+    input_: options.Input = None,
+    batch: options.Batch = None,
+    format: options.Format = "table",
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
 ) -> None:
     """Say by how many per cent latency and energy change for each per cent of a parameter, prices of accesses included.
 
-    Also the bandwidth from which on something else than DRAM sets the pace of the most cycles, and, of several
+    Also the bandwidth from which on DRAM is not the bottleneck of the most cycles, and, of several
     networks, how they rank by energy under each energy table.
     """
     del debug
     from squeezesim.explore.sensitivity import draw, sections, study
-    from squeezesim.files import atomic_write
+    from squeezesim.files import atomic_write, json_line
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.inputs import networks_of
     from squeezesim.report.files import csv_text
-    from squeezesim.report.serialize import dump_json
     from squeezesim.report.text import plain, print_sections
 
     output.choice("--format", format, output.FORMATS)
     output.check_figure(plot)
     output.check_writable([plot] if plot else [], inputs=hw)
-    accelerator = Accelerator.resolve(only("--hw", hw))
-    networks = networks_of(load_network(model, input_ or (), batch, cache=not no_cache) for model in models)
-    cli_output.status(f"changing parameters of {accelerator.name}")
+    accelerator = Accelerator.resolve(options.only("--hw", hw))
+    request = options.Request(inputs=input_, batch=batch, cache=not no_cache)
+    networks = networks_of(map(request.load, models))
+    output.status(f"changing parameters of {accelerator.name}")
     found = study(networks, accelerator, change)
     if plot:
         atomic_write(plot, draw(found, plot.suffix.lower()[1:]))
     if format != "table" and found.kept:
-        cli_output.say(f"note: {found.kept}")
+        output.say(f"note: {found.kept}")
     if format == "csv":
-        cli_output.write(csv_text(found.rows()))
+        output.write(csv_text(found.rows()))
     elif format == "json":
         from dataclasses import asdict
 
-        cli_output.write(dump_json(asdict(found)) + "\n")
+        output.write(json_line(asdict(found)) + "\n")
     else:
         console = output.console()
         if console.is_terminal:
             print_sections(sections(found, top), console)
         else:
-            cli_output.tell_all(plain(sections(found, top)))
+            output.tell_all(plain(sections(found, top)))
         if plot:
-            cli_output.wrote([plot], after=True)
+            output.wrote([plot], after=True)

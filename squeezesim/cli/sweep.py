@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
-from squeezesim.cli import output as cli_output
-from squeezesim.cli.inputs import Batch, Input, NoCache, OneAccelerator, load_network, only
+from squeezesim.cli import options, output
 from squeezesim.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from squeezesim.explore.sweep.execute import Progress, Store
-    from squeezesim.explore.sweep.nsga import Search
-    from squeezesim.explore.sweep.plan import Plan, Planned
+    from squeezesim.explore.sweep.plan import Planned
 
 SHORT = "Cost MODEL on every accelerator that parameters make."
 EXAMPLES = """\b
@@ -38,7 +35,7 @@ def sweep(
         list[str],
         typer.Argument(metavar="MODEL…", help="Networks, as in squeezesim profile; may be several."),
     ],
-    hw: OneAccelerator,
+    hw: options.OneAccelerator,
     set_: Annotated[
         list[str],
         typer.Option(
@@ -84,13 +81,10 @@ def sweep(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE.csv|FOLDER",
-            parser=output.path,
-            help="CSV of all rows, or the folder of Parquet files in which what is done is kept.  "
+        options.out_option(
+            "CSV of all rows, or the folder of Parquet files in which what is done is kept.  "
             "[default: a folder in sweeps/]",
+            metavar="FILE.csv|FOLDER",
         ),
     ] = None,
     jobs: Annotated[
@@ -112,12 +106,12 @@ def sweep(
     sort: Annotated[
         str, typer.Option(metavar="COLUMN", help="Sort by a column, the best first.")
     ] = "latency_us",
-    top: output.Top = None,
-    input_: Input = None,
-    batch: Batch = None,
-    format: output.Format = "table",
-    no_cache: NoCache = False,
-    debug: output.Debug = False,
+    top: options.Top = None,
+    input_: options.Input = None,
+    batch: options.Batch = None,
+    format: options.Format = "table",
+    no_cache: options.NoCache = False,
+    debug: options.Debug = False,
 ) -> None:
     """Cost MODEL on every accelerator that the values of parameters make, and keep the results as Parquet.
 
@@ -125,50 +119,53 @@ def sweep(
     at most 1,024 designs: an interrupted sweep goes on from there when the same command is given again.
     """
     del debug
-    from squeezesim.explore.sweep.execute import Store, run
+    from squeezesim.explore.sweep.execute import Store
+    from squeezesim.explore.sweep.plan import resolve_objectives
     from squeezesim.explore.sweep.render import best_rows, check_sort
-    from squeezesim.explore.sweep.results import objectives_of
-    from squeezesim.explore.sweep.sweep import costing, interest, plan, searched
+    from squeezesim.explore.sweep.sweep import filter_feasible, run_sweep
     from squeezesim.files import atomic_write
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.hardware.display import fixed_widths
-    from squeezesim.inputs import networks_of
     from squeezesim.report.files import csv_text
 
     _check_options(jobs, cluster, samples, search, method, seed, objectives, front=front)
     output.choice("--format", format, output.FORMATS)
-    accelerator, values, conditions = Accelerator.resolve(only("--hw", hw)), _values(set_), where or ()
+    accelerator, values = Accelerator.resolve(options.only("--hw", hw)), _parse_settings(set_)
     names = None if objectives is None else [name.strip() for name in objectives.split(",")]
-    aims = objectives_of(names, accelerator, values) if names or search or front else None
+    aims = resolve_objectives(names, accelerator, values) if names or search or front else None
     file = _file(out)
     if file:
         output.check_writable([file], inputs=[*models, *hw])
-    with _progress() as (status, progress):
-        status("reading networks")
-        networks = networks_of(
-            load_network(model, input_ or (), batch, cache=not no_cache) for model in models
+    request = options.Request(inputs=input_, batch=batch, cache=not no_cache)
+    kept: list[Store] = []
+
+    def place(of: Planned) -> Path:
+        check_sort(sort, of)
+        kept.append(Store(out if out and not file else _folder(of), of))
+        return kept[0].path
+
+    with _progress() as (status, progress), _report_kept(kept):
+        planned, table = run_sweep(
+            map(request.load, models),
+            accelerator,
+            values,
+            where=where or (),
+            samples=samples,
+            search=search,
+            objectives=aims,
+            seed=seed or 0,
+            latin=method != "random",
+            jobs=jobs or os.cpu_count() or 1,
+            address=cluster,
+            place=place,
+            status=status,
+            progress=progress,
+            say=output.say,
         )
-        status("making designs")
-        of = (networks, accelerator, values)
-        planned: Plan | Search
-        if search is None:
-            latin = method != "random"
-            planned = plan(*of, where=conditions, samples=samples, seed=seed or 0, latin=latin)
-        else:
-            planned = searched(*of, search, where=conditions, objectives=aims, seed=seed or 0)
-        check_sort(sort, planned)
-        store = Store(out if out and not file else _folder(planned), planned)
-        status("costing designs")
-        with _told(store):
-            run(
-                store, costing(store, planned, jobs or os.cpu_count() or 1, cluster), progress, cli_output.say
-            )
-        status("reading results")
-        table = store.read()
     if format != "table" and (note := fixed_widths(accelerator, values)):
-        cli_output.say(f"note: {note}")
+        output.say(f"note: {note}")
     count = table.num_rows // len(models)
-    found = interest(planned, table)
+    found = filter_feasible(planned, table)
     if file:
         atomic_write(file, csv_text(best_rows(found, accelerator, sort).to_pylist()))
     _print(
@@ -181,8 +178,8 @@ def sweep(
         objectives=aims if front else None,
     )
     if format == "table":
-        made = f"{file}, from the parts in {store.path}" if file else f"the folder {store.path}"
-        cli_output.wrote([made], after=True)
+        made = f"{file}, from the parts in {kept[0].path}" if file else f"the folder {kept[0].path}"
+        output.wrote([made], after=True)
 
 
 def _check_options(
@@ -197,11 +194,12 @@ def _check_options(
     front: bool,
 ) -> None:
     """Refuse options that contradict each other, or that nothing would ask."""
+    from squeezesim.explore.sweep.sweep import check_choice
+
     output.choice("--method", method or "latin", ("latin", "random"))
     if cluster and jobs:
         raise UsageError("--jobs and --cluster both say where to run; allowed: one of them")
-    if search is not None and samples is not None:
-        raise UsageError("--sample and --search both choose designs; allowed: one of them")
+    check_choice(samples, search)
     if search is not None and (jobs or cluster):
         raise UsageError(
             "--search costs a generation after the other in this process; allowed: no --jobs, no --cluster"
@@ -216,7 +214,7 @@ def _check_options(
         )
 
 
-def _values(texts: Sequence[str]) -> dict[str, str]:
+def _parse_settings(texts: Sequence[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for text in texts:
         path, sign, given = text.partition("=")
@@ -278,8 +276,8 @@ def _folder(plan: Planned) -> Path:
     )
 
 
-def _kept(store: Store) -> str:
-    """What of an interrupted sweep is there."""
+def _describe_kept(store: Store) -> str:
+    """Describe how far an interrupted sweep came."""
     planned = store.plan
     done = sum(planned.size(number) for number in store.done())
     if not done:
@@ -289,15 +287,16 @@ def _kept(store: Store) -> str:
 
 
 @contextmanager
-def _told(store: Store) -> Iterator[None]:
-    """Where the block is interrupted, or the cluster goes away, say what is kept."""
+def _report_kept(stores: Sequence[Store]) -> Iterator[None]:
+    """Where the block is interrupted, or the cluster goes away, say what is in *stores*."""
     try:
         yield
     except KeyboardInterrupt:
-        cli_output.say(_kept(store))
+        for store in stores:
+            output.say(_describe_kept(store))
         raise
     except ClusterError as error:
-        raise ClusterError(f"{error}; {_kept(store)}") from error
+        raise ClusterError("; ".join([str(error), *map(_describe_kept, stores)])) from error
 
 
 @contextmanager
@@ -306,7 +305,7 @@ def _progress() -> Iterator[tuple[Callable[[str], None], Progress]]:
     if not sys.stderr.isatty():
         yield lambda _: None, lambda _done, _total: None
         return
-    cli_output.end()
+    output.end()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -342,13 +341,13 @@ def _print(
     objectives: Sequence[str] | None,
 ) -> None:
     from squeezesim.explore.sweep.render import best_rows, sections
+    from squeezesim.files import json_line
     from squeezesim.report.files import csv_text
-    from squeezesim.report.serialize import dump_json
     from squeezesim.report.text import plain, print_sections
 
     if format != "table":
         rows = best_rows(table, of.base, sort, objectives).slice(0, top).to_pylist()
-        cli_output.write(csv_text(rows, table.column_names) if format == "csv" else dump_json(rows) + "\n")
+        output.write(csv_text(rows, table.column_names) if format == "csv" else json_line(rows) + "\n")
         return
     console, most = output.console(), 10 if top is None else top
     width = console.width - 2 if console.is_terminal else None
@@ -356,4 +355,4 @@ def _print(
     if console.is_terminal:
         print_sections(shown, console)
     else:
-        cli_output.tell_all(plain(shown))
+        output.tell_all(plain(shown))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from squeezesim.cli import output
-from squeezesim.cli import output as cli_output
+from squeezesim.cli import options, output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,20 +31,12 @@ def validate(
         typer.Argument(metavar="SOURCE", help="What to check against; by default every source."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what takes long.")] = False,
-    format: Annotated[
-        str, typer.Option("--format", metavar="|".join(_FORMATS), help="Print tables, a page, or only data.")
-    ] = "table",
+    format: Annotated[str, options.format_option(_FORMATS, "Print tables, a page, or only data.")] = "table",
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            parser=output.path,
-            help="Write it to a file instead of stdout.",
-        ),
+        options.out_option("Write it to a file instead of stdout."),
     ] = None,
-    debug: output.Debug = False,
+    debug: options.Debug = False,
 ) -> None:
     """Compute what published results and simulators of the array say, and print reference beside ours.
 
@@ -65,7 +56,7 @@ def validate(
         from squeezesim.files import atomic_write
 
         atomic_write(out, _text(checks, format))
-        cli_output.wrote([out])
+        output.wrote([out])
     _conclude(checks, aloud=out is not None or format == "table")
 
 
@@ -82,20 +73,20 @@ def _run(names: Sequence[str], quick: bool) -> list[Check]:
 
 def _progress(name: str) -> Callable[[str], None]:
     """Return what says on a terminal how far *name* is."""
-    return lambda text: cli_output.status(f"{name}: {text}" if text else "")
+    return lambda text: output.status(f"{name}: {text}" if text else "")
 
 
 def _print(checks: Sequence[Check], format: str) -> None:
     console = output.console()
     if format != "table" or not console.is_terminal:
-        cli_output.write(_text(checks, format))
+        output.write(_text(checks, format))
         return
     from squeezesim.report.text import print_sections
     from squeezesim.validate import sections
 
     for check in checks:
         print_sections(sections(check, console.width - 2), console)
-        cli_output.tell()
+        output.tell()
 
 
 def _text(checks: Sequence[Check], format: str) -> str:
@@ -114,8 +105,8 @@ def _conclude(checks: Sequence[Check], *, aloud: bool) -> None:
 
     for check in checks:
         if aloud:
-            cli_output.tell(verdict(check))
+            output.tell(verdict(check))
         elif not check.holds:
-            cli_output.say(verdict(check))
+            output.say(verdict(check))
     if not all(check.holds for check in checks):
         raise typer.Exit(1)

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import permutations
 from operator import gt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.cost.evaluate import BOUNDS, Costs, evaluate
+from squeezesim.cost.costs import Costs
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import HardwareError, ModelError, UsageError
 from squeezesim.explore.allocate.additive import Base, Pieces, Sums, cut, depth_of, option_of
+from squeezesim.files import json_page, round_floats
 from squeezesim.load import load
 from squeezesim.network import Network
+from squeezesim.network.checks import derive
 from squeezesim.network.compress.pruning import Spaces, depthwise, prune_channels
 from squeezesim.network.compress.rules import learnt
 from squeezesim.report import units
 from squeezesim.report.diagnosis import display_name, shape_of
 from squeezesim.report.explain import MOST, explain, summary
-from squeezesim.report.metrics import dataflows
+from squeezesim.report.metrics import dataflows, quantity, shown_energy, words
 from squeezesim.report.report import Report
-from squeezesim.report.serialize import round_floats
 from squeezesim.report.text import Section, caveats
 from squeezesim.simulate import simulate
 from squeezesim.zoo.registry import Spec, catalogue, parse_spec
@@ -36,14 +38,12 @@ if TYPE_CHECKING:
     from squeezesim.network import Layer, Network
     from squeezesim.report.explain import Explained
 
-# Of each layer; the others are of the accelerator.
-_COLUMNS = [field.name for field in fields(Costs) if field.name not in ("pes", "clock_hz")]
-
 
 class Runs:
     """Reports on the accelerator of *report*, whose layers are not costed again.
 
-    A layer is costed by itself, so that ``report`` returns what ``simulate`` does.
+    A layer is costed by itself, so that ``report`` returns what ``simulate`` does; with the objective ``edp``, and with
+    constraints, which are by layers' names, the whole network is.
     """
 
     def __init__(self, report: Report) -> None:
@@ -60,26 +60,18 @@ class Runs:
             HardwareError: a layer does not fit the global buffer at its smallest tile.
         """
         fused = network.fused
+        if self._accelerator.mapper.objective == "edp" or self._accelerator.mapper.constraints:
+            return Report(fused, self._accelerator, evaluate(fused.layers, [self._accelerator]))
         shapes = [shape_of(layer) for layer in fused.layers]
         missing = list(dict.fromkeys(shape for shape in shapes if shape not in self._rows))
         if missing:
             count = self._costs.cycles.shape[1]
-            self._costs = _joined(self._costs, evaluate(missing, [self._accelerator]))
+            self._costs = Costs.concat([self._costs, evaluate(missing, [self._accelerator])])
             self._rows |= {shape: count + number for number, shape in enumerate(missing)}
-        return Report(fused, self._accelerator, _taken(self._costs, [self._rows[shape] for shape in shapes]))
+        return Report(fused, self._accelerator, self._costs.take([self._rows[shape] for shape in shapes]))
 
 
-def _joined(one: Costs, other: Costs) -> Costs:
-    """The costs of the layers of both."""
-    columns = {name: [getattr(costs, name) for costs in (one, other)] for name in _COLUMNS}
-    return replace(one, **{name: np.concatenate(pair, axis=1) for name, pair in columns.items()})
-
-
-def _taken(costs: Costs, rows: Sequence[int]) -> Costs:
-    return replace(costs, **{name: getattr(costs, name)[:, rows] for name in _COLUMNS})
-
-
-KINDS = ("dataflow", "buffer", "bandwidth", "channels", "kernel", "blocks")
+KINDS = ("mapping", "dataflow", "buffer", "bandwidth", "channels", "kernel", "blocks")
 
 RETRAINED = "the network is trained anew; what that does to its accuracy is not known here"
 """What every change to a network takes for granted."""
@@ -154,7 +146,7 @@ class Proposal:
         share = cycles / int(self.before.tally.cycles.sum())
         return (
             f"{'costs' if cycles < 0 else 'saves'} {units.count(abs(cycles))} cycles ({units.share(abs(share))}, "
-            f"{units.decimal(abs(latency))} µs)"
+            f"{quantity('latency_us', abs(latency))})"
         )
 
     def _of_layer(self, saved: int) -> str:
@@ -168,14 +160,11 @@ class Proposal:
 
     def _others(self) -> Iterator[str]:
         """What becomes of the energy and, where the network changes, of params and MACs."""
-        microjoules, relative = self.saved("energy_uj"), self.saved("energy_mac_equiv")
-        if microjoules is not None:
-            yield _changed("energy", microjoules, lambda value: f"{units.decimal(value)} µJ")
-        elif relative is not None:
-            yield _changed("energy", relative, lambda value: f"{units.count(value)} MACs' worth")
-        if self.before.accelerator == self.after.accelerator:  # then the network is another
-            yield _changed("params", self.saved("params") or 0, units.count)
-            yield _changed("MACs", self.saved("macs") or 0, units.count)
+        energy = shown_energy(self.before, self.after)
+        is_network_changed = self.before.accelerator == self.after.accelerator and self.kind != "mapping"
+        for name in (energy, "params", "macs") if is_network_changed else (energy,):
+            if (saved := self.saved(name)) is not None:
+                yield _change(name, saved)
 
 
 def _cycles_text(report: Report, name: str) -> int:
@@ -183,9 +172,10 @@ def _cycles_text(report: Report, name: str) -> int:
     return sum(count for layer, count in cycles if layer.name == name)
 
 
-def _changed(what: str, saved: float, show: Callable[[float], str]) -> str:
-    """The change with its sign, which is that of an amount that grows."""
-    return f"{what} {'−' if saved > 0 else '+'}{show(abs(saved))}" if saved else f"{what} unchanged"
+def _change(name: str, saved: float) -> str:
+    """The change of a metric with its sign, which is that of an amount that grows."""
+    amount = f"{'−' if saved > 0 else '+'}{quantity(name, abs(saved))}" if saved else "unchanged"
+    return f"{words(name)} {amount}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +262,7 @@ def composed(pieces: Pieces, depth: Depth, spec: Spec) -> Network:
         name=str(spec),
         notes=spec.notes,
         layers=tuple(
-            replace(layer, inputs=tuple(renamed.get(name, name) for name in layer.inputs)) for layer in layers
+            derive(layer, inputs=tuple(renamed.get(name, name) for name in layer.inputs)) for layer in layers
         ),
     )
 
@@ -318,9 +308,6 @@ def _words(depth: Depth, best: Depth) -> str:
     return f"a block of stage {taken} moved to stage {given}"
 
 
-_ON_COLUMNS = ("ws", "scalesim_os", "scalesim_ws")
-
-
 def channels(report: Report, runs: Runs, longest: Collection[str], layer: str = "") -> Iterator[Proposal]:
     """Yield a proposal for the filters of each layer of *longest*, and one for all layers together.
 
@@ -351,7 +338,8 @@ def _rounded(report: Report) -> list[tuple[dict[str, float], int, int]]:
     found: dict[int, tuple[dict[str, float], int, int]] = {}
     for layer, flow in zip(report.network.layers, dataflows(report.costs), strict=True):
         made = spaces.made_by(layer) if learnt(layer) and not depthwise(layer) else ()
-        if flow not in _ON_COLUMNS or len(made) != 1 or re.search(r"[*?[]", layer.name):
+        spatial = DATAFLOWS[flow].declared.spatial if flow in DATAFLOWS else None
+        if spatial is None or "K" not in spatial.cols or len(made) != 1 or re.search(r"[*?[]", layer.name):
             continue
         space = spaces.of(made[0])
         step = math.lcm(columns * layer.g, space.unit)
@@ -371,8 +359,14 @@ def _proposed(
         yield Proposal("channels", change, RETRAINED, report, after, layer)
 
 
-# Dataflows that one array could offer together, for they take the same parameters.
-_FAMILIES = (("ws", "os"), ("scalesim_os", "scalesim_ws", "scalesim_is"))
+def mappings(report: Report, layer: str = "") -> Iterator[Proposal]:
+    """Yield the tilings that the search finds instead of mappings that were given."""
+    if report.mapped:
+        change = f"mapping of {units.plural(len(report.mapped), 'layer')}, given → searched"
+        after = simulate(report.network, report.accelerator)
+        yield Proposal(
+            "mapping", change, "a compiler can choose any tiling that is searched", report, after, layer
+        )
 
 
 def accelerators(report: Report, layer: str = "") -> Iterator[Proposal]:
@@ -386,17 +380,17 @@ def accelerators(report: Report, layer: str = "") -> Iterator[Proposal]:
 def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, str]]:
     accelerator = report.accelerator
     own = accelerator.array.dataflows
-    for family in _FAMILIES:
-        for name in family:
-            if name not in own and set(own) & set(family):
-                text = f"array.dataflows {' or '.join(own)} → {' or '.join((*own, name))}, by layer"
-                yield (
-                    "dataflow",
-                    {"array.dataflows": [*own, name]},
-                    text,
-                    f"an array with {'both' if len(own) == 1 else 'all of them'} keeps its size, clock and energy "
-                    "per access",
-                )
+    families = {DATAFLOWS[name].declared.family for name in own} - {""}
+    for name, flow in DATAFLOWS.items():
+        if name not in own and flow.declared.family in families:
+            text = f"array.dataflows {' or '.join(own)} → {' or '.join((*own, name))}, by layer"
+            yield (
+                "dataflow",
+                {"array.dataflows": [*own, name]},
+                text,
+                f"an array with {'both' if len(own) == 1 else 'all of them'} keeps its size, clock and energy "
+                "per access",
+            )
     buffer, dram = accelerator.memory.global_buffer, accelerator.memory.dram
     size, rate = buffer.size_kib, dram.bandwidth_gb_s
     yield (
@@ -405,7 +399,7 @@ def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, s
         f"memory.global_buffer.size_kib {size:g} → {2 * size:g}",
         "the larger buffer runs at the same clock, with the energy that the table has for it",
     )
-    if int(report.tally.total().time[0, BOUNDS.index("buffer")]) and buffer.bytes_per_cycle:
+    if int(report.tally.total().part("time", "buffer")[0]) and buffer.bytes_per_cycle:
         yield (
             "bandwidth",
             {"memory.global_buffer.bytes_per_cycle": 2 * buffer.bytes_per_cycle},
@@ -431,8 +425,9 @@ def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bo
 
     Tried are another dataflow beside the array's own, twice the buffer and twice the bandwidth; channels down to a
     multiple of the array's columns; and, of a built-in network, a first filter that is smaller by two, where its size
-    is an option, and a block moved between two stages. Of each kind at most two are returned, and none that saves less
-    than 0.1 %. Each is simulated: what it saves is the difference of two reports.
+    is an option, and a block moved between two stages. Where mappings were given, searching them is all that is tried.
+    Of each kind at most two are returned, and none that saves less than 0.1 %. Each is simulated: what it saves is the
+    difference of two reports.
 
     Args:
         report: what ``simulate`` returned.
@@ -461,6 +456,9 @@ def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bo
 
 
 def _tried(report: Report, longest: set[str], layer: str, *, cache: bool) -> Iterator[Proposal]:
+    if report.mapped:  # other changes are searched, so that they would not be what saves
+        yield from mappings(report, layer)
+        return
     runs = Runs(report)
     yield from accelerators(report, layer)
     yield from channels(report, runs, longest, layer)
@@ -513,32 +511,28 @@ def document(report: Report, explained: Sequence[Explained], proposals: Sequence
         "version": VERSION,
         "network": report.network.name,
         "accelerator": report.accelerator.name,
-        "totals": round_floats(report.totals),
+        "totals": report.totals,
         "summary": summary(report),
         "layers": [
-            round_floats(
-                {
-                    "layers": part.layers,
-                    "cycles": part.cycles,
-                    "share": part.share,
-                    "sentences": part.sentences,
-                }
-            )
+            {
+                "layers": part.layers,
+                "cycles": part.cycles,
+                "share": part.share,
+                "dataflow": part.dataflow,
+                "ratios": part.ratios,
+                "losses": part.losses,
+                "sentences": part.sentences,
+            }
             for part in explained
         ],
-        "proposals": [_proposal(proposal) for proposal in proposals],
+        "proposals": [proposal.row() for proposal in proposals],
         "assumptions": assumptions(report, proposals),
         "unmodelled": [
             {"op": item.op, "count": item.count, "module": item.module} for item in report.unmodelled
         ],
         "notes": report.notes,
     }
-    return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-
-
-def _proposal(proposal: Proposal) -> dict[str, Any]:
-    row = proposal.row()
-    return {**round_floats(row), "before": round_floats(row["before"]), "after": round_floats(row["after"])}
+    return json_page(round_floats(data))
 
 
 def _numbered(items: Sequence[object]) -> list[str]:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 Mask = NDArray[np.bool_]
 Ranks = NDArray[np.int64]
-LARGER_IS_BETTER = ("utilization", "efficiency", "late_share")
-"""Columns of which more is better; of all others less is."""
 
 _FEW = 256  # points that are compared each with each
 

@@ -44,7 +44,7 @@ _POINTS, _ROUNDS = 33, 4
 
 
 def break_even(network: Network, accelerator: Accelerator) -> float | None:
-    """Return the bandwidth in GB/s from which on something else than DRAM sets the pace of the most cycles.
+    """Return the bandwidth in GB/s from which on DRAM is not the bottleneck of the most cycles.
 
     Cycles are those of the whole network by what sets their pace, as in ``bound`` of its totals.
 
@@ -166,7 +166,7 @@ def _measures(
         if absolute is not None or relative is None or isinstance(design, HardwareError):
             energy.append(absolute)
         else:
-            energy.append(relative * Scale.of(design).mac_energy)
+            energy.append(relative * float(Scale.of([design]).mac_energy[0]))
     return columns["latency_us"], energy
 
 
@@ -237,7 +237,7 @@ class Study:
         bandwidth_gb_s: the bandwidth that it has.
         elasticities: of each network and parameter.
         change: the share by which parameters are less and more.
-        break_even_gb_s: for each network the bandwidth from which on DRAM does not set the pace of the most cycles.
+        break_even_gb_s: for each network the bandwidth from which on DRAM is not the bottleneck of the most cycles.
         ranks: of the networks by energy under each table; none for a single network.
         kept: what stays as it is while rows and columns change, as a sentence; empty where all follows.
     """
@@ -357,10 +357,12 @@ def _signed(value: float | None) -> str:
 def _break_even(study: Study, bandwidth: float | None) -> str:
     has = f"it has {study.bandwidth_gb_s:g}"
     if bandwidth is None:
-        return f"DRAM sets the pace of more cycles than anything else at any bandwidth; {has} GB/s"
+        return f"DRAM is the bottleneck of the most cycles at any bandwidth; {has} GB/s"
     if bandwidth <= 0.001:
-        return f"DRAM never sets the pace of more cycles than anything else; {has} GB/s"
-    return f"from {bandwidth:.4g} GB/s on something else than DRAM sets the pace of the most cycles; {has}"
+        return f"DRAM is the bottleneck of the most cycles at no bandwidth; {has} GB/s"
+    return (
+        f"from {bandwidth:.4g} GB/s on something else than DRAM is the bottleneck of the most cycles; {has}"
+    )
 
 
 def _ranks(study: Study) -> Grid:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from math import isclose
 
 from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
-from squeezesim.cost.evaluate import LOSSES, evaluate
+from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import workload_of
 from squeezesim.hardware.accelerator import Accelerator
@@ -176,5 +176,5 @@ def _costed(run: Run) -> bool:
     """Whether the layer, tiled and pipelined, takes SCALE-Sim's cycles and one more."""
     accelerator = run.accelerator
     costs = evaluate([run.layer], [accelerator])
-    waiting = int(costs.losses[0, 0, LOSSES.index("startup")]) // accelerator.array.pes
+    waiting = int(costs.losses[0, 0, costs.causes.index("startup")]) // accelerator.array.pes
     return int(costs.cycles[0, 0]) - waiting == run.expected["total cycles"] + 1

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.energy import LEVELS
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
@@ -116,8 +114,6 @@ def _printed(title: str, row: Mapping[str, str]) -> Printed:
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_FLOWS = tuple(DATAFLOWS)
-
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Run:
@@ -127,7 +123,7 @@ class Run:
     accelerator: Accelerator
     layers: tuple[Layer, ...]  # those with MACs: the paper counts no others
     cycles: Ints
-    energy: Floats  # by LEVELS, in units of one MAC
+    energy: Floats  # by level, in units of one MAC
     dram_bytes: Ints
     dataflow: tuple[str, ...]
 
@@ -149,9 +145,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table3:
-    """All runs, by accelerator and title."""
+    """All runs, by accelerator and title, and the names of the levels of their energy."""
 
     runs: Mapping[str, Mapping[str, Run]]
+    levels: tuple[str, ...]
 
     def __iter__(self) -> Iterator[Run]:
         for runs in self.runs.values():
@@ -205,9 +202,9 @@ def compute(hardware: Sequence[Accelerator] | None = None) -> Table3:
                 cycles=costs.cycles[number, part],
                 energy=np.asarray(costs.energy[number, part], np.float64),
                 dram_bytes=costs.dram_bytes[number, part].sum(axis=1),
-                dataflow=tuple(_FLOWS[flow] for flow in costs.dataflow[number, part]),
+                dataflow=tuple(costs.dataflows[flow] for flow in costs.dataflow[number, part]),
             )
-    return Table3(runs)
+    return Table3(runs, costs.levels)
 
 
 def totals(table: Table3) -> tuple[Ints, Floats]:
@@ -215,5 +212,5 @@ def totals(table: Table3) -> tuple[Ints, Floats]:
     runs = [list(row.values()) for row in table.runs.values()]
     cycles = np.array([[run.total_cycles for run in row] for row in runs], np.int64)
     return cycles, np.array([[run.energy.sum(axis=0) for run in row] for row in runs]).reshape(
-        *cycles.shape, len(LEVELS)
+        *cycles.shape, len(table.levels)
     )

@@ -314,7 +314,7 @@ def accuracy_figure(table: Table3) -> Figure:
             ),
             (
                 "energy",
-                Unit(1e-9, "10⁹ MACs' worth"),
+                Unit(1e-9, "10⁹ MAC-equivalents"),
                 {title: run.total_energy for title, run in runs.items()},
             ),
         )
@@ -340,7 +340,7 @@ def _layers_panel(sheet: Sheet, axes: Axes, run: Run, most: int) -> dict[str, An
     from matplotlib.ticker import EngFormatter
 
     found = groups(run)
-    colours = {flow: sheet.theme.dataflows[flow] for flow in _FLOWS}
+    colours = sheet.theme.dataflows(_FLOWS)
     cycles = {
         flow: np.array([group.cycles_by_dataflow.get(flow, 0) for group in found], np.float64)
         for flow in _FLOWS

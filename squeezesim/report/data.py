@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from squeezesim._version import __version__
-from squeezesim.cost.evaluate import Costs
+from squeezesim.cost.costs import Costs
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import Operands, operands_of
 from squeezesim.errors import ReportError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Network
@@ -89,31 +88,52 @@ def from_data(data: Any) -> Maker:
 class ReportData:
     """What *network* costs on *accelerator*, as what writers read; ``costs`` has one row, of this accelerator.
 
-    ``made_by`` says which version and which command made it; data that differ in that alone are equal.
+    What follows from the three is made once, on first use. ``made_by`` says which version and which command made it;
+    data that differ in that alone are equal.
     """
 
     network: Network
     accelerator: Accelerator
     costs: Costs
     made_by: Maker = field(default_factory=Maker)
+    mapped: tuple[str, ...] = ()  # layers whose mapping was given, not searched
+
+    @cached_property
+    def machine(self) -> Machine:
+        """The numbers of the accelerator that the cost formulas read."""
+        return Machine.of(self.accelerator)
+
+    @cached_property
+    def operands(self) -> tuple[Operands, ...]:
+        """Widths and density with which each layer runs, its own or the accelerator's."""
+        return tuple(operands_of(layer, self.machine) for layer in self.network.layers)
+
+    @cached_property
+    def memories(self) -> dict[str, tuple[str, ...]]:
+        """What DRAM and each memory beside it holds of ``Costs.operands``; partial sums live with outputs."""
+        homes = {
+            operand: self.machine.home("outputs" if operand == "psums" else operand)
+            for operand in self.costs.operands
+        }
+        return {
+            name: tuple(operand for operand, home in homes.items() if home == place)
+            for place, name in enumerate(self.machine.memory_names)
+        }
 
     @cached_property
     def scale(self) -> Scale:
         """What turns sums into ratios and units."""
-        return Scale.of(self.accelerator)
+        return Scale.of([self.accelerator])
 
     @cached_property
     def tally(self) -> Tally:
         """The sums behind every table, one row for each layer."""
-        return Tally.of(self.network.layers, self.costs, self.accelerator)
+        return Tally.of(self.network.layers, self.costs, [self.operands]).take(0)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ReportData):
             return NotImplemented
-        arrays = (
-            np.array_equal(getattr(self.costs, field.name), getattr(other.costs, field.name))
-            for field in dataclasses.fields(Costs)
-        )
-        return self.network == other.network and self.accelerator == other.accelerator and all(arrays)
+        same = self.network == other.network and self.accelerator == other.accelerator
+        return same and self.costs.equals(other.costs)
 
     __hash__ = None  # type: ignore[assignment]

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
+from squeezesim.cost.constraints import idle
+from squeezesim.cost.costs import ALONE, BOUNDS, OPERANDS, cause_named, label_of, pe_slots
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS
-from squeezesim.cost.machine import Machine
+from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.problem import workload_of
-from squeezesim.network.checks import show
+from squeezesim.escapes import visible
+from squeezesim.network.checks import derive, show
 from squeezesim.network.compress.rules import learnt
 from squeezesim.network.compress.storage import nonzeros
 from squeezesim.report import units
-from squeezesim.report.figures.charts import OPERANDS as OPERAND_WORDS
 from squeezesim.report.metrics import bounds, dataflows
 
 if TYPE_CHECKING:
+    from squeezesim.cost.costs import Cause
     from squeezesim.cost.problem import Workload
     from squeezesim.hardware.parts import Array
     from squeezesim.network import Layer
@@ -69,47 +72,51 @@ class Axis:
         return f"{items} {verb} {units.share(self.filled)} of {self.width:,} {self.what} in {self.passes:,} passes"
 
 
+_NOUNS = {
+    **{"G": "group{s}", "K": "output channel{s}", "C": "input channel{s}", "N": "image{s}"},
+    **{"Y": "output row{s}", "X": "output column{s}", "P": "output pixel{s}"},
+    **{"FY": "filter row{s}", "FX": "filter column{s}"},
+}
+"""What an item of a loop is; of several loops one after the other it is all of them, but for a weight of a filter."""
+
+
 def axes(work: Workload, dataflow: str, tile: Sequence[int], array: Array) -> list[Axis]:
     """Return what lies along rows and columns, for one problem in tiles (n, y, x, g, k, c); nothing where it varies.
 
-    Pixels are those of rows as they are stored, padding included.
+    It follows from the loops that the dataflow runs in space. Pixels are those of rows as they are stored, padding
+    included.
 
     Example: 9 input channels of a layer fill 56.2 % of 8 rows in 2 passes with ``ws``.
     """
-    n, y, x, _, k, c = tile
+    if dataflow not in DATAFLOWS:
+        return []
+    loops = DATAFLOWS[dataflow].declared.spatial
+    n, y, x, g, k, c = tile
     images, groups, filters, channels, rows, row, fy, fx = (
         int(column[0]) for column in (work.n, work.g, work.k, work.c, work.y, work.x, work.fy, work.fx)
     )
-    each = " of a group" if groups > 1 else ""
-    taps = fy * fx
     pixels = ((images, n), (rows, y), (row, x))
-
-    def on_rows(noun: str, *cuts: tuple[int, int]) -> Axis:
-        return Axis(noun, cuts, array.rows, "rows")
-
-    def on_columns(noun: str, *cuts: tuple[int, int]) -> Axis:
-        return Axis(noun, cuts, array.cols, "columns")
-
-    outputs = on_columns(f"output channel{{s}}{each}", (filters, k))
-    weights = on_rows("weight{s} of a filter", (taps * channels, taps * c))
-    laid = {
-        "ws": [on_rows(f"input channel{{s}}{each}", (channels, c)), outputs],
-        "os": [on_rows("output row{s}", (rows, y)), on_columns("output column{s}", (row, x))],
-        "scalesim_os": [on_rows("output pixel{s}", *pixels), outputs],
-        "scalesim_ws": [weights, outputs],
-        "scalesim_is": [weights, on_columns("output pixel{s}", *pixels)],
+    cuts = {
+        **{"G": ((groups, g),), "K": ((filters, k),), "C": ((channels, c),), "N": pixels[:1]},
+        **{"Y": pixels[1:2], "X": pixels[2:], "P": pixels, "FY": ((fy, fy),), "FX": ((fx, fx),)},
     }
-    if work.pointwise[0]:
-        laid["os"] = [Axis("output pixel{s}", pixels, array.rows * array.cols, "PEs")]
-    else:
-        # Sets of PEs stand one above the other and side by side: what matters is the room of each.
+    if work.pointwise[0] and "Y" in loops.rows + loops.cols:  # its pixels stand in x alone
+        whole = loops.rows + loops.cols == ("Y", "X")
+        return [Axis(_NOUNS["P"], pixels, array.rows * array.cols, "PEs")] if whole else []
+
+    def laid(names: Sequence[str], width: int, what: str) -> Axis:
+        each = " of a group" if groups > 1 else ""
+        nouns = [_NOUNS[name] + (each if name in ("K", "C") else "") for name in names]
+        noun = "weight{s} of a filter" if set(names) == {"FY", "FX", "C"} else " × ".join(nouns)
+        return Axis(noun, tuple(cut for name in names for cut in cuts[name]), width, what)
+
+    if "FY" in loops.rows and "FX" not in loops.rows:
+        # Sets of filter rows stand one above the other and side by side: what matters is the room of each.
         high = array.rows // max(array.rows // fy, 1)
         wide = array.cols // max(array.cols // y, 1)
-        laid["rs"] = [
-            Axis("filter row{s}", ((fy, fy),), high, "rows"),
-            Axis("output row{s}", ((rows, y),), wide, "columns"),
-        ]
-    return laid.get(dataflow, [])
+        return [laid(("FY",), high, "rows"), laid(("Y",), wide, "columns")]
+    sides = (loops.rows, array.rows, "rows"), (loops.cols, array.cols, "columns")
+    return [laid(names, width, what) for names, width, what in sides if names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +125,15 @@ class Finding:
 
     Attributes:
         layer: its name, that of the first of several.
-        cause: the loss that the sentence is about, one of ``cost.evaluate.LOSSES``: the one that takes most of its
-            PE-cycles or, of a layer without MACs, that its bound names.
+        cause: the loss that the sentence is about, one of ``Costs.causes``: the one that takes most of its PE-cycles
+            or, of a layer without MACs, that its bound names.
         share: their part of the network's cycles.
         lost: the part of their PE-cycles that ``cause`` takes.
         text: the sentence.
         layers: the names of all, in the order in which they run.
+        bound: the bottleneck of most of their cycles, one of ``Costs.bounds``.
+        bound_share: the part of their cycles in which it is that.
+        axes: what lies along rows and columns of the array; empty without MACs.
     """
 
     layer: str
@@ -132,6 +142,9 @@ class Finding:
     lost: float
     text: str
     layers: tuple[str, ...] = ()
+    bound: str = ""
+    bound_share: float = 0.0
+    axes: tuple[Axis, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -172,20 +185,29 @@ class Case:
 
     @property
     def bound(self) -> str:
-        """What set the pace of the most cycles, one of ``cost.evaluate.BOUNDS``."""
+        """Bottleneck of the most cycles, one of ``Costs.bounds``."""
         return bounds(self.report.tally)[self.index]
 
-    def paced_share(self, bound: str) -> float:
-        """Part of the layer's cycles in which *bound* set the pace."""
-        return int(self.report.tally.time[self.index, BOUNDS.index(bound)]) / self.cycles
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What lies along rows and columns of the array; empty for a layer without MACs."""
+        if not self.layer.macs:
+            return ()
+        work, _ = workload_of([self.layer], self.report.machine)
+        tile = self.report.costs.tile[0, self.index].tolist()
+        return tuple(axes(work, self.dataflow, tile, self.report.accelerator.array))
+
+    def bound_share(self, bound: str) -> float:
+        """Part of the layer's cycles in which *bound* is the bottleneck."""
+        return int(self.report.tally.part("time", bound)[self.index]) / self.cycles
 
     def lost(self, cause: str) -> int:
         """PE-cycles lost to *cause*."""
-        return int(self.report.tally.losses[self.index, LOSSES.index(cause)])
+        return int(self.report.tally.part("losses", cause)[self.index])
 
     def lost_share(self, cause: str) -> float:
         """Part of the layer's PE-cycles that is lost to *cause*."""
-        return self.lost(cause) / (self.report.scale.pes * self.cycles)
+        return float(self.lost(cause) / pe_slots(self.cycles, self.report.machine.pes))
 
 
 def display_name(name: str) -> str:
@@ -203,22 +225,23 @@ def display_name(name: str) -> str:
 def findings(report: ReportData, n: int) -> list[Finding]:
     """Return the *n* shapes of layers with the most lost PE-cycles, worst first; what takes no time is left out."""
     lost = report.tally.losses.sum(axis=1)
-    sums = [(int(lost[members].sum()), members) for members in alike(report.network.layers)]
+    sums = [(int(lost[members].sum()), members) for members in alike(report)]
     worst = sorted(sums, key=lambda item: -item[0])[: max(n, 0)]
     return [_finding(report, members) for total, members in worst if total > 0]
 
 
-def alike(layers: Sequence[Layer]) -> list[list[int]]:
-    """Return the places of layers of one shape together, which cost the same, in the order of the first of each."""
-    shapes: dict[Layer, list[int]] = {}
-    for place, layer in enumerate(layers):
-        shapes.setdefault(shape_of(layer), []).append(place)
+def alike(report: ReportData) -> list[list[int]]:
+    """Return the places of layers of one shape and mapping together, which cost the same, by the first of each."""
+    costs, shapes = report.costs, dict[tuple[object, ...], list[int]]()
+    for place, layer in enumerate(report.network.layers):
+        mapping = costs.dataflow[0, place], costs.mode[0, place], *costs.tile[0, place].tolist()
+        shapes.setdefault((shape_of(layer), *mapping), []).append(place)
     return list(shapes.values())
 
 
 def shape_of(layer: Layer) -> Layer:
     """Return *layer* without its place in the network: layers of one shape cost the same."""
-    return replace(layer, name="layer", module="", stage="", inputs=(), carried=(), shared=())
+    return derive(layer, name="layer", module="", stage="", inputs=(), carried=(), shared=())
 
 
 def display_names(name: str, count: int) -> str:
@@ -236,35 +259,48 @@ def _finding(report: ReportData, members: list[int]) -> Finding:
     who = f"{display_names(case.layer.name, len(members))} {'take' if many else 'takes'}"
     text = f"{who} {units.share(share)} of the time {at}: {reason(case, cause)}"
     names = tuple(report.network.layers[place].name for place in members)
-    return Finding(case.layer.name, cause, share, case.lost_share(cause), text, names)
+    bound = case.bound
+    return Finding(
+        *(case.layer.name, cause, share, case.lost_share(cause), text, names),
+        *(bound, case.bound_share(bound), case.axes),
+    )
 
 
 def main_cause(case: Case) -> str:
     """Return the loss that takes most of the PE-cycles of a layer or, of one without MACs, that its bound names."""
-    return max(LOSSES if case.layer.macs else _CAUSES[case.bound], key=case.lost)
+    causes = case.report.costs.causes
+    if not case.layer.macs:
+        causes = tuple(name for name in causes if cause_named(name).bound == case.bound) or causes
+    return max(causes, key=case.lost)
 
 
 def reason(case: Case, cause: str) -> str:
-    """Return why the layer of *case* loses PE-cycles to *cause*, and what sets the pace instead, if something does."""
-    text = _REASONS[cause](case)
-    if cause in _HIDDEN and case.bound in _PACES:
-        paced = units.share(case.paced_share(case.bound))
-        text += f", but {_PACES[case.bound]} sets the pace in {paced} of {case.its} cycles"
+    """Return why the layer of *case* loses PE-cycles to *cause*, and the bottleneck beside it, if there is one."""
+    known = cause_named(cause)
+    if cause in _REASONS:
+        text = _REASONS[cause](case)
+    else:
+        text = _memory(case, cause) if cause in case.report.memories else _unknown(case, known)
+    # Losses within the time of computing: where something slower runs beside that, to mend them saves no time.
+    if known.bound == "compute" and case.bound not in ("compute", *ALONE):
+        share = units.share(case.bound_share(case.bound))
+        text += f", but the bottleneck of {share} of {case.its} cycles is {label_of(case.bound, BOUNDS)}"
     return text
 
 
 def _edge(case: Case) -> str:
     empty = units.share(case.lost_share("edge"))
-    accelerator, layer = case.report.accelerator, case.layer
-    work, _ = workload_of([layer], Machine.of(accelerator))
-    laid = axes(work, case.dataflow, case.report.costs.tile[0, case.index].tolist(), accelerator.array)
-    partly = list(map(str, sorted((axis for axis in laid if axis.filled < 1), key=lambda axis: axis.filled)))
+    layer = case.layer
+    work, _ = workload_of([layer], case.report.machine)
+    partly = list(
+        map(str, sorted((axis for axis in case.axes if axis.filled < 1), key=lambda axis: axis.filled))
+    )
     if work.pixels > work.valid:
         stored = int(work.pixels[0]) // (layer.n * layer.oy)
         partly.append(f"rows of {layer.ox:,} pixels are padded to {stored:,}")
     own = f" and {case.its} "
     reason = f"{case.its} {own.join(partly)}" if partly else f"{case.it} fills the array only in part"
-    return f"{reason}, so that {empty} of {case.its} PE-cycles find no work"
+    return f"{reason}, so that {empty} of {case.its} PE-cycles are idle"
 
 
 def _zeros(case: Case) -> str:
@@ -280,16 +316,19 @@ def _fill(case: Case) -> str:
     return f"filling and draining the array takes {units.share(case.lost_share('fill'))} of {case.its} cycles"
 
 
-def _dram(case: Case) -> str:
-    moved = case.report.tally.dram[case.index]
-    most = int(moved.argmax())
-    rate = case.report.accelerator.dram_bytes_per_cycle
-    part = f"{units.share(moved[most] / moved.sum())} {OPERAND_WORDS[OPERANDS[most]]}"
-    what = f"moving {units.size(int(moved.sum()))} ({part}) at a steady {rate:.4g} bytes a cycle"
+def _memory(case: Case, name: str) -> str:
+    """Of DRAM or a memory beside it."""
+    held = case.report.memories[name]
+    moved = [int(case.report.tally.part("dram", operand)[case.index]) for operand in held]
+    most = moved.index(max(moved))
+    (rate,) = (each.bytes_per_cycle for each in case.report.machine.memories if each.name == name)
+    part = f"{units.share(moved[most] / sum(moved))} {label_of(held[most], OPERANDS)}"
+    what = f"moving {units.size(sum(moved))} ({part}) at a steady {rate:.4g} bytes a cycle"
     if case.layer.macs:
-        return f"{case.it} waits for DRAM for {units.share(case.lost_share('dram'))} of its cycles, {what}"
+        waits = f"{case.it} waits for {label_of(name, LEVELS)}"
+        return f"{waits} for {units.share(case.lost_share(name))} of its cycles, {what}"
     return (
-        f"{what} takes {units.share(case.paced_share('dram'))} of {case.its} cycles, beside which {case.its} "
+        f"{what} takes {units.share(case.bound_share(name))} of {case.its} cycles, beside which {case.its} "
         f"{_on_lanes(case)} take "
         f"{units.share(case.lost_share('vector'))}"
     )
@@ -310,7 +349,7 @@ def _startup(case: Case) -> str:
 
 
 def _setup(case: Case) -> str:
-    cycles = case.lost("setup") // case.report.scale.pes
+    cycles = case.lost("setup") // case.report.machine.pes
     return f"setting {case.it} up takes {cycles:,} of its {case.cycles:,} cycles"
 
 
@@ -324,16 +363,15 @@ def _on_lanes(case: Case) -> str:
     return f"{units.count(case.layer.vector_ops)} vector operations (one a cycle on {where})"
 
 
-# What a layer without MACs loses its cycles to, by its bound.
-_CAUSES = {"dram": ("dram",), "vector": ("vector",), "startup": ("startup", "setup")}
-# Losses within the time of computing: where something slower runs beside that, to mend them saves no time.
-_HIDDEN = ("edge", "zeros", "fill")
-_PACES = {"dram": "DRAM", "buffer": "the buffer"}
+def _unknown(case: Case, cause: Cause) -> str:
+    """Of a cause without a sentence of its own."""
+    return f"{units.share(case.lost_share(cause.name))} of {case.its} PE-cycles {cause.phrase}"
+
+
 _REASONS: dict[str, Callable[[Case], str]] = {
     "edge": _edge,
     "zeros": _zeros,
     "fill": _fill,
-    "dram": _dram,
     "buffer": _buffer,
     "startup": _startup,
     "setup": _setup,
@@ -342,24 +380,51 @@ _REASONS: dict[str, Callable[[Case], str]] = {
 
 
 def notes(report: ReportData) -> tuple[str, ...]:
-    """Return what a reader must know: of the network, and of compression that the accelerator makes no use of."""
-    return (*report.network.notes, *unused(report))
+    """Return what a reader must know: of the network, the accelerator, and of compression that it makes no use of."""
+    return (
+        *report.network.notes,
+        *map(visible, report.accelerator.notes),
+        *_given_mappings(report),
+        *unused(report),
+    )
+
+
+def _given_mappings(report: ReportData) -> Iterable[str]:
+    layers, given = sum(layer.kind == "mac" for layer in report.network.layers), len(report.mapped)
+    if given:
+        rest = "none" if given == layers else f"that of {layers - given:,} more"
+        yield f"the mapping of {units.plural(given, 'layer')} was given, {rest} was searched"
 
 
 def unused(report: ReportData) -> tuple[str, ...]:
     """Return a sentence for each way in which the accelerator makes no use of what a network brings."""
-    return (*_idle_zeros(report), *_widths(report), *_idle_vector(report))
+    return (
+        *_idle_zeros(report),
+        *_widths(report),
+        *_idle_vector(report),
+        *_idle_ports(report),
+        *(
+            f"{name} is about no layer with MACs here"
+            for name in idle(report.network.layers, report.machine.constraints)
+        ),
+    )
 
 
 def _idle_zeros(report: ReportData) -> Iterable[str]:
-    machine = Machine.of(report.accelerator)
-    skipping = {name for name, flow in DATAFLOWS.items() if flow.skips_zeros and name in machine.skips_zeros}
+    able = report.machine.skips_zeros
+    skipping = {name for name, flow in DATAFLOWS.items() if flow.skips_zeros and name in able}
     pruned = [
         (layer, flow)
         for layer, flow in zip(report.network.layers, dataflows(report.costs), strict=True)
         if learnt(layer) and _left(layer) < layer.weight_elements
     ]
-    slow = [(layer, flow) for layer, flow in pruned if flow not in skipping]
+    work, rows = workload_of([layer for layer, _ in pruned], report.machine)
+    packing = {name for name, flow in DATAFLOWS.items() if flow.declared.packs}
+    slow = [
+        (layer, flow)
+        for (layer, flow), fewer in zip(pruned, (work.held < work.weights)[rows].tolist(), strict=True)
+        if flow not in skipping and not (fewer and flow in packing)
+    ]
     if slow:
         flows = sorted({flow for _, flow in slow})
         left = sum(_left(layer) for layer, _ in slow) / sum(layer.weight_elements for layer, _ in slow)
@@ -367,13 +432,30 @@ def _idle_zeros(report: ReportData) -> Iterable[str]:
             f"weights of {units.plural(len(slow), 'layer')} are {units.share(left)} dense, but "
             f"{' and '.join(flows)} {'skips' if len(flows) == 1 else 'skip'} no zeros here: dense time"
         )
-    if pruned:
+    if pruned and not report.machine.compresses_weights:
         yield "zero weights are loaded from DRAM like others; weights_bytes is what a compressed file takes"
+    elif pruned:
+        whole = int((work.stored_weights == work.weights * work.weight_bits)[rows].sum())
+        if whole:
+            yield (
+                f"zero weights of {units.plural(whole, 'pruned layer')} are loaded like others: "
+                f"sparsity.form {report.machine.weight_form} takes no fewer bits"
+            )
 
 
 def _left(layer: Layer) -> int:
     density = 1.0 if layer.weight_density is None else layer.weight_density
     return nonzeros(layer.weight_elements, density)
+
+
+def _idle_ports(report: ReportData) -> Iterable[str]:
+    """Ports that are given and that no dataflow of the array can use."""
+    array = report.accelerator.array
+    usable = {"none": 0.0, "pes": float(array.rows * array.cols), "any": math.inf}
+    most = max(usable[DATAFLOWS[name].declared.ports] for name in array.dataflows)
+    if array.ports is not None and array.ports > most:
+        flows = " and ".join(array.dataflows)
+        yield f"array.ports {array.ports}: {flows} can use {f'{most:,.0f} at most' if most else 'none'}"
 
 
 def _idle_vector(report: ReportData) -> Iterable[str]:

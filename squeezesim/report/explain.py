@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from squeezesim.cost.energy import LEVELS
-from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS, evaluate
+from squeezesim.cost.constraints import Limits, matches
+from squeezesim.cost.costs import BOUNDS, OPERANDS, cause_named, label_of, pe_slots
+from squeezesim.cost.evaluate import evaluate
+from squeezesim.cost.given import LayerMapping
+from squeezesim.cost.machine import LEVELS, Machine
+from squeezesim.cost.problem import workload_of
+from squeezesim.cost.product import least_product
+from squeezesim.cost.rates import EDP, Rates
+from squeezesim.cost.traffic import MODES, capacity
 from squeezesim.errors import HardwareError, UsageError, nearest
+from squeezesim.hardware.config import CONSTRAINTS
 from squeezesim.network import Network
-from squeezesim.network.checks import show
+from squeezesim.network.checks import derive, show
 from squeezesim.report import metrics, units
 from squeezesim.report.data import ReportData
 from squeezesim.report.diagnosis import Case, alike, display_names, main_cause, reason
-from squeezesim.report.figures.charts import LEVELS as LEVEL_WORDS
-from squeezesim.report.figures.charts import OPERANDS as OPERAND_WORDS
-from squeezesim.report.metrics import groups, tilings
+from squeezesim.report.metrics import METRICS, groups, quantity, shown_energy, tilings
 
 if TYPE_CHECKING:
-    from squeezesim.cost.problem import Floats
+    from squeezesim.cost.problem import Floats, Ints
+    from squeezesim.hardware import Accelerator
 
 MOST = 5
 """Shapes of layers that are explained."""
@@ -28,27 +37,10 @@ MOST = 5
 _NAMED = 0.05  # of a layer's PE-cycles: smaller losses are not worth a sentence
 _LISTED = 0.01  # of the network's PE-cycles or time: smaller parts are not listed
 _WORTH = 1.05  # times as much: the reason for less is not worth a clause
-_PLACES = {
-    "edge": "find no work",
-    "zeros": "are spent on zero weights",
-    "fill": "fill and drain the array",
-    "dram": "wait for DRAM",
-    "buffer": "wait for the buffer",
-    "startup": "wait for first loads and last stores",
-    "setup": "pass while layers are set up",
-    "vector": "pass while the vector lanes work",
-}
-_PACES = {
-    "compute": "the array",
-    "dram": "DRAM",
-    "buffer": "the buffer",
-    "startup": "set-up, first loads and last stores",
-    "vector": "the vector lanes",
-}
 _GAINS = {
     "latency": ("as fast as", "faster than"),
     "energy": ("for as much energy as", "less energy than"),
-    "edp": ("for as much energy · time as", "less energy · time than"),
+    "edp": ("for as much energy · time of the network as", "less energy · time of the network than"),
 }
 
 
@@ -61,31 +53,41 @@ class Explained:
         cycles: of all of them.
         share: their part of the network's cycles.
         sentences: each complete without its full stop.
+        losses: cause → the part of their PE-cycles that it takes, for each cause that a sentence is about.
+        dataflow: the one that was chosen, empty without MACs.
+        ratios: each other dataflow of the array → what the mapper minimises with it, over what it is as it was chosen.
     """
 
     layers: tuple[str, ...]
     cycles: int
     share: float
     sentences: tuple[str, ...]
+    losses: Mapping[str, float] = field(default_factory=dict)
+    dataflow: str = ""
+    ratios: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return "; ".join(self.sentences)
 
 
 def summary(report: ReportData) -> list[str]:
-    """Return sentences on the whole network: its time, its losses, its stages, what sets the pace."""
+    """Return sentences on the whole network: its time, its losses, its stages, its bottlenecks."""
     totals, tally = metrics.totals(report), report.tally.total()
     cycles = int(tally.cycles[0])
-    lost = tally.losses[0] / (report.scale.pes * cycles)
+    lost = tally.losses[0] / pe_slots(cycles, report.machine.pes)
     names, stages = groups(report, "stage")
-    paced = [_PACES[bound] for bound in BOUNDS]
+    causes = [cause_named(name) for name in tally.causes]
     lines = [
-        f"it takes {units.count(cycles)} cycles ({units.decimal(totals['latency_us'])} µs), layer after layer, at "
-        f"{units.share(totals['utilization'])} utilization",
-        "of its PE-cycles " + _list_shares([_PLACES[cause] for cause in LOSSES], lost, "{share} {name}"),
+        f"it takes {units.count(cycles)} cycles ({quantity('latency_us', totals['latency_us'])}), layer after "
+        f"layer, at {units.share(totals['utilization'])} utilization",
+        "of its PE-cycles "
+        + _list_shares([cause.summary or cause.phrase for cause in causes], lost, "{share} {name}"),
         "by stage: "
         + _list_shares([name or "none" for name in names], stages.cycles / cycles, "{name} {share}"),
-        "by what sets the pace: " + _list_shares(paced, tally.time[0] / cycles, "{name} {share}", "; "),
+        "by bottleneck: "
+        + _list_shares(
+            [label_of(name, BOUNDS) for name in tally.bounds], tally.time[0] / cycles, "{name} {share}", "; "
+        ),
     ]
     return [line for line in lines if not line.endswith(" ")]
 
@@ -101,7 +103,7 @@ def explain(report: ReportData, layer: str | None = None, most: int = MOST) -> l
     Example: "stem.conv takes 21.9 % of the time … os was chosen, 3.00× faster than the best tiling of ws, where its 3
     input channels fill 3 of 16 rows …".
     """
-    shapes = alike(report.network.layers)
+    shapes = alike(report)
     cycles = report.tally.cycles
     if layer is not None:
         names = [each.name for each in report.network.layers]
@@ -130,62 +132,117 @@ def _explain_layer(
         return Explained((who,), 0, 0.0, (f"{who} {verb} no time on this accelerator",))
     busy = float(report.tally.utilization(report.scale)[index])
     at = f"at {units.share(busy)} utilization" if case.layer.macs else "without a MAC"
-    time = f"{units.count(cycles)} cycles, {units.decimal(cycles / report.accelerator.clock_mhz)} µs"
+    time = f"{units.count(cycles)} cycles, {quantity('latency_us', cycles / report.accelerator.clock_mhz)}"
     sentences = [f"{who} {verb} {units.share(share)} of the time ({time}) {at}"]
-    if case.layer.macs:
-        sentences += _choice(case)
-        sentences += [reason(case, cause) for cause in _causes(case)]
+    others = _others(case) if case.layer.macs else {}
+    objective = report.accelerator.mapper.objective
+    ratios = {name: ratio(case, other, objective) for name, other in others.items()}
+    if case.layer.name in report.mapped:
+        sentences.append(f"{case.its} mapping was given, not searched")
     else:
-        sentences.append(reason(case, main_cause(case)))
+        sentences += [_choice(case, name, other, ratios[name]) for name, other in others.items()]
+    causes = _causes(case) if case.layer.macs else [main_cause(case)]
+    sentences += [reason(case, cause) for cause in causes]
     if detailed:
         sentences += _details(case)
-    return Explained(tuple(layers[number].name for number in members), cycles, share, tuple(sentences))
+    losses = {cause: case.lost_share(cause) for cause in causes}
+    names = tuple(layers[number].name for number in members)
+    return Explained(names, cycles, share, tuple(sentences), losses, case.dataflow, ratios)
 
 
 def _causes(case: Case) -> list[str]:
     """Causes that take at least 5 % of the layer's PE-cycles, the largest first."""
     return sorted(
-        (cause for cause in LOSSES if case.lost_share(cause) >= _NAMED), key=case.lost, reverse=True
+        (cause for cause in case.report.costs.causes if case.lost_share(cause) >= _NAMED),
+        key=case.lost,
+        reverse=True,
     )
 
 
-def _choice(case: Case) -> list[str]:
-    """A sentence for each dataflow of the array that was not chosen."""
-    objective = case.report.accelerator.mapper.objective
-    others = [name for name in case.report.accelerator.array.dataflows if name != case.dataflow]
-    sentences = []
-    for name in others:
-        try:
-            other = alone(case, name)
-        except HardwareError:
-            continue
-        own = value(case, objective)
-        factor = value(other, objective) / own if own else 1.0  # an energy table may say 0 everywhere
-        alike, better = _GAINS[objective]
-        gain = f"{factor:.2f}× {better}" if f"{factor:.2f}" != "1.00" else alike
-        text = f"{case.dataflow} was chosen, {gain} the best tiling of {name}"
-        cause = main_cause(other)
-        if factor >= _WORTH and (cause == "edge" or cause != main_cause(case)):
-            text += f", where {reason(other, cause)}"
-        sentences.append(text)
-    return sentences
+def _others(case: Case) -> dict[str, Case]:
+    """The layer with each dataflow of the array that was not chosen, is allowed and fits the buffer."""
+    found = {}
+    for name in case.report.accelerator.array.dataflows:
+        if name != case.dataflow:
+            with suppress(HardwareError):
+                found[name] = alone(case, name)
+    return found
+
+
+def _choice(case: Case, name: str, other: Case, factor: float) -> str:
+    """Why the dataflow of *case* was chosen and *name*, which *other* has, was not."""
+    alike, better = _GAINS[case.report.accelerator.mapper.objective]
+    gain = f"{factor:.2f}× {better}" if f"{factor:.2f}" != "1.00" else alike
+    text = f"{case.dataflow} was chosen, {gain} the best tiling of {name}"
+    cause = main_cause(other)
+    if factor >= _WORTH and (cause == "edge" or cause != main_cause(case)):
+        text += f", where {reason(other, cause)}"
+    return text
 
 
 def alone(case: Case, dataflow: str) -> Case:
-    """Return the layer of *case* with *dataflow*, in the tiling that is the best for that.
+    """Return the layer of *case* with *dataflow*, in the tiling that is the best for that, by ``edp`` in its network.
 
     Raises:
-        HardwareError: it does not fit the buffer so.
+        HardwareError: it does not fit the buffer so, or constraints allow no such tiling.
     """
-    accelerator = case.report.accelerator.replace({"array.dataflows": [dataflow]})
-    network = Network.from_layers([replace(case.layer, inputs=(), carried=(), shared=())])
-    return Case(ReportData(network, accelerator, evaluate(network.layers, [accelerator])), 0, case.many)
+    changes: dict[str, object] = {"array.dataflows": [dataflow]}
+    # Constraints of other layers may need another dataflow.
+    if constraints := case.report.accelerator.mapper.constraints:
+        changes[CONSTRAINTS] = [each for each in constraints if matches(each, case.layer)]
+    accelerator = case.report.accelerator.replace(changes)
+    network = Network.from_layers([derive(case.layer, inputs=(), carried=(), shared=())])
+    mappings = _beside(case, accelerator) if accelerator.mapper.objective == EDP else {}
+    costs = evaluate(network.layers, [accelerator], mappings)
+    return Case(ReportData(network, accelerator, costs), 0, case.many)
 
 
-def value(case: Case, objective: str) -> float:
-    """Return what the mapper minimises, for one layer: cycles, energy, or their product."""
-    energy = float(case.report.tally.energy[case.index].sum())
-    return {"latency": float(case.cycles), "energy": energy, "edp": energy * case.cycles}[objective]
+def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
+    """The tiling of the layer, as the first of a network, that is best by edp beside all others as they are.
+
+    Nothing where none fits the buffer or is allowed.
+    """
+    machine, tally = Machine.of(accelerator), case.report.tally
+    rates, first = Rates.of([machine]), np.zeros(1, np.int64)
+    room = capacity(machine, rates)[0]
+    work, limits = workload_of([case.layer], machine)[0], Limits.of(case.layer, machine)
+    if any(limits.refusals(work, machine)):
+        return {}
+    search = limits.search(work, machine, room)
+    if search.space.least_footprint[0] > room:
+        return {}
+    own = case.cycles, tally.energy[case.index].sum()
+    rest = np.array([[tally.cycles.sum() - own[0], tally.energy.sum() - own[1]]])
+
+    def sums(_: Ints, weights: Floats) -> Floats:
+        return np.asarray(rest + search.sums(rates.weighted(weights), case.layer.repeat))
+
+    choice = search.choose(rates.weighted(least_product(1, sums)))
+    tilings = choice.tilings(first, first)
+    sizes = search.space.tile_sizes(tilings.pixel, tilings.channel)[:, 0].tolist()
+    mode = MODES[int(tilings.mode[0])]
+    return {0: LayerMapping(machine.dataflows[0], mode.order, tuple(sizes), mode.stays, mode.single)}
+
+
+def ratio(case: Case, other: Case, objective: str) -> float:
+    """Return what the mapper minimises with *other* for a layer over what it is with *case*.
+
+    Cycles or energy of the layer, or their product for the whole network; 1 where an energy table says 0 everywhere.
+    """
+    (cycles, energy), (other_cycles, other_energy) = (
+        (float(part.cycles), float(part.report.tally.energy[part.index].sum())) for part in (case, other)
+    )
+    tally = case.report.tally
+    all_cycles, all_energy = float(tally.cycles.sum()), float(tally.energy.sum())
+    own, changed = {
+        "latency": (cycles, other_cycles),
+        "energy": (energy, other_energy),
+        "edp": (
+            all_cycles * all_energy,
+            (all_cycles - cycles + other_cycles) * (all_energy - energy + other_energy),
+        ),
+    }[objective]
+    return changed / own if own else 1.0
 
 
 def _details(case: Case) -> list[str]:
@@ -196,14 +253,13 @@ def _details(case: Case) -> list[str]:
     if tiling := tilings(report.network.layers, report.costs)[index]:
         lines.append(f"{case.its} tiles are {tiling}")
     if moved.sum():
-        operands = [OPERAND_WORDS[operand] for operand in OPERANDS]
+        operands = [label_of(name, OPERANDS) for name in report.costs.operands]
         parts = _list_shares(operands, moved / moved.sum(), "{share} {name}")
         lines.append(f"{case.it} moves {units.size(int(moved.sum()))} between DRAM and buffer: {parts}")
     if energy.sum():
-        levels = [LEVEL_WORDS[level] for level in LEVELS]
-        whole = f"{units.count(float(report.tally.energy_mac_equiv(report.scale)[index].sum()))} MACs' worth"
-        if report.scale.pj_per_unit is not None:
-            whole = f"{units.decimal(float(report.tally.energy_uj(report.scale)[index].sum()))} µJ"
+        levels = [label_of(name, LEVELS) for name in report.costs.levels]
+        column = shown_energy(report)
+        whole = quantity(column, float(METRICS[column].column(report)[index]))
         parts = _list_shares(levels, energy / energy.sum(), "{share} {name}")
         own = "the energy of each" if many else "its energy"
         lines.append(f"{own} is {whole}: {parts}")

@@ -1,21 +1,23 @@
-"""Files of a report by suffix: JSON, CSV, Parquet, Markdown, HTML, figures and traces."""
+"""Files of a report by suffix: JSON, CSV, Parquet, Markdown, HTML, figures, traces and mappings."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as AnyMapping
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypeVar
 
 from squeezesim.errors import ReportError, UsageError, nearest
 from squeezesim.escapes import csv_cell
-from squeezesim.files import atomic_write, read_bytes
+from squeezesim.files import atomic_write, json_line, read_bytes, round_floats
+from squeezesim.mapping import Mapping
 from squeezesim.report import metrics
 from squeezesim.report.data import ReportData
-from squeezesim.report.metrics import COLUMNS, SCALESIM_COLUMNS
-from squeezesim.report.serialize import decode, dump_json, encode, round_floats
+from squeezesim.report.metrics import ARROW
+from squeezesim.report.serialize import decode, encode
 
 KEY = "squeezesim.report"
 """Key of the file's metadata that holds the names and the totals, as JSON."""
@@ -32,16 +34,15 @@ def parquet(report: ReportData) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {entry.name: entry.kind for entry in (*COLUMNS, *SCALESIM_COLUMNS)}
-    types = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64()}
+    kinds = {metric.name: metric.kind for metric in metrics.metrics_of_layers(report)}
     rows = metrics.rows(report)
-    columns = {name: pa.array([row[name] for row in rows], types[kinds[name]]) for name in rows[0]}
+    columns = {name: pa.array([row[name] for row in rows], ARROW[kinds[name]]) for name in rows[0]}
     about = {
         "network": report.network.name,
         "accelerator": report.accelerator.name,
         "totals": round_floats(metrics.totals(report)),
     }
-    table = pa.table(columns).replace_schema_metadata({KEY: dump_json(about)})
+    table = pa.table(columns).replace_schema_metadata({KEY: json_line(about)})
     stream = io.BytesIO()
     pq.write_table(table, stream)
     return stream.getvalue()
@@ -60,24 +61,20 @@ def save(report: ReportData, path: str | PathLike[str]) -> None:
         UsageError: there is no format of this suffix.
         OutputError: the file cannot be written.
     """
-    write([(report, path)])
+    for target, content in made([(report, path)]):
+        atomic_write(target, content)
 
 
-def write(
+def made(
     files: Iterable[tuple[Data, str | PathLike[str]]], html: Callable[[Data], str] | None = None
-) -> None:
-    """Write each report to its path as ``save`` does, but only after all are made: an interruption of that leaves none.
-
-    *html* makes the pages of a caller who can say more on them.
+) -> list[tuple[str | PathLike[str], str | bytes]]:
+    """Return each path with what ``save`` writes to it; *html* makes the pages of a caller who can say more on them.
 
     Raises:
         UsageError: there is no format of a path's suffix.
-        OutputError: a file cannot be written.
     """
     writers: dict[str, Callable[[Data], str | bytes]] = {**_WRITERS, **({".html": html} if html else {})}
-    made = [(path, writers[file_format(path)](report)) for report, path in files]
-    for path, content in made:
-        atomic_write(path, content)
+    return [(path, writers[file_format(path)](report)) for report, path in files]
 
 
 def load(path: str | PathLike[str]) -> ReportData:
@@ -112,7 +109,7 @@ def file_format(path: str | PathLike[str]) -> str:
     )
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]], columns: Iterable[str] = ()) -> str:
+def csv_text(rows: Sequence[AnyMapping[str, Any]], columns: Iterable[str] = ()) -> str:
     """Return *rows* as CSV: a header, of *columns* where there is no row, then one line a row; None is empty.
 
     Floats have ten significant digits, so that the text does not depend on the last bit. Texts are ``csv_cell``.
@@ -126,7 +123,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return repr(float(f"{value:.10g}"))
+        return repr(round_floats(value))
     text = csv_cell(value) if isinstance(value, str) else str(value)
     # Python's csv.writer leaves a lone return without quotes, which no reader takes for part of a cell.
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
@@ -140,6 +137,10 @@ def _html(report: ReportData) -> str:
     from squeezesim.report.html.page import page
 
     return page([report])
+
+
+def _mapping(report: ReportData) -> str:
+    return Mapping.of(report.network, report.accelerator.name, report.costs).to_json()
 
 
 def _markdown(report: ReportData) -> str:
@@ -175,6 +176,7 @@ _WRITERS: dict[str, Callable[[ReportData], str | bytes]] = {
     ".csv": _csv,
     ".html": _html,
     ".json": encode,
+    ".mapping.json": _mapping,
     ".md": _markdown,
     ".parquet": _parquet,
     ".png": _png,

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezesim.cost.machine import Machine
-from squeezesim.cost.problem import operands_of
 from squeezesim.network.layer import recurrences
 
 if TYPE_CHECKING:
-    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.cost.problem import Operands
     from squeezesim.network import Layer, Network
 
 Ints = NDArray[np.int64]
@@ -95,8 +93,10 @@ class _Run:
         return self.start(step, at) + (not self.between(step))
 
 
-def liveness(network: Network, accelerator: Accelerator) -> Live:
-    """Return what is live while each layer of *network* runs, in bytes at the widths with which it runs.
+def liveness(network: Network, operands: Sequence[Operands], input_bits: int) -> Live:
+    """Return what is live while each layer of *network* runs, in bytes.
+
+    *operands* are those with which each layer runs; a value of an input of the network has *input_bits*.
 
     A tensor is live from the layer that writes it, an input of the network from the first layer on, to the last layer
     that reads it, and to the end where none does. Views such as a concat hold no values of their own: who reads one
@@ -105,19 +105,17 @@ def liveness(network: Network, accelerator: Accelerator) -> Live:
 
     Example: of a chain of layers, each has only its inputs and its outputs live.
     """
-    machine = Machine.of(accelerator)
     layers = network.layers
     places: dict[str, tuple[_Run, int]] = {name: (_Run(0, 1, 1, 1), 0) for name, _ in network.inputs}
-    size = {name: -(-prod(shape) * machine.activation_bits // 8) for name, shape in network.inputs}
+    size = {name: -(-prod(shape) * input_bits // 8) for name, shape in network.inputs}
     places |= _placed(layers, 1)
     reads = _reads(layers, places)
     farthest = max((read.back for found in reads.values() for read in found), default=0)
     places |= _placed(layers, 1 + farthest)
     readers: dict[str, list[tuple[_Read, _Run, int]]] = {}
-    for layer in layers:
+    for layer, bits in zip(layers, operands, strict=True):
         if layer.kind != "view":
-            bits = operands_of(layer, machine).activation_bits
-            size[layer.name] = -(-layer.output_elements * bits // 8)
+            size[layer.name] = -(-layer.output_elements * bits.activation_bits // 8)
             for read in reads[layer.name]:
                 readers.setdefault(read.tensor, []).append((read, *places[layer.name]))
     last = places[layers[-1].name][0].end if layers else 0
@@ -135,7 +133,7 @@ def liveness(network: Network, accelerator: Accelerator) -> Live:
         taken.append(0 if layer.kind == "view" else _bytes_read(step, reads[layer.name], places, size))
         written.append(size.get(layer.name, 0))
         kept.append(whole[run.start(step, at)] - taken[-1] - written[-1])
-    weights = list(_weights(layers, machine))
+    weights = list(_weights(layers, operands))
     return Live(*(np.array(values, np.int64) for values in (taken, written, kept, weights)))
 
 
@@ -221,8 +219,8 @@ def _bytes_read(
     return total
 
 
-def _weights(layers: Sequence[Layer], machine: Machine) -> Iterator[int]:
+def _weights(layers: Sequence[Layer], operands: Sequence[Operands]) -> Iterator[int]:
     """Bytes of learnt operands; the second one of a product of activations is read, not learnt."""
-    for layer in layers:
+    for layer, bits in zip(layers, operands, strict=True):
         learnt = 0 if layer.weights_are_activations else layer.weight_elements
-        yield -(-learnt * operands_of(layer, machine).weight_bits // 8)
+        yield -(-learnt * bits.weight_bits // 8)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.cost.evaluate import LOSSES
+from squeezesim.cost.costs import pe_slots
 from squeezesim.markup import Html, Part, bar, block, table
 from squeezesim.report import diagnosis, metrics, units
-from squeezesim.report.figures.charts import CAUSES
+from squeezesim.report.figures.charts import cause_labels
 from squeezesim.report.figures.style import theme_named
 from squeezesim.report.grid import short_names
-from squeezesim.report.metrics import groups
+from squeezesim.report.metrics import format_value, groups, header
 from squeezesim.report.text import grid
 
 if TYPE_CHECKING:
@@ -67,24 +67,19 @@ def html(report: ReportData) -> str:
     The row that takes longest has a bar of the full width.
     """
     shown = _Rows.of(report)
-    absolute = report.scale.pj_per_unit is not None
-    headers = (shown.by, "MACs", "cycles", "time", "where it goes", "utilization", "bound", "DRAM")
+    before = ("macs", "cycles", "share")
+    after = ("utilization", "bound", "dram_bytes", metrics.shown_energy(report))
     names = short_names([row["name" if shown.by == "layer" else shown.by] for row in shown.rows], _LONGEST)
     body = [
         (
             names[place] or units.EMPTY,
-            units.count(row["macs"]),
-            units.count(row["cycles"]),
-            units.share(row["share"]),
+            *(format_value(name, row[name]) for name in before),
             _bar(report, shown.tally, place),
-            units.share(row["utilization"]),
-            row["bound"] or units.EMPTY,
-            units.size(row["dram_bytes"]),
-            units.decimal(row["energy_uj"]) if absolute else units.count(row["energy_mac_equiv"]),
+            *(format_value(name, row[name]) for name in after),
         )
         for place, row in enumerate(shown.rows)
     ]
-    columns = (*headers, "energy µJ" if absolute else "energy (MACs)")
+    columns = (shown.by, *map(header, before), "where it goes", *map(header, after))
     worst = [f"{place}. {finding}" for place, finding in enumerate(diagnosis.findings(report, _WORST), 1)]
     notes = [shown.note] if shown.note else []
     return block(_heading(report), table(columns, body), *notes, _legend(report), *worst)
@@ -92,35 +87,34 @@ def html(report: ReportData) -> str:
 
 def _heading(report: ReportData) -> str:
     totals = metrics.totals(report)
-    energy = f"{units.count(totals['energy_mac_equiv'])} MACs' worth"
-    if totals["energy_uj"] is not None:
-        energy = f"{units.decimal(totals['energy_uj'])} µJ"
+    text = {name: metrics.quantity(name, value) for name, value in totals.items()}
     return (
-        f"{report.network.name} on {report.accelerator.name}: {units.decimal(totals['latency_us'])} µs, "
-        f"{units.count(totals['cycles'])} cycles, utilization {units.share(totals['utilization'])}, {energy}, "
-        f"{units.size(totals['dram_bytes'])} from and to DRAM"
+        f"{report.network.name} on {report.accelerator.name}: {text['latency_us']}, {text['cycles']} cycles, "
+        f"utilization {text['utilization']}, {text[metrics.shown_energy(report)]}, "
+        f"{text['dram_bytes']} from and to DRAM"
     )
 
 
 def _bar(report: ReportData, tally: Tally, place: int) -> Html:
     """Executed MACs and losses of one row, as parts of the cycles of the longest."""
-    colours = theme_named("light").causes
-    most = int(tally.cycles.max()) * report.scale.pes
+    colours, labels = theme_named("light").causes(tally.causes), cause_labels(tally.causes)
+    most = pe_slots(int(tally.cycles.max()), report.machine.pes)
     spent = [int(tally.executed[place]), *tally.losses[place].tolist()]
     whole = sum(spent)
     return bar(
-        Part(value / most, colours[cause], f"{CAUSES[cause]}: {units.share(value / whole)}")
-        for cause, value in zip(("executed", *LOSSES), spent, strict=True)
+        Part(value / most, colours[cause], f"{labels[cause]}: {units.share(value / whole)}")
+        for cause, value in zip(labels, spent, strict=True)
     )
 
 
 def _legend(report: ReportData) -> Html:
     """The causes that occur, each with its colour."""
-    colours, lost = theme_named("light").causes, report.tally.losses.sum(axis=0).tolist()
-    found = ["executed", *(cause for cause, value in zip(LOSSES, lost, strict=True) if value)]
+    names, lost = report.tally.causes, report.tally.losses.sum(axis=0).tolist()
+    colours, labels = theme_named("light").causes(names), cause_labels(names)
+    found = ["executed", *(cause for cause, value in zip(names, lost, strict=True) if value)]
     squares = (
         f'<span style="display:inline-block;width:10px;height:10px;background:{colours[cause]};'
-        f'border:1px solid rgba(128,128,128,.6)"></span> {CAUSES[cause].partition(":")[0]}'
+        f'border:1px solid rgba(128,128,128,.6)"></span> {labels[cause].partition(":")[0]}'
         for cause in found
     )
     return Html(f"<div>{' &nbsp; '.join(squares)}</div>")

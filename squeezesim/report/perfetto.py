@@ -1,8 +1,9 @@
 """The tiles of a network over time, as a trace for Perfetto and Chrome.
 
-One process, with the layers, the array, the DMA's loads, its stores and the vector unit as threads; tiles are complete
-events. Counters are constant from one event to the next: the bytes that move meanwhile / time, and the executed MACs /
-(PEs · cycles), those of a layer spread over the cycles in which the array works on it.
+One process, with the layers, the array, the DMA's loads, its stores and the vector unit as threads, and the loads and
+stores of each memory beside DRAM; tiles are complete events. Counters are constant from one event to the next: the
+bytes that move meanwhile / time, and the executed MACs / (PEs · cycles), those of a layer spread over the cycles in
+which the array works on it.
 
 Source: Google, "Trace Event Format": JSON objects with a phase ``ph``, ``ts`` and ``dur`` in µs; what is on one thread
 nests or does not overlap. Perfetto reads times in whole nanoseconds and no exponents.
@@ -11,32 +12,31 @@ nests or does not overlap. Perfetto reads times in whole nanoseconds and no expo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezesim.cost.evaluate import LOSSES, OPERANDS
-from squeezesim.cost.machine import Machine
+from squeezesim.cost.costs import cause_named, label_of, pe_slots
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.pipeline import transfer_cycles
 from squeezesim.cost.problem import Ints
 from squeezesim.cost.timeline import tile_count, timeline
 from squeezesim.errors import ReportError
+from squeezesim.files import json_line, round_floats
 from squeezesim.report import metrics
-from squeezesim.report.serialize import dump_json, round_floats
 
 if TYPE_CHECKING:
+    from squeezesim.cost.machine import Machine
     from squeezesim.cost.timeline import Slices, Timeline
     from squeezesim.network import Layer
     from squeezesim.report.data import ReportData
-    from squeezesim.report.tally import Tally
 
 MOST_PLAYED = 2**16
 """Tiles of a layer that are played one by one; where there are more, its tracks hold one slice each."""
-
-_WAITS = ("dram", "startup", "setup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,54 +54,58 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One layer's tracks, and the cycles of its set-up."""
+    """One layer's tracks, and the cycles of its set-up; ``loads`` and ``stores`` have one for each memory."""
 
     setup: int
     compute: Sequence[Run]
-    loads: Sequence[Run]
-    stores: Sequence[Run]
+    loads: Sequence[Sequence[Run]]
+    stores: Sequence[Sequence[Run]]
 
 
-def tracks(line: Timeline, each: int) -> Work:
+def tracks(line: Timeline, each: int, memories: Iterable[str]) -> Work:
     """Return the tracks of *line* with *each* successive tiles in a run.
 
     A run of several tiles joins the transfers of all operands; single tiles have one for each.
     """
-    loads = [part for part in line.transfers if part.load]
-    stores = [part for part in line.transfers if not part.load]
-    return Work(
-        line.setup,
-        _runs([line.compute], each, ""),
-        _runs(loads, each, "loads"),
-        _runs(stores, each, "stores"),
-    )
+
+    def moved(name: str, *, load: bool) -> list[list[Run]]:
+        parts = [part for part in line.transfers if part.load == load]
+        return [_runs([part for part in parts if part.store == memory], each, name) for memory in memories]
+
+    memories = tuple(memories)
+    compute = _runs([line.compute], each, "")
+    return Work(line.setup, compute, moved("loads", load=True), moved("stores", load=False))
 
 
-def unplayed(tally: Tally, index: int, tiles: int, machine: Machine) -> Work:
+def unplayed(report: ReportData, index: int, tiles: int) -> Work:
     """Return the tracks of layer *index*, of so many *tiles*, from its sums: one run each, as long as the layer."""
+    tally, machine = report.tally, report.machine
     cycles = int(tally.cycles[index])
-    waiting = sum(int(tally.losses[index, LOSSES.index(cause)]) for cause in _WAITS) // machine.pes
-    moved = dict(zip(OPERANDS, tally.dram[index].tolist(), strict=True))
-    resumed = moved["psums"] // 2
+    waits = [name for name in tally.causes if cause_named(name).waits]
+    waiting = sum(int(tally.part("losses", name)[index]) for name in waits) // machine.pes
 
     def run(name: str, size: int, busy: int) -> list[Run]:
         return [Run(name, 0, tiles - 1, machine.setup, cycles, busy, size)]
 
-    def transfer(name: str, size: int) -> list[Run]:
-        return run(name, size, int(transfer_cycles(np.array(8 * size), machine)))
+    def transfers(name: str, *, load: bool) -> list[list[Run]]:
+        found = []
+        for memory, held in zip(machine.memories, report.memories.values(), strict=True):
+            moved = {operand: int(tally.part("dram", operand)[index]) for operand in held}
+            psums = moved.get("psums", 0)
+            stored = moved.get("outputs", 0) + psums - psums // 2
+            size = sum(moved.values()) - stored if load else stored
+            busy = int(transfer_cycles(8 * size, memory.bytes_per_cycle))
+            found.append(run(name, size, busy) if size or memory.name == "dram" else [])
+        return found
 
-    return Work(
-        machine.setup,
-        run("", 0, cycles - waiting),
-        transfer("loads", moved["inputs"] + moved["weights"] + resumed),
-        transfer("stores", moved["outputs"] + moved["psums"] - resumed),
-    )
+    compute = run("", 0, cycles - waiting)
+    return Work(machine.setup, compute, transfers("loads", load=True), transfers("stores", load=False))
 
 
 def rates(
     work: Work, executed: int, cycles: int, machine: Machine
-) -> Iterator[tuple[int, tuple[float, float, float]]]:
-    """Yield a cycle, and from there to the next one the bytes loaded and stored a cycle and the utilization.
+) -> Iterator[tuple[int, tuple[float, ...]]]:
+    """Yield a cycle, and from there to the next one the bytes loaded and stored a cycle by memory, and the utilization.
 
     The cycles are the begins of the array's runs, the end of the last, and the layer's begin. A run's bytes and the
     executed MACs are spread evenly over its cycles.
@@ -109,10 +113,9 @@ def rates(
     busy = sum(run.busy for run in work.compute)
     points = {0, cycles, *(run.start for run in work.compute), *(run.end for run in work.compute[-1:])}
     edges = np.array(sorted(points))
-    share = executed / (machine.pes * max(busy, 1))
+    share = executed / pe_slots(max(busy, 1), machine.pes)
     sums = (
-        _until(edges, work.loads, [run.size for run in work.loads]),
-        _until(edges, work.stores, [run.size for run in work.stores]),
+        *(_until(edges, track, [run.size for run in track]) for track in (*work.loads, *work.stores)),
         _until(edges, work.compute, [run.busy for run in work.compute]) * share,
     )
     values = np.array([np.diff(column) for column in sums]) / np.diff(edges)
@@ -160,8 +163,8 @@ MOST_SLICES = 4000
 
 PROCESS = 1
 LAYERS, ARRAY, LOADS, STORES, VECTOR = THREADS = range(1, 6)
+"""Threads; the loads and the stores of memories beside DRAM are further ones."""
 _NAMES = ("layers", "array", "DMA in", "DMA out", "vector unit")
-_COUNTERS = ("DRAM GB/s", "utilization %")
 
 Event = dict[str, Any]
 
@@ -184,9 +187,9 @@ def trace(report: ReportData) -> str:
         "most_slices": MOST_SLICES,
     }
     events = [*_heading(report), *_timed(_events(report), clock)]
-    body = ",\n".join(dump_json(event) for event in events)
+    body = ",\n".join(json_line(event) for event in events)
     return (
-        f'{{\n"displayTimeUnit": "ns",\n"otherData": {dump_json(about)},\n"traceEvents": [\n{body}\n]\n}}\n'
+        f'{{\n"displayTimeUnit": "ns",\n"otherData": {json_line(about)},\n"traceEvents": [\n{body}\n]\n}}\n'
     )
 
 
@@ -212,7 +215,8 @@ def _heading(report: ReportData) -> Iterator[Event]:
     """Names of the process and its threads, in the order in which they are shown."""
     name = f"{report.network.name} on {report.accelerator.name}"
     yield {"name": "process_name", "ph": "M", "pid": PROCESS, "tid": 0, "args": {"name": name}}
-    for thread, label in zip(THREADS, _NAMES, strict=True):
+    beside = [f"{label_of(name, LEVELS)} {way}" for name in [*report.memories][1:] for way in ("in", "out")]
+    for thread, label in enumerate((*_NAMES, *beside), 1):
         on = {"ph": "M", "pid": PROCESS, "tid": thread}
         yield {"name": "thread_name", **on, "args": {"name": label}}
         yield {"name": "thread_sort_index", **on, "args": {"sort_index": thread}}
@@ -220,28 +224,28 @@ def _heading(report: ReportData) -> Iterator[Event]:
 
 def _events(report: ReportData) -> Iterator[Event]:
     """Events with begin and end in cycles."""
-    machine = Machine.of(report.accelerator)
+    machine = report.machine
     layers, costs = report.network.layers, report.costs
     steps = [tile_count(layer, costs, index, machine) for index, layer in enumerate(layers)]
     counts = [count * layer.repeat for count, layer in zip(steps, layers, strict=True)]
-    begin, shown = 0, (-1.0, 0.0, 0.0)
+    begin, shown = 0, None
     rows, slices = metrics.rows(report), tiles_in_slice(counts)
-    for index, (layer, tiles) in enumerate(zip(layers, counts, strict=True)):
+    for index, (layer, tiles, row) in enumerate(zip(layers, counts, rows, strict=True)):
         cycles = int(costs.cycles[0, index])
         if not cycles:
             continue
-        if tiles <= MOST_PLAYED:
+        if tiles <= MOST_PLAYED and row["dataflow"] in ("", *DATAFLOWS):
             line = timeline(layer, costs, index, machine).repeated(layer.repeat, steps[index])
             if line.cycles != cycles:
                 raise ReportError(
                     f"layer {layer.name!r} takes {line.cycles:,} cycles in its tiling, but {cycles:,} in the report"
                 )
             each = slices[index]
-            done = tracks(line, each)
+            done = tracks(line, each, report.memories)
         else:
             each = tiles
-            done = unplayed(report.tally, index, tiles, machine)
-        yield _layer(layer, rows[index], begin, tiles, each)
+            done = unplayed(report, index, tiles)
+        yield _layer(layer, row, begin, tiles, each)
         yield from _work(layer, done, begin)
         executed = int(costs.executed[0, index])
         for start, values in rates(done, executed, cycles, machine):
@@ -249,7 +253,7 @@ def _events(report: ReportData) -> Iterator[Event]:
                 yield from _counts(begin + start, values, machine)
             shown = values
         begin += cycles
-    yield from _counts(begin, (0.0, 0.0, 0.0), machine)
+    yield from _counts(begin, (0.0,) * (2 * len(report.memories) + 1), machine)
 
 
 def _layer(layer: Layer, row: dict[str, Any], begin: int, tiles: int, each: int) -> Event:
@@ -264,7 +268,11 @@ def _work(layer: Layer, done: Work, begin: int) -> Iterator[Event]:
     if done.setup:
         yield _slice(LAYERS, "set-up", begin, begin + done.setup, {"layer": layer.name})
     on_array = ARRAY if layer.kind == "mac" else VECTOR
-    for thread, track in ((on_array, done.compute), (LOADS, done.loads), (STORES, done.stores)):
+    memories = range(len(done.loads))
+    places = [(LOADS, STORES), *((VECTOR + 2 * place - 1, VECTOR + 2 * place) for place in memories[1:])]
+    moved = zip(places, done.loads, done.stores, strict=True)
+    threads = [pair for (into, out), loads, stores in moved for pair in ((into, loads), (out, stores))]
+    for thread, track in ((on_array, done.compute), *threads):
         for run in track:
             name = layer.name if thread == on_array else run.name
             args: dict[str, Any] = {"layer": layer.name} if thread != on_array else {}
@@ -279,11 +287,15 @@ def _slice(thread: int, name: str, begin: int, end: int, args: dict[str, Any]) -
     return {"name": name, "ph": "X", "pid": PROCESS, "tid": thread, "ts": begin, "dur": end, "args": args}
 
 
-def _counts(at: int, values: tuple[float, float, float], machine: Machine) -> Iterator[Event]:
-    loaded, stored, used = values
+def _counts(at: int, values: Sequence[float], machine: Machine) -> Iterator[Event]:
+    *moved, used = values
     rate = machine.clock_hz / 1e9  # bytes a cycle → GB/s
-    series = ({"in": loaded * rate, "out": stored * rate}, {"executed": 100 * used})
-    for name, numbers in zip(_COUNTERS, series, strict=True):
+    names = machine.memory_names
+    series = {
+        f"{label_of(name, LEVELS)} GB/s": {"in": loaded * rate, "out": stored * rate}
+        for name, loaded, stored in zip(names, moved[: len(names)], moved[len(names) :], strict=True)
+    }
+    for name, numbers in (series | {"utilization %": {"executed": 100 * used}}).items():
         yield {"name": name, "ph": "C", "pid": PROCESS, "tid": 0, "ts": at, "args": round_floats(numbers)}
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from squeezesim.mapping import Mapping
     from squeezesim.report.diagnosis import Finding
     from squeezesim.report.figures.accessor import Plots
 
@@ -93,6 +94,13 @@ class Report(ReportData):
         return notes(self)
 
     @property
+    def mapping(self) -> Mapping:
+        """Dataflow, loop order and tile sizes of each layer with MACs, which ``simulate`` takes as ``mapping``."""
+        from squeezesim.mapping import Mapping
+
+        return Mapping.of(self.network, self.accelerator.name, self.costs)
+
+    @property
     def plot(self) -> Plots:
         """The figures of this report, as ``report.plot.utilization()``; see ``figures.accessor``."""
         from squeezesim.report.figures.accessor import Plots
@@ -110,7 +118,7 @@ class Report(ReportData):
 
         ``.json`` is all of it, which ``load`` reads; ``.csv`` and ``.parquet`` the layers; ``.md`` what is printed;
         ``.html`` one page with charts and reasons; ``.png`` and ``.svg`` the figure; ``.trace.json`` the tiles over
-        time for Perfetto and Chrome.
+        time for Perfetto and Chrome; ``.mapping.json`` the mapping of each layer.
 
         Raises:
             UsageError: the path ends in none of these.
@@ -130,7 +138,7 @@ class Report(ReportData):
         from squeezesim.report.files import load
 
         data = load(path)
-        return cls(data.network, data.accelerator, data.costs, data.made_by)
+        return cls(data.network, data.accelerator, data.costs, data.made_by, data.mapped)
 
     def __str__(self) -> str:
         from squeezesim.report.text import text

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from squeezesim.cost.costs import BOUNDS, CAUSES, OPERANDS, Axes, Costs, pe_slots
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.energy import LEVELS
-from squeezesim.cost.evaluate import BOUNDS, LOSSES, OPERANDS, Costs
-from squeezesim.cost.mapspace import ORDERS
-from squeezesim.cost.pipeline import AXES
+from squeezesim.cost.machine import LEVELS
+from squeezesim.cost.traffic import AXES, LOOPS, MODES, ORDERS, Mode, mode_of
 from squeezesim.errors import ReportError, SqueezesimError
+from squeezesim.files import json_line, parse_json, round_floats
 from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.network import Layer, Network
+from squeezesim.network import Layer
 from squeezesim.network.checks import show
+from squeezesim.network.network import decode_document
 from squeezesim.report import metrics
 from squeezesim.report.data import from_data, to_data
-from squeezesim.report.metrics import COLUMNS, SCALESIM_COLUMNS, TOTALS, Entry
+from squeezesim.report.metrics import Metric
 
 if TYPE_CHECKING:
     from squeezesim.report.data import ReportData
@@ -30,7 +32,10 @@ VERSION = 1
 _MOST = 2**62  # largest count: sums of two still fit 64-bit integers
 _AXES = ("n", "y", "x", "g", "k", "c")
 _ROUNDING = 1e-9  # of floats with ten significant digits
-_FLOWS = ("", *DATAFLOWS)  # Costs.dataflow + 1
+_NAME = (
+    "[A-Za-z][A-Za-z0-9_]{0,63}"  # of a cause, a bound, an operand, a level or a dataflow that no table knows
+)
+_MOST_NAMES = 64
 
 
 def encode(report: ReportData) -> str:
@@ -42,12 +47,16 @@ def encode(report: ReportData) -> str:
         "format": FORMAT,
         "version": VERSION,
         **({"made_by": to_data(report.made_by)} if report.made_by.version else {}),
+        **({"mapped": report.mapped} if report.mapped else {}),
         "totals": round_floats(metrics.totals(report)),
         "accelerator": report.accelerator.model_dump(mode="json"),
+        **({"dataflows": flows} if set(flows := report.costs.dataflows) > set(DATAFLOWS) else {}),
     }
-    lines = [f"{json.dumps(key)}: {dump_json(value)}," for key, value in header.items()]
+    if report.costs.accesses:
+        header["accesses"] = report.costs.accesses
+    lines = [f"{json.dumps(key)}: {json_line(value)}," for key, value in header.items()]
     rows = [
-        dump_json(round_floats(row) | exact)
+        json_line(round_floats(row) | exact)
         for row, exact in zip(metrics.rows(report), _exact(report.costs), strict=True)
     ]
     network = report.network.to_json().rstrip()
@@ -63,12 +72,7 @@ def decode(text: str | bytes) -> ReportData:
     """
     from squeezesim.report.data import ReportData
 
-    try:
-        document = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        raise ReportError("a report is nested too deeply") from None
-    except ValueError as error:  # bad JSON, bad UTF-8, an integer of thousands of digits
-        raise ReportError(f"a report is not JSON: {' '.join(str(error).split())[:200]}") from None
+    document = parse_json(text, "a report", ReportError)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ReportError(f'no report: it must be an object with "format": "{FORMAT}"')
     if document.get("version") != VERSION:
@@ -76,7 +80,7 @@ def decode(text: str | bytes) -> ReportData:
             f"a report of version {show(document.get('version'))}; this program reads {VERSION}"
         )
     try:
-        network = Network.from_json(json.dumps(document.get("network")))
+        network = decode_document(document.get("network"))
         accelerator = _accelerator(document.get("accelerator"))
     except SqueezesimError as error:
         raise ReportError(str(error)) from None
@@ -86,34 +90,119 @@ def decode(text: str | bytes) -> ReportData:
             f"layers must be a list of {len(network.layers)}, one for each layer of the network"
         )
     pes = accelerator.array.rows * accelerator.array.cols
-    parsed = [_row(row, layer, pes) for row, layer in zip(rows, network.layers, strict=True)]
-    costs = Costs(
-        pes=np.array([[pes]]),
-        clock_hz=np.array([[accelerator.clock_mhz * 1e6]]),
-        **{key: np.array([[row[key] for row in parsed]], _TYPES.get(key, np.int64)) for key in parsed[0]},
-    )
+    axes = _axes(document, rows)
+    _complete(rows, axes)
+    parsed = [_row(row, layer, pes, axes) for row, layer in zip(rows, network.layers, strict=True)]
+    columns: dict[str, Any] = {
+        key: np.array([[row[key] for row in parsed]], _TYPES.get(key, np.int64)) for key in parsed[0]
+    }
+    shape = 1, len(rows), len(axes.accesses), len(axes.operands)
+    columns["bits"] = np.reshape(columns.get("bits", ()), shape)
+    clock_hz = np.array([[accelerator.clock_mhz * 1e6]])
+    costs = Costs(pes=np.array([[pes]]), clock_hz=clock_hz, **columns, **axes._asdict())
     made_by = from_data(document.get("made_by"))
-    report = ReportData(network=network, accelerator=accelerator, costs=costs, made_by=made_by)
+    mapped = _mapped(document.get("mapped", []), network.layers)
+    report = ReportData(network, accelerator, costs, made_by, mapped)
     _check_totals(document.get("totals", {}), report)
     return report
 
 
-_TYPES: dict[str, Any] = {"energy": np.float64, "pointwise": np.bool_}
+_TYPES: dict[str, Any] = {"energy": np.float64, "bits": np.float64, "pointwise": np.bool_}
 
 
 def _exact(costs: Costs) -> Iterable[dict[str, Any]]:
     """What the columns of a report do not say, or only rounded, for each layer."""
     for index in range(costs.cycles.shape[1]):
         yield {
-            "order": ORDERS[costs.order[0, index]],
+            **_mode(MODES[costs.mode[0, index]]),
             "tile": dict(zip(_AXES, costs.tile[0, index].tolist(), strict=True)),
             "pointwise": bool(costs.pointwise[0, index]),
-            "time_cycles": dict(zip(BOUNDS, costs.time[0, index].tolist(), strict=True)),
-            "energy": dict(zip(LEVELS, costs.energy[0, index].tolist(), strict=True)),
+            "time_cycles": dict(zip(costs.bounds, costs.time[0, index].tolist(), strict=True)),
+            "energy": dict(zip(costs.levels, costs.energy[0, index].tolist(), strict=True)),
+            "bits": {
+                access: {operand: bits for operand, bits in zip(costs.operands, row, strict=True) if bits}
+                for access, row in zip(costs.accesses, costs.bits[0, index].tolist(), strict=True)
+            },
         }
 
 
-def _row(row: Any, layer: Layer, pes: int) -> dict[str, Any]:
+def _mode(mode: Mode) -> dict[str, Any]:
+    held = {"stays": list(mode.stays), "single": list(mode.single)}
+    return {"order": mode.order, **{key: operands for key, operands in held.items() if operands}}
+
+
+def _operands(row: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
+    found = row.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(name, str) and name in LOOPS for name in found):
+        raise ReportError(f"{where}: {key} must be a list of {', '.join(LOOPS)}, found {show(found)}")
+    return tuple(found)
+
+
+def _mapped(names: Any, layers: Sequence[Layer]) -> tuple[str, ...]:
+    known = {layer.name for layer in layers if layer.kind == "mac"}
+    if not isinstance(names, list):
+        raise ReportError(f"mapped must be a list of layers, found {show(names)}")
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            raise ReportError(f"mapped: {show(name)} is no layer with MACs of the network")
+    return tuple(dict.fromkeys(names))
+
+
+def _axes(document: Mapping[str, Any], rows: Sequence[Any]) -> Axes:
+    """The names of the tables and those that *rows* have beside them, in their order."""
+
+    def names(table: Iterable[str], found: Iterable[object], what: str) -> tuple[str, ...]:
+        known = dict.fromkeys([*table, *map(str, found)])
+        for name in known:
+            if not re.fullmatch(_NAME, name):
+                raise ReportError(
+                    f"the name of a {what} must be at most 64 letters, digits and _, found {show(name)}"
+                )
+        if len(known) > _MOST_NAMES:
+            raise ReportError(f"a report has at most {_MOST_NAMES} names of a {what}, found {len(known)}")
+        return tuple(known)
+
+    readable = [row for row in rows if isinstance(row, dict)]
+
+    def columns(form: str) -> Iterator[str]:
+        keys = dict.fromkeys(key for row in readable for key in row)
+        return (match[1] for key in keys if (match := re.fullmatch(form, key, re.DOTALL)))
+
+    def parts(key: str) -> Iterator[str]:
+        return (name for row in readable if isinstance(part := row.get(key), dict) for name in part)
+
+    def listed(key: str) -> list[object]:
+        found = document.get(key, [])
+        if not isinstance(found, list):
+            raise ReportError(f"{key} must be a list of names, found {show(found)}")
+        return found
+
+    return Axes(
+        names(CAUSES, columns("lost_(.*)"), "cause"),
+        names(BOUNDS, parts("time_cycles"), "bound"),
+        names(OPERANDS, columns("dram_(.+)_bytes"), "operand"),
+        names(LEVELS, parts("energy"), "level"),
+        names((), listed("accesses"), "access"),
+        names(DATAFLOWS, listed("dataflows"), "dataflow"),
+    )
+
+
+def _complete(rows: Sequence[Any], axes: Axes) -> None:
+    """Enter 0 for each name that none of *rows* has: what wrote the file did not know it."""
+    columns = [f"lost_{cause}" for cause in axes.causes]
+    columns += [f"dram_{operand}_bytes" for operand in axes.operands]
+    readable = [row for row in rows if isinstance(row, dict)]
+    lacking = {name: 0 for name in columns if not any(name in row for row in readable)}
+    for row in readable:
+        row.update(lacking)
+    for key, names in (("time_cycles", axes.bounds), ("energy", axes.levels)):
+        found = [part for row in readable if isinstance(part := row.get(key), dict)]
+        lacking = {name: 0 for name in names if not any(name in part for part in found)}
+        for part in found:
+            part.update(lacking)
+
+
+def _row(row: Any, layer: Layer, pes: int, axes: Axes) -> dict[str, Any]:
     """The costs that one row says of *layer*."""
     where = f"the row of layer {layer.name!r}"
     if not isinstance(row, dict) or row.get("name") != layer.name:
@@ -121,19 +210,24 @@ def _row(row: Any, layer: Layer, pes: int) -> dict[str, Any]:
     values: dict[str, Any] = {
         "cycles": _integer(row, "cycles", where),
         "executed": _integer(row, "executed_macs", where),
-        "losses": [_integer(row, f"lost_{cause}", where) for cause in LOSSES],
-        "time": [_integer(_object(row, "time_cycles", where), bound, where) for bound in BOUNDS],
-        "dataflow": _choice(row, "dataflow", where, _FLOWS) - 1,
-        "order": _choice(row, "order", where, ORDERS),
+        "losses": [_integer(row, f"lost_{cause}", where) for cause in axes.causes],
+        "time": [_integer(_object(row, "time_cycles", where), bound, where) for bound in axes.bounds],
+        "dataflow": _choice(row, "dataflow", where, ("", *axes.dataflows)) - 1,
+        "mode": mode_of(
+            ORDERS[_choice(row, "order", where, ORDERS)],
+            **{key: _operands(row, key, where) for key in ("stays", "single")},
+        ),
         "tile": [_integer(_object(row, "tile", where), axis, where) for axis in _AXES],
         "pointwise": _choice(row, "pointwise", where, (False, True)) == 1,
-        "dram_bytes": [_integer(row, f"dram_{operand}_bytes", where) for operand in OPERANDS],
+        "dram_bytes": [_integer(row, f"dram_{operand}_bytes", where) for operand in axes.operands],
         "buffer_bytes": _integer(row, "buffer_bytes", where),
-        "energy": [_number(_object(row, "energy", where), level, where) for level in LEVELS],
+        "energy": [_number(_object(row, "energy", where), level, where) for level in axes.levels],
+        "bits": _bits(row, where, axes),
     }
-    if pes * values["cycles"] > _MOST:
+    slots = pe_slots(values["cycles"], pes)
+    if slots > _MOST:
         raise ReportError(f"{where}: PEs · cycles are more than {_MOST}")
-    if pes * values["cycles"] != values["executed"] + sum(values["losses"]):
+    if slots != values["executed"] + sum(values["losses"]):
         raise ReportError(f"{where}: PEs · cycles are not executed_macs + the losses")
     if layer.kind == "mac" and (values["dataflow"] < 0 or 0 in values["tile"]):
         raise ReportError(
@@ -142,6 +236,16 @@ def _row(row: Any, layer: Layer, pes: int) -> dict[str, Any]:
     if values["executed"] > layer.macs or sum(values["time"]) != values["cycles"]:
         raise ReportError(f"{where}: executed_macs or time_cycles do not fit its macs and cycles")
     return values
+
+
+def _bits(row: Mapping[str, Any], where: str, axes: Axes) -> list[list[float]]:
+    """Bits by access and operand; an operand that is not there has none."""
+    table = _object(row, "bits", where) if axes.accesses else {}
+    parts = [_object(table, access, where) for access in axes.accesses]
+    return [
+        [_number(part, operand, where) if operand in part else 0.0 for operand in axes.operands]
+        for part in parts
+    ]
 
 
 def _check_totals(stored: Any, report: ReportData) -> None:
@@ -209,23 +313,12 @@ def _object(row: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
     return value
 
 
-def round_floats(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *row* with its floats rounded to ten significant digits, so that no text depends on the last bit."""
-    return {key: float(f"{value:.10g}") if isinstance(value, float) else value for key, value in row.items()}
-
-
-def dump_json(value: object) -> str:
-    """Return *value* as JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number here")
-
-
 _JSON_TYPES = {"text": "string", "integer": "integer", "number": "number"}
 
 Schema = dict[str, Any]
+
+
+_NAMES_SCHEMA: Schema = {"type": "array", "maxItems": _MOST_NAMES, "items": {"pattern": f"^{_NAME}$"}}
 
 
 def report_schema() -> Schema:
@@ -234,18 +327,22 @@ def report_schema() -> Schema:
     Of the network and the accelerator it says only what they are: a ``.graph.json`` and an accelerator with all its
     defaults.
     """
-    entries = {entry.name: entry for entry in (*COLUMNS, *SCALESIM_COLUMNS)}
-    exact = {
+    columns = metrics.metrics_of("layer")
+    exact: dict[str, Any] = {
         "order": {"enum": list(ORDERS)},
+        "stays": {"type": "array", "items": {"enum": list(LOOPS)}},
+        "single": {"type": "array", "items": {"enum": list(LOOPS)}},
         "tile": _sizes(AXES, "integer"),
         "pointwise": {"type": "boolean"},
-        "time_cycles": _sizes(BOUNDS, "integer"),
-        "energy": _sizes(LEVELS, "number"),
+        "time_cycles": _sizes(BOUNDS, "integer") | _further("integer", "{}"),
+        "energy": _sizes(LEVELS, "number") | _further("number", "{}"),
+        "bits": {"type": "object", "patternProperties": {f"^{_NAME}$": _further("number", "{}")}},
     }
-    layer = {name: _column(entry) for name, entry in entries.items()} | exact
-    layer["dataflow"] = {"enum": ["", *DATAFLOWS]}
-    layer["bound"] = {"enum": ["", *BOUNDS]}
-    required = [*(entry.name for entry in COLUMNS), *exact]
+    layer = {metric.name: _column(metric) for metric in columns} | exact
+    layer |= {name: layer[name] | {"pattern": f"^({_NAME})?$"} for name in ("dataflow", "bound")}
+    required = [*(metric.name for metric in columns if not metric.is_optional), *exact]
+    required = [name for name in required if name not in ("stays", "single")]
+    named = _further("integer", "lost_{}", "dram_{}_bytes")
     document = {
         "format": {"const": FORMAT},
         "version": {"const": VERSION},
@@ -253,31 +350,44 @@ def report_schema() -> Schema:
             {"squeezesim": {"type": "string"}, "command": {"type": "array", "items": {"type": "string"}}},
             ["squeezesim"],
         ),
-        "totals": _object_schema({name: _column(entries[name]) for name in TOTALS}),
+        "mapped": {"type": "array", "items": {"type": "string"}},
+        "totals": _object_schema({name: _column(metrics.METRICS[name]) for name in metrics.total_names()}),
         "accelerator": {"type": "object", "required": ["name", "clock_mhz", "array", "memory"]},
+        "dataflows": _NAMES_SCHEMA,
+        "accesses": _NAMES_SCHEMA,
         "network": {"type": "object", "required": ["format", "version", "name", "layers"]},
-        "layers": {"type": "array", "items": _object_schema(layer, required)},
+        "layers": {"type": "array", "items": _object_schema(layer, required) | named},
     }
-    written = [key for key in document if key != "made_by"]  # one that was read without it is written so
+    # A report that was read without its maker or its bits is written so; dataflows are those that no table knows.
+    written = [key for key in document if key not in ("made_by", "mapped", "dataflows", "accesses")]
+    flows = {"dataflow": {"enum": ["", *DATAFLOWS]}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Report",
         **_object_schema(document, written),
+        "if": {"not": {"required": ["dataflows"]}},
+        "then": {"properties": {"layers": {"items": {"properties": flows}}}},
     }
 
 
-def _column(entry: Entry) -> Schema:
-    kind = _JSON_TYPES[entry.kind]
-    schema: Schema = {"type": [kind, "null"] if entry.can_be_empty else kind}
-    if entry.kind != "text":
+def _column(metric: Metric) -> Schema:
+    kind = _JSON_TYPES[metric.kind]
+    schema: Schema = {"type": [kind, "null"] if metric.can_be_empty else kind}
+    if metric.kind != "text":
         schema["minimum"] = 0
-    if entry.unit:
-        schema["unit"] = entry.unit
-    return schema | {"description": entry.meaning}
+    if metric.unit:
+        schema["unit"] = metric.unit
+    return schema | {"description": metric.meaning}
 
 
-def _sizes(names: tuple[str, ...], kind: str) -> Schema:
+def _sizes(names: Iterable[str], kind: str) -> Schema:
     return _object_schema({name: {"type": kind, "minimum": 0} for name in names})
+
+
+def _further(kind: str, *forms: str) -> Schema:
+    """Properties with a name that no table knows, each in its form."""
+    value = {"type": kind, "minimum": 0}
+    return {"patternProperties": {f"^{form.format(_NAME)}$": value for form in forms}}
 
 
 def _object_schema(properties: Schema, required: list[str] | None = None) -> Schema:

@@ -7,6 +7,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
@@ -15,6 +16,7 @@ from squeezesim.hardware.display import dram_text, setup_text
 from squeezesim.markup import escaped, markdown_table
 from squeezesim.report import diagnosis, metrics, units
 from squeezesim.report.grid import Column, Grid, meter
+from squeezesim.report.metrics import METRICS, format_value, header
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from squeezesim.report.data import ReportData
 
 Row = Mapping[str, Any]
-_Shown = tuple[Column, Callable[[Row], str]]
+Shown = tuple[Column, Callable[[Row], str]]
+"""A column, and what writes it in a row."""
 
 NAME_WIDTH = 28
 """Columns beyond the first six are shown only where they leave a layer's name this much."""
@@ -70,55 +73,47 @@ def grid(
 
     Beside utilization stand bars of *bars* characters.
     """
-    shown = _columns(report, by, bars)
-    whole = Grid([column for column, _ in shown], [[show(row) for _, show in shown] for row in rows], part)
+    shown = columns(report, by, bars)
+    cells = [[cell(row) for _, cell in shown.values()] for row in rows]
+    whole = Grid([column for column, _ in shown.values()], cells, part)
     return whole if width is None else whole.fit(width, NAME_WIDTH if by == "layer" else 0)
 
 
-def _columns(report: ReportData, by: str, bars: int) -> list[_Shown]:
-    """All columns in the order in which they stand; those without a rank are there at 80 characters."""
-    energy: _Shown = (Column("energy µJ"), lambda row: units.decimal(row["energy_uj"]))
-    if report.scale.pj_per_unit is None:
-        energy = (Column("energy (MACs)"), lambda row: units.count(row["energy_mac_equiv"]))
-    costs: list[_Shown] = [
-        (Column("MACs"), lambda row: units.count(row["macs"])),
-        (Column("cycles"), lambda row: units.count(row["cycles"])),
-        (Column("time", 2), lambda row: units.share(row["share"])),
-        (Column("latency µs", 3), lambda row: units.decimal(row["latency_us"])),
-        (
-            Column("utilization"),
-            lambda row: (
-                units.EMPTY
-                if not row["macs"]
-                else meter(row["utilization"], bars)
-                if bars
-                else units.share(row["utilization"])
-            ),
-        ),
-        (Column("efficiency", 8), lambda row: units.share(row["efficiency"] if row["macs"] else None)),
-        (Column("bound", left=True), lambda row: row["bound"] or units.EMPTY),
-        energy,
-        (Column("DRAM", 4), lambda row: units.size(row["dram_bytes"])),
-        (Column("params", 7), lambda row: units.count(row["params"])),
-    ]
-    if by != "layer":
-        return [
-            (Column(by, left=True), lambda row: row[by] or units.EMPTY),
-            (Column("layers", 1), lambda row: str(row["layers"])),
-            *costs,
-        ]
-    repeats: list[_Shown] = [(Column("repeat"), lambda row: str(row["repeat"]))]
-    return [
-        (Column("layer", left=True), lambda row: row["name"]),
-        (Column("stage", 9, left=True), lambda row: row["stage"]),
-        (Column("op", 10, left=True), lambda row: row["op"]),
-        (Column("output", 5), lambda row: f"{row['groups'] * row['k']}×{row['oy']}×{row['ox']}"),
-        (Column("filter", 6), _filter),
-        (Column("dataflow", 1, left=True), lambda row: row["dataflow"] or units.EMPTY),
-        *(repeats if any(layer.repeat > 1 for layer in report.network.layers) else ()),
-        *costs,
-        (Column("tiling", 11, left=True), lambda row: row["tiling"]),
-    ]
+# The columns in the order in which they stand, each with its rank; those of rank 0 are there at 80 characters.
+_COSTS = {
+    **{"macs": 0, "cycles": 0, "share": 2, "latency_us": 3, "utilization": 0, "efficiency": 8, "bound": 0},
+    **{"energy_uj": 0, "energy_mac_equiv": 0, "dram_bytes": 4, "params": 7},
+}
+LAYER_COLUMNS: Mapping[str, int] = {
+    **{"name": 0, "stage": 9, "op": 10, "outputs": 5, "taps": 6, "dataflow": 1, "repeat": 0},
+    **_COSTS,
+    "tiling": 11,
+}
+"""All columns of a table of layers, with the ranks by which they go."""
+
+
+def columns(report: ReportData, by: str, bars: int = 0) -> dict[str, Shown]:
+    """Return the columns of a table of *report* by the names of their metrics, in the order in which they stand."""
+    hidden = {"energy_uj", "energy_mac_equiv"} - {metrics.shown_energy(report)}
+    if all(layer.repeat == 1 for layer in report.network.layers):
+        hidden.add("repeat")
+    ranks = LAYER_COLUMNS if by == "layer" else {by: 0, "layers": 1, **_COSTS}
+    share = partial(meter, width=bars) if bars else units.share
+    cells: dict[str, Callable[[Row], str]] = {
+        "outputs": lambda row: f"{row['groups'] * row['k']}×{row['oy']}×{row['ox']}",
+        "taps": _filter,
+        "utilization": lambda row: share(row["utilization"] if row["macs"] else None),
+        "efficiency": lambda row: units.share(row["efficiency"] if row["macs"] else None),
+        **({} if by == "layer" else {by: lambda row: row[by] or units.EMPTY}),
+    }
+    shown = {name: shown_as(name, rank) for name, rank in ranks.items() if name not in hidden}
+    return {name: (column, cells.get(name, cell)) for name, (column, cell) in shown.items()}
+
+
+def shown_as(name: str, rank: int = 0) -> Shown:
+    """Return the column of the metric *name*, and what writes it in each row."""
+    column = Column(header(name), rank, left=METRICS[name].kind == "text")
+    return column, lambda row: format_value(name, row[name])
 
 
 def _filter(row: Row) -> str:
@@ -260,7 +255,7 @@ def subject(report: ReportData) -> list[str]:
     """Return what ran where, on a line or two: the accelerator in brief, the shapes of the inputs."""
     hardware, network = report.accelerator, report.network
     array, buffer = hardware.array, hardware.memory.global_buffer
-    shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in network.inputs)
+    shapes = ", ".join(network.input_texts())
     lines = [
         f"{array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {hardware.clock_mhz:g} MHz, "
         f"{buffer.size_kib:g} KiB buffer, {dram_text(hardware)}, {setup_text(hardware)}"
@@ -270,23 +265,13 @@ def subject(report: ReportData) -> list[str]:
 
 def _totals(report: ReportData) -> list[str]:
     totals = metrics.totals(report)
-    energy = f"{units.count(totals['energy_mac_equiv'])} MACs' worth"
+    del totals["area_mm2"]  # of the accelerator, whatever runs there
+    values = {metrics.words(name): metrics.quantity(name, value) for name, value in totals.items()}
     if totals["energy_uj"] is not None:
-        energy = f"{units.decimal(totals['energy_uj'])} µJ, {energy}"
-    values = {
-        "params": units.count(totals["params"]),
-        "MACs": units.count(totals["macs"]),
-        "vector ops": units.count(totals["vector_ops"]),
-        "cycles": units.count(totals["cycles"]),
-        "latency": f"{units.decimal(totals['latency_us'])} µs",
-        "utilization": units.share(totals["utilization"]),
-        "efficiency": units.share(totals["efficiency"]),
-        "energy": energy,
-        "DRAM": units.size(totals["dram_bytes"]),
-        "weights": units.size(totals["weights_bytes"]),
-    }
+        values["energy"] = f"{metrics.quantity('energy_uj', totals['energy_uj'])}, {values['energy']}"
+    compressed = values.pop(metrics.words("weights_values_bytes"))
     if totals["weights_values_bytes"] != totals["weights_bytes"]:
-        values["weights"] += f" compressed, {units.size(totals['weights_values_bytes'])} of it values"
+        values["weights"] += f" compressed, {compressed} of it values"
     width = max(map(len, values))
     return [f"{label:<{width}}  {value}" for label, value in values.items()]
 

@@ -46,6 +46,16 @@ def share(value: float | None) -> str:
     return EMPTY if value is None or math.isnan(value) else f"{100 * value:.1f} %"
 
 
+def per_cent(value: float | None) -> str:
+    """Return a percentage with two decimal places."""
+    return EMPTY if value is None else f"{value:.2f}"
+
+
+def word(value: str | None) -> str:
+    """Return a text, or what stands where there is none."""
+    return value or EMPTY
+
+
 def change(value: float | None) -> str:
     """Return a relative change in per cent, with its sign and one decimal place.
 

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise, product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.cost.evaluate import Costs, evaluate
+from squeezesim.cost.costs import Costs
+from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import ModelError, UsageError, nearest
 from squeezesim.explore.allocate.allocations import Depth
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
-from squeezesim.network.checks import show
+from squeezesim.network.checks import derive, show
 from squeezesim.report.report import Report
-from squeezesim.report.tally import Scale, Tally
+from squeezesim.report.tally import ARRAYS, Scale, Tally, layer_operands
 from squeezesim.zoo.options import Option, Value
 from squeezesim.zoo.records import Entry
 from squeezesim.zoo.registry import Spec, catalogue, parse_spec
 
 if TYPE_CHECKING:
-    from squeezesim.cost.evaluate import Costs
+    from squeezesim.cost.costs import Costs
     from squeezesim.cost.problem import Floats
     from squeezesim.explore.allocate.allocations import Depth, Ints
     from squeezesim.hardware.accelerator import Accelerator
@@ -112,7 +113,7 @@ def _not_additive(network: Network, depth: Depth, other: Depth, layer: str = "")
 
 def _alone(layer: Layer) -> Layer:
     """The layer without its place in the network."""
-    return replace(layer, name="layer", module="", inputs=(), carried=(), shared=())
+    return derive(layer, name="layer", module="", inputs=(), carried=(), shared=())
 
 
 def _child(layer: Layer) -> str:
@@ -319,13 +320,15 @@ class Sums:
         offsets = np.cumsum([1, *(blocks + 1 for blocks in pieces.depth)])
         stage, block = np.array(pieces.owner, np.int64).T
         groups = np.where(stage < 0, 0, offsets[stage] + block + 1)
-        blocks = Tally.of(pieces.network.layers, costs, accelerator).grouped(groups, int(offsets[-1]))
-        rest = _rows(blocks, slice(0, 1))
+        layers = pieces.network.layers
+        each = Tally.of(layers, costs, layer_operands(layers, [accelerator])).take(0)
+        blocks = each.grouped(groups, int(offsets[-1]))
+        rest = blocks.take(slice(0, 1))
         return cls(
-            scale=Scale.of(accelerator),
+            scale=Scale.of([accelerator]),
             rest=replace(rest, params=rest.params + pieces.network.unread_params),
             stages=tuple(
-                _running(_rows(blocks, slice(first, last))) for first, last in pairwise(offsets.tolist())
+                _running(blocks.take(slice(first, last))) for first, last in pairwise(offsets.tolist())
             ),
         )
 
@@ -336,12 +339,12 @@ class Sums:
         the same but for rounding.
         """
         columns = {}
-        for field in fields(Tally):
-            sums = getattr(self.rest, field.name)
+        for name in ARRAYS:
+            sums = getattr(self.rest, name)
             for stage, table in enumerate(self.stages):
-                sums = sums + getattr(table, field.name)[depths[:, stage]]
-            columns[field.name] = sums
-        return Tally(**columns)
+                sums = sums + getattr(table, name)[depths[:, stage]]
+            columns[name] = sums
+        return replace(self.rest, **columns)
 
     def late_share(self, depths: Ints) -> Floats:
         """Return the share of params in the last half of the stages for each allocation of *depths*."""
@@ -368,16 +371,9 @@ def late_share(params: Ints) -> Floats:
     return share
 
 
-def _rows(tally: Tally, index: Any) -> Tally:
-    return Tally(**{field.name: getattr(tally, field.name)[index] for field in fields(Tally)})
-
-
 def _running(blocks: Tally) -> Tally:
     """Sums over the first row, the first two, and so on."""
-    return Tally(**{field.name: getattr(blocks, field.name).cumsum(axis=0) for field in fields(Tally)})
-
-
-_OF_ACCELERATORS = ("pes", "clock_hz")
+    return blocks.map(lambda column: column.cumsum(axis=0))
 
 
 def costs_of(networks: Sequence[Network], accelerator: Accelerator) -> list[Costs]:
@@ -389,7 +385,7 @@ def costs_of(networks: Sequence[Network], accelerator: Accelerator) -> list[Cost
     layers = [layer for network in networks for layer in network.layers]
     costs = evaluate(layers, [accelerator])
     ends = np.cumsum([len(network.layers) for network in networks]).tolist()
-    return [_part(costs, slice(start, end)) for start, end in zip([0, *ends], ends, strict=False)]
+    return [costs.take(slice(start, end)) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def totals_of(network: Network, costs: Costs, accelerator: Accelerator, stages: int) -> dict[str, Any]:
@@ -401,13 +397,3 @@ def totals_of(network: Network, costs: Costs, accelerator: Accelerator, stages: 
     share = float(late_share(np.array(params, np.int64)))
     totals = Report(network=network, accelerator=accelerator, costs=costs).totals
     return {**totals, "late_share": None if np.isnan(share) else share}
-
-
-def _part(costs: Costs, layers: slice) -> Costs:
-    columns = {field.name: getattr(costs, field.name) for field in fields(Costs)}
-    return Costs(
-        **{
-            name: column if name in _OF_ACCELERATORS else column[:, layers]
-            for name, column in columns.items()
-        }
-    )

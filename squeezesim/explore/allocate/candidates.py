@@ -10,8 +10,15 @@ import numpy as np
 
 from squeezesim.explore.allocate.additive import Base, depth_of
 from squeezesim.explore.allocate.allocations import Depth, Space
-from squeezesim.explore.pareto import LARGER_IS_BETTER, pareto
-from squeezesim.report.metrics import TOTALS, Columns, to_rows, total_columns
+from squeezesim.explore.pareto import pareto
+from squeezesim.report.metrics import (
+    Columns,
+    is_more_better,
+    split_by_better,
+    to_rows,
+    total_columns,
+    total_names,
+)
 from squeezesim.zoo.records import Entry
 from squeezesim.zoo.registry import Spec, catalogue
 
@@ -21,8 +28,6 @@ if TYPE_CHECKING:
     from squeezesim.explore.allocate.allocations import Depth, Ints
     from squeezesim.hardware.accelerator import Accelerator
 
-MEASURES = (*TOTALS, "late_share")
-"""Columns that say what an allocation costs."""
 OBJECTIVES = ("latency_us", "energy_mac_equiv", "params", "macs", "late_share")
 """What the Pareto front is of, where nothing else is asked for."""
 
@@ -36,7 +41,7 @@ class Candidates:
     Attributes:
         base: of each row the number of its base.
         depth: blocks of each stage, (rows, stages).
-        measures: columns named in ``MEASURES``.
+        measures: the columns ``measure_names``.
         front: whether a row is on the Pareto front.
         published: name of the built-in network that a row is, by row.
     """
@@ -60,7 +65,7 @@ class Candidates:
             bases=bases,
             base=np.repeat(np.arange(len(bases)), len(depths)),
             depth=np.tile(depths, (len(bases), 1)),
-            measures={name: np.concatenate([part[name] for part in parts]) for name in MEASURES},
+            measures={name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
             front=np.zeros(len(bases) * len(depths), np.bool_),
             published={},
         )
@@ -79,15 +84,13 @@ class Candidates:
         return self._take(np.flatnonzero(mask))
 
     def ranked(self, column: str) -> Candidates:
-        """Return the rows by *column* of ``MEASURES``, the best first, then by ``OBJECTIVES``, then by depth."""
+        """Return the rows by *column* of ``measure_names``, the best first, then by ``OBJECTIVES``, then by depth."""
         keys = [merit(name, self.measures[name]) for name in (column, *OBJECTIVES)]
         return self._take(np.lexsort((*self.depth.T[::-1], self.base, *reversed(keys))))
 
     def with_front(self, objectives: Sequence[str]) -> Candidates:
-        """Return the rows with their Pareto front of *objectives*, names in ``MEASURES`` of columns with numbers."""
-        least = [name for name in objectives if name not in LARGER_IS_BETTER]
-        most = [name for name in objectives if name in LARGER_IS_BETTER]
-        return replace(self, front=pareto(self.measures, least, most))
+        """Return the rows with their Pareto front of *objectives*, columns of ``measure_names`` with numbers."""
+        return replace(self, front=pareto(self.measures, *split_by_better(objectives)))
 
     def row_of(self, base: int, depth: Depth) -> int | None:
         """Return the row of an allocation, None where it is not there."""
@@ -134,14 +137,19 @@ class Candidates:
         )
 
 
+def measure_names() -> list[str]:
+    """Return the columns that say what an allocation costs."""
+    return [*total_names(), "late_share"]
+
+
 def measures(sums: Sums, depths: Ints) -> Columns:
-    """Return the columns ``MEASURES`` of the allocations *depths*."""
+    """Return the columns ``measure_names`` of the allocations *depths*."""
     return {**total_columns(sums.tally(depths), sums.scale), "late_share": sums.late_share(depths)}
 
 
 def merit(column: str, values: Any) -> Any:
     """Return *values* of which less is better, whatever the column."""
-    return -values if column in LARGER_IS_BETTER else values
+    return -values if is_more_better(column) else values
 
 
 def _chunks(depths: Ints) -> Iterator[Ints]:
@@ -225,7 +233,7 @@ def relative(measures: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, f
     """Return the relative change of each measure from *now*, of those that have one."""
     return {
         name: measures[name] / now[name] - 1
-        for name in MEASURES
+        for name in measure_names()
         if measures[name] is not None and now[name] not in (None, 0)
     }
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.explore.allocate.candidates import merit
-from squeezesim.explore.allocate.render import header
-from squeezesim.explore.pareto import LARGER_IS_BETTER, pareto
+from squeezesim.explore.pareto import pareto
 from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, draw_grid_lines, render, theme_named
+from squeezesim.report.metrics import METRICS, header, is_more_better
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +120,7 @@ def stage_map(axes: Axes, study: Study, result: Result) -> None:
         table, (up - up.min(), across - across.min()), merit(study.sort, candidates.measures[study.sort])
     )
     values = np.where(np.isinf(table), np.nan, np.abs(table))
-    more_is_better = study.sort in LARGER_IS_BETTER
+    more_is_better = is_more_better(study.sort)
     image = axes.imshow(
         values,
         origin="lower",
@@ -202,7 +202,7 @@ def best_by_stage(axes: Axes, study: Study, result: Result) -> None:
             axes.text(place, value, str(blocks), ha="center", va="bottom", fontsize=SMALL)
     axes.set_xticks(range(len(names)), names)
     axes.set_xlabel("stage")
-    axes.set_ylabel("latency µs; blocks above")
+    axes.set_ylabel(f"{header('latency_us')}; blocks above")
     axes.margins(y=0.12)
     draw_grid_lines(axes, _THEME)
     handles, labels = axes.get_legend_handles_labels()
@@ -259,9 +259,10 @@ def _units(axis: Any, measure: str) -> None:
     """Write the ticks of *axis* as shares in per cent, or with SI prefixes where the measure has no unit."""
     from matplotlib.ticker import EngFormatter, PercentFormatter
 
-    if measure in LARGER_IS_BETTER:
+    unit = METRICS[measure].unit
+    if unit == "1":
         axis.set_major_formatter(PercentFormatter(1))
-    elif measure not in ("latency_us", "energy_uj"):
+    elif unit not in ("µs", "µJ"):
         axis.set_major_formatter(EngFormatter(sep=" "))
 
 

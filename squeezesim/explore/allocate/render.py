@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
@@ -13,57 +12,16 @@ import numpy as np
 
 from squeezesim.errors import UsageError, nearest
 from squeezesim.explore.allocate.candidates import merit, relative
-from squeezesim.explore.pareto import LARGER_IS_BETTER
+from squeezesim.files import json_page, round_floats
 from squeezesim.report import units
 from squeezesim.report.files import csv_text
 from squeezesim.report.grid import Column, Grid
+from squeezesim.report.metrics import format_value, header, is_more_better, words
 from squeezesim.report.text import Section, markdown
 
 if TYPE_CHECKING:
     from squeezesim.explore.allocate.candidates import Candidates, Move
     from squeezesim.explore.allocate.study import Result, Standing, Study
-
-_HEADERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
-    "params": ("params", units.count),
-    "macs": ("MACs", units.count),
-    "vector_ops": ("vector ops", units.count),
-    "cycles": ("cycles", units.count),
-    "latency_us": ("latency µs", units.decimal),
-    "utilization": ("utilization", units.share),
-    "efficiency": ("efficiency", units.share),
-    "energy_uj": ("energy µJ", units.decimal),
-    "energy_mac_equiv": ("energy (MACs)", units.count),
-    "dram_bytes": ("DRAM", units.size),
-    "weights_bytes": ("weights", units.size),
-    "weights_values_bytes": ("weights, values", units.size),
-    "late_share": ("late params", units.share),
-    "array.pes": ("PEs", "{:,.0f}".format),
-}
-
-
-def header(measure: str) -> str:
-    """Return what stands above a column of a measure or a parameter.
-
-    Example:
-        >>> header("latency_us"), written("latency_us", 1234.56)
-        ('latency µs', '1,235')
-    """
-    return _HEADERS[measure][0] if measure in _HEADERS else measure.rpartition(".")[2]
-
-
-def written(measure: str, value: Any) -> str:
-    """Return a value of *measure* as people read it; one of a parameter as it is given."""
-    if measure in _HEADERS:
-        return _HEADERS[measure][1](value)
-    if value is None:
-        return "null"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def words(measure: str) -> str:
-    """Return what a measure is called in a sentence: its header without a unit."""
-    return header(measure).removesuffix(" µs").removesuffix(" µJ").removesuffix(" (MACs)")
-
 
 TOP = 10
 """Allocations that are shown where nothing else is asked for."""
@@ -160,7 +118,7 @@ class _Table:
 
     def _cells(self, row: Mapping[str, Any]) -> list[str]:
         change = relative(row, self.result.current.measures).get(self.study.sort)
-        cells = [written(name, row[name]) for name in self.measures]
+        cells = [format_value(name, row[name]) for name in self.measures]
         return [cells[0], units.change(change), *cells[1:]]
 
 
@@ -242,7 +200,7 @@ def _notes(study: Study) -> list[str]:
 
 
 def _extreme(name: str, *, more: bool = False) -> str:
-    if name in LARGER_IS_BETTER:
+    if is_more_better(name):
         return f"{'more' if more else 'most'} {words(name)}"
     return f"{'less' if more else 'least'} {words(name)}"
 
@@ -323,7 +281,7 @@ def to_json(study: Study, top: int | None = None, front: bool = False) -> str:
         "allocations": study.count,
         "results": [_result(result, top, front) for result in study.results],
     }
-    return json.dumps(_rounded(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_page(round_floats(document))
 
 
 def to_markdown(study: Study, top: int | None = None, front: bool = False) -> str:
@@ -350,15 +308,6 @@ def _result(result: Result, top: int | None, front: bool) -> dict[str, Any]:
 def _written(record: Mapping[str, Any]) -> dict[str, Any]:
     """*record* with its depth as ``2-4-14-1``."""
     return {**record, "depth": "-".join(map(str, record["depth"]))}
-
-
-def _rounded(value: Any) -> Any:
-    """*value* with ten significant digits in floats, so that the text does not depend on the last bit."""
-    if isinstance(value, dict):
-        return {name: _rounded(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.10g}") if isinstance(value, float) else value
 
 
 FORMATS: dict[str, Callable[[Study, int | None, bool], str]] = {

@@ -13,12 +13,12 @@ from squeezesim.explore.allocate import additive as networks
 from squeezesim.explore.allocate.additive import Sums, costs_of, totals_of
 from squeezesim.explore.allocate.allocations import Depth, Space
 from squeezesim.explore.allocate.candidates import (
-    MEASURES,
     OBJECTIVES,
     Candidates,
     Move,
     Point,
     best_moves,
+    measure_names,
     measures,
     merit,
     points,
@@ -27,7 +27,7 @@ from squeezesim.expressions import Condition, parse, quantity
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.report import units
-from squeezesim.report.metrics import to_rows
+from squeezesim.report.metrics import to_rows, units_by_name
 from squeezesim.report.tally import Scale
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ class Budget:
         if "energy_uj" in self.condition.names and np.isnan(names["energy_uj"]).all():
             raise UsageError(
                 f"{self.label}: the energy table of {candidates.accelerator.name} is relative, without joules; "
-                "allowed: energy in MACs' worth (energy_mac_equiv), such as 2G"
+                "allowed: energy in MAC-equivalents (energy_mac_equiv), such as 2G"
             )
-        blocks = {name: None for name in names if name not in MEASURES}
+        blocks = {name: None for name in names if name not in measure_names()}
         return np.asarray(self.condition.holds(names, {**blocks, **baseline}), np.bool_)
 
 
@@ -71,13 +71,13 @@ def budget_where(text: str, stages: int) -> Budget:
     Raises:
         UsageError: it is no condition.
     """
-    return Budget(f"--where {text!r}", parse(text, _names(stages)))
+    return Budget(f"--where {text!r}", parse(text, _names(stages), units_by_name()))
 
 
 def at_most(option: str, text: str) -> Budget:
     """Return the budget of ``--max-params``, ``--max-macs``, ``--max-latency`` or ``--max-energy``.
 
-    Energy is in J where the number has that unit, otherwise in MACs' worth.
+    Energy is in J where the number has that unit, otherwise in MAC-equivalents.
 
     Raises:
         UsageError: *text* is no number of that quantity above 0.
@@ -86,12 +86,12 @@ def at_most(option: str, text: str) -> Budget:
     if column == "energy_mac_equiv" and text.strip().endswith("J"):
         column = "energy_uj"
     try:
-        limit = quantity(text, column)
+        limit = quantity(text, column, units_by_name())
     except UsageError as error:
         raise UsageError(f"{option}: {error}") from None
     if limit <= 0:
         raise UsageError(f"{option} {text}: nothing costs so little; allowed: a number above 0")
-    return Budget(f"{option} {text}", parse(f"{column} <= {limit!r}", MEASURES), limit)
+    return Budget(f"{option} {text}", parse(f"{column} <= {limit!r}", measure_names()), limit)
 
 
 LIMITS = {
@@ -159,7 +159,7 @@ def _least(column: Any, mask: Bools) -> int | None:
 
 
 def _names(stages: int) -> list[str]:
-    return [*MEASURES, "blocks", *(f"stage{number}" for number in range(1, stages + 1))]
+    return [*measure_names(), "blocks", *(f"stage{number}" for number in range(1, stages + 1))]
 
 
 def aims(
@@ -168,19 +168,19 @@ def aims(
     """Return *objectives*, by default those of ``OBJECTIVES`` that a network of so many *stages* has.
 
     Raises:
-        UsageError: one of them or *sort* is not in ``MEASURES`` or has no values: µJ where an energy table is relative,
-            the share of late stages of a network of one; an objective is named twice, or there is none.
+        UsageError: one of them or *sort* is not in ``measure_names`` or has no values: µJ where an energy table is
+            relative, the share of late stages of a network of one; an objective is named twice, or there is none.
     """
     if objectives is None:
         found = tuple(name for name in OBJECTIVES if name != "late_share" or stages > 1)
     else:
         found = (objectives,) if isinstance(objectives, str) else tuple(objectives)
     if not found:
-        raise UsageError(f"a Pareto front needs an objective; allowed: {', '.join(MEASURES)}")
+        raise UsageError(f"a Pareto front needs an objective; allowed: {', '.join(measure_names())}")
     for what, name in (("column to sort by", sort), *(("objective", name) for name in found)):
-        if name not in MEASURES:
+        if name not in measure_names():
             raise UsageError(
-                f"there is no {what} {name!r}; allowed: {', '.join(MEASURES)}{nearest(name, MEASURES)}"
+                f"there is no {what} {name!r}; allowed: {', '.join(measure_names())}{nearest(name, measure_names())}"
             )
         if why := _without_values(name, accelerators, stages):
             raise UsageError(f"{what} {name!r}: {why}")
@@ -192,11 +192,11 @@ def aims(
 
 def _without_values(name: str, accelerators: Sequence[Accelerator], stages: int) -> str:
     """Why no allocation has a value of *name*; empty where they have."""
-    relative = [each.name for each in accelerators if Scale.of(each).pj_per_unit is None]
+    relative = [each.name for each in accelerators if not Scale.of([each]).has_joules]
     if name == "energy_uj" and relative:
         return f"the energy table of {relative[0]} is relative, without joules; allowed: energy_mac_equiv"
     if name == "late_share" and stages == 1:
-        others = ", ".join(each for each in MEASURES if each != name)
+        others = ", ".join(each for each in measure_names() if each != name)
         return f"a network of one stage has no late ones; allowed: {others}"
     return ""
 
@@ -303,6 +303,12 @@ def study(
     names = [accelerator.name for accelerator in accelerators]
     if len(set(names)) < len(names):
         raise UsageError(f"two accelerators share a name: {', '.join(names)}")
+    for accelerator in accelerators:
+        if accelerator.mapper.objective == "edp":
+            raise UsageError(
+                f"{accelerator.name}: mapper.objective 'edp'; allowed: latency, energy: allocate adds up blocks, and "
+                "by edp a block's cost depends on the rest of the network"
+            )
     spec = networks.parse_model(model)
     depth, option = networks.depth_of(spec), networks.option_of(spec.entry)
     wanted = aims(sort, objectives, accelerators, len(depth))
@@ -471,7 +477,7 @@ def allocate(
             from *model*; ``stage1`` … are the blocks of a stage.
         objectives: columns of which ``pareto`` says that no other row of the accelerator is better in one and as good
             in the others; more is better of ``utilization``, ``efficiency`` and ``late_share``. By default latency,
-            energy in MACs' worth, params, MACs and the late share.
+            energy in MAC-equivalents, params, MACs and the late share.
         sort: the column by which each accelerator's rows are ordered, the best first.
         cache: keep and read traced networks on disk.
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from squeezesim.errors import UsageError
 from squeezesim.explore.compare import comparison as baselines
 from squeezesim.explore.compare.comparison import (
-    EMPTY_AT_TIMES,
     Comparison,
     Result,
     is_report,
+    names_of_empty,
     of_report,
     saved,
     told_apart,
@@ -72,7 +72,7 @@ def compare(
     for item in results:
         found += results_of(item, machines)
     rows = comparison(found, baseline=baseline, top1=top1 or {}).rows(by)
-    numbers = [name for name in rows[0] if name in EMPTY_AT_TIMES]
+    numbers = [name for name in names_of_empty() if name in rows[0]]
     return pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
 
 

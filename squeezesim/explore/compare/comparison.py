@@ -11,7 +11,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.report.metrics import TOTALS, energy_column
+from squeezesim.report.metrics import METRICS, energy_column, metrics_of, total_names
 from squeezesim.report.report import Report
 from squeezesim.zoo.registry import catalogue
 
@@ -123,9 +123,9 @@ class Result:
 
 
 def is_report(text: str | PathLike[str]) -> bool:
-    """Return whether *text* is the path of a saved report: it ends in ``.json``, and not in ``.graph.json``."""
+    """Return whether *text* is the path of a saved report: it ends in ``.json``, but not as other files here do."""
     name = fspath(text).lower()
-    return name.endswith(".json") and not name.endswith(".graph.json")
+    return name.endswith(".json") and not name.endswith((".graph.json", ".mapping.json"))
 
 
 def saved(path: str | PathLike[str]) -> Result:
@@ -278,33 +278,23 @@ BY = ("result", *ALIGNED)
 
 Row = dict[str, Any]
 
-_RATIOS = {
-    "params_relative": "params",
-    "macs_relative": "macs",
-    "cycles_relative": "cycles",
-    "latency_relative": "latency_us",
-    "dram_relative": "dram_bytes",
-}
-NUMBERS = ("top1_percent", *TOTALS, *_RATIOS, "energy_relative")
-"""Columns of results that hold numbers, of which conditions may speak."""
-EMPTY_AT_TIMES = ("top1_percent", "energy_uj", "energy_mac_equiv", *_RATIOS, "energy_relative")
-"""Columns of numbers that may be empty from top to bottom."""
-_PARTS = (
-    "params",
-    "macs",
-    "vector_ops",
-    "cycles",
-    "latency_us",
-    "share",
-    "utilization",
-    "efficiency",
-    "bound",
-    "energy_uj",
-    "energy_mac_equiv",
-    "dram_bytes",
-    "buffer_bytes",
-)
 _OWN = {"stage": ("layers",), "layer": ("stage", "op", "dataflow")}
+
+
+def number_names() -> list[str]:
+    """Return the columns of results that hold numbers, of which conditions may speak."""
+    return ["top1_percent", *total_names(), *_ratios(), "energy_relative"]
+
+
+def names_of_empty() -> list[str]:
+    """Return the columns of numbers that may be empty from top to bottom."""
+    found = [name for name, metric in METRICS.items() if metric.can_be_empty and metric.kind == "number"]
+    return [*found, *_ratios(), "energy_relative"]
+
+
+def _ratios() -> dict[str, str]:
+    """Columns that are quotients by the baseline's, and what they are quotients of."""
+    return {metric.ratio: name for name, metric in METRICS.items() if metric.ratio}
 
 
 @dataclass(frozen=True)
@@ -328,11 +318,7 @@ class Comparison:
     @cached_property
     def totals(self) -> tuple[Row, ...]:
         """The numbers of each result as a whole."""
-        rows = []
-        for result in self.results:
-            totals = result.report.totals
-            rows.append({"top1_percent": result.top1_percent} | {name: totals[name] for name in TOTALS})
-        return tuple(rows)
+        return tuple({"top1_percent": result.top1_percent, **result.report.totals} for result in self.results)
 
     def rows(self, by: str = "result") -> list[Row]:
         """Return one row for each result, or for each stage or layer of each result.
@@ -366,7 +352,7 @@ class Comparison:
     def _aligned(self, by: str) -> list[Row]:
         tables = [result.report.rows(by) for result in self.results]
         aligned = self.aligned(by)
-        names = (*_OWN[by], *_PARTS)
+        names = (*_OWN[by], *(metric.name for metric in metrics_of("comparison")))
         rows = []
         for name, places in zip(aligned.names, aligned.places, strict=True):
             parts = [None if at is None else table[at] for table, at in zip(tables, places, strict=True)]
@@ -381,9 +367,10 @@ class Comparison:
         return rows
 
     def _relative(self, place: int, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Row:
+        columns = _ratios()
         if before is None:
-            return dict.fromkeys((*_RATIOS, "energy_relative"))
-        ratios = {name: _ratio(row[column], before[column]) for name, column in _RATIOS.items()}
+            return dict.fromkeys((*columns, "energy_relative"))
+        ratios = {name: _ratio(row[column], before[column]) for name, column in columns.items()}
         other = self.baseline(place)
         energy = None if other is None else energy_column(self.results[place].report, other.report)
         ratios["energy_relative"] = None if energy is None else _ratio(row[energy], before[energy])

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from squeezesim.errors import UsageError
-from squeezesim.explore.compare.comparison import NUMBERS, Comparison
+from squeezesim.explore.compare.comparison import Comparison, number_names
 from squeezesim.expressions import Condition, parse
 from squeezesim.report import units
-from squeezesim.report.metrics import mac_unit
+from squeezesim.report.metrics import mac_unit, units_by_name
 
 _LARGE = 1e6  # from which on digits after the point say nothing
 
@@ -38,7 +38,7 @@ def conditions(texts: Iterable[str]) -> list[Condition]:
     Raises:
         UsageError: one of them is none; a caret points at the mistake.
     """
-    return [parse(text, NUMBERS) for text in texts]
+    return [parse(text, number_names(), units_by_name()) for text in texts]
 
 
 def judge(comparison: Comparison, wanted: Iterable[Condition]) -> list[Verdict]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,15 @@ from squeezesim.errors import UsageError
 from squeezesim.explore.compare.comparison import Comparison
 from squeezesim.explore.compare.gate import Verdict
 from squeezesim.explore.pareto import pareto
-from squeezesim.hardware.display import ideals
+from squeezesim.files import json_page, round_floats
+from squeezesim.hardware.config import CONSTRAINTS
+from squeezesim.hardware.display import ideal_text, ideals
 from squeezesim.report import units
 from squeezesim.report.figures.style import render
 from squeezesim.report.figures.tradeoff import tradeoff
 from squeezesim.report.grid import GAP, Column, Grid
-from squeezesim.report.metrics import energy_unit
-from squeezesim.report.serialize import round_floats
-from squeezesim.report.text import Section, markdown
+from squeezesim.report.metrics import METRICS, energy_unit, format_value, shown_energy
+from squeezesim.report.text import Section, Shown, markdown, shown_as
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.hardware.parts import Energy
 
-_TEXTS = ("name", "description", "source", "provenance")
+_TEXTS = ("name", "description", "source", "provenance", "notes")
 _MOST = 4  # parameters that a sentence names
 
 
@@ -77,7 +78,10 @@ def _parameters(accelerator: Accelerator) -> dict[str, Any]:
         else:
             yield prefix, value
 
-    return dict(walk("", accelerator.model_dump(mode="json", exclude=set(_TEXTS))))
+    found = dict(walk("", accelerator.model_dump(mode="json", exclude=set(_TEXTS))))
+    if constraints := accelerator.mapper.constraints:
+        found[CONSTRAINTS] = "; ".join(map(str, constraints))
+    return found
 
 
 def _ideal(comparison: Comparison) -> Iterator[str]:
@@ -97,7 +101,7 @@ def _energies(comparison: Comparison) -> Iterator[str]:
         listed = ", ".join(f"{name} {_table(energy)}" for name, energy in tables.items())
         apart = " and are of different units" if len(units) > 1 else ""
         yield f"energies come from different tables{apart}: {listed}"
-    relative = [name for name, result in accelerators.items() if result.report.scale.pj_per_unit is None]
+    relative = [name for name, result in accelerators.items() if not result.report.scale.has_joules]
     if relative:
         one = len(units) == 1
         yield (
@@ -119,7 +123,6 @@ def _own(comparison: Comparison) -> Iterator[str]:
 
 
 Row = Mapping[str, Any]
-_Shown = tuple[Column, Callable[[Row], str]]
 
 _NAME_WIDTH = 20
 _WRITTEN_OUT = 10  # ratios from here on have no decimal places to spare
@@ -167,7 +170,22 @@ def heading(comparison: Comparison) -> str:
     accelerators = list(dict.fromkeys(result.accelerator for result in results))
     what = networks[0] if len(networks) == 1 else units.plural(len(networks), "network")
     where = accelerators[0] if len(accelerators) == 1 else units.plural(len(accelerators), "accelerator")
-    return f"{what} on {where}{_reference(comparison)}"
+    return f"{what} on {where}{_reference(comparison)}{_ideal_text(comparison)}"
+
+
+def _ideal_text(comparison: Comparison) -> str:
+    """Which accelerators are faster than any real one, as the head of a report says it."""
+    named: dict[str, dict[str, None]] = {}
+    for result in comparison.results:
+        named.setdefault(ideal_text(result.report.accelerator), {})[result.accelerator] = None
+    texts = []
+    for lacks, names in named.items():
+        more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+        listed = (
+            f"{', '.join([*names][:_MOST])}{more} ({lacks})" if len(named) > 1 else lacks
+        )  # of all of them
+        texts += [f"; ideal: {listed}"] if lacks else []
+    return "".join(texts)
 
 
 def _reference(comparison: Comparison) -> str:
@@ -190,28 +208,19 @@ def result_grid(comparison: Comparison, *, are_numbered: bool = False) -> Grid:
     """Return the table of results."""
     rows = comparison.rows()
     is_known = any(row["top1_percent"] is not None for row in rows)
-    has_baseline = len(rows) > 1
-    energy: _Shown = (Column("energy µJ", 2), lambda row: units.decimal(row["energy_uj"]))
-    if any(row["energy_uj"] is None for row in rows):
-        energy = (Column("energy (MACs)", 2), lambda row: units.count(row["energy_mac_equiv"]))
-    columns: list[_Shown | None] = [
-        *_names(rows, are_numbered),
-        (Column("top-1 %", 1), lambda row: per_cent(row["top1_percent"])) if is_known else None,
-        (Column("params", 6), lambda row: units.count(row["params"])),
-        (Column("MACs", 5), lambda row: units.count(row["macs"])),
-        (Column("latency µs"), lambda row: units.decimal(row["latency_us"])),
-        (Column("×"), lambda row: ratio(row["latency_relative"])) if has_baseline else None,
-        (Column("utilization", 1), lambda row: units.share(row["utilization"])),
-        energy,
-        (Column("×", 3), lambda row: ratio(row["energy_relative"])) if has_baseline else None,
-        (Column("DRAM", 4), lambda row: units.size(row["dram_bytes"])),
-        (Column("×", 7), lambda row: ratio(row["dram_relative"])) if has_baseline else None,
-    ]
-    shown = [column for column in columns if column is not None]
-    return Grid([column for column, _ in shown], [[show(row) for _, show in shown] for row in rows])
+    energy = shown_energy(*(result.report for result in comparison.results))
+    ranks = {"params": 6, "macs": 5, "latency_us": 0, "latency_relative": 0, "utilization": 1}
+    ranks |= {energy: 2, "energy_relative": 3, "dram_bytes": 4, "dram_relative": 7}
+    columns = [*_names(rows, are_numbered), *([shown_as("top1_percent", 1)] if is_known else [])]
+    for name, rank in ranks.items():
+        if name in METRICS:
+            columns.append(shown_as(name, rank))
+        elif len(rows) > 1:
+            columns.append((Column("×", rank), partial(_ratio, name)))
+    return Grid([column for column, _ in columns], [[show(row) for _, show in columns] for row in rows])
 
 
-def _names(rows: Sequence[Row], are_numbered: bool) -> list[_Shown]:
+def _names(rows: Sequence[Row], are_numbered: bool) -> list[Shown]:
     """The columns that tell results apart; what all share stands in the heading."""
     places = {(row["network"], row["accelerator"]): f"[{number}] " for number, row in enumerate(rows, 1)}
 
@@ -221,7 +230,7 @@ def _names(rows: Sequence[Row], are_numbered: bool) -> list[_Shown]:
 
     are_many = [key for key in ("network", "accelerator") if len({row[key] for row in rows}) > 1]
     leading, *others = are_many or ["network"]
-    columns: list[_Shown] = [(Column(leading, left=True), lambda row: first(row, leading))]
+    columns: list[Shown] = [(Column(leading, left=True), lambda row: first(row, leading))]
     return columns + [(Column(key, left=True), lambda row: row["accelerator"]) for key in others]
 
 
@@ -277,11 +286,7 @@ def _fitted(grid: Grid, width: int) -> Grid:
 
 
 def _cells(comparison: Comparison, place: int, part: Row) -> list[str]:
-    cells = [
-        units.decimal(part["latency_us"]),
-        units.share(part["share"]),
-        units.share(part["utilization"]),
-    ]
+    cells = [format_value(name, part[name]) for name in ("latency_us", "share", "utilization")]
     if comparison.baselines[place] not in (None, place):
         cells += [ratio(part["latency_relative"]), _signed(part["difference_us"])]
     return cells
@@ -296,14 +301,13 @@ def _signed(value: float) -> str:
     return sign + units.decimal(abs(value))
 
 
+def _ratio(name: str, row: Row) -> str:
+    return ratio(row[name])
+
+
 def ratio(value: float | None) -> str:
     """Return a ratio with three decimal places, and those from 10 up with four significant digits."""
     return f"{value:.3f}" if value is not None and value < _WRITTEN_OUT else units.decimal(value)
-
-
-def per_cent(value: float | None) -> str:
-    """Return a percentage with two decimal places."""
-    return units.EMPTY if value is None else f"{value:.2f}"
 
 
 _MOST_NAMES = 24  # of a panel; where there are more circles, those on the front have names
@@ -386,12 +390,12 @@ def to_markdown(
 
 def to_json(comparison: Comparison, by: str = "result", verdicts: Sequence[Verdict] = ()) -> str:
     """Return results, stages or layers, conditions and notes as JSON; numbers are rounded to ten digits."""
-    document: dict[str, Any] = {"results": [round_floats(row) for row in comparison.rows()]}
+    document: dict[str, Any] = {"results": round_floats(comparison.rows())}
     if by != "result":
-        document[f"{by}s"] = [round_floats(row) for row in comparison.rows(by)]
+        document[f"{by}s"] = round_floats(comparison.rows(by))
     document["conditions"] = [
         {"fail_if": verdict.condition.text, "has_failed": verdict.has_failed, "failures": verdict.failures}
         for verdict in verdicts
     ]
     document["notes"] = notes(comparison)
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_page(document)

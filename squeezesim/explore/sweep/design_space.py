@@ -22,6 +22,7 @@ from squeezesim.expressions import parse
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.config import is_leaf, parameters, sections, to_dict, unknown_path
 from squeezesim.hardware.energy import energy_costs
+from squeezesim.report.metrics import units_by_name
 from squeezesim.yaml_tree import plain_scalar
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Axis:
     link: str | None = None
 
     def at(self, share: float) -> Value:
-        """Return the value that *share*, from 0 to below 1, of the way through is.
+        """Return the value at *share* of the axis, from 0 to below 1.
 
         Example:
             >>> Axis("array.rows", (8, 16, 32)).at(0.5), Axis("array.rows", interval=(8, 64)).at(0.5)
@@ -95,14 +96,14 @@ def parse_axis(path: str, given: str | Sequence[Value]) -> Axis:
         if _is_like_a_path(given):
             raise HardwareError(f"{path}={given}: {unknown_path(given)}")
         pieces = [piece.strip() for piece in given.split(",")]
-        if len(pieces) == 1 and (between := _between(path, pieces[0])):
+        if len(pieces) == 1 and (between := _parse_interval(path, pieces[0])):
             return between
-        values = tuple(value for piece in pieces for value in _values(path, piece))
+        values = tuple(value for piece in pieces for value in _parse_values(path, piece))
     if not values:
         raise UsageError(f"{path} has no values; allowed: one or more")
     distinct: dict[object, Value] = {}
     for value in values:
-        distinct.setdefault(_key(value), value)
+        distinct.setdefault(_identity(value), value)
     return Axis(path, tuple(distinct.values()))
 
 
@@ -111,8 +112,13 @@ def is_whole(path: str) -> bool:
     return path in parameters() and parameters()[path].allowed.startswith("an integer")
 
 
-def _key(value: Value) -> object:
-    """What is the same for values of which one is enough, as 8 and 8.0."""
+def _is_list(path: str) -> bool:
+    """Whether the parameter *path* takes lists, whose words may have colons."""
+    return path in parameters() and parameters()[path].allowed.startswith("a list")
+
+
+def _identity(value: Value) -> object:
+    """Return a key that duplicates share, as 8 and 8.0 do."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
 
 
@@ -121,13 +127,13 @@ def _is_like_a_path(given: str) -> bool:
     return bool(_PATH.fullmatch(given) and nearest(given.partition(".")[0], sections()[""]))
 
 
-def _between(path: str, piece: str) -> Axis | None:
+def _parse_interval(path: str, piece: str) -> Axis | None:
     """The axis of all values between two, if *piece* says one."""
-    parts = piece.split(":")
+    parts = [piece] if _is_list(path) else piece.split(":")
     is_log = parts[2:] == ["log"]
     if len(parts) != 2 and not is_log:
         return None
-    low, high = (_number(path, piece, part) for part in parts[:2])
+    low, high = (_parse_number(path, piece, part) for part in parts[:2])
     if low > high:
         raise UsageError(f"{path}: range {piece!r} is empty; {_FORMS}, from below to")
     if is_log and low <= 0:
@@ -137,16 +143,16 @@ def _between(path: str, piece: str) -> Axis | None:
     return Axis(path, interval=(float(low), float(high)), is_log=is_log)
 
 
-def _values(path: str, piece: str) -> Iterator[Value]:
-    parts = piece.split(":")
+def _parse_values(path: str, piece: str) -> Iterator[Value]:
+    parts = [piece] if _is_list(path) else piece.split(":")
     if len(parts) == 1:
-        yield _scalar(path, piece)
+        yield _parse_scalar(path, piece)
         return
     if len(parts) != 3:
         raise UsageError(f"{path}: {piece!r} is no range; {_FORMS}")
-    low, high = _number(path, piece, parts[0]), _number(path, piece, parts[1])
+    low, high = _parse_number(path, piece, parts[0]), _parse_number(path, piece, parts[1])
     is_factor = parts[2].startswith("x")
-    step = _number(path, piece, parts[2].removeprefix("x"))
+    step = _parse_number(path, piece, parts[2].removeprefix("x"))
     if step <= is_factor or (is_factor and low <= 0):
         raise UsageError(f"{path}: range {piece!r} never ends; allowed: a step above 0, a factor above 1")
     if low > high:
@@ -178,18 +184,17 @@ def _multiples(low: Fraction, high: Fraction, factor: Fraction, most: int) -> It
             value *= times
 
 
-def _number(path: str, piece: str, text: str) -> Fraction:
+def _parse_number(path: str, piece: str, text: str) -> Fraction:
     value = plain_scalar(text.strip())
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise UsageError(f"{path}: {text!r} in {piece!r} is no number; {_FORMS}")
     return Fraction(repr(value))
 
 
-def _scalar(path: str, piece: str) -> Value:
+def _parse_scalar(path: str, piece: str) -> Value:
     if not piece:
         raise UsageError(f"{path} has an empty value; allowed: values with commas between")
-    known = parameters().get(path)
-    if known is not None and known.allowed.startswith("a list"):
+    if _is_list(path):
         return [] if piece == "none" else piece.split("+")
     return plain_scalar(piece)
 
@@ -199,9 +204,9 @@ MOST_DESIGNS = 1_000_000
 PES = "array.pes"
 """What rows · cols are called among parameters."""
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
-"""The greatest share of the way through an axis."""
+"""The greatest share of an axis."""
 
-# Machines that differ in nothing else share what is costly to compute: these parameters vary the fastest.
+# Machines that differ in these parameters alone share the costly search: they vary the fastest.
 _CHEAP = (
     "clock_mhz",
     "memory.global_buffer",
@@ -227,18 +232,18 @@ class Designs:
         """Return each design, or the mistake where values do not go together."""
         tree = to_dict(self.base)
         rows = zip(*self.columns.values(), strict=True)
-        return [_built(tree, dict(zip(self.columns, row, strict=True))) for row in rows]
+        return [_build(tree, dict(zip(self.columns, row, strict=True))) for row in rows]
 
     def part(self, start: int, stop: int) -> Designs:
         """Return designs *start* to *stop*."""
         return Designs(self.base, {path: column[start:stop] for path, column in self.columns.items()})
 
     def turns(self) -> list[int]:
-        """Return the designs that share nothing costly with the one before: those where the array changes."""
-        dear = [column for path, column in self.columns.items() if not _is_cheap(path)]
-        if not dear:
+        """Return the designs that share no search with their predecessor: those where the array changes."""
+        costly = [column for path, column in self.columns.items() if not _is_cheap(path)]
+        if not costly:
             return []
-        rows = list(zip(*dear, strict=True))
+        rows = list(zip(*costly, strict=True))
         return [number for number in range(1, len(rows)) if rows[number] != rows[number - 1]]
 
     def where(self, conditions: Sequence[str]) -> Designs:
@@ -254,7 +259,7 @@ class Designs:
 
     def meets(self, conditions: Sequence[str]) -> NDArray[np.bool_]:
         """Return which designs meet all of *conditions*, as for ``where``."""
-        return holding(conditions, self.base, self.columns, numeric_names())
+        return evaluate_conditions(conditions, self.base, self.columns, numeric_names())
 
     def _take(self, index: Sequence[int]) -> Designs:
         columns = {path: tuple(column[i] for i in index) for path, column in self.columns.items()}
@@ -279,10 +284,10 @@ def grid(base: Accelerator, axes: Sequence[Axis]) -> Designs:
     count = prod(len(axis.values) for axis in free)
     if count > MOST_DESIGNS:
         raise UsageError(f"{count:,} designs; allowed: at most {MOST_DESIGNS:,}, or a number of samples")
-    check(base, axes)
+    check_axes(base, axes)
     rows = list(product(*(axis.values for axis in free)))
     columns = {axis.path: column for axis, column in zip(free, zip(*rows, strict=True), strict=True)}
-    return _linked(base, axes, columns)
+    return _resolve_links(base, axes, columns)
 
 
 def sample(base: Accelerator, axes: Sequence[Axis], count: int, seed: int, *, latin: bool = True) -> Designs:
@@ -294,7 +299,7 @@ def sample(base: Accelerator, axes: Sequence[Axis], count: int, seed: int, *, la
         HardwareError: a value is not allowed.
         UsageError: a parameter is given twice, or there are too many designs.
     """
-    check(base, axes)
+    check_axes(base, axes)
     if not 1 <= count <= MOST_DESIGNS:
         raise UsageError(f"{count:,} samples; allowed: from 1 to {MOST_DESIGNS:,}")
     random = np.random.default_rng(seed)
@@ -304,18 +309,18 @@ def sample(base: Accelerator, axes: Sequence[Axis], count: int, seed: int, *, la
     ):  # so that the order of options does not matter
         shares = random.random(count)
         drawn[axis.path] = ((random.permutation(count) + shares) / count if latin else shares).tolist()
-    designs = at(base, axes, drawn)
-    dear = [designs.columns[axis.path] for axis in free_axes(axes) if not _is_cheap(axis.path)]
-    return designs._take(sorted(range(count), key=lambda i: [repr(column[i]) for column in dear]))
+    designs = designs_at(base, axes, drawn)
+    costly = [designs.columns[axis.path] for axis in free_axes(axes) if not _is_cheap(axis.path)]
+    return designs._take(sorted(range(count), key=lambda i: [repr(column[i]) for column in costly]))
 
 
-def at(base: Accelerator, axes: Sequence[Axis], shares: Mapping[str, Sequence[float]]) -> Designs:
-    """Return the designs that *shares*, from 0 to 1, of the way through each free axis are."""
+def designs_at(base: Accelerator, axes: Sequence[Axis], shares: Mapping[str, Sequence[float]]) -> Designs:
+    """Return the designs at *shares* of each free axis, from 0 to 1."""
     columns = {
         axis.path: tuple(axis.at(min(share, BELOW_ONE)) for share in shares[axis.path])
         for axis in free_axes(axes)
     }
-    return _linked(base, axes, columns)
+    return _resolve_links(base, axes, columns)
 
 
 def free_axes(axes: Sequence[Axis]) -> list[Axis]:
@@ -331,7 +336,7 @@ def numeric_names() -> list[str]:
     return [PES, *numbers]
 
 
-def holding(
+def evaluate_conditions(
     conditions: Sequence[str],
     base: Accelerator,
     columns: Mapping[str, Sequence[Any]],
@@ -345,22 +350,26 @@ def holding(
     count = len(next(iter(columns.values())))
     kept = np.ones(count, np.bool_)
     for text in conditions:
-        condition = parse(text, names)
-        kept &= condition.holds({name: numbers(name, base, columns, count) for name in condition.names})
+        condition = parse(text, names, units_by_name())
+        kept &= condition.holds(
+            {name: numeric_column(name, base, columns, count) for name in condition.names}
+        )
     return kept
 
 
-def numbers(
+def numeric_column(
     name: str, base: Accelerator, columns: Mapping[str, Sequence[Any]], count: int
 ) -> NDArray[np.float64]:
     """Return the numbers of *name* in *count* rows of *columns*, or else *base*'s; NaN where there is none."""
     if name == PES:
-        return numbers("array.rows", base, columns, count) * numbers("array.cols", base, columns, count)
-    values = columns[name] if name in columns else (_value(to_dict(base), name),) * count
+        return numeric_column("array.rows", base, columns, count) * numeric_column(
+            "array.cols", base, columns, count
+        )
+    values = columns[name] if name in columns else (_value_at(to_dict(base), name),) * count
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
-def check(base: Accelerator, axes: Sequence[Axis]) -> None:
+def check_axes(base: Accelerator, axes: Sequence[Axis]) -> None:
     """Refuse values that no design can have: each one beside the first of the other parameters.
 
     Raises:
@@ -382,15 +391,15 @@ def check(base: Accelerator, axes: Sequence[Axis]) -> None:
     }
     tree = to_dict(base)
     for axis in axes:
-        for value in _telling(axis):
+        for value in _validation_probes(axis):
             changes = {**first, axis.path: value}
             for path, link in links.items():
-                changes[path] = changes.get(link, _value(tree, link))
+                changes[path] = changes.get(link, _value_at(tree, link))
             base.replace(changes)
 
 
-def _telling(axis: Axis) -> list[Value]:
-    """Values that are all allowed only if every value of *axis* is: of numbers those at the ends, and a broken one."""
+def _validation_probes(axis: Axis) -> list[Value]:
+    """Return representative values, valid if and only if all of *axis* are: both extremes and one non-integer."""
     if axis.interval is not None:
         return [axis.at(0.0), axis.at(BELOW_ONE)]
     numbers = [v for v in axis.values if isinstance(v, int | float) and not isinstance(v, bool)]
@@ -407,7 +416,9 @@ def _is_cheap(path: str) -> bool:
     return any(path == name or path.startswith(f"{name}.") for name in _CHEAP)
 
 
-def _linked(base: Accelerator, axes: Sequence[Axis], columns: Mapping[str, tuple[Value, ...]]) -> Designs:
+def _resolve_links(
+    base: Accelerator, axes: Sequence[Axis], columns: Mapping[str, tuple[Value, ...]]
+) -> Designs:
     """The designs with the columns of linked parameters, all in the order of *axes*."""
     count = len(next(iter(columns.values()))) if columns else 1
     tree = to_dict(base)
@@ -415,12 +426,12 @@ def _linked(base: Accelerator, axes: Sequence[Axis], columns: Mapping[str, tuple
     def column(axis: Axis) -> tuple[Value, ...]:
         if axis.link is None:
             return columns[axis.path]
-        return columns[axis.link] if axis.link in columns else (_value(tree, axis.link),) * count
+        return columns[axis.link] if axis.link in columns else (_value_at(tree, axis.link),) * count
 
     return Designs(base, {axis.path: column(axis) for axis in axes})
 
 
-def _built(tree: Mapping[str, Any], changes: Mapping[str, Value]) -> Accelerator | HardwareError:
+def _build(tree: Mapping[str, Any], changes: Mapping[str, Value]) -> Accelerator | HardwareError:
     """The accelerator *tree* with *changes*, of which only the sections above them are copied."""
     changed = dict(tree)
     for path, value in changes.items():
@@ -431,21 +442,21 @@ def _built(tree: Mapping[str, Any], changes: Mapping[str, Value]) -> Accelerator
             section = section[name]
         section[key] = value
     try:
-        accelerator = _validated(changed)
+        accelerator = _validate(changed)
         energy_costs(accelerator)  # an energy table may not reach the buffer's size
     except HardwareError as error:
         return error
     return accelerator
 
 
-def _validated(tree: Mapping[str, Any]) -> Accelerator:
+def _validate(tree: Mapping[str, Any]) -> Accelerator:
     try:
         return Accelerator.model_validate(tree)
     except ValidationError:
         return Accelerator.from_dict(tree)  # says what is wrong in one line
 
 
-def _value(tree: Mapping[str, Any], path: str) -> Value:
+def _value_at(tree: Mapping[str, Any], path: str) -> Value:
     assert is_leaf(path)
     value: Any = tree
     for key in path.split("."):

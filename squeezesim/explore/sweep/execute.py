@@ -19,7 +19,7 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, MutableSequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableSequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
@@ -39,6 +39,7 @@ from squeezesim.cost.evaluate import Advance
 from squeezesim.errors import ClusterError, OutputError, UsageError, pip_install
 from squeezesim.explore.sweep.plan import KEY, Plan, Planned
 from squeezesim.files import atomic_write, check_place, read_bytes, temporary_folder
+from squeezesim.hardware.dataflows import names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -179,17 +180,17 @@ class Store:
             OutputError: it is no file of this sweep.
         """
         content = read_bytes(file, MAX_BYTES, "part of a sweep", OutputError)
-        about = _about(content)
+        about = _read_metadata(content)
         if not _is_whole(content):
             is_old = "networks" in about and _PLACE not in content
             is_foreign = about == {} and b"squeezesim" not in content
             if is_foreign or (is_old and not self._is_alike(about)):
-                raise self._other(about)
+                raise self._other_sweep(about)
             return "has no checksum" if is_old else "was changed"
         if about.get("digest") != self.plan.about["digest"]:
             if about.get("version") != __version__ and self._is_alike(about):
                 return f"is of version {about.get('version')}"
-            raise self._other(about)
+            raise self._other_sweep(about)
         if about.get("chunk") != number:
             raise OutputError(f"cannot write {str(self.path)!r}: {file.name!r} is another chunk, renamed")
         return ""
@@ -201,17 +202,17 @@ class Store:
             about.get(key) == mine[key] for key in ("networks", "accelerator", "parameters", "designs")
         )
 
-    def _other(self, about: Mapping[str, Any]) -> OutputError:
+    def _other_sweep(self, about: Mapping[str, Any]) -> OutputError:
         return OutputError(
-            f"cannot write {str(self.path)!r}: it holds another sweep{_named(about)}; allowed: another path"
+            f"cannot write {str(self.path)!r}: it holds another sweep{_describe_other(about)}; allowed: another path"
         )
 
 
-def costed_again(path: Path, again: Mapping[str, str]) -> str:
+def recosting_note(path: Path, again: Mapping[str, str]) -> str:
     """Return a line on the files *again* of the folder *path*, which ``Store.survey`` found.
 
     Example:
-        >>> costed_again(Path("a"), {"part-00000.parquet": "was changed"})
+        >>> recosting_note(Path("a"), {"part-00000.parquet": "was changed"})
         "costed again: 'part-00000.parquet' in a was changed"
     """
     parts = []
@@ -222,8 +223,8 @@ def costed_again(path: Path, again: Mapping[str, str]) -> str:
     return f"costed again: {'; '.join(parts)}"
 
 
-def _about(content: bytes) -> Mapping[str, Any]:
-    """What a Parquet file says of the sweep that it is of: nothing if it is of none, and its error if it is broken."""
+def _read_metadata(content: bytes) -> Mapping[str, Any]:
+    """Return the sweep's metadata in a Parquet file: empty if it has none, its error if it is broken."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -235,8 +236,8 @@ def _about(content: bytes) -> Mapping[str, Any]:
     return about if isinstance(about, dict) else {}
 
 
-def _named(about: Mapping[str, Any]) -> str:
-    """What the other sweep is, where its file says so."""
+def _describe_other(about: Mapping[str, Any]) -> str:
+    """Describe the other sweep, as far as its file does."""
     try:
         networks, parameters = about["networks"], about.get("parameters", [])
         return (
@@ -247,11 +248,11 @@ def _named(about: Mapping[str, Any]) -> str:
         return ""
 
 
-Costed = Generator[tuple[int, bytes], None, None]
-"""Chunks as they are done: number, Parquet file; to close it ends what costs the others."""
+Chunks = Generator[tuple[int, bytes], None, None]
+"""Finished chunks, each a number and a Parquet file; closing it stops the others."""
 
-Cost = Callable[[list[int], Advance], Costed]
-"""What costs the chunks of these numbers; told of rows as they are costed, long before their chunk is done."""
+Cost = Callable[[list[int], Advance], Chunks]
+"""Costs the chunks of these numbers; reports rows as they are costed, before their chunk is finished."""
 
 Progress = Callable[[int, int], None]
 """(rows done, rows in all)"""
@@ -281,7 +282,7 @@ def run(
     plan = store.plan
     there, again = store.survey()
     if again:
-        say(costed_again(store.path, again))
+        say(recosting_note(store.path, again))
     total = sum(plan.size(number) for number in range(plan.chunks))
     done = sum(plan.size(number) for number in there)
     reached = float(done)
@@ -307,7 +308,7 @@ def run(
 def local(plan: Plan, jobs: int) -> Cost:
     """Return what costs chunks of *plan* in *jobs* processes of this computer; a single one is this process."""
 
-    def cost(numbers: list[int], advance: Advance) -> Costed:
+    def cost(numbers: list[int], advance: Advance) -> Chunks:
         workers = min(jobs, len(numbers))
         if workers <= 1:
             yield from ((number, encode(plan.table(number, advance))) for number in numbers)
@@ -317,8 +318,8 @@ def local(plan: Plan, jobs: int) -> Cost:
     return cost
 
 
-def _in_processes(plan: Plan, numbers: list[int], workers: int, advance: Advance) -> Costed:
-    """Chunks from a pool of processes; those of one that died, with what it had begun, from another pool."""
+def _in_processes(plan: Plan, numbers: list[int], workers: int, advance: Advance) -> Chunks:
+    """Cost chunks in a pool of processes; where one dies, a new pool costs what is missing."""
     left, tries = set(numbers), _TRIES
     # Each chunk has a place of its own: without a lock, which a process that dies would hold for ever.
     rows, told = RawArray("d", plan.chunks), 0.0
@@ -332,7 +333,7 @@ def _in_processes(plan: Plan, numbers: list[int], workers: int, advance: Advance
     with temporary_folder() as folder:
         # Not an argument of the processes: one that ends before it has read it would leave this one waiting.
         file = folder / "plan"
-        atomic_write(file, pickle.dumps(plan))
+        atomic_write(file, pickle.dumps((plan, names())))
         while left:
             try:
                 with closing(_pool(file, sorted(left), workers, rows, look)) as costed:
@@ -349,28 +350,29 @@ def _in_processes(plan: Plan, numbers: list[int], workers: int, advance: Advance
                     ) from error
 
 
-def _pool(file: Path, numbers: list[int], workers: int, rows: _Rows, look: Callable[[], None]) -> Costed:
-    with _environment(), _path_elsewhere():  # the pool itself starts a process, Python's tracker of resources
+def _pool(file: Path, numbers: list[int], workers: int, rows: _Rows, look: Callable[[], None]) -> Chunks:
+    # The pool itself starts a process, Python's tracker of resources.
+    with _one_thread_each(), _without_working_directory():
         pool = ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(file, rows)
+            workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(file, rows)
         )
     try:
-        with _uninterrupted(), _environment(), _path_elsewhere(), _deaf_processes():
-            futures: list[_Future] = [pool.submit(_chunk, number) for number in numbers]
+        with _defer_sigint(), _one_thread_each(), _without_working_directory(), _block_sigint_in_children():
+            futures: list[_Future] = [pool.submit(_cost_chunk, number) for number in numbers]
         ended: SimpleQueue[_Future] = SimpleQueue()
         for future in futures:
             future.add_done_callback(ended.put)
-        with _killed_by_interruption(pool):
+        with _kill_on_sigint(pool):
             for _ in futures:
-                yield _next(ended, look).result()
+                yield _wait_for_chunk(ended, look).result()
     finally:
-        with _uninterrupted():
+        with _defer_sigint():
             _kill(pool)
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _next(ended: SimpleQueue[_Future], look: Callable[[], None]) -> _Future:
-    """Wait for a chunk that has ended, and *look* at the others meanwhile."""
+def _wait_for_chunk(ended: SimpleQueue[_Future], look: Callable[[], None]) -> _Future:
+    """Wait for a finished chunk; call *look* meanwhile, for the progress of the others."""
     while True:
         try:
             return ended.get(timeout=_LOOK)
@@ -388,8 +390,8 @@ def _kill(pool: ProcessPoolExecutor) -> None:
 
 
 @contextmanager
-def _killed_by_interruption(pool: ProcessPoolExecutor) -> Iterator[None]:
-    """An interruption ends the processes of *pool* before anything else; those after it in the block do nothing."""
+def _kill_on_sigint(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """The first SIGINT in the block kills the processes of *pool* and raises; later ones are ignored."""
     if not _is_interruptible():
         yield
         return
@@ -407,8 +409,8 @@ def _killed_by_interruption(pool: ProcessPoolExecutor) -> Iterator[None]:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """An interruption comes after the block, one for all that came in it."""
+def _defer_sigint() -> Iterator[None]:
+    """Defer SIGINT until the block ends; several in it are raised as one."""
     if not _is_interruptible():
         yield
         return
@@ -428,9 +430,9 @@ def _is_interruptible() -> bool:
 
 
 @contextmanager
-def _deaf_processes() -> Iterator[None]:
-    """Processes that start here never see an interruption, not even as they start: it is their parent's to handle."""
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows; see ``_begin``
+def _block_sigint_in_children() -> Iterator[None]:
+    """Block SIGINT in processes that start in the block, from their first instruction: their parent handles it."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows; see ``_start_worker``
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -441,9 +443,9 @@ def _deaf_processes() -> Iterator[None]:
 
 
 @contextmanager
-def _environment() -> Iterator[None]:
-    """Processes that start here use one thread each, so that they do not wait for each other's, and import nothing
-    from the working directory as they start.
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start in the block use one thread each, so as not to compete for the cores, and have a safe path:
+    Python adds no working directory to theirs.
     """
     before = {name: os.environ.get(name) for name in _ENVIRONMENT}
     os.environ.update(dict.fromkeys(_ENVIRONMENT, "1"))
@@ -458,10 +460,10 @@ def _environment() -> Iterator[None]:
 
 
 @contextmanager
-def _path_elsewhere() -> Iterator[None]:
-    """Processes that start here have no working directory among the folders that modules are imported from.
+def _without_working_directory() -> Iterator[None]:
+    """Take the working directory off ``sys.path``, which processes that start in the block inherit.
 
-    It stays where it has squeezesim itself, or the script that started: they import that again.
+    It stays where it holds squeezesim itself or the script that started, since the processes import both.
     """
     main = getattr(sys.modules["__main__"], "__file__", None)
     needed = {os.path.realpath(Path(__file__).parents[3]), main and os.path.realpath(Path(main).parent)}
@@ -482,26 +484,43 @@ class _Worker:
 
     plan: Plan | None = None
     rows: _Rows | None = None
+    dataflows: tuple[str, ...] = ()
 
 
-def _begin(file: Path, rows: _Rows) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where the processes could not be started deaf to it
-    Thread(target=_follow, daemon=True).start()
-    _Worker.plan, _Worker.rows = pickle.loads(file.read_bytes()), rows
+def _start_worker(file: Path, rows: _Rows) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked as the process started
+    Thread(target=_exit_with_parent, daemon=True).start()
+    _Worker.plan, _Worker.dataflows = pickle.loads(file.read_bytes())
+    _Worker.rows = rows
 
 
-def _follow() -> None:
-    """End with the parent, which may be killed without a chance to say so."""
+def _exit_with_parent() -> None:
+    """Exit when the parent does, which may be killed without notice."""
     parent = parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
 
 
-def _chunk(number: int) -> tuple[int, bytes]:
+def check_known(dataflows: Iterable[str]) -> None:
+    """Check that this process knows *dataflows*, those of the process that started it.
+
+    Raises:
+        UsageError: one is registered there alone.
+    """
+    missing = [name for name in dataflows if name not in names()]
+    if missing:
+        raise UsageError(
+            f"processes that cost designs do not know the dataflow {missing[0]!r}; allowed: registering it in a "
+            "module, or in a script above if __name__ == '__main__', or one job"
+        )
+
+
+def _cost_chunk(number: int) -> tuple[int, bytes]:
     plan, rows = _Worker.plan, _Worker.rows
     assert plan is not None
     assert rows is not None
+    check_known(_Worker.dataflows)
     rows[number] = 0.0
 
     def advance(more: float) -> None:
@@ -530,7 +549,7 @@ def cluster(plan: Plan, address: str) -> Cost:
     if not _ADDRESS.fullmatch(address):
         raise UsageError(f"--cluster {address!r} is no address; allowed: as tcp://host:8786")
 
-    def cost(numbers: list[int], _advance: Advance) -> Costed:
+    def cost(numbers: list[int], _advance: Advance) -> Chunks:
         if not numbers:
             return
         try:
@@ -538,23 +557,23 @@ def cluster(plan: Plan, address: str) -> Cost:
         except ImportError as error:
             raise UsageError(f"--cluster needs Dask: {pip_install('distributed')}") from error
         try:
-            _greeted(address)
+            _check_greeting(address)
             client = Client(address, timeout=_REACH, set_as_default=False)
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"--cluster {address!r}: no scheduler of Dask there; allowed: as tcp://host:8786"
             ) from error
-        with _reported(client, address):
+        with _report_lost_scheduler(client, address):
             _await_workers(client, address)
-            _check(client, address)
-            yield from _results(client, plan, numbers, address)
+            _check_workers(client, address)
+            yield from _gather_chunks(client, plan, numbers, address)
 
     return cost
 
 
 @contextmanager
-def _reported(client: Any, address: str) -> Iterator[None]:
-    """The scheduler's death in the block is a line, whatever Dask's threads and logs make of it."""
+def _report_lost_scheduler(client: Any, address: str) -> Iterator[None]:
+    """Report a scheduler that dies in the block in one line, and silence Dask's logs."""
     from distributed import CancelledError
 
     before = logging.root.manager.disable
@@ -569,22 +588,22 @@ def _reported(client: Any, address: str) -> Iterator[None]:
         logging.disable(before)
 
 
-def _greeted(address: str) -> None:
-    """Check that a scheduler speaks first, as Dask's does: its client waits without end for a web server's word."""
+def _check_greeting(address: str) -> None:
+    """Check that the server sends the first byte, as Dask's scheduler does: Dask's client waits for it without end."""
     parts = urlsplit(address)
     with create_connection((parts.hostname or "", parts.port or 0), timeout=_REACH) as connection:
         if parts.scheme == "tcp" and not connection.recv(1):
             raise OSError("no greeting")
 
 
-def _results(client: Any, plan: Plan, numbers: list[int], address: str) -> Costed:
+def _gather_chunks(client: Any, plan: Plan, numbers: list[int], address: str) -> Chunks:
     from distributed import wait
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
         # A task of its own, not data: Dask makes it again where the worker that had it dies.
-        shared = client.submit(_received, pickle.dumps(plan), __version__, pure=False)
-        left = set(client.map(_cluster_chunk, numbers, plan=shared, retries=_RETRIES, pure=False))
+        shared = client.submit(_receive_plan, pickle.dumps(plan), __version__, pure=False)
+        left = set(client.map(_cost_cluster_chunk, numbers, plan=shared, retries=_RETRIES, pure=False))
     while left:
         try:
             with client.as_current():
@@ -613,7 +632,7 @@ def _await_workers(client: Any, address: str) -> None:
         ) from error
 
 
-def _check(client: Any, address: str) -> None:
+def _check_workers(client: Any, address: str) -> None:
     """Refuse workers on which this version is not installed, or under another Python."""
     python = platform.python_version_tuple()[:2]
     for worker, found in client.run(version, "squeezesim", on_error="return").items():
@@ -627,13 +646,13 @@ def _check(client: Any, address: str) -> None:
             )
 
 
-def _received(plan: bytes, sent_by: str) -> Plan:
-    """The plan, on a worker, which may have come after the others were asked for their version."""
+def _receive_plan(plan: bytes, sent_by: str) -> Plan:
+    """Unpickle the plan on a worker, which may have joined after the versions were checked."""
     if sent_by != __version__:
         raise ImportError(f"squeezesim {__version__}")
     found: Plan = pickle.loads(plan)
     return found
 
 
-def _cluster_chunk(number: int, plan: Plan) -> tuple[int, bytes]:
+def _cost_cluster_chunk(number: int, plan: Plan) -> tuple[int, bytes]:
     return number, encode(plan.table(number))

@@ -16,11 +16,19 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.cost.evaluate import Advance
-from squeezesim.errors import OutputError, UsageError, pip_install
-from squeezesim.explore.sweep.design_space import Axis, Designs, at, check, free_axes
-from squeezesim.explore.sweep.execute import Cost, Costed, Store, encode
-from squeezesim.explore.sweep.plan import about, costed, heading, kinds_of
-from squeezesim.explore.sweep.results import column, meeting, objectives_of, sides
+from squeezesim.errors import ArgumentError, OutputError, UsageError, pip_install
+from squeezesim.explore.sweep.design_space import Axis, Designs, check_axes, designs_at, free_axes
+from squeezesim.explore.sweep.execute import Chunks, Cost, Store, encode
+from squeezesim.explore.sweep.plan import (
+    column_types,
+    cost_designs,
+    describe,
+    design_columns,
+    feasible_mask,
+    ranking_column,
+    resolve_objectives,
+    split_objectives,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +46,7 @@ _TRIES = 1_000  # proposals in a row that are repeated or not allowed, after whi
 
 @dataclass(frozen=True)
 class Search:
-    """*count* designs with values of *axes*, of which the last generations are near the Pareto front of *objectives*.
+    """NSGA-II over *axes*, *count* designs in all: generations approach the Pareto front of *objectives*.
 
     No design is costed twice. Each objective of each of several networks is one by itself.
 
@@ -59,12 +67,12 @@ class Search:
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MOST:
             raise UsageError(f"a search of {self.count:,} designs; allowed: from 1 to {MOST:,}")
-        check(self.base, self.axes)
-        objectives_of(self.objectives, self.base, [axis.path for axis in self.axes])
+        check_axes(self.base, self.axes)
+        resolve_objectives(self.objectives, self.base, [axis.path for axis in self.axes])
 
     @cached_property
     def about(self) -> Mapping[str, Any]:
-        """What tells this search from another; the version of Optuna is part of it."""
+        """The identity of this search, the version of Optuna included."""
         content = {
             "axes": [asdict(axis) for axis in self.axes],
             "objectives": self.objectives,
@@ -74,7 +82,7 @@ class Search:
             "search": [self.count, GENERATION],
             "optuna": _optuna().__version__,
         }
-        found = about(self.networks, self.base, [axis.path for axis in self.axes], self.count, content)
+        found = describe(self.networks, self.base, [axis.path for axis in self.axes], self.count, content)
         return {**found, "objectives": list(self.objectives), "seed": self.seed}
 
     @property
@@ -88,7 +96,7 @@ class Search:
 
 
 def generations(of: Search, store: Store) -> Cost:
-    """Return what costs generations of a search; those before them are read from *store*.
+    """Return a function that costs generations of a search; those before them are read from *store*.
 
     It ends early where it finds no other design.
 
@@ -97,8 +105,8 @@ def generations(of: Search, store: Store) -> Cost:
         UsageError: Optuna is not installed, or no design meets the conditions.
     """
 
-    def cost(numbers: list[int], advance: Advance) -> Costed:
-        proposals, kinds = _Proposals(of), kinds_of(of.base, of.axes)
+    def cost(numbers: list[int], advance: Advance) -> Chunks:
+        proposals, kinds = _Proposals(of), column_types(of.base, of.axes)
         for number in range(max(numbers, default=-1) + 1):
             designs = proposals.ask(of.size(number) // len(of.networks))
             if designs is None:
@@ -106,11 +114,11 @@ def generations(of: Search, store: Store) -> Cost:
             first = number * GENERATION
             if number in numbers:
                 marks = {**of.about, "chunk": number, "chunks": of.chunks}
-                table = costed(of.networks, designs, first, kinds, marks, advance)
+                table = cost_designs(of.networks, designs, first, kinds, marks, advance)
                 yield number, encode(table)
             else:
                 table = store.part(number)
-                expected = heading(of.networks, designs, first, kinds)
+                expected = design_columns(of.networks, designs, first, kinds)
                 if any(table[name].combine_chunks() != column for name, column in expected.items()):
                     raise OutputError(
                         f"cannot go on from {str(store.path)!r}: part {number} has other designs; allowed: another path"
@@ -121,11 +129,11 @@ def generations(of: Search, store: Store) -> Cost:
 
 
 class _Proposals:
-    """What Optuna proposes; every axis is a share of the way through its values."""
+    """Proposals of Optuna, in shares of each axis."""
 
     def __init__(self, of: Search) -> None:
         optuna = _optuna()
-        least, _ = sides(of.objectives)
+        least, _ = split_objectives(of.objectives)
         directions = ["minimize" if name in least else "maximize" for name in of.objectives]
         between = optuna.distributions.FloatDistribution(0.0, 1.0)
         self._of = of
@@ -148,7 +156,7 @@ class _Proposals:
         with _quiet():
             while len(self._trials) < count and tries < _TRIES:
                 trial = self._study.ask(self._shares)
-                design = at(of.base, of.axes, {path: [share] for path, share in trial.params.items()})
+                design = designs_at(of.base, of.axes, {path: [share] for path, share in trial.params.items()})
                 key = repr(design.columns)
                 tries += 1
                 if key in self._known or not design.meets(of.where)[0]:
@@ -161,16 +169,16 @@ class _Proposals:
                     shares[path].append(share)
         if not self._known:
             raise UsageError(f"none of {_TRIES:,} designs meets {' and '.join(map(repr, of.where))}")
-        return at(of.base, of.axes, shares) if self._trials else None
+        return designs_at(of.base, of.axes, shares) if self._trials else None
 
     def tell(self, table: pa.Table) -> None:
-        """Say what the designs of the last ``ask`` cost; those without a number in an objective come last."""
+        """Report the costs of the last ``ask``; a design without a number in an objective counts as infeasible."""
         of, each = self._of, len(self._of.networks)
         columns = [
-            [None if isnan(value) else value for value in column(table, of.base, name).tolist()]
+            [None if isnan(value) else value for value in ranking_column(table, of.base, name).tolist()]
             for name in of.objectives
         ]
-        met = [meeting(table, of.base, [limit]) for limit in of.limits]
+        met = [feasible_mask(table, of.base, [limit]) for limit in of.limits]
         with _quiet():
             for number, trial in enumerate(self._trials):
                 rows = slice(number * each, (number + 1) * each)
@@ -185,13 +193,13 @@ def _optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise UsageError(f"--search needs Optuna: {pip_install('optuna')}") from error
+        raise ArgumentError(f"{{a search}} needs Optuna: {pip_install('optuna')}") from error
     return optuna
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing of Optuna's logs and warnings is shown."""
+    """Silence Optuna's logs and warnings."""
     logging = _optuna().logging
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)

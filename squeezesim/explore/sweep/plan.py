@@ -1,4 +1,4 @@
-"""Plan of a sweep: networks, designs and columns; what a chunk of designs costs."""
+"""Plan of a sweep: networks, designs and columns; what a chunk costs; feasible rows and their Pareto front."""
 
 from __future__ import annotations
 
@@ -7,21 +7,44 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from squeezesim._version import __version__
-from squeezesim.cost.evaluate import Advance, Costs, evaluate_each, ignore
-from squeezesim.errors import HardwareError
-from squeezesim.explore.sweep.design_space import Axis, Designs, Value, at, free_axes
+from squeezesim.cost.costs import Costs
+from squeezesim.cost.evaluate import Advance, evaluate_each, ignore
+from squeezesim.errors import HardwareError, UsageError
+from squeezesim.explore.pareto import Mask, pareto
+from squeezesim.explore.sweep.design_space import (
+    PES,
+    Axis,
+    Designs,
+    Value,
+    designs_at,
+    evaluate_conditions,
+    free_axes,
+    numeric_column,
+    numeric_names,
+)
+from squeezesim.expressions import parse
 from squeezesim.hardware.config import to_dict
+from squeezesim.hardware.energy import energy_table, tables
 from squeezesim.network import Network
-from squeezesim.report.metrics import TOTALS, bounds, total_columns
-from squeezesim.report.tally import Scale, Tally, stored_bytes
+from squeezesim.report.metrics import (
+    ARROW,
+    METRICS,
+    metrics_of,
+    network_columns,
+    split_by_better,
+    total_names,
+    units_by_name,
+)
+from squeezesim.report.tally import Scale, Tally, layer_operands
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from squeezesim.hardware.accelerator import Accelerator
 
@@ -33,7 +56,7 @@ def totals(
 ) -> Columns:
     """Return the totals of a fused *network* on each of *designs*, those of ``Report.totals`` to the last bit.
 
-    ``bound`` is what set the pace of the most cycles. Where there is no such accelerator or the network does
+    ``bound`` is the bottleneck of the most cycles. Where there is no such accelerator or the network does
     not fit its buffer, ``problem`` says why, and the other columns are None. *advance* is told of designs as they are
     costed.
     """
@@ -46,58 +69,18 @@ def totals(
         for index, misfit in zip(there, misfits, strict=True):
             problems[index] = misfit
         columns = _columns(network, costs, accelerators)
-    placed = {name: _placed(column, there, problems) for name, column in columns.items()}
+    placed = {name: _scatter(column, there, problems) for name, column in columns.items()}
     return {**placed, "problem": problems}
 
 
 def _columns(network: Network, costs: Costs, accelerators: Sequence[Accelerator]) -> Columns:
-    tally = _tally(network, costs, accelerators)
-    columns = total_columns(tally, _scale(accelerators))
+    tally = Tally.of(network.layers, costs, layer_operands(network.layers, accelerators)).total()
     params = np.full(len(accelerators), network.params, np.int64)
-    return {**columns, "params": params, "bound": bounds(tally)}
+    return {**network_columns(tally, Scale.of(accelerators)), "params": params}
 
 
-def _tally(network: Network, costs: Costs, accelerators: Sequence[Accelerator]) -> Tally:
-    """One row for each accelerator: the sums over the layers, those of energy in their order as in ``Tally.total``."""
-    layers, count = network.layers, len(accelerators)
-    weights: dict[object, Any] = {}
-    for accelerator in accelerators:
-        key = accelerator.precision, accelerator.sparsity
-        if key not in weights:
-            weights[key] = stored_bytes(layers, accelerator).sum(axis=0)
-    counts = np.array([(1, layer.params, layer.macs, layer.vector_ops) for layer in layers], np.int64)
-    number, params, macs, vector_ops = np.tile(counts.sum(axis=0), (count, 1)).T
-    return Tally(
-        layers=number,
-        params=params,
-        macs=macs,
-        vector_ops=vector_ops,
-        cycles=costs.cycles.sum(axis=1),
-        executed=costs.executed.sum(axis=1),
-        losses=costs.losses.sum(axis=1),
-        time=costs.time.sum(axis=1),
-        dram=costs.dram_bytes.sum(axis=1),
-        buffer_bytes=costs.buffer_bytes.sum(axis=1),
-        energy=np.ascontiguousarray(np.cumsum(costs.energy, axis=1)[:, -1]),
-        weights=np.array([weights[a.precision, a.sparsity] for a in accelerators]),
-    )
-
-
-def _scale(accelerators: Sequence[Accelerator]) -> Scale:
-    """The scale of each row of a tally: its formulas broadcast."""
-    each = [Scale.of(accelerator) for accelerator in accelerators]
-    return Scale(
-        pes=cast(int, np.array([scale.pes for scale in each], np.int64)),
-        clock_mhz=cast(float, np.array([scale.clock_mhz for scale in each])),
-        mac_energy=cast(float, np.array([[scale.mac_energy] for scale in each])),
-        pj_per_unit=cast(
-            float, np.array([[np.nan if s.pj_per_unit is None else s.pj_per_unit] for s in each])
-        ),
-    )
-
-
-def _placed(column: Any, there: Sequence[int], problems: Sequence[str | None]) -> list[Any]:
-    """The column with an entry for each design, None where there is a problem or no number."""
+def _scatter(column: Any, there: Sequence[int], problems: Sequence[str | None]) -> list[Any]:
+    """Return the column with an entry for each design, None where there is a problem or no number."""
     values = column.tolist() if isinstance(column, np.ndarray) else column
     placed: list[Any] = [None] * len(problems)
     for index, value in zip(there, values, strict=True):
@@ -121,23 +104,21 @@ KEY = "squeezesim.sweep"
 Kind = Literal["int64", "float64", "string"]
 """The type of a column in Parquet."""
 
-_INTEGERS = {"params", "macs", "vector_ops", "cycles", "dram_bytes", "weights_bytes", "weights_values_bytes"}
-
 
 class Planned(Protocol):
-    """What a folder of results is of: a plan, or a search."""
+    """The sweep that a folder of results belongs to: a plan, or a search."""
 
     @property
     def base(self) -> Accelerator:
-        """What the parameters that do not vary are taken from."""
+        """The accelerator that the parameters that do not vary are of."""
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """Conditions on what a row costs; rows of interest meet them."""
+        """Conditions on the costs of a row, which feasible rows meet."""
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """What tells it from another: networks, base, parameters, a digest of all of it."""
+        """Its identity: networks, base, parameters, a digest of all of it."""
 
     @property
     def chunks(self) -> int:
@@ -149,7 +130,7 @@ class Planned(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """Networks, fused, on every one of *designs*; rows of interest meet *limits*, conditions on what they cost.
+    """Fused networks on every one of *designs*; feasible rows meet *limits*, conditions on their costs.
 
     A chunk has at most *chunk* designs, and ends between two arrays where it would take long.
     """
@@ -161,7 +142,7 @@ class Plan:
 
     @property
     def base(self) -> Accelerator:
-        """What the parameters that do not vary are taken from."""
+        """The accelerator that the parameters that do not vary are of."""
         return self.designs.base
 
     @property
@@ -171,10 +152,10 @@ class Plan:
 
     @cached_property
     def about(self) -> Mapping[str, Any]:
-        """What tells this sweep from another: networks, base, parameters, a digest of all of it."""
+        """The identity of this sweep: networks, base, parameters, a digest of all of it."""
         columns = {path: list(column) for path, column in self.designs.columns.items()}
         content = {"columns": columns, "chunk": self.chunk, "work": [_WORK, _MEMORY, _CHUNKS]}
-        return about(self.networks, self.designs.base, list(columns), len(self.designs), content)
+        return describe(self.networks, self.designs.base, list(columns), len(self.designs), content)
 
     def size(self, number: int) -> int:
         """Rows of chunk *number*."""
@@ -185,7 +166,7 @@ class Plan:
         start = self._starts[number]
         part = self.designs.part(start, self._starts[number + 1])
         marks = {**self.about, "chunk": number, "chunks": self.chunks}
-        return costed(self.networks, part, start, self._kinds, marks, advance)
+        return cost_designs(self.networks, part, start, self._kinds, marks, advance)
 
     @cached_property
     def _starts(self) -> tuple[int, ...]:
@@ -206,17 +187,17 @@ class Plan:
 
     @cached_property
     def _kinds(self) -> Mapping[str, Kind]:
-        return {path: _kind(column) for path, column in self.designs.columns.items()}
+        return {path: _column_type(column) for path, column in self.designs.columns.items()}
 
 
-def about(
+def describe(
     networks: Sequence[Network],
     base: Accelerator,
     parameters: Sequence[str],
     designs: int,
     content: Mapping[str, Any],
 ) -> Mapping[str, Any]:
-    """Return what is said of a sweep in its files; the digest is of the networks, of *base* and of *content*."""
+    """Return the metadata of a sweep's files; the digest is of the networks, of *base* and of *content*."""
     whole = {
         "version": __version__,
         "networks": [network.to_json() for network in networks],
@@ -234,7 +215,7 @@ def about(
     }
 
 
-def costed(
+def cost_designs(
     networks: Sequence[Network],
     designs: Designs,
     first: int,
@@ -244,7 +225,7 @@ def costed(
 ) -> pa.Table:
     """Cost *designs*, numbered from *first* on: a row for each design and network, in this order.
 
-    *kinds* are the types of the parameters' columns, *marks* what the file says of itself. *advance* is told of rows,
+    *kinds* are the types of the parameters' columns, *marks* the metadata of the file. *advance* is told of rows,
     or parts of them, as they are costed.
     """
     import pyarrow as pa
@@ -252,42 +233,42 @@ def costed(
     count = len(designs)
     accelerators = designs.accelerators()
     found = [totals(network, accelerators, advance) for network in networks]
-    columns = heading(networks, designs, first, kinds)
-    for name in (*TOTALS, "bound", "problem"):
+    columns = design_columns(networks, designs, first, kinds)
+    for name in (*(metric.name for metric in metrics_of("network")), "problem"):
         each = [part.get(name, [None] * count) for part in found]
-        of = "int64" if name in _INTEGERS else "string" if name in ("bound", "problem") else "float64"
+        of = ARROW[METRICS[name].kind] if name in METRICS else "string"
         columns[name] = pa.array([value for row in zip(*each, strict=True) for value in row], of)
     return pa.table(columns).replace_schema_metadata({KEY: json.dumps(marks)})
 
 
-def heading(
+def design_columns(
     networks: Sequence[Network], designs: Designs, first: int, kinds: Mapping[str, Kind]
 ) -> dict[str, pa.Array]:
-    """Return the columns that say what each row of ``costed`` is of: design, network and values."""
+    """Return the columns that identify each row of ``cost_designs``: design, network and values."""
     import pyarrow as pa
 
-    def repeated(column: Iterable[Value]) -> list[Value]:
+    def repeat(column: Iterable[Value]) -> list[Value]:
         return [value for value in column for _ in networks]
 
     columns = {
-        "design": pa.array(repeated(range(first, first + len(designs))), "int64"),
+        "design": pa.array(repeat(range(first, first + len(designs))), "int64"),
         "network": pa.array([network.name for network in networks] * len(designs), "string"),
     }
     for path, column in designs.columns.items():
         values = map(_text, column) if kinds[path] == "string" else column
-        columns[path] = pa.array(repeated(values), kinds[path])
+        columns[path] = pa.array(repeat(values), kinds[path])
     return columns
 
 
-def kinds_of(base: Accelerator, axes: Sequence[Axis]) -> Mapping[str, Kind]:
+def column_types(base: Accelerator, axes: Sequence[Axis]) -> Mapping[str, Kind]:
     """Return the types of the parameters' columns where any of the values of *axes* may be in them."""
     most = max((len(axis.values) for axis in axes), default=0) + 1
     shares = [number / most for number in range(most + 1)]  # every value of each axis is at one of them
-    spread = at(base, axes, {axis.path: shares for axis in free_axes(axes)})
-    return {path: _kind(column) for path, column in spread.columns.items()}
+    spread = designs_at(base, axes, {axis.path: shares for axis in free_axes(axes)})
+    return {path: _column_type(column) for path, column in spread.columns.items()}
 
 
-def _kind(column: Sequence[Value]) -> Kind:
+def _column_type(column: Sequence[Value]) -> Kind:
     types = {type(value) for value in column if value is not None}
     if types == {int}:
         return "int64"
@@ -298,3 +279,135 @@ def _text(value: Value) -> str | None:
     if isinstance(value, list | tuple):
         return "+".join(map(str, value)) or "none"
     return None if value is None else str(value)
+
+
+_JOULES = ("energy.table", "energy.pj_per_unit")  # parameters that change whether energy is in joules
+_MAC = ("precision.", "energy.table", "energy.overrides.mac")  # and the energy of the reference MAC
+
+
+def split_conditions(
+    conditions: Sequence[str], base: Accelerator, paths: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return those of *conditions* on parameters alone, known before a design is costed, and those on its costs.
+
+    Raises:
+        UsageError: one cannot be read, compares with a baseline, or is on what no design has (``check_priced``).
+    """
+    varying = tuple(paths)
+    known: list[str] = []
+    limits: list[str] = []
+    for text in conditions:
+        condition = parse(text, column_names(), units_by_name())
+        if condition.is_relative:
+            condition.holds({})  # says that there is no baseline
+        for name in condition.names:
+            check_priced("condition on", name, base, varying)
+        (limits if set(condition.names) & set(total_names()) else known).append(text)
+    return tuple(known), tuple(limits)
+
+
+def feasible_mask(table: pa.Table, base: Accelerator, limits: Sequence[str]) -> Mask:
+    """Return a mask of the rows that meet all of *limits*, conditions on parameters and totals."""
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    return evaluate_conditions(limits, base, columns, column_names())
+
+
+def split_objectives(objectives: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return those of *objectives* to minimise, and those to maximise.
+
+    Raises:
+        UsageError: one is none of ``column_names`` or is named twice, or there is none.
+    """
+    least, most = split_by_better(objectives)
+    pareto({name: np.zeros(0) for name in column_names()}, least, most)
+    return least, most
+
+
+def resolve_objectives(
+    given: Sequence[str] | None, base: Accelerator, paths: Iterable[str]
+) -> tuple[str, ...]:
+    """Return *given*, or latency and energy: in µJ if all designs that vary *paths* have it, else in MAC-equivalents.
+
+    Raises:
+        UsageError: see ``split_objectives``; energy is wanted in joules and no design has it, or in MAC-equivalents
+            while the energy of the reference MAC varies.
+    """
+    varying = tuple(paths)
+    wanted = given
+    if wanted is None:
+        is_in_joules = _has_joules(base) and not _varies_joules(varying)
+        wanted = ("latency_us", "energy_uj" if is_in_joules else "energy_mac_equiv")
+    split_objectives(wanted)
+    for name in wanted:
+        check_priced("objective", name, base, varying)
+    return tuple(wanted)
+
+
+def check_priced(what: str, name: str, base: Accelerator, paths: Iterable[str]) -> None:
+    """Check that the column *name*, if it is of the energy table, can rank designs that vary *paths*.
+
+    Raises:
+        UsageError: it is empty, or in MAC-equivalents while the energy of the reference MAC varies; the
+            message begins with *what* it is wanted as.
+    """
+    varying = tuple(paths)
+    if name == "area_mm2" and np.isnan(Scale.of([base]).area_mm2[0]) and "energy.table" not in varying:
+        with_area = ", ".join(each for each in tables() if energy_table(each).has_area)
+        raise UsageError(
+            f"{what} 'area_mm2': energy table {base.energy.table!r} of {base.name} has no area; "
+            f"allowed: an energy table that has, as {with_area}"
+        )
+    if name == "energy_uj" and not _has_joules(base) and not _varies_joules(varying):
+        raise UsageError(
+            f"{what} 'energy_uj': the energy table of {base.name} is relative, without joules; "
+            "allowed: energy_mac_equiv"
+        )
+    other = next((path for path in varying if path.startswith(_MAC)), None)
+    if name == "energy_mac_equiv" and other is not None:
+        raise UsageError(
+            f"{what} 'energy_mac_equiv' counts MACs of each design, whose worth varies with {other}; "
+            "allowed: energy_uj, with an energy table that has joules"
+        )
+
+
+def _has_joules(base: Accelerator) -> bool:
+    return Scale.of([base]).has_joules
+
+
+def _varies_joules(paths: Iterable[str]) -> bool:
+    return any(path in _JOULES for path in paths)
+
+
+def front_mask(table: pa.Table, base: Accelerator, objectives: Sequence[str]) -> Mask:
+    """Return a mask of the Pareto front of *objectives*: the rows that no other of the same network dominates.
+
+    Raises:
+        UsageError: see ``split_objectives``.
+    """
+    least, most = split_objectives(objectives)
+    columns = {name: ranking_column(table, base, name) for name in objectives}
+    of = table["network"].to_numpy()
+    known = ~np.isnan(np.stack([*columns.values()])).any(axis=0)
+    found = np.zeros(table.num_rows, np.bool_)
+    for network in dict.fromkeys(of):
+        rows = np.flatnonzero((of == network) & known)
+        found[rows] = pareto({name: column[rows] for name, column in columns.items()}, least, most)
+    return found
+
+
+def ranking_column(table: pa.Table, base: Accelerator, name: str) -> NDArray[np.float64]:
+    """Return the numbers of *name*, one of ``column_names``, in each row: NaN where there is none.
+
+    A parameter that does not vary is that of *base*.
+    """
+    columns = {each: table[each].to_pylist() for each in table.column_names if each in _sources(name)}
+    return numeric_column(name, base, columns, table.num_rows)
+
+
+def _sources(name: str) -> tuple[str, ...]:
+    return ("array.rows", "array.cols") if name == PES else (name,)
+
+
+def column_names() -> list[str]:
+    """Return the columns of numbers that conditions, objectives and an order may use."""
+    return [*total_names(), *numeric_names()]

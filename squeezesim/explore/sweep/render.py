@@ -1,4 +1,4 @@
-"""A sweep as people read it: its best rows, and what could not be costed."""
+"""Text of a sweep: its best rows, and the designs that could not be costed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.explore.allocate.render import header, words, written
-from squeezesim.explore.pareto import LARGER_IS_BETTER
-from squeezesim.explore.sweep.results import check_energy, column, column_names
-from squeezesim.explore.sweep.results import front as unbeaten
+from squeezesim.explore.sweep.plan import check_priced, column_names, front_mask, ranking_column
 from squeezesim.hardware.display import fixed_widths
 from squeezesim.report import units
 from squeezesim.report.grid import Column, Grid, shares
+from squeezesim.report.metrics import METRICS, format_value, header, is_more_better, metrics_of, words
 from squeezesim.report.text import Section
 
 if TYPE_CHECKING:
@@ -31,10 +29,11 @@ def check_sort(sort: str, of: Planned) -> None:
     Raises:
         UsageError: they cannot, or it ranks none of them.
     """
-    names = list(dict.fromkeys(["design", "network", *of.about["parameters"], *column_names(), "bound"]))
+    texts = [metric.name for metric in metrics_of("network") if metric.kind == "text"]
+    names = list(dict.fromkeys(["design", "network", *of.about["parameters"], *column_names(), *texts]))
     if sort not in names:
         raise UsageError(f"--sort {sort!r}; allowed: {', '.join(names)}{nearest(sort, names)}")
-    check_energy("--sort", sort, of.base, of.about["parameters"])
+    check_priced("--sort", sort, of.base, of.about["parameters"])
 
 
 def best_rows(
@@ -42,19 +41,19 @@ def best_rows(
 ) -> pa.Table:
     """Return the rows, the best by *sort* first; of the Pareto front of *objectives* alone where there are any.
 
-    Rows without a number in *sort* come last; what they are ranked by is among the columns.
+    Rows without a number in *sort* come last; the columns that rank them are there.
     """
     import pyarrow as pa
 
-    rows = table if objectives is None else table.filter(unbeaten(table, base, objectives))
+    rows = table if objectives is None else table.filter(front_mask(table, base, objectives))
     for name in dict.fromkeys((sort, *(objectives or ()))):
         if name not in rows.column_names:
-            rows = rows.append_column(name, pa.array(column(rows, base, name), from_pandas=True))
-    order = "descending" if sort in LARGER_IS_BETTER else "ascending"
+            rows = rows.append_column(name, pa.array(ranking_column(rows, base, name), from_pandas=True))
+    order = "descending" if is_more_better(sort) else "ascending"
     return rows.sort_by([(sort, order), ("design", "ascending")])
 
 
-def shared(rows: pa.Table, networks: Sequence[str], most: int) -> pa.Table:
+def take_shares(rows: pa.Table, networks: Sequence[str], most: int) -> pa.Table:
     """Return the first *most* of *rows*, of which each of several *networks* gets its share."""
     of = rows["network"].to_pylist()
     left = dict(zip(networks, shares([of.count(name) for name in networks], most), strict=True))
@@ -85,11 +84,11 @@ def sections(
 ) -> list[Section]:
     """Return the parts of the text in their order; tables are at most *width* wide.
 
-    *table* holds the rows of interest of *count* designs; with *objectives* only their Pareto front is shown.
+    *table* holds the feasible rows of *count* designs; with *objectives* only their Pareto front is shown.
     """
     about = of.about
     found = best_rows(table, of.base, sort, objectives)
-    rows = found if top is None else shared(found, about["networks"], top)
+    rows = found if top is None else take_shares(found, about["networks"], top)
     networks = ", ".join(about["networks"])
     lines = [f"varying {', '.join(about['parameters'])}"]
     if "objectives" in about:
@@ -100,7 +99,7 @@ def sections(
         lines.append(f"{units.plural(table.num_rows, 'row')} with {' and '.join(of.limits)}")
     parts = [Section(f"{networks} on {about['accelerator']}, {units.plural(count, 'design')}", lines)]
     what = "designs" if objectives is None else f"the Pareto front of {_and(objectives)}"
-    extreme = "greatest" if sort in LARGER_IS_BETTER else "least"
+    extreme = "greatest" if is_more_better(sort) else "least"
     ranks = (sort, *(objectives or ()))
     part = units.part(rows.num_rows, found.num_rows, "row")
     grid = replace(_grid(rows.to_pylist(), about, ranks, energy_column(table)), part=part)
@@ -133,13 +132,14 @@ def _grid(rows: Sequence[Row], about: Mapping[str, Any], ranks: Sequence[str], e
     # The first column may be shortened and never goes: what a row is of comes before what it costs.
     columns = [*(Column(name, left=True) for name in names), Column("design")]
     columns += [Column(header(path)) for path in parameters]
-    columns += [Column(header(name), left=name == "bound") for name in measures]
+    columns += [
+        Column(header(name), left=name in METRICS and METRICS[name].kind == "text") for name in measures
+    ]
     cells = [
         [
             *(row[name] for name in names),
             str(row["design"]),
-            *(written(path, row[path]) for path in parameters),
-            *(row[name] or units.EMPTY if name == "bound" else written(name, row[name]) for name in measures),
+            *(format_value(name, row[name]) for name in (*parameters, *measures)),
         ]
         for row in rows
     ]

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from squeezesim.errors import UsageError
+from squeezesim.errors import ArgumentError, UsageError
 from squeezesim.explore.sweep.design_space import Axis, Value, free_axes, grid, parse_axis, sample
-from squeezesim.explore.sweep.execute import Cost, Store, cluster, local, run
+from squeezesim.explore.sweep.execute import Cost, Progress, Store, cluster, local, run
 from squeezesim.explore.sweep.nsga import Search, generations
-from squeezesim.explore.sweep.plan import CHUNK, Plan
-from squeezesim.explore.sweep.results import meeting, objectives_of, parted
+from squeezesim.explore.sweep.plan import (
+    CHUNK,
+    Plan,
+    Planned,
+    feasible_mask,
+    resolve_objectives,
+    split_conditions,
+)
 from squeezesim.files import temporary_folder
 from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.network.network import check_multiplies
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.network import Network
 
-_LISTED = 100_000  # combinations that are listed to see whether a search would be of all of them
+_LISTED = 100_000  # combinations that are enumerated to see whether a search would cover all of them
 
 
 def plan(
@@ -41,16 +47,16 @@ def plan(
     latin: bool = True,
     chunk: int = CHUNK,
 ) -> Plan:
-    """Return what a sweep runs; see ``sweep``."""
-    fused, axes = _fused(networks), _axes(values)
-    known, limits = parted(where)
+    """Return the plan of a sweep without a search; see ``sweep``."""
+    fused, axes = _fuse(networks), _parse_axes(values)
+    known, limits = split_conditions(where, accelerator, values)
     designs = (
         grid(accelerator, axes) if samples is None else sample(accelerator, axes, samples, seed, latin=latin)
     )
     return Plan(fused, designs.where(known) if known else designs, chunk, limits)
 
 
-def searched(
+def plan_search(
     networks: Sequence[Network],
     accelerator: Accelerator,
     values: Mapping[str, str | Sequence[Value]],
@@ -60,11 +66,11 @@ def searched(
     objectives: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Plan | Search:
-    """Return a search of *count* designs; a plan of all combinations where there are no more than that."""
-    axes = _axes(values)
-    known, limits = parted(where)
-    aims = objectives_of(objectives, accelerator, values)
-    found = Search(_fused(networks), accelerator, axes, count, aims, known, limits, seed)
+    """Return a search of *count* designs, or a plan of all combinations where there are no more than that."""
+    axes = _parse_axes(values)
+    known, limits = split_conditions(where, accelerator, values)
+    aims = resolve_objectives(objectives, accelerator, values)
+    found = Search(_fuse(networks), accelerator, axes, count, aims, known, limits, seed)
     free = free_axes(axes)
     if any(axis.interval for axis in free) or prod(len(axis.values) for axis in free) > _LISTED:
         return found
@@ -72,35 +78,90 @@ def searched(
     return found if len(designs) > count else Plan(found.networks, designs, limits=limits)
 
 
-def _fused(networks: Sequence[Network]) -> tuple[Network, ...]:
+def _fuse(networks: Sequence[Network]) -> tuple[Network, ...]:
     for network in networks:
         check_multiplies(network)
     return tuple(network.fused for network in networks)
 
 
-def _axes(values: Mapping[str, str | Sequence[Value]]) -> tuple[Axis, ...]:
+def _parse_axes(values: Mapping[str, str | Sequence[Value]]) -> tuple[Axis, ...]:
     return tuple(parse_axis(path, given) for path, given in values.items())
 
 
-def costing(store: Store, of: Plan | Search, jobs: int, address: str | None = None) -> Cost:
-    """Return what costs the chunks of *of*: a plan's in *jobs* processes, or on the Dask scheduler at *address*."""
+def _choose_runner(store: Store, of: Plan | Search, jobs: int, address: str | None) -> Cost:
     if isinstance(of, Search):
         return generations(of, store)
     return local(of, jobs) if address is None else cluster(of, address)
 
 
-def interest(of: Plan | Search, table: pa.Table) -> pa.Table:
-    """Return the rows that meet the limits of *of*.
+def filter_feasible(of: Plan | Search, table: pa.Table) -> pa.Table:
+    """Return the feasible rows: those that meet the limits of *of*.
 
     Raises:
         UsageError: none does.
     """
     if not of.limits:
         return table
-    kept = meeting(table, of.base, of.limits)
+    kept = feasible_mask(table, of.base, of.limits)
     if not kept.any():
         raise UsageError(f"none of {table.num_rows:,} rows meets {' and '.join(map(repr, of.limits))}")
     return table.filter(kept)
+
+
+def check_choice(samples: int | None, search: int | None) -> None:
+    """Refuse *samples* beside a *search*."""
+    if search is not None and samples is not None:
+        raise ArgumentError("{samples} and {a search} both choose designs; allowed: one of them")
+
+
+def ignore(*_: object) -> None:
+    """Tell nobody."""
+
+
+def run_sweep(
+    networks: GivenNetwork | Iterable[GivenNetwork],
+    accelerator: GivenAccelerator,
+    values: Mapping[str, str | Sequence[Value]],
+    *,
+    where: Sequence[str] = (),
+    samples: int | None = None,
+    search: int | None = None,
+    objectives: Sequence[str] | None = None,
+    seed: int = 0,
+    latin: bool = True,
+    jobs: int = 1,
+    address: str | None = None,
+    place: Callable[[Planned], Path | None] = ignore,
+    status: Callable[[str], None] = ignore,
+    progress: Progress = ignore,
+    say: Callable[[str], None] = warnings.warn,
+) -> tuple[Plan | Search, pa.Table]:
+    """Return the plan or search and all its rows, infeasible ones included; see ``sweep``.
+
+    *address* is that of a Dask scheduler that runs chunks instead of processes here. *place* returns the folder of what
+    was planned, None for a temporary one. *status* is told of stages, *progress* of rows, *say* of files that are
+    costed again.
+    """
+    check_choice(samples, search)
+    status("reading networks")
+    several, base = networks_of(networks), accelerator_of(accelerator)
+    status("making designs")
+    of: Plan | Search
+    if search is None:
+        of = plan(several, base, values, where=where, samples=samples, seed=seed, latin=latin)
+    else:
+        of = plan_search(several, base, values, search, where=where, objectives=objectives, seed=seed)
+    path = place(of)
+    status("costing designs")
+    if path is None and isinstance(of, Plan) and jobs == 1 and address is None:
+        import pyarrow as pa
+
+        return of, pa.concat_tables(of.table(number) for number in range(of.chunks))
+    with temporary_folder() if path is None else nullcontext(path) as folder:
+        store = Store(folder, of)
+        run(store, _choose_runner(store, of, jobs, address), progress, say)
+        status("reading results")
+        return of, store.read()
 
 
 def sweep(
@@ -158,23 +219,20 @@ def sweep(
         raise UsageError("objectives are those of a search; allowed: with search")
     if search is not None and jobs > 1:
         raise UsageError(f"a search costs a generation after the other; allowed: one job, not {jobs}")
-    several, base = networks_of(networks), accelerator_of(accelerator)
-    conditions = [where] if isinstance(where, str) and where else where
-    planned: Plan | Search
-    if search is None:
-        planned = plan(several, base, values, where=conditions, samples=samples, seed=seed, latin=latin)
-    elif samples is None:
-        planned = searched(several, base, values, search, where=conditions, objectives=objectives, seed=seed)
-    else:
-        raise UsageError("samples and a search both choose designs; allowed: one of them")
-    if path is None and isinstance(planned, Plan) and jobs == 1:
-        import pyarrow as pa
-
-        table = pa.concat_tables(planned.table(number) for number in range(planned.chunks))
-    else:
-        with temporary_folder() if path is None else nullcontext(path) as folder:
-            store = Store(Path(folder), planned)
-            run(store, costing(store, planned, jobs), lambda _done, _total: None, warnings.warn)
-            table = store.read()
-    frame: pd.DataFrame = interest(planned, table).replace_schema_metadata(None).to_pandas(use_threads=False)
+    of, table = run_sweep(
+        networks,
+        accelerator,
+        values,
+        where=[where] if isinstance(where, str) and where else where,
+        samples=samples,
+        search=search,
+        objectives=objectives,
+        seed=seed,
+        latin=latin,
+        jobs=jobs,
+        place=lambda _: None if path is None else Path(path),
+    )
+    frame: pd.DataFrame = (
+        filter_feasible(of, table).replace_schema_metadata(None).to_pandas(use_threads=False)
+    )
     return frame

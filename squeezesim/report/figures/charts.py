@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from squeezesim.cost.costs import cause_named
 from squeezesim.report import units
 from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, Theme, draw_grid_lines, labels
+from squeezesim.report.metrics import quantity, shown_energy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,32 +21,10 @@ if TYPE_CHECKING:
     from squeezesim.report.data import ReportData
     from squeezesim.report.tally import Floats, Tally
 
-CAUSES: Mapping[str, str] = {
-    "executed": "MACs",
-    "edge": "edge: PEs without work",
-    "zeros": "zeros: zero weights not skipped",
-    "fill": "fill: preload and drain",
-    "dram": "dram: waiting for DRAM",
-    "buffer": "buffer: waiting for the buffer",
-    "startup": "startup: first load, last store",
-    "setup": "setup: once a layer",
-    "vector": "vector: vector lanes at work",
-}
-LEVELS: Mapping[str, str] = {
-    "mac": "MACs",
-    "register_file": "registers",
-    "inter_pe": "between PEs",
-    "buffer": "buffer",
-    "dram": "DRAM",
-    "vector": "vector lanes",
-    "leakage": "leakage",
-}
-OPERANDS: Mapping[str, str] = {
-    "inputs": "inputs",
-    "weights": "weights",
-    "outputs": "outputs",
-    "psums": "partial sums",
-}
+
+def cause_labels(names: Iterable[str]) -> dict[str, str]:
+    """Return the labels of executed MACs and of the losses to *names*."""
+    return {"executed": "MACs", **{name: cause_named(name).label for name in names}}
 
 
 _MANY = 2000  # of a unit, from which on the next larger one is taken
@@ -92,7 +72,12 @@ class Energies:
     """Energies of several reports in one quantity: µJ where all tables are absolute, else units of one MAC."""
 
     def __init__(self, reports: Iterable[ReportData]) -> None:
-        self.absolute = all(report.scale.pj_per_unit is not None for report in reports)
+        self.column = shown_energy(*reports)
+
+    @property
+    def absolute(self) -> bool:
+        """Whether they are in µJ."""
+        return self.column == "energy_uj"
 
     def of(self, report: ReportData, tally: Tally) -> Floats:
         """Return the energy of each row of *tally* by level."""
@@ -100,17 +85,17 @@ class Energies:
 
     def text(self, value: float) -> str:
         """Return an energy with its unit."""
-        return f"{units.decimal(value)} µJ" if self.absolute else f"{units.count(value)} MACs' worth"
+        return quantity(self.column, value)
 
     def unit(self, largest: float) -> Unit:
         """Return the unit of energies up to *largest*."""
         if self.absolute:
             return _unit(largest, [Unit(1, "µJ"), Unit(1e-3, "mJ"), Unit(1e-6, "J")])
         powers = {
-            1.0: "MACs' worth",
-            1e-3: "10³ MACs' worth",
-            1e-6: "10⁶ MACs' worth",
-            1e-9: "10⁹ MACs' worth",
+            1.0: "MAC-equivalents",
+            1e-3: "10³ MAC-equivalents",
+            1e-6: "10⁶ MAC-equivalents",
+            1e-9: "10⁹ MAC-equivalents",
         }
         return _unit(largest, [Unit(factor, name) for factor, name in powers.items()])
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from squeezesim.cost.costs import OPERANDS, label_of
+from squeezesim.cost.machine import LEVELS
 from squeezesim.report import metrics, units
-from squeezesim.report.figures.charts import LEVELS, OPERANDS, Energies, Unit, byte_unit, stacked_bars
+from squeezesim.report.figures.charts import Energies, Unit, byte_unit, stacked_bars
 from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, labels, patch
 from squeezesim.report.metrics import groups
 
@@ -29,8 +31,8 @@ _LEGEND_COLUMNS = 3
 def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figure:
     """Draw the energy of each stage by level and that of DRAM by operand; of each layer where there are no stages.
 
-    A byte from or to DRAM costs the same for every operand, so its energy is shared as the bytes are. Where it costs
-    nothing the bytes are drawn.
+    A byte from or to a memory costs the same for every operand, so its energy is shared as the bytes are. Where they
+    cost nothing the bytes are drawn.
 
     Raises:
         UsageError: there is no such theme.
@@ -41,12 +43,12 @@ def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
     energies = Energies([report])
     spent = energies.of(report, tally)
     unit = energies.unit(float(spent.sum(axis=1).max()))
-    colours = sheet.theme.levels, sheet.theme.operands
-    by_operand, label = _by_operand(tally, spent[:, list(LEVELS).index("dram")], unit)
+    colours = sheet.theme.levels(tally.levels), sheet.theme.operands(tally.operands)
+    by_operand, label = _by_operand(report, tally, spent, unit)
     values = spent * unit.factor, by_operand
     labels_below = unit.label("energy by level"), label
     for number, (axes, words) in enumerate(zip(sheet.panels, (LEVELS, OPERANDS), strict=True)):
-        parts = {key: values[number][:, place] for place, key in enumerate(words)}
+        parts = dict(zip(colours[number], values[number].T, strict=True))
         lengths = stacked_bars(axes, parts, colours[number], sideways=True)
         axes.set_xlim(0, lengths.max() * _ROOM or 1)
         axes.set_ylim(len(names) - 0.4, -0.6)
@@ -54,7 +56,9 @@ def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
         axes.set_yticks(range(len(names)), texts, fontsize=NORMAL, parse_math=False)
         axes.set_xlabel(labels_below[number], fontsize=NORMAL)
         draw_grid_lines(axes, sheet.theme, "x")
-        shown = {words[key]: patch(colours[number][key]) for key, part in parts.items() if part.any()}
+        shown = {
+            label_of(key, words): patch(colours[number][key]) for key, part in parts.items() if part.any()
+        }
         sheet.legend_above(axes, shown, _LEGEND_COLUMNS)
     totals = metrics.totals(report)
     sheet.title(
@@ -65,16 +69,23 @@ def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
     return sheet.figure
 
 
-def _by_operand(tally: Tally, spent: Floats, unit: Unit) -> tuple[Floats, str]:
-    """Return the energy *spent* on DRAM by operand, in *unit*, and the label of its axis; bytes where it is nothing."""
-    moved, bytes_of = tally.dram_bytes, tally.dram
-    if not spent.any():
-        in_bytes = byte_unit(int(moved.max()))
-        return np.asarray(bytes_of * in_bytes.factor), in_bytes.label("DRAM traffic by operand")
-    each = units.size(float(moved.sum() / (spent.sum() * unit.factor)))
-    shares = bytes_of / np.maximum(moved, 1)[:, np.newaxis]
-    values = np.asarray(spent[:, np.newaxis] * unit.factor * shares, np.float64)
-    return values, f"DRAM energy by operand ({unit.name}, each for {each})"
+def _by_operand(report: ReportData, tally: Tally, spent: Floats, unit: Unit) -> tuple[Floats, str]:
+    """Return the energy *spent* beyond the buffer by operand, and the label of its axis; bytes where it is nothing."""
+    what = " and ".join(label_of(name, LEVELS) for name in report.memories)
+    values = np.zeros(tally.dram.shape)
+    for memory, operands in report.memories.items():
+        held = np.array([operand in operands for operand in tally.operands])
+        moved = tally.dram[:, held].sum(axis=1)
+        shares = tally.dram[:, held] / np.maximum(moved, 1)[:, np.newaxis]
+        own = spent[:, [level == memory for level in tally.levels]].sum(axis=1)
+        values[:, held] = own[:, np.newaxis] * unit.factor * shares
+    if not values.any():
+        in_bytes = byte_unit(int(tally.dram_bytes.max()))
+        return np.asarray(tally.dram * in_bytes.factor), in_bytes.label(f"{what} traffic by operand")
+    if len(report.memories) > 1:
+        return values, unit.label(f"{what} energy by operand")
+    each = units.size(float(tally.dram_bytes.sum() / (own.sum() * unit.factor)))
+    return values, f"{what} energy by operand ({unit.name}, each for {each})"
 
 
 def _rows(report: ReportData) -> tuple[list[str], Tally]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.cost.evaluate import LOSSES
+from squeezesim.cost.costs import cause_named
 from squeezesim.report import units
-from squeezesim.report.figures.charts import CAUSES, WIDTH, boxes
+from squeezesim.report.figures.charts import WIDTH, boxes
 from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, quiet
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ def losses(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
     sheet = Sheet.open(ax, theme, (_INCHES, 1.3 + _INCHES_A_BAR * len(steps)))
     (axes,) = sheet.panels
     total = steps[-1][3]
+    colours = sheet.theme.causes(report.costs.causes)
     for place, (_, colour, start, end) in enumerate(steps):
-        fill = sheet.theme.faint if not colour else sheet.theme.causes[colour]
+        fill = sheet.theme.faint if not colour else colours[colour]
         sides = (min(start, end), max(start, end), place - WIDTH / 2, place + WIDTH / 2)
         boxes(axes, sides, fill)
         if place + 1 < len(steps):
@@ -81,15 +82,15 @@ def _make_room(axes: Axes, ends: Sequence[float]) -> None:
 def waterfall(report: ReportData) -> list[tuple[str, str, float, float]]:
     """Return the bars in order: label, cause (empty for the total), start and end in cycles; no causes of 0."""
     whole = report.tally.total()
-    pes = report.scale.pes
+    pes = report.machine.pes
     macs, executed = int(whole.macs[0]) / pes, int(whole.executed[0]) / pes
     steps = [("all PEs at work on MACs", "executed", 0.0, macs)]
     if executed < macs:
         steps.append(("zero weights skipped", "executed", macs, executed))
     now = executed
-    for cause, lost in zip(LOSSES, whole.losses[0].tolist(), strict=True):
+    for cause, lost in zip(whole.causes, whole.losses[0].tolist(), strict=True):
         if lost:
-            steps.append((CAUSES[cause], cause, now, now + lost / pes))
+            steps.append((cause_named(cause).label, cause, now, now + lost / pes))
             now += lost / pes
     return [*steps, ("cycles", "", 0.0, float(whole.cycles[0]))]
 

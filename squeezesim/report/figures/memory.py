@@ -38,7 +38,7 @@ def memory(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
         UsageError: *ax* are not two axes, or there is no such theme.
     """
     layers = [place for place, layer in enumerate(report.network.layers) if layer.kind != "view"]
-    live = liveness(report.network, report.accelerator)
+    live = liveness(report.network, report.operands, report.machine.activation_bits)
     stages = [report.network.layers[place].stage for place in layers]
     known = list(dict.fromkeys(stages))
     count = len(layers)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.costs import label_of
+from squeezesim.cost.machine import LEVELS
 from squeezesim.errors import UsageError
 from squeezesim.report.figures.charts import log_axes
 from squeezesim.report.figures.labels import Spot, limits_around, name_spots, radius_of, size_of
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-_INCHES = (8.0, 13.0)  # of width, for one panel and for two
+_BUFFER = "the buffer"
+_INCHES_BESIDE = 3.0
+_INCHES_A_PANEL = 5.0
 _HEIGHT = 6.4
 _AREA = 2400  # square points of a circle that stands for all of the time
 _LEAST = 5  # square points
@@ -49,9 +52,9 @@ class Roof:
 def roofline(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figure:
     """Draw each MAC layer's executed MACs a second over its MACs a byte, below the accelerator's own ceilings.
 
-    The first panel is about DRAM; the second, where the buffer's bandwidth is limited, about the buffer. A circle's
-    area is the layer's share of the time, its colour the dataflow; the slowest layers are named. On two axes of the
-    caller both panels are drawn where there are two.
+    The first panel is about DRAM; others are about memories beside it and, where its bandwidth is limited, the buffer.
+    A circle's area is the layer's share of the time, its colour the dataflow; the slowest layers are named. On axes of
+    the caller as many panels are drawn as there are axes.
 
     Raises:
         UsageError: no layer executes a MAC, *ax* are more axes than there are panels, or there is no such theme.
@@ -62,7 +65,7 @@ def roofline(report: ReportData, ax: Any = None, *, theme: str = "light") -> Fig
     roofs = ceilings(report, layers)
     if ax is not None:
         roofs = roofs[: np.size(ax)]
-    size = (_INCHES[len(roofs) - 1], _HEIGHT)
+    size = (_INCHES_BESIDE + _INCHES_A_PANEL * len(roofs), _HEIGHT)
     sheet = Sheet.open(ax, theme, size, columns=len(roofs))
     hertz = report.accelerator.clock_mhz * 1e6
     cycles = report.tally.cycles[layers]
@@ -70,22 +73,23 @@ def roofline(report: ReportData, ax: Any = None, *, theme: str = "light") -> Fig
     share = cycles / report.tally.cycles.sum()
     area = np.maximum(share * _AREA, _LEAST)
     flows = np.array(dataflows(report.costs))[layers]
+    colours = sheet.theme.dataflows(report.costs.dataflows)
     shown: dict[str, Any] = {}
     for axes, roof in zip(sheet.panels, roofs, strict=True):
         shown |= _lines(sheet, axes, roof, speed)
-        for flow in (name for name in DATAFLOWS if name in flows):
+        for flow in (name for name in colours if name in flows):
             some = flows == flow
             axes.scatter(
                 roof.intensity[some],
                 speed[some] / _GIGA,
                 s=[size_of(some_area) for some_area in area[some]],
-                color=sheet.theme.dataflows[flow],
+                color=colours[flow],
                 edgecolor=sheet.theme.paper,
                 linewidth=0.6,
                 alpha=0.85,
                 zorder=3,
             )
-            shown[flow] = dot(sheet.theme.dataflows[flow])
+            shown[flow] = dot(colours[flow])
         axes.set_xlabel(f"executed MACs per byte from and to {roof.memory}", fontsize=NORMAL)
         axes.set_ylabel("executed GMAC/s", fontsize=NORMAL)
         draw_grid_lines(axes, sheet.theme, "both")
@@ -125,21 +129,25 @@ def _spots(names: Sequence[str], x: Floats, y: Floats, share: Floats, area: Floa
 
 
 def ceilings(report: ReportData, layers: NDArray[np.intp]) -> list[Roof]:
-    """Return the roof of DRAM and, where its bandwidth is limited, that of the buffer, for the layers *layers*.
+    """Return the roofs of DRAM, of the memories beside it and of the buffer, where it is limited, for *layers*.
 
     Executed MACs a second ≤ min(PEs · clock, bytes a second · executed MACs / byte). Bytes of the buffer are those that
     the array reads and writes; the DMA has a port of its own.
     """
-    accelerator, tally = report.accelerator, report.tally
+    accelerator, tally, machine = report.accelerator, report.tally, report.machine
     hertz = accelerator.clock_mhz * 1e6
-    array = report.scale.pes * hertz
+    array = machine.pes * hertz
     macs = tally.executed[layers]
-    moved = tally.dram_bytes[layers]
-    roofs = [Roof("DRAM", array, accelerator.dram_bytes_per_cycle * hertz, macs / np.maximum(moved, 1))]
-    rate = accelerator.memory.global_buffer.bytes_per_cycle
-    if rate is not None:
-        used = np.maximum(tally.buffer_bytes[layers] - moved, 1)
-        roofs.append(Roof("the buffer", array, rate * hertz, macs / used))
+    roofs = []
+    for memory, operands in zip(machine.memories, report.memories.values(), strict=True):
+        moved = np.sum([tally.part("dram", operand)[layers] for operand in operands], axis=0, dtype=np.int64)
+        name, rate = label_of(memory.name, LEVELS), memory.bytes_per_cycle * hertz
+        if memory.name == "dram" or moved.any():
+            roofs.append(Roof(name, array, rate, macs / np.maximum(moved, 1)))
+    width = accelerator.memory.global_buffer.bytes_per_cycle
+    if width is not None:
+        used = np.maximum(tally.buffer_bytes[layers] - tally.dram_bytes[layers], 1)
+        roofs.append(Roof(_BUFFER, array, width * hertz, macs / used))
     return roofs
 
 
@@ -151,7 +159,7 @@ def _lines(sheet: Sheet, axes: Axes, roof: Roof, speed: Floats) -> dict[str, Any
     log_axes(axes, (low, high), (speed.min() / _GIGA / _AROUND, top * _AROUND))
     style: dict[str, Any] = {"color": sheet.theme.ink, "linewidth": 1.4, "zorder": 2}
     (flat,) = axes.plot([ridge, ridge * _BEYOND], [top, top], **style)
-    style["linestyle"] = "--" if roof.memory == "DRAM" else "-."
+    style["linestyle"] = "-." if roof.memory == _BUFFER else "--"
     (steep,) = axes.plot([ridge, ridge / _BEYOND], [top, top / _BEYOND], **style)
     return {
         f"array: {top:,.4g} GMAC/s": flat,

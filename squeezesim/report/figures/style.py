@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, Literal
 from warnings import catch_warnings, filterwarnings
 
 import numpy as np
+from numpy.typing import NDArray
 
-from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.energy import LEVELS
-from squeezesim.cost.evaluate import LOSSES, OPERANDS
 from squeezesim.errors import UsageError, nearest
 from squeezesim.report import units
 from squeezesim.report.grid import short_names
@@ -40,28 +39,81 @@ class Theme:
     band: str  # every second stage
     series: tuple[str, ...]
 
-    @property
-    def causes(self) -> Mapping[str, str]:
-        """Colours of executed MACs and of each loss."""
-        return dict(zip(("executed", *LOSSES), self.series, strict=True))
+    def causes(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the colours of executed MACs and of the losses to *names*."""
+        return self._colours(_CAUSES, ("executed", *names))
 
-    @property
-    def levels(self) -> Mapping[str, str]:
-        """Colours of the levels of energy; those of DRAM, buffer and vector unit are those of their losses."""
-        return dict(zip(LEVELS, self._picked(0, 3, 1, 5, 4, 8, 2), strict=True))
+    def levels(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the colours of levels of energy; those of DRAM, buffer and vector unit are those of their losses."""
+        return self._colours(_LEVELS, names)
 
-    @property
-    def operands(self) -> Mapping[str, str]:
-        """Colours of what moves between DRAM and buffer."""
-        return dict(zip(OPERANDS, self._picked(6, 8, 3, 7), strict=True))
+    def operands(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the colours of what moves between DRAM and buffer."""
+        return self._colours(_OPERANDS, names)
 
-    @property
-    def dataflows(self) -> Mapping[str, str]:
-        """Colours of the dataflows."""
-        return dict(zip(DATAFLOWS, self._picked(4, 0, 1, 3, 5, 7), strict=True))
+    def dataflows(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the colours of dataflows."""
+        return self._colours(_DATAFLOWS, names)
 
-    def _picked(self, *places: int) -> Iterable[str]:
-        return (self.series[place] for place in places)
+    def _colours(self, places: Mapping[str, int], names: Iterable[str]) -> dict[str, str]:
+        """Colours of *names*, of which those without a place in the series get others, in their order."""
+        found = dict.fromkeys(names, "")
+        further = iter(further_colours(self, sum(name not in places for name in found)))
+        return {name: self.series[places[name]] if name in places else next(further) for name in found}
+
+
+# Places in the series of what has a colour of its own.
+_CAUSES = {
+    **{"executed": 0, "edge": 1, "zeros": 2, "fill": 3},
+    **{"dram": 4, "buffer": 5, "startup": 6, "setup": 7, "vector": 8},
+}
+_LEVELS = {"mac": 0, "register_file": 3, "inter_pe": 1, "buffer": 5, "dram": 4, "vector": 8, "leakage": 2}
+_OPERANDS = {"inputs": 6, "weights": 8, "outputs": 3, "psums": 7}
+_DATAFLOWS = {"ws": 4, "os": 0, "rs": 1, "scalesim_os": 3, "scalesim_ws": 5, "scalesim_is": 7}
+
+_GRID = np.linspace(0, 1, 9)  # of each part of further colours
+_PALEST = 40.0  # of the distance to the paper
+_BRIGHTEST = 65.0  # of the distance to grey, so that none shouts
+_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+_WHITE = np.array([0.95047, 1, 1.08883])
+
+
+@cache
+def further_colours(theme: Theme, count: int) -> tuple[str, ...]:
+    """Return *count* colours beside the series, each as far as can be from the paper, the series and those before it.
+
+    Distances are those of CIE L*a*b*. From some hundred on they begin again.
+
+    Example:
+        >>> further_colours(theme_named("light"), 2)
+        ('#000000', '#804000')
+    """
+    rgb = np.stack(np.meshgrid(_GRID, _GRID, _GRID), axis=-1).reshape(-1, 3)
+    rgb = np.round(rgb * 255) / 255
+    seen = _lab(rgb)
+    taken = _lab(np.array([_rgb(colour) for colour in (theme.paper, *theme.series)]))
+    apart = np.linalg.norm(seen[:, np.newaxis] - taken, axis=-1)
+    free = (apart[:, 0] > _PALEST) & (np.hypot(seen[:, 1], seen[:, 2]) < _BRIGHTEST)
+    nearest = apart.min(axis=1)
+    found: list[str] = []
+    for _ in range(min(count, int(free.sum()))):
+        place = int(np.where(free, nearest, -1).argmax())
+        found.append("#" + "".join(f"{round(part * 255):02X}" for part in rgb[place].tolist()))
+        free[place] = False
+        nearest = np.minimum(nearest, np.linalg.norm(seen - seen[place], axis=-1))
+    return tuple(islice(cycle(found), count))
+
+
+def _rgb(colour: str) -> list[float]:
+    return [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+
+
+def _lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Colours in CIE L*a*b*, from sRGB between 0 and 1."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    ratio = linear @ _XYZ.T / _WHITE
+    x, y, z = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
 # Paul Tol's "muted" scheme, https://personal.sron.nl/~pault/ (SRON/EPS/TN/09-002), and for dark paper that of Okabe and

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.cost.machine import Machine
+from squeezesim.cost.costs import OPERANDS, label_of
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.timeline import Slices, tile_count
 from squeezesim.cost.timeline import timeline as timeline_of
 from squeezesim.errors import UsageError, nearest
-from squeezesim.report.figures.charts import OPERANDS, boxes
+from squeezesim.report.figures.charts import boxes
 from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, labels, patch
 from squeezesim.report.metrics import dataflows
 
@@ -50,9 +52,14 @@ def timeline(
             there is no such theme.
     """
     chosen = _chosen(report, layers)
-    machine = Machine.of(report.accelerator)
-    size = (_INCHES, 1.2 + _INCHES_A_LAYER * len(chosen))
+    machine = report.machine
+    lanes, lane_of = [*_LANES], {("dram", True): 0, ("dram", False): 2}
+    for name in [*report.memories][1:]:
+        lane_of |= {(name, True): len(lanes), (name, False): len(lanes) + 1}
+        lanes += [f"load {label_of(name, LEVELS)}", f"store {label_of(name, LEVELS)}"]
+    size = (_INCHES, 1.2 + _INCHES_A_LAYER * len(lanes) / len(_LANES) * len(chosen))
     sheet = Sheet.open(ax, theme, size, rows=len(chosen))
+    colours, computing = sheet.theme.operands(report.costs.operands), sheet.theme.causes(())["executed"]
     short = labels([layer.name for layer in report.network.layers], _LONGEST)
     shown: dict[str, Any] = {}
     for axes, place in zip(sheet.panels, chosen, strict=True):
@@ -64,10 +71,11 @@ def timeline(
             )
         line = timeline_of(layer, report.costs, place, machine)
         shown |= _setup(sheet, axes, line.setup)
-        shown |= _slices(sheet, axes, line.cycles, 1, line.compute, "computing")
+        shown |= _slices(sheet, axes, line.cycles, 1, line.compute, "computing", computing)
         for part in line.transfers:
             name = "psums" if part.load and part.operand == "outputs" else part.operand
-            shown |= _slices(sheet, axes, line.cycles, 0 if part.load else 2, part, OPERANDS[name])
+            lane, label = lane_of[part.store, part.load], label_of(name, OPERANDS)
+            shown |= _slices(sheet, axes, line.cycles, lane, part, label, colours[name])
         flow = dataflows(report.costs)[place]
         tiles = f"{count:,} tile{'' if count == 1 else 's'}" + (f", {flow}" if flow else "")
         if layer.repeat > 1:
@@ -79,7 +87,7 @@ def timeline(
             loc="left",
             parse_math=False,
         )
-        _axis(sheet, axes, line.cycles)
+        _axis(sheet, axes, line.cycles, lanes)
     sheet.panels[-1].set_xlabel("cycles from the layer's start", fontsize=NORMAL)
     if sheet.own:
         sheet.title(f"{report.network.name} on {report.accelerator.name}: tiles over time")
@@ -91,9 +99,10 @@ def timeline(
 def _chosen(report: ReportData, names: Sequence[str]) -> list[int]:
     """Return the places of the layers *names*, or of the slowest, those in the order in which they run."""
     cycles = report.tally.cycles
+    flows, known = dataflows(report.costs), ("", *DATAFLOWS)
     if not names:
-        slowest = np.argsort(-cycles, kind="stable")[:SLOWEST]
-        return sorted(place for place in slowest.tolist() if cycles[place])
+        slowest = np.argsort(-cycles, kind="stable").tolist()
+        return sorted([place for place in slowest if cycles[place] and flows[place] in known][:SLOWEST])
     if len(names) > MOST:
         raise UsageError(f"a timeline has at most {MOST} layers, found {len(names)}")
     places = {layer.name: place for place, layer in enumerate(report.network.layers)}
@@ -102,6 +111,10 @@ def _chosen(report: ReportData, names: Sequence[str]) -> list[int]:
             raise UsageError(f"there is no layer {name!r} in {report.network.name}{nearest(name, places)}")
         if not cycles[places[name]]:
             raise UsageError(f"layer {name!r} takes no time on {report.accelerator.name}")
+        if flows[places[name]] not in known:
+            raise UsageError(
+                f"layer {name!r} runs the dataflow {flows[places[name]]!r}, of which this version knows no timing"
+            )
     return [places[name] for name in dict.fromkeys(names)]
 
 
@@ -112,11 +125,12 @@ def _setup(sheet: Sheet, axes: Axes, cycles: int) -> dict[str, Any]:
     return {"set-up": patch(sheet.theme.grid)}
 
 
-def _slices(sheet: Sheet, axes: Axes, cycles: int, lane: int, part: Slices, label: str) -> dict[str, Any]:
+def _slices(
+    sheet: Sheet, axes: Axes, cycles: int, lane: int, part: Slices, label: str, colour: str
+) -> dict[str, Any]:
     """Draw *part* in a lane; slices that cannot be told apart on paper as one."""
     if not len(part.start):
         return {}
-    colour = sheet.theme.causes["executed"] if lane == 1 else _colour(sheet, label)
     start, end = part.start, part.end
     few = len(start) <= _SEPARATE and np.median(end - start) > cycles / _WIDE
     if len(start) > _SEPARATE:
@@ -130,15 +144,11 @@ def _slices(sheet: Sheet, axes: Axes, cycles: int, lane: int, part: Slices, labe
     return {label: patch(colour)}
 
 
-def _colour(sheet: Sheet, label: str) -> str:
-    return next(sheet.theme.operands[key] for key, word in OPERANDS.items() if word == label)
-
-
-def _axis(sheet: Sheet, axes: Axes, cycles: int) -> None:
+def _axis(sheet: Sheet, axes: Axes, cycles: int, lanes: Sequence[str]) -> None:
     from matplotlib.ticker import EngFormatter
 
     axes.set_xlim(0, cycles)
-    axes.set_ylim(2.55, -0.55)
-    axes.set_yticks(range(3), _LANES, fontsize=NORMAL)
+    axes.set_ylim(len(lanes) - 0.45, -0.55)
+    axes.set_yticks(range(len(lanes)), lanes, fontsize=NORMAL)
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     draw_grid_lines(axes, sheet.theme, "x")

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.cost.evaluate import LOSSES
-from squeezesim.report import metrics, units
+from squeezesim.report import metrics
 from squeezesim.report.figures.charts import (
-    CAUSES,
     Places,
+    cause_labels,
     name_layers,
     rows_of,
     shade_stages,
@@ -73,12 +72,13 @@ def utilization(report: ReportData, ax: Any = None, *, equal: bool = False, them
         second.set_yticks(range(0, 101, 20 if sheet.high(_INCHES_OF_AXIS) > _INCHES_OF_TICKS else 50))
         name_layers(sheet, axes, [bars.names[place] for place in index])
         axes.set_xlim(-0.6, across - 0.4)
-    totals = metrics.totals(report)
+    text = {name: metrics.quantity(name, value) for name, value in metrics.totals(report).items()}
     sheet.title(
-        f"{report.network.name} on {report.accelerator.name}: {units.decimal(totals['latency_us'])} µs, "
-        f"{units.count(totals['cycles'])} cycles, utilization {units.share(totals['utilization'])}"
+        f"{report.network.name} on {report.accelerator.name}: {text['latency_us']}, {text['cycles']} cycles, "
+        f"utilization {text['utilization']}"
     )
-    labels = [label for label in (*CAUSES.values(), _LINE) if label in shown]
+    words = cause_labels(report.costs.causes)
+    labels = [label for label in (*words.values(), _LINE) if label in shown]
     sheet.legend({label: shown[label] for label in labels})
     sheet.finish()
     return sheet.figure
@@ -106,13 +106,14 @@ def _row(
     """Stack executed MACs and losses, each divided by the PEs: a bar is as high as the layer's cycles."""
     from matplotlib.ticker import EngFormatter
 
-    parts = zip(("executed", *LOSSES), (tally.executed[index], *tally.losses[index].T), strict=True)
-    cycles = {cause: part / report.scale.pes for cause, part in parts}
-    heights = stacked_bars(axes, cycles, sheet.theme.causes)
+    labels, colours = cause_labels(tally.causes), sheet.theme.causes(tally.causes)
+    parts = zip(labels, (tally.executed[index], *tally.losses[index].T), strict=True)
+    cycles = {cause: part / report.machine.pes for cause, part in parts}
+    heights = stacked_bars(axes, cycles, colours)
     axes.set_ylim(0, heights.max() * headroom)
     axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
     draw_grid_lines(axes, sheet.theme)
-    return {CAUSES[cause]: patch(sheet.theme.causes[cause]) for cause, part in cycles.items() if part.any()}
+    return {labels[cause]: patch(colours[cause]) for cause, part in cycles.items() if part.any()}
 
 
 def _line(

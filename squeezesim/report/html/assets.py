@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +20,8 @@ SCRIPTS = (
 )
 """In the order in which they run."""
 STYLES = ("page.css", "charts.css", "print.css")
+PREFIXES = {"cause": "causes", "level": "levels", "operand": "operands", "flow": "dataflows"}
+"""Of colours, and the fields of ``Costs`` with the names of what they are of."""
 _TEXT_COLOURS = ("paper", "ink", "grid", "band", "faint")
 
 
@@ -33,23 +37,30 @@ def script() -> str:
     return '"use strict";\n' + "\n".join(map(_read, SCRIPTS))
 
 
-@cache
-def style() -> str:
-    """Return the page's style, with the colours of the figures' themes as custom properties."""
-    return "\n".join([_colours(), *map(_read, STYLES)])
+Names = Mapping[str, Sequence[str]]
+"""Names of what has a colour, by the prefix of their colours."""
 
 
-@cache
-def policy() -> str:
+def style(names: Names) -> str:
+    """Return the page's style, with the colours that the figures' themes have for *names* as custom properties."""
+    return "\n".join([_colours(names), *map(_read, STYLES)])
+
+
+def policy(names: Names) -> str:
     """Return the content security policy: nothing runs but the scripts above, and nothing is loaded.
 
     Even where a text of a stranger got into the page as markup, it could not run.
     """
     scripts = " ".join(map(_hash, (charts(), script())))
     return (
-        f"default-src 'none'; script-src {scripts}; style-src {_hash(style())}; img-src data:; "
+        f"default-src 'none'; script-src {scripts}; style-src {_hash(style(names))}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _class(name: str) -> str:
+    """Return *name* as part of an identifier of a style sheet."""
+    return re.sub(r"[^\w-]", lambda sign: f"\\{ord(sign[0]):x} ", name, flags=re.ASCII)
 
 
 def _read(name: str) -> str:
@@ -60,16 +71,15 @@ def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def _colours() -> str:
+def _colours(names: Names) -> str:
     """The colours of figures as ``--cause-edge: light-dark(#…, #…);`` and a class ``fill-cause-edge`` for each part."""
     light, dark = THEMES["light"], THEMES["dark"]
     pairs = {name: (getattr(light, name), getattr(dark, name)) for name in _TEXT_COLOURS}
-    kinds = {"cause": "causes", "level": "levels", "operand": "operands", "flow": "dataflows"}
-    parts = {
-        f"{prefix}-{name}": (colour, getattr(dark, kind)[name])
-        for prefix, kind in kinds.items()
-        for name, colour in getattr(light, kind).items()
-    }
+    parts: dict[str, tuple[str, str]] = {}
+    for prefix, kind in PREFIXES.items():
+        found = getattr(light, kind)(names[prefix]), getattr(dark, kind)(names[prefix])
+        for name in found[0]:
+            parts[f"{prefix}-{_class(name)}"] = (found[0][name], found[1][name])
     values = "".join(f"--{name}: light-dark({a}, {b});\n" for name, (a, b) in (pairs | parts).items())
     classes = "".join(f".fill-{name} {{ --part: var(--{name}); }}\n" for name in parts)
     return f":root {{\n{values}}}\n{classes}"

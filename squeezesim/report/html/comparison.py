@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from squeezesim.hardware.display import rows as parameters_of
 from squeezesim.report import metrics, units
-from squeezesim.report.figures.charts import Energies
 from squeezesim.report.figures.stages import titles
-from squeezesim.report.metrics import energy_unit
+from squeezesim.report.metrics import METRICS, energy_unit, format_value, header, shown_energy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.report.data import ReportData
 
 Value = int | float | None
 
 
-class Metric(NamedTuple):
+class ComparedTotal(NamedTuple):
     """A total of each report.
 
     ``better`` is 1 where more is better, −1 where less is, and 0 where neither is. ``best`` are the places of the best
@@ -48,7 +45,7 @@ class Comparison(NamedTuple):
     """Everything of the page that is about more than one report."""
 
     names: Sequence[str]
-    metrics: Sequence[Metric]
+    metrics: Sequence[ComparedTotal]
     accelerators: Sequence[str]
     differences: Sequence[Parameter]
     same: int  # parameters that are equal in all accelerators
@@ -69,7 +66,7 @@ def compare(reports: Sequence[ReportData]) -> Comparison:
     """Return *reports* side by side, in the order given."""
     hardware = accelerators(reports)
     differences, same = _differences([accelerator for _, accelerator in hardware])
-    return Comparison(titles(reports), _metrics(reports), [name for name, _ in hardware], differences, same)
+    return Comparison(titles(reports), _totals(reports), [name for name, _ in hardware], differences, same)
 
 
 def accelerators(reports: Sequence[ReportData]) -> list[tuple[str, Accelerator]]:
@@ -83,40 +80,32 @@ def accelerators(reports: Sequence[ReportData]) -> list[tuple[str, Accelerator]]
     return found
 
 
-def _metrics(reports: Sequence[ReportData]) -> list[Metric]:
-    totals = [metrics.totals(report) for report in reports]
-    kinds: list[tuple[str, str, Callable[[Value], str], int]] = [
-        ("latency_us", "latency µs", units.decimal, -1),
-        ("cycles", "cycles", units.count, 0),
-        ("utilization", "utilization", units.share, 1),
-        ("dram_bytes", "DRAM", units.size, -1),
-        ("macs", "MACs", units.count, 0),
-        ("params", "params", units.count, 0),
-        ("weights_bytes", "weights", units.size, 0),
-    ]
-    alike = [0] * len(reports)
-    compared = [
-        Metric(key, label, better, values, alike, list(map(text, values)), _best(values, better))
-        for key, label, text, better in kinds
-        for values in [[total[key] for total in totals]]
-    ]
-    return [*compared[:3], _energy(reports), *compared[3:]]
-
-
-def _energy(reports: Sequence[ReportData]) -> Metric:
+def _totals(reports: Sequence[ReportData]) -> list[ComparedTotal]:
     """Energies are shown in one column, and compared only where they are of one unit."""
     totals = [metrics.totals(report) for report in reports]
+    shown = shown_energy(*reports)
     found = [energy_unit(report) for report in reports]
-    apart = list(dict.fromkeys(found))
-    values = [
-        total["energy_mac_equiv"] if report.scale.pj_per_unit is None else total["energy_uj"]
-        for report, total in zip(reports, totals, strict=True)
-    ]
-    best = _best(values, -1) if len(apart) == 1 else []
-    label, texts = "energy µJ", [units.decimal(total["energy_uj"]) for total in totals]
-    if not Energies(reports).absolute:
-        label, texts = "energy (MACs)", [units.count(total["energy_mac_equiv"]) for total in totals]
-    return Metric("energy", label, -1, values, [apart.index(unit) for unit in found], texts, best)
+    apart, alike = list(dict.fromkeys(found)), [0] * len(reports)
+    compared = []
+    for name in (
+        "latency_us",
+        "cycles",
+        "utilization",
+        shown,
+        "dram_bytes",
+        "macs",
+        "params",
+        "weights_bytes",
+    ):
+        values, key, of_units = [total[name] for total in totals], name, alike
+        texts = [format_value(name, value) for value in values]
+        if name == shown:
+            key, of_units = "energy", [apart.index(unit) for unit in found]
+            values = [total[shown_energy(report)] for report, total in zip(reports, totals, strict=True)]
+        better = {"more": 1, "less": -1, None: 0}[METRICS[name].better]
+        best = _best(values, better) if len(set(of_units)) == 1 else []
+        compared.append(ComparedTotal(key, header(name), better, values, of_units, texts, best))
+    return compared
 
 
 def _best(values: Sequence[Value], better: int) -> list[int]:

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import count, groupby, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.energy import LEVELS
-from squeezesim.cost.evaluate import LOSSES, OPERANDS
+from squeezesim.cost.costs import OPERANDS, label_of
+from squeezesim.cost.machine import LEVELS
+from squeezesim.files import round_floats
 from squeezesim.report import metrics, units
 from squeezesim.report.figures import charts
-from squeezesim.report.figures.charts import OPERANDS as OPERAND_WORDS
 from squeezesim.report.figures.losses import waterfall
 from squeezesim.report.figures.roofline import ceilings
 from squeezesim.report.grid import short_names
-from squeezesim.report.metrics import groups
-from squeezesim.report.serialize import round_floats
-from squeezesim.report.text import grid
+from squeezesim.report.html.assets import PREFIXES, Names
+from squeezesim.report.metrics import METRICS, format_value, groups
+from squeezesim.report.text import LAYER_COLUMNS, columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,31 +40,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-# Heading in the terminal → key in the page's data, and what the heading means.
-_MEANINGS: Mapping[str, tuple[str, str]] = {
-    "layer": ("name", "in the order in which they run"),
-    "stage": ("stage", "part of the network"),
-    "op": ("op", "operator"),
-    "output": ("outputs", "output channels × rows × columns"),
-    "filter": ("taps", "filter rows × columns, /stride"),
-    "dataflow": ("dataflow", "what stays in the PEs: ws weights, os outputs, rs filter rows"),
-    "repeat": ("repeat", "equal steps of a recurrence; the counts are of all of them"),
-    "MACs": ("macs", "multiply–accumulates"),
-    "cycles": ("cycles", "of the accelerator’s clock"),
-    "time": ("share", "part of the network’s cycles"),
-    "latency µs": ("latency_us", "cycles / clock"),
-    "utilization": ("utilization", "executed MACs / (PEs × cycles)"),
-    "efficiency": ("efficiency", "dense MACs / (PEs × cycles), above 100 % where zeros are skipped"),
-    "bound": ("bound", "what set the pace of the most cycles"),
-    "energy µJ": ("energy_uj", "all levels"),
-    "energy (MACs)": ("energy_mac_equiv", "all levels, in units of one MAC"),
-    "DRAM": ("dram_bytes", "bytes between DRAM and buffer"),
-    "params": ("params", "learnable values"),
-    "tiling": (
-        "tiling",
-        "loop order, and tile sizes of pixels (y, x) and of output (k) and input channels (c)",
-    ),
-}
+# Numbers of columns that are made of several.
 _MADE: Mapping[str, Callable[[Row], int]] = {
     "outputs": lambda row: int(row["groups"] * row["k"] * row["oy"] * row["ox"]),
     "taps": lambda row: int(row["fy"] * row["fx"]),
@@ -105,20 +82,22 @@ def table(report: ReportData) -> Table:
     """Return the table of layers as texts."""
     rows = table_rows(report)
     shown = [number for number, row in enumerate(rows) if row["cycles"]]
-    texts = grid(report, [rows[number] for number in shown], "layer", None)
-    headings = [Heading(column.header, *_MEANINGS[column.header], column.left) for column in texts.columns]
     silent = {key for key, says_nothing in _SILENT.items() if all(says_nothing(row) for row in rows)}
-    kept = [place for place, heading in enumerate(headings) if heading.key not in silent]
-    cells = [[row[place] for place in kept] for row in texts.cells]
+    kept = {name: pair for name, pair in columns(report, "layer").items() if name not in silent}
+    headings = [
+        Heading(column.header, name, METRICS[name].short or METRICS[name].meaning, column.left)
+        for name, (column, _) in kept.items()
+    ]
+    cells = [[cell(rows[number]) for _, cell in kept.values()] for number in shown]
     found = {facet: list(dict.fromkeys(rows[number][facet] for number in shown)) for facet in FACETS}
     facets = {facet: values for facet, values in found.items() if len(values) > 1}
-    return Table([headings[place] for place in kept], list(zip(shown, cells, strict=True)), facets)
+    return Table(headings, list(zip(shown, cells, strict=True)), facets)
 
 
 def numbers(report: ReportData) -> dict[str, list[Any]]:
     """Return a column of plain values for each key of the table, one entry for every layer."""
     rows = [round_floats(row) for row in table_rows(report)]
-    keys = dict.fromkeys([*(key for key, _ in _MEANINGS.values()), *_FURTHER])
+    keys = (*LAYER_COLUMNS, *_FURTHER)
     return {key: [_MADE[key](row) if key in _MADE else row[key] for row in rows] for key in keys}
 
 
@@ -134,35 +113,26 @@ class Tile(NamedTuple):
 def tiles(report: ReportData) -> list[Tile]:
     """Return the headline numbers."""
     totals = metrics.totals(report)
-    latency = totals["latency_us"] or 0.0
-    clock, pes = report.accelerator.clock_mhz, report.scale.pes
-    worth = units.count(totals["energy_mac_equiv"])
-    energy = Tile("Energy", *_number(worth), "MACs’ worth; the energy table is relative")
+    text = {name: format_value(name, value) for name, value in totals.items()}
+    clock, pes = report.accelerator.clock_mhz, report.machine.pes
+    worth = text["energy_mac_equiv"]
+    energy = Tile("Energy", *_number(worth), "MAC-equivalents; the energy table is relative")
     if totals["energy_uj"] is not None:
-        energy = Tile("Energy", units.decimal(totals["energy_uj"]), "µJ", f"{worth} MACs’ worth")
+        energy = Tile("Energy", text["energy_uj"], "µJ", f"{worth} MAC-equivalents")
     efficiency = "busy with MACs"
     if totals["efficiency"] != totals["utilization"]:
-        efficiency += f", efficiency {units.share(totals['efficiency'])}"
+        efficiency += f", efficiency {text['efficiency']}"
     whole = report.tally.total()
     most = int(whole.dram[0].argmax())
-    moved = f"{units.share(whole.dram[0, most] / max(int(whole.dram_bytes[0]), 1))} {OPERAND_WORDS[OPERANDS[most]]}"
-    ops = f"{units.count(totals['vector_ops'])} vector operations"
+    operand = label_of(whole.operands[most], OPERANDS)
+    moved = f"{units.share(whole.dram[0, most] / max(int(whole.dram_bytes[0]), 1))} {operand}"
     return [
-        Tile(
-            "Latency",
-            units.decimal(latency),
-            "µs",
-            f"{units.count(totals['cycles'])} cycles at {clock:g} MHz",
-        ),
-        Tile("Utilization", *_number(units.share(totals["utilization"])), f"of {pes:,} PEs {efficiency}"),
+        Tile("Latency", text["latency_us"], "µs", f"{text['cycles']} cycles at {clock:g} MHz"),
+        Tile("Utilization", *_number(text["utilization"]), f"of {pes:,} PEs {efficiency}"),
         energy,
-        Tile("DRAM traffic", *_number(units.size(totals["dram_bytes"])), moved),
-        Tile("MACs", *_number(units.count(totals["macs"])), ops),
-        Tile(
-            "Params",
-            *_number(units.count(totals["params"])),
-            f"{units.size(totals['weights_bytes'])} of weights",
-        ),
+        Tile("DRAM traffic", *_number(text["dram_bytes"]), moved),
+        Tile("MACs", *_number(text["macs"]), f"{text['vector_ops']} vector operations"),
+        Tile("Params", *_number(text["params"]), f"{text['weights_bytes']} of weights"),
     ]
 
 
@@ -255,23 +225,31 @@ LONGEST = 18
 _LETTERS = (24, 18, 14, 10, 7)  # of names on a card, tried until all fit
 
 
-def payload(report: ReportData, energies: Energies) -> dict[str, Any]:
-    """Return the numbers of one report; energies are those that all reports of the page can be given in."""
+def names_of(reports: Sequence[ReportData]) -> Names:
+    """Return all names of causes, levels, operands and dataflows of *reports*, by the prefix of their colours."""
+    return {
+        prefix: list(dict.fromkeys(name for report in reports for name in getattr(report.costs, kind)))
+        for prefix, kind in PREFIXES.items()
+    }
+
+
+def payload(report: ReportData, energies: Energies, known: Names) -> dict[str, Any]:
+    """Return the numbers of one report, by the *known* names of all reports of the page, in energies of all."""
     names, stages = groups(report, "stage")
     layer_names = [layer.name for layer in report.network.layers]
     return {
         "network": report.network.name,
         "accelerator": report.accelerator.name,
-        "pes": report.scale.pes,
+        "pes": report.machine.pes,
         "absolute": energies.absolute,
         "layers": {
             **numbers(report),
             "short": short_names(layer_names, LONGEST),
             "inputs": [list(layer.inputs) for layer in report.network.layers],
         },
-        "parts": _parts(report, report.tally, energies),
-        "stages": {"names": names, "parts": _parts(report, stages, energies)},
-        "whole": _parts(report, report.tally.total(), energies),
+        "parts": _parts(report, report.tally, energies, known),
+        "stages": {"names": names, "parts": _parts(report, stages, energies, known)},
+        "whole": _parts(report, report.tally.total(), energies, known),
         "waterfall": [
             {"label": label, "cause": cause, "from": _short(start), "to": _short(end)}
             for label, cause, start, end in waterfall(report)
@@ -295,26 +273,27 @@ def _names(names: Sequence[str]) -> dict[str, Any]:
     return {"prefix": shared, "short": [short_names(rest, width) for width in _LETTERS]}
 
 
-def legends() -> dict[str, Any]:
-    """Return the names of the parts that bars are made of, with the prefix of their colours."""
-    kinds = {
-        "causes": ("cause", charts.CAUSES, ("executed", *LOSSES)),
-        "levels": ("level", charts.LEVELS, LEVELS),
-        "operands": ("operand", charts.OPERANDS, OPERANDS),
+def legends(known: Names) -> dict[str, Any]:
+    """Return the labels of the parts that bars are made of, with the prefix of their colours."""
+    labels = {
+        "cause": charts.cause_labels(known["cause"]),
+        "level": {name: label_of(name, LEVELS) for name in known["level"]},
+        "operand": {name: label_of(name, OPERANDS) for name in known["operand"]},
     }
     return {
-        kind: {"colours": colours, "keys": keys, "labels": [labels[key] for key in keys]}
-        for kind, (colours, labels, keys) in kinds.items()
+        PREFIXES[prefix]: {"colours": prefix, "keys": list(found), "labels": list(found.values())}
+        for prefix, found in labels.items()
     }
 
 
-def _parts(report: ReportData, tally: Tally, energies: Energies) -> dict[str, Any]:
+def _parts(report: ReportData, tally: Tally, energies: Energies, known: Names) -> dict[str, Any]:
     """Cycles by cause, energy by level and DRAM bytes by operand, a row for each row of *tally*."""
-    pe_cycles = np.concatenate([tally.executed[:, None], tally.losses], axis=1)
+    pe_cycles = np.column_stack([tally.executed, *(tally.part("losses", name) for name in known["cause"])])
+    spent = replace(tally, energy=energies.of(report, tally))
     return {
-        "causes": _rows(pe_cycles / report.scale.pes),
-        "levels": _rows(energies.of(report, tally)),
-        "operands": tally.dram.tolist(),
+        "causes": _rows(pe_cycles / report.machine.pes),
+        "levels": _rows(np.column_stack([spent.part("energy", name) for name in known["level"]])),
+        "operands": np.column_stack([tally.part("dram", name) for name in known["operand"]]).tolist(),
     }
 
 

@@ -22,7 +22,7 @@ from squeezesim.report.figures.charts import Energies
 from squeezesim.report.figures.stages import titles
 from squeezesim.report.html import assets, comparison
 from squeezesim.report.html.comparison import accelerators
-from squeezesim.report.html.data import Table, Tile, legends, payload, table, table_rows, tiles
+from squeezesim.report.html.data import Table, Tile, legends, names_of, payload, table, table_rows, tiles
 from squeezesim.report.text import grid
 from squeezesim.zoo.registry import catalogue, folder_name
 
@@ -143,8 +143,7 @@ def _files(names: Sequence[str], suffix: str) -> list[str]:
 
 def _origin(report: ReportData) -> str:
     network = report.network
-    inputs = [f"{name} {'×'.join(map(str, shape))}" for name, shape in network.inputs]
-    return ", ".join([network.source or "–", *inputs])
+    return ", ".join([network.source or "–", *network.input_texts("×")])
 
 
 def _version(package: str) -> str:
@@ -196,17 +195,18 @@ def page(reports: Sequence[ReportData], *, command: str | None = None, advice: S
         >>> page([report]).splitlines()[0]
         '<!doctype html>'
     """
-    energies = Energies(reports)
+    energies, known = Energies(reports), names_of(reports)
     names = titles(reports)
     compared = comparison.compare(reports) if len(reports) > 1 else None
     data: dict[str, Any] = {
-        "legends": legends(),
-        "results": [payload(report, energies) for report in reports],
+        "legends": legends(known),
+        "results": [payload(report, energies, known) for report in reports],
     }
     if compared:
         data["comparison"] = comparison.payload(reports, compared)
     return _template().render(
         assets=assets,
+        known=known,
         title=_title(reports, compared),
         results=[_result(name, report) for name, report in zip(names, reports, strict=True)],
         comparison=compared,

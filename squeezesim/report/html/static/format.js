@@ -31,7 +31,7 @@ const format = {
     return `${percent > 0 ? "+" : "−"}${Math.abs(percent).toFixed(1)} %`;
   },
   energy: (absolute) => (value) =>
-    absolute ? `${format.decimal(value)} µJ` : `${format.count(value)} MACs’ worth`,
+    absolute ? `${format.decimal(value)} µJ` : `${format.count(value)} MAC-equivalents`,
   /** Ticks of an axis: as few digits as they need. */
   tick: (value) =>
     d3
