@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The default run draws the same cases each time and needs no deadline: the first example of a test may import torch,
 # on a machine that others use too.
 settings.register_profile("squeezesim", deadline=None, derandomize=True)
-# pytest tests/verify --hypothesis-profile=thorough: 100,000 tiles on the simulated array and in the event simulator.
+# pytest tests/reference --hypothesis-profile=thorough: 100,000 tiles on the simulated array and in the event simulator.
 settings.register_profile("thorough", deadline=None, max_examples=50_000)
 # make fuzz: fresh cases; nothing is kept, so that each run of a seed is the same.
 settings.register_profile(

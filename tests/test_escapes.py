@@ -6,12 +6,13 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from squeezesim.errors import UsageError
 from squeezesim.escapes import csv_cell, from_csv_cell, visible
 from squeezesim.markup import escaped
+from squeezesim.network.checks import show
 from squeezesim.report.files import csv_text
 from squeezesim.report.grid import Column, Grid
 from squeezesim.report.text import Section, plain
@@ -43,7 +44,15 @@ def test_nothing_that_controls_is_shown_and_all_that_prints_stays(text: str) -> 
 @given(mixed)
 def test_json_reads_back(text: str) -> None:
     written = json.dumps({"name": text}, ensure_ascii=False)
-    assert json.loads(visible(written)) == {"name": text}
+    assert json.loads(visible(written, in_json=True)) == {"name": text}
+
+
+@given(mixed)
+def test_a_message_has_one_style_of_escapes(text: str) -> None:
+    controls = "".join(filter(is_control, text))
+    assert visible(controls) == repr(controls)[1:-1]
+    for name in (show(controls[:5]), f"{controls[:5]!r}"):
+        assert str(UsageError(f"{name}: {controls[:5]}")) == f"{name}: {name[1:-1]}"
 
 
 @given(mixed)
@@ -65,6 +74,7 @@ def test_cells_are_no_formulas_and_read_back(text: str) -> None:
 
 
 @given(st.lists(st.tuples(mixed, st.integers(), st.floats(allow_nan=False)), min_size=1, max_size=5))
+@example([("", 0, 1.7976931345e308)])
 def test_a_csv_reads_back(rows: list[tuple[str, int, float]]) -> None:
     written = csv_text([{"-name": name, "cycles": count, "x": number} for name, count, number in rows])
     header, *lines = csv.reader(io.StringIO(written, newline=""))

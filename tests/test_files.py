@@ -1,11 +1,15 @@
 import os
+import re
 import stat
 import threading
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from squeezesim.errors import ModelError, OutputError
-from squeezesim.files import atomic_write, read_text
+from squeezesim.files import atomic_write, json_line, json_page, parse_json, read_text, round_floats
 
 
 def test_text_and_bytes_are_written_and_folders_made(tmp_path):
@@ -84,3 +88,41 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
 def test_text_is_read_up_to_a_size_without_its_mark(tmp_path):
     (tmp_path / "list").write_bytes("\ufeffé".encode())
     assert read_text(tmp_path / "list", 5, "list") == "é"
+
+
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=9,
+)
+
+
+@given(documents)
+def test_json_comes_back_on_a_line_and_on_a_page(document: Any) -> None:
+    assert "\n" not in json_line(document)
+    assert parse_json(json_line(document), "a list") == document == parse_json(json_page(document), "a list")
+
+
+@given(documents)
+def test_only_floats_are_rounded_and_only_once(document: Any) -> None:
+    rounded = round_floats(document)
+    assert round_floats(rounded) == rounded
+    if isinstance(document, float):
+        assert rounded == pytest.approx(document, rel=5.01e-10, abs=0)
+    elif not isinstance(document, (list, dict)):
+        assert rounded is document
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "a list is not JSON: Expecting property name"),
+        (b"\xff", "a list is not JSON: 'utf-8' codec"),
+        ("[NaN]", "a list is not JSON: NaN is no number here"),
+        ("1" * 5000, "a list is not JSON: Exceeds the limit"),
+        ("[" * 100_000, "a list is nested too deeply"),
+    ],
+)
+def test_what_is_no_json(text: str | bytes, message: str) -> None:
+    with pytest.raises(OutputError, match=f"^{re.escape(message)}"):
+        parse_json(text, "a list", OutputError)

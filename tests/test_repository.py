@@ -179,3 +179,13 @@ def test_constraints_pin_every_dependency() -> None:
 
 def test_the_check_script_runs() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_modules_that_pages_name_are_there(page: Path) -> None:
+    if page.name in ("CHANGELOG.md", "tutorial.md"):  # of the past; files that the reader writes
+        return
+    there = {file.name for file in (*SOURCES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/*.py"))}
+    named = re.findall(r"`(?:[\w./]*/)?(\w+\.py)`", page.read_text(encoding="utf-8"))
+    placeholders = {name for name in named if name.removeprefix("test_").split(".")[0].isupper()}
+    assert set(named) - placeholders - there <= {"file.py"}

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from squeezesim.errors import HardwareError, ModelError, UsageError
 from squeezesim.explore.compare.compare import compare
@@ -11,7 +13,7 @@ from squeezesim.explore.sensitivity import sensitivity
 from squeezesim.explore.sweep.sweep import sweep
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
-from squeezesim.network import Layer, Network
+from squeezesim.network import Layer, Network, ops
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, network
 
@@ -24,6 +26,19 @@ def test_it_costs_every_layer_and_changes_nothing() -> None:
     assert report.totals["params"] == before.params
     assert report.totals["vector_ops"] == before.vector_ops
     assert report == simulate(before, accelerator())
+
+
+@pytest.mark.parametrize("machine", ["os_32x32", "ws_32x32", "eyeriss"])
+def test_a_transposed_convolution_stores_each_output_once(machine: str) -> None:
+    """4×4 taps, stride 2, 64 channels, 28×28 to 56×56 pixels: 200,704 outputs of 8 or 16 bits, 51.4 M MACs."""
+    shapes = (1, 64, 28, 28), (64, 64, 4, 4), (1, 64, 56, 56)
+    layer = ops.transposed_convolution(*shapes, stride=(2, 2), dilation=(1, 1))
+    costs = simulate(Network.from_layers([layer]), machine).costs
+    assert costs.executed.sum() == 28 * 28 * 64 * 64 * 16
+    moved = {name: int(costs.dram_bytes[0, 0, place]) for place, name in enumerate(costs.axes.operands)}
+    width = 2 if machine == "eyeriss" else 1
+    assert moved["outputs"] == width * 200_704
+    assert moved["weights"] >= width * 64 * 64 * 16
 
 
 def test_a_hand_worked_product() -> None:
@@ -81,3 +96,37 @@ def test_names_and_paths_are_taken_for_what_they_name(tmp_path: Path) -> None:
         simulate("squeezenet_1_2", "os_32x32")
     with pytest.raises(HardwareError, match="os_32x32"):
         simulate("squeezenet_1_1", "os_32x33")
+
+
+@settings(max_examples=30)
+@given(
+    taps=st.integers(1, 5),
+    stride=st.integers(1, 3),
+    size=st.integers(1, 9),
+    channels=st.sampled_from([1, 3, 8, 16]),
+    filters=st.sampled_from([1, 4, 8]),
+    data=st.data(),
+)
+def test_transposed_convolutions_store_all_outputs_and_hardly_more(
+    taps: int, stride: int, size: int, channels: int, filters: int, data: st.DataObject
+) -> None:
+    """All outputs are stored; what is stored beyond them is a row and what padding cuts off."""
+    padding, more = data.draw(st.integers(0, taps - 1)), data.draw(st.integers(0, stride - 1))
+    made = (size - 1) * stride - 2 * padding + taps + more
+    assume(made > 0)
+    shapes = (1, channels, size, size), (channels, filters, taps, taps), (1, filters, made, made)
+    layer = ops.transposed_convolution(*shapes, stride=(stride, stride), dilation=(1, 1))
+    costs = simulate(Network.from_layers([layer]), "ws_32x32").costs
+    assert costs.executed.sum() == layer.macs == size**2 * channels * filters * taps**2
+    stored = int(costs.dram_bytes[0, 0, costs.axes.operands.index("outputs")])
+    assert layer.output_elements == filters * made**2 <= stored
+    assert stored < filters * made**2 + layer.k * size or layer.k * size**2 == stored
+
+
+def test_rows_that_no_loop_makes_read_no_inputs() -> None:
+    """1×1 taps and stride 2: three of four outputs are no product, and inputs are read once."""
+    shapes = (1, 64, 28, 28), (64, 64, 1, 1), (1, 64, 56, 56)
+    layer = ops.transposed_convolution(*shapes, stride=(2, 2), dilation=(1, 1))
+    costs = simulate(Network.from_layers([layer]), "ws_32x32").costs
+    bytes_of = dict(zip(costs.axes.operands, costs.dram_bytes[0, 0].tolist(), strict=True))
+    assert bytes_of == {"inputs": 64 * 28**2, "weights": 64**2, "outputs": 64 * 56**2, "psums": 0}

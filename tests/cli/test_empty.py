@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 from tests.cli.conftest import Run
-from tests.frontends.onnx_graphs import model, node, weights
+from tests.frontends.onnx.graphs import model, node, weights
 
 
 @pytest.fixture

@@ -28,8 +28,6 @@ def test_a_pipe_gets_every_sentence_on_a_line(run: Run) -> None:
         assert any(line.endswith(f". {part}") for line in lines)
     for proposal in advise(made):
         assert any(line.endswith(f". {proposal}") for line in lines)
-    assert "fft ×2, first in stage1" in lines
-    assert "differs from smaller in depth" in lines
 
 
 def test_json_has_the_sentences_with_their_numbers(run: Run) -> None:
@@ -56,8 +54,6 @@ def test_markdown(run: Run) -> None:
     made = report()
     out = run(*SMALL, "--format", "markdown").out
     assert out == markdown(sections(made, explain(made), advise(made)))
-    assert out.startswith("# small on small_8x8\n\n- it takes ")
-    assert "\n## what takes the time\n\n1. " in out
 
 
 def test_files_are_written_by_their_suffix(run: Run) -> None:
@@ -71,10 +67,9 @@ def test_files_are_written_by_their_suffix(run: Run) -> None:
 
 
 def test_one_layer(run: Run) -> None:
-    code, out, err = run(*SMALL, "--layer", "stage1.depthwise")
+    code, out, err = run(*SMALL, "--layer", "stage1.depthwise", "--format", "json")
     assert (code, err) == (0, "")
-    assert "  1. stage1.depthwise takes " in out
-    assert "\n  2. stage1" not in out.partition("what would save time")[0]
+    assert [part["layers"] for part in json.loads(out)["layers"]] == [["stage1.depthwise"]]
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -106,7 +101,7 @@ def test_a_saved_report_is_explained_as_what_it_is_of(run: Run) -> None:
         (("--prune", "0.5"), "small+prune=0.5 on small_8x8\n"),
         (("--prune-channels", "stem.conv=0.5"), "small+prune_channels=stem.conv=0.5 on small_8x8\n"),
         (("--dataflow", "ws"), "array.dataflows ws → ws or os, by layer: saves "),
-        (("--objective", "edp"), "less energy · time than "),
+        (("--objective", "edp"), "less energy · time of the network than "),
     ],
 )
 def test_the_options_of_profile_change_what_is_explained(

@@ -57,7 +57,7 @@ def test_control_characters_of_a_file_are_escaped(run: Run, tmp_path: Path) -> N
     for command in ("show", "check"):
         code, out, _ = run("hw", command, str(file))
         assert code == 0
-        assert r"\u001b[31mred\u0007" in out
+        assert r"\x1b[31mred\x07" in out
         assert out.replace("\n", "").isprintable()
 
 

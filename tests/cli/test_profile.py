@@ -13,6 +13,7 @@ import pytest
 
 from squeezesim import __version__
 from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.hardware.dataflows import names
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.report import metrics
@@ -34,15 +35,29 @@ def files() -> list[str]:
     return sorted(str(path) for path in Path().rglob("*") if path.is_file() and str(path) not in given)
 
 
-def test_a_broken_report_is_not_called_one_and_paths_forge_no_line(run: Run) -> None:
+@pytest.mark.parametrize("option", [("--hw", "small_8x8.yaml"), ("--no-files",)])
+def test_what_is_no_report_is_not_called_one(run: Run, option: tuple[str, ...]) -> None:
     Path("broken.json").write_text("{")
-    code, _, err = run("profile", "broken.json", "--hw", "small_8x8.yaml")
-    assert code == 2
-    assert "is a saved report" not in err
+    Path("other.json").write_text('{"a": 1}')
+    os.mkfifo("pipe.json")
+    Path("folder.json").mkdir()
+    for name, message in (
+        ("broken.json", "a report is not JSON"),
+        ("other.json", "no report: it must be an object"),
+        ("pipe.json", "is no regular file"),
+        ("folder.json", "Is a directory"),
+    ):
+        code, _, err = run("profile", name, *option)
+        assert code == 2
+        assert message in err
+        assert "is a saved report" not in err
+
+
+def test_paths_forge_no_line(run: Run) -> None:
     out = run("profile", "small.graph.json", "--hw", "small_8x8.yaml", "-o", "a\x1b[31m\n.csv").out
-    assert out.endswith("\nwrote a\\u001b[31m\\u000a.csv\n")
+    assert out.endswith("\nwrote a\\x1b[31m\\n.csv\n")
     out = run("plot", "utilization", "small.graph.json", "--hw", "small_8x8.yaml", "-o", "a\nb.svg").out
-    assert out == "wrote a\\u000ab.svg\n"
+    assert out == "wrote a\\nb.svg\n"
 
 
 def test_it_prints_the_report_and_writes_three_files(run: Run) -> None:
@@ -191,7 +206,7 @@ def test_a_built_in_network_by_name(run: Run) -> None:
         ),
         (
             [*SMALL, "--dataflow", "wss"],
-            "--dataflow 'wss'; allowed: ws, os, rs, scalesim_os, scalesim_ws, scalesim_is, best; did you mean 'ws'?",
+            f"--dataflow 'wss'; allowed: {', '.join(names())}, best; did you mean 'ws'?",
         ),
         (
             ["profile", "alexnet", "--hw", "os_32x32", "--dataflow", "ws"],
@@ -324,7 +339,7 @@ def test_an_interruption_leaves_no_file(run: Run, monkeypatch: pytest.MonkeyPatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr("squeezesim.report.figures.registry.figure", interrupted)
-    assert run(*SMALL) == (130, "", "error: interrupted\n")
+    assert run(*SMALL) == (130, "", "nothing was written\nerror: interrupted\n")
     assert files() == []
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import html
 from pathlib import Path
 
 import pytest
 
+from squeezesim.report.report import Report
 from tests.cli.conftest import Run
 
 CONV = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
@@ -35,6 +37,28 @@ def test_the_hand_worked_layer_as_a_convolution_and_as_a_product(
         assert row["dataflow"] == f"scalesim_{dataflow}"
         assert int(row["scalesim_total_cycles"]) == cycles - 1
         assert int(row["cycles"]) == cycles + 3  # inputs and weights in, outputs out
+
+
+def test_what_has_no_effect_is_noted_wherever_results_are(run: Run) -> None:
+    Path("net.csv").write_text(
+        CONV.replace("Strides", "Step") + "a, 8, 8, 3, 3, 8, 16, 1,\n", encoding="utf-8"
+    )
+    Path("scale.cfg").write_text(CFG.format("os") + "Num\x1bCores: 4\n", encoding="utf-8")
+    key = r"keys of the configuration that are not read: '[run_presets] Num\x1bCores'"
+    columns = "columns are read by their place, as SCALE-Sim does: 'Step' as strides"
+    for command in (("hw", "check", "scale.cfg"), ("hw", "show", "scale.cfg")):
+        code, out, err = run(*command)
+        assert (code, err) == (0, "")
+        assert key in out
+    code, out, _ = run("profile", "net.csv", "--hw", "scale.cfg", "-o", "noted.json")
+    assert code == 0
+    assert key in out
+    assert columns in out
+    notes = Report.load("noted.json").notes
+    assert notes[:2] == (columns, key)
+    code, _, _ = run("report", "noted.json", "-o", "page.html")
+    assert code == 0
+    assert key in html.unescape(Path("page.html").read_text(encoding="utf-8"))
 
 
 HOSTILE = {

@@ -49,7 +49,7 @@ def test_what_takes_long_says_so_and_moves(
     terminal = on_terminal(monkeypatch)
     output.begin()
     output.status("tracing a\x1b[2J")
-    terminal.wait_for(r"tracing a\\u001b\[2J")
+    terminal.wait_for(r"tracing a\\x1b\[2J")
     terminal.wait_for("tracing .*, 1 s")
     output.say("a warning")
     assert terminal.getvalue().partition("a warning")[0].endswith(CLEAR)

@@ -21,14 +21,7 @@ TWO = (*SWEEP, "--set", "array.rows=4,8", "--set", "array.cols=array.rows")
 def test_a_table_of_the_best_and_a_folder(run: Run) -> None:
     result = run(*TWO, "-o", "a.parquet")
     assert (result.code, result.err) == (0, "")
-    lines = result.out.splitlines()
-    assert lines[0] == "small on small_8x8, 2 designs"
-    assert lines[1].strip() == "varying array.rows, array.cols"
-    assert lines[2].strip() == (
-        "kept while array.rows and array.cols vary: vector.lanes 8; null is one for each column"
-    )
-    assert lines[5].split()[:3] == ["design", "rows", "cols"]
-    assert lines[-1] == "wrote the folder a.parquet"
+    assert Path("a.parquet").is_dir()
     table = pd.read_parquet("a.parquet")
     assert table["array.rows"].tolist() == [4, 8]
     assert table["latency_us"].gt(0).all()
@@ -99,7 +92,6 @@ def test_conditions_on_results(run: Run) -> None:
     where = ("--where", f"latency_us <= {most}")
     kept = json.loads(run(*TWO, *where, "--format", "json").out)
     assert [row["latency_us"] for row in kept] == [most]
-    assert f"1 row with latency_us <= {most}" in run(*TWO, *where).out
 
 
 def test_fronts_are_of_each_network(run: Run) -> None:
@@ -227,7 +219,7 @@ def uncosted(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("it was costed")
 
-    monkeypatch.setattr("squeezesim.explore.sweep.plan.costed", fail)
+    monkeypatch.setattr("squeezesim.explore.sweep.plan.cost_designs", fail)
 
 
 @pytest.mark.usefixtures("uncosted")

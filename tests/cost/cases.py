@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 
-from squeezesim.cost.machine import Machine
+from squeezesim.cost.bounds import Space
+from squeezesim.cost.dataflow import Dataflow, Tile
+from squeezesim.cost.energy import (
+    AccessBits,
+    access_bits,
+    add_bits,
+    layer_energy,
+    level_bits,
+    total,
+    transfer_bits,
+)
+from squeezesim.cost.machine import Machine, Store
+from squeezesim.cost.mapspace import is_coarse, tile_sizes
 from squeezesim.cost.problem import Workload, workload_of
+from squeezesim.cost.rates import Rates
+from squeezesim.cost.traffic import AXES, MODES, ORDERS, Mode
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.energy import EnergyCosts, energy_costs
+from squeezesim.network.compress.storage import FORMS
 from squeezesim.network.layer import Layer
+from squeezesim.reference.pipeline import LOOPS, READS, Case, Tiling, simulated
 
 
 @cache
@@ -55,6 +75,26 @@ def machine(**changes: Any) -> Machine:
 
 
 @st.composite
+def stores(draw: st.DrawFn) -> tuple[Store, ...]:
+    """No memory beside DRAM, in most cases; one that holds some operands; or one for each."""
+    holds = draw(
+        st.sampled_from(
+            [(), (), (("weights",),), (("inputs", "outputs"),), (("weights",), ("outputs",), ("inputs",))]
+        )
+    )
+    return tuple(
+        Store(
+            f"store{number}",
+            operands,
+            draw(st.sampled_from([0.7, 4.0, 40.0])),
+            draw(st.integers(0, 20)),
+            draw(st.sampled_from([0.0, 1.5])),
+        )
+        for number, operands in enumerate(holds)
+    )
+
+
+@st.composite
 def machines(draw: st.DrawFn, **fixed: Any) -> Machine:
     """Any machine of up to 8×8 PEs."""
     sizes = st.integers(1, 8)
@@ -79,6 +119,11 @@ def machines(draw: st.DrawFn, **fixed: Any) -> Machine:
         "skip_columns": draw(st.booleans()),
         "weight_density": draw(st.sampled_from([1.0, 0.6, 0.1, 0.0])),
         "skips_zeros": draw(st.sampled_from([(), ("os",)])),
+        "structured": draw(st.sampled_from([(), ("2:4",), ("1:4", "1:2")])),
+        "compressed": draw(st.sampled_from([(), ("dram",), ("dram", "store0")])),
+        "weight_form": draw(st.sampled_from(FORMS)),
+        "stores": draw(stores()),
+        "stays": draw(st.booleans()),
     }
     changes["skip_rows"] |= changes["skip_columns"]
     return machine(**(changes | fixed))
@@ -118,12 +163,176 @@ def layers(draw: st.DrawFn, largest: int = 9) -> Layer:
         stride=stride,
         dilation=dilation,
         padding=(padding[0], padding[1]),
+        weight_pattern=draw(st.sampled_from(["", "", "2:4", "1:2"])),
+    )
+
+
+@st.composite
+def usual_layers(draw: st.DrawFn) -> Layer:
+    """A convolution as networks have them: up to 64 channels and maps of 32×32, pointwise and depthwise among them."""
+    taps, stride = draw(st.sampled_from([1, 1, 3, 3, 5])), draw(st.sampled_from([1, 1, 2]))
+    channels = st.sampled_from([1, 3, 8, 10, 16, 17, 24, 32, 48, 64])
+    rows = st.sampled_from([1, 4, 7, 8, 10, 14, 20, 28, 32])
+    oy = draw(rows)
+    ox = draw(st.just(oy) | rows)
+    padding = draw(st.sampled_from([0, taps // 2]))
+    depthwise = draw(st.sampled_from([False, False, True]))
+    return Layer(
+        name="layer",
+        op="conv2d",
+        kind="mac",
+        n=draw(st.sampled_from([1, 1, 2, 4])),
+        g=draw(channels) if depthwise else draw(st.sampled_from([1, 1, 2])),
+        k=1 if depthwise else draw(channels),
+        c=1 if depthwise else draw(channels),
+        oy=oy,
+        ox=ox,
+        fy=taps,
+        fx=taps,
+        iy=max((oy - 1) * stride + taps - 2 * padding, 1),
+        ix=max((ox - 1) * stride + taps - 2 * padding, 1),
+        stride=(stride, stride),
+        padding=(padding, padding),
     )
 
 
 def problem_of(layer: Layer, on: Machine) -> Workload:
     """The one problem of a layer."""
     return workload_of([layer], on)[0]
+
+
+def least_bits(layer: Layer, on: Machine) -> int:
+    """Bits of the buffer that the smallest tile of a layer takes."""
+    return int(Space(problem_of(layer, on), on).least_footprint[0])
+
+
+def tilings(
+    problem: Workload, machine: Machine, further: Mapping[str, Iterable[int]] = MappingProxyType({})
+) -> list[dict[str, int]]:
+    """Every tiling of the design space, straight from its description, with *further* sizes along some axes."""
+    one = {axis: int(getattr(problem, axis)[0]) for axis in AXES}
+    columns = machine.rows * machine.cols if problem.pointwise[0] else machine.cols
+    multiples = {"n": 1, "g": 1, "y": machine.rows, "x": columns, "k": machine.cols, "c": machine.rows}
+    choices = [
+        sorted({*tile_sizes(one[axis], multiples[axis]).tolist(), *further.get(axis, ())}) for axis in AXES
+    ]
+    found = []
+    for values in itertools.product(*choices):
+        sizes = dict(zip(AXES, values, strict=True))
+        whole_images = sizes["n"] == 1 or (sizes["y"], sizes["x"]) == (one["y"], one["x"])
+        whole_groups = sizes["g"] == 1 or (sizes["k"], sizes["c"]) == (one["k"], one["c"])
+        if whole_images and whole_groups:
+            found.append(sizes)
+    return found
+
+
+def modes_of(
+    problem: Workload,
+    machine: Machine,
+    sizes: dict[str, int],
+    orders: Sequence[str] = ORDERS,
+    among: Sequence[dict[str, int]] = (),
+) -> list[Mode]:
+    """The modes of a tiling that can differ from all others, straight from their description.
+
+    *among* are the tilings that there are; where none has a coarse size along an axis, all of them count.
+    """
+    tiles = {axis: -(-int(getattr(problem, axis)[0]) // sizes[axis]) for axis in AXES}
+    columns = machine.rows * machine.cols if problem.pointwise[0] else machine.cols
+    multiples = {"n": 1, "g": 1, "y": machine.rows, "x": columns, "k": machine.cols, "c": machine.rows}
+
+    def is_few(axis: str) -> bool:
+        extent = int(getattr(problem, axis)[0])
+        every = [sizes[axis], *(each[axis] for each in among)]
+        few = is_coarse(np.array(every), extent, multiples[axis])
+        return bool(few[0] or (among and not few.any()))
+
+    coarse = all(map(is_few, AXES))
+    found, seen = [], set()
+    if not machine.stays:
+        orders = [order for order in orders if order != "NKCP"] or orders
+    for mode in (each for each in MODES if each.order in orders):
+        if not machine.stays and (mode.stays or mode.single):
+            continue
+        axes = dict.fromkeys("".join(LOOPS[loop] for loop in mode.order))
+        sequence = "".join(axis for axis in axes if tiles[axis] > 1)
+        for operand in mode.stays:
+            lacked = [axis for axis in axes if axis not in READS[operand]]
+            outermost = min(map(list(axes).index, lacked))
+            halos = operand == "inputs" and (tiles["y"] > 1 or tiles["x"] > 1)
+            held = list(axes)[outermost:]
+            if not coarse or not (halos or any(tiles[axis] > 1 for axis in lacked)):
+                break
+            whole = sorted(axis for axis in held if axis in READS[operand] and tiles[axis] > 1)
+            sequence += f" {operand}:{''.join(whole)}"
+        else:
+            two = [o for o in mode.single if machine.double(o) and any(tiles[axis] > 1 for axis in READS[o])]
+            if len(two) == len(mode.single) and (sequence, mode.single) not in seen:
+                seen.add((sequence, mode.single))
+                found.append(mode)
+    return found
+
+
+class Measures(NamedTuple):
+    """What a mapper compares of a tiling."""
+
+    cycles: int
+    energy: float
+    dram_bits: int
+
+    def value(self, objective: str) -> float:
+        """Return what *objective* minimises."""
+        return {"latency": self.cycles, "energy": self.energy, "edp": self.energy * self.cycles}[objective]
+
+
+def measures(
+    problem: Workload, machine: Machine, flow: Dataflow, sizes: dict[str, int], mode: Mode
+) -> Measures:
+    """What a tiling costs that is played event by event, the energy of its array tile by tile."""
+    return measures_of(problem, machine, flow, sizes, [mode])[0]
+
+
+def measures_of(
+    problem: Workload, machine: Machine, flow: Dataflow, sizes: dict[str, int], modes: Sequence[Mode]
+) -> list[Measures]:
+    """Of several modes, in all of which the array does the same."""
+    of_array, executed = _of_array(problem, machine, flow, sizes)
+    return [_measured(problem, machine, flow, sizes, mode, of_array, executed) for mode in modes]
+
+
+def _measured(
+    problem: Workload,
+    machine: Machine,
+    flow: Dataflow,
+    sizes: dict[str, int],
+    mode: Mode,
+    of_array: AccessBits,
+    executed: Any,
+) -> Measures:
+    played = simulated(Case(problem, sizes, mode, flow, machine))
+    bits = tuple(np.array([int(moved)]) for moved in played.bits.values())
+    moved_bits = sum(part.item() for part in bits)
+    assert moved_bits == sum(played.bits.values())  # tiles have parts of bits, a layer has not
+    moved = add_bits(transfer_bits(machine, bits, np.array([played.unpacked])), of_array)
+    cycles = np.array([played.cycles])
+    energy = total(layer_energy(problem, level_bits(moved), executed, cycles, Rates.of([machine])))
+    return Measures(played.cycles, float(energy[0]), moved_bits)
+
+
+def _of_array(
+    problem: Workload, machine: Machine, flow: Dataflow, sizes: dict[str, int]
+) -> tuple[AccessBits, Any]:
+    """Bits that the array moves of all tiles, and MACs that it does."""
+    steps = Tiling(problem, sizes, Mode("PKC"), machine).steps()
+    tiles = Counter((*(step.sizes[axis] for axis in AXES), int(step.starts)) for step in steps)
+    *axes, starts = np.array(list(tiles)).T
+    tile, several = Tile(*axes), problem.repeat(np.array([len(tiles)]))
+    started = tile.n * tile.y * tile.x * tile.g * tile.k * starts
+    of_array = access_bits(several, flow.tile_cost(several, tile, machine).accesses(), started)
+    summed = {key: np.sum(part * list(tiles.values())) for key, part in of_array.items()}
+    skipping = flow.skips_zeros and flow.name in machine.skips_zeros
+    done = problem.held if flow.name == "ws" else problem.weights
+    return summed, (problem.nonzeros if skipping else done) * problem.valid
 
 
 def row(**columns: int) -> dict[str, np.ndarray[Any, Any]]:

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from squeezesim.cost.bounds import Space
-from squeezesim.cost.candidates import Flow
+from squeezesim.cost.candidates import DataflowBounds
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.energy import LEVELS, layer_energy, level_bits
+from squeezesim.cost.energy import add_bits, layer_energy, level_bits, total, transfer_bits
 from squeezesim.cost.evaluate import evaluate
+from squeezesim.cost.machine import LEVELS
+from squeezesim.cost.traffic import mode_of
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
 from tests.cost.cases import machine, problem_of
@@ -20,18 +22,12 @@ def test_hand_worked_layer() -> None:
     space = Space(problem, on)
     pixel = np.flatnonzero(space.pixels.sizes.c == 4)
     channel = np.flatnonzero((space.channels.sizes.b == 8) & (space.channels.sizes.c == 8))
-    inputs, weights, outputs, psums = space.dram_bits(np.array([0]), pixel, channel)
-    assert psums == 0
-    energy = layer_energy(
-        problem,
-        level_bits(problem, Flow(space, DATAFLOWS["ws"]).accesses(pixel, channel)),
-        np.array([512]),
-        inputs + weights,
-        outputs,
-        np.array([136]),
-        on,
-    )
-    parts = {level: part[0] for level, part in zip(LEVELS, energy, strict=True)}
+    moved = space.residency.dram_bits(np.array([mode_of("PKC")]), pixel, channel)
+    assert moved[3] == 0
+    of_array = DataflowBounds(space, DATAFLOWS["ws"]).access_bits(pixel, channel)
+    bits = level_bits(add_bits(of_array, transfer_bits(on, moved)))
+    energy = layer_energy(problem, bits, np.array([512]), np.array([136]), on)
+    parts = {level: part[0] for level, part in energy.items()}
     assert parts == {
         "mac": 512,
         "register_file": 640,
@@ -41,7 +37,7 @@ def test_hand_worked_layer() -> None:
         "vector": 0,
         "leakage": 0,
     }
-    assert energy.total == 44416
+    assert total(energy) == 44416
 
 
 def test_leakage_is_power_times_time() -> None:
@@ -52,7 +48,7 @@ def test_leakage_is_power_times_time() -> None:
     from squeezesim.hardware.energy import energy_costs
 
     picojoules = energy_costs(hw).leakage_mw * 1e-3 * seconds * 1e12
-    assert costs.energy[0, 0, LEVELS.index("leakage")] == pytest.approx(picojoules)
+    assert costs.energy[0, 0, list(LEVELS).index("leakage")] == pytest.approx(picojoules)
 
 
 def test_narrow_words_cost_less() -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.pipeline import AXES, Points, play
+from squeezesim.cost.pipeline import Points, play
+from squeezesim.cost.traffic import AXES
 from squeezesim.network.layer import Layer
 from tests.cost.cases import machine, problem_of
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,11 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from squeezesim.cost.costs import Axes
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.machine import Machine
-from squeezesim.cost.mapspace import ORDERS
-from squeezesim.cost.pipeline import AXES, Points, play
-from squeezesim.cost.timeline import Timeline, of_tiling, tile_count, timeline
+from squeezesim.cost.machine import Machine, Store
+from squeezesim.cost.pipeline import Points, play
+from squeezesim.cost.rates import Rates
+from squeezesim.cost.timeline import Timeline, _of_lanes, of_tiling, tile_count, timeline
+from squeezesim.cost.traffic import AXES, MODES
+from squeezesim.cost.vector import vector_costs
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network.layer import Layer
@@ -31,15 +35,18 @@ def tilings(draw: st.DrawFn) -> tuple[Points, str, Machine]:
         sizes |= {axis: extents[axis] for axis in "yx"}
     if sizes["g"] > 1:
         sizes |= {axis: extents[axis] for axis in "kc"}
-    order = np.array([draw(st.integers(0, len(ORDERS) - 1))])
-    points = Points(problem, order, np.array([[sizes[axis]] for axis in AXES]))
+    mode = np.array([draw(st.integers(0, len(MODES) - 1))])
+    points = Points(problem, mode, np.array([[sizes[axis]] for axis in AXES]))
     return points, draw(st.sampled_from(["ws", "os"])), on
 
 
-def moves(line: Timeline) -> list[tuple[int, int]]:
-    """When the DMA is busy, in order."""
+def moves(line: Timeline, store: str = "") -> list[tuple[int, int]]:
+    """When the ports of all memories are busy, or that of *store*, in order."""
     return sorted(
-        pair for part in line.transfers for pair in zip(part.start.tolist(), part.end.tolist(), strict=True)
+        pair
+        for part in line.transfers
+        if store in ("", part.store)
+        for pair in zip(part.start.tolist(), part.end.tolist(), strict=True)
     )
 
 
@@ -56,13 +63,15 @@ def test_it_ends_with_the_layer_s_cycles(case: tuple[Points, str, Machine]) -> N
 
 @settings(max_examples=60, deadline=None)
 @given(tilings())
-def test_tiles_are_loaded_then_computed_then_stored_by_one_dma(case: tuple[Points, str, Machine]) -> None:
+def test_tiles_are_loaded_then_computed_then_stored_each_by_one_port(
+    case: tuple[Points, str, Machine],
+) -> None:
     points, flow, on = case
     line = of_tiling(points, DATAFLOWS[flow], on)
-    busy = moves(line)
-    assert busy[0][0] == on.setup
-    assert busy[-1][1] == line.cycles
-    assert all(end <= start for (_, end), (start, _) in pairwise(busy))
+    assert moves(line)[0][0] == on.setup
+    assert max(end for _, end in moves(line)) == line.cycles
+    for store in on.memory_names:
+        assert all(end <= start for (_, end), (start, _) in pairwise(moves(line, store)))
     assert (line.compute.end[:-1] <= line.compute.start[1:]).all()
     for part in line.transfers:
         if part.load:
@@ -112,3 +121,33 @@ def test_layers_without_macs() -> None:
     pool = next(i for i, layer in enumerate(report.network.layers) if layer.name == "head.pool")
     assert moves(lines[pool])[-1][1] == lines[pool].cycles
     assert tile_count(report.network.layers[pool], report.costs, pool, on) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(machines(vector_lanes=4), st.integers(0, 40), st.integers(1, 99))
+def test_a_layer_of_the_lanes_ends_with_its_cycles(on: Machine, parameters: int, elements: int) -> None:
+    layer = Layer(
+        name="pool",
+        op="pool",
+        kind="vector",
+        input_elements=elements,
+        weight_elements=parameters,
+        output_elements=elements,
+        params=parameters,
+        vector_ops=elements,
+    )
+    made = vector_costs([layer], on.family(priced=False), Rates.of([on]), Axes.of([on]))
+    line = _of_lanes(layer, on)
+    assert line.cycles == made["cycles"][0, 0]
+    assert (on.pes * made["cycles"] == made["losses"].sum(axis=-1)).all()
+    for store in on.memory_names:
+        assert all(end <= start for (_, end), (start, _) in pairwise(moves(line, store)))
+
+
+def test_a_layer_without_parameters_waits_for_no_memory_of_weights() -> None:
+    plain = machine(vector_lanes=4)
+    flash = replace(plain, stores=(Store("flash", ("weights",), bytes_per_cycle=1.0, latency=500),))
+    pool = Layer(name="a", op="pool", kind="vector", input_elements=8, output_elements=8, vector_ops=8)
+    assert _of_lanes(pool, flash).cycles == _of_lanes(pool, plain).cycles
+    norm = replace(pool, weight_elements=4, params=4)
+    assert _of_lanes(norm, flash).cycles == _of_lanes(norm, plain).cycles + 500 - plain.dram_latency - 2

@@ -16,6 +16,8 @@ from torch.nn import functional
 from torch.nn.utils import parametrize, prune
 
 from squeezesim import Accelerator, Network, simulate
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import operands_of
 from squeezesim.frontends.elements import Elements, Ledger, Region, Use, contiguous
 from squeezesim.frontends.torch.trace import trace
 from squeezesim.report.tally import stored_bytes
@@ -163,9 +165,11 @@ def test_layers_own_the_elements_that_are_used_each_once(weights: list[Weight]) 
         owners |= dict.fromkeys(fresh, layer.name)
     assert sum(layer.params for layer in network.layers) == len(owners)
     assert network.unread_params == 120 - len(owners)
-    accelerator = Accelerator.named("os_32x32")
-    bits = accelerator.precision.weight_bits
-    stored = stored_bytes(network.layers, accelerator)[:, 1].tolist()
+    machine = Machine.of(Accelerator.named("os_32x32"))
+    bits = machine.weight_bits
+    stored = stored_bytes(network.layers, [operands_of(layer, machine) for layer in network.layers])[
+        :, 1
+    ].tolist()
     assert stored == [-(-layer.params * bits // 8) for layer in network.layers]
     assert Network.from_json(network.to_json()) == network
     fused = network.fused
@@ -307,6 +311,93 @@ def test_masks_and_statistics_are_no_weights() -> None:
     network = trace(nn.Sequential(pruned, nn.BatchNorm2d(8)), (1, 3, 8, 8))
     assert [layer.fixed_weights for layer in network.layers] == [0, 0]
     assert (network.params, network.notes) == (3 * 8 * 9 + 16, ())
+
+
+class Stored(nn.Module):
+    """A table that is looked up, a base with a low-rank product added, and a scale: parameters or buffers."""
+
+    def __init__(self, kind: str, *, persistent: bool = True) -> None:
+        super().__init__()
+        self.a, self.b = nn.Parameter(torch.zeros(4, 64)), nn.Parameter(torch.zeros(64, 4))
+        self.packed = kind == "int4"
+        tables = {"table": (1000, 64), "base": (64, 64), "scale": (64,)}
+        for name, shape in tables.items():
+            if kind == "parameter":
+                self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
+            elif self.packed and name != "scale":
+                packed = torch.zeros((*shape[:-1], shape[-1] // 2), dtype=torch.uint8)
+                self.register_buffer(name, packed, persistent=persistent)
+            else:
+                dtype = torch.int8 if kind == "int8" else torch.float32
+                self.register_buffer(name, torch.zeros(shape, dtype=dtype), persistent=persistent)
+
+    def forward(self, i: Tensor) -> Tensor:
+        table, base = (self._values(each) for each in (self.table, self.base))
+        x = functional.embedding(i, table)
+        return functional.linear(x, base + self.b @ self.a) * self.scale.float()
+
+    def _values(self, kept: Any) -> Tensor:
+        if self.packed:
+            kept = torch.stack([kept & 15, kept >> 4], -1).flatten(1)
+        return kept.float()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("int8", 8), ("float", None), ("int4", 4)])
+def test_buffers_of_layers_without_macs_take_what_parameters_take(kind: str, bits: int | None) -> None:
+    tokens = {"i": torch.ones(4, dtype=torch.int64)}
+    kept, learnt = (trace(Stored(each), inputs=tokens) for each in (kind, "parameter"))
+    own = [layer.params + layer.fixed_weights for layer in kept.layers]
+    assert own == [layer.params for layer in learnt.layers]
+    assert sorted(own) == [0, 64, 512, 64 * 64, 1000 * 64]
+    machine = Accelerator.named("os_32x32")
+    report, other = simulate(kept, machine), simulate(learnt, machine)
+    assert [layer.weight_elements for layer in kept.layers] == [
+        layer.weight_elements for layer in learnt.layers
+    ]
+    assert [layer.weight_bits for layer in kept.layers if layer.op in ("embedding", "add")] == [bits, bits]
+    scale = bits or 8
+    assert report.totals["weights_bytes"] == 64 + 512 + (64 * 64 + 1000 * 64) * scale // 8
+    saved = (64 * 64 + 4 * 64) * (8 - scale) // 8  # the base and the rows that are looked up
+    assert report.totals["dram_bytes"] == other.totals["dram_bytes"] - saved
+    assert Network.from_json(kept.to_json()) == kept
+
+
+def test_a_base_of_int8_with_low_rank_parameters_moves_both() -> None:
+    class LowRank(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Parameter(torch.zeros(4, 64)), nn.Parameter(torch.zeros(64, 4))
+            self.register_buffer("base", torch.zeros(64, 64, dtype=torch.int8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            base: Any = self.base
+            return functional.linear(x, base.to(x.dtype) + self.b @ self.a)
+
+    totals = simulate(trace(LowRank(), (4, 64)), Accelerator.named("os_32x32")).totals
+    # a, b and the product; the product, the base and their sum; the input, the sum and the output
+    moved = (256 + 256 + 4096) + (4096 + 4096 + 4096) + (256 + 4096 + 256)
+    assert (totals["weights_bytes"], totals["dram_bytes"]) == (4096 + 512, moved)
+
+
+def test_caches_places_and_what_no_file_holds_are_no_weights() -> None:
+    class Cached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(8, 8)
+            self.register_buffer("cache", torch.zeros(16, 8))
+            self.register_buffer("order", torch.arange(8, dtype=torch.int32))
+            self.register_buffer("angles", torch.zeros(8), persistent=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            kept: list[Any] = [self.cache, self.order, self.angles]
+            cache, order, angles = kept
+            y = self.fc(x).index_select(1, order) * angles
+            cache[:4] = y
+            return (cache * 2).softmax(-1) @ y.t()[:, :4]
+
+    network = trace(Cached(), (4, 8))
+    assert [layer.fixed_weights for layer in network.layers] == [0] * len(network.layers)
+    assert network.notes == ()
 
 
 class Symmetric(nn.Module):
@@ -481,6 +572,8 @@ def test_a_product_owns_what_a_constant_picks() -> None:
         (lambda w: w[:4][at(3, 0)], 2),
         (lambda w: w.reshape(2, 4, 6, 5)[at(0, 1, 1), at(3, 0, 0)], 2),
         (gathered, 3),
+        (lambda w: w[torch.tensor([i in (0, 3, 7) for i in range(8)])], 3),
+        (lambda w: w.reshape(2, 4, 6, 5)[torch.eye(2, 4).bool()], 2),
     ]
 
     class Picked(nn.Module):

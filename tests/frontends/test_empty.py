@@ -12,7 +12,7 @@ from torch import nn
 
 import squeezesim as sq
 from squeezesim.frontends.torch.trace import trace
-from tests.frontends.onnx_graphs import integers, model, network, node, weights
+from tests.frontends.onnx.graphs import integers, model, network, node, weights
 
 
 class Joined(nn.Module):

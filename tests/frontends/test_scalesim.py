@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from squeezesim import Accelerator, simulate
 from squeezesim.errors import ModelError
 from squeezesim.frontends.scalesim import MAX_BYTES, read
 from squeezesim.network import Layer
@@ -144,14 +145,25 @@ def test_names_that_repeat_are_numbered(tmp_path: Path) -> None:
             ":2: layer 'a': the product of its loop sizes, 4611686018427387904, is more than ",
         ),
         (f"{GEMM}\n", ":1: the topology lists no layer"),
-        ("Layer, M, N, K, Sparsity,\na,1,2,3,2:4,\n", ":2: sparsity '2:4' is not modelled; allowed: 1:1"),
+        *(
+            (
+                f"Layer, M, N, K, Sparsity,\na,1,2,3,{ratio},\n",
+                ":2: sparsity must be N:M, N of M weights that are ",
+            )
+            for ratio in ("5:4", "0:4", "1", "50%", "2:4:8")
+        ),
         ("Layer, M, N,\na,1,2,\n", ":1: the header has no column 'k'; needed: layer name, m, n, k"),
         ("Layer, M, N, K, N,\na,1,2,3,4\n", ":1: column 'N' is there twice"),
+        # A name that is unknown where another stands at a wrong place: neither names nor places tell.
         (
-            CONV.replace("Strides", "Stides"),
-            ":1: unknown column 'Stides'; allowed: layer name, ifmap height, ",
+            "Layer name,IFMAP Width,IFMAP Hight,Filter Height,Filter Width,Channels,Num Filter,Strides",
+            ":1: unknown column 'IFMAP Hight'; allowed: layer name, ifmap height, ",
         ),
-        (f"{CONV} Target\na,8,8,3,3,2,5,1,NPU\n", ":1: unknown column 'Target'; allowed: "),
+        (f"{CONV} Channels\na,8,8,3,3,2,5,1,2\n", ":1: column 'Channels' is there twice"),
+        (f"{CONV} Target\na,8,8,3,3,2,5,1,NPU,3\n", ":2: the row has 10 values, the header names 9 columns"),
+        (f"{CONV} Batch Size\na,8,8,3,3,2,5,1,0\n", ":2: batch size must be a positive integer, found '0'"),
+        (f"{CONV}\na;8;8;3;3;2;5;1\n", ":2: the row has 1 values, the header names 8 columns"),
+        ("Op,H,W,R,S,C,F,Step,\na,8,8,3,3,2,five,1\n", ":1: this is no SCALE-Sim topology"),
         (
             "epoch,loss\n1,2\n",
             ":1: this is no SCALE-Sim topology: its header names neither IFMAP Height, IFMAP ",
@@ -169,7 +181,77 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, message: st
 
 def test_a_column_that_is_almost_right_has_its_name_suggested(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"unknown column 'Stides'.*; did you mean 'strides'"):
-        read(topology(tmp_path, CONV.replace("Strides", "Stides")))
+        read(topology(tmp_path, "num filter, channels, Stides"))
+
+
+ROW = "a, 9, 8, 3, 2, 4, 5, 2"
+ORDERED = "columns are read by their names, in another order than SCALE-Sim's, which reads by place: "
+PLACED = "columns are read by their place, as SCALE-Sim does: "
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        (
+            f"{CONV.replace('IFMAP Height', 'IFMAP Width')}\n{ROW},\n",
+            (f"{PLACED}'IFMAP Width' as ifmap height",),
+        ),
+        (f"{CONV.replace('Strides', 'Stides')}\n{ROW},\n", (f"{PLACED}'Stides' as strides",)),
+        (f"{CONV.replace('Layer name', 'Op')}\n{ROW},\n", (f"{PLACED}'Op' as layer name",)),
+        (
+            f"Op,H,W,R,S,C,K,Step,\n{ROW},\n",
+            (
+                f"{PLACED}'Op' as layer name, 'H' as ifmap height, 'W' as ifmap width, 'R' as filter height, "
+                "'S' as filter width, 'C' as channels, 'K' as num filter, 'Step' as strides",
+            ),
+        ),
+        (f"{CONV.replace('Channels', 'channel')}\n{ROW},\n", ()),
+        (f"{CONV}\n\nAlexNet,\n{ROW},\n", ("lines with a name alone are no layers: 'AlexNet'",)),
+        (
+            f"{CONV}\nA\n{ROW}\nB,,\nC\nD\nE\n",
+            ("lines with a name alone are no layers: 'A', 'B', 'C' and 2 more",),
+        ),
+        (f"{CONV} bases,\n{ROW}, 5,\n", ("columns that are not read: 'bases'",)),
+        (f"{CONV} bases,\n{ROW},\n", ("columns that are not read: 'bases'",)),
+        (f"{CONV},,Eh,Ew\n,,,,\n{ROW},,,110,110\n", ("columns that are not read: 'Eh', 'Ew'",)),
+        (f"{CONV} Batch Size,\n{ROW},\n", ()),
+        (f"{CONV} Batch Size, Sparsity\n{ROW}, , 1:1\n", ()),
+        (f"{CONV}\n{ROW}\n".replace(",", "\t"), ()),
+        (
+            "Layer name, IFMAP Width, IFMAP Height, Filter Height, Filter Width, Channels, Num Filter, Strides\n"
+            "a, 8, 9, 3, 2, 4, 5, 2\n",
+            (f"{ORDERED}'IFMAP Width', 'IFMAP Height'",),
+        ),
+        (
+            f"{CONV.replace('Layer name', 'Layer name, Id')}\n{ROW.replace('a', 'a, 1')}\n",
+            (
+                f"{ORDERED}'IFMAP Height', 'IFMAP Width', 'Filter Height' and 3 more",
+                "columns that are not read: 'Id'",
+            ),
+        ),
+    ],
+)
+def test_where_names_do_not_tell_places_do_and_a_note_says_it(
+    tmp_path: Path, text: str, notes: tuple[str, ...]
+) -> None:
+    network = read(topology(tmp_path, text))
+    assert network.layers == layers(tmp_path, SPELLINGS[0])
+    assert network.notes == notes
+
+
+def test_a_misspelt_column_of_a_matrix_product_is_read_by_its_place(tmp_path: Path) -> None:
+    network = read(topology(tmp_path, "Layer, M, N, Kdim,\nqkv, 128, 1536, 512,\n"))
+    assert (network.macs, network.notes) == (128 * 1536 * 512, (f"{PLACED}'Kdim' as k",))
+    assert network.layers[0].c == 512
+
+
+def test_a_batch(tmp_path: Path) -> None:
+    rows = "a,9,8,3,2,4,5,2,6\nfc,10,4,1,4,3,5,1,6\n"
+    conv, product = layers(tmp_path, f"{CONV} Batch Size\n{rows}")
+    assert (conv.n, conv.oy, conv.ox, conv.macs) == (6, 4, 4, 6 * 4 * 4 * 3 * 2 * 4 * 5)
+    assert (product.op, product.oy, product.k, product.c) == ("matmul", 60, 5, 12)
+    (gemm,) = layers(tmp_path, "Layer, M, N, K, Batch\na,2,3,4,5\n")
+    assert (gemm.oy, gemm.macs, gemm.weight_elements) == (10, 120, 12)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -196,3 +278,55 @@ def test_any_text_is_read_or_refused_in_one_line(tmp_path_factory: pytest.TempPa
         message = str(error)
         found = message.startswith(str(file)) and "\n" not in message
     assert found
+
+
+def kept_by_scale_sim(window: int, kept: int, block: int) -> int:
+    """Of each block of a filter's window, in order, the first *kept* weights stay."""
+    return sum(place % block < kept for place in range(window))
+
+
+@given(
+    sizes=st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 40)),
+    block=st.integers(1, 8),
+    data=st.data(),
+)
+def test_a_sparsity_is_a_density_and_a_pattern_of_channels(
+    sizes: tuple[int, int, int], block: int, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kept = data.draw(st.integers(1, block))
+    row = f"a, 9, 8, {sizes[0]}, {sizes[1]}, {sizes[2]}, 5, 1, {kept}:{block}"
+    network = read(topology(tmp_path_factory.mktemp("t"), f"{CONV} Sparsity,\n{row},\n"))
+    (layer,) = network.layers
+    window = layer.c * layer.fy * layer.fx
+    if kept == block:
+        assert (layer.weight_density, layer.weight_pattern, network.notes) == (None, "", ())
+        return
+    density = layer.weight_density
+    assert density is not None
+    assert round(density * layer.weight_elements) == 5 * kept_by_scale_sim(window, kept, block)
+    taps = [
+        [place % block < kept for place in range(start, start + layer.c)]
+        for start in range(0, window, layer.c)
+    ]
+    is_of_channels = all(tap == taps[0] for tap in taps)
+    if layer.weight_pattern:
+        assert layer.weight_pattern == f"{kept}:{block}"
+        assert is_of_channels
+        assert network.notes == ()
+    else:
+        assert network.notes == (
+            "zeros of a sparsity N:M that is not of input channels are in no pattern: 'a'",
+        )
+        assert window > layer.c
+        assert layer.c % block
+
+
+def test_a_sparsity_of_a_product_saves_rows_where_they_are_packed(tmp_path: Path) -> None:
+    """64 rows of the array hold 128 inputs of 2:4: a fold instead of two."""
+    dense, sparse = (
+        read(topology(tmp_path, f"{GEMM} Sparsity,\na,100,16,128,{ratio},\n")) for ratio in ("1:1", "2:4")
+    )
+    packs = Accelerator.named("ws_32x32").replace({"array.rows": 64, "sparsity.structured": ("2:4",)})
+    cycles = [simulate(network, packs).totals["cycles"] for network in (dense, sparse)]
+    assert (sparse.layers[0].weight_density, sparse.layers[0].weight_pattern) == (0.5, "2:4")
+    assert cycles[1] < cycles[0]

@@ -12,12 +12,12 @@ from onnx import helper
 from torch import Tensor, nn
 
 from squeezesim import Accelerator, Network, simulate
-from squeezesim.cost.evaluate import OPERANDS
+from squeezesim.cost.costs import OPERANDS
 from squeezesim.frontends.torch.trace import trace
 from squeezesim.hardware import DATAFLOWS
-from tests.frontends.onnx_graphs import integers, model, network, node, weights
+from tests.frontends.onnx.graphs import integers, model, network, node, weights
 
-WEIGHTS = OPERANDS.index("weights")
+WEIGHTS = list(OPERANDS).index("weights")
 
 
 class Product(nn.Module):

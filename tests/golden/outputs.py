@@ -19,6 +19,8 @@ FOLDER = Path(__file__).parent
 
 PROFILE = ["profile", "small.graph.json", "--hw", "small_8x8.yaml"]
 EXPLAIN = ["explain", *PROFILE[1:]]
+COMPARE = ["compare", *PROFILE[1:], "--hw", "wide_8x16.yaml"]
+SWEEP = ["sweep", *PROFILE[1:], "--jobs", "1", "--set", "array.rows=4,8,16", "--set", "array.cols=8,16"]
 OUTPUTS: dict[str, tuple[int | None, list[str]]] = {
     "profile-80.txt": (80, [*PROFILE, "--no-files"]),
     "profile-200.txt": (200, [*PROFILE, "--no-files"]),
@@ -37,6 +39,15 @@ OUTPUTS: dict[str, tuple[int | None, list[str]]] = {
     "layers-80.txt": (80, ["layers", "small.graph.json"]),
     "layers-piped.txt": (None, ["layers", "small.graph.json"]),
     "hw-show-80.txt": (80, ["hw", "show", "small_8x8.yaml"]),
+    "hw-check-80.txt": (80, ["hw", "check", "small_8x8.yaml"]),
+    "compare-80.txt": (80, [*COMPARE, "--fail-if", "latency_us > +50%"]),
+    "compare-layers-piped.txt": (None, [*COMPARE, "--by", "layer", "--top", "3"]),
+    "compare.json": (None, [*COMPARE, "--by", "stage", "--format", "json"]),
+    "sensitivity-80.txt": (80, ["sensitivity", *PROFILE[1:]]),
+    "sweep-80.txt": (80, [*SWEEP, "--front", "--where", "latency_us <= 80", "-o", "designs.parquet"]),
+    "sweep.csv": (None, [*SWEEP, "--top", "2", "--format", "csv", "-o", "designs.csv"]),
+    "export-scalesim.csv": (None, ["export", "small.graph.json", "--to", "scalesim"]),
+    "models-80.txt": (80, ["models"]),
 }
 """File → width of the terminal (None: a pipe) and arguments."""
 
@@ -55,7 +66,8 @@ def output(name: str) -> str:
         os.chdir(folder)
         try:
             network().save("small.graph.json")
-            Path("small_8x8.yaml").write_text(accelerator().to_yaml(), encoding="utf-8")
+            for made in (accelerator(), accelerator({"name": "wide_8x16", "array.cols": 16})):
+                Path(f"{made.name}.yaml").write_text(made.to_yaml(), encoding="utf-8")
             with contextlib.redirect_stdout(stream):
                 code = main(arguments)
         finally:

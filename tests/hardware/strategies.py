@@ -7,7 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from squeezesim.hardware import DATAFLOWS
-from squeezesim.hardware.parts import LEVELS, SKIPPING, tables
+from squeezesim.hardware.dataflows import skipping
+from squeezesim.hardware.parts import LEVELS, tables
+from squeezesim.network.compress.storage import FORMS
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -28,6 +30,20 @@ DRAM = section({"bandwidth_gb_s": reals(0.001, 1e6)}, {"usable_fraction": reals(
     {"bandwidth_gb_s": reals(0.001, 1e6)}, {"latency_ns": reals(0, 1e6)}
 )
 DRAM = DRAM | section({"bandwidth_gb_s": reals(0.001, 1e6)}, {"latency_cycles": st.integers(0, 10**9)})
+
+SIZES = st.integers(1, 10**12)
+CONSTRAINTS = section(
+    {
+        "tile": section(
+            {"k": SIZES}, {"x": section({"min": st.just(1)}, {"max": SIZES, "multiple_of": SIZES})}
+        )
+    },
+    {
+        "layers": st.text(st.characters(codec="utf-8"), min_size=1, max_size=20),
+        "op": st.sampled_from(["conv2d", ["linear", "depthwise"]]),
+        "order": st.sampled_from(["PKC", ["KCP", "PCK"]]),
+    },
+)
 
 ACCELERATORS = section(
     {
@@ -73,14 +89,23 @@ ACCELERATORS = section(
         "precision": section({}, {"weight_bits": BITS, "activation_bits": BITS, "accumulator_bits": BITS}),
         "control": section({}, {"layer_setup_cycles": st.integers(0, 10**9)}),
         "mapper": section(
-            {}, {"objective": st.sampled_from(["latency", "energy", "edp"]), "latency_slack": reals(0, 10)}
+            {},
+            {
+                "objective": st.sampled_from(["latency", "energy", "edp"]),
+                "latency_slack": reals(0, 10),
+                "residency": st.sampled_from(["order", "best"]),
+                "constraints": st.lists(CONSTRAINTS, max_size=2),
+            },
         ),
         "dma": section({}, {"granularity": st.sampled_from(["whole", "row", "element"])}),
         "sparsity": section(
             {},
             {
                 "weights": st.floats(0, 1, exclude_max=True, **FLOATS),
-                "skipped_by": st.lists(st.sampled_from(SKIPPING), unique=True),
+                "skipped_by": st.lists(st.sampled_from(skipping()), unique=True),
+                "structured": st.sampled_from([[], ["2:4"], ["1:2", "4:8"]]),
+                "compressed": st.sampled_from([[], ["dram"]]),
+                "form": st.sampled_from(FORMS),
             },
         ),
         "vector": section({}, {"model": st.sampled_from(["lanes", "none"]), "lanes": st.integers(1, 65536)}),
@@ -100,6 +125,8 @@ def leaves(data: dict[str, Any], above: str = "") -> list[str]:
     """Dotted paths of the single values in *data*."""
     found = []
     for key, value in data.items():
+        if key == "constraints":  # they have no provenance
+            continue
         if isinstance(value, dict):
             found += leaves(value, f"{above}{key}.")
         else:

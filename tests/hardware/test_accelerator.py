@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import pickle
 from copy import deepcopy
+from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
@@ -151,6 +152,18 @@ def test_replace_takes_sections_and_numpy_values(small: Accelerator) -> None:
     )
     assert (changed.array.rows, changed.clock_mhz, changed.array.cols) == (5, 2, 6)
     assert type(changed.array.rows) is int
+
+
+class Flow(StrEnum):
+    OS = "os"
+
+
+@pytest.mark.parametrize("name", [np.str_("os"), Flow.OS])
+def test_names_become_plain_texts(small: Accelerator, name: str) -> None:
+    changed = small.replace({"array.dataflows": [name], "sparsity.skipped_by": [name]})
+    assert [type(each) for each in (*changed.array.dataflows, *changed.sparsity.skipped_by)] == [str, str]
+    assert from_text(Source("f.yaml", changed.to_yaml()), Accelerator) == changed
+    assert changed == small.replace({"array.dataflows": ["os"], "sparsity.skipped_by": ["os"]})
 
 
 def test_replace_exchanges_cycles_for_time(small: Accelerator) -> None:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import csv
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import squeezesim.hardware.energy as sram_module
 from squeezesim.errors import HardwareError
 from squeezesim.hardware import Accelerator, EnergyCosts, energy_costs, tables
-from squeezesim.hardware.energy import energy_table
+from squeezesim.hardware.energy import cacti, choose, energy_table, interpolate
 
 BASE = Accelerator.named("squeezelerator_16x16").replace({"energy.overrides": {}})
 
@@ -122,14 +125,15 @@ def test_larger_buffers_cost_more(table: str, sizes: tuple[float, float]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("table", "size", "span"), [("horowitz_45nm", 4, "8 to 1024"), ("cacti_22nm", 8192, "0.5 to 4096")]
+    ("table", "size", "allowed"),
+    [("horowitz_45nm", 4, "8 to 1024 KiB"), ("cacti_22nm", 0.25, "at least 0.5 KiB")],
 )
-def test_sizes_outside_of_a_table(table: str, size: float, span: str) -> None:
+def test_sizes_outside_of_a_table(table: str, size: float, allowed: str) -> None:
     with pytest.raises(HardwareError) as error:
         costs(table, memory__global_buffer__size_kib=size)
     assert str(error.value) == (
         f"memory.global_buffer.size_kib is {size}, outside of energy table {table!r}; "
-        f"allowed with it: {span} KiB"
+        f"allowed with it: {allowed}"
     )
 
 
@@ -173,3 +177,121 @@ def test_every_value_has_a_source(table: str) -> None:
     assert data.source
     for level in ("multiply", "add", "register_file", "inter_pe", "dram", "vector_op"):
         assert getattr(data, level).source, level
+
+
+NODES = (65, 45, 22)
+TABLE = Path(sram_module.__file__).parent / "energy_tables" / "cacti_sram.csv"
+COLUMNS = {"read_pj": "read_pJ", "write_pj": "write_pJ", "area_mm2": "area_mm2", "leakage_mw": "leak_mW"}
+
+
+def test_exact_at_every_point_of_the_table() -> None:
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 117
+    for row in rows:
+        sram = next(s for s in cacti(int(row["tech_nm"])) if s.word_bits == int(row["width_bits"]))
+        for field, column in COLUMNS.items():
+            assert interpolate(float(row["size_KiB"]), sram.size_kib, getattr(sram, field)) == float(
+                row[column]
+            )
+
+
+@pytest.mark.parametrize("node", NODES)
+@pytest.mark.parametrize("field", COLUMNS)
+@given(data=st.data())
+@settings(deadline=None)
+def test_between_its_neighbours_and_monotone(node: int, field: str, data: st.DataObject) -> None:
+    sram = data.draw(st.sampled_from(cacti(node)))
+    low, high = float(sram.size_kib[0]), float(sram.size_kib[-1])
+    values = getattr(sram, field)
+    small, large = sorted(data.draw(st.tuples(st.floats(low, high), st.floats(low, high))))
+    at_small, at_large = (interpolate(size, sram.size_kib, values) for size in (small, large))
+    assert at_small <= at_large * (1 + 1e-12)
+    below = values[sram.size_kib <= small].max()
+    above = values[sram.size_kib >= small].min()
+    assert below * (1 - 1e-12) <= at_small <= above * (1 + 1e-12)
+
+
+def test_interpolation_is_straight_in_logarithms() -> None:
+    sizes, values = np.array([8.0, 32.0, 1024.0]), np.array([10.0, 20.0, 100.0])
+    assert interpolate(16, sizes, values) == pytest.approx(10 * 2**0.5, rel=1e-14)
+    # 128 KiB is 2/5 of the way from 2^5 to 2^10: 20 · 5^0.4
+    assert interpolate(128, sizes, values) == pytest.approx(20 * 5**0.4, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("size", "access", "word"),
+    [
+        (64, 512, 256),
+        (64, 256, 256),
+        (64, 255, 128),
+        (64, 128, 128),
+        (64, 8, 64),
+        (1, 512, 128),
+        (0.5, 512, 64),
+    ],
+)
+def test_widest_word_that_an_access_fills(size: float, access: float, word: int) -> None:
+    assert choose(cacti(45), size, access, "cacti_45nm").word_bits == word
+
+
+def test_no_size_below_the_table() -> None:
+    with pytest.raises(HardwareError) as error:
+        choose(cacti(45), 0.49, 64, "cacti_45nm")
+    assert str(error.value) == (
+        "memory.global_buffer.size_kib is 0.49, outside of energy table 'cacti_45nm'; "
+        "allowed with it: at least 0.5 KiB"
+    )
+
+
+LARGEST = 4096.0
+
+
+@pytest.mark.parametrize("node", NODES)
+@given(data=st.data())
+@settings(deadline=None)
+def test_banks_are_continuous_and_monotone(node: int, data: st.DataObject) -> None:
+    """Across 4 MiB, and within a part in 10⁴ of it no more than a part in 10³ is gained."""
+    sram = data.draw(st.sampled_from(cacti(node)))
+    sizes = st.floats(LARGEST / 4, LARGEST * 256) | st.floats(LARGEST * (1 - 1e-4), LARGEST * (1 + 1e-4))
+    small, large = sorted(data.draw(st.tuples(sizes, sizes)))
+    for of in (sram.access_pj, sram.summed):
+        for values in (
+            (sram.read_pj, sram.write_pj) if of == sram.access_pj else (sram.area_mm2, sram.leakage_mw)
+        ):
+            assert values is not None
+            assert of(small, values) <= of(large, values) * (1 + 1e-12)
+            assert of(LARGEST, values) == values[-1]
+            near = data.draw(st.floats(LARGEST, LARGEST * (1 + 1e-4)))
+            assert of(near, values) == pytest.approx(values[-1], rel=1e-3)
+            below = data.draw(st.floats(float(sram.size_kib[0]), LARGEST))
+            assert of(below, values) == interpolate(below, sram.size_kib, values)
+
+
+def test_banks_are_as_cacti_has_them() -> None:
+    """CACTI lays the H-tree out by itself; for more than two banks it may take another bank, less tall or faster."""
+    with (TABLE.parent / "cacti_banks.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 36
+    for row in rows:
+        sram = next(s for s in cacti(int(row["tech_nm"])) if s.word_bits == int(row["width_bits"]))
+        size, banks = float(row["size_KiB"]), int(row["banks"])
+        assert sram.banks(size) == banks
+        two = banks == 2  # from which the energy of the wires is taken
+        read, write = sram.access_pj(size, sram.read_pj), sram.access_pj(size, sram.write_pj)
+        assert read == pytest.approx(float(row["read_pJ"]), rel=1e-12 if two else 0.06)
+        assert write == pytest.approx(float(row["write_pJ"]), rel=1e-5 if two else 0.07)
+        assert sram.area_mm2 is not None
+        assert sram.summed(size, sram.area_mm2) == pytest.approx(float(row["area_mm2"]), rel=0.14)
+
+
+def test_a_bank_of_four_by_hand() -> None:
+    """16 MiB of 256-bit words at 45 nm, four banks: √4 − 1 = 1 time (1,050.6 − 521.7) / (√2 − 1)."""
+    four = costs("cacti_45nm", memory__global_buffer__size_kib=16384)
+    two = next(s for s in cacti(45) if s.word_bits == 256).access_pj(8192, cacti(45)[2].read_pj)
+    assert four.buffer_read_per_bit * 256 == pytest.approx(
+        521.724 + (two - 521.724) / (2**0.5 - 1), rel=1e-12
+    )
+    assert four.buffer_read_per_bit / four.buffer_write_per_bit < 521.724 / 472.447  # the wires are the same
+    assert four.area_mm2 == pytest.approx(4 * 13.623, rel=1e-15)
+    assert four.leakage_mw == pytest.approx(4 * 0.0965072, rel=1e-15)

@@ -124,7 +124,8 @@ def test_a_path_resolves(tmp_path: Path) -> None:
         (
             "ArrayWidth:     16",
             "ArayWidth: 16",
-            ": there is no ArrayWidth, which a SCALE-Sim configuration needs; did ",
+            ":6: there is no ArrayWidth, which a SCALE-Sim configuration needs, but 'ArayWidth'; did you mean "
+            "'ArrayWidth'?",
         ),
         ("Dataflow : ws\n", "", ": there is no Dataflow, which a SCALE-Sim configuration needs"),
         (GOOD, "", ": there is no Dataflow, which a SCALE-Sim configuration needs"),
@@ -144,6 +145,60 @@ def test_a_bandwidth_is_needed_where_it_counts(tmp_path: Path) -> None:
         text = GOOD.replace("CALC", "USER").replace("Bandwidth : 10", f"Bandwidth : {bandwidth}")
         with pytest.raises(HardwareError, match=":13: Bandwidth must be an integer from 1 to 1000000, found"):
             load(config(tmp_path, text), Accelerator)
+
+
+UNREAD = "keys of the configuration that are not read: "
+
+
+@pytest.mark.parametrize(
+    ("changes", "notes"),
+    [
+        ({}, ()),
+        ({"ReadRequestBuffer: 32": "MemoryBanks: 1\nWriteRequestBuffer: 32"}, ()),
+        (
+            {"UseRamulatorTrace: False": "TimeLinearModel: TPUv4\n[gpu]\nTensorCores = 4"},
+            (f"{UNREAD}'[run_presets] TimeLinearModel', '[gpu] TensorCores'",),
+        ),
+        ({"[general]": "WArrayHeight: 4"}, (f"{UNREAD}'WArrayHeight'",)),  # ArrayHeight is there
+        ({"[general]": "NumCores: 4"}, (f"{UNREAD}'NumCores'",)),
+        (
+            {"InterfaceBandwidth: CALC": "InterfaceBandwith: USER"},
+            (f"{UNREAD}'[run_presets] InterfaceBandwith' (did you mean 'InterfaceBandwidth'?)",),
+        ),
+        (
+            {"[layout]": "[x]\n" + "".join(f"{letter}: 1\n" for letter in "abcdefghij")},
+            (f"{UNREAD}{', '.join(repr(f'[x] {letter}') for letter in 'abcdefgh')} and 2 more",),
+        ),
+        (
+            {"CALC": "USER", "Bandwidth : 10": "Bandwidth = 30, 10, 10"},
+            ("of 3 values of Bandwidth the first, 30 words a cycle, is for all operands",),
+        ),
+        ({"CALC": "USER", "Bandwidth : 10": "Bandwidth = 30,"}, ()),
+        ({"Bandwidth : 10": "Bandwidth = 30, 10, 10"}, ()),  # CALC reads none
+    ],
+)
+def test_notes_say_what_has_no_effect(
+    tmp_path: Path, changes: dict[str, str], notes: tuple[str, ...]
+) -> None:
+    text = GOOD
+    for old, new in changes.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    assert load(config(tmp_path, text), Accelerator).notes == notes
+
+
+def test_notes_stay_with_the_accelerator(tmp_path: Path) -> None:
+    noted = load(config(tmp_path, GOOD + "NumCores: 4\n"), Accelerator)
+    file = tmp_path / "noted.yaml"
+    file.write_text(noted.to_yaml(), encoding="utf-8")
+    assert Accelerator.from_yaml(file) == noted
+    assert noted.replace({"array.rows": 8}).notes == noted.notes == (f"{UNREAD}'[run_presets] NumCores'",)
+    assert noted.model_dump(mode="json")["notes"] == list(noted.notes)
+    assert "notes" not in load(config(tmp_path, GOOD), Accelerator).model_dump()
+    for given in ("3", "[3]", "x", "{a: 1}"):
+        file.write_text(noted.to_yaml().partition("notes:")[0] + f"notes: {given}\n", encoding="utf-8")
+        with pytest.raises(HardwareError, match=r"notes(\[0\])? is .*; allowed: "):
+            Accelerator.from_yaml(file)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

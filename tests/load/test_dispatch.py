@@ -100,6 +100,12 @@ def test_a_saved_network(tmp_path):
             "sizes joined by 'x', such as 3x227x227, found '3x-1x227'",
         ),
         ("squeezenext_23", {"input_shape": "3x227"}, "squeezenext_23 rejects"),
+        (
+            "squeezenext_23",
+            {"input_shape": "99999999999x227"},
+            "input: sizes must be integers from 0 to 2147483648, found (99999999999, 227)",
+        ),
+        ("squeezenext_23", {"input_shape": "9" * 5000}, "input: sizes must be integers from 0 to 2147483648"),
         ("squeezenext_23", {"input_shape": (3, 2**31 + 1, 1)}, "sizes must be integers from 0 to 2147483648"),
         ("squeezenext_23", {"input_shape": (3, 2**31, 2**31)}, "has more than 1125899906842624 elements"),
         ("squeezenext_23", {"input_shape": (1, 3, 227, 227), "batch": 2}, "says the batch already"),

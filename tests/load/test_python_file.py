@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import torch
 
 from squeezesim.errors import ModelError
 from squeezesim.load import load, load_module
+from squeezesim.load.shapes import parse_named
+from squeezesim.network import Network
 
 SOURCE = """
 import torch
@@ -83,8 +86,8 @@ def make():
     out, err = capsys.readouterr()
     assert out == ""
     assert not any(sign in err for sign in "\x1b\x07\r")
-    assert err.startswith("loading \\u001b[31m\n")
-    assert "\nodd \\u001b]0;x\\u0007\n" in err
+    assert err.startswith("loading \\x1b[31m\n")
+    assert "\nodd \\x1b]0;x\\x07\n" in err
     assert err.endswith("forward\nbar\nmore")
 
 
@@ -156,6 +159,38 @@ def test_a_file_may_import_torchvision(tmp_path: Path) -> None:
         "import torchvision\ndef make():\n    return torchvision.models.resnet18(weights=None)\n"
     )
     assert load(f"{tmp_path / 'my.py'}:make", input_shape="3x224x224").macs == 1_814_073_344
+
+
+SCALAR = """
+import torch
+
+class Resampling(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.none = torch.nn.Linear(4, 4), torch.nn.Linear(0, 4)
+
+    def forward(self, x, sr):
+        return self.fc(x[:, ::2]) if sr.item() > 8000 else self.fc(x)
+
+def make():
+    return Resampling()
+"""
+
+
+def test_a_value_of_a_scalar(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    file = tmp_path / "scalar.py"
+    file.write_text(SCALAR)
+
+    def traced(text: str) -> Network:
+        return load(f"{file}:make", inputs=dict([parse_named(each)[:2] for each in ("x=2x8", text)]))
+
+    with pytest.raises(ModelError, match=r"; a value, not a shape, is written --input sr=\+16000$"):
+        traced("sr=16000")
+    network = traced("sr=+16000")
+    assert network.input_texts() == ["x 2x8", "sr = 16000"]
+    assert str(network).splitlines()[0].endswith("make (x 2x8, sr = 16000)")
+    assert replace(network, notes=()).input_texts("×") == ["x 2×8", "sr scalar"]
+    assert not [each for each in recwarn if "zero-element" in str(each.message)]
 
 
 def test_random_weights_are_the_same_in_each_run(tmp_path: Path) -> None:

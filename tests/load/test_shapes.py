@@ -20,7 +20,14 @@ from squeezesim.load.shapes import (
 )
 
 
-@pytest.mark.parametrize("text", ["sr=abc", "sr=", "sr=1e", "sr=1*2", "sr=99999999999"])
+def test_a_size_that_is_too_large_is_called_so() -> None:
+    with pytest.raises(
+        UsageError, match=r"input 'x': sizes must be .* to 2147483648, found \(99999999999, 64\)"
+    ):
+        parse_named("x=99999999999x64")
+
+
+@pytest.mark.parametrize("text", ["sr=abc", "sr=", "sr=1e", "sr=1*2"])
 def test_what_is_neither_a_shape_nor_a_value(text: str) -> None:
     with pytest.raises(UsageError, match=r"with a value as name=\+16000"):
         parse_named(text)

@@ -1,4 +1,6 @@
 import dataclasses
+from itertools import combinations
+from math import lcm
 
 import pytest
 import torch
@@ -100,6 +102,8 @@ def test_a_vector_layer_by_hand():
         ({"weight_bits": 65}, "weight_bits must be an integer from 1 to 64"),
         ({"weight_density": float("nan")}, "weight_density must be a number from 0 to 1, found nan"),
         ({"weight_density": 1.5}, "weight_density must be a number from 0 to 1"),
+        ({"weight_pattern": "4:2"}, "weight_pattern must be N:M with N ≤ M, found '4:2'"),
+        ({"weight_pattern": 24}, "weight_pattern must be N:M with N ≤ M, found 24"),
         ({"weights_are_activations": 1}, "weights_are_activations must be true or false"),
         ({"name": "n" * 1001}, "name must be non-empty printable text"),
     ],
@@ -174,3 +178,42 @@ def test_sums_over_a_network_are_those_of_all_steps() -> None:
     large = Layer.vector("a", op="add", k=2**20, oy=2**20).repeated(2**10)
     with pytest.raises(ModelError, match="the sum of input_elements over its layers"):
         Network.from_layers([dataclasses.replace(large, name=f"a{number}") for number in range(65)])
+
+
+@given(st.integers(1, 6), st.integers(2, 6), st.data())
+def test_a_pattern_fits_others_that_no_choice_of_its_weights_breaks(
+    size: int, block: int, data: st.DataObject
+) -> None:
+    """Oracle: every choice of N of M channels, in each of the blocks until both begin together again."""
+    kept, held = data.draw(st.integers(1, size)), data.draw(st.integers(1, block - 1))
+    layer = dataclasses.replace(Layer.matmul("fc", m=1, n=1, k=8), weight_pattern=f"{kept}:{size}")
+    most = 0
+    for start in range(0, lcm(size, block), block):
+        window = range(start, start + block)
+        most = max(
+            most,
+            sum(
+                max(sum(first + at in window for at in chosen) for chosen in combinations(range(size), kept))
+                for first in range(0, lcm(size, block), size)
+            ),
+        )
+    assert layer.packed_as([f"{held}:{block}"]) == ((held, block) if most <= held else (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "patterns", "taken"),
+    [
+        ("1:4", ["2:4"], (2, 4)),
+        ("1:4", ["2:4", "1:4", "1:2"], (1, 4)),
+        ("1:2", ["2:4", "1:2"], (1, 2)),  # of equal shares the smaller blocks, whose rest is smaller
+        ("2:4", ["4:8", "1:2", "1:4"], (4, 8)),
+        ("2:8", ["2:4", "1:4"], (2, 4)),
+        ("3:4", ["2:4", "4:8"], (1, 1)),
+        ("", ["2:4"], (1, 1)),
+    ],
+)
+def test_the_pattern_that_keeps_least_is_taken(
+    pattern: str, patterns: list[str], taken: tuple[int, int]
+) -> None:
+    layer = dataclasses.replace(Layer.matmul("fc", m=1, n=1, k=8), weight_pattern=pattern)
+    assert layer.packed_as(patterns) == taken

@@ -1,6 +1,8 @@
+from math import prod
+
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -30,23 +32,94 @@ def test_a_convolution_of_any_dimension_has_pytorch_s_macs(data, dimensions):
     assert (layer.input_elements, layer.weight_elements) == (source.numel(), weight.numel())
 
 
+CONVOLVE = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
+
+
 @given(st.data(), st.integers(1, 3))
 def test_a_transposed_convolution_has_pytorch_s_macs(data, dimensions):
     draw = data.draw
     groups, n = draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    c, k = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
-    kernel = [draw(st.integers(1, 3)) for _ in range(dimensions)]
-    stride = [draw(st.integers(1, 2)) for _ in range(dimensions)]
+    c, k = groups * draw(st.integers(1, 4)), groups * draw(st.integers(1, 2))
+    kernel = [draw(st.integers(1, 5)) for _ in range(dimensions)]
+    stride = [draw(st.integers(1, 3)) for _ in range(dimensions)]
+    dilation = [draw(st.integers(1, 3)) for _ in range(dimensions)]
     source = torch.ones(n, c, *[draw(st.integers(1, 4)) for _ in kernel])
     weight = torch.ones(c, k // groups, *kernel)
-    convolve = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
-    result = convolve[dimensions - 1](source, weight, stride=stride, groups=groups)
+    result = CONVOLVE[dimensions - 1](source, weight, stride=stride, groups=groups, dilation=dilation)
     layer = ops.transposed_convolution(
-        tuple(source.shape), tuple(weight.shape), tuple(result.shape), groups=groups, bias=True
+        tuple(source.shape),
+        tuple(weight.shape),
+        tuple(result.shape),
+        stride=stride,
+        dilation=dilation,
+        groups=groups,
+        bias=True,
     )
     assert layer.macs == int(result.sum())  # without padding nothing that is multiplied is cut off
-    assert layer.vector_ops == layer.macs // layer.c + result.numel()
-    assert layer.output_elements == result.numel()
+    assert layer.g * layer.k * layer.c * layer.fy * layer.fx == layer.weight_elements == weight.numel()
+    assert layer.vector_ops == layer.output_elements == result.numel()
+
+
+@given(st.data(), st.integers(1, 3))
+def test_a_transposed_convolution_writes_each_output_once(data, dimensions):
+    """Where the output is as many times the input as the stride, and the stride divides the filter, along each axis.
+
+    Phase r along an axis holds the taps f with (f·d) mod s = r, where d is 1: s phases of F/s taps each.
+    """
+    draw = data.draw
+    groups, n, c, k = (draw(st.integers(1, 3)) for _ in range(4))
+    stride = [draw(st.integers(1, 4)) for _ in range(dimensions)]
+    kernel = [draw(st.integers(1, 3)) * step for step in stride]
+    sizes = [draw(st.integers(4, 7)) for _ in kernel]
+    source = torch.zeros(n, groups * c, *sizes)
+    weight = torch.zeros(groups * c, k, *kernel)
+    cut = [size - step for size, step in zip(kernel, stride, strict=True)]
+    padding, more = [-(-size // 2) for size in cut], [size % 2 for size in cut]
+    allowed = all(extra < step or not extra for extra, step in zip(more, stride, strict=True))
+    assume(allowed)
+    result = CONVOLVE[dimensions - 1](
+        source, weight, stride=stride, groups=groups, padding=padding, output_padding=more
+    )
+    assert list(result.shape[2:]) == [size * step for size, step in zip(sizes, stride, strict=True)]
+    layer = ops.transposed_convolution(
+        tuple(source.shape),
+        tuple(weight.shape),
+        tuple(result.shape),
+        stride=stride,
+        dilation=[1] * dimensions,
+        groups=groups,
+    )
+    phases = prod(len({tap % step for tap in range(size)}) for size, step in zip(kernel, stride, strict=True))
+    assert layer.k == k * phases
+    assert layer.n * layer.g * layer.k * layer.oy * layer.ox == layer.output_elements == result.numel()
+    planes = kernel[0] // stride[0] if dimensions == 3 else 1
+    taps = [size // step for size, step in zip(kernel, stride, strict=True)][-2:]
+    assert (layer.c, [layer.fy, layer.fx][-len(taps) :]) == (c * planes, taps)
+    assert layer.n * layer.g * layer.c * layer.iy * layer.ix == source.numel() * planes
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "channels", "expected"),
+    [
+        (4, 2, 64, (256, 64, 2, 2)),
+        (2, 2, 64, (256, 64, 1, 1)),
+        (3, 1, 64, (64, 64, 3, 3)),
+        (3, 2, 64, (256, 72, 1, 2)),  # 4, 2, 2 and 1 taps: 9/4 · 64 products on average
+        (5, 2, 64, (256, 80, 1, 5)),
+        (3, 2, 1, (192, 1, 1, 3)),  # 9/4 is no integer: three outputs of three products
+        (1, 2, 64, (64, 64, 1, 1)),  # three phases have no tap
+    ],
+)
+def test_phases_of_a_transposed_convolution(kernel, stride, channels, expected):
+    layer = ops.transposed_convolution(
+        (1, channels, 7, 7),
+        (channels, 64, kernel, kernel),
+        (1, 64, 7 * stride, 7 * stride),
+        stride=(stride, stride),
+        dilation=(1, 1),
+    )
+    assert (layer.k, layer.c, layer.fy, layer.fx) == expected
+    assert layer.macs == 49 * channels * 64 * kernel**2
 
 
 @given(st.tuples(st.integers(1, 7), st.integers(1, 7)), st.tuples(st.integers(1, 9), st.integers(1, 9)))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from squeezesim.cost.evaluate import LOSSES, OPERANDS, evaluate
+from squeezesim.cost.costs import CAUSES, OPERANDS
+from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import ModelError
 from squeezesim.frontends.scalesim import export
 from squeezesim.network import Layer, Network
@@ -30,7 +31,7 @@ ROW = (
     "buffer_bytes",
     "weights_bytes",
 )
-SUMS = (*ROW, *(f"lost_{cause}" for cause in LOSSES), *(f"dram_{operand}_bytes" for operand in OPERANDS))
+SUMS = (*ROW, *(f"lost_{cause}" for cause in CAUSES), *(f"dram_{operand}_bytes" for operand in OPERANDS))
 
 
 def steps_of(network: Network) -> list[list[int]]:
@@ -84,8 +85,8 @@ def test_costs_are_those_of_all_steps(network: Network) -> None:
             assert {row[name]} == {steps[place][name] for place in places}, name
         energy = sum(steps[place]["energy_mac_equiv"] for place in places)
         assert row["energy_mac_equiv"] == pytest.approx(energy, rel=1e-12)
-        lost = sum(row[f"lost_{cause}"] for cause in LOSSES)
-        assert row["cycles"] * made.scale.pes == row["executed_macs"] + lost
+        lost = sum(row[f"lost_{cause}"] for cause in CAUSES)
+        assert row["cycles"] * made.machine.pes == row["executed_macs"] + lost
     for name, value in apart.totals.items():
         assert made.totals[name] == (value if value is None else pytest.approx(value, rel=1e-12)), name
     time = np.array([made.tally.total().time[0], apart.tally.total().time[0]])

@@ -6,13 +6,21 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import operands_of
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.network.layer import recurrences
-from squeezesim.report.liveness import liveness
+from squeezesim.report.liveness import Live, liveness
 from squeezesim.report.report import Report
 from tests.report.cases import accelerator, few, network, reports
+
+
+def live_on(network: Network, hardware: Accelerator) -> Live:
+    machine = Machine.of(hardware)
+    operands = [operands_of(layer, machine) for layer in network.layers]
+    return liveness(network, operands, machine.activation_bits)
 
 
 def slow(network: Network, bytes_of: dict[str, int]) -> list[dict[str, int]]:
@@ -45,7 +53,7 @@ def test_by_hand() -> None:
         Layer.conv("c", c=8, k=4, oy=8, ox=8, fy=1, fx=1, inputs=["b"]),
         Layer.vector("add", op="add", k=4, oy=8, ox=8, operands=2, inputs=["a", "c"]),
     ]
-    made = liveness(Network.from_layers(layers), accelerator())
+    made = live_on(Network.from_layers(layers), accelerator())
     tensor = 4 * 8 * 8 * 2
     assert made.read.tolist() == [tensor, tensor, 2 * tensor, 2 * tensor]
     assert made.written.tolist() == [tensor, 2 * tensor, tensor, tensor]
@@ -55,7 +63,7 @@ def test_by_hand() -> None:
 
 
 def test_who_reads_a_concat_reads_what_it_joins() -> None:
-    made = liveness(network(), accelerator())
+    made = live_on(network(), accelerator())
     names = [layer.name for layer in network().layers]
     concat, pool = names.index("stage1.concat"), names.index("head.pool")
     outputs = {layer.name: layer.output_elements * 2 for layer in network().layers}
@@ -69,18 +77,18 @@ def test_an_output_that_nobody_reads_stays_to_the_end() -> None:
         Layer.matmul("a", m=1, n=4, k=4, inputs=["input"]),
         Layer.matmul("b", m=1, n=4, k=4, inputs=["a"]),
     ]
-    made = liveness(Network.from_layers(layers), accelerator())
+    made = live_on(Network.from_layers(layers), accelerator())
     assert made.kept.tolist() == [0, 100, 100]
 
 
 def test_a_product_of_activations_has_no_weights() -> None:
     one = Layer.matmul("a", m=4, n=4, k=4, weights_are_activations=True)
-    assert liveness(Network.from_layers([one]), accelerator()).weights.tolist() == [0]
+    assert live_on(Network.from_layers([one]), accelerator()).weights.tolist() == [0]
 
 
 def test_widths_are_those_of_the_layers() -> None:
     one = dataclasses.replace(Layer.matmul("a", m=1, n=7, k=5), weight_bits=4, activation_bits=3)
-    made = liveness(Network.from_layers([one]), accelerator())
+    made = live_on(Network.from_layers([one]), accelerator())
     assert made.written.tolist() == [3]  # 7 · 3 bits
     assert made.weights.tolist() == [18]  # 35 · 4 bits
 
@@ -88,7 +96,7 @@ def test_widths_are_those_of_the_layers() -> None:
 @few
 @given(reports())
 def test_nothing_is_negative_and_all_that_is_read_is_there(made: Report) -> None:
-    live = liveness(made.network, made.accelerator)
+    live = live_on(made.network, made.accelerator)
     for values in (live.read, live.written, live.kept, live.weights):
         assert (values >= 0).all()
 
@@ -99,7 +107,7 @@ def test_real_networks_as_asking_every_tensor_at_every_layer() -> None:
         sizes = {layer.name: layer.output_elements for layer in net.layers}
         sizes |= {key: int(np.prod(shape)) for key, shape in net.inputs}
         found = [sum(live.values()) for live in slow(net, sizes)]
-        assert liveness(net, on).activations.tolist() == found
+        assert live_on(net, on).activations.tolist() == found
 
 
 @st.composite
@@ -142,7 +150,7 @@ def test_what_repeats_has_live_what_is_most_in_one_of_its_steps(made: Network) -
             for layer in run:
                 steps.setdefault(layer.name, []).append(place)
                 place += 1
-    found, apart = liveness(made, accelerator()), liveness(made.unrolled(), accelerator())
+    found, apart = live_on(made, accelerator()), live_on(made.unrolled(), accelerator())
     for at, layer in enumerate(made.layers):
         most = max(steps[layer.name], key=lambda step: apart.activations[step])
         assert found.activations[at] == apart.activations[most]
@@ -154,7 +162,7 @@ def test_what_repeats_has_live_what_is_most_in_one_of_its_steps(made: Network) -
 def test_a_long_recurrence_takes_no_time() -> None:
     step = Layer.matmul("h", m=1, n=4, k=4, inputs=["input"]).repeated(2**31)
     layers = [dataclasses.replace(step, carried=("h",)), Layer.matmul("fc", m=1, n=1, k=4, inputs=["h"])]
-    made = liveness(Network.from_layers(layers), accelerator())
+    made = live_on(Network.from_layers(layers), accelerator())
     assert made.written.tolist() == [8, 2]
     assert made.kept[0] + made.read[0] == (2**31 - 1) * 8 + 8  # those before, and the input
     assert made.read[1] == 2**31 * 8

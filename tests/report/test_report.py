@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
+from squeezesim.cost.traffic import LOOPS
 from squeezesim.errors import UsageError
 from squeezesim.network import Layer, Network, Unmodelled
 from squeezesim.report.report import Report
@@ -49,6 +50,7 @@ TOTALS = [
     "energy_uj",
     "energy_mac_equiv",
     "dram_bytes",
+    "area_mm2",
     "weights_bytes",
     "weights_values_bytes",
 ]
@@ -152,10 +154,14 @@ def test_a_layer_that_takes_no_time_has_no_utilization() -> None:
 def test_the_tiling_names_its_order_and_sizes() -> None:
     rows = {row["name"]: row for row in report().rows()}
     order, *sizes = rows["stem.conv"]["tiling"].split()
-    assert order in ("PKC", "PCK", "KCP")
-    assert [size[0] for size in sizes] == ["y", "x", "k", "c"]
-    assert [size[0] for size in rows["stage1.depthwise"]["tiling"].split()[1:]] == ["y", "x", "g", "k", "c"]
-    assert [size[0] for size in rows["head.fc"]["tiling"].split()[1:]] == ["x", "k", "c"]
+    assert order in ("PKC", "PCK", "KCP", "NKCP")
+    assert [size[0] for size in sizes[:4]] == ["y", "x", "k", "c"]
+    held = {(op, how) for op in LOOPS for how in ("stay", "single")}
+    for part in sizes[4:]:
+        how, operands = part.split(":")
+        assert {(operand, how) for operand in operands.split("+")} <= held
+    assert [size[0] for size in rows["stage1.depthwise"]["tiling"].split()[1:6]] == ["y", "x", "g", "k", "c"]
+    assert [size[0] for size in rows["head.fc"]["tiling"].split()[1:4]] == ["x", "k", "c"]
     assert rows["stage1.add"]["tiling"] == ""
 
 

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from squeezesim.cost.evaluate import evaluate
 from squeezesim.report.report import Report
-from squeezesim.report.tally import Scale, Tally
+from squeezesim.report.tally import ARRAYS, Scale, Tally, layer_operands
+from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, report, reports
 
 
@@ -26,11 +26,38 @@ def test_groups_add_up_to_the_total(made: Report, data: st.DataObject) -> None:
     tally, count = made.tally, len(made.network.layers)
     groups = np.array(data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count)))
     grouped, total = tally.grouped(groups, 3), tally.total()
-    for field in dataclasses.fields(Tally):
-        column = getattr(tally, field.name)
+    for name in ARRAYS:
+        column = getattr(tally, name)
         expected = [column[groups == number].sum(axis=0) for number in range(3)]
-        np.testing.assert_allclose(getattr(grouped, field.name), expected, rtol=1e-12)
-        np.testing.assert_allclose(getattr(total, field.name)[0], column.sum(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(getattr(grouped, name), expected, rtol=1e-12)
+        np.testing.assert_allclose(getattr(total, name)[0], column.sum(axis=0), rtol=1e-12)
+
+
+def test_a_row_for_each_accelerator_is_that_of_its_report_to_the_last_bit() -> None:
+    alike, other = accelerator(), accelerator({"precision.weight_bits": 8, "energy.pj_per_unit": 2.0})
+    accelerators = [alike, other, alike.replace({"clock_mhz": 400})]
+    layers = report().network.layers
+    tally = Tally.of(layers, evaluate(layers, accelerators), layer_operands(layers, accelerators))
+    total, scale = tally.total(), Scale.of(accelerators)
+    assert not scale.has_joules
+    for number, each in enumerate(accelerators):
+        made = simulate(report().network, each)
+        for name in ARRAYS:
+            np.testing.assert_array_equal(getattr(tally.take(number), name), getattr(made.tally, name))
+            np.testing.assert_array_equal(
+                getattr(total.take(slice(number, number + 1)), name),
+                getattr(made.tally.total(), name),
+            )
+        for ratio in (
+            Tally.utilization,
+            Tally.efficiency,
+            Tally.latency_us,
+            Tally.energy_uj,
+            Tally.energy_mac_equiv,
+        ):
+            np.testing.assert_array_equal(
+                ratio(total, scale)[number], ratio(made.tally.total(), made.scale)[0]
+            )
 
 
 @few
@@ -74,7 +101,7 @@ def test_pj_per_unit_turns_units_into_joules() -> None:
 
 def test_units_of_one_mac_are_of_the_accelerator_s_precision() -> None:
     half = accelerator({"precision.weight_bits": 8})
-    assert Scale.of(half).mac_energy == pytest.approx(Scale.of(accelerator()).mac_energy / 2)
+    assert Scale.of([half]).mac_energy[0] == pytest.approx(Scale.of([accelerator()]).mac_energy[0] / 2)
 
 
 def test_there_are_no_units_of_a_mac_that_costs_nothing() -> None:

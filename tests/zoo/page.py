@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from squeezesim.markup import Markdown, code, escaped, markdown_table
 from squeezesim.zoo.registry import catalogue
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def networks() -> str:
     """Every network with its facts."""
-    return table(
+    return markdown_table(
         ("name", "published as", "input", "params", "MACs", "top-1", "top-5", "printed in"),
         (
             (
-                f"`{entry.name}`",
+                code(entry.name),
                 entry.published_as,
                 "×".join(map(str, entry.input)),
                 f"{entry.facts.params:,}",
@@ -32,22 +27,26 @@ def networks() -> str:
             )
             for entry in catalogue().values()
         ),
+        left=(0, 1, 2, 7),
     )
 
 
 def families() -> str:
     """Every family with what its options may be."""
     found = {entry.family.name: entry.family for entry in catalogue().values()}
-    return table(
+    return markdown_table(
         ("family", "source", "options"),
         (
             (
                 family.name,
                 family.source,
-                "; ".join(f"`{option.name}` {option.allowed}" for option in family.options),
+                Markdown(
+                    "; ".join(f"{code(option.name)} {escaped(option.allowed)}" for option in family.options)
+                ),
             )
             for family in found.values()
         ),
+        left=range(3),
     )
 
 
@@ -55,7 +54,7 @@ def write(text: str) -> str:
     """Return the page's *text* with its two tables as they should be."""
     for made in (networks(), families()):
         header = re.escape(made.partition("\n")[0])
-        text = re.sub(rf"^{header}\n(\|.*\n)*", made + "\n", text, flags=re.MULTILINE)
+        text = re.sub(rf"^{header}\n(\|.*\n)*", made.replace("\\", r"\\"), text, flags=re.MULTILINE)
     return text
 
 

@@ -1,4 +1,4 @@
-"""Terms of whole layers and of drawn tiles."""
+"""Costs of whole layers and of drawn tiles."""
 
 from __future__ import annotations
 
@@ -7,31 +7,38 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from squeezesim.cost.dataflow import Dataflow
+from squeezesim.cost.dataflow import Access, Dataflow, Tile, TileCost
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from tests.cost.cases import problem_of
 
 
-def whole(flow: Dataflow, layer: Layer, on: Machine) -> tuple[Any, Any]:
-    """Pixel and channel terms of the untiled layer."""
+def untiled(problem: Workload) -> Tile:
+    """The whole layer as one tile."""
+    return Tile(problem.n, problem.y, problem.x, problem.g, problem.k, problem.c)
+
+
+def whole(flow: Dataflow, layer: Layer, on: Machine) -> TileCost:
+    """Cost of the untiled layer."""
     problem = problem_of(layer, on)
-    return (
-        flow.pixel_terms(problem, problem.n, problem.y, problem.x, on),
-        flow.channel_terms(problem, problem.g, problem.k, problem.c, on),
+    return flow.tile_cost(problem, untiled(problem), on)
+
+
+def drawn_tile(problem: Workload, data: st.DataObject) -> Tile:
+    """A tile of any size."""
+    most = untiled(problem)._asdict()
+    return Tile(
+        *(np.array([data.draw(st.integers(1, int(size[0])), label=axis)]) for axis, size in most.items())
     )
 
 
-def tile_terms(flow: Dataflow, layer: Layer, on: Machine, data: st.DataObject) -> tuple[Workload, Any, Any]:
-    """Terms of a tile of any size."""
-    problem = problem_of(layer, on)
+class Words:
+    """Words of a layer's accesses, by what they are called in short; 0 where there are none."""
 
-    def draw(axis: str) -> np.ndarray[Any, Any]:
-        return np.array([data.draw(st.integers(1, int(getattr(problem, axis)[0])), label=axis)])
+    def __init__(self, cost: TileCost) -> None:
+        self.accesses = cost.accesses()
 
-    return (
-        problem,
-        flow.pixel_terms(problem, draw("n"), draw("y"), draw("x"), on),
-        flow.channel_terms(problem, draw("g"), draw("k"), draw("c"), on),
-    )
+    def __call__(self, level: str, operand: str, direction: str = "access") -> float:
+        words: Any = self.accesses.get(Access(level, operand, direction), 0.0)
+        return float(np.asarray(words).reshape(-1)[0])

@@ -12,17 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.bounds import NEVER, Space
-from squeezesim.cost.candidates import Flow
+from squeezesim.cost.candidates import DataflowBounds
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.dataflow.rs import Mapped, filter_parts, lay_rows, mapping, touched
+from squeezesim.cost.dataflow.rs import Mapped, filter_parts, input_positions, lay_rows, mapping
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.pipeline import Points, play
-from squeezesim.cost.rates import Rates
+from squeezesim.cost.search import lower_bound
+from squeezesim.cost.traffic import ORDERS, Mode
 from squeezesim.network.layer import Layer
 from squeezesim.reference.array_case import simulate_array
 from squeezesim.reference.array_rs import Mapping
-from tests.cost.cases import layers, machine, machines, problem_of
-from tests.cost.dataflow.arrays import tile_terms, whole
+from tests.cost.cases import layers, machine, machines, measures, problem_of, tilings
+from tests.cost.dataflow.arrays import Words, drawn_tile, untiled, whole
 
 RS = DATAFLOWS["rs"]
 SIZES = st.integers(1, 8)
@@ -80,7 +80,7 @@ def test_no_mapping_that_fits_is_faster(layer: Layer, on: Machine) -> None:
     for axis in ("n", "k", "c", "g") * 2:
         if layer.macs > 400:
             layer = replace(layer, **{axis: math.ceil(getattr(layer, axis) / 2)})
-    problem, (pixel, channel) = problem_of(layer, on), whole(RS, layer, on)
+    problem = problem_of(layer, on)
     e = int(lay_rows(problem, problem.n, problem.y, problem.x, on).strip[0])
     inputs = np.zeros((layer.n, layer.g * layer.c, layer.iy, layer.ix), np.int64)
     weights = np.ones((layer.g * layer.k, layer.c, layer.fy, layer.fx), np.int64)
@@ -88,64 +88,68 @@ def test_no_mapping_that_fits_is_faster(layer: Layer, on: Machine) -> None:
         simulate_array(layer, inputs, weights, on, "rs", mapping=one)[1].cycles
         for one in mappings(layer, e, on)
     ]
-    assert min(played) == RS.work(problem, pixel, channel, on).cycles[0]
+    assert min(played) == whole(RS, layer, on).cycles[0]
 
 
 @settings(max_examples=100, deadline=None)
 @given(layers(), rs_machines(), st.data())
 def test_a_mapping_fits_the_array(layer: Layer, on: Machine, data: st.DataObject) -> None:
-    problem, pixel, channel = tile_terms(RS, layer, on, data)
-    mapped, work = mapping(problem, pixel, channel, on), RS.work(problem, pixel, channel, on)
+    problem = problem_of(layer, on)
+    tile = drawn_tile(problem, data)
+    mapped, work = mapping(problem, tile, on), RS.tile_cost(problem, tile, on)
     part = filter_parts(problem, on)
-    rows = lay_rows(problem, *(np.array([size]) for size in numbers(pixel[:3])), on)
+    rows = lay_rows(problem, tile.n, tile.y, tile.x, on)
     p, q, r, t = numbers((mapped.p, mapped.q, mapped.r, mapped.t))
     assert p <= on.psum_words
     assert q * part.taps.size[0] <= on.input_words
     assert p * q * part.taps.size[0] <= on.filter_words
     assert rows.strip[0] * part.rows.size[0] * r * t <= on.pes
-    macs = math.prod(numbers((*pixel[:3], *channel[:3], problem.taps)))
+    macs = math.prod(numbers((*tile, problem.taps)))
     assert work.busy[0] == macs <= on.pes * work.stream[0]
 
 
 @given(*[st.integers(1, 9) for _ in range(4)])
-def test_touched_positions_one_by_one(outputs: int, stride: int, taps: int, dilation: int) -> None:
+def test_input_positions_one_by_one(outputs: int, stride: int, taps: int, dilation: int) -> None:
     found = {o * stride + tap * dilation for o in range(outputs) for tap in range(taps)}
-    assert touched(*(np.array(size) for size in (outputs, stride, taps, dilation))) == len(found)
+    assert input_positions(*(np.array(size) for size in (outputs, stride, taps, dilation))) == len(found)
 
 
 @settings(max_examples=60, deadline=None)
 @given(layers(largest=6), rs_machines(), st.data())
 def test_bounds_hold_for_every_tiling(layer: Layer, on: Machine, data: st.DataObject) -> None:
     on = replace(on, buffer_bits=1 << 40, objective=data.draw(st.sampled_from(["latency", "energy", "edp"])))
+    problem = problem_of(layer, on)
+    sizes = data.draw(st.sampled_from(tilings(problem, on)), label="sizes")
+    bound = lower_bound(problem, on, RS, sizes)
+    assert lower_bound(problem, on, RS) <= bound * (1 + 1e-9)
+    assert bound <= min(measures(problem, on, RS, sizes, Mode(nest)).value(on.objective) for nest in ORDERS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers(largest=6), rs_machines(), st.data())
+def test_no_tiling_has_fewer_accesses_than_the_bounds(layer: Layer, on: Machine, data: st.DataObject) -> None:
+    on = replace(on, objective=data.draw(st.sampled_from(["latency", "energy", "edp"])))
     space = Space(problem_of(layer, on), on)
-    flow, rates = Flow(space, RS), Rates.of([on])
+    flow = DataflowBounds(space, RS)
     pixel = np.array([data.draw(st.integers(0, len(space.pixels.owner) - 1), label="pixel")])
     channel = np.array([data.draw(st.integers(0, len(space.channels.owner) - 1), label="channel")])
-    candidates = flow.candidates(np.array([0]), pixel, channel)
-    for bound, order in zip(candidates.cycles(rates)[0], candidates.tilings.order, strict=True):
-        points = Points(space.work, np.array([order]), space.tile_sizes(pixel, channel))
-        assert bound <= play(points, RS, on).cycles[0]
     exact = flow.accesses(pixel, channel)
-    for least in flow._least_accesses(np.array([0]), pixel, channel):
-        for name, words in least._asdict().items():
-            assert float(np.asarray(words)[0]) <= float(np.asarray(getattr(exact, name))[0]) + 1e-6, name
+    terms = list(flow.array.pixel_terms[:, pixel]), list(flow.array.channel_terms[:, channel])
+    for least in RS.bounds.accesses(space.work, *terms, on):
+        for access, words in least.items():
+            assert float(np.asarray(words)[0]) <= float(np.asarray(exact[access])[0]) + 1e-6, access
 
 
 @settings(max_examples=100, deadline=None)
 @given(layers(), rs_machines())
 def test_accesses_of_an_uncut_layer(layer: Layer, on: Machine) -> None:
-    problem, (pixel, channel) = problem_of(layer, on), whole(RS, layer, on)
-    outputs = float(layer.n * layer.g * layer.k * layer.oy * layer.ox)
-    used = RS.accesses(
-        problem, [1.0 * term for term in pixel], [1.0 * term for term in channel], np.array([outputs]), on
-    )
+    words = Words(whole(RS, layer, on))
     weights = layer.g * layer.k * layer.c * layer.fy * layer.fx
-    assert used.register_psums[0] == 2 * layer.macs
-    assert used.register_inputs[0] - used.inter_pe_inputs[0] == layer.macs
-    assert used.register_weights[0] - np.asarray(used.inter_pe_weights)[0] == layer.macs
-    assert used.buffer_weights[0] == weights <= np.asarray(used.inter_pe_weights)[0]
-    assert used.buffer_psums_written[0] - used.buffer_psums_read[0] == outputs
-    assert used.buffer_inputs[0] <= used.inter_pe_inputs[0]
+    assert words("register_file", "psums") == 2 * layer.macs
+    for operand in ("inputs", "weights"):
+        assert words("register_file", operand) - words("inter_pe", operand) == layer.macs
+    assert words("buffer", "weights", "read") == weights <= words("inter_pe", "weights")
+    assert words("buffer", "inputs", "read") <= words("inter_pe", "inputs")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,8 @@ def test_sets_of_the_chip(rows: int, taps: int, strip: int, sets: int) -> None:
 
 
 def chosen(layer: Layer, on: Machine) -> Mapped:
-    return mapping(problem_of(layer, on), *whole(RS, layer, on), on)
+    problem = problem_of(layer, on)
+    return mapping(problem, untiled(problem), on)
 
 
 def test_hand_worked_convolution() -> None:

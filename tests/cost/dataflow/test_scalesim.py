@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +10,7 @@ from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.machine import Machine
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machine, machines, problem_of
-from tests.cost.dataflow.arrays import tile_terms, whole
+from tests.cost.dataflow.arrays import Words, drawn_tile, whole
 
 FLOWS = st.sampled_from(sorted(SCALESIM))
 # Along the rows, along the columns, streaming; R is counted once in `scalesim_os`, twice where something is preloaded.
@@ -44,26 +43,26 @@ def by_folds(m: int, n: int, k: int, name: str, on: Machine) -> dict[str, int]:
 @given(layers(), machines(), FLOWS)
 def test_equals_folds_one_by_one(layer: Layer, on: Machine, name: str) -> None:
     flow, problem = SCALESIM[name], problem_of(layer, on)
-    pixel, channel = whole(flow, layer, on)
     m, n, k = int(problem.pixels[0]), layer.k, layer.fy * layer.fx * layer.c
     expected = {key: layer.g * value for key, value in by_folds(m, n, k, name, on).items()}
-    work = flow.work(problem, pixel, channel, on)
+    work = whole(flow, layer, on)
     assert (work.cycles, work.stream, work.busy) == (expected["cycles"], expected["stream"], expected["busy"])
     assert expected["busy"] == layer.g * m * n * k
-    outputs = np.array([float(layer.g * m * n)])
-    used = flow.accesses(problem, [*pixel], [*channel], outputs, on)
-    assert used.buffer_inputs == expected["inputs"]
-    assert used.buffer_weights == expected["weights"]
-    assert used.buffer_psums_written == expected["written"]
-    assert used.buffer_psums_read == expected["written"] - outputs
-    (bound,) = flow.bounds(pixel, channel)
+    words = Words(work)
+    assert words("buffer", "inputs", "read") == expected["inputs"]
+    assert words("buffer", "weights", "read") == expected["weights"]
+    assert words("buffer", "psums", "write") == expected["written"]
+    of = flow.bounds
+    pixel = of.pixel_terms(problem, problem.n, problem.y, problem.x, on)
+    channel = of.channel_terms(problem, problem.g, problem.k, problem.c, on)
+    (bound,) = of.cycles(pixel, channel)
     assert sum(a * b for a, b in bound) == work.cycles
 
 
 @given(layers(), machines(), FLOWS, st.data())
 def test_a_tile_is_folds_too(layer: Layer, on: Machine, name: str, data: st.DataObject) -> None:
-    problem, pixel, channel = tile_terms(SCALESIM[name], layer, on, data)
-    work = SCALESIM[name].work(problem, pixel, channel, on)
+    problem = problem_of(layer, on)
+    work = SCALESIM[name].tile_cost(problem, drawn_tile(problem, data), on)
     assert 0 < work.busy[0] <= on.pes * work.stream[0]
     assert work.fill[0] >= 0
 
@@ -73,18 +72,15 @@ def test_every_operand_of_a_mac_is_in_a_register_or_comes_from_a_neighbour(
     layer: Layer, on: Machine, name: str
 ) -> None:
     flow, problem = SCALESIM[name], problem_of(layer, on)
-    pixel, channel = whole(flow, layer, on)
-    outputs = problem.g * problem.k * problem.pixels * 1.0
-    used = flow.accesses(problem, [*pixel], [*channel], outputs, on)
-    macs = int((outputs * problem.c * problem.taps)[0])
+    words, macs = Words(whole(flow, layer, on)), int(problem.macs[0])
     stays = {"scalesim_os": "psums", "scalesim_ws": "weights", "scalesim_is": "inputs"}[name]
     for operand in ("inputs", "weights"):
-        register, moved, read = (
-            getattr(used, f"{level}_{operand}") for level in ("register", "inter_pe", "buffer")
-        )
+        register, moved = words("register_file", operand), words("inter_pe", operand)
+        read = words("buffer", operand, "read")
         assert (register, moved) == ((macs + read, 0) if operand == stays else (0, macs - read))
         assert moved >= 0
-    assert (used.register_psums, used.inter_pe_psums) == ((2 * macs, 0) if stays == "psums" else (0, macs))
+    sums = words("register_file", "psums"), words("inter_pe", "psums")
+    assert sums == ((2 * macs, 0) if stays == "psums" else (0, macs))
 
 
 @pytest.mark.parametrize(

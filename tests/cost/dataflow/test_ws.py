@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +11,7 @@ from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import Machine
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machine, machines, problem_of
-from tests.cost.dataflow.arrays import tile_terms, whole
+from tests.cost.dataflow.arrays import Words, drawn_tile, whole
 
 WS = DATAFLOWS["ws"]
 
@@ -18,7 +21,7 @@ def test_hand_worked_convolution() -> None:
     layer = Layer(
         name="a", op="conv2d", kind="mac", k=32, c=64, oy=14, ox=14, fy=3, fx=3, iy=14, ix=14, padding=(1, 1)
     )
-    work = WS.work(problem_of(layer, on), *whole(WS, layer, on), on)
+    work = whole(WS, layer, on)
     assert work.cycles == 16 + 72 * 196
     assert work.busy == layer.macs  # 64 and 32 channels fill the array
 
@@ -26,33 +29,96 @@ def test_hand_worked_convolution() -> None:
 def test_hand_worked_fully_connected_layer_waits_for_weights() -> None:
     on = machine(rows=16, cols=16, ports=16)
     layer = Layer(name="fc", op="linear", kind="mac", k=32, c=32)
-    work = WS.work(problem_of(layer, on), *whole(WS, layer, on), on)
+    work = whole(WS, layer, on)
     # 4 blocks; each preload takes 16 cycles, each stream 1, and nothing hides a preload.
     assert work.cycles == 4 * 16 + 1
     assert work.stream == 4
+    several = [
+        whole(WS, layer, machine(rows=16, cols=16, ports=ports)).cycles for ports in (31, 32, 64, 256, 512)
+    ]
+    assert several == [4 * 16 + 1, 4 * 8 + 1, 4 * 4 + 1, 4 * 1 + 1, 4 * 1 + 1]
+
+
+@given(layers(), machines(), st.integers(1, 200), st.data())
+def test_more_ports_are_never_slower(layer: Layer, on: Machine, more: int, data: st.DataObject) -> None:
+    problem = problem_of(layer, on)
+    tile = drawn_tile(problem, data)
+    plain, with_more = (
+        WS.tile_cost(problem, tile, each).cycles[0] for each in (on, replace(on, ports=on.ports + more))
+    )
+    assert with_more <= plain
 
 
 @given(layers(), machines(), st.data())
 def test_busy_never_exceeds_the_array(layer: Layer, on: Machine, data: st.DataObject) -> None:
-    problem, pixel, channel = tile_terms(WS, layer, on, data)
-    work = WS.work(problem, pixel, channel, on)
+    problem = problem_of(layer, on)
+    work = WS.tile_cost(problem, drawn_tile(problem, data), on)
     assert 0 < work.busy[0] <= on.pes * work.stream[0]
     assert work.fill[0] >= 0
 
 
-@given(layers(), machines())
+@given(layers(), machines(structured=()))
 def test_accesses_of_a_whole_layer(layer: Layer, on: Machine) -> None:
-    problem = problem_of(layer, on)
-    pixel, channel = whole(WS, layer, on)
     outputs = layer.n * layer.g * layer.k * layer.oy * layer.ox
-    used = WS.accesses(problem, [*pixel], [*channel], np.array([float(outputs)]), on)
+    words = Words(whole(WS, layer, on))
     weights = layer.g * layer.k * layer.c * layer.fy * layer.fx
     folds_c, folds_k = -(-layer.c // on.rows), -(-layer.k // on.cols)
-    assert used.buffer_weights == weights
-    assert used.register_weights == layer.macs + weights
-    assert used.inter_pe_psums == layer.macs
-    # Each output is written once for every tap and fold of the input channels, and read back for all but the first.
-    assert used.buffer_psums_written == outputs * layer.fy * layer.fx * folds_c
-    assert used.buffer_psums_read == outputs * (layer.fy * layer.fx * folds_c - 1)
+    assert words("buffer", "weights", "read") == weights
+    assert words("register_file", "weights") == layer.macs + weights
+    assert words("inter_pe", "psums") == layer.macs
+    # Each output is written once for every tap and fold of the input channels.
+    assert words("buffer", "psums", "write") == outputs * layer.fy * layer.fx * folds_c
     pixels = layer.n * layer.oy * layer.ox
-    assert used.buffer_inputs == pixels * layer.g * layer.c * layer.fy * layer.fx * folds_k
+    assert words("buffer", "inputs", "read") == pixels * layer.g * layer.c * layer.fy * layer.fx * folds_k
+
+
+@given(layers(largest=12), machines(structured=("1:2", "2:4")), st.data())
+def test_packed_patterns_are_layers_of_fewer_channels(layer: Layer, on: Machine, data: st.DataObject) -> None:
+    """N of M channels take as many rows as a layer of so many; inputs and weights are read from the buffer whole."""
+    problem = problem_of(layer, on)
+    tile = drawn_tile(problem, data)
+    c = int(tile.c[0])
+    kept, size = map(int, layer.weight_pattern.split(":")) if layer.weight_pattern else (1, 1)
+    rows = sum(1 for channel in range(c) if channel % size < kept)
+    fewer = problem_of(replace(layer, c=rows, weight_pattern=""), on)
+    packed, dense = (
+        WS.tile_cost(problem, tile, on),
+        WS.tile_cost(fewer, tile._replace(c=np.array([rows])), on),
+    )
+    assert (packed.stream, packed.fill, packed.busy) == (dense.stream, dense.fill, dense.busy)
+    here, there = Words(packed), Words(dense)
+    for access in (("register_file", "weights"), ("inter_pe", "psums"), ("buffer", "psums", "write")):
+        assert here(*access) == there(*access)
+    for operand in ("inputs", "weights"):
+        assert here("buffer", operand, "read") * rows == there("buffer", operand, "read") * c
+    executed = WS.executed(problem, on)
+    assert executed[0] <= layer.macs
+    assert packed.busy[0] <= on.pes * packed.stream[0]
+
+
+def test_two_of_four_by_hand() -> None:
+    """3×3, 64 → 32 channels, 14×14 pixels, 16×16 PEs: 64 channels take 32 rows, two folds where four were."""
+    on = machine(rows=16, cols=16, ports=16, structured=("2:4",))
+    sizes: dict[str, Any] = {
+        "k": 32,
+        "c": 64,
+        "oy": 14,
+        "ox": 14,
+        "fy": 3,
+        "fx": 3,
+        "iy": 14,
+        "ix": 14,
+        "padding": (1, 1),
+    }
+    layer = Layer(name="a", op="conv2d", kind="mac", weight_pattern="2:4", **sizes)
+    work = whole(WS, layer, on)
+    assert work.cycles == 16 + 36 * 196
+    assert work.busy == WS.executed(problem_of(layer, on), on) == layer.macs // 2
+    assert whole(WS, layer, machine(rows=16, cols=16, ports=16)).cycles == 16 + 72 * 196
+    for fits, pattern in ((True, "1:4"), (True, "1:2"), (True, "2:8"), (False, "3:4"), (False, "4:8")):
+        other = replace(layer, weight_pattern=pattern)
+        assert whole(WS, other, on).cycles == 16 + (36 if fits else 72) * 196
+    both = replace(on, structured=("2:4", "1:4"))
+    assert whole(WS, replace(layer, weight_pattern="1:4"), both).cycles == 16 + 18 * 196
+    depthwise = replace(layer, g=64, c=1, k=1)
+    assert whole(WS, depthwise, on).busy == depthwise.macs

@@ -49,6 +49,7 @@ def picture(name: str) -> bytes:
 def kept(data: bytes) -> bytes:
     """Return a picture in few colours, which is what is kept of it."""
     stream = io.BytesIO()
-    few = Image.open(io.BytesIO(data)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    few = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     few.save(stream, "png", optimize=True)
     return stream.getvalue()

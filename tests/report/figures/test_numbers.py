@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from squeezesim.cost.evaluate import LOSSES
+from squeezesim.cost.costs import CAUSES
 from squeezesim.errors import UsageError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.energy import energy_costs
@@ -58,13 +58,13 @@ def legend(figure: Any) -> list[str]:
 @given(reports())
 def test_the_waterfall_ends_at_the_cycles(made: Report) -> None:
     steps = waterfall(made)
-    pes = made.scale.pes
+    pes = made.machine.pes
     assert steps[0][2:] == (0, pytest.approx(made.network.macs / pes))
     for (_, _, _, end), (_, _, start, _) in pairwise(steps[:-1]):
         assert start == end
     assert steps[-2][3] == pytest.approx(made.totals["cycles"])
     assert steps[-1] == ("cycles", "", 0.0, made.totals["cycles"])
-    lost = dict(zip(LOSSES, made.tally.losses.sum(axis=0).tolist(), strict=True))
+    lost = dict(zip(CAUSES, made.tally.losses.sum(axis=0).tolist(), strict=True))
     grown = {cause: (end - start) * pes for _, cause, start, end in steps if cause in lost}
     assert grown == pytest.approx({cause: value for cause, value in lost.items() if value})
 
@@ -107,7 +107,7 @@ def check_roofs(made: Report) -> None:
     rate = made.accelerator.memory.global_buffer.bytes_per_cycle
     assert [roof.memory for roof in roofs] == ["DRAM", "the buffer"][: 1 + (rate is not None)]
     for roof in roofs:
-        assert roof.macs_a_second == made.scale.pes * hertz
+        assert roof.macs_a_second == made.machine.pes * hertz
         assert (speed <= roof.macs_a_second * (1 + 1e-12)).all()
         # bytes of a layer are rounded to whole ones, a few for each operand
         moved = made.tally.executed[layers] / roof.intensity
@@ -180,7 +180,10 @@ def test_bars_of_the_energy_figure_are_energies_by_level_and_of_dram_by_operand(
     assert ends == pytest.approx([max(row["energy_uj"] for row in rows)])
     price = 8 * energy_costs(made.accelerator).dram_per_bit * 2.5e-6  # µJ a byte
     found: dict[str, float] = {}
-    words = {sheet_colour: word for word, sheet_colour in theme_named("light").operands.items()}
+    words = {
+        sheet_colour: word
+        for word, sheet_colour in theme_named("light").operands(made.costs.operands).items()
+    }
     for part in [part for part in operands.collections if isinstance(part, PolyCollection)]:
         word = words[to_hex(part.get_facecolor()[0]).upper()]
         found[word] = sum(float(np.ptp(path.vertices[:, 0])) for path in part.get_paths())
@@ -254,7 +257,7 @@ def test_names_of_reports_are_distinct() -> None:
 
 def test_memory_is_what_is_live() -> None:
     activations, weights = REPORT.plot.memory().axes
-    live = liveness(REPORT.network, REPORT.accelerator)
+    live = liveness(REPORT.network, REPORT.operands, REPORT.machine.activation_bits)
     kept = [place for place, layer in enumerate(REPORT.network.layers) if layer.kind != "view"]
     tops = np.max(
         [patch.get_data().values for patch in activations.patches if hasattr(patch, "get_data")], axis=0

@@ -1,0 +1,135 @@
+"""Better hardware never makes the best mapping of a layer slower, nor dearer at equal prices.
+
+What the search takes for one layer is compared before and after one change of the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import inf
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.search import best
+from squeezesim.network.layer import Layer
+from tests.cost.cases import layers, least_bits, machines, problem_of, usual_layers
+
+FLOWS = ("ws", "ws", "os", "os", "ws os", "ws os", "rs", "ws os rs")
+"""One or several on an array, as often as they are drawn: the search of `rs` takes the longest."""
+
+ROUNDING = 1e-9
+"""Of energies, which are sums of floats."""
+
+
+class Improvement(NamedTuple):
+    """A change of a machine by an amount that is drawn, after which no layer is slower or dearer."""
+
+    name: str
+    better: Callable[[Machine, Any], Machine]
+    amounts: Sequence[Any]
+    flows: Sequence[str] = FLOWS
+
+
+def more(field: str) -> Callable[[Machine, float], Machine]:
+    """A share more of *field*; of an integer, at least one."""
+
+    def better(machine: Machine, share: float) -> Machine:
+        value = getattr(machine, field)
+        added = max(int(value * share), 1) if isinstance(value, int) else value * share
+        return replace(machine, **{field: value + added})
+
+    return better
+
+
+def less(field: str) -> Callable[[Machine, float], Machine]:
+    """A share less of the integer *field*, at least one if there is any."""
+
+    def better(machine: Machine, share: float) -> Machine:
+        value = getattr(machine, field)
+        return replace(machine, **{field: max(value - max(int(value * share), 1), 0)})
+
+    return better
+
+
+def wider(machine: Machine, network: str) -> Machine:
+    """Twice the words a cycle on a network of `rs`."""
+    return more(f"network_{network}")(machine, 1.0)
+
+
+GROWTHS, CUTS = (0.01, 0.25, 1.0, 9.0), (0.01, 0.5, 1.0)
+
+IMPROVEMENTS = [
+    Improvement("larger buffer", more("buffer_bits"), GROWTHS),
+    Improvement("faster buffer", more("buffer_bits_per_cycle"), (*GROWTHS, inf)),
+    Improvement("more DRAM bandwidth", more("dram_bytes_per_cycle"), GROWTHS),
+    Improvement("less DRAM latency", less("dram_latency"), CUTS),
+    Improvement("shorter set-up", less("setup"), CUTS),
+    Improvement("more ports", more("ports"), GROWTHS, ("ws", "os", "ws os")),
+    Improvement("shorter swap of weights", less("weight_swap"), CUTS, ("ws", "ws os")),
+    Improvement("wider networks", wider, ("weights", "inputs", "psums"), ("rs",)),
+]
+
+
+@st.composite
+def machines_for(draw: st.DrawFn, /, flow: str, **fixed: Any) -> Machine:
+    """A small machine, or one of usual sizes, with the dataflows of *flow*."""
+    numbers: dict[str, Any] = {"dataflows": tuple(flow.split())}
+    if draw(st.booleans(), label="usual sizes"):
+        sizes = st.sampled_from([4, 8, 9, 12, 14, 16, 20, 32])
+        rows, cols = draw(sizes), draw(sizes)
+        numbers |= {"rows": rows, "cols": cols, "psum_words": draw(st.sampled_from([1, 4, 16, 64]))}
+        numbers["ports"] = draw(st.sampled_from([4, cols // 2, cols, 2 * cols, rows * cols]))
+    if "rs" in flow:
+        for network in ("network_weights", "network_inputs", "network_psums"):
+            numbers[network] = draw(st.integers(1, 4))
+        numbers["input_words"] = draw(st.sampled_from([4, 8, 12]))
+        numbers["filter_words"] = draw(st.sampled_from([16, 64, 224]))
+    if draw(st.integers(0, 3), label="stores"):  # searches with slow ports take the longest
+        numbers["stores"] = ()
+    return draw(machines(**(numbers | fixed)))
+
+
+ROOMS = st.sampled_from([1.0, 1.1, 1.3, 1.6, 2.0, 3.0, 5.0, 10.0, 1000.0])
+"""Of a buffer, in smallest tiles: in tight ones a little more of anything is another tiling."""
+
+
+def reached(layer: Layer, machine: Machine) -> float:
+    """What the search reaches of the objective."""
+    found = best(problem_of(layer, machine), machine)
+    assert found is not None
+    return found.energy if machine.objective == "energy" else found.cycles
+
+
+def check(change: Improvement, data: st.DataObject) -> None:
+    layer = data.draw(layers() | usual_layers(), label="layer")
+    objective = data.draw(st.sampled_from(["latency", "latency", "energy"]), label="objective")
+    flow = data.draw(st.sampled_from(change.flows), label="flow")
+    machine = data.draw(machines_for(flow, objective=objective), label="machine")
+    amount = data.draw(st.sampled_from(change.amounts), label="amount")
+    smallest = max(least_bits(layer, on) for on in (machine, change.better(machine, amount)))
+    machine = replace(machine, buffer_bits=int(smallest * data.draw(ROOMS, label="room")))
+    rounding = ROUNDING if objective == "energy" else 0.0
+    assert reached(layer, change.better(machine, amount)) <= reached(layer, machine) * (1 + rounding)
+
+
+each_improvement = pytest.mark.parametrize("change", IMPROVEMENTS, ids=lambda change: change.name)
+
+
+@each_improvement
+@settings(max_examples=10)
+@given(st.data())
+def test_better_is_never_worse(change: Improvement, data: st.DataObject) -> None:
+    check(change, data)
+
+
+@pytest.mark.slow
+@each_improvement
+@settings(max_examples=200)
+@given(st.data())
+def test_better_is_never_worse_in_200_cases(change: Improvement, data: st.DataObject) -> None:
+    check(change, data)

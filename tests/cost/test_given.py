@@ -1,0 +1,224 @@
+"""Mappings that are given: what the event simulator says of them, and never better than what the search finds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from squeezesim.cost.costs import ARRAYS, Costs
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.evaluate import evaluate
+from squeezesim.cost.given import LayerMapping
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import workload_of
+from squeezesim.cost.search import Search
+from squeezesim.cost.traffic import AXES, MODES
+from squeezesim.errors import MappingError
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.network.layer import Layer
+from tests.cost.cases import layers, machines, measures, problem_of
+
+FLOWS = tuple(DATAFLOWS)
+
+
+class _On:
+    """Stands for an accelerator whose numbers are those of a machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self.name = machine, "drawn"
+        self.memory = Accelerator.named("ws_32x32").memory  # what messages say of it
+
+
+@pytest.fixture
+def on_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Machine, "of", classmethod(lambda _, accelerator: accelerator.machine))
+
+
+def costs_on(machine: Machine, layers: list[Layer], mappings: dict[int, LayerMapping]) -> Costs:
+    return evaluate(layers, [_On(machine)], mappings)  # type: ignore[list-item]
+
+
+def mapping_of(costs: Costs, index: int) -> LayerMapping:
+    mode = MODES[costs.mode[0, index]]
+    return LayerMapping(
+        costs.dataflows[costs.dataflow[0, index]],
+        mode.order,
+        tuple(costs.tile[0, index].tolist()),
+        mode.stays,
+        mode.single,
+    )
+
+
+@st.composite
+def drawn_mappings(draw: st.DrawFn, layer: Layer, machine: Machine) -> LayerMapping:
+    """Any sizes of tiles at all, each along its axis, whole ones more often."""
+    problem = problem_of(layer, machine)
+    extents = [int(getattr(problem, axis)[0]) for axis in AXES]
+    sizes = [draw(st.one_of(st.just(extent), st.integers(1, extent))) for extent in extents]
+    mode = draw(st.sampled_from(MODES))
+    flow = draw(st.sampled_from(machine.dataflows))
+    return LayerMapping(flow, mode.order, tuple(sizes), mode.stays, mode.single)
+
+
+@pytest.mark.usefixtures("on_machines")
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), layer=layers(), machine=machines(dataflows=FLOWS, buffer_bits=1 << 30))
+def test_it_costs_what_the_event_simulator_says(data: st.DataObject, layer: Layer, machine: Machine) -> None:
+    mapping = data.draw(drawn_mappings(layer, machine))
+    costs = costs_on(machine, [layer], {0: mapping})
+    sizes = dict(zip(AXES, mapping.tile, strict=True))
+    right = measures(
+        problem_of(layer, machine), machine, DATAFLOWS[mapping.dataflow], sizes, MODES[mapping.mode]
+    )
+    assert costs.cycles[0, 0] == right.cycles
+    assert costs.energy[0, 0].sum() == pytest.approx(right.energy, rel=1e-9)
+    assert abs(int(costs.dram_bytes[0, 0].sum()) * 8 - right.dram_bits) < 8 * 4
+    assert mapping_of(costs, 0) == mapping
+
+
+@pytest.mark.usefixtures("on_machines")
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    drawn=st.lists(layers(), min_size=1, max_size=3),
+    machine=machines(buffer_bits=1 << 20),
+    objective=st.sampled_from(["latency", "energy", "edp"]),
+    flows=st.sampled_from([FLOWS, *((flow,) for flow in FLOWS)]),
+    slack=st.sampled_from([0.0, 0.1]),
+)
+def test_what_the_search_takes_costs_the_same_when_it_is_given(
+    drawn: list[Layer],
+    machine: Machine,
+    objective: str,
+    flows: tuple[str, ...],
+    slack: float,
+) -> None:
+    machine = replace(machine, objective=objective, dataflows=flows, slack=slack)
+    found = costs_on(machine, drawn, {})
+    again = costs_on(machine, drawn, {index: mapping_of(found, index) for index in range(len(drawn))})
+    for name in ARRAYS:
+        assert np.array_equal(getattr(found, name), getattr(again, name)), name
+
+
+@pytest.mark.usefixtures("on_machines")
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), layer=layers(), objective=st.sampled_from(["latency", "energy", "edp"]))
+def test_none_of_the_sizes_that_are_tried_is_better_than_what_the_search_takes(
+    data: st.DataObject, layer: Layer, objective: str
+) -> None:
+    machine = data.draw(machines(dataflows=("ws", "os"), objective=objective, buffer_bits=1 << 16))
+    space = Search(problem_of(layer, machine), machine, np.inf).space
+    pixel = data.draw(st.integers(0, len(space.pixels.owner) - 1))
+    channel = data.draw(st.integers(0, len(space.channels.owner) - 1))
+    tile = space.tile_sizes(np.array([pixel]), np.array([channel]))[:, 0].tolist()
+    mode, coarse = (
+        data.draw(st.sampled_from(MODES)),
+        space.pixels.coarse[pixel] & space.channels.coarse[channel],
+    )
+    stays, single = (mode.stays if coarse else (), mode.single) if machine.stays else ((), ())
+    flow = data.draw(st.sampled_from(machine.dataflows))
+    order = mode.order if machine.stays or mode.order != "NKCP" else "KCP"
+    mapping = LayerMapping(flow, order, tuple(tile), stays, single)
+    try:
+        given = costs_on(machine, [layer], {0: mapping})
+    except MappingError:  # it does not fit
+        return
+    found = costs_on(machine, [layer], {})
+
+    def value(costs: Costs) -> float:
+        cycles, energy = float(costs.cycles.sum()), float(costs.energy.sum())
+        return {"latency": cycles, "energy": energy, "edp": cycles * energy}[objective]
+
+    assert value(found) <= value(given) * (1 + 1e-12)
+
+
+CONVOLUTION = Layer.conv("conv", n=2, c=8, k=16, oy=12, ox=12, fy=3, fx=3)
+
+
+def test_equal_layers_with_different_mappings_cost_each_its_own() -> None:
+    machine = Accelerator.named("ws_32x32")
+    tiles = ((1, 12, 12, 1, 16, 8), (1, 4, 12, 1, 16, 4))
+    mappings = [LayerMapping("ws", "PKC", tile) for tile in tiles]
+    layers = [replace(CONVOLUTION, name=name) for name in ("a", "b", "c")]
+    both = evaluate(layers, [machine], {0: mappings[0], 2: mappings[1]})
+    for index, mapping in ((0, mappings[0]), (2, mappings[1])):
+        alone = evaluate([CONVOLUTION], [machine], {0: mapping})
+        assert both.take([index]).equals(alone)
+    assert both.take([1]).equals(evaluate([CONVOLUTION], [machine]))
+    assert both.cycles[0, 0] < both.cycles[0, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dataflow": "oss"}, "dataflow 'oss'; allowed here: os; did you mean 'os'?"),
+        ({"dataflow": 3}, "dataflow 3; allowed here: os"),
+        (
+            {"order": "KPC"},
+            "order 'KPC'; allowed here: PKC, PCK, KCP, NKCP; did you mean 'PKC' or 'PCK' or 'KCP'?",
+        ),
+        ({"tile": (1, 0, 12, 1, 16, 8)}, "y must be an integer from 1 to 12, found 0"),
+        ({"tile": (1, 12, 12, 1, 17, 8)}, "k must be an integer from 1 to 16, found 17"),
+        ({"tile": (True, 12, 12, 1, 16, 8)}, "n must be an integer from 1 to 2, found True"),
+        ({"tile": (1, 12, 12.0, 1, 16, 8)}, "x must be an integer from 1 to 12, found 12.0"),
+        ({"tile": (1, 12)}, "a tile has sizes along n, y, x, g, k, c, found (1, 12)"),
+    ],
+)
+def test_what_a_layer_cannot_have_is_one_line(changes: dict[str, Any], words: str) -> None:
+    mapping = replace(LayerMapping("os", "PKC", (1, 12, 12, 1, 16, 8)), **changes)
+    with pytest.raises(MappingError) as caught:
+        evaluate([CONVOLUTION], [Accelerator.named("os_32x32")], {0: mapping})
+    assert str(caught.value) == f"layer 'conv': {words}"
+
+
+def test_a_tile_that_does_not_fit_says_how_many_bytes_it_needs_and_has() -> None:
+    """Two tiles of 12·12·8 inputs, one of 16·8·9 weights, two of 12·12·16 sums of 4 bytes: 21,888 bytes."""
+    machine = Accelerator.named("os_32x32").replace({"memory.global_buffer.size_kib": 1})
+    mapping = LayerMapping("os", "PKC", (1, 12, 12, 1, 16, 8))
+    with pytest.raises(MappingError, match=r"^layer 'conv': the tile needs 21,888 bytes .* there are 1,024$"):
+        evaluate([CONVOLUTION], [machine], {0: mapping})
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (
+            Layer.conv("long", n=1, c=1, k=1, oy=1 << 20, ox=1, fy=3, fx=1),
+            "y must be at least 16, for no more",
+        ),
+        (
+            Layer.matmul("large", m=1 << 20, n=1 << 10, k=1 << 10),
+            "1,099,511,627,776 tiles; allowed: 2,147,483,648",
+        ),
+        (
+            Layer.conv("edges", n=1, c=1, k=8, oy=1024, ox=1024, fy=5, fx=5, padding=2),
+            "4,194,304 tiles that differ; allowed: 1,048,576",
+        ),
+    ],
+)
+def test_tiles_are_bounded(layer: Layer, words: str) -> None:
+    with pytest.raises(MappingError, match=f"^layer '{layer.name}': .*{words}"):
+        evaluate([layer], [Accelerator.named("os_32x32")], {0: LayerMapping("os", "PKC", (1,) * 6)})
+
+
+def test_a_matrix_product_has_its_pixels_in_x() -> None:
+    layer = Layer.conv("point", n=2, c=8, k=16, oy=12, ox=12, fy=1, fx=1)
+    machine = Accelerator.named("os_32x32")
+    costs = evaluate([layer], [machine], {0: LayerMapping("os", "PKC", (1, 1, 288, 1, 16, 8))})
+    assert costs.executed.sum() == layer.macs
+    with pytest.raises(
+        MappingError, match="n must be an integer from 1 to 1, pixels of a matrix product stand in x"
+    ):
+        evaluate([layer], [machine], {0: LayerMapping("os", "PKC", (2, 12, 12, 1, 16, 8))})
+
+
+def test_the_rows_that_a_mapping_is_of_may_be_padded() -> None:
+    machine = Accelerator.named("os_32x32").replace({"memory.row_words": 16})
+    work, _ = workload_of([CONVOLUTION], Machine.of(machine))
+    assert work.x.tolist() == [16]
+    costs = evaluate([CONVOLUTION], [machine], {0: LayerMapping("os", "PKC", (1, 12, 16, 1, 16, 8))})
+    assert costs.executed.sum() == CONVOLUTION.macs

@@ -1,0 +1,127 @@
+"""What stays has the place that it needs at every moment, and never makes a tiling slower."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.pipeline import Points, play
+from squeezesim.cost.problem import Workload
+from squeezesim.cost.search import best
+from squeezesim.cost.traffic import AXES, LOOPS, MODE_NUMBERS, MODES, Mode
+from squeezesim.network.layer import Layer
+from squeezesim.reference.pipeline import READS, Tiling
+from tests.cost.cases import layers, machines, problem_of
+from tests.reference.cases import tiles
+
+
+def occupied(tiling: Tiling, operand: str) -> int:
+    """Most bits of *operand* that are in the buffer in any step, if it stays: from the step before their first use on.
+
+    They leave with their last use before an outer loop moves on, finished outputs a step later.
+    """
+    places = [
+        dict(zip(tiling.axes, index, strict=True))
+        for index in itertools.product(*(range(tiling.tiles[axis]) for axis in tiling.axes))
+    ]
+    lacked = min(tiling.axes.index(axis) for axis in tiling.axes if axis not in READS[operand])
+    first: dict[object, int] = {}
+    last: dict[object, int] = {}
+    size: dict[object, int] = {}
+    for number, place in enumerate(places):
+        period = tuple(place[axis] for axis in tiling.axes[:lacked])
+        key = period, tuple(place[axis] for axis in READS[operand] if operand != "inputs" or axis not in "yx")
+        bits = tiling.bits(place, operand)
+        elements = [(0, 0)]
+        if operand == "inputs":
+            elements = list(itertools.product(*(tiling.positions(axis, place) for axis in "yx")))
+            bits //= max(len(elements), 1)
+        bits *= tiling.one["accumulator_bits"] if operand == "outputs" else 1
+        for element in elements:
+            first.setdefault((key, element), number - (operand != "outputs"))
+            last[key, element] = number + (operand == "outputs")
+            size[key, element] = bits
+    events = defaultdict[int, int](int)
+    for element, bits in size.items():
+        events[first[element]] += bits
+        events[last[element] + 1] -= bits
+    return max(itertools.accumulate(events[step] for step in sorted(events)))
+
+
+@settings(max_examples=200)
+@given(layers(largest=6), machines(double_inputs=True, double_weights=True, double_outputs=True), st.data())
+def test_what_stays_fits_its_place(layer: Layer, machine: Machine, data: st.DataObject) -> None:
+    problem = problem_of(layer, machine)
+    sizes = data.draw(tiles(problem))._asdict()
+    order = data.draw(st.sampled_from([*dict.fromkeys(mode.order for mode in MODES)]))
+    alone = Tiling(problem, sizes, Mode(order), machine)
+    for operand in LOOPS:
+        several = [axis for axis in alone.axes[_lacked(alone, operand) :] if axis in READS[operand]]
+        if np.prod([alone.tiles[axis] for axis in several]) == 1:
+            continue  # it is held as if it did not stay
+        tiling = Tiling(problem, sizes, Mode(order, (operand,)), machine)
+        place = tiling.footprint() - sum(
+            tiling.slot(other) * (1 + any(tiling.tiles[axis] > 1 for axis in READS[other]))
+            for other in LOOPS
+            if other != operand
+        )
+        assert occupied(tiling, operand) <= place
+
+
+def _lacked(tiling: Tiling, operand: str) -> int:
+    return min(tiling.axes.index(axis) for axis in tiling.axes if axis not in READS[operand])
+
+
+def cycles(problem: Workload, sizes: dict[str, int], mode: Mode, machine: Machine) -> int:
+    points = Points(problem, np.array([MODE_NUMBERS[mode]]), np.array([[sizes[axis]] for axis in AXES]))
+    return int(play(points, DATAFLOWS["ws"], machine).cycles[0])
+
+
+@settings(max_examples=200)
+@given(layers(), machines(stores=()), st.data(), st.sampled_from(MODES))
+def test_what_stays_is_never_slower_nor_are_two_slots(
+    layer: Layer, machine: Machine, data: st.DataObject, mode: Mode
+) -> None:
+    problem = problem_of(layer, machine)
+    sizes = data.draw(tiles(problem))._asdict()
+    own = cycles(problem, sizes, mode, machine)
+    for operand in LOOPS:
+        others = [tuple(o for o in part if o != operand) for part in (mode.stays, mode.single)]
+        stays, slots, single = (
+            cycles(problem, sizes, replace_mode(mode.order, others, operand, which), machine)
+            for which in range(3)
+        )
+        assert stays <= slots <= single
+        assert own in (stays, slots, single)
+
+
+def replace_mode(order: str, others: list[tuple[str, ...]], operand: str, which: int) -> Mode:
+    stays, single = ({*part} for part in others)
+    (stays, set[str](), single)[which].add(operand)
+    return Mode(order, *(tuple(o for o in LOOPS if o in part) for part in (stays, single)))
+
+
+@settings(max_examples=200)
+@given(layers(), machines(buffer_bits=1 << 40, stays=True), st.sampled_from(sorted(DATAFLOWS)))
+def test_an_unlimited_buffer_has_compulsory_traffic(layer: Layer, machine: Machine, flow: str) -> None:
+    """By energy at a price of DRAM alone, each element passes once: those inputs that are read, as rows or elements."""
+    prices = replace(
+        machine.energy,
+        **dict.fromkeys(("buffer_read_per_bit", "buffer_write_per_bit", "leakage_mw"), 0.0),
+    )
+    machine = replace(machine, energy=replace(prices, dram_per_bit=1e6), objective="energy", stores=())
+    problem = problem_of(layer, machine)
+    found = best(problem, machine, [DATAFLOWS[flow]])
+    assert found is not None
+    whole = Tiling(problem, {axis: int(getattr(problem, axis)[0]) for axis in AXES}, Mode("PKC"), machine)
+    place = dict.fromkeys(whole.axes, 0)
+    outputs = whole.bits(place, "outputs") * int(problem.activation_bits[0])
+    compulsory = whole.bits(place, "inputs") + int(problem.stored_weights[0]) + outputs
+    assert found.dram_bits <= compulsory

@@ -1,0 +1,167 @@
+"""Layers and tiles that are small enough for a simulation of every cycle."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from squeezesim.cost.dataflow.scalesim import SCALESIM
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import Workload
+from squeezesim.network.layer import Layer
+from squeezesim.reference.array_case import Case, Tile, whole
+from tests.cost.cases import layers, machine, problem_of
+
+
+def at_least(cases: int) -> int:
+    """Drawn cases of a test: *cases*, or what the chosen profile asks for."""
+    return max(cases, settings().max_examples)
+
+
+@st.composite
+def small_layers(draw: st.DrawFn, macs: int = 3000) -> Layer:
+    """A layer of at most *macs*."""
+    layer = draw(layers(largest=7))
+    for axis in ("n", "k", "c", "g") * 3:
+        if layer.macs > macs:
+            layer = dataclasses.replace(layer, **{axis: -(-getattr(layer, axis) // 2)})
+    return layer
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> Machine:
+    """Any array of up to 6×6 PEs; what lies outside the array is as in ``machine``."""
+    sizes = st.integers(1, 6)
+    return machine(
+        rows=draw(sizes),
+        cols=draw(sizes),
+        ports=draw(sizes),
+        psum_words=draw(sizes),
+        weight_swap=draw(st.integers(0, 2)),
+        systolic=draw(st.booleans()),
+        weight_density=draw(st.sampled_from([1.0, 0.6, 0.35, 0.1, 0.0])),
+        skips_zeros=draw(st.sampled_from([(), ("os",), ("os",)])),
+    )
+
+
+@st.composite
+def tiles(draw: st.DrawFn, problem: Workload) -> Tile:
+    """A tile of any size; along every other axis the whole."""
+    sizes = [int(getattr(problem, axis)[0]) for axis in Tile._fields]
+    return Tile(*(size if draw(st.booleans()) else draw(st.integers(1, size)) for size in sizes))
+
+
+@st.composite
+def array_cases(draw: st.DrawFn) -> Case:
+    layer, on = draw(small_layers()), draw(arrays())
+    return Case(
+        layer=layer,
+        tile=draw(tiles(problem_of(layer, on))),
+        machine=on,
+        dataflow=draw(st.sampled_from(["ws", "os"])),
+        resumed=draw(st.booleans()),
+        seed=draw(st.integers(0, 1 << 16)),
+    )
+
+
+@st.composite
+def row_stationary_cases(draw: st.DrawFn) -> Case:
+    """A tile with the mapping found, on arrays whose registers hold little and whose networks may be slow."""
+    words = st.integers(1, 5)
+    on = dataclasses.replace(
+        draw(arrays()),
+        rows=draw(st.integers(1, 8)),
+        cols=draw(st.integers(1, 8)),
+        filter_words=draw(st.integers(1, 40)),
+        input_words=draw(st.integers(1, 12)),
+        network_weights=draw(words),
+        network_inputs=draw(words),
+        network_psums=draw(words),
+        objective=draw(st.sampled_from(["latency", "energy", "edp"])),
+    )
+    layer = draw(small_layers(macs=800))
+    return Case(
+        layer=layer,
+        tile=draw(tiles(problem_of(layer, on))),
+        machine=on,
+        dataflow="rs",
+        resumed=draw(st.booleans()),
+        seed=draw(st.integers(0, 1 << 16)),
+    )
+
+
+@st.composite
+def paced_cases(draw: st.DrawFn) -> Case:
+    """Row stationary, where the networks of inputs and sums take turns as bottleneck: short windows, unequal strips."""
+    layer = Layer.conv(
+        "paced",
+        c=draw(st.integers(1, 2)),
+        k=draw(st.integers(1, 3)),
+        n=draw(st.integers(1, 2)),
+        oy=draw(st.integers(2, 13)),
+        ox=draw(st.integers(2, 5)),
+        fy=draw(st.integers(1, 2)),
+        fx=draw(st.integers(1, 2)),
+        stride=draw(st.integers(1, 3)),
+        dilation=draw(st.sampled_from([1, 1, 2])),
+    )
+    on = machine(
+        rows=draw(st.integers(1, 3)),
+        cols=draw(st.integers(3, 6)),
+        psum_words=draw(st.integers(1, 3)),
+        filter_words=draw(st.integers(2, 8)),
+        input_words=draw(st.integers(2, 4)),
+        network_inputs=draw(st.sampled_from([1, 1, 2])),
+        network_psums=draw(st.sampled_from([1, 1, 2, 3])),
+    )
+    return Case(layer, whole(layer, on), on, "rs", resumed=False, seed=draw(st.integers(0, 99)))
+
+
+@st.composite
+def systolic_cases(draw: st.DrawFn) -> Case:
+    """A tile on SCALE-Sim's array, with one of its dataflows."""
+    layer, on = draw(small_layers(macs=800)), draw(arrays())
+    return Case(
+        layer=layer,
+        tile=draw(tiles(problem_of(layer, on))),
+        machine=on,
+        dataflow=draw(st.sampled_from(sorted(SCALESIM))),
+        resumed=draw(st.booleans()),
+        seed=draw(st.integers(0, 1 << 16)),
+    )
+
+
+@st.composite
+def waiting_cases(draw: st.DrawFn) -> Case:
+    """One input channel, several chunks and blocks: sums take longer to drain than the next ones to compute."""
+    taps = draw(st.sampled_from([(1, 1), (1, 1), (1, 3), (2, 1)]))
+    layer = Layer.conv(
+        "waits",
+        c=(groups := draw(st.integers(1, 3))),
+        k=groups * draw(st.integers(2, 6)),
+        groups=groups,
+        n=draw(st.integers(1, 3)),
+        oy=draw(st.integers(1, 7)),
+        ox=draw(st.integers(1, 7)),
+        fy=taps[0],
+        fx=taps[1],
+        stride=draw(st.sampled_from([1, 2])),
+    )
+    on = machine(
+        rows=draw(st.integers(1, 4)),
+        cols=draw(st.integers(2, 4)),
+        ports=draw(st.integers(1, 2)),
+        psum_words=draw(st.integers(1, 4)),
+        weight_density=draw(st.sampled_from([1.0, 0.8, 0.55])),
+        skips_zeros=("os",),
+    )
+    return Case(
+        layer=layer,
+        tile=whole(layer, on),
+        machine=on,
+        dataflow="os",
+        resumed=False,
+        seed=draw(st.integers(0, 99)),
+    )
