@@ -15,7 +15,7 @@ import io
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import squeezesim as sq
+from squeezesim.cost.costs import ARRAYS
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.evaluate import Costs, evaluate_each
+from squeezesim.cost.evaluate import evaluate_each
 from squeezesim.files import atomic_write
 from squeezesim.zoo.registry import models
 
@@ -32,7 +33,6 @@ DRAWN = 2000
 SHOWN = 40
 """Differences that are printed."""
 
-FIELDS = tuple(field.name for field in fields(Costs))
 BASE = "squeezelerator_16x16"
 
 
@@ -199,13 +199,13 @@ def machines(draw: Random, largest: int) -> Iterator[sq.Accelerator]:
 def costed(cases: Iterator[Case]) -> Table:
     """Cost every case."""
     labels, misfits, shapes = [], [], []
-    parts: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in FIELDS}
+    parts: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in ARRAYS}
     for case in cases:
         costs, misfit = evaluate_each(case.layers, case.accelerators)
         labels.append(case.label)
         misfits += [text or "" for text in misfit]
         shapes.append((len(case.accelerators), len(case.layers)))
-        for name in FIELDS:
+        for name in ARRAYS:
             array = getattr(costs, name)
             parts[name].append(array.reshape(array.shape[0] * array.shape[1], -1))
     arrays = {name: np.concatenate(part) for name, part in parts.items()}

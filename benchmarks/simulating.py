@@ -9,7 +9,6 @@ from benchmarks.block import Block, times
 from benchmarks.measure import repeated, yardstick
 from squeezesim.cost.bounds import Space
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.mapspace import ORDERS
 from squeezesim.cost.problem import workload_of
 
 NETWORKS = ("squeezenext_23", "squeezenet_1_0", "mobilenet_v1", "resnet50", "alexnet")
@@ -18,7 +17,7 @@ COLUMNS = ("network on accelerator", "layers", "time", "range", "to the yardstic
 HOW = """\
 `sq.simulate` in one process, network and accelerator loaded before. Medians of at least 5 runs in a second or more.
 The yardstick is 200 multiplications of 100,000 float32 in NumPy, {unit} in this run. *Layers* are those that
-multiply. *Tilings* are those that fit the buffer, for each loop order that differs and each dataflow, over layers
+multiply. *Tilings* are those that fit the buffer, for each mode that differs and each dataflow, over layers
 of different shape: what the best one is chosen from. Bounds exclude most of them without playing them.
 """
 
@@ -33,10 +32,8 @@ def tilings(network: sq.Network, accelerator: sq.Accelerator) -> int:
     for row in range(len(work)):
         pixels, channels = (np.arange(part.start, part.stop) for part in space.part(row))
         for pixel in pixels.tolist():
-            fits = channels[space.footprint(np.full(len(channels), pixel), channels) <= room]
-            for order in range(len(ORDERS)):
-                allowed = space.allowed(np.full(len(fits), order), np.full(len(fits), pixel), fits)
-                count += int(allowed.sum())
+            beside = np.full(len(channels), pixel)
+            count += len(space.residency.modes(beside, channels, -np.inf, room).mode)
     return len(machine.dataflows) * count
 
 
