@@ -136,7 +136,7 @@ def _loads(block: _Block, buffer: Buffer, machine: Machine) -> Iterator[tuple[_L
         return _Load(row, columns, words)
 
     columns = range(len(block.outputs))
-    for rows in portions(range(len(block.inputs)), max(machine.ports // machine.cols, 1)):
+    for rows in portions(range(len(block.inputs)), max(machine.ports // len(columns), 1)):
         for part in portions(columns, machine.ports):
             yield tuple(load(row, part) for row in rows)
 

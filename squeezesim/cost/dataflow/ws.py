@@ -2,11 +2,11 @@
 
 A block of at most R×C weights (one tap of R input and C output channels of a group) is held by the PEs while all
 pixels of the tile stream past it, one pixel a cycle; partial sums run down the columns and are accumulated in the
-buffer. The next block is preloaded meanwhile, row by row, ``ports`` words a cycle; ports for several rows of the array
+buffer. The next block is preloaded meanwhile, row by row, ``ports`` words a cycle; ports for several rows of the block
 load as many at once.
 
     blocks = G · FY·FX · ⌈C/R⌉ · ⌈K/cols⌉
-    preload(block) = ⌈rows used / max(⌊ports/cols⌋, 1)⌉ · ⌈columns used / ports⌉
+    preload(block) = ⌈rows used / max(⌊ports / columns used⌋, 1)⌉ · ⌈columns used / ports⌉
     cycles = preload(first) + pixels + Σ over the other blocks max(pixels, preload) + blocks · weight_swap_cycles
              [+ rows + cols − 2 if systolic]
 
@@ -20,7 +20,7 @@ preload 16 · 1 = 16: 16 + 72 · 196 = 14,128 cycles.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,14 +77,10 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
     folds_c, folds_k = ceil_div(rows, machine.rows), ceil_div(k, machine.cols)
     blocks = taps * folds_c * folds_k
     swaps = blocks * machine.weight_swap
-    full_c, edge_c = np.divmod(rows, machine.rows)
-    full_k, edge_k = np.divmod(k, machine.cols)
-    one = np.ones_like(rows)
-    lines = full_c * _preload(one * machine.rows, one, machine) + _preload(edge_c, one, machine)
-    parts = full_k * -(-machine.cols // machine.ports) + ceil_div(edge_k, machine.ports)
+    preloads = sum(count * _preload(*used, machine) for count, *used in _block_classes(rows, k, machine))
     return _Channel(
         blocks=blocks,
-        preloads=taps * lines * parts + swaps,
+        preloads=taps * preloads + swaps,
         slices=g * k * c,
         held=g * k * rows,
         outputs=taps * folds_c * k,
@@ -98,8 +94,17 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
 
 
 def _preload(rows: Ints, cols: Ints, machine: Machine) -> Ints:
-    """Cycles to preload a block of *rows* and *cols*."""
-    return ceil_div(rows, max(machine.ports // machine.cols, 1)) * ceil_div(cols, machine.ports)
+    """Cycles to preload a block of *rows* and *cols*; none where it has no rows or no columns."""
+    return ceil_div(rows, np.maximum(machine.ports // np.maximum(cols, 1), 1)) * ceil_div(cols, machine.ports)
+
+
+def _block_classes(rows: Ints, k: Ints, machine: Machine) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """How many blocks of a tap and group there are, with the rows and columns of each: full ones and remainders."""
+    full_c, edge_c = np.divmod(rows, machine.rows)
+    full_k, edge_k = np.divmod(k, machine.cols)
+    for count_c, rows_used in ((full_c, np.full_like(rows, machine.rows)), (edge_c > 0, edge_c)):
+        for count_k, cols_used in ((full_k, np.full_like(k, machine.cols)), (edge_k > 0, edge_k)):
+            yield count_c * count_k, rows_used, cols_used
 
 
 def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> tuple[Ints, Ints, Ints]:
@@ -120,15 +125,10 @@ def _waiting(copies: Ints, pixels: Ints, k: Ints, c: Ints, machine: Machine) -> 
 
     But for the first block, before which nothing streams.
     """
-    rows, cols = machine.rows, machine.cols
-    full_c, edge_c = np.divmod(c, rows)
-    full_k, edge_k = np.divmod(k, cols)
-    first = _preload(np.minimum(c, rows), np.minimum(k, cols), machine)
+    first = _preload(np.minimum(c, machine.rows), np.minimum(k, machine.cols), machine)
     beyond = -np.maximum(first - pixels, 0)
-    for count_c, rows_used in ((full_c, np.int64(rows)), (edge_c > 0, edge_c)):
-        for count_k, cols_used in ((full_k, np.int64(cols)), (edge_k > 0, edge_k)):
-            preload = _preload(np.asarray(rows_used), np.asarray(cols_used), machine)
-            beyond += copies * count_c * count_k * np.maximum(preload - pixels, 0)
+    for count, *used in _block_classes(c, k, machine):
+        beyond += copies * count * np.maximum(_preload(*used, machine) - pixels, 0)
     return np.asarray(beyond)
 
 
