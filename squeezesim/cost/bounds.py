@@ -283,6 +283,7 @@ class Space:
         tile_weights = g * k * c * (self.work.stored_weights / self.work.slices)[self.channels.owner]
         bits = self.work.activation_bits[self.pixels.owner]
         rows = [self.inputs.first * bits, np.ones(len(bits)), pixels_last * bits]
+        tile_weights = tile_weights + self.work.constants[self.channels.owner]
         columns = [g * c, tile_weights, last_channels.a * last_channels.b]
         return Products.of(rows, columns).apart()
 

@@ -498,7 +498,7 @@ def trace_steps(points: Points, flow: Dataflow, machine: Machine, *, every: bool
         steps=steps,
         first_loads=(
             exposed("inputs", True, first.inputs(machine)),
-            exposed("weights", True, first.weights(machine)),
+            exposed("weights", True, first.weights(machine) + problem.constants),
         ),
         last_store=exposed("outputs", False, last.outputs() * problem.activation_bits),
         work=work,

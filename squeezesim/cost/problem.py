@@ -74,6 +74,7 @@ class Workload:
     )
     block_size: Ints
     stored_weights: Ints  # bits of all weights in their memory, compressed or not
+    constants: Ints  # bits of what is read beside the weights: biases, scales and shifts
     valid: Ints  # output pixels of one channel, without what pads their rows
     pointwise: Bools
 
@@ -194,6 +195,7 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         kept,
         *packed,
         stored,
+        layer.constants * operands.accumulator_bits,
         layer.n * layer.oy * layer.ox,
         int(pointwise),
     )

@@ -98,15 +98,18 @@ class Residency:
         spills = 2 * (fetches("outputs", mode, tiles) - 1)
         return (
             inputs * (work.g * work.c * work.activation_bits)[row] * fetches("inputs", mode, tiles),
-            work.stored_weights[row] * fetches("weights", mode, tiles),
+            work.stored_weights[row] * fetches("weights", mode, tiles) + work.constants[row],
             outputs * work.activation_bits[row],
             spills * outputs * work.accumulator_bits[row],
         )
 
     def unpacked_weights(self, mode: Ints, pixel: Ints, channel: Ints) -> Ints:
-        """Bits of weights that tilings write into the buffer, where they are not compressed."""
-        dense = (self.work.weights * self.work.weight_bits)[self.pixels.owner[pixel]]
-        return np.asarray(dense * fetches("weights", mode, self.tiles(pixel, channel)))
+        """Bits of weights that tilings write into the buffer, where they are not compressed, with the constants."""
+        row = self.pixels.owner[pixel]
+        dense = (self.work.weights * self.work.weight_bits)[row]
+        return np.asarray(
+            dense * fetches("weights", mode, self.tiles(pixel, channel)) + self.work.constants[row]
+        )
 
     def weights_part(self, mode: Ints, pixel: Ints, channel: Ints) -> Ints:
         """Bits that weights take of the part of the buffer for them alone, where there is one."""
@@ -444,7 +447,7 @@ class TrafficBounds:
             "halos_once": _term(of.inputs.once, inputs),
             "in_again": _term(total, again * cut_c),
             "in_beside": _term(total, again, again * cut_c),
-            "weights": _term(one, weights),
+            "weights": _term(one, weights + work.constants[owner]),
             "w_again": _term(of.pixels.count - 1, weights * (cut_k | cut_c)),
             "w_by_image": _term(images, weights * (cut_k | cut_c)),
             "outputs": _term(one, outputs),

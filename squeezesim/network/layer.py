@@ -10,7 +10,7 @@ from math import lcm
 from typing import Any, Literal
 
 from squeezesim.errors import ModelError, nearest
-from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, MAX_TEXT, check_text, show
+from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, MAX_TEXT, check_text, derive, show
 
 Kind = Literal["mac", "vector", "view"]
 
@@ -84,6 +84,7 @@ class Layer:
     fixed_weights: int = (
         0  # values that weights are made of and that are no params, such as int8 buffers; it owns them
     )
+    constant_elements: int | None = None  # values that it reads beside its weights; None: those that it owns
 
     def __post_init__(self) -> None:
         check_layer(self)
@@ -151,6 +152,37 @@ class Layer:
         if self.weight_params is not None:
             return self.weight_params
         return self.weight_elements if self.params >= self.weight_elements else 0
+
+    @property
+    def constants(self) -> int:
+        """Values that a MAC layer reads beside its weights: biases, joined norms, scales and zero points.
+
+        Unless ``constant_elements`` says it, they are its params but for the weights, and of a layer with
+        ``weight_bits`` what more its weights are made of than they are.
+
+        Example:
+            >>> Layer.matmul("fc", m=1, n=8, k=4, bias=True).constants
+            8
+        """
+        if self.constant_elements is not None:
+            return self.constant_elements
+        return self._owned_constants()
+
+    def _owned_constants(self) -> int:
+        if self.kind != "mac":
+            return 0
+        scales = 0
+        if self.weight_bits is not None and not self.weights_are_activations:
+            scales = max(self.owned_weights + self.fixed_weights - self.weight_elements, 0)
+        return self.params - self.owned_weights + scales
+
+    def reading(self, constants: int) -> Layer:
+        """Return the layer with *constants* beside its weights, whoever owns them."""
+        said = None if constants == self._owned_constants() else constants
+        if said == self.constant_elements:
+            return self
+        check_count(self.name, "constant_elements", constants)
+        return derive(self, constant_elements=said)
 
     def owning(self, params: int, weights: int) -> Layer:
         """Return the layer with *params* of its own, of which *weights* are weights that it multiplies by."""
@@ -429,6 +461,8 @@ def _check_sizes(layer: Layer) -> None:
         )
     for field in _COUNTS:
         check_count(name, field, getattr(layer, field))
+    if layer.constant_elements is not None:
+        check_count(name, "constant_elements", layer.constant_elements)
     own = layer.weight_params
     if own is not None and (type(own) is not int or not 0 <= own <= layer.params):
         raise _out_of_range(name, "weight_params", own, 0, layer.params)
@@ -534,8 +568,8 @@ def check_totals(network: str, layers: Sequence[Layer]) -> None:
     Raises:
         ModelError: names the count and its sum.
     """
-    for field in ("macs", *_COUNTS):
-        each_step = field in _ELEMENTS
+    for field in ("macs", "constants", *_COUNTS):
+        each_step = field in ("constants", *_ELEMENTS)
         total = sum(getattr(layer, field) * (layer.repeat if each_step else 1) for layer in layers)
         if total > MAX_TOTAL:
             raise ModelError(

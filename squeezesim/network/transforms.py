@@ -192,6 +192,7 @@ def unroll(name: str, inputs: Sequence[str], layers: Sequence[Layer]) -> tuple[L
                         params=0 if at else layer.params,
                         weight_params=None if at else layer.weight_params,
                         fixed_weights=0 if at else layer.fixed_weights,
+                        constant_elements=layer.constants if at else layer.constant_elements,
                         shared=(layer.name, *layer.shared)
                         if at and (layer.params or layer.fixed_weights)
                         else layer.shared,
@@ -264,6 +265,7 @@ def _joined(part: list[Layer], producer_of: dict[str, str]) -> Layer:
     sums = {field: sum(getattr(layer, field) for layer in part) for field in counts}
     for field, count in sums.items():
         check_count(producer.name, field, count)
+    constants = _constants(producer, fused)
     return derive(
         producer,
         **sums,
@@ -272,7 +274,19 @@ def _joined(part: list[Layer], producer_of: dict[str, str]) -> Layer:
         shared=shared,
         fused=(*producer.fused, *(layer.op for layer in fused)),
         weight_params=producer.weight_params_of(sums["params"], producer.owned_weights),
-    )
+    ).reading(constants)
+
+
+def _constants(producer: Layer, fused: Sequence[Layer]) -> int:
+    """Values that *producer* reads beside its weights with *fused* in it.
+
+    A norm's scale is part of the weights and its shift one of the bias: one value for each output channel.
+    """
+    if producer.kind != "mac":
+        return 0
+    shifts = any(layer.op in ("batch_norm", "bias") and layer.weight_elements for layer in fused)
+    own = max(producer.constants, shifts * producer.g * producer.k)
+    return own + sum(layer.weight_elements for layer in fused if layer.op not in ("batch_norm", "bias"))
 
 
 def _fits(layer: Layer, producer: Layer) -> bool:

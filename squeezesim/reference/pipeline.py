@@ -104,10 +104,9 @@ class Tiling:
                 if operand in memory:
                     bits = memory[operand].lacking(this)
                     if bits:
-                        loads.append(Transfer(operand, operand, bits, self.stored(bits, operand)))
+                        loads.append(self._load(operand, bits, first=before is None))
                 elif self._changes(before, this, operand):
-                    bits = self.bits(this, operand)
-                    loads.append(Transfer(operand, operand, bits, self.stored(bits, operand)))
+                    loads.append(self._load(operand, self.bits(this, operand), first=before is None))
             fresh = self._changes(before, this, "outputs")
             elements, accumulator = self.bits(this, "outputs"), self.one["accumulator_bits"]
             leave = "outputs" not in memory
@@ -119,6 +118,12 @@ class Tiling:
                 if this["c"] == self.tiles["c"] - 1:
                     store = Transfer("outputs", "outputs", elements * self.one["activation_bits"])
             yield Step(self.tile(this), this["c"] == 0, tuple(loads), fresh, store)
+
+    def _load(self, operand: str, bits: int, *, first: bool) -> Transfer:
+        """A load of *bits* of an operand; with the first weights come the layer's constants, which are dense."""
+        beside = self.one["constants"] if first and operand == "weights" else 0
+        stored = self.stored(bits, operand)
+        return Transfer(operand, operand, bits + beside, None if stored is None else stored + beside)
 
     def tile(self, place: Sizes) -> Sizes:
         """Sizes of the tile at *place*, the remainder at the end of an axis."""

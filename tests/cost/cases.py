@@ -164,6 +164,7 @@ def layers(draw: st.DrawFn, largest: int = 9) -> Layer:
         dilation=dilation,
         padding=(padding[0], padding[1]),
         weight_pattern=draw(st.sampled_from(["", "", "2:4", "1:2"])),
+        constant_elements=draw(st.sampled_from([None, 1, 9, 200])),
     )
 
 

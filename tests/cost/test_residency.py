@@ -123,5 +123,5 @@ def test_an_unlimited_buffer_has_compulsory_traffic(layer: Layer, machine: Machi
     whole = Tiling(problem, {axis: int(getattr(problem, axis)[0]) for axis in AXES}, Mode("PKC"), machine)
     place = dict.fromkeys(whole.axes, 0)
     outputs = whole.bits(place, "outputs") * int(problem.activation_bits[0])
-    compulsory = whole.bits(place, "inputs") + int(problem.stored_weights[0]) + outputs
+    compulsory = whole.bits(place, "inputs") + int((problem.stored_weights + problem.constants)[0]) + outputs
     assert found.dram_bits <= compulsory

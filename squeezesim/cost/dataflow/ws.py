@@ -21,6 +21,7 @@ preload 16 · 1 = 16: 16 + 72 · 196 = 14,128 cycles.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,7 +78,8 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
     folds_c, folds_k = ceil_div(rows, machine.rows), ceil_div(k, machine.cols)
     blocks = taps * folds_c * folds_k
     swaps = blocks * machine.weight_swap
-    preloads = sum(count * _preload(*used, machine) for count, *used in _block_classes(rows, k, machine))
+    classes = _block_classes(rows, k, machine)
+    preloads = sum(count * _preload(*used, machine) for count, used in classes)
     return _Channel(
         blocks=blocks,
         preloads=taps * preloads + swaps,
@@ -98,13 +100,14 @@ def _preload(rows: Ints, cols: Ints, machine: Machine) -> Ints:
     return ceil_div(rows, np.maximum(machine.ports // np.maximum(cols, 1), 1)) * ceil_div(cols, machine.ports)
 
 
-def _block_classes(rows: Ints, k: Ints, machine: Machine) -> Iterator[tuple[Ints, Ints, Ints]]:
+def _block_classes(rows: Ints, k: Ints, machine: Machine) -> Iterator[tuple[Ints, tuple[Ints, Ints]]]:
     """How many blocks of a tap and group there are, with the rows and columns of each: full ones and remainders."""
     full_c, edge_c = np.divmod(rows, machine.rows)
     full_k, edge_k = np.divmod(k, machine.cols)
-    for count_c, rows_used in ((full_c, np.full_like(rows, machine.rows)), (edge_c > 0, edge_c)):
-        for count_k, cols_used in ((full_k, np.full_like(k, machine.cols)), (edge_k > 0, edge_k)):
-            yield count_c * count_k, rows_used, cols_used
+    by_rows = (full_c, np.full_like(rows, machine.rows)), ((edge_c > 0) * 1, edge_c)
+    by_cols = (full_k, np.full_like(k, machine.cols)), ((edge_k > 0) * 1, edge_k)
+    for (count_c, rows_used), (count_k, cols_used) in product(by_rows, by_cols):
+        yield count_c * count_k, (rows_used, cols_used)
 
 
 def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> tuple[Ints, Ints, Ints]:
@@ -127,7 +130,7 @@ def _waiting(copies: Ints, pixels: Ints, k: Ints, c: Ints, machine: Machine) -> 
     """
     first = _preload(np.minimum(c, machine.rows), np.minimum(k, machine.cols), machine)
     beyond = -np.maximum(first - pixels, 0)
-    for count, *used in _block_classes(c, k, machine):
+    for count, used in _block_classes(c, k, machine):
         beyond += copies * count * np.maximum(_preload(*used, machine) - pixels, 0)
     return np.asarray(beyond)
 

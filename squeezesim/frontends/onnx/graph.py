@@ -224,7 +224,11 @@ def _owning(number: int, item: _Recorded, ledger: Ledger) -> tuple[Layer, tuple[
     if not layer.weight_elements:
         layer = replace(layer, weight_elements=ledger.read((*item.factors, *item.others)))
     params = owned + more
-    layer = layer.owning(params, owned) if learnt(layer) else replace(layer, params=params)
+    if not learnt(layer):
+        return replace(layer, params=params), tuple(sorted({*shared, *also} - {number}))
+    layer = layer.owning(params, owned)
+    scales = ledger.read(item.factors) - layer.weight_elements if layer.weight_bits is not None else 0
+    layer = layer.reading(ledger.read(item.others) + max(scales, 0))
     return layer, tuple(sorted({*shared, *also} - {number}))
 
 

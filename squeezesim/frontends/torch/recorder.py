@@ -25,6 +25,7 @@ from squeezesim.frontends.torch.origins import Origin, Origins, Repeats, behind,
 from squeezesim.frontends.torch.rules import has_rule, is_free, parts_of, registered_rule
 from squeezesim.frontends.torch.run import MAX_VALUES, is_small, tensors_in, value_before
 from squeezesim.network import Layer, Unmodelled
+from squeezesim.network.checks import derive
 from squeezesim.network.compress.rules import learnt
 
 Shape = tuple[int, ...]
@@ -88,8 +89,10 @@ class Recorded:
     def work(self) -> Layer:
         """The layer, whoever owns its parameters."""
         layer = self.layer
-        owns = layer.params or layer.fixed_weights
-        return replace(layer, params=0, weight_params=None, fixed_weights=0) if owns else layer
+        if not (layer.params or layer.fixed_weights or layer.kind == "mac"):
+            return layer
+        constants = layer.constants if layer.kind == "mac" else None
+        return derive(layer, params=0, weight_params=None, fixed_weights=0, constant_elements=constants)
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -575,7 +578,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 (factors if is_factor else others).extend(learned)
                 if len(learned) < len(origin.uses) and key not in NO_WEIGHTS:
                     stored += self._stored(layer, is_factor, shape, origin, learned)
-        params, owned = 0, 0
+        params, owned, scales = 0, 0, 0
         owners: tuple[int, ...] = ()
         if factors or others:
             layer = unrepeated(layer, factors)
@@ -588,10 +591,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if learnt(layer) and not (layers and self._count(factors) < layer.weight_elements):
             stored = []
         if stored:
-            layer, also_from = self._with_buffers(number, layer, stored)
+            layer, also_from, held = self._with_buffers(number, layer, stored)
+            if layer.weight_bits is not None:
+                scales = max(held + self._count(factors) - layer.weight_elements, 0)
             owners = tuple(sorted({*owners, *also_from} - {number}))
         if params or layer.params or layer.weight_params is not None:
             layer = layer.owning(params, owned) if learnt(layer) else replace(layer, params=params)
+        if learnt(layer):
+            layer = layer.reading(self._ledger.read(others) + scales)
         if part.assumes:
             self._assumed[part.assumes] += 1
         uses = tuple(dict.fromkeys((*factors, *others, *stored)))
@@ -630,9 +637,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _with_buffers(
         self, number: int, layer: Layer, stored: Sequence[Use]
-    ) -> tuple[Layer, tuple[int, ...]]:
-        """The layer *number*, of which weights are made of buffers, and the layers that own of these what it does not.
+    ) -> tuple[Layer, tuple[int, ...], int]:
+        """The layer *number*, of which weights are made of buffers, the layers that own of these what it does not.
 
+        With them how many values, of which some may be packed in an integer, the buffers hold for it.
         The largest buffer of integers holds the weights, several to an integer where they are packed.
         """
         layer = unrepeated(layer, stored)
@@ -659,7 +667,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._assumed[_BUFFERS] += 1
         read = min(elements_used, sum(prod(use.sizes) for use in dict.fromkeys(stored)))
         layer = replace(layer, weight_elements=layer.weight_elements or read)
-        return replace(layer, fixed_weights=owned), tuple(owners)
+        return replace(layer, fixed_weights=owned), tuple(owners), elements_used
 
     def _operands(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):

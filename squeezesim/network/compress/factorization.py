@@ -215,7 +215,11 @@ def _factors(layer: Layer, rank: int, name: str, renamed: Mapping[str, str]) -> 
         weight_density=density,
         weight_pattern="",
     )
-    return first.owning(first_own, first_own), second.owning(layer.params - own + second_own, second_own)
+    first, second = (
+        first.owning(first_own, first_own),
+        second.owning(layer.params - own + second_own, second_own),
+    )
+    return first.reading(0), second.reading(layer.constants)
 
 
 def _spatial(layer: Layer, does: Sequence[bool]) -> dict[str, Any]:

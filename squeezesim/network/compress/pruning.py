@@ -472,6 +472,9 @@ class _Cut:
             vector_ops=layer.vector_ops * makes // gave,
             params=params,
             fixed_weights=layer.fixed_weights * (groups * k * c) // (layer.g * layer.k * layer.c),
+            constant_elements=(
+                None if layer.constant_elements is None else _learnt(layer.constant_elements, makes, gave)
+            ),
             weight_pattern=layer.weight_pattern if c == layer.c else "",  # of channels as they were
         )
         return derive(cut, weight_params=cut.weight_params_of(params, own))

@@ -15,7 +15,7 @@ places, a distance of more than m steps has the probability (1 − d)^m, and the
     E = Z / (1 − (1 − d)^(2^i))
 
 Weights that are pruned N:M need ⌈log2 M⌉ bits for each one that stays, as many as a bitmap for 1:2 and 2:4.
-What is not a weight, biases and the scales and shifts of norms, is stored whole.
+What is not a weight, biases, the scales and shifts of norms and those of quantised weights, is stored whole.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def layer_sizes(layer: Layer, weight_bits: int, other_bits: int, density: float)
     if not learnt(layer):
         return Sizes(*[(layer.params + layer.fixed_weights) * weight_bits] * 6)
     weights = layer.owned_weights + layer.fixed_weights
-    others = (layer.params - layer.owned_weights) * other_bits
+    if layer.weight_bits is not None:  # scales and zero points are among what quantised weights are made of
+        weights = min(weights, layer.weight_elements)
+    others = (layer.params + layer.fixed_weights - weights) * other_bits
     kept = nonzeros(weights, density)
     rows = -(
         -layer.g * layer.k * weights // max(layer.weight_elements, 1)

@@ -45,6 +45,7 @@ def work(network: Network) -> Counter[Layer]:
             shared=(),
             params=0,
             weight_params=None,
+            constant_elements=layer.constants,
         )
         found[replace(step, repeat=1, vector_ops=step.vector_ops // layer.repeat)] += layer.repeat
     return found
