@@ -183,7 +183,7 @@ def facts(accelerator: Specification) -> dict[str, str]:
         "control": f"{accelerator.setup_cycles} cycles set-up a layer, DMA granularity "
         f"{accelerator.dma.granularity}",
         "mapper": f"{mapper.objective}, slack {mapper.latency_slack:g}"
-        + (", operands may stay" if mapper.residency == "best" else "")
+        + (", nothing stays but by the loop order" if mapper.residency == "order" else "")
         + "".join(f"; {each}" for each in mapper.constraints),
         "sparsity": f"{sparsity.weights:.0%} zero weights{skipped}",
         "vector": f"{accelerator.vector_lanes} lanes" if accelerator.vector_lanes else "none",

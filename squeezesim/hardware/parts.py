@@ -325,9 +325,9 @@ class Mapper(Part):
         json_schema_extra={"unit": "1"},
     )
     residency: Literal["order", "best"] = Field(
-        "order",
-        description="what the buffer keeps of a layer: what its loop order keeps, double-buffered where the buffer is; "
-        "`best`: whole operands may stay too, or have one slot",
+        "best",
+        description="what the buffer keeps of a layer: `order`: what its loop order keeps, double-buffered where the "
+        "buffer is; `best`: whole operands may stay too, or have one slot",
     )
     constraints: tuple[Constraint, ...] = Field(
         (),

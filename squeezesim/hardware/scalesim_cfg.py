@@ -167,6 +167,7 @@ def load(path: str | os.PathLike[str], kind: type[Record]) -> Record:
                 "global_buffer": {"size_kib": kib},
                 "dram": {"bandwidth_gb_s": _bandwidth(config) if user else _AMPLE_GB_S},
             },
+            "mapper": {"residency": "order"},  # its double buffers hold the tiles at hand
             "vector": {"model": "none"},
             "notes": (*config.unread(), *(_further_bandwidths(config) if user else ())),
         },

@@ -318,7 +318,9 @@ def test_what_leaves_nothing_is_said(rules: list[dict[str, Any]], words: str) ->
 
 
 def test_a_tile_that_does_not_fit_names_the_constraint() -> None:
-    hw = constrained({"op": "conv2d", "tile": {"x": 12, "y": 12}}, **{"memory.global_buffer.size_kib": 1})
+    hw = constrained(
+        {"op": "conv2d", "tile": {"x": 12, "y": 12, "k": 16}}, **{"memory.global_buffer.size_kib": 1}
+    )
     evaluate([CONV], [hw.replace({"mapper.constraints": []})])
     with pytest.raises(
         HardwareError, match=r"smallest tile that is allowed by mapper\.constraints\[0\] \(op conv2d: "
