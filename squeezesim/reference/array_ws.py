@@ -117,8 +117,9 @@ def run_weight_stationary(layer: Layer, buffer: Buffer, machine: Machine) -> Non
 
 def _blocks(layer: Layer, machine: Machine) -> Iterator[_Block]:
     taps = product(range(layer.fy), range(layer.fx))
-    folds_c = list(portions(range(layer.c), machine.rows))
-    folds_k = list(portions(range(layer.k), machine.cols))
+    # The remainders come first: nothing overlaps the preload of the first block.
+    folds_c = list(portions(range(layer.c), machine.rows))[::-1]
+    folds_k = list(portions(range(layer.k), machine.cols))[::-1]
     for group, tap, inputs, outputs in product(range(layer.g), taps, folds_c, folds_k):
         assert isinstance(inputs, range)
         assert isinstance(outputs, range)

@@ -3,9 +3,10 @@
 A block of at most R×C weights (one tap of R input and C output channels of a group) is held by the PEs while all
 pixels of the tile stream past it, one pixel a cycle; partial sums run down the columns and are accumulated in the
 buffer. The next block is preloaded meanwhile, row by row, ``ports`` words a cycle; ports for several rows of the block
-load as many at once.
+load as many at once. The smallest block, of the remainders, comes first, since nothing overlaps its preload.
 
     blocks = G · FY·FX · ⌈C/R⌉ · ⌈K/cols⌉
+    first = the block of ((C − 1) mod R) + 1 rows and ((K − 1) mod cols) + 1 columns
     preload(block) = ⌈rows used / max(⌊ports / columns used⌋, 1)⌉ · ⌈columns used / ports⌉
     cycles = preload(first) + pixels + Σ over the other blocks max(pixels, preload) + blocks · weight_swap_cycles
              [+ rows + cols − 2 if systolic]
@@ -74,7 +75,7 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
     taps = problem.taps * g
     rows = problem.packed(c) if machine.structured else c
-    first = _preload(np.minimum(rows, machine.rows), np.minimum(k, machine.cols), machine)
+    first = _first_preload(rows, k, machine)
     folds_c, folds_k = ceil_div(rows, machine.rows), ceil_div(k, machine.cols)
     blocks = taps * folds_c * folds_k
     swaps = blocks * machine.weight_swap
@@ -98,6 +99,11 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
 def _preload(rows: Ints, cols: Ints, machine: Machine) -> Ints:
     """Cycles to preload a block of *rows* and *cols*; none where it has no rows or no columns."""
     return ceil_div(rows, np.maximum(machine.ports // np.maximum(cols, 1), 1)) * ceil_div(cols, machine.ports)
+
+
+def _first_preload(rows: Ints, k: Ints, machine: Machine) -> Ints:
+    """Cycles to preload the smallest block, which nothing overlaps: it is the first."""
+    return _preload((rows - 1) % machine.rows + 1, (k - 1) % machine.cols + 1, machine)
 
 
 def _block_classes(rows: Ints, k: Ints, machine: Machine) -> Iterator[tuple[Ints, tuple[Ints, Ints]]]:
@@ -128,7 +134,7 @@ def _waiting(copies: Ints, pixels: Ints, k: Ints, c: Ints, machine: Machine) -> 
 
     But for the first block, before which nothing streams.
     """
-    first = _preload(np.minimum(c, machine.rows), np.minimum(k, machine.cols), machine)
+    first = _first_preload(c, k, machine)
     beyond = -np.maximum(first - pixels, 0)
     for count, used in _block_classes(c, k, machine):
         beyond += copies * count * np.maximum(_preload(*used, machine) - pixels, 0)
