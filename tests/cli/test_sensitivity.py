@@ -16,7 +16,7 @@ def test_table(run: Run) -> None:
     lines = result.out.splitlines()
     assert lines[0] == "small on small_8x8: elasticities"
     assert lines[1].split() == ["parameter", "value", "from", "to", "latency", "energy"]
-    assert lines[5:9] == ["", "  3 of 16 parameters", "", "DRAM bandwidth"]
+    assert lines[5:9] == ["", "  3 of 17 parameters", "", "DRAM bandwidth"]
     assert lines[-1] == "wrote a.svg"
     assert Path("a.svg").read_bytes().startswith(b"<?xml")
 

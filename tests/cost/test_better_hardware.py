@@ -5,7 +5,7 @@ What the search takes for one layer is compared before and after one change of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.search import best
+from squeezesim.cost.traffic import LOOPS
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, least_bits, machines, problem_of, usual_layers
 
@@ -33,6 +34,7 @@ class Improvement(NamedTuple):
     better: Callable[[Machine, Any], Machine]
     amounts: Sequence[Any]
     flows: Sequence[str] = FLOWS
+    fixed: Mapping[str, Any] = {}  # of the machine before
 
 
 def more(field: str) -> Callable[[Machine, float], Machine]:
@@ -61,6 +63,16 @@ def wider(machine: Machine, network: str) -> Machine:
     return more(f"network_{network}")(machine, 1.0)
 
 
+def double_buffered(machine: Machine, operand: str) -> Machine:
+    """Two slots for *operand* where that is better."""
+    return replace(machine, **{f"double_{operand}": True})
+
+
+SINGLE: Mapping[str, Any] = {"stays": True} | dict.fromkeys(
+    ("double_inputs", "double_weights", "double_outputs"), False
+)
+"""A machine whose operands have one slot each, unless they stay."""
+
 GROWTHS, CUTS = (0.01, 0.25, 1.0, 9.0), (0.01, 0.5, 1.0)
 
 IMPROVEMENTS = [
@@ -72,6 +84,8 @@ IMPROVEMENTS = [
     Improvement("more ports", more("ports"), GROWTHS, ("ws", "os", "ws os")),
     Improvement("shorter swap of weights", less("weight_swap"), CUTS, ("ws", "ws os")),
     Improvement("wider networks", wider, ("weights", "inputs", "psums"), ("rs",)),
+    Improvement("more partial sums", more("psum_words"), GROWTHS, ("os", "ws os"), {"stays": True}),
+    Improvement("double buffering", double_buffered, tuple(LOOPS), FLOWS, SINGLE),
 ]
 
 
@@ -109,12 +123,46 @@ def check(change: Improvement, data: st.DataObject) -> None:
     layer = data.draw(layers() | usual_layers(), label="layer")
     objective = data.draw(st.sampled_from(["latency", "latency", "energy"]), label="objective")
     flow = data.draw(st.sampled_from(change.flows), label="flow")
-    machine = data.draw(machines_for(flow, objective=objective), label="machine")
+    machine = data.draw(machines_for(flow, objective=objective, **change.fixed), label="machine")
     amount = data.draw(st.sampled_from(change.amounts), label="amount")
     smallest = max(least_bits(layer, on) for on in (machine, change.better(machine, amount)))
     machine = replace(machine, buffer_bits=int(smallest * data.draw(ROOMS, label="room")))
     rounding = ROUNDING if objective == "energy" else 0.0
     assert reached(layer, change.better(machine, amount)) <= reached(layer, machine) * (1 + rounding)
+
+
+def check_parts(axis: str, data: st.DataObject) -> None:
+    """A layer of several images, or groups, takes no more than as many layers of one."""
+    layer = data.draw(layers() | usual_layers(), label="layer")
+    objective = data.draw(st.sampled_from(["latency", "latency", "energy"]), label="objective")
+    flow = data.draw(st.sampled_from(FLOWS), label="flow")
+    # The zeros of several are rounded once, those of each one by itself.
+    dense = {"objective": objective, "stays": True, "weight_density": 1.0}
+    machine = data.draw(machines_for(flow, **dense), label="machine")
+    count = data.draw(st.sampled_from([2, 3, 4, 8]), label="count")
+    one, several = (replace(layer, **{axis: size}) for size in (1, count))
+    smallest = max(least_bits(each, machine) for each in (one, several))
+    machine = replace(machine, buffer_bits=int(smallest * data.draw(ROOMS, label="room")))
+    rounding = ROUNDING if objective == "energy" else 0.0
+    assert reached(several, machine) <= count * reached(one, machine) * (1 + rounding)
+
+
+each_axis = pytest.mark.parametrize("axis", ["n", "g"])
+
+
+@each_axis
+@settings(max_examples=10)
+@given(st.data())
+def test_images_and_groups_together_are_never_worse(axis: str, data: st.DataObject) -> None:
+    check_parts(axis, data)
+
+
+@pytest.mark.slow
+@each_axis
+@settings(max_examples=200)
+@given(st.data())
+def test_images_and_groups_together_are_never_worse_in_200_cases(axis: str, data: st.DataObject) -> None:
+    check_parts(axis, data)
 
 
 each_improvement = pytest.mark.parametrize("change", IMPROVEMENTS, ids=lambda change: change.name)

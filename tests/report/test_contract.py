@@ -92,7 +92,7 @@ def test_it_is_in_tables() -> None:
     total = made().losses
     parts = total.drop(columns=["name", "stage", "dataflow", "cycles", "pe_cycles"])
     assert parts.sum(axis=1).tolist() == total.pe_cycles.tolist()
-    assert made().totals == report({"energy.pj_per_unit": 2.5}).totals
+    assert made().totals == pytest.approx(report({"energy.pj_per_unit": 2.5}).totals)
 
 
 def test_it_is_in_files(tmp_path: Path) -> None:

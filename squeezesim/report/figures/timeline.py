@@ -36,6 +36,7 @@ _WIDE = 250  # if they take more than this part of the layer's cycles
 _RESOLUTION = 3000  # parts of the layer's cycles, below which a gap is not drawn
 _LANES = ("load", "compute", "store")
 _HEIGHT = 0.72
+_ROOM = 1.02  # of the axis, so that the number at its end is not cut
 _LONGEST = 40
 
 
@@ -147,7 +148,7 @@ def _slices(
 def _axis(sheet: Sheet, axes: Axes, cycles: int, lanes: Sequence[str]) -> None:
     from matplotlib.ticker import EngFormatter
 
-    axes.set_xlim(0, cycles)
+    axes.set_xlim(0, cycles * _ROOM)
     axes.set_ylim(len(lanes) - 0.45, -0.55)
     axes.set_yticks(range(len(lanes)), lanes, fontsize=NORMAL)
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))

@@ -154,7 +154,7 @@ def test_the_table_is_that_of_the_terminal() -> None:
     assert [number for number, _ in found.rows] == [n for n, row in enumerate(rows) if row["cycles"]]
     assert [cells[0] for _, cells in found.rows] == [row["name"] for row in rows if row["cycles"]]
     assert "efficiency" not in [heading.text for heading in found.headings]
-    assert list(found.facets) == ["stage", "op", "dataflow"]
+    assert list(found.facets) == ["stage", "op", "dataflow", "bound"]
 
 
 def test_what_has_no_macs_has_no_utilization() -> None:
