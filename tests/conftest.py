@@ -1,3 +1,4 @@
+import gc
 import importlib.util
 import os
 import random
@@ -43,6 +44,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="needs torch"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported and collected stays until the end: the garbage collector need not look at it with each test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def _own_draws() -> None:
     """What a test draws beside hypothesis does not depend on the tests before it."""
@@ -58,3 +70,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """No test reads or writes the user's cache of traced networks."""
     folder: Path = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setattr("squeezesim.cache.cache_folder", lambda: folder)
+
+
+# Their subject is the search itself.
+SEARCHING = {"cost", "reference"}
+
+
+@pytest.fixture(autouse=True)
+def _same_costs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tests of other parts cost again and again is searched once."""
+    if not SEARCHING & {*request.node.nodeid.split("/")}:
+        from tests.costed import costed_once
+
+        monkeypatch.setattr("squeezesim.cost.evaluate._mac_costs", costed_once)

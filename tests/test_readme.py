@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,14 @@ def commands() -> list[str]:
     return sorted(set(found))
 
 
+@cache
+def root() -> Any:
+    return typer.main.get_command(app)
+
+
 @pytest.mark.parametrize("command", commands())
 def test_commands_and_options_exist(command: str) -> None:
-    node: Any = typer.main.get_command(app)
+    node = root()
     for word in shlex.split(command)[1:]:
         if word.startswith("-"):
             assert word in {option for parameter in node.params for option in parameter.opts} | {
@@ -57,8 +63,7 @@ def test_files_that_pages_name_exist() -> None:
 
 def test_every_command_is_shown() -> None:
     lines = [f"{example.command} " for example in EXAMPLES]
-    root: Any = typer.main.get_command(app)
-    for name, command in root.commands.items():
+    for name, command in root().commands.items():
         for inner in getattr(command, "commands", {"": None}):
             start = f"squeezesim {name} {inner}".rstrip() + " "
             assert any(line.startswith(start) for line in lines), start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -74,21 +74,25 @@ def machine(**changes: Any) -> Machine:
     return Machine(**(numbers | changes))
 
 
+@lru_cache(typed=True)
+def among(*values: Any) -> st.SearchStrategy[Any]:
+    """One of *values*, from the same strategy each time: a new one is checked anew, which takes longer than a draw."""
+    return st.sampled_from(values)
+
+
 @st.composite
 def stores(draw: st.DrawFn) -> tuple[Store, ...]:
     """No memory beside DRAM, in most cases; one that holds some operands; or one for each."""
     holds = draw(
-        st.sampled_from(
-            [(), (), (("weights",),), (("inputs", "outputs"),), (("weights",), ("outputs",), ("inputs",))]
-        )
+        among((), (), (("weights",),), (("inputs", "outputs"),), (("weights",), ("outputs",), ("inputs",)))
     )
     return tuple(
         Store(
             f"store{number}",
             operands,
-            draw(st.sampled_from([0.7, 4.0, 40.0])),
+            draw(among(0.7, 4.0, 40.0)),
             draw(st.integers(0, 20)),
-            draw(st.sampled_from([0.0, 1.5])),
+            draw(among(0.0, 1.5)),
         )
         for number, operands in enumerate(holds)
     )
@@ -105,23 +109,23 @@ def machines(draw: st.DrawFn, **fixed: Any) -> Machine:
         "weight_swap": draw(st.integers(0, 2)),
         "psum_words": draw(sizes),
         "systolic": draw(st.booleans()),
-        "weight_bits": draw(st.sampled_from([4, 8, 16])),
-        "activation_bits": draw(st.sampled_from([5, 8, 16])),
-        "accumulator_bits": draw(st.sampled_from([16, 32])),
-        "buffer_bits_per_cycle": draw(st.sampled_from([float("inf"), 16.0, 100.0])),
+        "weight_bits": draw(among(4, 8, 16)),
+        "activation_bits": draw(among(5, 8, 16)),
+        "accumulator_bits": draw(among(16, 32)),
+        "buffer_bits_per_cycle": draw(among(float("inf"), 16.0, 100.0)),
         "double_inputs": draw(st.booleans()),
         "double_weights": draw(st.booleans()),
         "double_outputs": draw(st.booleans()),
-        "dram_bytes_per_cycle": draw(st.sampled_from([0.5, 3.8, 16.0, 1000.0])),
+        "dram_bytes_per_cycle": draw(among(0.5, 3.8, 16.0, 1000.0)),
         "dram_latency": draw(st.integers(0, 20)),
         "setup": draw(st.integers(0, 50)),
         "skip_rows": draw(st.booleans()),
         "skip_columns": draw(st.booleans()),
-        "weight_density": draw(st.sampled_from([1.0, 0.6, 0.1, 0.0])),
-        "skips_zeros": draw(st.sampled_from([(), ("os",)])),
-        "structured": draw(st.sampled_from([(), ("2:4",), ("1:4", "1:2")])),
-        "compressed": draw(st.sampled_from([(), ("dram",), ("dram", "store0")])),
-        "weight_form": draw(st.sampled_from(FORMS)),
+        "weight_density": draw(among(1.0, 0.6, 0.1, 0.0)),
+        "skips_zeros": draw(among((), ("os",))),
+        "structured": draw(among((), ("2:4",), ("1:4", "1:2"))),
+        "compressed": draw(among((), ("dram",), ("dram", "store0"))),
+        "weight_form": draw(among(*FORMS)),
         "stores": draw(stores()),
         "stays": draw(st.booleans()),
     }
@@ -134,7 +138,7 @@ def layers(draw: st.DrawFn, largest: int = 9) -> Layer:
     """Any small convolution, grouped, strided, dilated, padded or none of it; among them matrix products."""
     sizes = st.integers(1, largest)
     stride, dilation = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(2))
-    taps = draw(st.sampled_from([(1, 1), (1, 1), (1, 3), (3, 1), (3, 3), (2, 5)]))
+    taps = draw(among((1, 1), (1, 1), (1, 3), (3, 1), (3, 3), (2, 5)))
     if draw(st.booleans()):
         stride = dilation = (1, 1)
     outputs = draw(sizes), draw(sizes)
@@ -163,27 +167,27 @@ def layers(draw: st.DrawFn, largest: int = 9) -> Layer:
         stride=stride,
         dilation=dilation,
         padding=(padding[0], padding[1]),
-        weight_pattern=draw(st.sampled_from(["", "", "2:4", "1:2"])),
-        constant_elements=draw(st.sampled_from([None, 1, 9, 200])),
+        weight_pattern=draw(among("", "", "2:4", "1:2")),
+        constant_elements=draw(among(None, 1, 9, 200)),
     )
 
 
 @st.composite
 def usual_layers(draw: st.DrawFn) -> Layer:
     """A convolution as networks have them: up to 64 channels and maps of 32×32, pointwise and depthwise among them."""
-    taps, stride = draw(st.sampled_from([1, 1, 3, 3, 5])), draw(st.sampled_from([1, 1, 2]))
-    channels = st.sampled_from([1, 3, 8, 10, 16, 17, 24, 32, 48, 64])
-    rows = st.sampled_from([1, 4, 7, 8, 10, 14, 20, 28, 32])
+    taps, stride = draw(among(1, 1, 3, 3, 5)), draw(among(1, 1, 2))
+    channels = among(1, 3, 8, 10, 16, 17, 24, 32, 48, 64)
+    rows = among(1, 4, 7, 8, 10, 14, 20, 28, 32)
     oy = draw(rows)
     ox = draw(st.just(oy) | rows)
-    padding = draw(st.sampled_from([0, taps // 2]))
-    depthwise = draw(st.sampled_from([False, False, True]))
+    padding = draw(among(0, taps // 2))
+    depthwise = draw(among(False, False, True))
     return Layer(
         name="layer",
         op="conv2d",
         kind="mac",
-        n=draw(st.sampled_from([1, 1, 2, 4])),
-        g=draw(channels) if depthwise else draw(st.sampled_from([1, 1, 2])),
+        n=draw(among(1, 1, 2, 4)),
+        g=draw(channels) if depthwise else draw(among(1, 1, 2)),
         k=1 if depthwise else draw(channels),
         c=1 if depthwise else draw(channels),
         oy=oy,
@@ -217,14 +221,10 @@ def tilings(
     choices = [
         sorted({*tile_sizes(one[axis], multiples[axis]).tolist(), *further.get(axis, ())}) for axis in AXES
     ]
-    found = []
-    for values in itertools.product(*choices):
-        sizes = dict(zip(AXES, values, strict=True))
-        whole_images = sizes["n"] == 1 or (sizes["y"], sizes["x"]) == (one["y"], one["x"])
-        whole_groups = sizes["g"] == 1 or (sizes["k"], sizes["c"]) == (one["k"], one["c"])
-        if whole_images and whole_groups:
-            found.append(sizes)
-    return found
+    whole = {"yx": (one["y"], one["x"]), "kc": (one["k"], one["c"])}
+    pixels = [part for part in itertools.product(*choices[:3]) if part[0] == 1 or part[1:] == whole["yx"]]
+    channels = [part for part in itertools.product(*choices[3:]) if part[0] == 1 or part[1:] == whole["kc"]]
+    return [dict(zip(AXES, (*p, *c), strict=True)) for p, c in itertools.product(pixels, channels)]
 
 
 def modes_of(

@@ -24,6 +24,8 @@ from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machines, measures, problem_of
 
 FLOWS = tuple(DATAFLOWS)
+MEMORY = Accelerator.named("ws_32x32").memory
+"""What messages say of the memory of a machine."""
 
 
 class _On:
@@ -31,7 +33,7 @@ class _On:
 
     def __init__(self, machine: Machine) -> None:
         self.machine, self.name = machine, "drawn"
-        self.memory = Accelerator.named("ws_32x32").memory  # what messages say of it
+        self.memory = MEMORY
 
 
 @pytest.fixture

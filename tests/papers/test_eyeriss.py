@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.papers.eyeriss import alexnet, alexnet_fc, check, counted, figures, scaled_down, vgg16
+from squeezesim.papers.eyeriss import alexnet, alexnet_fc, check, counted, figures, run, scaled_down, vgg16
 from squeezesim.reference import array_case
 from squeezesim.reference.record import Check
+
+CHIP, STUDY = (Accelerator.named(name) for name in ("eyeriss", "eyeriss_isca16"))
 
 
 @pytest.fixture(scope="module")
@@ -13,10 +15,20 @@ def eyeriss() -> Check:
     return check()
 
 
+def test_the_chip_runs_alexnet_as_printed() -> None:
+    """The layers of the check whose tiles are searched in a moment."""
+    published, ran = figures("eyeriss_alexnet"), run(alexnet(4), CHIP)
+    errors = [abs(one.processing_ms / published[one.layer.name]["processing_ms"] - 1) for one in ran]
+    assert sum(errors) / len(errors) <= 0.05
+    assert [one.active_pes for one in ran] == [published[one.layer.name]["active_pes"] for one in ran]
+
+
+@pytest.mark.slow
 def test_every_bound_holds(eyeriss: Check) -> None:
     assert [bound.text for bound in eyeriss.bounds if not bound.holds] == []
 
 
+@pytest.mark.slow
 def test_every_published_number_has_its_row(eyeriss: Check) -> None:
     found = {(row.subject, row.quantity): row.reference for row in eyeriss.rows}
     assert len(found) == len(eyeriss.rows) == 4 * 5 + 2 * 13 + 3 * 8 + 5
@@ -44,13 +56,12 @@ def test_the_printed_totals_are_the_sums() -> None:
     assert busy / sum(row["processing_ms"] for row in vgg) == pytest.approx(158, abs=0.5)
 
 
-def test_register_file_is_four_times_the_alu_on_convolutions(eyeriss: Check) -> None:
-    ours = {(row.subject, row.quantity): row.ours for row in eyeriss.rows}
-    for layer in alexnet(16):
-        ratio = ours[layer.name, "energy, register file"] / ours[layer.name, "energy, ALU"]
-        assert 4 <= ratio < 4.1
+def test_register_file_is_four_times_the_alu_on_convolutions() -> None:
+    for one in run(alexnet(16), STUDY):
+        assert 4 <= one.energy["register_file"] / one.energy["mac"] < 4.1
 
 
+@pytest.mark.slow
 def test_the_simulated_array_counts_four_register_accesses_for_each_mac(eyeriss: Check) -> None:
     quantity = "register accesses for each MAC, simulated"
     rows = {row.subject: row for row in eyeriss.rows if row.quantity == quantity}
@@ -64,4 +75,4 @@ def test_the_simulated_array_counts_four_register_accesses_for_each_mac(eyeriss:
 
 def test_a_count_that_differs_breaks_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(array_case, "convolution", lambda *_: 0)
-    assert not any(one.agrees for one in counted(Accelerator.named("eyeriss_isca16")))
+    assert not any(one.agrees for one in counted(STUDY))

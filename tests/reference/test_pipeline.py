@@ -14,11 +14,24 @@ from tests.cost.cases import layers, machine, machines, problem_of
 from tests.reference.cases import at_least, tiles
 
 
-@settings(max_examples=at_least(1000), deadline=None)
+@settings(max_examples=at_least(300), deadline=None)
 @given(layers(largest=8), machines(), st.data())
 def test_the_pipeline_equals_the_tiles_played_event_by_event(
     layer: Layer, on: Machine, data: st.DataObject
 ) -> None:
+    check_against_events(layer, on, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=at_least(2000), deadline=None)
+@given(layers(largest=8), machines(), st.data())
+def test_the_pipeline_equals_2000_tiles_played_event_by_event(
+    layer: Layer, on: Machine, data: st.DataObject
+) -> None:
+    check_against_events(layer, on, data)
+
+
+def check_against_events(layer: Layer, on: Machine, data: st.DataObject) -> None:
     problem = problem_of(layer, on)
     sizes = data.draw(tiles(problem))._asdict()
     mode = data.draw(st.sampled_from(MODES), label="mode")

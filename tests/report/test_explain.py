@@ -260,7 +260,8 @@ def test_energy_is_told_in_the_unit_that_there_is() -> None:
 def test_where_nothing_costs_energy_the_choice_is_even() -> None:
     free = dict.fromkeys(LEVELS, 0)
     changes = {"energy.overrides": free, "mapper.objective": "energy"}
-    (found,) = explain(report(changes), "stem.conv")
+    layer = Layer.conv("conv", c=3, k=4, oy=6, ox=6, fy=3, fx=3)
+    (found,) = explain(simulate(Network.from_layers([layer]), accelerator(changes)), "conv")
     assert list(found.ratios.values()) == [1]
     assert {found.dataflow, *found.ratios} == {"ws", "os"}
     assert "×" not in found.sentences[1]

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.torch  # networks of other depths are traced
 ROUNDED = ("energy_uj", "energy_mac_equiv")
 
 DEEPEST = {
-    "squeezenext_23_v5": (4, 3, 5, 2),
-    "squeezenext_23@groups=2,width=0.5": (3, 4, 3, 3),
+    "squeezenext_23_v5": (3, 2, 4, 2),
+    "squeezenext_23@groups=2,width=0.5": (2, 3, 2, 2),
     "tiny_darknet": (3, 2, 3, 3),
     "vgg16@width=0.25": (2, 3, 1, 2, 2),
 }

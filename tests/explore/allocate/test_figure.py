@@ -67,10 +67,12 @@ def test_names_do_not_cover_each_other_or_what_is_drawn(of: Callable[[], Study])
 
 
 def test_the_name_of_the_best_is_whole() -> None:
-    legend = figure(squeezenexts()).axes[2].get_legend()
+    choices = {"conv1": [5], "width": [0.75], "wiring": ["serial"], "groups": [2]}
+    done = study("squeezenext_23_v5", [HW], stages=[(1, 1), (1, 2), (1, 2), (1, 1)], choices=choices)
+    legend = figure(done).axes[2].get_legend()
     assert legend is not None
     (best,) = (text.get_text() for text in legend.get_texts() if text.get_text().startswith("best"))
-    assert best.replace("\n", " ") == "best: 2-4-8-1, conv1=5, width=0.75, wiring=serial, groups=2"
+    assert best.replace("\n", " ") == "best: 1-1-1-1, conv1=5, width=0.75, wiring=serial, groups=2"
 
 
 @given(st.lists(st.tuples(PARTS, PARTS, st.booleans()), max_size=12))

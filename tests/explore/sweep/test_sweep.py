@@ -315,8 +315,10 @@ def test_chunks_end_where_the_array_changes(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("squeezesim.explore.sweep.plan._WORK", 3 * len(NET.fused.layers))
     planned = plan([NET], HW, values)
     assert [planned.size(number) for number in range(planned.chunks)] == [15] * 13 + [5]
-    tables = [planned.table(number) for number in range(planned.chunks)]
-    assert [row for table in tables for row in table["design"].to_pylist()] == list(range(200))
+    few = plan([NET], HW, values | {"array.rows": "1:8:1"})
+    tables = [few.table(number) for number in range(few.chunks)]
+    assert [len(table) for table in tables] == [15, 15, 10]
+    assert [row for table in tables for row in table["design"].to_pylist()] == list(range(40))
     monkeypatch.setattr("squeezesim.explore.sweep.plan._CHUNKS", 4)
     assert plan([NET], HW, values).chunks == 5
     assert plan([NET], HW, {"clock_mhz": "1:2000:1"}).chunks == 2
