@@ -21,6 +21,9 @@ settings.register_profile("thorough", deadline=None, max_examples=50_000)
 settings.register_profile(
     "fuzz", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=False
 )
+# .ci/lowest, .ci/without_torch: whether the code runs with other versions; the arithmetic is tested with one of each.
+FEW = 10
+settings.register_profile("few", settings.get_profile("squeezesim"), max_examples=FEW)
 settings.load_profile("squeezesim")
 
 
@@ -37,11 +40,21 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--hypothesis-profile") == "few":
+        draw_few(items)
     if WITHOUT_TORCH:
         for item in items:
             if item.get_closest_marker("torch"):
                 item.add_marker(pytest.mark.skip(reason="needs torch"))
+
+
+def draw_few(items: list[pytest.Item]) -> None:
+    """Lower the number of cases of tests that have one of their own, which no profile changes."""
+    functions = {getattr(item, "function", None) for item in items}
+    for test in (function for function in functions if hasattr(function, "is_hypothesis_test")):
+        own = test._hypothesis_internal_use_settings or settings()
+        test._hypothesis_internal_use_settings = settings(own, max_examples=min(own.max_examples, FEW))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -132,9 +133,10 @@ def test_the_frame_has_what_the_command_prints() -> None:
     assert [rank["rank"] for rank in frame.attrs["ranks"]] == [rank.rank for rank in done.ranks]
 
 
-def test_networks_and_accelerators_by_name() -> None:
-    frame = sq.sensitivity("squeezenet_1_1", "squeezelerator_8x8")
-    assert set(frame.network) == {"squeezenet_1_1"}
+def test_networks_and_accelerators_by_name(tmp_path: Path) -> None:
+    network().save(tmp_path / "small.graph.json")
+    frame = sq.sensitivity(str(tmp_path / "small.graph.json"), "squeezelerator_8x8")
+    assert set(frame.network) == {"small"}
     assert frame.set_index("parameter").value["array.rows"] == 8
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.figure
-import numpy as np
 import pytest
 
 from squeezesim.errors import UsageError
@@ -36,6 +36,12 @@ def options(kind: str, made: Report) -> dict[str, Any]:
 
 def draw(kind: str, made: Report, **more: Any) -> matplotlib.figure.Figure:
     return getattr(made.plot, kind)(**options(kind, made), **more)
+
+
+@cache
+def picture(kind: str, file_format: str) -> bytes:
+    """The small report's, drawn once for the tests that compare others with it."""
+    return figure(kind, [REPORT], file_format, **options(kind, REPORT))
 
 
 @kinds
@@ -70,8 +76,8 @@ def test_no_text_covers_another_in_real_networks(kind: str, name: str, hardware:
     ("kind", "file_format"), [*((kind, "svg") for kind in KINDS), ("losses", "png"), ("tradeoff", "pdf")]
 )
 def test_the_bytes_are_the_same_again(kind: str, file_format: str) -> None:
-    one, other = (figure(kind, [REPORT], file_format, **options(kind, REPORT)) for _ in range(2))
-    assert one == other
+    one = picture(kind, file_format)
+    assert one == figure(kind, [REPORT], file_format, **options(kind, REPORT))
     assert b"dc:date" not in one
     assert b"CreationDate" not in one
 
@@ -224,5 +230,4 @@ def test_matplotlib_is_imported_where_a_figure_is_drawn() -> None:
 def test_a_saved_report_gives_the_same_figure(kind: str, tmp_path: Any) -> None:
     REPORT.save(tmp_path / "report.json")
     again = Report.load(tmp_path / "report.json")
-    pictures = [figure(kind, [made], "png", **options(kind, made)) for made in (REPORT, again)]
-    assert np.array_equal(*map(np.frombuffer, pictures, [np.uint8] * 2))
+    assert figure(kind, [again], "svg", **options(kind, again)) == picture(kind, "svg")
