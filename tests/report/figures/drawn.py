@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -104,6 +105,7 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
     ]
 
 
+@lru_cache(maxsize=32)
 def pixels(data: bytes) -> NDArray[np.int16]:
     """A PNG as values from 0 to 255."""
     return np.rint(np.asarray(imread(io.BytesIO(data), format="png"))[..., :3] * 255).astype(np.int16)
