@@ -263,9 +263,13 @@ def _joined(part: list[Layer], producer_of: dict[str, str]) -> Layer:
         return producer if same else derive(producer, inputs=inputs, carried=carried, shared=shared)
     counts = ("params", "fixed_weights", "vector_ops")
     sums = {field: sum(getattr(layer, field) for layer in part) for field in counts}
+    if producer.kind == "mac":
+        constants = _constants(producer, fused)
+    else:  # it reads them as it reads its own
+        constants = 0
+        sums["weight_elements"] = sum(layer.weight_elements for layer in part)
     for field, count in sums.items():
         check_count(producer.name, field, count)
-    constants = _constants(producer, fused)
     return derive(
         producer,
         **sums,
@@ -278,15 +282,21 @@ def _joined(part: list[Layer], producer_of: dict[str, str]) -> Layer:
 
 
 def _constants(producer: Layer, fused: Sequence[Layer]) -> int:
-    """Values that *producer* reads beside its weights with *fused* in it.
+    """Values that a MAC layer reads beside its weights with *fused* in it.
 
-    A norm's scale is part of the weights and its shift one of the bias: one value for each output channel.
+    A norm's scale is part of the weights and its shift one of the bias: one value for each of its channels. Scales of
+    quantised weights stay beside them.
     """
-    if producer.kind != "mac":
-        return 0
-    shifts = any(layer.op in ("batch_norm", "bias") and layer.weight_elements for layer in fused)
-    own = max(producer.constants, shifts * producer.g * producer.k)
-    return own + sum(layer.weight_elements for layer in fused if layer.op not in ("batch_norm", "bias"))
+    scales = 0
+    if producer.weight_bits is not None:
+        scales = max(producer.constants - (producer.params - producer.owned_weights), 0)
+    bias, others = producer.constants - scales, 0
+    for layer in fused:
+        if layer.op in ("batch_norm", "bias"):
+            bias = max(bias, layer.weight_elements // (2 if layer.op == "batch_norm" else 1))
+        else:
+            others += layer.weight_elements
+    return scales + bias + others
 
 
 def _fits(layer: Layer, producer: Layer) -> bool:

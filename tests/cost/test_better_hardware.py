@@ -84,8 +84,7 @@ IMPROVEMENTS = [
     Improvement("more ports", more("ports"), GROWTHS, ("ws", "os", "ws os")),
     Improvement("shorter swap of weights", less("weight_swap"), CUTS, ("ws", "ws os")),
     Improvement("wider networks", wider, ("weights", "inputs", "psums"), ("rs",)),
-    Improvement("more partial sums", more("psum_words"), GROWTHS, ("os", "ws os"), {"stays": True}),
-    Improvement("double buffering", double_buffered, tuple(LOOPS), FLOWS, SINGLE),
+    Improvement("double buffering", double_buffered, tuple(LOOPS), ("ws", "os", "ws os"), SINGLE),
 ]
 
 

@@ -594,3 +594,38 @@ def test_a_product_owns_what_a_constant_picks() -> None:
         assert values == distinct * 30
         assert (network.layers[-1].params, network.layers[-1].owned_weights) == (values, values)
         assert (network.params, network.unread_params) == (240, 240 - values)
+
+
+class Added(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = (nn.Conv2d(8, 8, 3, bias=False) for _ in range(2))
+        self.norm = nn.BatchNorm2d(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.one(x) + self.other(x)).relu()
+
+
+@pytest.mark.parametrize(
+    ("module", "beside"),
+    [
+        (nn.Conv2d(8, 16, 3, bias=False), [0]),
+        (nn.Conv2d(8, 16, 3), [16]),
+        (nn.Sequential(nn.Conv2d(8, 16, 3, bias=False), nn.BatchNorm2d(16)), [16]),
+        (nn.Sequential(nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.PReLU(16)), [32]),
+        (nn.Sequential(nn.ConvTranspose2d(8, 16, 4, stride=2, padding=1), nn.BatchNorm2d(16)), [16]),
+        (Added(), [0, 0, 16]),
+    ],
+    ids=["none", "bias", "norm", "slopes", "transposed", "add"],
+)
+def test_what_is_joined_is_loaded_with_the_layer(module: nn.Module, beside: list[int]) -> None:
+    """A norm leaves a shift for each channel of a convolution; joined to an add it is read whole."""
+    network = trace(module.eval(), (1, 8, 12, 12)).fused
+    assert [
+        layer.constants or layer.weight_elements * (layer.kind != "mac") for layer in network.layers
+    ] == beside
+    report = simulate(network, Accelerator.named("os_32x32"))
+    bits = report.machine.accumulator_bits
+    for layer, moved in zip(network.layers, report.costs.dram_bytes[0, :, 1].tolist(), strict=True):
+        stored = layer.weight_elements * report.machine.weight_bits
+        assert moved == (stored + layer.constants * bits) // 8
