@@ -270,6 +270,9 @@ def _accelerator(data: Any) -> Accelerator:
     if not isinstance(data, dict):
         raise ReportError(f"accelerator must be an object, found {show(data)}")
     values = json.loads(json.dumps(data))
+    mapper = values.get("mapper")
+    if isinstance(mapper, dict):
+        mapper.setdefault("residency", "order")  # of reports that do not know it
     provenance = values.pop("provenance", {})
     if not isinstance(provenance, dict):
         raise ReportError(f"accelerator: provenance must be an object, found {show(provenance)}")
