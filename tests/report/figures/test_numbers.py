@@ -330,7 +330,8 @@ def test_a_timeline_ends_with_the_layer_s_cycles() -> None:
     drawn = REPORT.plot.timeline(layers=names)
     cycles = {row["name"]: row["cycles"] for row in REPORT.rows()}
     for axes, name in zip(drawn.axes, names, strict=True):
-        assert axes.get_xlim() == (0, cycles[name])
+        low, high = axes.get_xlim()
+        assert low == 0 < cycles[name] < high < 1.05 * cycles[name]  # room for the number at the end
         assert extents(axes)[:, 2].max() == cycles[name]
         assert axes.get_title(loc="left").startswith(f"{name}: {cycles[name]:,} cycles, ")
     slowest = {axes.get_title(loc="left").partition(":")[0] for axes in REPORT.plot.timeline().axes}
