@@ -12,6 +12,8 @@ with it the loop over pixels disappears, and operands stay that would otherwise 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +49,8 @@ class Space:
 
     Options with which no tiling fits a buffer of *room* bits are left out, but for one of each problem. Of a problem
     with more than *most* tilings before that, a selection of the sizes along each axis stands for all of them: an
-    eighth as many tilings. The tilings are those of *options*, by default ``every_option``, under the loop *orders*.
+    eighth as many tilings. The tilings are those of *options*, by default ``every_option``, in modes of loop *orders*
+    in which each element of *required* operands is loaded once.
     """
 
     def __init__(
@@ -58,10 +61,12 @@ class Space:
         most: float = np.inf,
         options: MapSpace | None = None,
         orders: Sequence[str] = ORDERS,
+        required: Sequence[str] = (),
     ) -> None:
-        if not machine.stays and len(orders) > 1:  # what it saves is the traffic of what stays for an image
+        if not machine.stays and {"PKC", "KCP"} <= {*orders}:
+            # It saves the traffic of what stays for an image, and is one of these two elsewhere.
             orders = [order for order in orders if order != "NKCP"]
-        self.work, self.machine, self.orders = work, machine, orders
+        self.work, self.machine, self.orders, self.required = work, machine, orders, required
         self.pixels: Options
         self.channels: Options
         self.inputs: InputTraffic
@@ -77,14 +82,22 @@ class Space:
         if np.isfinite(room):
             self._narrow(room)
         self.startup = self._startup()
-        self.residency = Residency(work, machine, MapSpace(self.pixels, self.channels, self.inputs), orders)
-        self._bounds = TrafficBounds(self.residency)
         ports = range(len(machine.memories)) if machine.stores else ()
         self._ports = [[operand for operand in LOOPS if machine.home(operand) == port] for port in ports]
         self.widest_sums = np.maximum(work.activation_bits, work.accumulator_bits)
         self.whole = np.flatnonzero(self.whole_footprint <= room)
         self.sides: tuple[View, ...] = (self.rows, self.columns, self.wholes)
         self._volumes: dict[tuple[View, float], Volumes] = {}
+
+    @cached_property
+    def residency(self) -> Residency:
+        """What the buffer holds of each operand."""
+        space = MapSpace(self.pixels, self.channels, self.inputs)
+        return Residency(self.work, self.machine, space, self.orders, self.required)
+
+    @cached_property
+    def _bounds(self) -> TrafficBounds:
+        return TrafficBounds(self.residency)
 
     def _mark(self) -> None:
         """Find the pixel options that are not the last of their problem, and the channel options beside them."""
@@ -144,6 +157,8 @@ class Space:
             for kept, option in zip((pixels, channels), self.smallest, strict=True)
         ]
         self.inputs, self._footprint = self.inputs.take(pixels), self._footprint.take(pixels, channels)
+        for of_options in ("residency", "_bounds"):
+            self.__dict__.pop(of_options, None)
         self._mark()
 
     def _least_of_options(self) -> tuple[Floats, Floats]:
@@ -151,8 +166,8 @@ class Space:
         by_pixel, by_channel = np.empty(len(self.last_pixel)), self.whole_footprint.copy()
         by_pixel[self.last_pixel] = self.channels.least(by_channel)
         if len(self.several):
-            by_pixel[self.several] = self.rows(self._footprint)
-            by_channel[self.beside] = np.minimum(by_channel[self.beside], self.columns(self._footprint))
+            by_pixel[self.several] = self._least_bits(self.rows)
+            by_channel[self.beside] = np.minimum(by_channel[self.beside], self._least_bits(self.columns))
         return by_pixel, by_channel
 
     def rows(self, products: Products) -> Any:
@@ -191,13 +206,14 @@ class Space:
             )
             last = pixels[self.last_pixel[pixels]]
             found = winners(
-                lambda view: (view(self._footprint),),
+                lambda view: (self._least_bits(view),),
                 lambda bits: bits < least[row],  # noqa: B023
                 pixels[~self.last_pixel[pixels]],
                 channels,
             )
             whole = last.repeat(len(channels)), np.tile(channels, len(last))
-            for one, other, (bits,) in [*found, (*whole, (self.footprint(*whole),))]:
+            for one, other in chain([whole], ((one, other) for one, other, _ in found)):
+                bits = self.footprint(one, other)
                 if len(bits) and bits.min() < least[row]:
                     best = bits.argmin()
                     least[row], pixel[row], channel[row] = bits[best], one[best], other[best]
@@ -227,7 +243,7 @@ class Space:
         """Bits of the tilings of a view where there is that much *room*; those of ``sides`` are kept."""
         if (view, room) in self._volumes:
             return self._volumes[view, room]
-        bounded, footprint = self._bounds.of(view, room), view(self._footprint)
+        bounded, footprint = self._bounds.of(view, room), self._least_bits(view)
         moved, exposed = bounded.moved, self._bounds.exposed(bounded, view(self.startup))
         by_port = tuple(moved.least(operands) for operands in self._ports)
         volumes = Volumes(footprint, moved.least(LOOPS), exposed, by_port)
@@ -236,8 +252,17 @@ class Space:
         return volumes
 
     def footprint(self, pixel: Ints, channel: Ints) -> Floats:
-        """Buffer bits of single tilings at least: a slot for the tile of each operand, or those of the machine."""
-        return self._footprint.at(pixel, channel, self.last_pixel[pixel])
+        """Buffer bits of single tilings at least: a slot for the tile of each operand, or those of the machine.
+
+        With *required* operands those of the mode with the least; ``NEVER``, or more, where no mode is allowed.
+        """
+        bits = self._footprint.at(pixel, channel, self.last_pixel[pixel])
+        return np.maximum(bits, self.residency.least_footprint(pixel, channel)) if self.required else bits
+
+    def _least_bits(self, view: View) -> Any:
+        """What no ``footprint`` of a tiling of a view is below."""
+        bits = view(self._footprint)
+        return np.maximum(bits, self._bounds.footprint(view)) if self.required else bits
 
     def _footprints(self) -> Products:
         machine, work = self.machine, self.work

@@ -1,4 +1,4 @@
-"""What the constraints of an accelerator leave the search of each layer: dataflows, loop orders, tile sizes.
+"""What the constraints of an accelerator leave the search of each layer: dataflows, orders, tile sizes, what stays.
 
 All constraints that are about a layer hold together. A size s along an axis of length D is within bounds if
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from math import lcm
+from math import lcm, prod
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from squeezesim.cost.mapspace import combined, options_of, tried_sizes
 from squeezesim.cost.pipeline import played_steps
 from squeezesim.cost.problem import Bools, Ints, Workload, workload_of
 from squeezesim.cost.search import Search
-from squeezesim.cost.traffic import AXES, ORDERS, G, N, X, Y
+from squeezesim.cost.traffic import AXES, LOOP_AXES, LOOPS, MODE_NUMBERS, ORDERS, G, Mode, N, X, Y, fetches
 from squeezesim.hardware.constraint import Constraint, SizeBounds
 from squeezesim.network.layer import Layer
 
@@ -99,12 +99,14 @@ class Limits:
     Attributes:
         dataflows: of the accelerator, in its order.
         orders: of the loops over tiles, of ``ORDERS``.
+        stays: operands each element of which is loaded once, halos apart.
         bounds: for each of ``AXES`` those that hold together.
         text: the constraints that say so, as the file numbers them; empty where there is none.
     """
 
     dataflows: tuple[str, ...]
     orders: tuple[str, ...]
+    stays: tuple[str, ...]
     bounds: tuple[tuple[SizeBounds, ...], ...]
     text: str = field(default="", compare=False)
 
@@ -112,16 +114,18 @@ class Limits:
     def of(cls, layer: Layer, machine: Machine) -> Limits:
         """Return what the constraints of *machine* leave *layer*."""
         numbered = _numbered(layer, machine)
-        dataflows, orders = set(machine.dataflows), set(ORDERS)
+        dataflows, orders, stays = set(machine.dataflows), set(ORDERS), set[str]()
         bounds: dict[str, list[SizeBounds]] = {axis: [] for axis in AXES}
         for _, each in numbered:
             dataflows &= set(each.dataflow or dataflows)
             orders &= set(each.order or orders)
+            stays |= set(each.stays or ())
             for axis, own in each.bounds():
                 bounds[axis].append(own)
         return cls(
             tuple(name for name in machine.dataflows if name in dataflows),
             tuple(name for name in ORDERS if name in orders),
+            tuple(operand for operand in LOOPS if operand in stays),
             tuple(map(tuple, bounds.values())),
             " and ".join(name_of(number, each) for number, each in numbered),
         )
@@ -130,7 +134,7 @@ class Limits:
         """Return the search of what is left of each problem, of which there is some; *room* as for ``Search``."""
         options = options_of(work, machine, self._sizes(work, machine)) if any(self.bounds) else None
         flows = [DATAFLOWS[name] for name in self.dataflows]
-        return Search(work, machine, room, flows, options, self.orders)
+        return Search(work, machine, room, flows, options, self.orders, self.stays)
 
     def refusals(self, work: Workload, machine: Machine) -> list[str]:
         """Say for each problem why no tiling is left; empty where there are some."""
@@ -197,17 +201,24 @@ def idle(layers: Iterable[Layer], constraints: Sequence[Constraint]) -> list[str
 
 
 def violation(
-    layer: Layer, machine: Machine, dataflow: str, order: str, tile: Mapping[str, tuple[int, int]]
+    layer: Layer, machine: Machine, dataflow: str, mode: Mode, tile: Mapping[str, tuple[int, int]]
 ) -> str:
     """Say which constraint a mapping of *layer* does not keep, and how; empty where it keeps all.
 
     *tile* has the size along each axis and the axis' length.
     """
+    along = [-(-extent // size) for size, extent in tile.values()]
+    tiles = {loop: prod(along[axis] for axis in axes) for loop, axes in LOOP_AXES.items()}
     for number, each in _numbered(layer, machine):
         name = name_of(number, each)
-        for key, value, words in (("dataflow", dataflow, each.dataflow), ("order", order, each.order)):
+        for key, value, words in (("dataflow", dataflow, each.dataflow), ("order", mode.order, each.order)):
             if words and value not in words:
                 return f"{key} {value} is not allowed by {name}"
+        for operand in each.stays or ():
+            if (times := int(fetches(operand, MODE_NUMBERS[mode], tiles))) > 1:
+                sums = "partial sums that leave the buffer"
+                what = sums if operand == "outputs" else f"{operand} loaded {times:,} times"
+                return f"{what} are not allowed by {name}"
         for axis, bounds in each.bounds():
             size, extent = tile[axis]
             if not allowed(np.array([size]), extent, bounds)[0]:

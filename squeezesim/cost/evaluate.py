@@ -335,17 +335,22 @@ def _chosen_costs(search: Search, number: int, tilings: Tilings, rates: Rates, a
 
 def _misfit(layer: Layer, reason: float | str, family: Machine, accelerator: Accelerator) -> str:
     """Why *layer* cannot be costed: the bits that it needs at least, or what its constraints do not leave."""
-    buffer, text = accelerator.memory.global_buffer, Limits.of(layer, family).text
-    under = f" by {text}" if text else ""
+    buffer, limits = accelerator.memory.global_buffer, Limits.of(layer, family)
+    who, under = f"{accelerator.name}: layer '{layer.name}'", f" by {limits.text}" if limits.text else ""
     if isinstance(reason, str):
-        return f"{accelerator.name}: layer '{layer.name}': {reason}{under}"
+        return f"{who}: {reason}{under}"
+    size = f"{reason / 8192:,.4g} KiB" if reason < 1e4 * 8192 else f"{reason / 8192:,.0f} KiB"
+    parts = f"memory.global_buffer.weights_kib is {buffer.weights_kib:g}"
+    room = f"memory.global_buffer.size_kib is {buffer.size_kib:g}"
+    if limits.stays:
+        text = f"{who}: no mapping in which {' and '.join(limits.stays)} stay is left{under}"
+        if reason < NEVER:
+            return f"{text}, since the smallest needs {size}; {room}"
+        order = "" if family.stays else "; mapper.residency is order"
+        return f"{text}{order}; {parts}" if buffer.weights_kib else f"{text}{order}"
     if reason >= NEVER:
-        return (
-            f"{accelerator.name}: layer '{layer.name}' has no tile{under} whose weights fit their part of the buffer; "
-            f"memory.global_buffer.weights_kib is {buffer.weights_kib:g}"
-        )
+        return f"{who} has no tile{under} whose weights fit their part of the buffer; {parts}"
     return (
-        f"{accelerator.name}: layer '{layer.name}' does not fit the global buffer even at the smallest tile that is "
-        f"{'allowed' if text else 'tried'}{under}, which needs {reason / 8192:,.4g} KiB; "
-        f"memory.global_buffer.size_kib is {buffer.size_kib:g}"
+        f"{who} does not fit the global buffer even at the smallest tile that is "
+        f"{'allowed' if under else 'tried'}{under}, which needs {size}; {room}"
     )

@@ -137,7 +137,7 @@ def _check(
                 f"{where}: {axis} must be an integer from 1 to {extent}{why}, found {show(size)}"
             )
     tile = dict(zip(AXES, zip(mapping.tile, extents, strict=True), strict=True))
-    if broken := violation(layer, family, mapping.dataflow, mapping.order, tile):
+    if broken := violation(layer, family, mapping.dataflow, MODES[mapping.mode], tile):
         raise MappingError(f"{where}: {broken}")
 
 

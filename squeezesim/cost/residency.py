@@ -8,8 +8,8 @@ the room that there is is fetched once, another one as often as its loop order s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, reduce
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
@@ -46,12 +46,20 @@ class Held(NamedTuple):
 
 
 class Residency:
-    """Footprints and traffic of the tilings of a map space in each mode, for one family of machines."""
+    """Footprints and traffic of the tilings of a map space in each mode, for one family of machines.
+
+    Modes are those of loop *orders* in which each element of *required* operands is loaded once, halos apart.
+    """
 
     def __init__(
-        self, work: Workload, machine: Machine, space: MapSpace, orders: Sequence[str] = ORDERS
+        self,
+        work: Workload,
+        machine: Machine,
+        space: MapSpace,
+        orders: Sequence[str] = ORDERS,
+        required: Sequence[str] = (),
     ) -> None:
-        self.work, self.machine, self.orders = work, machine, orders
+        self.work, self.machine, self.orders, self.required = work, machine, orders, required
         self.pixels, self.channels, self.inputs, _ = space
 
     def tiles(self, pixel: Ints, channel: Ints) -> dict[str, Ints]:
@@ -75,6 +83,12 @@ class Residency:
         index, mode, footprint = (np.concatenate(part) for part in zip(*found, strict=True))
         ranked = np.lexsort((mode, index))
         return Held(index[ranked], mode[ranked], footprint[ranked])
+
+    def least_footprint(self, pixel: Ints, channel: Ints) -> Floats:
+        """Bits of the buffer that tilings take in the mode with the least; ``NEVER`` where there is no mode."""
+        every = (self._levels(ORDERS.index(order), pixel, channel, canonical=True) for order in self.orders)
+        found = (sum(reduce(np.minimum, operand) for operand in levels) for levels in every)
+        return np.asarray(reduce(np.minimum, found, NEVER))
 
     def footprint(self, mode: Ints, pixel: Ints, channel: Ints) -> Floats:
         """Bits of the buffer that tilings take in *mode*; infinite where weights exceed their own part of it."""
@@ -132,7 +146,8 @@ class Residency:
     def _levels(self, order: int, pixel: Ints, channel: Ints, *, canonical: bool) -> list[list[Any]]:
         """Bits of each operand that stays, that has the machine's slots, that has one; inf: it cannot.
 
-        With *canonical* it cannot either where that makes no difference to another level.
+        With *canonical* it cannot either where that makes no difference to another level, or a required operand would
+        be loaded again.
         """
         work, machine, mode = self.work, self.machine, order * PER_ORDER
         tiles, row = self.tiles(pixel, channel), self.pixels.owner[pixel]
@@ -163,7 +178,8 @@ class Residency:
                     operand, own[operand], tiles, pixel
                 )
             second = machine.double(operand) & changes(operand, tiles)
-            useful: Any = coarse & (refetches(operand, mode, tiles) > 1)
+            again = refetches(operand, mode, tiles) > 1
+            useful: Any = coarse & again
             levels: list[Any] = [held[operand] * 1.0, slots[operand] * (1.0 + second), slots[operand] * 1.0]
             if operand == "inputs" and "S" in own[operand]:
                 halos = coarse & (self.inputs.once[pixel] < self.inputs.total[pixel])
@@ -179,6 +195,8 @@ class Residency:
             if canonical:
                 levels[_STAYS] = np.where(useful, levels[_STAYS], np.inf)
                 levels[_SINGLE] = np.where(second & machine.stays, levels[_SINGLE], np.inf)
+                if operand in self.required:
+                    levels[1:] = [np.where(again, np.inf, bits) for bits in levels[1:]]
             result.append(levels)
         return result
 
@@ -264,12 +282,33 @@ class Bounded(NamedTuple):
     second: tuple[Any, ...]  # of inputs, weights and outputs; none where slots are the machine's
 
 
+_AGAIN: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "PKC": {"inputs": ("in_again", "in_all_c"), "weights": ("w_again", "w_all")},
+    "PCK": {"weights": ("w_again", "w_all"), "outputs": ("out_again", "out_all_k")},
+    "KCP": {"inputs": ("in_beside", "in_all"), "outputs": ("out_beside", "out_all")},
+    "NKCP": {
+        "inputs": ("in_beside", "in_image"),
+        "weights": ("w_by_image", "w_all"),
+        "outputs": ("out_beside", "out_image"),
+    },
+}
+"""Terms of what an operand moves again under each order, and of its bits where it stays."""
+
+
 class TrafficBounds:
     """Lower bounds on what sets of tilings move, given the room for what stays and for second slots."""
 
     def __init__(self, residency: Residency) -> None:
-        self._machine = residency.machine
+        self._machine, self._required = residency.machine, residency.required
         self._images = bool(np.any((residency.work.n > 1) & ~residency.work.pointwise))
+        allowed = {*residency.orders}
+        if (
+            "NKCP" in allowed
+        ):  # it is one of these where N or S has one tile, and moves no less where nothing stays
+            allowed |= {"PKC", "KCP"}
+            if not (self._images and self._machine.stays):
+                allowed -= {"NKCP"}
+        self._orders = [order for order in ORDERS if order in allowed]
         terms = self._traffic(residency)
         if residency.machine.stays:
             terms |= self._slots(residency) | self._unions(residency) | self._second(residency)
@@ -281,54 +320,64 @@ class TrafficBounds:
 
     def of(self, view: View, room: float) -> Bounded:
         """Bits that the tilings of a view move at least on machines with no more *room* than that."""
-        found = dict(zip(self._names, view(self._terms), strict=True))
-        if not self._machine.stays:
-            orders = [
-                (found["inputs"] + found["in_again"], found["weights"] + found["w_again"], found["outputs"]),
-                (found["inputs"], found["weights"] + found["w_again"], found["outputs"] + found["out_again"]),
-                (
-                    found["inputs"] + found["in_beside"],
-                    found["weights"],
-                    found["outputs"] + found["out_beside"],
-                ),
-            ]
-            return Bounded(LeastMoved(*zip(*orders, strict=True)), room, ())
-        slots = found["in_slot"], found["w_slot"], found["out_slot"]
-        left = room - found["fine"] - found["fine_channels"]  # with sizes that are not coarse nothing stays
-        without_w, without_in, without_out = (
-            left - slots[0] - slots[2],
-            left - slots[1] - slots[2],
-            left - slots[0] - slots[1],
-        )
-        weights_fit = found["w_all"] <= without_w
+        found = self._found(view)
+        slots, left = self._slots_of(found), room
+        if self._machine.stays:  # with sizes that are not coarse nothing stays
+            left = room - found["fine"] - found["fine_channels"]
 
-        def pixels_inside(inputs: str, outputs: str) -> tuple[Any, Any]:
-            return (
-                np.where(
-                    found[inputs] <= without_in, found["halos_once"], found["inputs"] + found["in_beside"]
-                ),
-                found["outputs"] + np.where(found[outputs] <= without_out, 0.0, found["out_beside"]),
-            )
+        @cache
+        def moved(operand: str, again: str = "", held: str = "") -> Any:
+            once = found[operand]
+            if not again:
+                return once
+            if not self._machine.stays:
+                return once + found[again]
+            others = [bits for name, bits in slots.items() if name != operand]
+            fits = found[held] <= reduce(np.subtract, others, left)
+            return np.where(fits, found["halos_once"] if again == "in_beside" else once, once + found[again])
 
-        reloaded = found["weights"] + np.where(weights_fit, 0.0, found["w_again"])
-        again = np.where(found["in_all_c"] <= without_in, 0.0, found["in_again"])
-        spilled = np.where(found["out_all_k"] <= without_out, 0.0, found["out_again"])
-        kcp = pixels_inside("in_all", "out_all")
         orders = [
-            (found["inputs"] + again, reloaded, found["outputs"]),
-            (found["inputs"], reloaded, found["outputs"] + spilled),
-            (kcp[0], found["weights"], kcp[1]),
+            [moved(operand, *_AGAIN[order].get(operand, ())) for operand in LOOPS] for order in self._orders
         ]
-        if self._images:
-            of_image = pixels_inside("in_image", "out_image")
-            by_image = found["weights"] + np.where(weights_fit, 0.0, found["w_by_image"])
-            orders.append((of_image[0], by_image, of_image[1]))
+        if self._required:
+            never = [np.where(bits > room, NEVER, 0.0) for bits in self._footprints(found)]
+            orders = [[each + bits for each in parts] for bits, parts in zip(never, orders, strict=True)]
+        if not self._machine.stays:
+            return Bounded(LeastMoved(*zip(*orders, strict=True)), room, ())
         second = (
             found["in_2"] + found["in_2_fine"] + found["in_2_large"],
             found["w_2"] + found["w_2_fine"],
             found["out_2"] + found["out_2_fine"] + found["out_2_large"],
         )
-        return Bounded(LeastMoved(*zip(*orders, strict=True)), room - sum(slots), second)
+        return Bounded(LeastMoved(*zip(*orders, strict=True)), room - sum(slots.values()), second)
+
+    def footprint(self, view: View) -> Any:
+        """Bits of the buffer that the tilings of a view take at least."""
+        return reduce(np.minimum, self._footprints(self._found(view)))
+
+    def _footprints(self, found: Mapping[str, Any]) -> Iterator[Any]:
+        """The same under each order, where what is required stays unless it is loaded once anyway."""
+        for order in self._orders:
+            bits = self._slots_of(found)
+            for operand in self._required:
+                if operand in _AGAIN[order]:
+                    again, held = _AGAIN[order][operand]
+                    whole = NEVER
+                    if self._machine.stays:
+                        whole = found[held] + found["fine"] + found["fine_channels"]
+                    bits[operand] = np.where(found[again] > 0, whole, bits[operand])
+            yield sum(bits.values())
+
+    def _found(self, view: View) -> dict[str, Any]:
+        return dict(zip(self._names, view(self._terms), strict=True))
+
+    def _slots_of(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Bits of a slot of each operand; none where slots are the machine's."""
+        names = ("in_slot", "w_slot", "out_slot")
+        return {
+            operand: found[name] if self._machine.stays else 0.0
+            for operand, name in zip(LOOPS, names, strict=True)
+        }
 
     def exposed(self, bounded: Bounded, startup: Any) -> Any:
         """Bits that are moved while the array waits, at least.

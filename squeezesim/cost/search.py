@@ -258,7 +258,7 @@ class Search:
     """The search for one family of machines, which share the space of tilings and the schedules played so far.
 
     No machine's buffer has more than *room* bits for tiles. *dataflows* are by default those of the family, *options*
-    and loop *orders* all that there are.
+    and loop *orders* all that there are. Each element of *required* operands is loaded once.
     """
 
     def __init__(
@@ -269,10 +269,11 @@ class Search:
         dataflows: Sequence[Dataflow] = (),
         options: MapSpace | None = None,
         orders: Sequence[str] = ORDERS,
+        required: Sequence[str] = (),
     ) -> None:
         dataflows = dataflows or [DATAFLOWS[name] for name in machine.dataflows]
         mapped = any(not flow.bounds.exact for flow in dataflows)
-        self.space = Space(work, machine, room, _MOST_MAPPED if mapped else np.inf, options, orders)
+        self.space = Space(work, machine, room, _MOST_MAPPED if mapped else np.inf, options, orders, required)
         self.flows = [DataflowBounds(self.space, flow) for flow in dataflows]
         self.caches = [ScheduleCache(flow) for flow in self.flows]
 
@@ -352,6 +353,8 @@ class Search:
             fitting = ranked[candidates.footprint[ranked] <= most]
             chosen.append(fitting[np.flatnonzero(np.diff(group[fitting], prepend=-1))])
         every = np.concatenate(chosen)
+        if len(every) == 0:  # what is required does not stay in any mode
+            return
         machine, which = np.nonzero(candidates.footprint[every] <= room[:, None])
         value = self.caches[number].values(candidates, every[which], rates.take(machine))
         np.minimum.at(incumbent[number], (machine, tilings.row[every][which]), value)
@@ -531,7 +534,7 @@ class Search:
 
 def _parts(machines: int, candidates: Candidates) -> Iterator[slice]:
     """Parts of the machines that are searched beside the candidates at once."""
-    size = max(_BOUNDS // len(candidates), 1)
+    size = max(_BOUNDS // max(len(candidates), 1), 1)
     for start in range(0, machines, size):
         yield slice(start, start + size)
 

@@ -1,8 +1,9 @@
-"""Constraints on the mapper: by layer and operation the dataflows, loop orders and tile sizes that may be chosen.
+"""Constraints on the mapper: by layer and operation what may be chosen: dataflows, loop orders, tile sizes, what stays.
 
     mapper:
       constraints:
         - {layers: "stage1.*", op: conv2d, dataflow: ws, order: PKC, tile: {k: 16, c: {max: 64}, x: {multiple_of: 8}}}
+        - {op: linear, stays: weights}
 
 What they do to a search is in ``squeezesim.cost.constraints``.
 """
@@ -33,6 +34,9 @@ AXES = ("n", "y", "x", "g", "k", "c")
 
 ORDERS = ("PKC", "PCK", "KCP", "NKCP")
 """Orders of the loops over tiles, outermost first: pixels P, output channels K, input channels C, images N alone."""
+
+OPERANDS = ("inputs", "weights", "outputs")
+"""What a layer reads and writes."""
 
 OPERATIONS = (
     "conv1d",
@@ -154,6 +158,7 @@ class TileBounds(Part):
 Operations = Annotated[tuple[str, ...], OneOrMore(lambda: OPERATIONS + KINDS)]
 Flows = Annotated[tuple[str, ...], OneOrMore(dataflows.names)]
 Orders = Annotated[tuple[str, ...], OneOrMore(lambda: ORDERS)]
+Operands = Annotated[tuple[str, ...], OneOrMore(lambda: OPERANDS)]
 
 
 class Constraint(Part):
@@ -170,12 +175,15 @@ class Constraint(Part):
     op: Operations | None = Field(None, description="operations or kinds of convolutions; null: all")
     dataflow: Flows | None = Field(None, description="dataflows that may be chosen; null: all of the array")
     order: Orders | None = Field(None, description="loop orders that may be chosen; null: all")
+    stays: Operands | None = Field(
+        None, description="operands that are loaded once; of outputs sums never leave; null: none"
+    )
     tile: TileBounds | None = Field(None, description="sizes that tiles may have; null: all")
 
     @model_validator(mode="after")
     def _some_bound(self) -> Self:
-        if self.dataflow is None and self.order is None and self.tile is None:
-            raise ValueError("constrains nothing; allowed: any of dataflow, order, tile")
+        if all(each is None for each in (self.dataflow, self.order, self.stays, self.tile)):
+            raise ValueError("constrains nothing; allowed: any of dataflow, order, stays, tile")
         return self
 
     @model_serializer(mode="wrap", return_type=dict[str, Any])
@@ -196,6 +204,7 @@ class Constraint(Part):
             for key, words in (("dataflow", self.dataflow), ("order", self.order))
             if words
         ]
+        what += [f"stays {' and '.join(self.stays)}"] if self.stays else []
         return f"{', '.join(who)}: {', '.join([*what, *(each.text(axis) for axis, each in self.bounds())])}"
 
 

@@ -250,8 +250,8 @@ def modes_of(
 
     coarse = all(map(is_few, AXES))
     found, seen = [], set()
-    if not machine.stays:
-        orders = [order for order in orders if order != "NKCP"] or orders
+    if not machine.stays and {"PKC", "KCP"} <= {*orders}:
+        orders = [order for order in orders if order != "NKCP"]
     for mode in (each for each in MODES if each.order in orders):
         if not machine.stays and (mode.stays or mode.single):
             continue

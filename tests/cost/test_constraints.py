@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,14 +19,14 @@ from squeezesim.cost.evaluate import evaluate, evaluate_each
 from squeezesim.cost.given import LayerMapping
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import tile_sizes
-from squeezesim.cost.traffic import AXES, MODES, ORDERS
+from squeezesim.cost.traffic import AXES, LOOPS, MODES, ORDERS
 from squeezesim.errors import HardwareError, MappingError
 from squeezesim.hardware import constraint as schema
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.constraint import Constraint, SizeBounds
 from squeezesim.network import ops
 from squeezesim.network.layer import Layer
-from squeezesim.reference.pipeline import Tiling
+from squeezesim.reference.pipeline import READS, Tiling
 from tests.cost.cases import layers, machines, measures, modes_of, problem_of, tilings
 from tests.cost.test_given import costs_on, mapping_of, on_machines
 from tests.cost.test_search import check_choice, small_parts
@@ -44,11 +46,14 @@ def size_bounds(draw: st.DrawFn, largest: int = 6) -> int | dict[str, int]:
     return found | ({"min": min(low, high)} if "min" in found else {}) or {"max": high}
 
 
+OPERANDS = st.lists(st.sampled_from(list(READS)), min_size=1, unique=True)
+
+
 @st.composite
 def constraints(draw: st.DrawFn, **about: Any) -> Constraint:
     some = st.lists(st.sampled_from(QUICK[:3]), min_size=1, unique=True)
     orders = st.lists(st.sampled_from(ORDERS), min_size=1, unique=True)
-    found = draw(st.fixed_dictionaries({}, optional={"dataflow": some, "order": orders}))
+    found = draw(st.fixed_dictionaries({}, optional={"dataflow": some, "order": orders, "stays": OPERANDS}))
     tile = draw(st.dictionaries(st.sampled_from("yxkcng"), size_bounds(), max_size=2))
     if tile or not found:
         found["tile"] = tile or {"k": draw(size_bounds())}
@@ -65,6 +70,20 @@ def is_allowed(each: Constraint, flow: str, order: str, sizes: dict[str, int], o
         if bounds.max is not None and size > bounds.max:
             return False
     return (each.dataflow is None or flow in each.dataflow) and (each.order is None or order in each.order)
+
+
+def is_loaded_once(tiling: Tiling, operand: str) -> bool:
+    """Whether no tile of *operand* comes back, once another one took its place, from step to step; or it stays."""
+    seen: set[tuple[int, ...]] = set()
+    before = None
+    for index in product(*(range(tiling.tiles[axis]) for axis in tiling.axes)):
+        place = dict(zip(tiling.axes, index, strict=True))
+        tile = tuple(place[axis] for axis in READS[operand])
+        if tile != before and tile in seen:
+            return operand in tiling.mode.stays
+        seen.add(tile)
+        before = tile
+    return True
 
 
 def named(rules: list[Constraint], one: dict[str, int]) -> dict[str, list[int]]:
@@ -87,6 +106,15 @@ def test_equals_a_full_enumeration_of_what_is_left(
     check_against_enumeration(layer, rules, data)
 
 
+@pytest.mark.usefixtures("on_machines")
+@settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
+@given(layers(largest=4), st.lists(constraints(), max_size=1), OPERANDS, st.data())
+def test_equals_a_full_enumeration_of_what_loads_operands_once(
+    layer: Layer, rules: list[Constraint], stays: list[str], data: st.DataObject
+) -> None:
+    check_against_enumeration(layer, [*rules, Constraint.model_validate({"stays": stays})], data)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("on_machines")
 @settings(max_examples=150, deadline=None, suppress_health_check=[*HealthCheck])
@@ -99,14 +127,10 @@ def test_equals_a_full_enumeration_of_what_is_left_150_times(
 
 def check_against_enumeration(layer: Layer, rules: list[Constraint], data: st.DataObject) -> None:
     slack = data.draw(st.sampled_from([0.0, 0.0, 0.15, 1.0]), label="slack")
-    kib = data.draw(st.sampled_from([256, 1024, 8192]), label="bytes")
     objective = data.draw(st.sampled_from(["latency", "latency", "energy", "edp"]), label="objective")
     flows = data.draw(st.sampled_from([QUICK[:1], QUICK[:2], QUICK[1:3]]), label="flows")
     on = data.draw(
-        machines(
-            slack=slack, buffer_bits=8 * kib, objective=objective, dataflows=flows, constraints=tuple(rules)
-        ),
-        label="machine",
+        machines(slack=slack, objective=objective, dataflows=flows, constraints=tuple(rules)), label="machine"
     )
     problem = problem_of(layer, on)
     one = {axis: int(getattr(problem, axis)[0]) for axis in AXES}
@@ -125,24 +149,41 @@ def check_against_enumeration(layer: Layer, rules: list[Constraint], data: st.Da
         (flow, mode, sizes) for flow, order, sizes in left for mode in modes[id(sizes)] if mode.order == order
     ]
     assume(len(pairs) <= 80)
+    stays = {operand for each in rules for operand in each.stays or ()}
+    played = [(Tiling(problem, sizes, mode, on), flow) for flow, mode, sizes in pairs]
+    room = sorted({tiling.footprint() for tiling, _ in played})
+    on = replace(on, buffer_bits=data.draw(st.sampled_from([*room, 8 * 8192]), label="room"))
+    kept = [each for each in played if all(is_loaded_once(each[0], operand) for operand in stays)]
     expected = [
-        measures(problem, on, DATAFLOWS[flow], sizes, mode)
-        for flow, mode, sizes in pairs
-        if Tiling(problem, sizes, mode, on).footprint() <= on.buffer_bits
+        measures(problem, on, DATAFLOWS[flow], tiling.sizes, tiling.mode)
+        for tiling, flow in kept
+        if tiling.footprint() <= on.buffer_bits
     ]
     if not expected:
-        with pytest.raises(HardwareError, match=r"layer 'layer'.* by mapper\.constraints\[0\] \("):
+        with pytest.raises(HardwareError, match=r"layer 'layer'.* by mapper\.constraints\[0\] \(") as caught:
             costs_on(on, [layer], {})
+        if pairs and stays:
+            names = " and ".join(operand for operand in READS if operand in stays)
+            assert f"no mapping in which {names} stay is left by" in str(caught.value)
+            least = min((tiling.footprint() for tiling, _ in kept), default=None)
+            needs = "" if least is None else f"the smallest needs {least / 8192:,.4g} KiB; "
+            assert needs in str(caught.value)
+            assert bool(needs) == ("smallest" in str(caught.value))
         return
     with small_parts(data):
         costs = costs_on(on, [layer], {})
     found = mapping_of(costs, 0)
     sizes = dict(zip(AXES, found.tile, strict=True))
     assert all(is_allowed(each, found.dataflow, found.order, sizes, one) for each in rules)
-    played = measures(problem, on, DATAFLOWS[found.dataflow], sizes, MODES[found.mode])
-    assert costs.cycles[0, 0] == played.cycles
-    assert costs.energy[0, 0].sum() == pytest.approx(played.energy, rel=1e-12)
-    check_choice(played, expected, objective, slack if objective == "latency" else 0.0)
+    assert all(is_loaded_once(Tiling(problem, sizes, MODES[found.mode], on), operand) for operand in stays)
+    moved = dict(zip(costs.operands, costs.dram_bytes[0, 0].tolist(), strict=True))
+    assert "outputs" not in stays or moved["psums"] == 0
+    once = int((problem.stored_weights + problem.constants)[0])
+    assert "weights" not in stays or moved["weights"] == -(-once // 8)
+    taken = measures(problem, on, DATAFLOWS[found.dataflow], sizes, MODES[found.mode])
+    assert costs.cycles[0, 0] == taken.cycles
+    assert costs.energy[0, 0].sum() == pytest.approx(taken.energy, rel=1e-12)
+    check_choice(taken, expected, objective, slack if objective == "latency" else 0.0)
     # What the search takes keeps the constraints as a mapping, and costs the same.
     again = costs_on(on, [layer], {0: found})
     assert same(costs, again)
@@ -265,7 +306,7 @@ def test_which_layers_a_constraint_is_about(about: dict[str, Any], expected: lis
 
 
 def test_the_words_are_those_of_layers_and_costs() -> None:
-    assert (schema.AXES, schema.ORDERS) == (AXES, ORDERS)
+    assert (AXES, ORDERS, tuple(LOOPS)) == (schema.AXES, schema.ORDERS, schema.OPERANDS)
     shapes = [(1, 8, *size) for size in ([4], [4, 4], [4, 4, 4])]
     made = [
         kind(shape, (8, 8, *[1] * (len(shape) - 2)), shape, stride=[1], dilation=[1], **more).op
@@ -317,6 +358,42 @@ def test_what_leaves_nothing_is_said(rules: list[dict[str, Any]], words: str) ->
     assert words in str(caught.value)
 
 
+WIDE = Layer.matmul("wide", m=256, n=256, k=256)
+BUFFER = "memory.global_buffer."
+CUT = {"order": "PKC", "tile": {"x": 1, "k": {"max": 16}}, "stays": ["weights"]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "words"),
+    [
+        # Loops C, K, pixels with tiles of one channel: a byte, 256 of inputs or of weights, 256 sums of 4 bytes.
+        ({"stays": ["inputs", "weights"]}, {BUFFER + "size_kib": 1}, "since the smallest needs 1.251 KiB; "),
+        # Either inputs or weights are in the buffer, beside a row of 256 bytes of the other one, and one sum.
+        ({"stays": list(LOOPS)}, {BUFFER + "size_kib": 16}, "since the smallest needs 64.25 KiB; "),
+        (CUT, {BUFFER + "weights_kib": 2**-10}, "; memory.global_buffer.weights_kib is 0.000976562"),
+        (CUT, {"mapper.residency": "order"}, "; mapper.residency is order"),
+    ],
+)
+def test_what_cannot_stay_is_said(rule: dict[str, Any], changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(HardwareError) as caught:
+        evaluate([WIDE], [constrained(rule, **changes)])
+    names = " and ".join(rule["stays"])
+    assert f"ws_32x32: layer 'wide': no mapping in which {names} stay is left by map" in str(caught.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_of_several_machines_one_may_lack_the_room() -> None:
+    designs = [
+        constrained({"stays": ["inputs", "weights"]}, **{BUFFER + "size_kib": kib}) for kib in (1, 2, 64)
+    ]
+    costs, misfits = evaluate_each([WIDE], designs)
+    assert [text is None for text in misfits] == [False, True, True]
+    assert costs.cycles[0].sum() == 0
+    assert costs.dram_bytes[1:, 0, :2].tolist() == [[256 * 256] * 2] * 2
+    assert costs.cycles[1, 0] > costs.cycles[2, 0] > 0
+
+
 def test_a_tile_that_does_not_fit_names_the_constraint() -> None:
     hw = constrained(
         {"op": "conv2d", "tile": {"x": 12, "y": 12, "k": 16}}, **{"memory.global_buffer.size_kib": 1}
@@ -337,17 +414,42 @@ def test_a_tile_that_does_not_fit_names_the_constraint() -> None:
         ),
         ({"order": ["PCK", "KCP"]}, "layer 'stage1.conv': order PKC is not allowed by"),
         ({"layers": "head.*", "order": "PCK"}, ""),
+        ({"stays": ["inputs", "outputs"]}, ""),
+        (
+            {"stays": ["weights"]},
+            "layer 'stage1.conv': weights loaded 2 times are not allowed by mapper.constraints[0] (layers *: stays w",
+        ),
         ({"tile": {"k": {"min": 99}, "y": {"multiple_of": 7}}}, ""),
     ],
 )
 def test_a_mapping_keeps_the_constraints(rule: dict[str, Any], words: str) -> None:
-    mapping = LayerMapping("ws", "PKC", (1, 12, 12, 1, 16, 8))
+    mapping = LayerMapping("ws", "PKC", (1, 12, 6, 1, 16, 4))
     if not words:
         evaluate([CONV], [constrained(rule)], {0: mapping})
         return
     with pytest.raises(MappingError) as caught:
         evaluate([CONV], [constrained(rule)], {0: mapping})
     assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("order", "stays", "words"),
+    [
+        ("PCK", (), "partial sums that leave the buffer are not allowed by mapper.constraints[0] ("),
+        ("PCK", ("outputs",), ""),
+        ("KCP", ("outputs",), "inputs loaded 2 times are not allowed by mapper.constraints[0] ("),
+        ("KCP", ("outputs", "inputs"), ""),
+        ("PKC", (), "inputs loaded 2 times are not"),
+    ],
+)
+def test_a_mapping_keeps_what_has_to_stay(order: str, stays: tuple[str, ...], words: str) -> None:
+    mapping = LayerMapping("ws", order, (1, 12, 6, 1, 8, 4), stays)
+    hw = constrained({"stays": ["outputs", "inputs"]})
+    if not words:
+        evaluate([CONV], [hw], {0: mapping})
+        return
+    with pytest.raises(MappingError, match=re.escape(f"layer 'stage1.conv': {words}")):
+        evaluate([CONV], [hw], {0: mapping})
 
 
 def test_output_blocks_of_a_published_compiler() -> None:

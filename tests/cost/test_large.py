@@ -49,6 +49,12 @@ CASES += [("eyeriss", {})] + [
 ]
 
 
+CASES += [
+    ("squeezelerator_16x16", {"mapper.constraints": [rule]})
+    for rule in ({"stays": "inputs"}, {"stays": "weights"}, {"order": "KCP"})
+]
+
+
 def run(name: str, changes: dict[str, object], sizes: dict[str, int]) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-c", CHILD, json.dumps([name, changes, sizes])],

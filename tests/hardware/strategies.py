@@ -42,6 +42,7 @@ CONSTRAINTS = section(
         "layers": st.text(st.characters(codec="utf-8"), min_size=1, max_size=20),
         "op": st.sampled_from(["conv2d", ["linear", "depthwise"]]),
         "order": st.sampled_from(["PKC", ["KCP", "PCK"]]),
+        "stays": st.sampled_from(["weights", ["outputs", "inputs"]]),
     },
 )
 

@@ -88,6 +88,8 @@ def test_accelerators_are_valid(data: dict[str, Any]) -> None:
         ("clock_mhz", {"value": 1}),
         ("mapper.constraints", [{"layer": "a"}]),
         ("mapper.constraints", [{"op": "conv"}]),
+        ("mapper.constraints", [{"stays": ["weight"]}]),
+        ("mapper.constraints", [{"stays": []}]),
         ("mapper.constraints", [{"tile": {"k": 0}}]),
         ("mapper.constraints", [{"tile": {"k": {"most": 4}}}]),
         ("mapper.constraints", {"value": [], "provenance": "paper"}),
@@ -159,7 +161,7 @@ def test_the_constraints_on_the_page_are_those_of_an_accelerator() -> None:
     assert [row.value for row in rows(hw) if row.path.startswith("mapper.constraints[")] == [
         "layers stage1.*, op conv2d or depthwise: dataflow ws, order PKC or PCK, "
         "8 ≤ x ≤ 32, x a multiple of 8, k 16, c ≤ 64",
-        "op linear: order KCP",
+        "op linear: order KCP, stays weights",
     ]
     assert from_text(Source("f.yaml", hw.to_yaml()), Accelerator) == hw
     assert hash(hw) != hash(Accelerator.named("hybrid_32x32"))
