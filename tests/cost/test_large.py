@@ -68,8 +68,10 @@ def run(name: str, changes: dict[str, object], sizes: dict[str, int]) -> dict[st
 
 def check(name: str, changes: dict[str, object]) -> None:
     found = run(name, changes, WIDE)
-    pes = Accelerator.named(name).array.pes
-    assert found["mib"] <= 300
+    accelerator = Accelerator.named(name)
+    pes = accelerator.array.pes
+    # Bounds that know what stays have 24 terms for each option, others 9.
+    assert found["mib"] <= (512 if accelerator.mapper.residency == "best" else 300)
     assert found["seconds"] <= 10  # 0.1 to 0.6 on a machine that is idle
     assert found["cycles"] >= WIDE["m"] * WIDE["n"] * WIDE["k"] / pes
 
