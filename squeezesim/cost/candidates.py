@@ -157,10 +157,12 @@ class DataflowBounds:
         result[footprint > room] = np.inf
         return result, traffic
 
-    def candidates(self, row: Ints, pixel: Ints, channel: Ints, least: float, most: float) -> Candidates:
+    def candidates(
+        self, row: Ints, pixel: Ints, channel: Ints, least: float, most: float, *, fine: bool = False
+    ) -> Candidates:
         """Return the tilings with the given options in every mode that can be the best on some machine.
 
-        The room of the machines is from *least* to *most* bits.
+        The room of the machines is from *least* to *most* bits. *fine* is as in ``Residency.modes``.
         """
         space = self.space
         n, y, x, g, k, _ = space.tile_sizes(pixel, channel)
@@ -169,7 +171,7 @@ class DataflowBounds:
         last_tile = self.array.last_tile(row, pixel, channel)
         last_store = (n * y * x * g * k * space.widest_sums[row]) * 1.0
         startup = view(space.startup)
-        index, mode, footprint = space.residency.modes(pixel, channel, least, most)
+        index, mode, footprint = space.residency.modes(pixel, channel, least, most, fine=fine)
         row, pixel, channel = row[index], pixel[index], channel[index]
         moved = space.residency.dram_bits(mode, pixel, channel)
         unpacked = space.residency.unpacked_weights(mode, pixel, channel)

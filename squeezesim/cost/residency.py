@@ -73,13 +73,14 @@ class Residency:
             "C": channels.c[channel],
         }
 
-    def modes(self, pixel: Ints, channel: Ints, least: float, most: float) -> Held:
+    def modes(self, pixel: Ints, channel: Ints, least: float, most: float, *, fine: bool = False) -> Held:
         """Every mode in which tilings can be the best on a machine with room from *least* to *most* bits.
 
-        A mode is left out where a better one fits *least*, or it does not fit *most*.
+        A mode is left out where a better one fits *least*, or it does not fit *most*. Operands stay with coarse sizes
+        alone, unless with *fine* ones too.
         """
         orders = sorted(map(ORDERS.index, self.orders))
-        found = [self._modes_of(order, pixel, channel, least, most) for order in orders]
+        found = [self._modes_of(order, pixel, channel, least, most, fine) for order in orders]
         index, mode, footprint = (np.concatenate(part) for part in zip(*found, strict=True))
         ranked = np.lexsort((mode, index))
         return Held(index[ranked], mode[ranked], footprint[ranked])
@@ -143,11 +144,18 @@ class Residency:
         taps = (self.work.taps * self.work.weight_bits)[self.channels.owner[channel]]
         return np.asarray(self.channels.sizes.a[channel] * taps)
 
-    def _levels(self, order: int, pixel: Ints, channel: Ints, *, canonical: bool) -> list[list[Any]]:
+    def _may_stay(self, pixel: Ints, channel: Ints, fine: bool) -> Bools:
+        """Whether operands may stay: with coarse sizes, with *fine* ones too."""
+        coarse = self.pixels.coarse[pixel] & self.channels.coarse[channel]
+        return np.asarray((coarse | fine) & self.machine.stays)
+
+    def _levels(
+        self, order: int, pixel: Ints, channel: Ints, *, canonical: bool, fine: bool = False
+    ) -> list[list[Any]]:
         """Bits of each operand that stays, that has the machine's slots, that has one; inf: it cannot.
 
         With *canonical* it cannot either where that makes no difference to another level, or a required operand would
-        be loaded again.
+        be loaded again. With *fine* sizes too operands may stay.
         """
         work, machine, mode = self.work, self.machine, order * PER_ORDER
         tiles, row = self.tiles(pixel, channel), self.pixels.owner[pixel]
@@ -170,7 +178,7 @@ class Residency:
             "weights": (work.k * work.c)[row] * slices if own["weights"] else k * c * slices,
             "outputs": sums * per_sum,
         }
-        coarse = self.pixels.coarse[pixel] & self.channels.coarse[channel] & machine.stays
+        coarse = self._may_stay(pixel, channel, fine)
         result = []
         for operand in LOOPS:
             if machine.double(operand):
@@ -225,16 +233,15 @@ class Residency:
         return np.asarray(images * area * (work.k[row] if "K" in whole else self.channels.sizes.b[channel]))
 
     def _modes_of(
-        self, order: int, pixel: Ints, channel: Ints, least: float, most: float
+        self, order: int, pixel: Ints, channel: Ints, least: float, most: float, fine: bool
     ) -> tuple[Ints, Ints, Floats]:
         tiles = self.tiles(pixel, channel)
         new = np.broadcast_to(distinct(ORDERS[order], tiles, self.orders), pixel.shape)
         if self.machine.stays and "S" in held_whole("inputs", ORDERS[order]):
-            coarse = self.pixels.coarse[pixel] & self.channels.coarse[channel]
-            halos = coarse & (self.inputs.once[pixel] < self.inputs.total[pixel])
+            halos = self._may_stay(pixel, channel, fine) & (self.inputs.once[pixel] < self.inputs.total[pixel])
             new = new | (halos & ((tiles["N"] > 1) | ("N" in held_whole("inputs", ORDERS[order]))))
         index = np.flatnonzero(new)
-        bits = self._levels(order, pixel[index], channel[index], canonical=True)
+        bits = self._levels(order, pixel[index], channel[index], canonical=True, fine=fine)
         top = [np.where(np.isfinite(each[_STAYS]), _STAYS, _SLOTS) for each in bits]
         footprint: Any = sum(np.choose(level, each) for level, each in zip(top, bits, strict=True))
         fits = footprint <= least

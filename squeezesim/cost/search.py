@@ -290,6 +290,9 @@ class Search:
             for candidates in self._survivors(number, options[number], rates, incumbent):
                 for part in _parts(len(rates), candidates):
                     self._choose_best(number, candidates, rates, part, incumbent, choice)
+        for number, candidates in self._chosen(rates, choice):
+            for part in _parts(len(rates), candidates):
+                self._choose_best(number, candidates, rates, part, incumbent, choice)
         slack = np.where(objective in WITHIN_SLACK, rates.slack, 0.0)[:, None]
         if np.any(slack > 0):
             limit = np.where(slack > 0, (1 + slack) * choice.measures[objective], -np.inf)
@@ -299,7 +302,28 @@ class Search:
                 for candidates in self._within(number, options[number], rates, *limits):
                     for part in _parts(len(rates), candidates):
                         self._choose_within(number, candidates, rates, part, limit, choice)
+            for number, candidates in self._chosen(rates, choice):
+                for part in _parts(len(rates), candidates):
+                    self._choose_within(number, candidates, rates, part, limit, choice)
         return choice
+
+    def _chosen(self, rates: Rates, choice: Choice) -> Iterator[tuple[int, Candidates]]:
+        """Each dataflow with the tilings chosen for it whose sizes are not coarse, in modes in which operands stay too.
+
+        The search leaves these modes alone, since they are many. Those of one tiling can be better than what it has.
+        """
+        if not self.space.machine.stays:
+            return
+        room, pixels, channels = capacity(self.space.machine, rates), self.space.pixels, self.space.channels
+        for number, flow in enumerate(self.flows):
+            of_flow = choice.flow == number
+            found = np.stack([np.nonzero(of_flow)[1], choice.pixel[of_flow], choice.channel[of_flow]])
+            row, pixel, channel = found[:, ~(pixels.coarse[found[1]] & channels.coarse[found[2]])]
+            if len(row):
+                row, pixel, channel = np.unique([row, pixel, channel], axis=1)
+                yield number, flow.candidates(
+                    row, pixel, channel, float(room.min()), float(room.max()), fine=True
+                )
 
     def sums(self, rates: Rates, counts: Ints | int = 1) -> Floats:
         """Σ cycles and Σ energy of what ``choose`` takes, (machines, 2), *counts* times each problem."""

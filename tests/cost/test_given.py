@@ -15,13 +15,14 @@ from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.given import LayerMapping
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.problem import workload_of
+from squeezesim.cost.problem import Floats, workload_of
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import AXES, MODES
 from squeezesim.errors import MappingError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
-from tests.cost.cases import layers, machines, measures, problem_of
+from tests.cost.cases import layers, least_bits, machines, measures, problem_of, usual_layers
+from tests.cost.test_better_hardware import ROOMS, machines_for
 
 FLOWS = tuple(DATAFLOWS)
 MEMORY = Accelerator.named("ws_32x32").memory
@@ -139,6 +140,43 @@ def test_none_of_the_sizes_that_are_tried_is_better_than_what_the_search_takes(
 
 
 CONVOLUTION = Layer.conv("conv", n=2, c=8, k=16, oy=12, ox=12, fy=3, fx=3)
+
+
+def check_every_mode(layer: Layer, machine: Machine) -> None:
+    """No mode of the tiling that is taken is as fast, as frugal and moves as little, and better in one of them."""
+
+    def measured(costs: Costs) -> Floats:
+        return np.array([costs.cycles[0, 0], costs.energy[0].sum() * (1 - 1e-11), costs.dram_bytes[0].sum()])
+
+    taken = costs_on(machine, [layer], {})
+    mapping, reached = mapping_of(taken, 0), measured(taken)
+    for mode in MODES:
+        try:
+            other = replace(mapping, order=mode.order, stays=mode.stays, single=mode.single)
+            found = measured(costs_on(machine, [layer], {0: other}))
+        except MappingError:  # it does not fit
+            continue
+        assert np.any(found > reached) or np.all(found >= reached * (1 - 1e-10))
+
+
+def test_operands_of_fine_tiles_stay_where_nothing_is_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine.of(Accelerator.named("ws_32x32").replace({"mapper.latency_slack": 0}))
+    monkeypatch.setattr(Machine, "of", classmethod(lambda _, accelerator: accelerator.machine))
+    for channels, pixels in ((64, 56), (128, 28)):  # as in ResNet-18
+        layer = Layer.conv("conv", k=channels, c=channels, oy=pixels, ox=pixels, fy=3, fx=3, padding=1)
+        check_every_mode(layer, machine)
+
+
+@pytest.mark.slow
+@settings(max_examples=200)
+@given(usual_layers(), st.data())
+def test_no_mode_of_what_is_taken_is_better(layer: Layer, data: st.DataObject) -> None:
+    flow = data.draw(st.sampled_from(["ws", "os", "ws os"]), label="flow")
+    on = data.draw(machines_for(flow, objective="latency", stays=True, slack=0.0), label="machine")
+    bits = int(least_bits(layer, on) * data.draw(ROOMS, label="room"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Machine, "of", classmethod(lambda _, accelerator: accelerator.machine))
+        check_every_mode(layer, replace(on, buffer_bits=bits))
 
 
 def test_equal_layers_with_different_mappings_cost_each_its_own() -> None:
