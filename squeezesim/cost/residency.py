@@ -238,7 +238,9 @@ class Residency:
         tiles = self.tiles(pixel, channel)
         new = np.broadcast_to(distinct(ORDERS[order], tiles, self.orders), pixel.shape)
         if self.machine.stays and "S" in held_whole("inputs", ORDERS[order]):
-            halos = self._may_stay(pixel, channel, fine) & (self.inputs.once[pixel] < self.inputs.total[pixel])
+            halos = self._may_stay(pixel, channel, fine) & (
+                self.inputs.once[pixel] < self.inputs.total[pixel]
+            )
             new = new | (halos & ((tiles["N"] > 1) | ("N" in held_whole("inputs", ORDERS[order]))))
         index = np.flatnonzero(new)
         bits = self._levels(order, pixel[index], channel[index], canonical=True, fine=fine)

@@ -321,8 +321,9 @@ class Search:
             row, pixel, channel = found[:, ~(pixels.coarse[found[1]] & channels.coarse[found[2]])]
             if len(row):
                 row, pixel, channel = np.unique([row, pixel, channel], axis=1)
-                yield number, flow.candidates(
-                    row, pixel, channel, float(room.min()), float(room.max()), fine=True
+                yield (
+                    number,
+                    flow.candidates(row, pixel, channel, float(room.min()), float(room.max()), fine=True),
                 )
 
     def sums(self, rates: Rates, counts: Ints | int = 1) -> Floats:
