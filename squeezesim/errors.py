@@ -13,12 +13,15 @@ from squeezesim.escapes import visible
 class SqueezesimError(Exception):
     """An error in what the user gave; the command line prints its text, one line, and exits with code 2.
 
-    Of a mistake in a YAML file or a condition the text goes on with the line that it is in and a caret below. Control
-    characters in it, of names and files of strangers, are escaped.
+    Of a mistake in a YAML file or a condition the text goes on with the line that it is in and a caret below; several
+    mistakes are as many texts. Control characters in them, of names and files of strangers, are escaped.
     """
 
     def __init__(self, *texts: str) -> None:
         super().__init__(*map(_shown, texts))
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 class ModelError(SqueezesimError):

@@ -49,6 +49,7 @@ def compare(
     low_rank: options.LowRank = None,
     quantize: options.Quantize = None,
     compress: options.Compress = None,
+    settings: options.Settings = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -128,6 +129,7 @@ def compare(
         low_rank=low_rank,
         quantize=quantize,
         compress=compress,
+        settings=settings,
         stages=stages,
         cache=not no_cache,
     )

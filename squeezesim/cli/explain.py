@@ -52,6 +52,7 @@ def explain(
     compress: options.Compress = None,
     dataflow: options.Dataflow = "best",
     objective: options.Objective = None,
+    settings: options.Settings = None,
     mapping: options.MappingFile = None,
     out: Annotated[
         list[Path] | None,
@@ -84,6 +85,7 @@ def explain(
         compress=compress,
         dataflow=dataflow,
         objective=objective,
+        settings=settings,
         mapping=mapping,
         stages=stages,
         cache=not no_cache,

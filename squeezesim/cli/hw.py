@@ -1,8 +1,10 @@
-"""squeezesim hw: the shipped accelerators, one of them in full, a check of a file, the schema of all."""
+"""squeezesim hw: the shipped accelerators, one of them in full, a new file, a check of one, the schema of all."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +14,7 @@ from squeezesim.cli import options, output
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
 
-app = typer.Typer(help="Accelerators: list, show, check, schema.", rich_markup_mode=None)
+app = typer.Typer(help="Accelerators: list, show, new, check, schema.", rich_markup_mode=None)
 
 _HEADING = ("name", "description", "source")
 
@@ -65,7 +67,7 @@ def _summary(hardware: Accelerator) -> dict[str, Any]:
         "name": hardware.name,
         "rows": hardware.array.rows,
         "cols": hardware.array.cols,
-        "dataflows": " ".join(hardware.array.dataflows),
+        "dataflows": " ".join(hardware.array.flows),
         "weight_bits": bits.weight_bits,
         "activation_bits": bits.activation_bits,
         "accumulator_bits": bits.accumulator_bits,
@@ -137,6 +139,72 @@ def show(hardware: Hardware, format: options.Format = "table", debug: options.De
         output.tell()
     for number, source in enumerate(sources, 1):
         output.tell(f"[{number}] {source}")
+
+
+_NEW = """Examples:
+
+\b
+  squeezesim hw new mine.yaml --pes 16x16 --sram 256KiB --dram 4GB/s --bits 8
+  squeezesim hw new dpu.yaml --unit conv=c:16,k:16,x:8 --unit depthwise=g:16,x:4 --clock 300MHz
+  squeezesim hw new mine.yaml --like os_32x32"""
+
+
+@app.command(epilog=_NEW)
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", parser=output.path, help="The YAML file to write.")],
+    pes: Annotated[
+        str | None, typer.Option(metavar="ROWSxCOLS", help="Rows and columns of PEs, as 16x16.")
+    ] = None,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LOOP:COUNT,…", help="Loops that a unit runs in space; once for each unit."
+        ),
+    ] = None,
+    sram: Annotated[str | None, typer.Option(metavar="SIZE", help="Buffer.  [default: 256KiB]")] = None,
+    dram: Annotated[str | None, typer.Option(metavar="RATE", help="DRAM.  [default: 12.8GB/s]")] = None,
+    clock: Annotated[str | None, typer.Option(metavar="CLOCK", help="Clock.  [default: 800MHz]")] = None,
+    bits: Annotated[
+        int | None, typer.Option(metavar="N", help="Of weights and activations.  [default: 8]")
+    ] = None,
+    dataflows: Annotated[
+        str | None,
+        typer.Option(metavar="NAME+NAME", help="Dataflows of rows and columns.  [default: ws+os]"),
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Copy a shipped accelerator, comments included.")
+    ] = None,
+    debug: options.Debug = False,
+) -> None:
+    """Write a commented accelerator file, from a few numbers or like a shipped one; a file that exists is kept."""
+    del debug
+    from squeezesim.errors import OutputError, UsageError
+    from squeezesim.files import atomic_write
+    from squeezesim.hardware import template
+
+    given = {
+        "pes": pes,
+        "units": unit,
+        "sram": sram,
+        "dram": dram,
+        "clock": clock,
+        "bits": bits,
+        "dataflows": dataflows,
+    }
+    numbers = {key: value for key, value in given.items() if value is not None}
+    if like is not None and numbers:
+        option = "unit" if "units" in numbers else next(iter(numbers))
+        raise UsageError(f"--like copies the whole file; allowed: without --{option}, or edit the copy")
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        raise UsageError(f"{file.name!r} is no name of a YAML file; allowed: .yaml, .yml")
+    if file.exists():
+        raise OutputError(f"{file} exists and is kept; allowed: another name")
+    name = re.sub(r"[^A-Za-z0-9._+-]", "_", file.stem)
+    text = template.like(like, name) if like is not None else template.Numbers(**numbers).text(name)  # type: ignore[arg-type]
+    template.check(text, str(file))
+    output.check_writable([file])
+    atomic_write(file, text)
+    output.tell(f"wrote {file}; squeezesim hw check {file} reads it")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,6 +97,16 @@ Objective = Annotated[
     ),
 ]
 
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="A parameter of the accelerator in place of the file's, as array.rows=16 or array.dataflows=ws+os; may be "
+        "given several times.",
+    ),
+]
+
 MappingFile = Annotated[
     list[str] | None,
     typer.Option(
@@ -179,6 +190,7 @@ class Request:
     compress: Path | None = None
     dataflow: str = "best"
     objective: str | None = None
+    settings: Sequence[str] | None = None
     mapping: Sequence[str] | None = None
     stages: Sequence[str] | None = None
     cache: bool = True
@@ -197,6 +209,7 @@ class Request:
             "--compress": [str(self.compress)] if self.compress else (),
             "--dataflow": [self.dataflow] if self.dataflow != "best" else (),
             "--objective": [self.objective] if self.objective else (),
+            "--set": self.settings or (),
             "--mapping": self.mapping or (),
             "--stages": self.stages or (),
         }
@@ -216,11 +229,11 @@ class Request:
 
     @cached_property
     def accelerators(self) -> list[Accelerator]:
-        """The accelerators, with the dataflow and the objective of the options.
+        """The accelerators, with the settings, the dataflow and the objective of the options.
 
         Raises:
-            HardwareError: there is no such accelerator.
-            UsageError: it has no such dataflow, or there is no such objective.
+            HardwareError: there is no such accelerator, or it cannot have a setting.
+            UsageError: a setting is no PATH=VALUE, or it has no such dataflow, or there is no such objective.
         """
         return [self._resolve(text) for text in self.hw or ()]
 
@@ -228,15 +241,17 @@ class Request:
         from squeezesim.hardware.accelerator import Accelerator
         from squeezesim.hardware.dataflows import names
 
-        output.choice("--dataflow", self.dataflow, (*names(), "best"))
         accelerator = Accelerator.resolve(text)
+        if self.settings:
+            accelerator = _changed(accelerator, self.settings)
+        output.choice("--dataflow", self.dataflow, (*names(), *accelerator.array.units, "best"))
         changes: dict[str, object] = {}
         if self.dataflow != "best":
-            offered = accelerator.array.dataflows
+            offered = accelerator.array.flows
             if self.dataflow not in offered:
                 allowed = ", ".join((*offered, "best"))
                 raise UsageError(f"--dataflow {self.dataflow!r}; allowed for {accelerator.name}: {allowed}")
-            changes["array.dataflows"] = [self.dataflow]
+            changes |= accelerator.array.only(self.dataflow)
         if self.objective is not None:
             changes["mapper.objective"] = output.choice("--objective", self.objective, OBJECTIVES)
         return accelerator.replace(changes) if changes else accelerator
@@ -313,6 +328,16 @@ class Request:
                 output.status(f"simulating {network.name} on {accelerator.name}")
                 reports.append(simulate(network, accelerator, mapping=mapping))
         return reports
+
+
+def _changed(accelerator: Accelerator, settings: Sequence[str]) -> Accelerator:
+    """The accelerator with *settings*, which its name says too."""
+    from squeezesim.hardware.config import parsed_settings
+
+    changes = parsed_settings(settings)
+    brief = (f"{path.rpartition('.')[2]}-{value}" for path, value in changes.items())
+    name = "+".join([accelerator.name, *(re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") for text in brief)])
+    return accelerator.replace({**changes, "name": name[:100]} if "name" not in changes else changes)
 
 
 def words(

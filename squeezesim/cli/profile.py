@@ -54,6 +54,7 @@ def profile(
     compress: options.Compress = None,
     dataflow: options.Dataflow = "best",
     objective: options.Objective = None,
+    settings: options.Settings = None,
     mapping: options.MappingFile = None,
     out: Annotated[
         list[Path] | None,
@@ -108,6 +109,7 @@ def profile(
         compress=compress,
         dataflow=dataflow,
         objective=objective,
+        settings=settings,
         mapping=mapping,
         stages=stages,
         cache=not no_cache,

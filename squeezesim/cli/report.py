@@ -46,6 +46,7 @@ def report(
     compress: options.Compress = None,
     dataflow: options.Dataflow = "best",
     objective: options.Objective = None,
+    settings: options.Settings = None,
     mapping: options.MappingFile = None,
     no_advice: Annotated[
         bool,
@@ -76,6 +77,7 @@ def report(
         compress=compress,
         dataflow=dataflow,
         objective=objective,
+        settings=settings,
         mapping=mapping,
         stages=stages,
         cache=not no_cache,

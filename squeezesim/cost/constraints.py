@@ -17,7 +17,7 @@ from math import lcm, prod
 
 import numpy as np
 
-from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import combined, options_of, tried_sizes
 from squeezesim.cost.pipeline import played_steps
@@ -25,6 +25,7 @@ from squeezesim.cost.problem import Bools, Ints, Workload, workload_of
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import AXES, LOOP_AXES, LOOPS, MODE_NUMBERS, ORDERS, G, Mode, N, X, Y, fetches
 from squeezesim.hardware.constraint import Constraint, SizeBounds
+from squeezesim.hardware.unit import KINDS as UNIT_KINDS
 from squeezesim.network.layer import Layer
 
 KINDS: Mapping[str, Callable[[Layer], bool]] = {
@@ -53,6 +54,24 @@ def matches(constraint: Constraint, layer: Layer) -> bool:
 
     about = constraint.op is None or any(map(is_of, constraint.op))
     return layer.kind == "mac" and about and fnmatchcase(layer.name, constraint.layers)
+
+
+def kind_of(layer: Layer) -> str:
+    """Return what a unit has to run for *layer*, one of ``hardware.unit.KINDS``.
+
+    Example:
+        >>> kind_of(Layer.matmul("fc", m=1, n=8, k=8))
+        'matmul'
+    """
+    if not layer.op.startswith("conv"):
+        return "matmul"
+    return next((kind for kind in ("depthwise", "grouped") if KINDS[kind](layer)), "conv")
+
+
+def runs(layer: Layer, machine: Machine) -> tuple[str, ...]:
+    """Return the dataflows and units that can run *layer*."""
+    kind = kind_of(layer)
+    return (*machine.dataflows, *(unit.name for unit in machine.units if kind in unit.runs))
 
 
 def allowed(sizes: Ints, extent: int, bounds: SizeBounds) -> Bools:
@@ -102,6 +121,7 @@ class Limits:
         stays: operands each element of which is loaded once, halos apart.
         bounds: for each of ``AXES`` those that hold together.
         text: the constraints that say so, as the file numbers them; empty where there is none.
+        unrun: what no unit runs, a kind of layer; empty where some dataflow or unit does.
     """
 
     dataflows: tuple[str, ...]
@@ -109,12 +129,13 @@ class Limits:
     stays: tuple[str, ...]
     bounds: tuple[tuple[SizeBounds, ...], ...]
     text: str = field(default="", compare=False)
+    unrun: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, layer: Layer, machine: Machine) -> Limits:
         """Return what the constraints of *machine* leave *layer*."""
         numbered = _numbered(layer, machine)
-        dataflows, orders, stays = set(machine.dataflows), set(ORDERS), set[str]()
+        dataflows, orders, stays = set(runs(layer, machine)), set(ORDERS), set[str]()
         bounds: dict[str, list[SizeBounds]] = {axis: [] for axis in AXES}
         for _, each in numbered:
             dataflows &= set(each.dataflow or dataflows)
@@ -123,22 +144,29 @@ class Limits:
             for axis, own in each.bounds():
                 bounds[axis].append(own)
         return cls(
-            tuple(name for name in machine.dataflows if name in dataflows),
+            tuple(name for name in machine.flows if name in dataflows),
             tuple(name for name in ORDERS if name in orders),
             tuple(operand for operand in LOOPS if operand in stays),
             tuple(map(tuple, bounds.values())),
             " and ".join(name_of(number, each) for number, each in numbered),
+            "" if runs(layer, machine) else kind_of(layer),
         )
 
     def search(self, work: Workload, machine: Machine, room: float) -> Search:
         """Return the search of what is left of each problem, of which there is some; *room* as for ``Search``."""
         options = options_of(work, machine, self._sizes(work, machine)) if any(self.bounds) else None
-        flows = [DATAFLOWS[name] for name in self.dataflows]
+        own = flows_of(machine)
+        flows = [own[name] for name in self.dataflows]
         return Search(work, machine, room, flows, options, self.orders, self.stays)
 
     def refusals(self, work: Workload, machine: Machine) -> list[str]:
         """Say for each problem why no tiling is left; empty where there are some."""
-        for what, left in (("dataflow of the array", self.dataflows), ("loop order", self.orders)):
+        if self.unrun:
+            return [f"no unit runs {self.unrun}; allowed: one whose array.units.NAME.runs has it"] * len(work)
+        for what, left in (
+            (f"dataflow{' or unit' if machine.units else ''} of the array", self.dataflows),
+            ("loop order", self.orders),
+        ):
             if not left:
                 return [f"no {what} is left"] * len(work)
         if not any(self.bounds):
@@ -168,7 +196,7 @@ def _refusal(sizes: Sequence[Ints], extents: Ints, problem: Workload) -> str:
             return f"no size along {axis}, of {extent:,}, is left"
     for outer, what in ((N, "images"), (G, "groups")):
         axes = slice(outer, outer + 3)
-        if len(combined(sizes[axes], extents[axes, 0].tolist(), (1, 1, 1))[1]) == 0:
+        if len(combined(sizes[axes], extents[axes, 0].tolist())[1]) == 0:
             return f"no tile is left, since one of several {what} holds them whole"
     largest = np.array([[left[-1]] for left in sizes])
     if (steps := played_steps(problem, largest, extents)[0]) > _PLAYED:
@@ -234,7 +262,8 @@ def constrained_problems(
     Without constraints they are those of ``workload_of``.
     """
     work, rows = workload_of(layers, machine)
-    every = [Limits.of(layer, machine) for layer in (layers if machine.constraints else layers[:1])]
+    alike = not machine.constraints and all(set(unit.runs) == {*UNIT_KINDS} for unit in machine.units)
+    every = [Limits.of(layer, machine) for layer in (layers[:1] if alike else layers)]
     if len(set(every)) == 1:
         return work, rows, [(every[0], slice(0, len(work)))]
     kinds = {limits: number for number, limits in enumerate(dict.fromkeys(every))}

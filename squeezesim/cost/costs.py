@@ -142,6 +142,7 @@ class Axes(NamedTuple):
         def names(table: Iterable[str]) -> tuple[str, ...]:
             return tuple(dict.fromkeys([*table, *stores]))
 
+        units = [unit.name for machine in machines for unit in machine.units]
         accesses = dict.fromkeys(access_name(*key) for machine in machines for key in machine.per_bit)
         return cls(
             causes=names(CAUSES),
@@ -149,7 +150,7 @@ class Axes(NamedTuple):
             operands=tuple(OPERANDS),
             levels=names(LEVELS),
             accesses=tuple(accesses),
-            dataflows=tuple(DATAFLOWS),
+            dataflows=tuple(dict.fromkeys([*DATAFLOWS, *units])),
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from squeezesim.cost.candidates import Tilings
 from squeezesim.cost.constraints import Limits, constrained_problems
 from squeezesim.cost.costs import OPERANDS, Axes, Costs, bits_table, pe_slots, stack_columns
-from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.energy import add_bits, buffer_bits, layer_energy, level_bits, transfer_bits
 from squeezesim.cost.given import LayerMapping, given_searches
 from squeezesim.cost.machine import Machine
@@ -101,7 +101,7 @@ def evaluate_each(
     axes = Axes.of(machines)
     families: dict[Machine, list[int]] = {}
     for number, machine in enumerate(machines):
-        priced = any(DATAFLOWS[flow].mapping_depends_on_energy for flow in machine.dataflows)
+        priced = any(flow.mapping_depends_on_energy for flow in flows_of(machine).values())
         families.setdefault(machine.family(priced=priced), []).append(number)
     columns = _blank((len(machines), len(layers)), axes)
     repeats = np.array([layer.repeat for layer in layers], np.int64)
@@ -322,7 +322,7 @@ def _chosen_costs(search: Search, number: int, tilings: Tilings, rates: Rates, a
         "executed": executed,
         "losses": stack_columns(losses, axes.causes),
         "time": stack_columns(time, axes.bounds),
-        "dataflow": list(DATAFLOWS).index(flow.flow.name),
+        "dataflow": axes.dataflows.index(flow.flow.name),
         "mode": tilings.mode,
         "tile": space.tile_sizes(tilings.pixel, tilings.channel).T,
         "pointwise": problem.pointwise,
@@ -338,7 +338,7 @@ def _misfit(layer: Layer, reason: float | str, family: Machine, accelerator: Acc
     buffer, limits = accelerator.memory.global_buffer, Limits.of(layer, family)
     who, under = f"{accelerator.name}: layer '{layer.name}'", f" by {limits.text}" if limits.text else ""
     if isinstance(reason, str):
-        return f"{who}: {reason}{under}"
+        return f"{who}: {reason}{'' if limits.unrun else under}"
     size = f"{reason / 8192:,.4g} KiB" if reason < 1e4 * 8192 else f"{reason / 8192:,.0f} KiB"
     parts = f"memory.global_buffer.weights_kib is {buffer.weights_kib:g}"
     room = f"memory.global_buffer.size_kib is {buffer.size_kib:g}"

@@ -98,7 +98,7 @@ def given_searches(
         yield Given(
             search=search,
             index=index,
-            flow=np.array([family.dataflows.index(mapping.dataflow) for mapping in chosen], np.int64),
+            flow=np.array([family.flows.index(mapping.dataflow) for mapping in chosen], np.int64),
             tilings=Tilings(
                 np.arange(len(index)),
                 mode,
@@ -114,7 +114,7 @@ def _check(
 ) -> None:
     where = f"layer {layer.name!r}"
     for key, value, allowed in (
-        ("dataflow", mapping.dataflow, family.dataflows),
+        ("dataflow", mapping.dataflow, family.flows),
         ("order", mapping.order, ORDERS),
     ):
         if value not in allowed:

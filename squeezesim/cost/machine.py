@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from squeezesim.hardware.constraint import Constraint
 from squeezesim.hardware.energy import EnergyCosts, energy_costs
+from squeezesim.hardware.unit import KINDS
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.hardware.unit import Unit as Specified
 
 LEVELS: dict[str, str] = {
     "mac": "MACs",
@@ -53,6 +55,44 @@ class Store(NamedTuple):
     bytes_per_cycle: float
     latency: int = 0  # cycles until a transfer that nothing prefetches begins
     per_bit: float = 0.0  # energy
+
+
+class Unit(NamedTuple):
+    """A part of the array with loops of its own in space; see ``hardware.unit``."""
+
+    name: str
+    unroll: tuple[tuple[str, int], ...]  # loop and iterations at once
+    stationary: str = "outputs"
+    runs: tuple[str, ...] = KINDS
+    interval: int = 1  # cycles of a step
+    ports: int = 0  # words a cycle of what stays; 0: never limiting
+    preload: int = 0  # cycles at least
+    output_words: int = 0  # a cycle; 0: never limiting
+    latency: int = 0  # cycles for each tile
+
+    def by(self, loop: str) -> int:
+        """Iterations of *loop* at once."""
+        return dict(self.unroll).get(loop, 1)
+
+    @property
+    def pes(self) -> int:
+        """Number of processing elements."""
+        return math.prod(count for _, count in self.unroll) // self.interval
+
+    @classmethod
+    def of(cls, name: str, unit: Specified) -> Unit:
+        """Read the numbers of a validated unit."""
+        return cls(
+            name,
+            tuple(unit.unroll.items()),
+            unit.stationary,
+            unit.runs,
+            unit.interval,
+            unit.ports or 0,
+            unit.preload_cycles,
+            unit.output_words or 0,
+            unit.latency,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +141,31 @@ class Machine:
     energy: EnergyCosts
     stores: tuple[Store, ...] = ()  # beside DRAM, which holds what none of them holds
     constraints: tuple[Constraint, ...] = ()  # on what is chosen, by layer
+    units: tuple[Unit, ...] = ()  # beside the rows and columns that dataflows share
 
     @property
     def pes(self) -> int:
-        """Number of processing elements: rows × columns."""
-        return self.rows * self.cols
+        """Number of processing elements: rows × columns, or those of the largest unit if it has more."""
+        shared = self.rows * self.cols if self.dataflows else 0
+        return max(shared, *(unit.pes for unit in self.units), 0)
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """What a layer can run on: the dataflows, then the units."""
+        return (*self.dataflows, *(unit.name for unit in self.units))
+
+    @property
+    def flattens(self) -> bool:
+        """Whether the pixels of a matrix product stand in x alone: all that runs here sees them so."""
+        return all(unit.by("p") > 1 for unit in self.units)
+
+    def multiples(self, axis: str, pointwise: bool) -> tuple[int, ...]:
+        """Sizes along a tile's *axis* that fill the array, or a unit; *pointwise*: of a matrix product's pixels."""
+        whole = self.rows * self.cols
+        shared = {"y": self.rows, "x": whole if pointwise else self.cols, "k": self.cols, "c": self.rows}
+        found = [shared.get(axis, 1)] if self.dataflows else []
+        found += [unit.by("p" if pointwise and axis == "x" else axis) for unit in self.units]
+        return tuple(sorted({size for size in found if size > 1})) or (1,)
 
     @property
     def memories(self) -> tuple[Store, ...]:
@@ -218,6 +278,7 @@ class Machine:
             energy=energy_costs(accelerator),
             stores=stores_of(accelerator),
             constraints=accelerator.mapper.constraints,
+            units=tuple(Unit.of(name, unit) for name, unit in array.units.items()),
         )
 
 

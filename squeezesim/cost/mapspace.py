@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,15 +26,15 @@ _TILES, _SIZES = 1 << 16, 512
 
 
 @lru_cache(maxsize=4096)
-def tile_sizes(extent: int, multiple: int = 1, has_halo: bool = False) -> Ints:
-    """Candidate tile sizes of an axis, ascending: ⌈extent/i⌉ for every i, and those rounded up to *multiple*.
+def tile_sizes(extent: int, multiples: tuple[int, ...] = (1,), has_halo: bool = False) -> Ints:
+    """Candidate tile sizes of an axis, ascending: ⌈extent/i⌉ for every i, and those rounded up to each of *multiples*.
 
-    ⌈extent/i⌉ is the smallest size that needs no more than i tiles; its multiple fills the array's rows or columns.
+    ⌈extent/i⌉ is the smallest size that needs no more than i tiles; a multiple fills the array's rows or columns.
     Of axes beyond 65,536 a selection that is even on a logarithmic scale stands for all sizes of up to 65,536 tiles,
     and powers of two for smaller ones, unless the axis *has a halo*, whose tiles are gone through one by one.
 
     Example:
-        >>> tile_sizes(10).tolist(), tile_sizes(10, 4).tolist()
+        >>> tile_sizes(10).tolist(), tile_sizes(10, (4,)).tolist()
         ([1, 2, 3, 4, 5, 10], [1, 2, 3, 4, 5, 8, 10])
     """
     counts = np.arange(1, int(np.sqrt(extent)) + 2, dtype=np.int64)
@@ -46,18 +47,23 @@ def tile_sizes(extent: int, multiple: int = 1, has_halo: bool = False) -> Ints:
         sizes = sizes[_distinct(np.geomspace(1, len(sizes), _SIZES).astype(np.int64)) - 1]
         if not has_halo:
             sizes = np.concatenate([1 << np.arange((least - 1).bit_length(), dtype=np.int64), sizes])
-    rounded = np.minimum(-(-sizes // multiple) * multiple, extent)
-    result = _distinct(sizes, rounded)
+    result = _distinct(sizes, *_rounded(sizes, extent, multiples))
     result.flags.writeable = False
     return result
+
+
+def _rounded(sizes: Ints, extent: int, multiples: tuple[int, ...]) -> Iterator[Ints]:
+    """The sizes rounded up to each of *multiples*, none larger than *extent*."""
+    for multiple in multiples:
+        yield np.minimum(-(-sizes // multiple) * multiple, extent)
 
 
 _COUNTS = 1 << np.arange(32)
 """Numbers of tiles that stand for all where an operand stays."""
 
 
-def is_coarse(sizes: Ints, extent: int, multiple: int = 1) -> Bools:
-    """Whether an axis is cut into 1, 2, 4, 8 … tiles, those sizes rounded up to *multiple* among them.
+def is_coarse(sizes: Ints, extent: int, multiples: tuple[int, ...] = (1,)) -> Bools:
+    """Whether an axis is cut into 1, 2, 4, 8 … tiles, those sizes rounded up to *multiples* among them.
 
     Where an operand stays, traffic does not depend on the size of its tiles. These sizes stand for the others.
 
@@ -66,7 +72,7 @@ def is_coarse(sizes: Ints, extent: int, multiple: int = 1) -> Bools:
         [True, False, False, True, False, True]
     """
     few = -(-extent // _COUNTS)
-    return np.isin(sizes, np.concatenate([few, np.minimum(-(-few // multiple) * multiple, extent)]))
+    return np.isin(sizes, np.concatenate([few, *_rounded(few, extent, multiples)]))
 
 
 def selection(sizes: Ints, most: int) -> Ints:
@@ -147,26 +153,34 @@ class Sizes(NamedTuple):
     c: Ints
 
 
-def _sizes(
-    outer: int, axes: tuple[int, int], multiples: tuple[int, int], has_halo: bool = False
-) -> tuple[Sizes, Bools]:
+Multiples = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""Sizes that fill the array along three axes (``Machine.multiples``)."""
+
+
+def _multiples(machine: Machine, axes: str, pointwise: bool = False) -> Multiples:
+    outer, first, second = (machine.multiples(axis, pointwise) for axis in axes)
+    return outer, first, second
+
+
+def _sizes(extents: tuple[int, ...], multiples: Multiples, has_halo: bool = False) -> tuple[Sizes, Bools]:
     """Tile sizes of two axes in every combination, one of the outer axis; then several of it, the others whole.
 
     And whether all of them are coarse.
     """
-    small = outer * axes[0] * axes[1] <= _SMALL
-    return (_few_sizes if small else _few_sizes.__wrapped__)(outer, axes, multiples, has_halo)
+    small = prod(extents) <= _SMALL
+    return (_few_sizes if small else _few_sizes.__wrapped__)(extents, multiples, has_halo)
 
 
 @lru_cache(maxsize=1024)
-def _few_sizes(
-    outer: int, axes: tuple[int, int], multiples: tuple[int, int], has_halo: bool
+def _few_sizes(extents: tuple[int, ...], multiples: Multiples, has_halo: bool) -> tuple[Sizes, Bools]:
+    halos = (False, has_halo, has_halo)
+    sizes = [tile_sizes(*axis) for axis in zip(extents, multiples, halos, strict=True)]
+    return combined(sizes, extents, multiples)
+
+
+def combined(
+    sizes: Sequence[Ints], extents: Sequence[int], multiples: Multiples = ((1,), (1,), (1,))
 ) -> tuple[Sizes, Bools]:
-    first, second = (tile_sizes(extent, by, has_halo) for extent, by in zip(axes, multiples, strict=True))
-    return combined((tile_sizes(outer), first, second), (outer, *axes), (1, *multiples))
-
-
-def combined(sizes: Sequence[Ints], extents: Sequence[int], multiples: Sequence[int]) -> tuple[Sizes, Bools]:
     """Return tiles of every combination of sizes of the inner two axes, one of the outer axis; then several, whole.
 
     And whether they are coarse; where no size along an axis is, all of them are taken for it. *sizes* ascend along each
@@ -174,7 +188,7 @@ def combined(sizes: Sequence[Ints], extents: Sequence[int], multiples: Sequence[
 
     Example:
         >>> one, two = np.array([1]), np.array([1, 2])
-        >>> tiles, coarse = combined((two, one, two), (2, 1, 2), (1, 1, 1))
+        >>> tiles, coarse = combined((two, one, two), (2, 1, 2))
         >>> [axis.tolist() for axis in tiles], coarse.tolist()
         ([[1, 1, 2], [1, 1, 1], [1, 2, 2]], [True, True, True])
     """
@@ -282,36 +296,29 @@ def _options(extents: Sizes, found: list[tuple[Sizes, Bools]]) -> Options:
 
 
 def pixel_options(work: Workload, machine: Machine) -> Options:
-    """Return the pixel tiles of every problem; a matrix product's pixels are rounded to the whole array."""
-    multiple = np.where(work.pointwise, machine.pes, machine.cols)
-    columns = zip(
-        *(part.tolist() for part in (work.n, work.y, work.x, multiple, ~work.pointwise)), strict=True
-    )
+    """Return the pixel tiles of every problem, rounded to the array; a matrix product's pixels to the whole of it."""
+    multiples = {flat: _multiples(machine, "nyx", flat) for flat in (False, True)}
+    columns = zip(work.n.tolist(), work.y.tolist(), work.x.tolist(), work.pointwise.tolist(), strict=True)
     return _options(
         Sizes(work.n, work.y, work.x),
-        [_sizes(n, (y, x), (machine.rows, m), halo) for n, y, x, m, halo in columns],
+        [_sizes((n, y, x), multiples[flat], not flat) for n, y, x, flat in columns],
     )
 
 
 def channel_options(work: Workload, machine: Machine) -> Options:
-    """Return the channel tiles of every problem, K rounded to the array's columns and C to its rows."""
+    """Return the channel tiles of every problem, K and C rounded to the array."""
+    multiples = _multiples(machine, "gkc")
     columns = zip(work.g.tolist(), work.k.tolist(), work.c.tolist(), strict=True)
-    return _options(
-        Sizes(work.g, work.k, work.c),
-        [_sizes(g, (k, c), (machine.cols, machine.rows)) for g, k, c in columns],
-    )
+    return _options(Sizes(work.g, work.k, work.c), [_sizes(extents, multiples) for extents in columns])
 
 
 def option_counts(work: Workload, machine: Machine) -> Ints:
     """How many pixel and channel options each problem has, to within one, or more of a halo beyond 65,536."""
-    multiple = np.where(work.pointwise, machine.pes, machine.cols)
-
-    def sizes(extents: Ints, multiples: Any) -> Ints:
-        pairs = zip(extents.tolist(), np.broadcast_to(multiples, extents.shape).tolist(), strict=True)
-        return np.array([len(tile_sizes(extent, by)) for extent, by in pairs], np.int64)
-
-    pixels = sizes(work.y, machine.rows) * sizes(work.x, multiple) + sizes(work.n, 1)
-    return pixels + sizes(work.k, machine.cols) * sizes(work.c, machine.rows) + sizes(work.g, 1)
+    counts = []
+    for axes in tried_sizes(work, machine):
+        n, y, x, g, k, c = map(len, axes)
+        counts.append(n + y * x + g + k * c)
+    return np.array(counts, np.int64)
 
 
 def windows(work: Workload) -> tuple[Window, Window]:
@@ -337,9 +344,11 @@ class InputTraffic(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _axis_extents(extent: int, multiple: int, window: tuple[int, ...], skip: bool) -> InputTraffic:
+def _axis_extents(
+    extent: int, multiples: tuple[int, ...], window: tuple[int, ...], skip: bool
+) -> InputTraffic:
     """``_extents_of`` the candidate sizes of an axis."""
-    return _extents_of(tile_sizes(extent, multiple, has_halo=True), extent, window, skip)
+    return _extents_of(tile_sizes(extent, multiples, has_halo=True), extent, window, skip)
 
 
 def _extents_of(sizes: Ints, extent: int, window: Sequence[int], skip: bool) -> InputTraffic:
@@ -377,9 +386,10 @@ def input_traffic(work: Workload, options: Options, machine: Machine) -> InputTr
     """
     n, _, _ = options.sizes
     traffic = _without_halos(work, options)
+    _, by_rows, by_columns = _multiples(machine, "nyx")
     for row, part, along in _with_halos(work, options):
-        rows = _axis_extents(int(work.y[row]), machine.rows, tuple(along[0]), machine.skip_rows)
-        columns = _axis_extents(int(work.x[row]), machine.cols, tuple(along[1]), machine.skip_columns)
+        rows = _axis_extents(int(work.y[row]), by_rows, tuple(along[0]), machine.skip_rows)
+        columns = _axis_extents(int(work.x[row]), by_columns, tuple(along[1]), machine.skip_columns)
         several = n[part][len(rows.total) * len(columns.total) :]
         total, first, largest, once = (
             np.multiply.outer(a, b).ravel() for a, b in zip(rows[:4], columns[:4], strict=True)
@@ -469,11 +479,14 @@ def _traffic_of_any(work: Workload, pixels: Options, machine: Machine) -> InputT
 
 def tried_sizes(work: Workload, machine: Machine) -> Iterator[tuple[Ints, ...]]:
     """Yield the candidate sizes of each problem along (n, y, x, g, k, c)."""
-    multiple = np.where(work.pointwise, machine.pes, machine.cols)
-    columns = (work.n, work.y, work.x, work.g, work.k, work.c, multiple, ~work.pointwise)
-    for n, y, x, g, k, c, by, halo in zip(*(column.tolist() for column in columns), strict=True):
-        pixels = tile_sizes(n), tile_sizes(y, machine.rows, halo), tile_sizes(x, by, halo)
-        yield *pixels, tile_sizes(g), tile_sizes(k, machine.cols), tile_sizes(c, machine.rows)
+    channels = _multiples(machine, "gkc")
+    pixels = {flat: _multiples(machine, "nyx", flat) for flat in (False, True)}
+    columns = (work.n, work.y, work.x, work.g, work.k, work.c, work.pointwise)
+    for *extents, flat in zip(*(column.tolist() for column in columns), strict=True):
+        halos = (False, not flat, not flat, False, False, False)
+        yield tuple(
+            tile_sizes(*axis) for axis in zip(extents, (*pixels[flat], *channels), halos, strict=True)
+        )
 
 
 def options_of(work: Workload, machine: Machine, sizes: Sequence[Sequence[Ints]]) -> MapSpace:
@@ -481,25 +494,19 @@ def options_of(work: Workload, machine: Machine, sizes: Sequence[Sequence[Ints]]
 
     There are some of pixels and some of channels of each problem.
     """
-    columns = (
-        work.n,
-        work.y,
-        work.x,
-        work.g,
-        work.k,
-        work.c,
-        np.where(work.pointwise, machine.pes, machine.cols),
-    )
+    multiples = {flat: _multiples(machine, "nyx", flat) for flat in (False, True)}
+    of_channel = _multiples(machine, "gkc")
+    columns = (work.n, work.y, work.x, work.g, work.k, work.c, work.pointwise)
     pixels, channels, cut = [], [], []
-    for (n, y, x, g, k, c, by), axes in zip(np.stack(columns).T.tolist(), sizes, strict=True):
-        tiles, coarse = combined(axes[:3], (n, y, x), (1, machine.rows, by))
+    for (n, y, x, g, k, c, flat), axes in zip(np.stack(columns).T.tolist(), sizes, strict=True):
+        tiles, coarse = combined(axes[:3], (n, y, x), multiples[bool(flat)])
         is_cut = [axis[-1] for axis in tiles] != [n, y, x]
         cut.append(is_cut)
         if is_cut:
             tiles = Sizes(*(np.append(axis, extent) for axis, extent in zip(tiles, (n, y, x), strict=True)))
             coarse = np.append(coarse, True)
         pixels.append((tiles, coarse))
-        channels.append(combined(axes[3:], (g, k, c), (1, machine.cols, machine.rows)))
+        channels.append(combined(axes[3:], (g, k, c), of_channel))
     of_pixels = _options(Sizes(work.n, work.y, work.x), pixels)
     of_channels = _options(Sizes(work.g, work.k, work.c), channels)
     return MapSpace(of_pixels, of_channels, _traffic_of_any(work, of_pixels, machine), np.array(cut))

@@ -168,7 +168,8 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         stored = max(sizes.in_form(machine.weight_form), 1)  # what says that all are zero is a transfer, too
     written = -(-layer.output_elements // (layer.n * layer.g * layer.k * layer.oy))
     pointwise = (
-        layer.fy == layer.fx == 1
+        machine.flattens
+        and layer.fy == layer.fx == 1
         and layer.stride == (1, 1)
         and layer.padding == (0, 0)
         and (layer.iy, layer.ix) == (layer.oy, max(layer.ox, written))

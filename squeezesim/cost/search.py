@@ -29,7 +29,7 @@ import numpy as np
 
 from squeezesim.cost.bounds import Space
 from squeezesim.cost.candidates import Candidates, DataflowBounds, Tilings
-from squeezesim.cost.dataflow import DATAFLOWS, Dataflow
+from squeezesim.cost.dataflow import Dataflow, flows_of
 from squeezesim.cost.energy import AccessBits, Bits, add_bits, layer_energy, level_bits, total
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import MapSpace
@@ -271,7 +271,7 @@ class Search:
         orders: Sequence[str] = ORDERS,
         required: Sequence[str] = (),
     ) -> None:
-        dataflows = dataflows or [DATAFLOWS[name] for name in machine.dataflows]
+        dataflows = dataflows or list(flows_of(machine).values())
         mapped = any(not flow.bounds.exact for flow in dataflows)
         self.space = Space(work, machine, room, _MOST_MAPPED if mapped else np.inf, options, orders, required)
         self.flows = [DataflowBounds(self.space, flow) for flow in dataflows]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import Points, Transfer, trace_steps, transfer_cycles
@@ -87,7 +87,7 @@ def timeline(layer: Layer, costs: Costs, index: int, machine: Machine) -> Timeli
     if layer.kind == "mac":
         work, _ = workload_of([layer], machine)
         points = Points(work, costs.mode[0, [index]], costs.tile[0, index][:, np.newaxis])
-        return of_tiling(points, DATAFLOWS[costs.dataflows[int(costs.dataflow[0, index])]], machine)
+        return of_tiling(points, flows_of(machine)[costs.dataflows[int(costs.dataflow[0, index])]], machine)
     if costs.cycles[0, index]:
         return _of_lanes(layer, machine)
     nothing = np.zeros(0, np.int64)

@@ -14,10 +14,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from squeezesim.errors import HardwareError, nearest
-from squeezesim.hardware import constraint
+from squeezesim.errors import HardwareError, UsageError, nearest
+from squeezesim.hardware import constraint, unit
 from squeezesim.hardware.dataflows import DECLARED
-from squeezesim.hardware.parts import LEVELS, FrozenDict, Specification
+from squeezesim.hardware.part import FrozenDict
+from squeezesim.hardware.parts import LEVELS, Specification
 from squeezesim.yaml_tree import Position, Source, Tree, parse, plain_scalar, read_source
 
 Record = TypeVar("Record", bound=Specification)
@@ -25,7 +26,8 @@ Record = TypeVar("Record", bound=Specification)
 
 OVERRIDES = "energy.overrides"
 CONSTRAINTS = "mapper.constraints"
-_BESIDE = ("provenance", "notes", CONSTRAINTS)  # what a file says beside its parameters
+UNITS = "array.units"
+_BESIDE = ("provenance", "notes", CONSTRAINTS, UNITS)  # what a file says beside its parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def is_leaf(path: str) -> bool:
     """Return whether *path* names a single value: a parameter, or one level of ``energy.overrides``."""
     if path in (*_BESIDE, OVERRIDES):
         return False
+    if path.startswith(f"{UNITS}."):
+        return unit.is_leaf(_below(UNITS, path))
     part: Any = (
         Specification  # the schema, from which ``parameters`` come, takes longer to make than a file to read
     )
@@ -92,24 +96,35 @@ def is_leaf(path: str) -> bool:
 
 def is_path(path: str) -> bool:
     """Return whether *path* names a parameter or a section."""
-    return bool(path) and (is_leaf(path) or path in sections() or path == CONSTRAINTS)
+    if path.startswith(f"{UNITS}."):
+        return unit.is_path(_below(UNITS, path))
+    return bool(path) and (is_leaf(path) or path in sections() or path in (CONSTRAINTS, UNITS))
+
+
+def _below(section: str, path: str) -> str:
+    """The part of *path* after *section*."""
+    return path.removeprefix(f"{section}.")
 
 
 def choices(path: str) -> tuple[str, ...]:
     """Return the words that the value at *path* (or an item of its list) may be; () where it is no choice."""
     if path == "provenance":
         return ("paper", "datasheet", "calibrated")
+    if path.startswith(f"{UNITS}."):
+        return unit.choices(_below(UNITS, path))
     parameter = parameters().get(_without_index(path))
     return parameter.choices if parameter else ()
 
 
 def allowed_text(path: str) -> str:
     """Return in words what the value at *path* may be; for a section, its keys."""
-    if _is_of_constraint(path):
-        return constraint.allowed_text(_in_constraint(path))
+    if _is_of_constraint(path) or path.startswith(f"{UNITS}."):
+        of = constraint.allowed_text(_in_constraint(path)) if _is_of_constraint(path) else ""
+        return of or unit.allowed_text(_below(UNITS, path))
     path, item = _without_index(path), path.endswith("]")
     beside = {
         CONSTRAINTS: f"a list of up to 100 mappings with the keys {', '.join(constraint.keys_of(''))}",
+        UNITS: "a mapping of up to 16 names of units, each with any of " + ", ".join(unit.keys_of("one")),
         "notes": "a text of up to 1000 characters" if item else "texts of up to 1000 characters",
     }
     if path in beside:
@@ -128,6 +143,8 @@ def _keys_of(section: str) -> tuple[str, ...]:
     """The keys of a section at a dotted path, what stands beside the parameters among them."""
     if _is_of_constraint(section):
         return constraint.keys_of(_in_constraint(section))
+    if section.startswith(f"{UNITS}."):
+        return unit.keys_of(_below(UNITS, section))
     beside = (key for above, _, key in (path.rpartition(".") for path in _BESIDE[1:]) if above == section)
     return (*sections().get(section, ()), *beside)
 
@@ -153,6 +170,8 @@ def unknown_path(path: str) -> str:
     """Return the message for a dotted path that no accelerator has, with the nearest ones."""
     if path == CONSTRAINTS or path.startswith(f"{CONSTRAINTS}."):
         return f"{CONSTRAINTS} are those of the file; allowed: dotted paths such as 'array.rows'"
+    if path.startswith(f"{UNITS}."):
+        return f"unknown parameter {path!r}; allowed: {UNITS}.NAME.KEY, KEY one of {', '.join(unit.paths())}"
     above, _, key = path.rpartition(".")
     siblings = [name for name in sections().get(above, ()) if nearest(key, [name])]
     known = [*parameters(), *(name for name in sections() if name)]
@@ -376,28 +395,29 @@ def _dotted(location: Sequence[str | int]) -> str:
 
 
 def load(path: str | PathLike[str], kind: type[Record]) -> Record:
-    """Read the accelerator in a YAML file; HardwareError with the first mistake and the number of others."""
+    """Read the accelerator in a YAML file; HardwareError with all mistakes, each with its line and a caret."""
     return from_text(read_source(path), kind)
 
 
 def from_text(source: Source, kind: type[Record]) -> Record:
-    """Build the accelerator that a YAML text describes; HardwareError with the first mistake."""
+    """Build the accelerator that a YAML text describes; HardwareError with all mistakes."""
     tree = parse(source)
     built = _build(tree.plain(), kind)
     if not isinstance(built, list):
         return built
     # What stands in the file goes before what is missing: it is more often the cause.
-    mistake = min(built, key=lambda mistake: (mistake.kind == "missing", mistake.position(tree)))
-    raise source.error(mistake.message + _others(len(built)), mistake.position(tree))
+    built.sort(key=lambda mistake: (mistake.kind == "missing", mistake.position(tree)))
+    texts = [str(source.error(each.message, each.position(tree))) for each in built[:_SHOWN]]
+    raise HardwareError(*texts, *_others(len(built)))
 
 
 def from_dict(data: Mapping[str, object], kind: type[Record]) -> Record:
-    """Build the accelerator that nested mappings describe; HardwareError with the first mistake."""
+    """Build the accelerator that nested mappings describe; HardwareError with all mistakes."""
     built = _build(data, kind)
     if not isinstance(built, list):
         return built
-    first = min(built, key=lambda mistake: mistake.kind == "missing")
-    raise HardwareError(first.message + _others(len(built)))
+    built.sort(key=lambda mistake: mistake.kind == "missing")
+    raise HardwareError(*(each.message for each in built[:_SHOWN]), *_others(len(built)))
 
 
 def replace(accelerator: Record, changes: Mapping[str, object]) -> Record:
@@ -410,6 +430,8 @@ def replace(accelerator: Record, changes: Mapping[str, object]) -> Record:
         plain = value.model_dump() if isinstance(value, BaseModel) else deepcopy(value)
         if not is_leaf(path) and path != CONSTRAINTS and not isinstance(plain, dict):
             raise HardwareError(section_mistake(path, plain))
+        if path.startswith(f"{UNITS}.") and path.split(".")[2] not in accelerator.array.units:
+            raise HardwareError(f"{path}: {unit.unknown(path.split('.')[2], tuple(accelerator.array.units))}")
         *above, key = path.split(".")
         section = new
         for name in above:
@@ -423,6 +445,31 @@ def replace(accelerator: Record, changes: Mapping[str, object]) -> Record:
         if _get(after, path) == _get(old, path)
     }
     return changed.model_copy(update={"provenance": FrozenDict({**kept, **changed.provenance})})
+
+
+def parsed_settings(texts: Sequence[str]) -> dict[str, object]:
+    """Return the values at dotted paths that ``PATH=VALUE`` say; words of a list have + between, ``none`` is empty.
+
+    Raises:
+        HardwareError: there is no such parameter, with the nearest ones.
+        UsageError: a text is no ``PATH=VALUE``, or a path stands twice.
+
+    Example:
+        >>> parsed_settings(["array.rows=16", "array.dataflows=ws+os"])
+        {'array.rows': 16, 'array.dataflows': ['ws', 'os']}
+    """
+    found: dict[str, object] = {}
+    for text in texts:
+        path, sign, value = (part.strip() for part in text.partition("="))
+        if not sign or not value:
+            raise UsageError(f"--set {text!r}; allowed: PATH=VALUE, as array.rows=16")
+        if not is_leaf(path):
+            raise HardwareError(unknown_path(path))
+        if path in found:
+            raise UsageError(f"--set {path} is given twice; allowed: once")
+        words = [] if value == "none" else value.split("+")
+        found[path] = words if allowed_text(path).startswith("a list") else plain_scalar(value)
+    return found
 
 
 def to_dict(accelerator: Specification) -> dict[str, Any]:
@@ -457,15 +504,21 @@ def _build(data: object, kind: type[Record]) -> Record | list[Mistake]:
 
 
 def _absent_dataflows(accelerator: Specification) -> Iterator[Mistake]:
-    """Constraints that allow no dataflow of the array."""
-    own = accelerator.array.dataflows
+    """Constraints that name no dataflow, or allow none of the array's dataflows and units."""
+    own = accelerator.array.flows
+    known = (*DECLARED, *accelerator.array.units)
     for number, each in enumerate(accelerator.mapper.constraints):
-        if each.dataflow and not set(each.dataflow) & set(own):
-            where: Location = (*CONSTRAINTS.split("."), number, "dataflow")
+        where: Location = (*CONSTRAINTS.split("."), number, "dataflow")
+        unknown = [name for name in each.dataflow or () if name not in known]
+        if unknown:
+            several = "has" if len(each.dataflow or ()) > 1 else "is"
+            text = f"{_dotted(where)} {several} {unknown[0]!r}; allowed: one or more of {', '.join(known)}"
+            yield Mistake(where, text + nearest(unknown[0], known))
+        elif each.dataflow and not set(each.dataflow) & set(own):
             message = (
                 f"{_dotted(where)} allows {' or '.join(each.dataflow)}, the array has {' and '.join(own)}"
             )
-            yield Mistake(where, f"{message}; allowed: one or more of array.dataflows")
+            yield Mistake(where, f"{message}; allowed: one or more of array.dataflows or array.units")
 
 
 def _unwrap(data: object, path: str, provenance: dict[str, object]) -> object:
@@ -490,8 +543,12 @@ def _get(data: Mapping[str, Any], path: str) -> object:
     return value
 
 
-def _others(count: int) -> str:
-    return "" if count == 1 else f" (and {count - 1} more mistake{'s' if count > 2 else ''})"
+_SHOWN = 20  # mistakes of a file
+
+
+def _others(count: int) -> list[str]:
+    """What says how many mistakes are not shown."""
+    return [f"and {count - _SHOWN} more"] * (count > _SHOWN)
 
 
 def _written(data: Mapping[str, Any], above: str, accelerator: Specification) -> dict[str, object]:

@@ -59,9 +59,13 @@ MOST = 10**12
 
 @dataclass(frozen=True)
 class OneOrMore:
-    """Marks a field that is one of *names* or a list of them; it holds the list."""
+    """Marks a field that is one of *names* or a list of them; it holds the list.
+
+    Where *others* may be names too, such as those of units, who knows these checks them.
+    """
 
     names: Callable[[], tuple[str, ...]]
+    others: bool = False
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         del source, handler
@@ -71,7 +75,9 @@ class OneOrMore:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         del schema, handler
-        one = {"enum": list(self.names()), "type": "string"}
+        one: dict[str, Any] = {"enum": list(self.names()), "type": "string"}
+        if self.others:
+            one = {"examples": one["enum"], "type": "string"}
         return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}]}
 
     def _check(self, value: object) -> tuple[str, ...]:
@@ -81,13 +87,15 @@ class OneOrMore:
         if not values:
             raise ValueError(f"is []; {text}")
         for each in values:
-            if not isinstance(each, str) or each not in allowed:
+            if not isinstance(each, str) or (each not in allowed and not self.others):
                 hint = nearest(each, allowed) if isinstance(each, str) else ""
                 shown = repr(each) if isinstance(each, str | int | float) else "no name"
                 raise ValueError(
                     f"{'has' if isinstance(value, list | tuple) else 'is'} {shown}; {text}{hint}"
                 )
-        return unique(tuple(allowed[allowed.index(each)] for each in values))
+        return unique(
+            tuple(allowed[allowed.index(each)] if each in allowed else str(each) for each in values)
+        )
 
 
 Size = Annotated[int, Field(strict=True, ge=1, le=MOST), WHOLE]
@@ -156,7 +164,7 @@ class TileBounds(Part):
 
 
 Operations = Annotated[tuple[str, ...], OneOrMore(lambda: OPERATIONS + KINDS)]
-Flows = Annotated[tuple[str, ...], OneOrMore(dataflows.names)]
+Flows = Annotated[tuple[str, ...], OneOrMore(dataflows.names, others=True)]
 Orders = Annotated[tuple[str, ...], OneOrMore(lambda: ORDERS)]
 Operands = Annotated[tuple[str, ...], OneOrMore(lambda: OPERANDS)]
 
@@ -173,7 +181,9 @@ class Constraint(Part):
         "*", description="pattern of layer names: * any text, ? a character, [ab] one of these"
     )
     op: Operations | None = Field(None, description="operations or kinds of convolutions; null: all")
-    dataflow: Flows | None = Field(None, description="dataflows that may be chosen; null: all of the array")
+    dataflow: Flows | None = Field(
+        None, description="dataflows and units that may be chosen; null: all of the array"
+    )
     order: Orders | None = Field(None, description="loop orders that may be chosen; null: all")
     stays: Operands | None = Field(
         None, description="operands that are loaded once; of outputs sums never leave; null: none"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from squeezesim.errors import HardwareError
 from squeezesim.escapes import visible
-from squeezesim.hardware.config import CONSTRAINTS, OVERRIDES, Parameter, parameters, shown, to_dict
+from squeezesim.hardware.config import CONSTRAINTS, OVERRIDES, UNITS, Parameter, parameters, shown, to_dict
 from squeezesim.hardware.energy import energy_costs
-from squeezesim.hardware.parts import LEVELS, Specification
+from squeezesim.hardware.parts import LEVELS, SHARED, Specification
 from squeezesim.markup import Markdown, block, chain, code, markdown_table, table
 
 
@@ -33,15 +33,23 @@ def rows(accelerator: Specification) -> list[Row]:
     data = to_dict(accelerator)
     overridden = [f"{OVERRIDES}.{level}" for level in LEVELS if level in accelerator.energy.overrides]
     found = []
-    for path in (*parameters(), *overridden):
-        value = _value(data, path)
-        if path == OVERRIDES:
+    shared = not accelerator.array.units or accelerator.array.dataflows
+    left_out = (OVERRIDES,) if shared else (OVERRIDES, *(f"array.{key}" for key in SHARED))
+    for path in (*_with_units(accelerator), *overridden):
+        if path in left_out:
             continue
-        unit = parameters()[OVERRIDES if path in overridden else path].unit
+        value = _value(data, path)
+        known = parameters().get(OVERRIDES if path in overridden else path)
         origin = accelerator.provenance.get(path)
         text = value if isinstance(value, str) else _text(value)
         found.append(
-            Row(path, text, unit, origin.provenance if origin else "", origin.source if origin else "")
+            Row(
+                path,
+                text,
+                known.unit if known else "",
+                origin.provenance if origin else "",
+                origin.source if origin else "",
+            )
         )
     last = max(place for place, row in enumerate(found) if row.path.startswith("mapper."))
     found[last + 1 : last + 1] = [
@@ -49,6 +57,17 @@ def rows(accelerator: Specification) -> list[Row]:
         for number, each in enumerate(accelerator.mapper.constraints)
     ]
     return found
+
+
+def _with_units(accelerator: Specification) -> Iterator[str]:
+    """Every parameter, and what the file says of the units before the others of the array."""
+    for path in parameters():
+        if path == "array.rows":
+            for name, unit in accelerator.array.units.items():
+                for key, value in unit.model_dump().items():
+                    below = value if isinstance(value, dict) else {"": value}
+                    yield from (f"{UNITS}.{name}.{key}{f'.{loop}' if loop else ''}" for loop in below)
+        yield path
 
 
 def ideals(accelerator: Specification) -> dict[str, str]:
@@ -173,8 +192,12 @@ def facts(accelerator: Specification) -> dict[str, str]:
         skipped += f", compressed in {' '.join(sparsity.compressed)} ({sparsity.form})"
     return {
         "clock": f"{accelerator.clock_mhz:g} MHz",
-        "array": f"{array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {array.interconnect}, "
-        f"{array.port_words} port words/cycle, {array.register_file.psum_words} partial sums/PE",
+        "array": array.shape
+        + (
+            f", {array.interconnect}, {array.port_words} port words/cycle, "
+            f"{array.register_file.psum_words} partial sums/PE"
+        )
+        * bool(array.dataflows),
         "precision": f"{bits.weight_bits}-bit weights, {bits.activation_bits}-bit activations, "
         f"{bits.accumulator_bits}-bit partial sums",
         "buffer": f"{buffer.size_kib:g} KiB{rate}, double-buffered: {double_buffered}",
@@ -211,7 +234,7 @@ def html(accelerator: Specification) -> str:
     boxes = (
         f"DRAM, {accelerator.dram_bytes_per_cycle:.4g} B/cycle",
         f"buffer, {buffer.size_kib:g} KiB",
-        f"{array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {accelerator.clock_mhz:g} MHz",
+        f"{array.shape}, {accelerator.clock_mhz:g} MHz",
     )
     return block(heading(accelerator), chain(boxes), table((), facts(accelerator).items(), left=2))
 
@@ -231,7 +254,12 @@ def schema() -> dict[str, Any]:
     for section in (whole, *definitions.values()):
         properties = section["properties"]
         for key, node in properties.items():
-            beside = (definitions.get("Energy"), "overrides"), (definitions["Mapper"], "constraints")
+            beside = (
+                (definitions.get("Energy"), "overrides"),
+                (definitions["Mapper"], "constraints"),
+                (definitions["Array"], "units"),
+                (definitions["Unit"], "unroll"),
+            )
             if (
                 "$ref" in node
                 or section in plain

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
+from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -14,47 +16,25 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from squeezesim.errors import nearest
 from squeezesim.hardware import dataflows
 from squeezesim.hardware.constraint import Constraint
 from squeezesim.hardware.dataflows import OneOf
-from squeezesim.hardware.part import WHOLE, Integer, Part, number, unique
+from squeezesim.hardware.part import WHOLE, FrozenDict, Integer, Part, number, unique
+from squeezesim.hardware.unit import Unit, misnamed
 
 Dataflow = Annotated[str, OneOf(dataflows.names)]
 """One of those that are declared in ``hardware.dataflows``."""
 
 SkippingDataflow = Annotated[str, OneOf(dataflows.skipping)]
 """Those that can leave out zero weights."""
-
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class FrozenDict(dict[K, V]):
-    """A ``dict`` whose changing methods raise TypeError, so that an Accelerator stays hashable and constant.
-
-    Example:
-        >>> hash(FrozenDict({"dram": 100.0})) == hash(FrozenDict({"dram": 100.0}))
-        True
-    """
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(frozenset(self.items()))
-
-    def __reduce__(self) -> tuple[type[FrozenDict[K, V]], tuple[dict[K, V]]]:
-        return type(self), (dict(self),)
-
-    def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
-        raise TypeError("an accelerator is frozen; use Accelerator.replace for a changed copy")
-
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    update = setdefault = pop = popitem = clear = _refuse
 
 
 Operand = Literal["inputs", "weights", "outputs"]
@@ -146,8 +126,24 @@ class Network(Part):
     )
 
 
+Units = Annotated[dict[str, Unit], AfterValidator(FrozenDict)]
+
+
+SHARED = ("rows", "cols", "dataflows")
+"""Keys of what dataflows share; an array of units alone has none of them."""
+
+
 class Array(Part):
-    """The PE array and what moves words into and out of it."""
+    """The PE array and what moves words into and out of it.
+
+    It has rows and columns that dataflows share, or units that are arrays of their own, or both.
+    """
+
+    units: Units = Field(
+        default_factory=FrozenDict,
+        max_length=16,
+        description="name → a unit with loops of its own in space; each layer gets the best by `mapper.objective`",
+    )
 
     rows: Integer = Field(
         ge=1, le=4096, description="rows of the PE array", json_schema_extra={"unit": "PEs"}
@@ -156,7 +152,7 @@ class Array(Part):
         ge=1, le=4096, description="columns of the PE array", json_schema_extra={"unit": "PEs"}
     )
     dataflows: Dataflows = Field(
-        min_length=1,
+        json_schema_extra={"minItems": 1},
         description="dataflows that the array can run; each layer gets the best by `mapper.objective`",
     )
     interconnect: Literal["broadcast", "systolic"] = Field(
@@ -175,10 +171,71 @@ class Array(Part):
     register_file: RegisterFile = Field(default_factory=RegisterFile, description="storage inside a PE")
     network: Network = Field(default_factory=Network, description="links between buffer and PEs")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _units_alone(cls, data: object) -> object:
+        if not isinstance(data, Mapping) or not data.get("units"):
+            return data
+        alone = not any(key in data for key in SHARED) or data.get("dataflows") in ([], ())
+        return {"rows": 1, "cols": 1, "dataflows": (), **data} if alone else data
+
+    @field_validator("units")
+    @classmethod
+    def _well_named(cls, units: Mapping[str, Unit]) -> Mapping[str, Unit]:
+        for name in units:
+            if text := misnamed(name, dataflows.names()):
+                raise ValueError(f"has {text}")
+        return units
+
+    @field_validator("dataflows")
+    @classmethod
+    def _some_dataflow(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not names and not info.data.get("units", True):
+            raise PydanticCustomError("too_short", "allowed: one or more")
+        return names
+
+    @model_serializer(mode="wrap", return_type=dict[str, Any])
+    def _brief(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        left_out = ("units",) if not self.units else () if self.dataflows else SHARED
+        return {key: value for key, value in data.items() if key not in left_out}
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """What a layer can run on: the dataflows, then the units."""
+        return (*self.dataflows, *self.units)
+
     @property
     def pes(self) -> int:
-        """Processing elements: rows · cols."""
-        return self.rows * self.cols
+        """Processing elements: rows · cols, or those of the largest unit if it has more."""
+        shared = self.rows * self.cols if self.dataflows else 0
+        return max(shared, *(unit.pes for unit in self.units.values()), 0)
+
+    @property
+    def size(self) -> str:
+        """Return the PEs as text, ``16×16 PEs``; of units those of the largest, ``2,048 PEs``."""
+        return f"{self.rows}×{self.cols} PEs" if self.dataflows else f"{self.pes:,} PEs"
+
+    @property
+    def shape(self) -> str:
+        """Return the PEs and what runs on them, as ``16×16 PEs, ws or os``."""
+        units = [f"{name} ({unit})" for name, unit in self.units.items()]
+        return f"{self.size}, {' or '.join((*self.dataflows, *units))}"
+
+    def only(self, flow: str) -> dict[str, object]:
+        """Return the changes of an accelerator after which every layer runs on the dataflow or unit *flow*."""
+        units = {name: unit.model_dump() for name, unit in self.units.items() if name == flow}
+        changes: dict[str, object] = {"array.units": units} if self.units else {}
+        return changes | {"array.dataflows": [name for name in self.dataflows if name == flow]}
+
+    @property
+    def widest(self) -> int:
+        """Columns, or the most outputs that a step of a unit makes, if that is more."""
+        made = (
+            prod(count for loop, count in unit.unroll.items() if loop in ("n", "g", "k", "y", "x", "p"))
+            for unit in self.units.values()
+        )
+        return max(self.cols if self.dataflows else 0, *made, 1)
 
     @property
     def port_words(self) -> int:
@@ -392,7 +449,7 @@ class Vector(Part):
     )
     lanes: Lanes | None = Field(
         None,
-        description="vector operations per cycle; null: one for each column of the array",
+        description="vector operations per cycle; null: one for each column of the array, or output of a unit's step",
         json_schema_extra={"unit": "ops/cycle"},
     )
 
@@ -510,4 +567,4 @@ class Specification(Part):
         """Vector operations per cycle: ``vector.lanes``, or one for each column; 0 where the model is ``none``."""
         if self.vector.model == "none":
             return 0
-        return self.array.cols if self.vector.lanes is None else self.vector.lanes
+        return self.array.widest if self.vector.lanes is None else self.vector.lanes

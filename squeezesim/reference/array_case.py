@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow import DATAFLOWS, rs
+from squeezesim.cost.dataflow import DATAFLOWS, flows_of, rs
 from squeezesim.cost.dataflow.base import Access
 from squeezesim.cost.dataflow.base import Tile as Tiles
 from squeezesim.cost.dataflow.rs import lay_rows
@@ -19,6 +19,7 @@ from squeezesim.reference.array import ACCESSES, Buffer, Counts, Ints, is_matrix
 from squeezesim.reference.array_os import run_output_stationary
 from squeezesim.reference.array_rs import Mapping, run_row_stationary
 from squeezesim.reference.array_systolic import run_systolic
+from squeezesim.reference.array_unit import run_unit
 from squeezesim.reference.array_ws import run_weight_stationary
 from squeezesim.reference.nonzeros import convolution, dealt_weights
 
@@ -44,6 +45,8 @@ def simulate_array(
         run_row_stationary(layer, buffer, machine, Mapping(*mapping))
     elif dataflow.startswith("scalesim_"):
         run_systolic(dataflow, layer, buffer, machine)
+    elif unit := next((each for each in machine.units if each.name == dataflow), None):
+        run_unit(unit, layer, buffer)
     else:
         runs = {"ws": run_weight_stationary, "os": run_output_stationary}
         runs[dataflow](layer, buffer, machine)
@@ -75,7 +78,7 @@ class Case:
     def as_layer(self) -> Layer:
         """The tile as a layer of its own, at the first pixels and channels of its layer."""
         n, y, x, g, k, c = self.tile
-        if is_matrix_product(self.layer):
+        if is_matrix_product(self.layer) and self.machine.flattens:
             return dataclasses.replace(self.layer, n=1, oy=1, iy=1, ox=x, ix=x, g=g, k=k, c=c)
         return dataclasses.replace(self.layer, n=n, oy=y, ox=x, g=g, k=k, c=c)
 
@@ -118,7 +121,8 @@ def _problem_and_tile(case: Case) -> tuple[Workload, Tiles]:
 
 def closed_form(case: Case) -> dict[str, int]:
     """What ``cost.dataflow`` says of the tile, under the names of ``Counts``."""
-    cost = DATAFLOWS[case.dataflow].tile_cost(*_problem_and_tile(case), case.machine)
+    flows = DATAFLOWS | flows_of(case.machine)
+    cost = flows[case.dataflow].tile_cost(*_problem_and_tile(case), case.machine)
     n, y, x, g, k, _ = case.tile
     words = {_count(access): value for access, value in cost.accesses().items()}
     words["buffer_psums_read"] = words["buffer_psums_read"] - (0 if case.resumed else n * y * x * g * k)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -16,7 +16,9 @@ from squeezesim.cost.costs import ALONE, BOUNDS, OPERANDS, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.problem import workload_of
+from squeezesim.cost.traffic import AXES
 from squeezesim.escapes import visible
+from squeezesim.hardware.unit import FLAT, LOOPS
 from squeezesim.network.checks import derive, show
 from squeezesim.network.compress.rules import learnt
 from squeezesim.network.compress.storage import nonzeros
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from squeezesim.cost.costs import Cause
     from squeezesim.cost.problem import Workload
     from squeezesim.hardware.parts import Array
+    from squeezesim.hardware.unit import Unit
     from squeezesim.network import Layer
     from squeezesim.report.data import ReportData
 
@@ -88,6 +91,8 @@ def axes(work: Workload, dataflow: str, tile: Sequence[int], array: Array) -> li
 
     Example: 9 input channels of a layer fill 56.2 % of 8 rows in 2 passes with ``ws``.
     """
+    if dataflow in array.units:
+        return list(_unrolled(work, array.units[dataflow], tile))
     if dataflow not in DATAFLOWS:
         return []
     loops = DATAFLOWS[dataflow].declared.spatial
@@ -117,6 +122,15 @@ def axes(work: Workload, dataflow: str, tile: Sequence[int], array: Array) -> li
         return [laid(("FY",), high, "rows"), laid(("Y",), wide, "columns")]
     sides = (loops.rows, array.rows, "rows"), (loops.cols, array.cols, "columns")
     return [laid(names, width, what) for names, width, what in sides if names]
+
+
+def _unrolled(work: Workload, unit: Unit, tile: Sequence[int]) -> Iterator[Axis]:
+    """The loops that *unit* runs in space, each with the places that it has."""
+    extents = {loop: int(getattr(work, loop)[0]) for loop in (*AXES, "fy", "fx")}
+    sizes = extents | dict(zip(AXES, tile, strict=True))
+    for loop, places in unit.unroll.items():
+        cuts = tuple((extents[part], sizes[part]) for part in FLAT.get(loop, (loop,)))
+        yield Axis(LOOPS[loop], cuts, places, f"places along {loop}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +312,10 @@ def _edge(case: Case) -> str:
     if work.pixels > work.valid:
         stored = int(work.pixels[0]) // (layer.n * layer.oy)
         partly.append(f"rows of {layer.ox:,} pixels are padded to {stored:,}")
+    array = case.report.accelerator.array
+    if case.dataflow in array.units and (pes := array.units[case.dataflow].pes) < array.pes:
+        own_unit = f"unit {case.dataflow} has {pes:,} of the array's {array.pes:,} PEs"
+        return f"{own_unit}, so that {empty} of {case.its} PE-cycles are idle"
     own = f" and {case.its} "
     reason = f"{case.its} {own.join(partly)}" if partly else f"{case.it} fills the array only in part"
     return f"{reason}, so that {empty} of {case.its} PE-cycles are idle"
@@ -452,9 +470,9 @@ def _idle_ports(report: ReportData) -> Iterable[str]:
     """Ports that are given and that no dataflow of the array can use."""
     array = report.accelerator.array
     usable = {"none": 0.0, "pes": float(array.rows * array.cols), "any": math.inf}
-    most = max(usable[DATAFLOWS[name].declared.ports] for name in array.dataflows)
+    most = max((usable[DATAFLOWS[name].declared.ports] for name in array.dataflows), default=0.0)
     if array.ports is not None and array.ports > most:
-        flows = " and ".join(array.dataflows)
+        flows = " and ".join(array.dataflows) or "units"
         yield f"array.ports {array.ports}: {flows} can use {f'{most:,.0f} at most' if most else 'none'}"
 
 

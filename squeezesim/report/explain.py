@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from squeezesim.cost.constraints import Limits, matches
+from squeezesim.cost.constraints import Limits, matches, runs
 from squeezesim.cost.costs import BOUNDS, OPERANDS, cause_named, label_of, pe_slots
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.given import LayerMapping
@@ -162,7 +162,7 @@ def _causes(case: Case) -> list[str]:
 def _others(case: Case) -> dict[str, Case]:
     """The layer with each dataflow of the array that was not chosen, is allowed and fits the buffer."""
     found = {}
-    for name in case.report.accelerator.array.dataflows:
+    for name in runs(case.layer, case.report.machine):
         if name != case.dataflow:
             with suppress(HardwareError):
                 found[name] = alone(case, name)
@@ -186,7 +186,7 @@ def alone(case: Case, dataflow: str) -> Case:
     Raises:
         HardwareError: it does not fit the buffer so, or constraints allow no such tiling.
     """
-    changes: dict[str, object] = {"array.dataflows": [dataflow]}
+    changes = case.report.accelerator.array.only(dataflow)
     # Constraints of other layers may need another dataflow.
     if constraints := case.report.accelerator.mapper.constraints:
         changes[CONSTRAINTS] = [each for each in constraints if matches(each, case.layer)]
@@ -221,7 +221,7 @@ def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
     tilings = choice.tilings(first, first)
     sizes = search.space.tile_sizes(tilings.pixel, tilings.channel)[:, 0].tolist()
     mode = MODES[int(tilings.mode[0])]
-    return {0: LayerMapping(machine.dataflows[0], mode.order, tuple(sizes), mode.stays, mode.single)}
+    return {0: LayerMapping(machine.flows[0], mode.order, tuple(sizes), mode.stays, mode.single)}
 
 
 def ratio(case: Case, other: Case, objective: str) -> float:

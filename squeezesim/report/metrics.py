@@ -130,6 +130,14 @@ def _of_operands(
     )
 
 
+def _units(report: ReportData) -> list[str] | None:
+    """The unit of each layer, empty where none is."""
+    own = report.accelerator.array.units
+    if not own:
+        return None
+    return [flow if flow in own else "" for flow in dataflows(report.costs)]
+
+
 def _stationary() -> Iterator[str]:
     """What stays in the PEs, dataflow by dataflow; the names of SCALE-Sim's say it."""
     return (
@@ -177,6 +185,13 @@ METRICS: dict[str, Metric] = {
             of_layers=lambda report: dataflows(report.costs),
             format=units.word,
             short=f"what stays in the PEs: {', '.join(_stationary())}",
+        ),
+        Metric(
+            *("unit", "text", ""),
+            "of the array that runs it, one of `array.units`; empty where a dataflow of shared rows and columns does",
+            of_layers=_units,
+            format=units.word,
+            is_optional=True,
         ),
         _of_layer("groups", "integer", "groups G", attrgetter("g")),
         _of_layer("k", "integer", "output channels K of a group"),

@@ -89,7 +89,7 @@ def decode(text: str | bytes) -> ReportData:
         raise ReportError(
             f"layers must be a list of {len(network.layers)}, one for each layer of the network"
         )
-    pes = accelerator.array.rows * accelerator.array.cols
+    pes = accelerator.array.pes
     axes = _axes(document, rows)
     _complete(rows, axes)
     parsed = [_row(row, layer, pes, axes) for row, layer in zip(rows, network.layers, strict=True)]

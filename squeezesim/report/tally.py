@@ -73,7 +73,7 @@ class Scale:
         clock_mhz, mac_energies, pj_per_units, areas = np.array(rows, np.float64).reshape(-1, 4).T
         arrays = [accelerator.array for accelerator in accelerators]
         return cls(
-            pes=np.array([array.rows * array.cols for array in arrays], np.int64),
+            pes=np.array([array.pes for array in arrays], np.int64),
             clock_mhz=clock_mhz,
             mac_energy=mac_energies,
             pj_per_unit=pj_per_units,

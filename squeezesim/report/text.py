@@ -257,7 +257,7 @@ def subject(report: ReportData) -> list[str]:
     array, buffer = hardware.array, hardware.memory.global_buffer
     shapes = ", ".join(network.input_texts())
     lines = [
-        f"{array.rows}×{array.cols} PEs, {' or '.join(array.dataflows)}, {hardware.clock_mhz:g} MHz, "
+        f"{array.shape}, {hardware.clock_mhz:g} MHz, "
         f"{buffer.size_kib:g} KiB buffer, {dram_text(hardware)}, {setup_text(hardware)}"
     ]
     return [*lines, shapes] if shapes else lines

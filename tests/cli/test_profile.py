@@ -404,3 +404,38 @@ def test_stages_are_those_that_patterns_say(run: Run) -> None:
     found = {row["stage"]: int(row["cycles"]) for row in csv.DictReader(grouped.splitlines())}
     cycles = {row["stage"]: int(row["cycles"]) for row in rows}
     assert found == {"all": cycles["stem"] + cycles["stage1"], "head": cycles["head"]}
+
+
+def test_settings_change_the_accelerator_and_its_name(run: Run) -> None:
+    words = ("--set", "array.rows=4", "--set", "array.dataflows=ws+os", "--format", "json")
+    code, out, err = run("profile", "small.graph.json", "--hw", "small_8x8.yaml", *words)
+    assert (code, err) == (0, "")
+    made = json.loads(out)["accelerator"]
+    assert (made["name"], made["array"]["rows"], made["array"]["dataflows"]) == (
+        "small_8x8+rows-4+dataflows-ws-os",
+        4,
+        ["ws", "os"],
+    )
+
+
+def test_a_setting_that_cannot_be_is_one_line(run: Run) -> None:
+    for setting, message in (
+        (
+            "array.row=4",
+            "unknown parameter 'array.row'; allowed: dotted paths such as 'array.rows'; did you mean 'array.rows'?",
+        ),
+        ("array.rows", "--set 'array.rows'; allowed: PATH=VALUE, as array.rows=16"),
+        ("array.rows=many", "array.rows is 'many'; allowed: an integer from 1 to 4096 (PEs)"),
+        ("array.units.conv.unroll.k=8", "array.units.conv.unroll.k: no unit 'conv'; allowed: none here"),
+        (
+            "array.units.conv.rows=8",
+            "unknown parameter 'array.units.conv.rows'; allowed: array.units.NAME.KEY, KEY one of ",
+        ),
+    ):
+        code, out, err = run("profile", "small.graph.json", "--hw", "small_8x8.yaml", "--set", setting)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"error: {message}")
+        assert err.count("\n") == 1
+    twice = ("--set", "array.rows=4", "--set", "array.rows=8")
+    code, _, err = run("profile", "small.graph.json", "--hw", "small_8x8.yaml", *twice)
+    assert (code, err) == (2, "error: --set array.rows is given twice; allowed: once\n")

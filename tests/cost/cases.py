@@ -211,13 +211,27 @@ def least_bits(layer: Layer, on: Machine) -> int:
     return int(Space(problem_of(layer, on), on).least_footprint[0])
 
 
+def multiples_of(problem: Workload, machine: Machine) -> dict[str, tuple[int, ...]]:
+    """Sizes of tiles along each axis that fill the array, or the units."""
+    pointwise = bool(problem.pointwise[0])
+    columns = machine.rows * machine.cols if pointwise else machine.cols
+    shared = {"y": machine.rows, "x": columns, "k": machine.cols, "c": machine.rows}
+    found = {}
+    for axis in AXES:
+        sizes = [shared.get(axis, 1)] if machine.dataflows else []
+        for unit in machine.units:
+            unroll = dict(unit.unroll)
+            sizes.append(unroll.get("p" if pointwise and axis == "x" else axis, 1))
+        found[axis] = tuple(sizes)
+    return found
+
+
 def tilings(
     problem: Workload, machine: Machine, further: Mapping[str, Iterable[int]] = MappingProxyType({})
 ) -> list[dict[str, int]]:
     """Every tiling of the design space, straight from its description, with *further* sizes along some axes."""
     one = {axis: int(getattr(problem, axis)[0]) for axis in AXES}
-    columns = machine.rows * machine.cols if problem.pointwise[0] else machine.cols
-    multiples = {"n": 1, "g": 1, "y": machine.rows, "x": columns, "k": machine.cols, "c": machine.rows}
+    multiples = multiples_of(problem, machine)
     choices = [
         sorted({*tile_sizes(one[axis], multiples[axis]).tolist(), *further.get(axis, ())}) for axis in AXES
     ]
@@ -239,8 +253,7 @@ def modes_of(
     *among* are the tilings that there are; where none has a coarse size along an axis, all of them count.
     """
     tiles = {axis: -(-int(getattr(problem, axis)[0]) // sizes[axis]) for axis in AXES}
-    columns = machine.rows * machine.cols if problem.pointwise[0] else machine.cols
-    multiples = {"n": 1, "g": 1, "y": machine.rows, "x": columns, "k": machine.cols, "c": machine.rows}
+    multiples = multiples_of(problem, machine)
 
     def is_few(axis: str) -> bool:
         extent = int(getattr(problem, axis)[0])

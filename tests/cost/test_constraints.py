@@ -262,7 +262,7 @@ def test_candidates_are_the_map_space_and_what_bounds_name(
 ) -> None:
     one = {"k": extent}
     rules = [Constraint.model_validate({"tile": {"k": each}}) for each in bounds]
-    tried = tile_sizes(extent, multiple)
+    tried = tile_sizes(extent, (multiple,))
 
     def within(sizes: set[int]) -> list[int]:
         return sorted(

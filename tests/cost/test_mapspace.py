@@ -18,12 +18,12 @@ from squeezesim.reference.pipeline import touched
 def test_sizes_are_ceilings_and_their_multiples(extent: int, multiple: int) -> None:
     ceilings = {-(-extent // i) for i in range(1, extent + 1)}
     rounded = {min(-(-size // multiple) * multiple, extent) for size in ceilings}
-    assert tile_sizes(extent, multiple).tolist() == sorted(ceilings | rounded)
+    assert tile_sizes(extent, (multiple,)).tolist() == sorted(ceilings | rounded)
 
 
 @pytest.mark.parametrize("extent", [65_537, 1_000_000, 2**31])
 def test_long_axes_offer_few_sizes(extent: int) -> None:
-    coarse, sizes = tile_sizes(extent, 16, has_halo=True), tile_sizes(extent, 16)
+    coarse, sizes = tile_sizes(extent, (16,), has_halo=True), tile_sizes(extent, (16,))
     assert len(sizes) <= 1024 + 2 * 16
     assert -(-extent // coarse[0]) <= 65_536
     assert coarse[-1] == extent

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from squeezesim.cost.bounds import Space
 from squeezesim.cost.dataflow import DATAFLOWS, Dataflow
 from squeezesim.cost.dataflow.base import NO_BOUNDS
-from squeezesim.cost.machine import Machine, Store
+from squeezesim.cost.dataflow.unit import dataflow_of
+from squeezesim.cost.machine import Machine, Store, Unit
 from squeezesim.cost.problem import Workload
 from squeezesim.cost.search import best, lower_bound
 from squeezesim.cost.traffic import AXES, MODE_NUMBERS, MODES, ORDERS, Mode
@@ -31,6 +32,7 @@ from tests.cost.cases import (
     problem_of,
     tilings,
 )
+from tests.reference.cases import units
 
 
 def enumerate_all(problem: Workload, machine: Machine, flow: Dataflow) -> list[Measures]:
@@ -118,6 +120,49 @@ def check_against_enumeration(layer: Layer, data: st.DataObject, most: int) -> N
         least = min(summed(cost, objective) for cost in every[name])
         assert lower_bound(problem, on, DATAFLOWS[name]) <= least
     check_choice(played, expected, objective, slack)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
+@given(layers(largest=4), st.lists(units(), min_size=1, max_size=2), st.data())
+def test_units_equal_a_full_enumeration(layer: Layer, drawn: list[Unit], data: st.DataObject) -> None:
+    check_units_against_enumeration(layer, drawn, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.filter_too_much])
+@given(layers(largest=4), st.lists(units(), min_size=1, max_size=2), st.data())
+def test_units_equal_a_full_enumeration_on_1000_layers(
+    layer: Layer, drawn: list[Unit], data: st.DataObject
+) -> None:
+    check_units_against_enumeration(layer, drawn, data)
+
+
+def check_units_against_enumeration(layer: Layer, drawn: list[Unit], data: st.DataObject) -> None:
+    """What is taken is the best by the rule of all tilings on all units of a machine, and no bound is above one."""
+    named = tuple(unit._replace(name=f"unit{number}") for number, unit in enumerate(drawn))
+    slack = data.draw(st.sampled_from([0.0, 0.0, 0.15]), label="slack")
+    objective = data.draw(st.sampled_from(["latency", "latency", "energy", "edp"]), label="objective")
+    bits = 8 * data.draw(st.sampled_from([256, 1024, 8192]), label="bytes")
+    on = data.draw(
+        machines(slack=slack, buffer_bits=bits, objective=objective, dataflows=()), label="machine"
+    )
+    on = dataclasses.replace(on, units=named)
+    problem = problem_of(layer, on)
+    assume(len(tilings(problem, on)) * len(named) <= 8)
+    assume(sum(len(modes_of(problem, on, sizes)) for sizes in tilings(problem, on)) <= 32)
+    flows = [dataflow_of(unit) for unit in named]
+    every = [enumerate_all(problem, on, flow) for flow in flows]
+    with small_parts(data):
+        found = best(problem, on)
+    assert (found is not None) == any(every)
+    if found is None:
+        return
+    played = measures(problem, on, flows[int(found.dataflow[-1])], dict(found.sizes), found.mode)
+    assert (found.cycles, found.dram_bits) == (played.cycles, played.dram_bits)
+    assert found.energy == pytest.approx(played.energy, rel=1e-12)
+    for flow, costs in zip(flows, every, strict=True):
+        assert lower_bound(problem, on, flow) <= min(summed(cost, objective) for cost in costs)
+    check_choice(played, [cost for costs in every for cost in costs], objective, slack)
 
 
 def check_choice(found: Measures, expected: list[Measures], objective: str, slack: float) -> None:

@@ -238,16 +238,28 @@ def test_replace_keeps_the_provenance_of_what_does_not_change() -> None:
     assert stated.provenance["array.rows"] == Provenance(provenance="datasheet", source="sheet")
 
 
-def test_from_dict_counts_the_other_mistakes() -> None:
+def test_from_dict_names_all_mistakes() -> None:
     data = deepcopy(SMALL)
     data["array"]["rows"] = 0
     data["clock_mhz"] = "fast"
     data["memory"]["dram"]["bandwidth_gb_s"] = -1
     with pytest.raises(HardwareError) as error:
         Accelerator.from_dict(data)
-    assert str(error.value) == (
-        "clock_mhz is 'fast'; allowed: a number from 0.001 to 100000 (MHz) (and 2 more mistakes)"
-    )
+    assert str(error.value).splitlines() == [
+        "clock_mhz is 'fast'; allowed: a number from 0.001 to 100000 (MHz)",
+        "array.rows is 0; allowed: an integer from 1 to 4096 (PEs)",
+        "memory.dram.bandwidth_gb_s is -1; allowed: a number from 0.001 to 1000000 (GB/s)",
+    ]
+
+
+def test_of_very_many_mistakes_the_first_are_named() -> None:
+    units = {f"unit{number}": {"unroll": {"k": 0, "c": 0}} for number in range(12)}
+    with pytest.raises(HardwareError) as error:
+        Accelerator.from_dict({**SMALL, "array": {"units": units}})
+    lines = str(error.value).splitlines()
+    assert len(lines) == 21
+    assert lines[0] == "array.units.unit0.unroll.k is 0; allowed: an integer from 1 to 65536"
+    assert lines[-1] == "and 4 more"
 
 
 def test_text_is_short(small: Accelerator) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow.scalesim import SCALESIM
-from squeezesim.cost.machine import Machine
+from squeezesim.cost.machine import Machine, Unit
 from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from squeezesim.reference.array_case import Case, Tile, whole
@@ -164,4 +165,47 @@ def waiting_cases(draw: st.DrawFn) -> Case:
         dataflow="os",
         resumed=False,
         seed=draw(st.integers(0, 99)),
+    )
+
+
+@st.composite
+def units(draw: st.DrawFn) -> Unit:
+    """A unit of up to 64 iterations at once, whose ports and outputs often take longer than its steps."""
+    flat_taps, flat_pixels = draw(st.booleans()), draw(st.booleans())
+    loops = [
+        "g",
+        "k",
+        "c",
+        *(["t"] if flat_taps else ["fy", "fx"]),
+        *(["p"] if flat_pixels else ["n", "y", "x"]),
+    ]
+    unroll: dict[str, int] = {}
+    for loop in draw(st.lists(st.sampled_from(loops), min_size=1, max_size=4, unique=True)):
+        unroll[loop] = draw(st.integers(1, 5))
+    pes = math.prod(unroll.values())
+    slow = st.sampled_from([0, 1, 1, 2, 3, 8])
+    return Unit(
+        "unit",
+        tuple(unroll.items()),
+        draw(st.sampled_from(["outputs", "weights", "inputs"])),
+        interval=draw(st.sampled_from([size for size in (1, 2, 3, 4, 5) if pes % size == 0])),
+        ports=draw(slow),
+        preload=draw(st.sampled_from([0, 0, 1, 4])),
+        output_words=draw(slow),
+        latency=draw(st.integers(0, 2)),
+    )
+
+
+@st.composite
+def unit_cases(draw: st.DrawFn) -> Case:
+    """A tile on a unit."""
+    on = machine(dataflows=(), units=(draw(units()),))
+    layer = draw(small_layers(macs=1500))
+    return Case(
+        layer=layer,
+        tile=draw(tiles(problem_of(layer, on))),
+        machine=on,
+        dataflow="unit",
+        resumed=draw(st.booleans()),
+        seed=draw(st.integers(0, 1 << 16)),
     )

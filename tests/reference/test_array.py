@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +33,7 @@ from tests.reference.cases import (
     row_stationary_cases,
     small_layers,
     systolic_cases,
+    unit_cases,
     waiting_cases,
 )
 
@@ -50,6 +55,52 @@ def test_closed_forms_equal_the_simulated_array_on_2000_tiles(case: Case) -> Non
 @given(row_stationary_cases())
 def test_row_stationary_equals_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
+
+
+def unit_classes(case: Case) -> set[str]:
+    """What makes a tile on a unit more than steps one after the other."""
+    (unit,), tile = case.machine.units, case.as_layer()
+    extents = {"k": tile.k, "c": tile.c, "g": tile.g, "x": tile.ox, "y": tile.oy, "n": tile.n}
+    extents |= {"fy": tile.fy, "fx": tile.fx, "t": tile.fy * tile.fx, "p": tile.n * tile.oy * tile.ox}
+    cost = closed_form(case)
+
+    def cycles(**changes: Any) -> int:
+        machine = replace(case.machine, units=(unit._replace(**changes),))
+        return closed_form(replace(case, machine=machine))["cycles"]
+
+    found = {
+        "remainders": sum(extents[loop] % by > 0 for loop, by in unit.unroll) > 1,
+        "output-bound": cost["cycles"] > cycles(output_words=0),
+        "preload-bound": cost["cycles"] > cycles(ports=0, preload=0),
+        "interval": unit.interval > 1,
+        "taps": tile.fy * tile.fx > 1 and bool({"t", "fy", "fx"} & {*dict(unit.unroll)}),
+        "pixels in one": unit.by("p") > 1,
+        f"{unit.stationary} stay": True,
+    }
+    return {name for name, hit in found.items() if hit}
+
+
+def check_units(count: int) -> None:
+    hit: Counter[str] = Counter()
+
+    @settings(max_examples=count, deadline=None)
+    @given(unit_cases())
+    def check(case: Case) -> None:
+        assert differences(case) == []
+        hit.update(unit_classes(case))
+
+    check()
+    assert len(hit) == 9
+    assert min(hit.values()) > count / 20
+
+
+def test_units_equal_the_simulated_ones() -> None:
+    check_units(at_least(300))
+
+
+@pytest.mark.slow
+def test_units_equal_the_simulated_ones_on_2000_tiles() -> None:
+    check_units(at_least(2000))
 
 
 def slow_networks(k: int = 1, *, oy: int, rows: int) -> Case:

@@ -273,9 +273,12 @@ def test_the_dictionary_has_every_column_with_its_type(made: Report) -> None:
             assert type(value) is types[metric.kind] or (value is None and metric.can_be_empty)
 
 
-def test_the_dictionary_has_scalesim_s_columns() -> None:
-    row = report({"array.dataflows": ["scalesim_ws"]}).rows()[0]
-    assert list(row) == [metric.name for metric in metrics_of("layer")]
+def test_the_dictionary_has_the_columns_of_some_reports() -> None:
+    every = [metric.name for metric in metrics_of("layer")]
+    some = {"array.dataflows": ["scalesim_ws"]}, {"array.units": {"conv": {"unroll": {"k": 8, "c": 4}}}}
+    scalesim, units = (list(report(changes).rows()[0]) for changes in some)
+    assert scalesim == [name for name in every if name != "unit"]
+    assert units == [name for name in every if not name.startswith("scalesim")]
 
 
 def test_units_are_those_of_the_names() -> None:

@@ -6,6 +6,7 @@ from squeezesim.cost.dataflow.base import NO_BOUNDS, Access, Accesses, Bounds, D
 from squeezesim.cost.dataflow.os import OS
 from squeezesim.cost.dataflow.rs import RS
 from squeezesim.cost.dataflow.scalesim import SCALESIM
+from squeezesim.cost.dataflow.unit import dataflow_of
 from squeezesim.cost.dataflow.ws import WS
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Workload
@@ -13,6 +14,12 @@ from squeezesim.hardware.dataflows import DECLARED, Declaration
 
 DATAFLOWS: dict[str, Dataflow] = {flow.name: flow for flow in (WS, OS, RS, *SCALESIM.values())}
 """Every dataflow, by name."""
+
+
+def flows_of(machine: Machine) -> dict[str, Dataflow]:
+    """Return what a layer can run on, by name: the dataflows of *machine*, then its units."""
+    shared = {name: DATAFLOWS[name] for name in machine.dataflows}
+    return shared | {unit.name: dataflow_of(unit) for unit in machine.units}
 
 
 def register(
@@ -35,4 +42,4 @@ def register(
     return flow
 
 
-__all__ = ["DATAFLOWS", "Access", "Accesses", "Dataflow", "Tile", "TileCost", "register"]
+__all__ = ["DATAFLOWS", "Access", "Accesses", "Dataflow", "Tile", "TileCost", "flows_of", "register"]

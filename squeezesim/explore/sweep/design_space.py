@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from squeezesim.errors import HardwareError, UsageError, nearest
 from squeezesim.expressions import parse
 from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.hardware.config import is_leaf, parameters, sections, to_dict, unknown_path
+from squeezesim.hardware.config import allowed_text, is_leaf, parameters, sections, to_dict, unknown_path
 from squeezesim.hardware.energy import energy_costs
 from squeezesim.report.metrics import units_by_name
 from squeezesim.yaml_tree import plain_scalar
@@ -109,12 +109,12 @@ def parse_axis(path: str, given: str | Sequence[Value]) -> Axis:
 
 def is_whole(path: str) -> bool:
     """Return whether the parameter *path* takes integers alone."""
-    return path in parameters() and parameters()[path].allowed.startswith("an integer")
+    return is_leaf(path) and allowed_text(path).startswith("an integer")
 
 
 def _is_list(path: str) -> bool:
     """Whether the parameter *path* takes lists, whose words may have colons."""
-    return path in parameters() and parameters()[path].allowed.startswith("a list")
+    return is_leaf(path) and allowed_text(path).startswith("a list")
 
 
 def _identity(value: Value) -> object:
@@ -139,7 +139,7 @@ def _parse_interval(path: str, piece: str) -> Axis | None:
     if is_log and low <= 0:
         raise UsageError(f"{path}: range {piece!r} has no logarithm; allowed: from above 0")
     if is_whole(path) and math.ceil(low) > math.floor(high):
-        raise UsageError(f"{path}: range {piece!r} holds no integer; allowed: {parameters()[path].allowed}")
+        raise UsageError(f"{path}: range {piece!r} holds no integer; allowed: {allowed_text(path)}")
     return Axis(path, interval=(float(low), float(high)), is_log=is_log)
 
 
@@ -362,11 +362,25 @@ def numeric_column(
 ) -> NDArray[np.float64]:
     """Return the numbers of *name* in *count* rows of *columns*, or else *base*'s; NaN where there is none."""
     if name == PES:
-        return numeric_column("array.rows", base, columns, count) * numeric_column(
-            "array.cols", base, columns, count
-        )
+        return _pes(base, columns, count)
     values = columns[name] if name in columns else (_value_at(to_dict(base), name),) * count
     return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def _pes(base: Accelerator, columns: Mapping[str, Sequence[Value]], count: int) -> NDArray[np.float64]:
+    """PEs of each design: rows · cols, or those of the largest unit if it has more."""
+    array = base.array
+    paths: list[tuple[str, ...]] = [("array.rows", "array.cols")] * bool(array.dataflows)
+    paths += [
+        tuple(f"array.units.{name}.unroll.{loop}" for loop in unit.unroll)
+        for name, unit in array.units.items()
+    ]
+    intervals = [1] * bool(array.dataflows) + [unit.interval for unit in array.units.values()]
+    sizes = [
+        np.prod([numeric_column(path, base, columns, count) for path in factors], axis=0) // interval
+        for factors, interval in zip(paths, intervals, strict=True)
+    ]
+    return np.asarray(np.max(sizes, axis=0), np.float64)
 
 
 def check_axes(base: Accelerator, axes: Sequence[Axis]) -> None:

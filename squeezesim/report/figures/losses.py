@@ -59,7 +59,7 @@ def losses(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set_xlabel("cycles", fontsize=NORMAL)
     draw_grid_lines(axes, sheet.theme, "x")
-    pes = f"{report.accelerator.array.rows}×{report.accelerator.array.cols} PEs"
+    pes = report.accelerator.array.size
     sheet.title(
         f"{report.network.name} on {report.accelerator.name}: from MACs / {pes} to {units.count(total)} cycles"
     )

@@ -1,0 +1,193 @@
+"""Units: worked by hand, beside what is closed in another way, and on whole networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from squeezesim.cost.dataflow import DATAFLOWS, Tile, flows_of
+from squeezesim.cost.machine import Machine, Unit
+from squeezesim.errors import HardwareError
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.load import load
+from squeezesim.mapping import Mapping
+from squeezesim.network.layer import Layer
+from squeezesim.reference.array_case import Case, closed_form, whole
+from squeezesim.report.report import Report
+from squeezesim.simulate import simulate
+from tests.cost.cases import layers, machine, problem_of
+
+CONV = Layer.conv("conv", c=64, k=32, oy=14, ox=14, fy=3, fx=3, padding=1)
+POINTWISE = Layer.conv("pointwise", c=16, k=10, oy=2, ox=6, fy=1, fx=1)
+SMALL = {
+    "name": "small",
+    "clock_mhz": 300,
+    "array": {
+        "units": {
+            "conv": {"unroll": {"c": 16, "k": 16, "x": 8}, "output_words": 16},
+            "depthwise": {"unroll": {"g": 16, "x": 4}, "runs": ["depthwise"]},
+        }
+    },
+    "precision": {"weight_bits": 8, "activation_bits": 8},
+    "memory": {"global_buffer": {"size_kib": 1024}, "dram": {"bandwidth_gb_s": 9.6}},
+}
+
+
+def costs(layer: Layer, **unit: Any) -> dict[str, int]:
+    """What the whole layer costs on a unit as one tile."""
+    unroll = tuple(unit.pop("unroll").items())
+    on = machine(dataflows=(), units=(Unit("unit", unroll, **unit),))
+    return closed_form(Case(layer, whole(layer, on), on, "unit", resumed=False, seed=0))
+
+
+def test_outputs_stay() -> None:
+    # Blocks of 16 channels and 8 pixels of a row: 2 · 14 · 2, each of 4 · 9 steps; the last 96 outputs leave in 6.
+    found = costs(CONV, unroll={"c": 16, "k": 16, "x": 8}, output_words=16)
+    assert found["cycles"] == 56 * 36 + 6 == 2022
+    assert found["stream"] == 2016
+    assert found["busy"] == CONV.macs
+    assert found["buffer_weights"] == 64 * 32 * 9 * 28  # for each row and each half of it
+    assert found["buffer_inputs"] == 196 * 64 * 9 * 2  # for both halves of the output channels
+    assert found["buffer_psums_written"] == 196 * 32
+    assert found["register_psums"] == 2 * 196 * 32 * 36
+    assert found["inter_pe_psums"] == CONV.macs - 196 * 32 * 36
+
+
+def test_outputs_that_leave_slowly_are_waited_for() -> None:
+    # A word a cycle: 128 outputs take longer than 36 steps, 96 too; all but the last beside the next block.
+    found = costs(CONV, unroll={"c": 16, "k": 16, "x": 8}, output_words=1)
+    assert found["cycles"] == 36 + 28 * 128 + 28 * 96
+
+
+def test_weights_stay() -> None:
+    # Blocks of 16×16 weights: 2 · 4 · 9, each for 196 pixels; 256 words arrive in 16 cycles, the first alone.
+    found = costs(CONV, unroll={"c": 16, "k": 16}, stationary="weights", ports=16)
+    assert found["cycles"] == 16 + 72 * 196
+    assert found["buffer_weights"] == 64 * 32 * 9
+    assert found["buffer_inputs"] == 196 * 64 * 9 * 2
+    assert found["buffer_psums_written"] == 196 * 32 * 36
+    assert found["register_weights"] == CONV.macs + 64 * 32 * 9
+
+
+def test_inputs_stay() -> None:
+    # Rows of 4 + 2 pixels, 8 of 16 channels: 2 · 2 · 2 blocks for 10 output channels each; 32 words arrive in 4 cycles.
+    found = costs(POINTWISE, unroll={"c": 8, "x": 4}, stationary="inputs", ports=8)
+    assert found["cycles"] == 4 + 8 * 10
+    assert found["buffer_inputs"] == 12 * 16
+    assert found["buffer_weights"] == 16 * 10 * 4
+    assert found["buffer_psums_written"] == 12 * 10 * 2
+
+
+def test_a_step_of_several_cycles() -> None:
+    # 32 output pixels × 8 channels in 4 cycles, all 9 taps in 3 steps of 4 of them.
+    layer = Layer.conv("d", c=8, k=8, groups=8, oy=4, ox=4, fy=3, fx=3, padding=1)
+    found = costs(layer, unroll={"g": 8, "y": 2, "x": 2, "t": 4}, interval=4)
+    assert found["cycles"] == 2 * 2 * 3 * 4
+    assert found["busy"] == layer.macs
+
+
+@given(layers(largest=12), st.integers(1, 6), st.integers(1, 6))
+def test_weights_of_rows_and_columns_are_those_of_ws(layer: Layer, rows: int, cols: int) -> None:
+    """As long as no preload is waited for, and the first one aside, whose block is the smallest in `ws`."""
+    unit = Unit("unit", (("c", rows), ("k", cols)), "weights", ports=cols)
+    shared = machine(rows=rows, cols=cols, ports=cols)
+    on = machine(dataflows=(), units=(unit,))
+    tile = whole(layer, on)
+    sizes = Tile(*(np.array([size]) for size in tile))
+    streams = [
+        int(flow.tile_cost(problem_of(layer, each), sizes, each).stream[0])
+        for flow, each in ((DATAFLOWS["ws"], shared), (flows_of(on)["unit"], on))
+    ]
+    assert streams[0] == streams[1]
+
+
+def test_only_pixels_that_a_unit_flattens_stand_in_one() -> None:
+    flat, rows = Unit("flat", (("p", 8), ("k", 4))), Unit("rows", (("x", 8), ("k", 4)))
+    for units, pointwise, cycles in (((flat,), True, 2), ((rows,), False, 2), ((flat, rows), False, 2)):
+        on = machine(dataflows=(), units=units, setup=0, dram_latency=0)
+        work = problem_of(POINTWISE, on)
+        assert bool(work.pointwise[0]) is pointwise
+        sizes = Tile(*(getattr(work, axis) for axis in Tile._fields))
+        blocks = flows_of(on)[units[0].name].tile_cost(work, sizes, on).stream[0] / (16 * 3)
+        assert blocks == cycles
+
+
+def test_each_layer_runs_on_the_best_unit_that_can() -> None:
+    found = simulate(load("mobilenet_v1"), Accelerator.from_dict(SMALL))
+    rows = [row for row in found.rows() if row["dataflow"]]
+    depthwise = [row["unit"] for row in rows if row["name"].endswith(".depthwise")]
+    others = [row["unit"] for row in rows if not row["name"].endswith(".depthwise")]
+    assert {*depthwise} == {"depthwise"}
+    assert {*others} == {"conv"}
+    assert found.totals["cycles"] * 2048 == sum(
+        row["executed_macs"] + sum(value for key, value in row.items() if key.startswith("lost_"))
+        for row in found.rows()
+    )
+
+
+def test_units_and_dataflows_stand_in_one_file() -> None:
+    both = Accelerator.from_dict(SMALL).replace(
+        {"array.rows": 16, "array.cols": 16, "array.dataflows": ["os"]}
+    )
+    assert both.array.flows == ("os", "conv", "depthwise")
+    assert both.array.pes == 2048
+    alone = simulate(load("mobilenet_v1"), Accelerator.from_dict(SMALL))
+    together = simulate(load("mobilenet_v1"), both)
+    assert together.totals["cycles"] <= alone.totals["cycles"]
+    assert {row["dataflow"] for row in together.rows()} - {"", "conv", "depthwise", "os"} == set()
+
+
+def test_what_no_unit_runs_is_one_line() -> None:
+    changes = {"array.units": {"depthwise": SMALL["array"]["units"]["depthwise"]}}  # type: ignore[index]
+    with pytest.raises(HardwareError) as error:
+        simulate(load("mobilenet_v1"), Accelerator.from_dict(SMALL).replace(changes))
+    assert str(error.value) == (
+        "small: layer 'stem.conv': no unit runs conv; allowed: one whose array.units.NAME.runs has it"
+    )
+
+
+def test_results_on_units_are_saved_mapped_and_read_back(tmp_path: Any) -> None:
+    accelerator = Accelerator.from_dict(SMALL)
+    found = simulate(load("squeezenext_23"), accelerator)
+    found.save(tmp_path / "a.json")
+    found.save(tmp_path / "a.mapping.json")
+    again = Report.load(tmp_path / "a.json")
+    assert again.costs.equals(found.costs)
+    assert again.accelerator == accelerator
+    given_again = simulate(
+        load("squeezenext_23"), accelerator, mapping=Mapping.load(tmp_path / "a.mapping.json")
+    )
+    assert given_again.totals == found.totals
+    assert Accelerator.from_yaml(_written(tmp_path, accelerator)) == accelerator
+
+
+def _written(folder: Any, accelerator: Accelerator) -> Any:
+    path = folder / "a.yaml"
+    path.write_text(accelerator.to_yaml(), encoding="utf-8")
+    return path
+
+
+def test_more_places_along_a_loop_make_no_step_more() -> None:
+    layer = dataclasses.replace(CONV, name="a")
+    before = None
+    for places in (4, 8, 16, 32):
+        on = Machine.of(Accelerator.from_dict(SMALL).replace({"array.units.conv.unroll.k": places}))
+        cycles = int(flows_of(on)["conv"].tile_cost(problem_of(layer, on), _tile(layer, on), on).stream[0])
+        assert before is None or cycles <= before
+        before = cycles
+
+
+def _tile(layer: Layer, on: Machine) -> Tile:
+    work = problem_of(layer, on)
+    return Tile(*(getattr(work, axis) for axis in Tile._fields))
+
+
+def test_constraints_name_units() -> None:
+    wanted = {"mapper.constraints": [{"op": "depthwise", "dataflow": "conv"}]}
+    found = simulate(load("mobilenet_v1"), Accelerator.from_dict(SMALL).replace(wanted))
+    assert {row["unit"] for row in found.rows()} == {"", "conv"}
