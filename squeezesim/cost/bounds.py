@@ -28,7 +28,7 @@ from squeezesim.cost.mapspace import (
     selection,
 )
 from squeezesim.cost.problem import Floats, Ints, Workload
-from squeezesim.cost.residency import Residency, TrafficBounds
+from squeezesim.cost.residency import Residency, Shares, TrafficBounds
 from squeezesim.cost.traffic import LOOPS, ORDERS, changes, mode_of, refetches
 from squeezesim.cost.views import NEVER, Products, View, winners
 
@@ -256,12 +256,18 @@ class Space:
 
         With *required* operands those of the mode with the least; ``NEVER``, or more, where no mode is allowed.
         """
-        bits = self._footprint.at(pixel, channel, self.last_pixel[pixel])
-        return np.maximum(bits, self.residency.least_footprint(pixel, channel)) if self.required else bits
+        bits = self._fullest(self._footprint.at(pixel, channel, self.last_pixel[pixel]))
+        if self.required:
+            bits = np.maximum(bits, self.residency.least_footprint(pixel, channel))
+        return np.asarray(bits)
+
+    def _fullest(self, bits: Any) -> Any:
+        """What a footprint is, or the share of the part of the buffer that is filled the most."""
+        return bits if self._footprint.rows.ndim == 2 else np.asarray(bits).max(axis=0)
 
     def _least_bits(self, view: View) -> Any:
         """What no ``footprint`` of a tiling of a view is below."""
-        bits = view(self._footprint)
+        bits = self._fullest(view(self._footprint))
         return np.maximum(bits, self._bounds.footprint(view)) if self.required else bits
 
     def _footprints(self) -> Products:
@@ -298,7 +304,17 @@ class Space:
             if pixel_tiles == 1 and self._cut is not None:  # all pixels in a tile are none of the options
                 weights = weights + np.where(self._cut[self.channels.owner], NEVER, 0.0)
             columns.append([g * c * slots["inputs"], g * k * slots["outputs"], weights])
-        return Products.of(rows, *columns)
+        products, shares = Products.of(rows, *columns), Shares(work, machine)
+        if shares.is_plain:
+            return products
+        of_parts = shares.factors()[:, [0, 2, 1]]  # in the order of the rows
+        scaled = products.rows * np.concatenate(
+            [of_parts[:, :2, owner], np.ones((len(of_parts), 1, len(owner)))], axis=1
+        )
+        by_part = np.ones((len(of_parts), 3, len(self.channels.owner)))
+        by_part[:, 2] = of_parts[:, 2, self.channels.owner]
+        assert products.single is not None
+        return Products(scaled, products.columns * by_part, products.single * by_part)
 
     def _startup(self) -> Products:
         """Bits of the first load of inputs, that of weights, and the last store of outputs: three quantities."""

@@ -24,7 +24,7 @@ from squeezesim.cost.pipeline import played_steps
 from squeezesim.cost.problem import Bools, Ints, Workload, workload_of
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import AXES, LOOP_AXES, LOOPS, MODE_NUMBERS, ORDERS, G, Mode, N, X, Y, fetches
-from squeezesim.hardware.constraint import Constraint, SizeBounds
+from squeezesim.hardware.constraint import MOST, Constraint, SizeBounds
 from squeezesim.hardware.unit import KINDS as UNIT_KINDS
 from squeezesim.network.layer import Layer
 
@@ -35,6 +35,7 @@ KINDS: Mapping[str, Callable[[Layer], bool]] = {
 }
 """Kinds of convolutions, as constraints name them."""
 
+_WHOLE = SizeBounds(min=MOST)  # all input channels: no tile's partial sums leave the array
 _MULTIPLES = 64  # of an axis that are all candidates; of more, those next to the sizes of the map space
 _HALOS = 1 << 16  # tiles along y or x whose inputs are counted one by one
 _PLAYED = 1 << 16  # steps of a tiling that differ: the search plays many tilings
@@ -143,6 +144,8 @@ class Limits:
             stays |= set(each.stays or ())
             for axis, own in each.bounds():
                 bounds[axis].append(own)
+        if machine.psums_stay:
+            bounds["c"].append(_WHOLE)
         return cls(
             tuple(name for name in machine.flows if name in dataflows),
             tuple(name for name in ORDERS if name in orders),
@@ -237,6 +240,9 @@ def violation(
     """
     along = [-(-extent // size) for size, extent in tile.values()]
     tiles = {loop: prod(along[axis] for axis in axes) for loop, axes in LOOP_AXES.items()}
+    size, extent = tile["c"]
+    if machine.psums_stay and size < extent:
+        return f"c {size} is not allowed by memory.global_buffer.psums array, so that it must be {extent}"
     for number, each in _numbered(layer, machine):
         name = name_of(number, each)
         for key, value, words in (("dataflow", dataflow, each.dataflow), ("order", mode.order, each.order)):

@@ -340,8 +340,12 @@ def _misfit(layer: Layer, reason: float | str, family: Machine, accelerator: Acc
     if isinstance(reason, str):
         return f"{who}: {reason}{'' if limits.unrun else under}"
     size = f"{reason / 8192:,.4g} KiB" if reason < 1e4 * 8192 else f"{reason / 8192:,.0f} KiB"
+    if buffer.parts:
+        full = reason / (buffer.size_kib * 8192)
+        size = f"{full:.2f} times what a part holds" if full < 1e4 else f"{full:,.0f} times what a part holds"
     parts = f"memory.global_buffer.weights_kib is {buffer.weights_kib:g}"
     room = f"memory.global_buffer.size_kib is {buffer.size_kib:g}"
+    room = f"memory.global_buffer.parts are {'; '.join(buffer.texts())}" if buffer.parts else room
     if limits.stays:
         text = f"{who}: no mapping in which {' and '.join(limits.stays)} stay is left{under}"
         if reason < NEVER:

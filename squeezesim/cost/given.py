@@ -176,7 +176,9 @@ def _check_room(
         )
     footprint = space.residency.footprint(mode, pixel, channel)
     for row in np.flatnonzero(footprint > room)[:1].tolist():
+        share = f"{footprint[row] / room:.0%} of a part" if space.machine.parts else ""
+        needed = share or f"{-(-int(footprint[row]) // 8):,} bytes"
         raise MappingError(
-            f"layer {names[row]!r}: the tile needs {-(-int(footprint[row]) // 8):,} bytes of the buffer, second copies "
-            f"of what is double-buffered among them; there are {room // 8:,}"
+            f"layer {names[row]!r}: the tile needs {needed} of the buffer, second copies of what is double-buffered "
+            + ("among them" if share else f"among them; there are {room // 8:,}")
         )

@@ -95,6 +95,13 @@ class Unit(NamedTuple):
         )
 
 
+class BufferPart(NamedTuple):
+    """A part of the buffer for some of inputs, weights, outputs and psums."""
+
+    bits: int
+    holds: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """One accelerator as plain numbers; the cost formulas see nothing else of it."""
@@ -141,6 +148,8 @@ class Machine:
     energy: EnergyCosts
     stores: tuple[Store, ...] = ()  # beside DRAM, which holds what none of them holds
     constraints: tuple[Constraint, ...] = ()  # on what is chosen, by layer
+    parts: tuple[BufferPart, ...] = ()  # of the buffer; none: all operands share the whole
+    psums_stay: bool = False  # in the array: no partial sums leave it
     units: tuple[Unit, ...] = ()  # beside the rows and columns that dataflows share
 
     @property
@@ -256,9 +265,13 @@ class Machine:
             buffer_bits=int(buffer.size_kib * 1024) * 8,
             weights_bits=int(buffer.weights_kib * 1024) * 8,
             buffer_bits_per_cycle=float("inf") if rate is None else rate * 8,
-            double_inputs="inputs" in buffer.double_buffered,
-            double_weights="weights" in buffer.double_buffered,
-            double_outputs="outputs" in buffer.double_buffered,
+            double_inputs=buffer.slots("inputs") > 1,
+            double_weights=buffer.slots("weights") > 1,
+            double_outputs=buffer.slots("outputs") > 1,
+            parts=tuple(
+                BufferPart(int(part.size_kib * 1024) * 8, part.holds) for part in buffer.parts.values()
+            ),
+            psums_stay=buffer.psums == "array",
             row_words=memory.row_words,
             dram_bytes_per_cycle=accelerator.dram_bytes_per_cycle,
             dram_latency=accelerator.dram_latency_cycles,

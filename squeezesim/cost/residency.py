@@ -45,6 +45,60 @@ class Held(NamedTuple):
     footprint: Floats  # bits
 
 
+class Shares:
+    """What operands take of the buffer together: of the whole that they share, or of its parts.
+
+    Of parts it is the share of the one that is filled the most, times all of the buffer, so that a tile fits where that
+    is no more than the buffer. Outputs are held at the width of partial sums, unless these are elsewhere.
+    """
+
+    def __init__(self, work: Workload, machine: Machine) -> None:
+        self.whole = float(sum(part.bits for part in machine.parts))
+        self.is_plain = not (machine.parts or machine.psums_stay)
+        self._work = work
+        every = tuple(LOOPS)
+        apart = any("psums" in part.holds and "outputs" not in part.holds for part in machine.parts)
+        self._finished = machine.psums_stay or apart
+        self.parts = [(part.bits, part.holds) for part in machine.parts] or [(0, every)]
+
+    def together(self, bits: Sequence[Any], row: Ints) -> Any:
+        """Bits of the buffer, of operands in the order of ``LOOPS``, of problems *row*; outputs as partial sums."""
+        if self.is_plain:
+            return sum(bits)
+        inputs, weights, sums = bits
+        found: Any = 0.0
+        for size, holds in self.parts:
+            taken: Any = 0.0
+            for operand, of in (
+                ("inputs", inputs),
+                ("weights", weights),
+                ("outputs", self.finished(sums, row)),
+            ):
+                taken = taken + of if operand in holds else taken
+            if "psums" in holds and self._finished:
+                taken = taken + sums
+            found = np.maximum(found, taken / size * self.whole if size else taken)
+        return found
+
+    def finished(self, sums: Any, row: Ints) -> Any:
+        """Bits of outputs whose partial sums would take *sums*."""
+        if not self._finished:
+            return sums
+        return sums / self._work.accumulator_bits[row] * self._work.activation_bits[row]
+
+    def factors(self) -> Floats:
+        """What a bit of inputs, weights and sums is of the buffer, (parts, operands, problems), rounded down."""
+        row, ones = np.arange(len(self._work)), np.ones(len(self._work))
+        found = []
+        for size, holds in self.parts:
+            sums = self.finished(ones * ("outputs" in holds), row) + ones * (
+                "psums" in holds and self._finished
+            )
+            of_part = np.stack([ones * ("inputs" in holds), ones * ("weights" in holds), sums])
+            found.append(of_part / size * self.whole if size else of_part)
+        return np.array(found) * (1.0 if self.is_plain else 1 - 1e-12)
+
+
 class Residency:
     """Footprints and traffic of the tilings of a map space in each mode, for one family of machines.
 
@@ -61,6 +115,7 @@ class Residency:
     ) -> None:
         self.work, self.machine, self.orders, self.required = work, machine, orders, required
         self.pixels, self.channels, self.inputs, _ = space
+        self.shares = Shares(work, machine)
 
     def tiles(self, pixel: Ints, channel: Ints) -> dict[str, Ints]:
         """Numbers of tiles along each loop."""
@@ -88,7 +143,10 @@ class Residency:
     def least_footprint(self, pixel: Ints, channel: Ints) -> Floats:
         """Bits of the buffer that tilings take in the mode with the least; ``NEVER`` where there is no mode."""
         every = (self._levels(ORDERS.index(order), pixel, channel, canonical=True) for order in self.orders)
-        found = (sum(reduce(np.minimum, operand) for operand in levels) for levels in every)
+        row = self.pixels.owner[pixel]
+        found = (
+            self.shares.together([reduce(np.minimum, operand) for operand in levels], row) for levels in every
+        )
         return np.asarray(reduce(np.minimum, found, NEVER))
 
     def footprint(self, mode: Ints, pixel: Ints, channel: Ints) -> Floats:
@@ -98,7 +156,8 @@ class Residency:
             of = np.flatnonzero(ORDER_OF[mode] == order)
             bits = self._levels(order, pixel[of], channel[of], canonical=False)
             levels = _LEVELS[mode[of] % PER_ORDER].T
-            result[of] = sum(np.choose(level, each) for level, each in zip(levels, bits, strict=True))
+            held = [np.choose(level, each) for level, each in zip(levels, bits, strict=True)]
+            result[of] = self.shares.together(held, self.pixels.owner[pixel[of]])
         return result
 
     def dram_bits(self, mode: Ints, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, Ints, Ints]:
@@ -245,7 +304,9 @@ class Residency:
         index = np.flatnonzero(new)
         bits = self._levels(order, pixel[index], channel[index], canonical=True, fine=fine)
         top = [np.where(np.isfinite(each[_STAYS]), _STAYS, _SLOTS) for each in bits]
-        footprint: Any = sum(np.choose(level, each) for level, each in zip(top, bits, strict=True))
+        held = [np.choose(level, each) for level, each in zip(top, bits, strict=True)]
+        row = self.pixels.owner[pixel[index]]
+        footprint = self.shares.together(held, row)
         fits = footprint <= least
         best = reduce(lambda number, level: number * 3 + level, top)
         found = [(index[fits], best[fits], footprint[fits])]
@@ -254,8 +315,8 @@ class Residency:
             levels = np.array(
                 [[each[rest] for each in operand] for operand in bits]
             )  # (operands, levels, tilings)
-            every = sum(levels[number, _LEVELS[:, number]] for number in range(len(LOOPS)))
-            every = np.asarray(every).reshape(3, 3, 3, -1)
+            parts = [levels[number, _LEVELS[:, number]] for number in range(len(LOOPS))]
+            every = np.asarray(self.shares.together(parts, row[rest])).reshape(3, 3, 3, -1)
             wanted = np.isfinite(every) & (every <= most)
             for operand in range(len(LOOPS)):
                 ranked = np.moveaxis(every, operand, 0)
@@ -309,6 +370,9 @@ class TrafficBounds:
 
     def __init__(self, residency: Residency) -> None:
         self._machine, self._required = residency.machine, residency.required
+        self._plain = residency.shares.is_plain
+        # Of parts of the buffer only that of an operand itself bounds whether it stays.
+        self._alone = dict(zip(LOOPS, residency.shares.factors().max(axis=0), strict=True))
         self._images = bool(np.any((residency.work.n > 1) & ~residency.work.pointwise))
         allowed = {*residency.orders}
         if (
@@ -353,6 +417,9 @@ class TrafficBounds:
             orders = [[each + bits for each in parts] for bits, parts in zip(never, orders, strict=True)]
         if not self._machine.stays:
             return Bounded(LeastMoved(*zip(*orders, strict=True)), room, ())
+        if not self._plain:
+            nothing = 0.0 * found["in_2"]
+            return Bounded(LeastMoved(*zip(*orders, strict=True)), room, (nothing, nothing, nothing))
         second = (
             found["in_2"] + found["in_2_fine"] + found["in_2_large"],
             found["w_2"] + found["w_2_fine"],
@@ -375,7 +442,7 @@ class TrafficBounds:
                     if self._machine.stays:
                         whole = found[held] + found["fine"] + found["fine_channels"]
                     bits[operand] = np.where(found[again] > 0, whole, bits[operand])
-            yield sum(bits.values())
+            yield sum(bits.values()) if self._plain else reduce(np.maximum, bits.values())
 
     def _found(self, view: View) -> dict[str, Any]:
         return dict(zip(self._names, view(self._terms), strict=True))
@@ -384,7 +451,7 @@ class TrafficBounds:
         """Bits of a slot of each operand; none where slots are the machine's."""
         names = ("in_slot", "w_slot", "out_slot")
         return {
-            operand: found[name] if self._machine.stays else 0.0
+            operand: found[name] if self._machine.stays and self._plain else 0.0
             for operand, name in zip(LOOPS, names, strict=True)
         }
 
@@ -438,6 +505,9 @@ class TrafficBounds:
         weights: Any = (work.k * work.c)[owner] * of.slice_bits(np.arange(len(g)))
         if self._machine.weights_bits:
             weights = np.where(weights > self._machine.weights_bits, NEVER, 0)
+        of_inputs, of_weights, of_outputs = (self._alone[operand] for operand in LOOPS)
+        activation, accumulator = activation * of_inputs[row], accumulator * of_outputs[row]
+        weights = weights * of_weights[owner]
         found = {
             "in_all_c": _term(of.inputs.largest * activation, g * work.c[owner]),
             "w_all": _term(one, weights),

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from squeezesim.errors import HardwareError, UsageError, nearest
-from squeezesim.hardware import constraint, unit
+from squeezesim.hardware import buffer_part, constraint, unit
 from squeezesim.hardware.dataflows import DECLARED
 from squeezesim.hardware.part import FrozenDict
 from squeezesim.hardware.parts import LEVELS, Specification
@@ -26,8 +26,12 @@ Record = TypeVar("Record", bound=Specification)
 
 OVERRIDES = "energy.overrides"
 CONSTRAINTS = "mapper.constraints"
-UNITS = "array.units"
-_BESIDE = ("provenance", "notes", CONSTRAINTS, UNITS)  # what a file says beside its parameters
+UNITS, PARTS = "array.units", "memory.global_buffer.parts"
+NAMED: dict[str, Any] = {UNITS: unit, PARTS: buffer_part}
+"""Sections whose keys are names that the file gives, and what knows the parameters below a name."""
+
+_OF_ROWS = ("array.rows", "array.cols")
+_BESIDE = ("provenance", "notes", CONSTRAINTS, *NAMED)  # what a file says beside its parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,8 @@ def is_leaf(path: str) -> bool:
     """Return whether *path* names a single value: a parameter, or one level of ``energy.overrides``."""
     if path in (*_BESIDE, OVERRIDES):
         return False
-    if path.startswith(f"{UNITS}."):
-        return unit.is_leaf(_below(UNITS, path))
+    if named := _named(path):
+        return bool(NAMED[named].is_leaf(_below(named, path)))
     part: Any = (
         Specification  # the schema, from which ``parameters`` come, takes longer to make than a file to read
     )
@@ -96,9 +100,14 @@ def is_leaf(path: str) -> bool:
 
 def is_path(path: str) -> bool:
     """Return whether *path* names a parameter or a section."""
-    if path.startswith(f"{UNITS}."):
-        return unit.is_path(_below(UNITS, path))
-    return bool(path) and (is_leaf(path) or path in sections() or path in (CONSTRAINTS, UNITS))
+    if named := _named(path):
+        return bool(NAMED[named].is_path(_below(named, path)))
+    return bool(path) and (is_leaf(path) or path in sections() or path in (CONSTRAINTS, *NAMED))
+
+
+def _named(path: str) -> str:
+    """Which of ``NAMED`` *path* is below; empty where it is below none."""
+    return next((section for section in NAMED if path.startswith(f"{section}.")), "")
 
 
 def _below(section: str, path: str) -> str:
@@ -110,21 +119,23 @@ def choices(path: str) -> tuple[str, ...]:
     """Return the words that the value at *path* (or an item of its list) may be; () where it is no choice."""
     if path == "provenance":
         return ("paper", "datasheet", "calibrated")
-    if path.startswith(f"{UNITS}."):
-        return unit.choices(_below(UNITS, path))
+    if named := _named(path):
+        return tuple(NAMED[named].choices(_below(named, path)))
     parameter = parameters().get(_without_index(path))
     return parameter.choices if parameter else ()
 
 
 def allowed_text(path: str) -> str:
     """Return in words what the value at *path* may be; for a section, its keys."""
-    if _is_of_constraint(path) or path.startswith(f"{UNITS}."):
+    if _is_of_constraint(path) or _named(path):
         of = constraint.allowed_text(_in_constraint(path)) if _is_of_constraint(path) else ""
-        return of or unit.allowed_text(_below(UNITS, path))
+        return of or NAMED[_named(path)].allowed_text(_below(_named(path), path))
     path, item = _without_index(path), path.endswith("]")
     beside = {
         CONSTRAINTS: f"a list of up to 100 mappings with the keys {', '.join(constraint.keys_of(''))}",
         UNITS: "a mapping of up to 16 names of units, each with any of " + ", ".join(unit.keys_of("one")),
+        PARTS: "a mapping of up to 8 names of parts, each with any of "
+        + ", ".join(buffer_part.keys_of("one")),
         "notes": "a text of up to 1000 characters" if item else "texts of up to 1000 characters",
     }
     if path in beside:
@@ -143,8 +154,8 @@ def _keys_of(section: str) -> tuple[str, ...]:
     """The keys of a section at a dotted path, what stands beside the parameters among them."""
     if _is_of_constraint(section):
         return constraint.keys_of(_in_constraint(section))
-    if section.startswith(f"{UNITS}."):
-        return unit.keys_of(_below(UNITS, section))
+    if named := _named(section):
+        return tuple(NAMED[named].keys_of(_below(named, section)))
     beside = (key for above, _, key in (path.rpartition(".") for path in _BESIDE[1:]) if above == section)
     return (*sections().get(section, ()), *beside)
 
@@ -170,8 +181,9 @@ def unknown_path(path: str) -> str:
     """Return the message for a dotted path that no accelerator has, with the nearest ones."""
     if path == CONSTRAINTS or path.startswith(f"{CONSTRAINTS}."):
         return f"{CONSTRAINTS} are those of the file; allowed: dotted paths such as 'array.rows'"
-    if path.startswith(f"{UNITS}."):
-        return f"unknown parameter {path!r}; allowed: {UNITS}.NAME.KEY, KEY one of {', '.join(unit.paths())}"
+    if named := _named(path):
+        keys = ", ".join(NAMED[named].paths())
+        return f"unknown parameter {path!r}; allowed: {named}.NAME.KEY, KEY one of {keys}"
     above, _, key = path.rpartition(".")
     siblings = [name for name in sections().get(above, ()) if nearest(key, [name])]
     known = [*parameters(), *(name for name in sections() if name)]
@@ -430,8 +442,17 @@ def replace(accelerator: Record, changes: Mapping[str, object]) -> Record:
         plain = value.model_dump() if isinstance(value, BaseModel) else deepcopy(value)
         if not is_leaf(path) and path != CONSTRAINTS and not isinstance(plain, dict):
             raise HardwareError(section_mistake(path, plain))
-        if path.startswith(f"{UNITS}.") and path.split(".")[2] not in accelerator.array.units:
-            raise HardwareError(f"{path}: {unit.unknown(path.split('.')[2], tuple(accelerator.array.units))}")
+        if path in _OF_ROWS and not accelerator.array.dataflows and "array.dataflows" not in changes:
+            raise HardwareError(
+                f"{path}: {accelerator.name} has units alone; allowed: parameters of {UNITS}, or array.rows, "
+                "array.cols and array.dataflows together"
+            )
+        if named := _named(path):
+            found: Any = _get(old, named) or ()
+            known = tuple(found)
+            name = _below(named, path).partition(".")[0]
+            if name not in known:
+                raise HardwareError(f"{path}: {NAMED[named].unknown(name, known)}")
         *above, key = path.split(".")
         section = new
         for name in above:

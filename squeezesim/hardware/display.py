@@ -7,8 +7,18 @@ from typing import Any, NamedTuple
 
 from squeezesim.errors import HardwareError
 from squeezesim.escapes import visible
-from squeezesim.hardware.config import CONSTRAINTS, OVERRIDES, UNITS, Parameter, parameters, shown, to_dict
+from squeezesim.hardware.config import (
+    CONSTRAINTS,
+    OVERRIDES,
+    PARTS,
+    UNITS,
+    Parameter,
+    parameters,
+    shown,
+    to_dict,
+)
 from squeezesim.hardware.energy import energy_costs
+from squeezesim.hardware.part import Part
 from squeezesim.hardware.parts import LEVELS, SHARED, Specification
 from squeezesim.markup import Markdown, block, chain, code, markdown_table, table
 
@@ -23,6 +33,9 @@ class Row(NamedTuple):
     source: str
 
 
+SIZE = "memory.global_buffer.size_kib"
+
+
 def rows(accelerator: Specification) -> list[Row]:
     """Return every parameter of *accelerator* in schema order, defaults included.
 
@@ -34,7 +47,8 @@ def rows(accelerator: Specification) -> list[Row]:
     overridden = [f"{OVERRIDES}.{level}" for level in LEVELS if level in accelerator.energy.overrides]
     found = []
     shared = not accelerator.array.units or accelerator.array.dataflows
-    left_out = (OVERRIDES,) if shared else (OVERRIDES, *(f"array.{key}" for key in SHARED))
+    left_out = [OVERRIDES] if shared else [OVERRIDES, *(f"array.{key}" for key in SHARED)]
+    left_out += [SIZE] * bool(accelerator.memory.global_buffer.parts)
     for path in (*_with_units(accelerator), *overridden):
         if path in left_out:
             continue
@@ -61,12 +75,14 @@ def rows(accelerator: Specification) -> list[Row]:
 
 def _with_units(accelerator: Specification) -> Iterator[str]:
     """Every parameter, and what the file says of the units before the others of the array."""
+    units, parts = accelerator.array.units, accelerator.memory.global_buffer.parts
     for path in parameters():
-        if path == "array.rows":
-            for name, unit in accelerator.array.units.items():
-                for key, value in unit.model_dump().items():
-                    below = value if isinstance(value, dict) else {"": value}
-                    yield from (f"{UNITS}.{name}.{key}{f'.{loop}' if loop else ''}" for loop in below)
+        named: dict[str, Part] = {**units} if path == "array.rows" else {**parts} if path == SIZE else {}
+        section = UNITS if path == "array.rows" else PARTS
+        for name, each in named.items():
+            for key, value in each.model_dump().items():
+                below = value if isinstance(value, dict) else {"": value}
+                yield from (f"{section}.{name}.{key}{f'.{loop}' if loop else ''}" for loop in below)
         yield path
 
 
@@ -200,7 +216,9 @@ def facts(accelerator: Specification) -> dict[str, str]:
         * bool(array.dataflows),
         "precision": f"{bits.weight_bits}-bit weights, {bits.activation_bits}-bit activations, "
         f"{bits.accumulator_bits}-bit partial sums",
-        "buffer": f"{buffer.size_kib:g} KiB{rate}, double-buffered: {double_buffered}",
+        "buffer": f"{buffer.size_kib:g} KiB{rate}, "
+        + ("; ".join(buffer.texts()) if buffer.parts else f"double-buffered: {double_buffered}")
+        + (", partial sums stay in the array" if buffer.psums == "array" else ""),
         "dram": f"{dram.bandwidth_gb_s:g} GB/s × {dram.usable_fraction:g} = "
         f"{accelerator.dram_bytes_per_cycle:.4g} B/cycle, latency {accelerator.dram_latency_cycles} cycles",
         "control": f"{accelerator.setup_cycles} cycles set-up a layer, DMA granularity "
@@ -248,6 +266,10 @@ def schema() -> dict[str, Any]:
     definitions = whole["$defs"]
     annotation = definitions.pop("Provenance")
     del whole["properties"]["provenance"]
+    # Units stand in place of rows, columns and dataflows, parts in place of one size.
+    for name, some in (("Array", (SHARED, ("units",))), ("GlobalBuffer", (("size_kib",), ("parts",)))):
+        definitions[name]["anyOf"] = [{"required": [*keys]} for keys in some]
+        del definitions[name]["required"]
     plain = [definitions[name] for name in ("Constraint", "TileBounds", "SizeBounds")]
     for node in definitions["TileBounds"]["properties"].values():
         node["anyOf"].insert(0, definitions["SizeBounds"]["properties"]["min"]["anyOf"][0])
@@ -258,6 +280,7 @@ def schema() -> dict[str, Any]:
                 (definitions.get("Energy"), "overrides"),
                 (definitions["Mapper"], "constraints"),
                 (definitions["Array"], "units"),
+                (definitions["GlobalBuffer"], "parts"),
                 (definitions["Unit"], "unroll"),
             )
             if (
@@ -267,10 +290,9 @@ def schema() -> dict[str, Any]:
             ):
                 continue
             properties[key] = _annotatable(node, annotation)
-    energy = definitions["Energy"]["properties"]
-    energy["overrides"]["additionalProperties"] = _annotatable(
-        energy["overrides"]["additionalProperties"], annotation
-    )
+    for name, key in (("Energy", "overrides"), ("Unit", "unroll")):
+        node = definitions[name]["properties"][key]
+        node["additionalProperties"] = _annotatable(node["additionalProperties"], annotation)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
 from squeezesim.errors import HardwareError, nearest
-from squeezesim.hardware.part import Part
-from squeezesim.hardware.parts import TABLE_DIRECTORY, Level, Real, tables
+from squeezesim.hardware.part import Part, Real
+from squeezesim.hardware.parts import TABLE_DIRECTORY, Level, tables
 from squeezesim.yaml_tree import parse, read_source
 
 if TYPE_CHECKING:

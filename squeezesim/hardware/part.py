@@ -51,6 +51,8 @@ def integer(value: object) -> object:
 
 
 WHOLE = BeforeValidator(integer)
+FINITE = BeforeValidator(number)
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False), FINITE]
 Integer = Annotated[int, Field(strict=True), WHOLE]
 
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -25,9 +24,11 @@ from pydantic_core import PydanticCustomError
 
 from squeezesim.errors import nearest
 from squeezesim.hardware import dataflows
+from squeezesim.hardware.buffer_part import BufferPart, mistake
 from squeezesim.hardware.constraint import Constraint
 from squeezesim.hardware.dataflows import OneOf
-from squeezesim.hardware.part import WHOLE, FrozenDict, Integer, Part, number, unique
+from squeezesim.hardware.part import FINITE as _FINITE
+from squeezesim.hardware.part import WHOLE, FrozenDict, Integer, Part, Real, unique
 from squeezesim.hardware.unit import Unit, misnamed
 
 Dataflow = Annotated[str, OneOf(dataflows.names)]
@@ -40,8 +41,6 @@ SkippingDataflow = Annotated[str, OneOf(dataflows.skipping)]
 Operand = Literal["inputs", "weights", "outputs"]
 
 
-_FINITE = BeforeValidator(number)
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False), _FINITE]
 # pydantic's schema of an optional value shows only the bounds that stand before the BeforeValidator.
 Ports = Annotated[int, Field(strict=True, ge=1, le=65536), WHOLE]
 Lanes = Ports
@@ -261,9 +260,21 @@ class Precision(Part):
     )
 
 
-class GlobalBuffer(Part):
-    """The on-chip SRAM that all operands share."""
+BufferParts = Annotated[dict[str, BufferPart], AfterValidator(FrozenDict)]
 
+
+class GlobalBuffer(Part):
+    """The on-chip SRAM that all operands share, or its parts for some of them each."""
+
+    parts: BufferParts = Field(
+        default_factory=FrozenDict,
+        max_length=8,
+        description="name → a part for some operands alone; without parts they share the whole",
+    )
+    psums: Literal["buffer", "array"] = Field(
+        "buffer",
+        description="where partial sums are between tiles; `array`: a tile has all input channels, and none leave",
+    )
     size_kib: Real = Field(
         ge=0.001, le=4194304, description="capacity, 1 KiB = 1024 bytes", json_schema_extra={"unit": "KiB"}
     )
@@ -288,6 +299,51 @@ class GlobalBuffer(Part):
         ("inputs", "weights", "outputs"),
         description="operands with room for two tiles, so that one is transferred while the other is used",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_parts(cls, data: object) -> object:
+        if not isinstance(data, Mapping) or not isinstance(data.get("parts"), Mapping) or not data["parts"]:
+            return data
+        if "size_kib" in data:
+            return data
+        sizes = [
+            part.get("size_kib") if isinstance(part, Mapping) else None for part in data["parts"].values()
+        ]
+        known = [size for size in sizes if isinstance(size, int | float) and not isinstance(size, bool)]
+        # Where a size is missing, that of the part is the mistake.
+        return {**data, "size_kib": sum(known) if len(known) == len(sizes) and sum(known) > 0 else 1}
+
+    @model_validator(mode="after")
+    def _possible_parts(self) -> Self:
+        if not self.parts:
+            return self
+        if text := mistake(self.parts, self.psums):
+            raise ValueError(text)
+        if self.weights_kib:
+            raise ValueError("has weights_kib beside parts; allowed: a part that holds weights")
+        if self.size_kib != sum(part.size_kib for part in self.parts.values()):
+            raise ValueError(f"has size_kib {self.size_kib:g} beside parts; allowed: their sum, or none")
+        return self
+
+    @model_serializer(mode="wrap", return_type=dict[str, Any])
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        data.pop("size_kib" if self.parts else "parts", None)
+        return data
+
+    def slots(self, operand: str) -> int:
+        """Tiles of *operand* that there is room for at once: of inputs, weights or outputs."""
+        held = [part.slots for part in self.parts.values() if operand in part.holds]
+        return min(held) if held else 1 + (operand in self.double_buffered)
+
+    def texts(self) -> list[str]:
+        """Return each part as text, ``512 KiB for inputs and outputs``."""
+        return [
+            f"{name} {part.size_kib:g} KiB for {' and '.join(part.holds)}"
+            + (", one slot" if part.slots == 1 else "")
+            for name, part in self.parts.items()
+        ]
 
     @model_validator(mode="after")
     def _room_beside_weights(self) -> Self:

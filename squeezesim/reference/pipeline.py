@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from math import prod
+from math import ceil, prod
 
 import numpy as np
 
@@ -152,19 +152,33 @@ class Tiling:
     def footprint(self) -> int:
         """Buffer bits: each operand's largest tile, twice where it is double-buffered and not the same all the time.
 
-        Of an operand that stays the most elements that it ever remembers, and those of the next period that arrive
-        while the last tile of one still reads others in their place.
+        Of parts they are those of the fullest, scaled to the whole. Of an operand that stays they are the most elements
+        that it ever remembers, and those of the next period that arrive while the last tile of one still reads others
+        in their place.
         """
-        total = 0
-        for operand, axes in READS.items():
-            double = self.machine.double(operand)
-            if operand in self.mode.stays:
-                total += self._remembered(operand) + self.slot(operand) * (double and self._collides(operand))
-            else:
-                changes = any(self.tiles[axis] > 1 for axis in axes)
-                two = double and changes and operand not in self.mode.single
-                total += self.slot(operand) * (1 + two)
-        return total
+        bits = {operand: self._held(operand) for operand in READS}
+        if not (self.machine.parts or self.machine.psums_stay):
+            return sum(bits.values())
+        apart = [part for part in self.machine.parts if "psums" in part.holds and "outputs" not in part.holds]
+        bits["psums"] = bits["outputs"] if apart else 0
+        if apart or self.machine.psums_stay:  # outputs wait at their own width
+            bits["outputs"] = bits["outputs"] // self.one["accumulator_bits"] * self.one["activation_bits"]
+        if not self.machine.parts:
+            return sum(bits.values())
+        whole = sum(part.bits for part in self.machine.parts)
+        filled = [
+            Fraction(sum(bits[operand] for operand in part.holds), part.bits) for part in self.machine.parts
+        ]
+        return ceil(max(filled) * whole)
+
+    def _held(self, operand: str) -> int:
+        """Bits that the buffer has of *operand* at once."""
+        double = self.machine.double(operand)
+        if operand in self.mode.stays:
+            return self._remembered(operand) + self.slot(operand) * (double and self._collides(operand))
+        changes = any(self.tiles[axis] > 1 for axis in READS[operand])
+        two = double and changes and operand not in self.mode.single
+        return self.slot(operand) * (1 + two)
 
     def slot(self, operand: str) -> int:
         """Bits of the largest tile of an operand."""

@@ -23,7 +23,7 @@ from squeezesim.cost.energy import (
     total,
     transfer_bits,
 )
-from squeezesim.cost.machine import Machine, Store
+from squeezesim.cost.machine import BufferPart, Machine, Store
 from squeezesim.cost.mapspace import is_coarse, tile_sizes
 from squeezesim.cost.problem import Workload, workload_of
 from squeezesim.cost.rates import Rates
@@ -96,6 +96,25 @@ def stores(draw: st.DrawFn) -> tuple[Store, ...]:
         )
         for number, operands in enumerate(holds)
     )
+
+
+@st.composite
+def buffer_parts(draw: st.DrawFn) -> dict[str, Any]:
+    """Parts of a buffer that are full at different tiles, and where partial sums are."""
+    holds = draw(
+        among(
+            (("inputs", "outputs"), ("weights",)),
+            (("inputs",), ("weights", "outputs")),
+            (("inputs", "weights"), ("outputs",)),
+            (("inputs", "weights", "outputs"),),
+            (("inputs",), ("weights",), ("outputs",)),
+        )
+    )
+    stay = draw(st.booleans())
+    if not stay and draw(st.booleans()):
+        holds = (*holds, ("psums",))
+    parts = tuple(BufferPart(8 * draw(among(32, 96, 256, 1000, 8192)), operands) for operands in holds)
+    return {"parts": parts, "psums_stay": stay, "buffer_bits": sum(part.bits for part in parts)}
 
 
 @st.composite

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from squeezesim.network.layer import Layer
 from squeezesim.reference.pipeline import Case, Tiling, simulated
 from tests.cost.cases import (
     Measures,
+    buffer_parts,
     layers,
     machine,
     machines,
@@ -135,6 +137,45 @@ def test_units_equal_a_full_enumeration_on_1000_layers(
     layer: Layer, drawn: list[Unit], data: st.DataObject
 ) -> None:
     check_units_against_enumeration(layer, drawn, data)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
+@given(layers(largest=5), buffer_parts(), st.data())
+def test_parts_of_the_buffer_equal_a_full_enumeration(
+    layer: Layer, parts: dict[str, Any], data: st.DataObject
+) -> None:
+    check_parts_against_enumeration(layer, parts, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.filter_too_much])
+@given(layers(largest=5), buffer_parts(), st.data())
+def test_parts_of_the_buffer_equal_a_full_enumeration_on_1000_layers(
+    layer: Layer, parts: dict[str, Any], data: st.DataObject
+) -> None:
+    check_parts_against_enumeration(layer, parts, data)
+
+
+def check_parts_against_enumeration(layer: Layer, parts: dict[str, Any], data: st.DataObject) -> None:
+    """What is taken fits each part, and is the best of all that do."""
+    slack = data.draw(st.sampled_from([0.0, 0.0, 0.15]), label="slack")
+    objective = data.draw(st.sampled_from(["latency", "latency", "energy", "edp"]), label="objective")
+    on = data.draw(machines(slack=slack, objective=objective, **parts), label="machine")
+    name = data.draw(st.sampled_from(["ws", "os", "scalesim_is"]), label="flow")
+    problem, flow = problem_of(layer, on), DATAFLOWS[name]
+    assume(len(tilings(problem, on)) <= 12)
+    assume(sum(len(modes_of(problem, on, sizes)) for sizes in tilings(problem, on)) <= 48)
+    every = enumerate_all(problem, on, flow)
+    with small_parts(data):
+        found = best(problem, on, [flow])
+    assert (found is not None) == bool(every)
+    if found is None:
+        return
+    assert Tiling(problem, dict(found.sizes), found.mode, on).footprint() <= on.buffer_bits
+    played = measures(problem, on, flow, dict(found.sizes), found.mode)
+    assert (found.cycles, found.dram_bits) == (played.cycles, played.dram_bits)
+    assert lower_bound(problem, on, flow) <= min(summed(cost, objective) for cost in every)
+    check_choice(played, every, objective, slack)
 
 
 def check_units_against_enumeration(layer: Layer, drawn: list[Unit], data: st.DataObject) -> None:

@@ -16,6 +16,7 @@ from squeezesim.hardware.parts import Sparsity
 
 ROOT = Path(__file__).parents[2]
 NAMES = (
+    "dpu_b4096",
     "eyeriss",
     "eyeriss_isca16",
     "hybrid_32x32",

@@ -32,6 +32,8 @@ def valid(value: Any, node: dict[str, Any]) -> bool:
     if "$ref" in node:
         return valid(value, SCHEMA["$defs"][node["$ref"].rpartition("/")[2]])
     checks = [any(valid(value, choice) for choice in node["anyOf"])] if "anyOf" in node else []
+    if set(node) == {"required"}:
+        return isinstance(value, dict) and all(key in value for key in node["required"])
     if "type" in node:
         checks.append(isinstance(value, TYPES[node["type"]]) and not isinstance(value, bool))
     if "enum" in node:
@@ -76,6 +78,9 @@ def test_accelerators_are_valid(data: dict[str, Any]) -> None:
         ("array.rowz", 3),
         ("array.dataflows", []),
         ("array.dataflows", ["xs"]),
+        ("array.units", {"conv": {"unroll": {"q": 4}}}),
+        ("array.units", {"conv": {"stationary": "outputs"}}),
+        ("memory.global_buffer.parts", {"a": {"size_kib": 4, "holds": ["maps"]}}),
         ("array.ports", 0),
         ("memory.dram.usable_fraction", 1.5),
         ("sparsity.weights", 1),
