@@ -151,7 +151,15 @@ class Limits:
             tuple(name for name in ORDERS if name in orders),
             tuple(operand for operand in LOOPS if operand in stays),
             tuple(map(tuple, bounds.values())),
-            " and ".join(name_of(number, each) for number, each in numbered),
+            " and ".join(
+                [
+                    *(name_of(number, each) for number, each in numbered),
+                    *(
+                        ["memory.global_buffer.psums array (a tile has all input channels)"]
+                        * machine.psums_stay
+                    ),
+                ]
+            ),
             "" if runs(layer, machine) else kind_of(layer),
         )
 

@@ -91,7 +91,7 @@ class Unit(NamedTuple):
             unit.ports or 0,
             unit.preload_cycles,
             unit.output_words or 0,
-            unit.latency,
+            unit.pipeline,
         )
 
 

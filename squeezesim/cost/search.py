@@ -238,6 +238,9 @@ _BOUNDS = 1 << 22  # of candidates on machines that are held at once
 _MOST_MAPPED = 1 << 22
 """Most tilings of a problem where a mapping is searched for each tile, as by `rs`; of more a selection is tried."""
 
+_MOST_ON_UNITS = 1 << 20
+"""The same on units, of whose tilings many may be within a few cycles of each other."""
+
 
 class Choice(NamedTuple):
     """The tiling taken for each machine and problem, (machines, problems)."""
@@ -273,7 +276,9 @@ class Search:
     ) -> None:
         dataflows = dataflows or list(flows_of(machine).values())
         mapped = any(not flow.bounds.exact for flow in dataflows)
-        self.space = Space(work, machine, room, _MOST_MAPPED if mapped else np.inf, options, orders, required)
+        units = {unit.name for unit in machine.units} & {flow.name for flow in dataflows}
+        most = _MOST_ON_UNITS if units else _MOST_MAPPED if mapped else np.inf
+        self.space = Space(work, machine, room, most, options, orders, required)
         self.flows = [DataflowBounds(self.space, flow) for flow in dataflows]
         self.caches = [ScheduleCache(flow) for flow in self.flows]
 

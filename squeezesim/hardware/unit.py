@@ -92,11 +92,10 @@ class Unit(Part):
         description="outputs or partial sums per cycle that leave the unit; null: never limiting",
         json_schema_extra={"unit": "words/cycle"},
     )
-    latency: Integer = Field(
-        0,
-        ge=0,
-        le=_MOST,
-        description="cycles of the unit's pipeline, once for each tile",
+    latency: Annotated[int, Field(strict=True, ge=0, le=_MOST), WHOLE] | None = Field(
+        None,
+        description="cycles of the unit's pipeline, once for each tile; null: one for the product, one for each level "
+        "of the tree that adds the loops in space that are summed up, one for the sum",
         json_schema_extra={"unit": "cycles"},
     )
 
@@ -132,6 +131,19 @@ class Unit(Part):
     def pes(self) -> int:
         """Processing elements: iterations in space / cycles of a step."""
         return prod(self.unroll.values()) // self.interval
+
+    @property
+    def pipeline(self) -> int:
+        """Cycles of the pipeline: ``latency``, or 2 + ⌈log2 of the summed iterations in space⌉.
+
+        Example:
+            >>> Unit(unroll={"c": 16, "k": 16}).pipeline
+            6
+        """
+        if self.latency is not None:
+            return self.latency
+        summed = prod(count for loop, count in self.unroll.items() if loop in ("c", "fy", "fx", "t"))
+        return 2 + (summed - 1).bit_length()
 
     def __str__(self) -> str:
         unrolled = " × ".join(f"{loop} {count}" for loop, count in self.unroll.items())
@@ -202,7 +214,9 @@ def allowed_text(path: str) -> str:
             else f"a list of one or more of {words}"
         )
     least = 0 if key in ("preload_cycles", "latency") else 1
-    return f"an integer from {least} to {_MOST}" + (" or null" if key in ("ports", "output_words") else "")
+    return f"an integer from {least} to {_MOST}" + (
+        " or null" if key in ("ports", "output_words", "latency") else ""
+    )
 
 
 def misnamed(name: str, taken: tuple[str, ...]) -> str:

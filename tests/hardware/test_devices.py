@@ -45,7 +45,7 @@ def test_large_layers_on_the_dpu_are_within_12_percent(
     }
     assert len(large) == 21
     assert np.mean(np.abs([*large.values()])) <= 0.12
-    assert max(large.values()) <= 0.0  # what no key says, waits and starts, is missing from all
+    assert max(large.values()) <= 0.01  # what no key says, waits and starts, is missing from all
 
 
 def test_weights_without_room_for_two_slots_are_loaded_before_they_are_used(
