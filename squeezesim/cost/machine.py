@@ -144,6 +144,8 @@ class Machine:
     compressed: tuple[str, ...] = ()  # memories in which weights are stored compressed
     weight_form: str = "smallest"  # in one of compress.storage.FORMS
     vector_lanes: int  # 0: vector layers cost nothing
+    pool_lanes: int = 0  # 0: the same
+    softmax_lanes: int = 0
     clock_hz: float
     energy: EnergyCosts
     stores: tuple[Store, ...] = ()  # beside DRAM, which holds what none of them holds
@@ -232,6 +234,8 @@ class Machine:
             setup=0,
             slack=0.0,
             vector_lanes=0,
+            pool_lanes=0,
+            softmax_lanes=0,
             clock_hz=1.0,
             energy=self.energy if priced else _FREE,
             stores=tuple(
@@ -287,6 +291,8 @@ class Machine:
             compressed=tuple(accelerator.sparsity.compressed),
             weight_form=accelerator.sparsity.form,
             vector_lanes=accelerator.vector_lanes,
+            pool_lanes=accelerator.lanes_for("pool"),
+            softmax_lanes=accelerator.lanes_for("softmax"),
             clock_hz=accelerator.clock_mhz * 1e6,
             energy=energy_costs(accelerator),
             stores=stores_of(accelerator),

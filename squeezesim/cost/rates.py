@@ -46,6 +46,8 @@ class Rates:
     cycle_weight: Floats  # of the objective, cycle_weight · cycles + energy_weight · energy
     energy_weight: Floats
     vector_lanes: Ints
+    pool_lanes: Ints
+    softmax_lanes: Ints
     clock_hz: Floats
     energy: Prices
     per_bit: Mapping[tuple[str, str], Floats]  # energy by level and direction
@@ -120,7 +122,8 @@ WEIGHTS = {LATENCY: (1.0, 0.0), ENERGY: (0.0, 1.0), EDP: (1.0, 1.0)}
 
 _ARRAYS = ("bytes_per_cycle", "latency", "cycle_weight", "energy_weight")
 _PRICES = tuple(field.name for field in fields(Prices))
-_NUMBERS = ("buffer_bits", "buffer_bits_per_cycle", "setup", "slack", "vector_lanes", "clock_hz")
+_LANES = ("vector_lanes", "pool_lanes", "softmax_lanes")
+_NUMBERS = ("buffer_bits", "buffer_bits_per_cycle", "setup", "slack", *_LANES, "clock_hz")
 
 
 _MOST = 128  # machines of a cluster

@@ -21,7 +21,7 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import Points, Transfer, trace_steps, transfer_cycles
 from squeezesim.cost.problem import Ints, workload_of
 from squeezesim.cost.traffic import AXES
-from squeezesim.cost.vector import moved_bits
+from squeezesim.cost.vector import lanes_of, moved_bits
 from squeezesim.network.layer import Layer
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _of_lanes(layer: Layer, machine: Machine) -> Timeline:
     }
     storing = int(transfer_cycles(outputs, memories[homes[2]].bytes_per_cycle)[0])
     begin = machine.setup + max(memories[memory].latency for memory in loaded)
-    computing = -(-(layer.vector_ops // layer.repeat) // machine.vector_lanes)
+    computing = -(-(layer.vector_ops // layer.repeat) // int(lanes_of([layer], machine)[0]))
     moving = max(loading.get(homes[2], 0) + storing, *loading.values())
     end = begin + max(computing, moving)
     cycles = end + memories[homes[2]].latency

@@ -4,7 +4,8 @@ Operands stream through the buffer while the lanes work, so that the slower of t
 
     cycles = setup + DRAM latency · 2 + max(⌈vector_ops / lanes⌉, ⌈input bytes / rate⌉ + ⌈output bytes / rate⌉)
 
-Where operands live in several memories, it is the slowest of their ports.
+Pooling and softmax may have lanes of their own. Where operands live in several memories, it is the slowest of their
+ports.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import transfer_cycles
 from squeezesim.cost.problem import Ints, operands_of
 from squeezesim.cost.rates import Rates
+from squeezesim.hardware.parts import vector_kind
 from squeezesim.network.layer import Layer
 
 
@@ -40,6 +42,15 @@ def moved_bits(layers: Sequence[Layer], machine: Machine) -> tuple[Ints, Ints, I
     return inputs, parameters, outputs
 
 
+def lanes_of(layers: Sequence[Layer], rates: Machine | Rates) -> Any:
+    """Operations a cycle of each of *layers*: those of the lanes for its kind of work."""
+    kinds = np.array([vector_kind(layer.op) for layer in layers])
+    lanes: Any = rates.vector_lanes + np.zeros(len(layers), np.int64)
+    for kind, own in (("pool", rates.pool_lanes), ("softmax", rates.softmax_lanes)):
+        lanes = np.where((kinds == kind) & (np.asarray(own) > 0), own, lanes)
+    return lanes
+
+
 def vector_costs(layers: Sequence[Layer], machine: Machine, rates: Rates, axes: Axes) -> dict[str, Any]:
     """Costs of one step of vector layers on the machines of a family, (machines, layers, …), as columns of ``Costs``.
 
@@ -51,8 +62,8 @@ def vector_costs(layers: Sequence[Layer], machine: Machine, rates: Rates, axes: 
     ops = np.array([layer.vector_ops // layer.repeat for layer in layers], np.int64)
     inputs, parameters, stored = moved_bits(layers, machine)
     each = rates.take(np.arange(len(rates))[:, None])
-    there = each.vector_lanes > 0
-    computing = -(-ops // np.maximum(each.vector_lanes, 1))
+    there = np.broadcast_to(each.vector_lanes > 0, (len(rates), len(layers)))
+    computing = -(-ops // np.maximum(lanes_of(layers, each), 1))
     homes = [machine.home(operand) for operand in ("inputs", "weights", "outputs")]
     moving, of_memory = [], []
     for memory in range(len(machine.memories)):

@@ -227,10 +227,16 @@ def facts(accelerator: Specification) -> dict[str, str]:
         + (", nothing stays but by the loop order" if mapper.residency == "order" else "")
         + "".join(f"; {each}" for each in mapper.constraints),
         "sparsity": f"{sparsity.weights:.0%} zero weights{skipped}",
-        "vector": f"{accelerator.vector_lanes} lanes" if accelerator.vector_lanes else "none",
+        "vector": _lanes(accelerator) if accelerator.vector_lanes else "none",
         "energy": f"{energy.table}"
         + "".join(f", {level} {value:g}" for level, value in energy.overrides.items()),
     }
+
+
+def _lanes(accelerator: Specification) -> str:
+    vector = accelerator.vector
+    own = [f", {own} for {kind}" for kind, own in (("pool", vector.pool), ("softmax", vector.softmax)) if own]
+    return f"{accelerator.vector_lanes} lanes{''.join(own)}"
 
 
 def _value(data: dict[str, Any], path: str) -> object:

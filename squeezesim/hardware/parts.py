@@ -497,6 +497,16 @@ class Sparsity(Part):
     )
 
 
+def vector_kind(op: str) -> str:
+    """Return the kind of work of layers *op* without MACs: pool, softmax or elementwise.
+
+    Example:
+        >>> vector_kind("max_pool"), vector_kind("add")
+        ('pool', 'elementwise')
+    """
+    return next((kind for kind in ("pool", "softmax") if kind in op), "elementwise")
+
+
 class Vector(Part):
     """The unit for work on single elements: pooling, additions, softmax."""
 
@@ -506,6 +516,16 @@ class Vector(Part):
     lanes: Lanes | None = Field(
         None,
         description="vector operations per cycle; null: one for each column of the array, or output of a unit's step",
+        json_schema_extra={"unit": "ops/cycle"},
+    )
+    pool: Lanes | None = Field(
+        None,
+        description="the same of pooling, which an engine of its own may do; null: `lanes`",
+        json_schema_extra={"unit": "ops/cycle"},
+    )
+    softmax: Lanes | None = Field(
+        None,
+        description="the same of softmax; null: `lanes`",
         json_schema_extra={"unit": "ops/cycle"},
     )
 
@@ -617,6 +637,11 @@ class Specification(Part):
         """Cycles that every layer pays once: layer_setup_cycles + ⌈PEs · pe_setup_cycles⌉."""
         control = self.control
         return control.layer_setup_cycles + math.ceil(self.array.pes * _decimal(control.pe_setup_cycles))
+
+    def lanes_for(self, op: str) -> int:
+        """Vector operations per cycle of layers *op*; 0 where the model is ``none``."""
+        own = {"pool": self.vector.pool, "softmax": self.vector.softmax}.get(vector_kind(op))
+        return self.vector_lanes if own is None or not self.vector_lanes else own
 
     @property
     def vector_lanes(self) -> int:

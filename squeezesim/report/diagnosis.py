@@ -376,7 +376,7 @@ def _vector(case: Case) -> str:
 
 
 def _on_lanes(case: Case) -> str:
-    lanes = case.report.accelerator.vector_lanes
+    lanes = case.report.accelerator.lanes_for(case.layer.op)
     where = f"each of {lanes:,} lanes" if lanes > 1 else "one lane"
     return f"{units.count(case.layer.vector_ops)} vector operations (one a cycle on {where})"
 

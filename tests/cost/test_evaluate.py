@@ -13,6 +13,7 @@ from squeezesim.cost.costs import ARRAYS, BOUNDS, CAUSES, OPERANDS, Costs
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.evaluate import evaluate, evaluate_each
 from squeezesim.cost.machine import LEVELS, Machine
+from squeezesim.cost.timeline import _of_lanes
 from squeezesim.cost.traffic import MODES
 from squeezesim.errors import HardwareError
 from squeezesim.hardware.accelerator import Accelerator
@@ -419,3 +420,21 @@ def test_compressed_weights_by_hand() -> None:
         assert price == pytest.approx(moved, rel=1e-3)
     whole = evaluate([dataclasses.replace(layer, weight_density=None)], [hw])
     assert whole.equals(evaluate([dataclasses.replace(layer, weight_density=None)], [dense]))
+
+
+def test_pooling_and_softmax_may_have_lanes_of_their_own() -> None:
+    lanes = {"vector.model": "lanes", "vector.lanes": 16, "vector.pool": 64, "vector.softmax": 8}
+    made = [
+        Layer(name=op, op=op, kind="vector", input_elements=1, output_elements=1, vector_ops=64_000)
+        for op in ("add", "max_pool2d", "softmax", "avg_pool")
+    ]
+    hw = [
+        BASE.replace(lanes),
+        BASE.replace({**lanes, "vector.pool": None}),
+        BASE.replace({"vector.pool": 64}),
+    ]
+    costs = evaluate(made, hw)
+    found = costs.losses[:, :, list(CAUSES).index("vector")] // 256
+    assert found.tolist() == [[4000, 1000, 8000, 1000], [4000, 4000, 8000, 4000], [0, 0, 0, 0]]
+    timelines = [_of_lanes(layer, Machine.of(hw[0])) for layer in made]
+    assert [line.cycles for line in timelines] == costs.cycles[0].tolist()
