@@ -244,13 +244,17 @@ class Request:
         accelerator = Accelerator.resolve(text)
         if self.settings:
             accelerator = _changed(accelerator, self.settings)
-        output.choice("--dataflow", self.dataflow, (*names(), *accelerator.array.units, "best"))
+        if not accelerator.array.units:
+            output.choice("--dataflow", self.dataflow, (*names(), "best"))
         changes: dict[str, object] = {}
         if self.dataflow != "best":
             offered = accelerator.array.flows
             if self.dataflow not in offered:
                 allowed = ", ".join((*offered, "best"))
-                raise UsageError(f"--dataflow {self.dataflow!r}; allowed for {accelerator.name}: {allowed}")
+                near = nearest(self.dataflow, (*offered, "best"))
+                raise UsageError(
+                    f"--dataflow {self.dataflow!r}; allowed for {accelerator.name}: {allowed}{near}"
+                )
             changes |= accelerator.array.only(self.dataflow)
         if self.objective is not None:
             changes["mapper.objective"] = output.choice("--objective", self.objective, OBJECTIVES)

@@ -84,6 +84,7 @@ class Space:
         self.startup = self._startup()
         ports = range(len(machine.memories)) if machine.stores else ()
         self._ports = [[operand for operand in LOOPS if machine.home(operand) == port] for port in ports]
+        self.second_bits = work.second * work.g * work.k * work.pixels
         self.widest_sums = np.maximum(work.activation_bits, work.accumulator_bits)
         self.whole = np.flatnonzero(self.whole_footprint <= room)
         self.sides: tuple[View, ...] = (self.rows, self.columns, self.wholes)
@@ -279,6 +280,7 @@ class Space:
             self.inputs.largest * work.activation_bits[owner],
             n * y * x * work.accumulator_bits[owner],
             np.ones_like(n),
+            n * y * x * work.second[owner],
         ]
         channels = self.channels.tiles
         of_weights = g * k * c * (work.taps * work.weight_bits)[self.channels.owner]
@@ -303,15 +305,16 @@ class Space:
                 weights = np.where(np.all(reused, axis=0) & (of_weights > machine.weights_bits), NEVER, 0.0)
             if pixel_tiles == 1 and self._cut is not None:  # all pixels in a tile are none of the options
                 weights = weights + np.where(self._cut[self.channels.owner], NEVER, 0.0)
-            columns.append([g * c * slots["inputs"], g * k * slots["outputs"], weights])
+            beside = 1 + (machine.double("inputs") & changes("outputs", tiles) & (not machine.stays))
+            columns.append([g * c * slots["inputs"], g * k * slots["outputs"], weights, g * k * beside])
         products, shares = Products.of(rows, *columns), Shares(work, machine)
         if shares.is_plain:
             return products
         of_parts = shares.factors()[:, [0, 2, 1]]  # in the order of the rows
         scaled = products.rows * np.concatenate(
-            [of_parts[:, :2, owner], np.ones((len(of_parts), 1, len(owner)))], axis=1
+            [of_parts[:, :2, owner], np.ones((len(of_parts), 1, len(owner))), of_parts[:, :1, owner]], axis=1
         )
-        by_part = np.ones((len(of_parts), 3, len(self.channels.owner)))
+        by_part = np.ones((len(of_parts), 4, len(self.channels.owner)))
         by_part[:, 2] = of_parts[:, 2, self.channels.owner]
         assert products.single is not None
         return Products(scaled, products.columns * by_part, products.single * by_part)

@@ -188,7 +188,7 @@ class DataflowBounds:
             last_store=last_store[index],
             executed=self.executed[row],
             levels=self._least_levels(row, pixel, channel) if self._looks_at_levels else None,
-            transfers=level_bits(transfer_bits(space.machine, moved, unpacked)),
+            transfers=level_bits(transfer_bits(space.machine, moved, unpacked, space.second_bits[row])),
         )
 
     def _exposed(self, mode: Ints, startup: Floats, moved: Sequence[Ints]) -> Floats:

@@ -173,7 +173,13 @@ class Limits:
     def refusals(self, work: Workload, machine: Machine) -> list[str]:
         """Say for each problem why no tiling is left; empty where there are some."""
         if self.unrun:
-            return [f"no unit runs {self.unrun}; allowed: one whose array.units.NAME.runs has it"] * len(work)
+            own = ", ".join(unit.name for unit in machine.units)
+            text = (
+                f"none of the units {own} runs {self.unrun}"
+                if "," in own
+                else f"unit {own} runs no {self.unrun}"
+            )
+            return [f"{text}; allowed: one whose array.units.NAME.runs has it"] * len(work)
         for what, left in (
             (f"dataflow{' or unit' if machine.units else ''} of the array", self.dataflows),
             ("loop order", self.orders),

@@ -36,16 +36,20 @@ def access_bits(work: Workload, accesses: Accesses, started: Any) -> AccessBits:
     }
 
 
-def transfer_bits(machine: Machine, moved: Sequence[Any], unpacked: Any = None) -> AccessBits:
+def transfer_bits(
+    machine: Machine, moved: Sequence[Any], unpacked: Any = None, second: Any = 0.0
+) -> AccessBits:
     """Bits that the DMA moves; *moved* are those of inputs, weights, outputs and partial sums.
 
     Partial sums are stored and loaded, half each, in the memory of the outputs. Weights may be compressed in theirs;
-    what is written into the buffer are *unpacked* bits, by default as many.
+    what is written into the buffer are *unpacked* bits, by default as many. Of the inputs *second* are what is added to
+    outputs, which is read from the buffer then.
     """
     inputs, weights, outputs, psums = (part * 1.0 for part in moved)
     homes = [machine.memory_names[machine.home(operand)] for operand in ("inputs", "weights", "outputs")]
     return {
         Access("buffer", "outputs", "read"): outputs,
+        Access("buffer", "inputs", "read"): inputs * 0.0 + second,
         Access("buffer", "psums", "read"): psums / 2,
         Access("buffer", "inputs", "write"): inputs,
         Access("buffer", "weights", "write"): weights if unpacked is None else unpacked * 1.0,

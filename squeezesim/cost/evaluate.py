@@ -15,6 +15,7 @@ from squeezesim.cost.costs import OPERANDS, Axes, Costs, bits_table, pe_slots, s
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.energy import add_bits, buffer_bits, layer_energy, level_bits, transfer_bits
 from squeezesim.cost.given import LayerMapping, given_searches
+from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import option_counts
 from squeezesim.cost.problem import Floats, Ints, Workload
@@ -115,16 +116,18 @@ def evaluate_each(
     )
     given = np.array(sorted(mappings), np.int64)
     for family, members in families.items():
+        additions = np.isin(vector, [*joined(layers, family)])
+        on_lanes, run = vector[~additions], as_run(layers, family)
         index, rates = np.array(members), Rates.of([machines[number] for number in members])
-        if len(vector):
-            values = vector_costs([layers[number] for number in vector], family, rates, axes)
-            _fill(columns, np.ix_(index, vector), values)
+        if len(on_lanes):
+            values = vector_costs([layers[number] for number in on_lanes], family, rates, axes)
+            _fill(columns, np.ix_(index, on_lanes), values)
         if len(given):
             chosen = [mappings[number] for number in given.tolist()]
-            values = _given_costs([layers[number] for number in given], chosen, family, rates, axes)
+            values = _given_costs([run[number] for number in given], chosen, family, rates, axes)
             _fill(columns, np.ix_(index, given), values)
         if len(mac):
-            part, others = [layers[number] for number in mac], np.concatenate([vector, given])
+            part, others = [run[number] for number in mac], np.concatenate([vector, given])
             cycles, energy = (columns[key][np.ix_(index, others)] for key in ("cycles", "energy"))
             sums = (
                 (cycles * repeats[others]).sum(axis=-1),
@@ -296,7 +299,8 @@ def _chosen_costs(search: Search, number: int, tilings: Tilings, rates: Rates, a
     problem, executed = space.work.take(row), flow.executed[row]
     moved = space.residency.dram_bits(tilings.mode, tilings.pixel, tilings.channel)
     unpacked = space.residency.unpacked_weights(tilings.mode, tilings.pixel, tilings.channel)
-    bits = add_bits(schedules.access_bits(tilings), transfer_bits(space.machine, moved, unpacked))
+    transfers = transfer_bits(space.machine, moved, unpacked, space.second_bits[row])
+    bits = add_bits(schedules.access_bits(tilings), transfers)
     levels = level_bits(bits)
     busy = timing.busy // problem.pixels * problem.valid  # every stored pixel keeps as many PEs busy
     pes, memories = space.machine.pes, space.machine.memory_names

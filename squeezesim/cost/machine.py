@@ -152,6 +152,7 @@ class Machine:
     constraints: tuple[Constraint, ...] = ()  # on what is chosen, by layer
     parts: tuple[BufferPart, ...] = ()  # of the buffer; none: all operands share the whole
     psums_stay: bool = False  # in the array: no partial sums leave it
+    post_ops: tuple[str, ...] = ()  # what joins the layer before, beside bias, norms and activations
     units: tuple[Unit, ...] = ()  # beside the rows and columns that dataflows share
 
     @property
@@ -250,6 +251,7 @@ class Machine:
         array, memory = accelerator.array, accelerator.memory
         buffer = memory.global_buffer
         rate = buffer.bytes_per_cycle
+        parts = tuple(BufferPart(int(part.size_kib * 1024) * 8, part.holds) for part in buffer.parts.values())
         return cls(
             rows=array.rows,
             cols=array.cols,
@@ -266,15 +268,13 @@ class Machine:
             weight_bits=accelerator.precision.weight_bits,
             activation_bits=accelerator.precision.activation_bits,
             accumulator_bits=accelerator.precision.accumulator_bits,
-            buffer_bits=int(buffer.size_kib * 1024) * 8,
+            buffer_bits=sum(part.bits for part in parts) or int(buffer.size_kib * 1024) * 8,
             weights_bits=int(buffer.weights_kib * 1024) * 8,
             buffer_bits_per_cycle=float("inf") if rate is None else rate * 8,
             double_inputs=buffer.slots("inputs") > 1,
             double_weights=buffer.slots("weights") > 1,
             double_outputs=buffer.slots("outputs") > 1,
-            parts=tuple(
-                BufferPart(int(part.size_kib * 1024) * 8, part.holds) for part in buffer.parts.values()
-            ),
+            parts=parts,
             psums_stay=buffer.psums == "array",
             row_words=memory.row_words,
             dram_bytes_per_cycle=accelerator.dram_bytes_per_cycle,
@@ -297,6 +297,7 @@ class Machine:
             energy=energy_costs(accelerator),
             stores=stores_of(accelerator),
             constraints=accelerator.mapper.constraints,
+            post_ops=tuple(array.post_ops),
             units=tuple(Unit.of(name, unit) for name, unit in array.units.items()),
         )
 

@@ -54,6 +54,10 @@ _NESTS = np.array(
 _DEPTHS = np.argsort(_NESTS, axis=1)
 
 
+SECOND = "second operand"
+"""What is added to outputs on their way out, in slots like those of inputs and from their memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """The steps that are played, in order, point after point; tile indices are (6, steps) along ``AXES``."""
@@ -414,6 +418,10 @@ class _Tiles:
         count = np.asarray(g * k * c * self.problem.taps)
         return self.problem.moved_weights(count) if machine.compressed else count * self.problem.weight_bits
 
+    def second(self) -> Ints:
+        """Bits of the second operand that is added to the outputs."""
+        return np.asarray(self.outputs() * self.problem.second)
+
     def outputs(self) -> Ints:
         """Elements, not bits: partial sums are wider than what is finished."""
         n, y, x, g, k, _ = self.sizes
@@ -438,7 +446,7 @@ class Transfer(NamedTuple):
     @property
     def memory(self) -> int:
         """Index into ``Machine.memories`` of the operand's home."""
-        return self.machine.home(self.operand)
+        return self.machine.home("inputs" if self.operand == SECOND else self.operand)
 
     @property
     def cycles(self) -> Ints:
@@ -497,7 +505,7 @@ def trace_steps(points: Points, flow: Dataflow, machine: Machine, *, every: bool
     return StepTrace(
         steps=steps,
         first_loads=(
-            exposed("inputs", True, first.inputs(machine)),
+            exposed("inputs", True, first.inputs(machine) + first.second() * (steps.end[C] == 0)),
             exposed("weights", True, first.weights(machine) + problem.constants),
         ),
         last_store=exposed("outputs", False, last.outputs() * problem.activation_bits),
@@ -580,10 +588,11 @@ def _transfers(tiles: Sequence[_Tiles], steps: Steps, mode: Ints, machine: Machi
         operand: str, load: bool, beside: Ints, between: Ints, offsets: tuple[int, int]
     ) -> Iterator[Transfer]:
         """Those of an operand that the computing overlaps, and those between two steps."""
-        if not machine.double(operand):
+        owner = "inputs" if operand == SECOND else operand
+        if not machine.double(owner):
             yield Transfer(operand, load, between, False, offsets[1], machine)
             return
-        single = SINGLE[operand][mode]
+        single = SINGLE[owner][mode]
         if not single.all():
             yield Transfer(operand, load, beside * ~single, True, offsets[0], machine)
         if single.any():
@@ -597,9 +606,12 @@ def _transfers(tiles: Sequence[_Tiles], steps: Steps, mode: Ints, machine: Machi
     between = stored(this, steps.this, advances) if own else beside
     resumed = changed("outputs", advances) & (steps.after[C] > 0) & ~stays["outputs"]
     whole = stays["inputs"] & WHOLE["inputs", "S"][mode]
+    # A second operand comes with the last input channels of its outputs.
+    ending = advances.any(axis=0) & (steps.after[C] == np.repeat(steps.end[C], steps.counts))
     return (
         *parts("outputs", False, beside, between, (-1, 0 if own else -1)),
         *load("inputs", after.inputs(machine, whole) * fetched("inputs")),
         *load("weights", after.weights(machine) * fetched("weights")),
         *load("outputs", after.outputs() * problem.accumulator_bits * resumed),
+        *(load(SECOND, after.second() * ending) if problem.second.any() else ()),
     )

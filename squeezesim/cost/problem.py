@@ -75,6 +75,7 @@ class Workload:
     block_size: Ints
     stored_weights: Ints  # bits of all weights in their memory, compressed or not
     constants: Ints  # bits of what is read beside the weights: biases, scales and shifts
+    second: Ints  # bits of a second operand for each output, added to it on its way out; 0: there is none
     valid: Ints  # output pixels of one channel, without what pads their rows
     pointwise: Bools
 
@@ -197,6 +198,7 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         *packed,
         stored,
         layer.constants * operands.accumulator_bits,
+        operands.activation_bits * (layer.second_elements > 0),
         layer.n * layer.oy * layer.ox,
         int(pointwise),
     )

@@ -171,7 +171,8 @@ class Residency:
         outputs = (work.g * work.k * work.pixels)[row]
         spills = 2 * (fetches("outputs", mode, tiles) - 1)
         return (
-            inputs * (work.g * work.c * work.activation_bits)[row] * fetches("inputs", mode, tiles),
+            inputs * (work.g * work.c * work.activation_bits)[row] * fetches("inputs", mode, tiles)
+            + outputs * work.second[row],
             work.stored_weights[row] * fetches("weights", mode, tiles) + work.constants[row],
             outputs * work.activation_bits[row],
             spills * outputs * work.accumulator_bits[row],
@@ -238,6 +239,9 @@ class Residency:
             "outputs": sums * per_sum,
         }
         coarse = self._may_stay(pixel, channel, fine)
+        # The second operand of outputs has as many slots as inputs have.
+        beside = n * y * x * g * k * work.second[row]
+        two_beside = beside * (1.0 + (machine.double("inputs") & changes("outputs", tiles)))
         result = []
         for operand in LOOPS:
             if machine.double(operand):
@@ -248,6 +252,9 @@ class Residency:
             again = refetches(operand, mode, tiles) > 1
             useful: Any = coarse & again
             levels: list[Any] = [held[operand] * 1.0, slots[operand] * (1.0 + second), slots[operand] * 1.0]
+            if operand == "inputs":
+                levels = [levels[0] + two_beside, levels[1] + two_beside, levels[2] + beside]
+                second = second | (two_beside > beside)
             if operand == "inputs" and "S" in own[operand]:
                 halos = coarse & (self.inputs.once[pixel] < self.inputs.total[pixel])
                 if canonical:  # where the loops are those of an earlier order, halos alone are saved
@@ -400,14 +407,16 @@ class TrafficBounds:
 
         @cache
         def moved(operand: str, again: str = "", held: str = "") -> Any:
-            once = found[operand]
+            beside = found["second"] if operand == "inputs" else 0.0
+            once = found[operand] + beside
             if not again:
                 return once
             if not self._machine.stays:
                 return once + found[again]
             others = [bits for name, bits in slots.items() if name != operand]
             fits = found[held] <= reduce(np.subtract, others, left)
-            return np.where(fits, found["halos_once"] if again == "in_beside" else once, once + found[again])
+            least = found["halos_once"] + beside if again == "in_beside" else once
+            return np.where(fits, least, once + found[again])
 
         orders = [
             [moved(operand, *_AGAIN[order].get(operand, ())) for operand in LOOPS] for order in self._orders
@@ -572,6 +581,7 @@ class TrafficBounds:
         total, images = of.inputs.total, of.pixels.tiles.a - 1
         return {
             "inputs": _term(total, inputs),
+            "second": _term(one, (work.second * work.g * work.k * work.pixels)[owner]),
             "halos_once": _term(of.inputs.once, inputs),
             "in_again": _term(total, again * cut_c),
             "in_beside": _term(total, again, again * cut_c),

@@ -18,7 +18,7 @@ import numpy as np
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.pipeline import Points, Transfer, trace_steps, transfer_cycles
+from squeezesim.cost.pipeline import SECOND, Points, Transfer, trace_steps, transfer_cycles
 from squeezesim.cost.problem import Ints, workload_of
 from squeezesim.cost.traffic import AXES
 from squeezesim.cost.vector import lanes_of, moved_bits
@@ -145,7 +145,15 @@ def _placed(parts: Iterable[Transfer], steps: Ints, begins: Ints) -> Iterator[Sl
         free[part.memory] = end = start + _lasting([part], steps)
         some, tiles = np.flatnonzero(part.cycles), steps + part.offset
         store = part.machine.memory_names[part.memory]
-        yield Slices(store, part.operand, part.load, tiles[some], start[some], end[some], part.bits[some])
+        yield Slices(
+            store,
+            "inputs" if part.operand == SECOND else part.operand,
+            part.load,
+            tiles[some],
+            start[some],
+            end[some],
+            part.bits[some],
+        )
 
 
 def _of_lanes(layer: Layer, machine: Machine) -> Timeline:

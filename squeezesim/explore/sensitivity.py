@@ -19,8 +19,8 @@ import numpy as np
 
 from squeezesim.errors import HardwareError, UsageError
 from squeezesim.explore.sweep.plan import totals
-from squeezesim.hardware.config import OVERRIDES, parameters, to_dict
-from squeezesim.hardware.display import fixed_widths
+from squeezesim.hardware.config import OVERRIDES, allowed_text, is_leaf, to_dict
+from squeezesim.hardware.display import every_path, fixed_widths
 from squeezesim.hardware.energy import WORD_BITS, energy_costs
 from squeezesim.hardware.parts import LEVELS, tables
 from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
@@ -116,12 +116,12 @@ def elasticities(network: Network, accelerator: Accelerator, change: float) -> l
 def _values(accelerator: Accelerator) -> Iterator[tuple[str, float]]:
     """Numeric parameters above 0, and what an access at each level costs."""
     tree = to_dict(accelerator)
-    for path, known in parameters().items():
+    for path in every_path(accelerator):
         value: Any = tree
         for key in path.split("."):
             value = None if value is None else value.get(key)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and value > 0 and known.allowed.startswith(("an integer", "a number")):
+        if is_number and value > 0 and allowed_text(path).startswith(("an integer", "a number")):
             yield path, value
     costs = energy_costs(accelerator)
     prices = {
@@ -143,7 +143,7 @@ def _around(
     """The value below and the one above with their accelerators; the value itself where there is no such."""
     found: list[tuple[float, Accelerator | HardwareError]] = []
     for wanted, rounded in ((value * (1 - change), floor), (value * (1 + change), ceil)):
-        is_whole = path in parameters() and parameters()[path].allowed.startswith("an integer")
+        is_whole = is_leaf(path) and allowed_text(path).startswith("an integer")
         changed = rounded(wanted) if is_whole else wanted
         try:
             design = accelerator.replace({path: changed})

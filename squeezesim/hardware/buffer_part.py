@@ -31,7 +31,7 @@ class BufferPart(Part):
     """A part of the buffer for some operands."""
 
     size_kib: Real = Field(
-        gt=0, le=MOST, description="capacity, 1 KiB = 1024 bytes", json_schema_extra={"unit": "KiB"}
+        ge=0.001, le=MOST, description="capacity, 1 KiB = 1024 bytes", json_schema_extra={"unit": "KiB"}
     )
     holds: Annotated[tuple[Held, ...], AfterValidator(unique)] = Field(
         min_length=1, description="operands whose tiles it holds"
@@ -90,7 +90,7 @@ def allowed_text(path: str) -> str:
     words = ", ".join(HELD)
     return {
         "": f"a mapping with any of {', '.join(BufferPart.model_fields)}",
-        "size_kib": f"a number from above 0 to {MOST}",
+        "size_kib": f"a number from 0.001 to {MOST}",
         "slots": "1 or 2",
         "holds": f"one of {words}" if path.endswith("]") else f"a list of one or more of {words}",
     }.get(key, "")

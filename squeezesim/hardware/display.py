@@ -48,8 +48,9 @@ def rows(accelerator: Specification) -> list[Row]:
     found = []
     shared = not accelerator.array.units or accelerator.array.dataflows
     left_out = [OVERRIDES] if shared else [OVERRIDES, *(f"array.{key}" for key in SHARED)]
-    left_out += [SIZE] * bool(accelerator.memory.global_buffer.parts)
-    for path in (*_with_units(accelerator), *overridden):
+    if accelerator.memory.global_buffer.parts:
+        left_out += [SIZE, "memory.global_buffer.double_buffered"]
+    for path in (*every_path(accelerator), *overridden):
         if path in left_out:
             continue
         value = _value(data, path)
@@ -73,8 +74,8 @@ def rows(accelerator: Specification) -> list[Row]:
     return found
 
 
-def _with_units(accelerator: Specification) -> Iterator[str]:
-    """Every parameter, and what the file says of the units before the others of the array."""
+def every_path(accelerator: Specification) -> Iterator[str]:
+    """Yield the path of every parameter, and of what the file says of units and parts."""
     units, parts = accelerator.array.units, accelerator.memory.global_buffer.parts
     for path in parameters():
         named: dict[str, Part] = {**units} if path == "array.rows" else {**parts} if path == SIZE else {}

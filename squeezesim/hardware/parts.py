@@ -53,6 +53,7 @@ Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(unique)]
 SkippingDataflows = Annotated[tuple[SkippingDataflow, ...], AfterValidator(unique)]
 Memories = Annotated[tuple[Literal["dram"], ...], AfterValidator(unique)]
 Patterns = Annotated[tuple[Literal["1:2", "1:4", "2:4", "4:8"], ...], AfterValidator(unique)]
+PostOps = Annotated[tuple[Literal["add"], ...], AfterValidator(unique)]
 Operands = Annotated[tuple[Operand, ...], AfterValidator(unique)]
 
 
@@ -162,6 +163,11 @@ class Array(Part):
         description="words per cycle for preload and drain of the array; null: one for each column",
         json_schema_extra={"unit": "words/cycle"},
     )
+    post_ops: PostOps = Field(
+        (),
+        description="what the array does to outputs on their way out, beside bias, norms and activations: `add` joins "
+        "the addition of another map",
+    )
     weight_swap_cycles: Cycles = Field(
         0,
         description="cycles in which `ws` takes over a preloaded block of weights and multiplies nothing",
@@ -218,7 +224,8 @@ class Array(Part):
     @property
     def shape(self) -> str:
         """Return the PEs and what runs on them, as ``16×16 PEs, ws or os``."""
-        units = [f"{name} ({unit})" for name, unit in self.units.items()]
+        pes = {name: f"{unit.pes:,} PEs: " * bool(self.dataflows) for name, unit in self.units.items()}
+        units = [f"{name} ({pes[name]}{unit})" for name, unit in self.units.items()]
         return f"{self.size}, {' or '.join((*self.dataflows, *units))}"
 
     def only(self, flow: str) -> dict[str, object]:
@@ -322,19 +329,25 @@ class GlobalBuffer(Part):
             raise ValueError(text)
         if self.weights_kib:
             raise ValueError("has weights_kib beside parts; allowed: a part that holds weights")
+        if "double_buffered" in self.model_fields_set:
+            raise ValueError("has double_buffered beside parts; allowed: slots of a part")
         if self.size_kib != sum(part.size_kib for part in self.parts.values()):
-            raise ValueError(f"has size_kib {self.size_kib:g} beside parts; allowed: their sum, or none")
+            raise ValueError(
+                f"has size_kib {self.size_kib:g} beside parts; allowed: their sum, or none: parts.NAME.size_kib"
+            )
         return self
 
     @model_serializer(mode="wrap", return_type=dict[str, Any])
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        data.pop("size_kib" if self.parts else "parts", None)
+        for key in ("size_kib", "double_buffered") if self.parts else ("parts",):
+            data.pop(key, None)
         return data
 
     def slots(self, operand: str) -> int:
-        """Tiles of *operand* that there is room for at once: of inputs, weights or outputs."""
-        held = [part.slots for part in self.parts.values() if operand in part.holds]
+        """Tiles of *operand* that there is room for at once: of inputs, weights, or outputs and their sums."""
+        both = ("outputs", "psums") if operand == "outputs" else (operand,)
+        held = [part.slots for part in self.parts.values() if {*both} & {*part.holds}]
         return min(held) if held else 1 + (operand in self.double_buffered)
 
     def texts(self) -> list[str]:

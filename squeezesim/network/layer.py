@@ -84,6 +84,7 @@ class Layer:
     fixed_weights: int = (
         0  # values that weights are made of and that are no params, such as int8 buffers; it owns them
     )
+    second_elements: int = 0  # of a second operand that is added to the outputs on their way out
     constant_elements: int | None = None  # values that it reads beside its weights; None: those that it owns
 
     def __post_init__(self) -> None:
@@ -461,6 +462,8 @@ def _check_sizes(layer: Layer) -> None:
         )
     for field in _COUNTS:
         check_count(name, field, getattr(layer, field))
+    if layer.second_elements:
+        check_count(name, "second_elements", layer.second_elements)
     if layer.constant_elements is not None:
         check_count(name, "constant_elements", layer.constant_elements)
     own = layer.weight_params

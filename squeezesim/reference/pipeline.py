@@ -107,6 +107,13 @@ class Tiling:
                         loads.append(self._load(operand, bits, first=before is None))
                 elif self._changes(before, this, operand):
                     loads.append(self._load(operand, self.bits(this, operand), first=before is None))
+            elements, ends = self.bits(this, "outputs"), this["c"] == self.tiles["c"] - 1
+            beside = elements * self.one["second"] * ends
+            if beside and before is None:
+                first = loads[0]
+                loads[0] = Transfer(first.operand, first.kind, first.bits + beside)
+            elif beside:
+                loads.append(Transfer("second", "inputs", beside))
             fresh = self._changes(before, this, "outputs")
             elements, accumulator = self.bits(this, "outputs"), self.one["accumulator_bits"]
             leave = "outputs" not in memory
@@ -174,11 +181,17 @@ class Tiling:
     def _held(self, operand: str) -> int:
         """Bits that the buffer has of *operand* at once."""
         double = self.machine.double(operand)
+        beside = 0
+        if operand == "inputs":
+            outputs = any(self.tiles[axis] > 1 for axis in READS["outputs"])
+            one = self.bits(dict.fromkeys(self.axes, 0), "outputs") * self.one["second"]
+            beside = one * (1 + (double and outputs and operand not in self.mode.single))
         if operand in self.mode.stays:
-            return self._remembered(operand) + self.slot(operand) * (double and self._collides(operand))
+            held = self._remembered(operand) + self.slot(operand) * (double and self._collides(operand))
+            return held + beside
         changes = any(self.tiles[axis] > 1 for axis in READS[operand])
         two = double and changes and operand not in self.mode.single
-        return self.slot(operand) * (1 + two)
+        return self.slot(operand) * (1 + two) + beside
 
     def slot(self, operand: str) -> int:
         """Bits of the largest tile of an operand."""
@@ -303,6 +316,7 @@ class _Pipeline:
         self.free |= {
             operand: math.inf for operand in mode.stays if operand not in self.single or operand == "outputs"
         }
+        self.free["second"] = 0 if "inputs" in self.single else math.inf  # the first comes with the inputs
         self.queue: list[_Request] = []
         self.moving: dict[int, _Request] = {}  # by the memory whose port is at work
         self.missing = [0] * len(steps)  # loads that have not ended, by step
@@ -341,18 +355,23 @@ class _Pipeline:
         for transfer in self.steps[number].loads:
             self.played.unpacked += transfer.bits * (transfer.kind == "weights")
             if transfer.moved or number == 0:
-                exposed = number == 0 or transfer.operand in self.single
+                exposed = number == 0 or self._owner(transfer) in self.single
                 self.queue.append(_Request(transfer, number, True, exposed))
                 self.missing[number] += 1
             else:
                 self._take(transfer.operand)
+
+    @staticmethod
+    def _owner(transfer: Transfer) -> str:
+        """The operand whose kind of slots and whose memory a transfer has."""
+        return "inputs" if transfer.operand == "second" else transfer.operand
 
     def _take(self, operand: str) -> None:
         self.free[operand] -= 1
 
     def _begin_transfer(self) -> bool:
         for request in self.queue:
-            memory = self.machine.home(request.transfer.operand)
+            memory = self.machine.home(self._owner(request.transfer))
             if memory in self.moving or (request.load and not self.free[request.transfer.operand]):
                 continue
             self.queue.remove(request)
@@ -399,7 +418,7 @@ class _Pipeline:
         self.computing = False
         last = number + 1 == len(self.steps)
         coming = set() if last else {transfer.operand for transfer in self.steps[number + 1].loads}
-        for operand in ("inputs", "weights"):
+        for operand in ("inputs", "weights", "second"):
             if operand in coming:
                 self.free[operand] += 1
         store = self.steps[number].store

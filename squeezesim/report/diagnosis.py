@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from squeezesim.cost.constraints import idle
 from squeezesim.cost.costs import ALONE, BOUNDS, OPERANDS, cause_named, label_of, pe_slots
 from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.lowering import joined
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.traffic import AXES
@@ -419,7 +420,9 @@ def unused(report: ReportData) -> tuple[str, ...]:
     return (
         *_idle_zeros(report),
         *_widths(report),
+        *_idle_rows(report),
         *_idle_vector(report),
+        *_additions(report),
         *_idle_ports(report),
         *(
             f"{name} is about no layer with MACs here"
@@ -474,6 +477,38 @@ def _idle_ports(report: ReportData) -> Iterable[str]:
     if array.ports is not None and array.ports > most:
         flows = " and ".join(array.dataflows) or "units"
         yield f"array.ports {array.ports}: {flows} can use {f'{most:,.0f} at most' if most else 'none'}"
+
+
+def _idle_rows(report: ReportData) -> Iterable[str]:
+    """What is said of rows and columns, or of dataflows, where there are units alone."""
+    array, sparsity = report.accelerator.array, report.accelerator.sparsity
+    if array.dataflows:
+        return
+    given = {
+        "array.interconnect": array.interconnect != "broadcast",
+        "array.ports": array.ports is not None,
+        "array.weight_swap_cycles": array.weight_swap_cycles > 0,
+        "sparsity.skipped_by": bool(sparsity.skipped_by),
+        "sparsity.structured": bool(sparsity.structured),
+    }
+    if idle_keys := [key for key, is_given in given.items() if is_given]:
+        yield f"{', '.join(idle_keys)}: of dataflows on rows and columns, which this array has not; units know none"
+
+
+def _additions(report: ReportData) -> Iterable[str]:
+    """Which additions join the layer before them, and why others do not."""
+    layers, machine = report.network.layers, report.machine
+    adds = sum(layer.op == "add" and layer.kind == "vector" for layer in layers)
+    if "add" in machine.post_ops and adds:
+        done = len(joined(layers, machine))
+        if done:
+            count = units.part(done, adds, "addition") or units.plural(adds, "addition")
+            yield f"{count} {'join' if done > 1 else 'joins'} the layer before (array.post_ops add)"
+        if done < adds:
+            yield (
+                f"{units.plural(adds - done, 'addition')} cannot join another layer: what they add is read elsewhere, "
+                "too, is made without MACs, or has another size"
+            )
 
 
 def _idle_vector(report: ReportData) -> Iterable[str]:

@@ -13,6 +13,7 @@ from squeezesim.cost.constraints import Limits, matches, runs
 from squeezesim.cost.costs import BOUNDS, OPERANDS, cause_named, label_of, pe_slots
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.given import LayerMapping
+from squeezesim.cost.lowering import as_run
 from squeezesim.cost.machine import LEVELS, Machine
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.product import least_product
@@ -191,7 +192,8 @@ def alone(case: Case, dataflow: str) -> Case:
     if constraints := case.report.accelerator.mapper.constraints:
         changes[CONSTRAINTS] = [each for each in constraints if matches(each, case.layer)]
     accelerator = case.report.accelerator.replace(changes)
-    network = Network.from_layers([derive(case.layer, inputs=(), carried=(), shared=())])
+    layer = as_run(case.report.network.layers, case.report.machine)[case.index]
+    network = Network.from_layers([derive(layer, inputs=(), carried=(), shared=())])
     mappings = _beside(case, accelerator) if accelerator.mapper.objective == EDP else {}
     costs = evaluate(network.layers, [accelerator], mappings)
     return Case(ReportData(network, accelerator, costs), 0, case.many)
@@ -205,7 +207,8 @@ def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
     machine, tally = Machine.of(accelerator), case.report.tally
     rates, first = Rates.of([machine]), np.zeros(1, np.int64)
     room = capacity(machine, rates)[0]
-    work, limits = workload_of([case.layer], machine)[0], Limits.of(case.layer, machine)
+    layer = as_run(case.report.network.layers, case.report.machine)[case.index]
+    work, limits = workload_of([layer], machine)[0], Limits.of(layer, machine)
     if any(limits.refusals(work, machine)):
         return {}
     search = limits.search(work, machine, room)

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from squeezesim.cost.costs import cause_named, label_of, pe_slots
-from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.dataflow import flows_of
+from squeezesim.cost.lowering import as_run
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.pipeline import transfer_cycles
 from squeezesim.cost.problem import Ints
@@ -225,7 +226,7 @@ def _heading(report: ReportData) -> Iterator[Event]:
 def _events(report: ReportData) -> Iterator[Event]:
     """Events with begin and end in cycles."""
     machine = report.machine
-    layers, costs = report.network.layers, report.costs
+    layers, costs = as_run(report.network.layers, machine), report.costs
     steps = [tile_count(layer, costs, index, machine) for index, layer in enumerate(layers)]
     counts = [count * layer.repeat for count, layer in zip(steps, layers, strict=True)]
     begin, shown = 0, None
@@ -234,7 +235,7 @@ def _events(report: ReportData) -> Iterator[Event]:
         cycles = int(costs.cycles[0, index])
         if not cycles:
             continue
-        if tiles <= MOST_PLAYED and row["dataflow"] in ("", *DATAFLOWS):
+        if tiles <= MOST_PLAYED and row["dataflow"] in ("", *flows_of(machine)):
             line = timeline(layer, costs, index, machine).repeated(layer.repeat, steps[index])
             if line.cycles != cycles:
                 raise ReportError(

@@ -188,6 +188,7 @@ def layers(draw: st.DrawFn, largest: int = 9) -> Layer:
         padding=(padding[0], padding[1]),
         weight_pattern=draw(among("", "", "2:4", "1:2")),
         constant_elements=draw(among(None, 1, 9, 200)),
+        second_elements=draw(among(0, 0, 1)),
     )
 
 
@@ -299,7 +300,9 @@ def modes_of(
             whole = sorted(axis for axis in held if axis in READS[operand] and tiles[axis] > 1)
             sequence += f" {operand}:{''.join(whole)}"
         else:
-            two = [o for o in mode.single if machine.double(o) and any(tiles[axis] > 1 for axis in READS[o])]
+            moving = {o: any(tiles[axis] > 1 for axis in READS[o]) for o in READS}
+            moving["inputs"] |= bool(problem.second[0]) and moving["outputs"]
+            two = [o for o in mode.single if machine.double(o) and moving[o]]
             if len(two) == len(mode.single) and (sequence, mode.single) not in seen:
                 seen.add((sequence, mode.single))
                 found.append(mode)
@@ -346,7 +349,8 @@ def _measured(
     bits = tuple(np.array([int(moved)]) for moved in played.bits.values())
     moved_bits = sum(part.item() for part in bits)
     assert moved_bits == sum(played.bits.values())  # tiles have parts of bits, a layer has not
-    moved = add_bits(transfer_bits(machine, bits, np.array([played.unpacked])), of_array)
+    second = problem.second * problem.g * problem.k * problem.pixels
+    moved = add_bits(transfer_bits(machine, bits, np.array([played.unpacked]), second), of_array)
     cycles = np.array([played.cycles])
     energy = total(layer_energy(problem, level_bits(moved), executed, cycles, Rates.of([machine])))
     return Measures(played.cycles, float(energy[0]), moved_bits)

@@ -167,7 +167,6 @@ def _channels(unit: Unit, problem: Workload, g: Ints, k: Ints, c: Ints) -> tuple
 
 def tile_cost(unit: Unit, problem: Workload, tile: Tile, machine: Machine) -> TileCost:
     """Return what tiles cost on *unit*."""
-    del machine
     loops = Loops.of(unit, problem, tile)
     cycles, stream = _TIMES[unit.stationary](unit, loops)
     pixels, channels = tile.n * tile.y * tile.x, tile.g * tile.k * tile.c * problem.taps
@@ -176,7 +175,7 @@ def tile_cost(unit: Unit, problem: Workload, tile: Tile, machine: Machine) -> Ti
 
     def accesses() -> Accesses:
         terms = [np.asarray(term) * 1.0 for term in pixel], [np.asarray(term) * 1.0 for term in channel]
-        return _accesses(unit, *terms)
+        return _accesses(unit, *terms, machine)
 
     return TileCost(stream, cycles + unit.latency - stream, pixels * channels, accesses)
 
@@ -249,6 +248,7 @@ class _Channel(NamedTuple):
     """Terms of a tile's channels."""
 
     cycles: Any  # of a part of the pixels
+    blocks: Any  # of a part of the pixels, where inputs stay
     weights: Any
     weights_again: Any  # those that each part of the pixels reads, and those that all of them read once
     weights_once: Any
@@ -290,6 +290,7 @@ def _channel_terms(unit: Unit, problem: Workload, g: Ints, k: Ints, c: Ints) -> 
     only_once = unit.stationary == "inputs"
     return _Channel(
         cycles=blocks * unit.interval,
+        blocks=groups.parts * parts,
         weights=slices,
         weights_again=again,
         weights_once=slices - again,
@@ -321,14 +322,20 @@ def _cycles(unit: Unit, pixel: Sequence[Any], channel: Sequence[Any]) -> Sequenc
     if unit.stationary == "weights":
         streaming.append((p.tiles, c.exposed))
         found.append([(p.tiles, c.preloads + c.latency), (p.parts, np.full_like(c.cycles, unit.interval))])
-    elif unit.stationary == "inputs" and unit.ports:
-        streaming.append((p.first, c.first / unit.ports))
-        found.append([(p.pixels, c.inputs / unit.ports), (p.tiles, c.latency)])
+    elif unit.stationary == "inputs":
+        if unit.ports:
+            streaming.append((p.first, c.first / unit.ports))
+            found.append([(p.pixels, c.inputs / unit.ports), (p.tiles, c.latency)])
+        if unit.preload:
+            found.append([(p.parts, c.blocks * unit.preload), (p.tiles, c.latency)])
     return found
 
 
-def _accesses(unit: Unit, pixel: Sequence[Floats], channel: Sequence[Floats]) -> Accesses:
-    """Words of whole layers: PEs read what stays from registers; sums of loops in space go from PE to PE."""
+def _accesses(unit: Unit, pixel: Sequence[Floats], channel: Sequence[Floats], machine: Machine) -> Accesses:
+    """Words of whole layers: PEs read what stays from registers; sums of loops in space go from PE to PE.
+
+    Sums that stay in the array are in registers, and leave it once.
+    """
     p, c = _Pixel(*pixel), _Channel(*channel)
     inputs = p.pixels * c.inputs_again + p.alone * c.inputs_alone + p.others * c.inputs_others
     weights = p.parts * c.weights_again + p.tiles * c.weights_once
@@ -339,10 +346,12 @@ def _accesses(unit: Unit, pixel: Sequence[Floats], channel: Sequence[Floats]) ->
         "inputs": macs + p.pixels * c.inputs,
     }
     stays = {"outputs": "psums"}.get(unit.stationary, unit.stationary)
+    within = machine.psums_stay and unit.stationary != "outputs"
     return {
         Access("register_file", stays): registers[unit.stationary],
+        **({Access("register_file", "psums"): 2.0 * p.pixels * c.sums} if within else {}),
         Access("inter_pe", "psums"): p.pixels * c.added,
-        **buffer_words(inputs=inputs, weights=weights, psums=p.pixels * c.sums),
+        **buffer_words(inputs=inputs, weights=weights, psums=p.pixels * (c.outputs if within else c.sums)),
     }
 
 
@@ -359,7 +368,7 @@ def dataflow_of(unit: Unit) -> Dataflow:
         pixel_terms=lambda _problem, n, y, x, _machine: _pixel_terms(unit, n, y, x),
         channel_terms=lambda problem, g, k, c, _machine: _channel_terms(unit, problem, g, k, c),
         cycles=lambda pixel, channel: _cycles(unit, pixel, channel),
-        accesses=lambda _problem, pixel, channel, _machine: [_accesses(unit, pixel, channel)],
+        accesses=lambda _problem, pixel, channel, machine: [_accesses(unit, pixel, channel, machine)],
     )
     declared = Declaration(unit.name, SpatialMap((), ()), unit.stationary, ports="none")
     return Dataflow(declared, partial(tile_cost, unit), bounds)

@@ -9,6 +9,7 @@ import numpy as np
 
 from squeezesim.cost.costs import OPERANDS, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.lowering import as_run
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.timeline import Slices, tile_count
 from squeezesim.cost.timeline import timeline as timeline_of
@@ -54,6 +55,7 @@ def timeline(
     """
     chosen = _chosen(report, layers)
     machine = report.machine
+    run = as_run(report.network.layers, machine)
     lanes, lane_of = [*_LANES], {("dram", True): 0, ("dram", False): 2}
     for name in [*report.memories][1:]:
         lane_of |= {(name, True): len(lanes), (name, False): len(lanes) + 1}
@@ -64,7 +66,7 @@ def timeline(
     short = labels([layer.name for layer in report.network.layers], _LONGEST)
     shown: dict[str, Any] = {}
     for axes, place in zip(sheet.panels, chosen, strict=True):
-        layer = report.network.layers[place]
+        layer = run[place]
         count = tile_count(layer, report.costs, place, machine)
         if count > MOST_TILES:
             raise UsageError(

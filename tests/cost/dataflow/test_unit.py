@@ -147,7 +147,7 @@ def test_what_no_unit_runs_is_one_line() -> None:
     with pytest.raises(HardwareError) as error:
         simulate(load("mobilenet_v1"), Accelerator.from_dict(SMALL).replace(changes))
     assert str(error.value) == (
-        "small: layer 'stem.conv': no unit runs conv; allowed: one whose array.units.NAME.runs has it"
+        "small: layer 'stem.conv': unit depthwise runs no conv; allowed: one whose array.units.NAME.runs has it"
     )
 
 

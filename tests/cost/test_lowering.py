@@ -1,0 +1,104 @@
+"""Additions that join the layer before them: which do, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from squeezesim.cost.lowering import as_run, joined
+from squeezesim.cost.machine import Machine
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.load import load
+from squeezesim.network.layer import Layer
+from squeezesim.network.network import Network
+from squeezesim.report.report import Report
+from squeezesim.simulate import simulate
+
+PLAIN = Accelerator.named("hybrid_32x32")
+ADDS = PLAIN.replace({"array.post_ops": ["add"]})
+
+
+def conv(name: str, *inputs: str, **changes: Any) -> Layer:
+    layer = Layer.conv(name, c=8, k=8, oy=6, ox=6, fy=1, fx=1)
+    return replace(layer, inputs=inputs, **changes)
+
+
+def add(name: str, *inputs: str, **changes: Any) -> Layer:
+    size = 8 * 6 * 6
+    numbers = {"input_elements": 2 * size, "output_elements": size, "vector_ops": size} | changes
+    return Layer(name=name, op="add", kind="vector", inputs=inputs, **numbers)
+
+
+BLOCK = (conv("a"), conv("b", "a"), add("sum", "b", "a"))
+
+
+def number_of(*layers: Layer) -> dict[int, int]:
+    return dict(joined(layers, Machine.of(ADDS)))
+
+
+def test_an_addition_joins_the_later_of_the_layers_that_make_its_operands() -> None:
+    assert number_of(*BLOCK) == {2: 1}
+    assert number_of(conv("a"), conv("b", "a"), add("sum", "a", "b")) == {2: 1}
+    assert dict(joined(BLOCK, Machine.of(PLAIN))) == {}
+    run = as_run(BLOCK, Machine.of(ADDS))
+    assert [layer.second_elements for layer in run] == [0, 288, 0]
+    assert as_run(BLOCK, Machine.of(PLAIN)) is BLOCK
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (*BLOCK, conv("c", "b")),  # the later operand is read elsewhere
+        (conv("a"), conv("b", "a"), add("sum", "b", "b", input_elements=288)),  # one operand
+        (conv("a"), conv("b", "a"), add("sum", "b", "a", input_elements=288 + 8)),  # of another size
+        (conv("a"), add("sum", "x", "y")),  # made by no layer
+        (conv("a"), add("first", "a", "x"), add("second", "first", "y")),  # made without MACs: the second one
+        (conv("a"), replace(conv("b", "a"), repeat=3, vector_ops=0), add("sum", "b", "a")),  # in steps
+        (conv("a"), conv("b", "a"), add("sum", "b", "a", weight_elements=8, params=8)),  # of parameters
+    ],
+)
+def test_what_does_not_join(layers: tuple[Layer, ...]) -> None:
+    last = max(number for number, layer in enumerate(layers) if layer.op == "add")
+    assert last not in number_of(*layers)
+
+
+def test_a_layer_takes_one_addition() -> None:
+    # The first sum is read by the second alone; both have their later operand in b or behind it.
+    layers = (conv("a"), conv("b", "a"), add("first", "b", "a"), add("second", "first", "a"))
+    assert number_of(*layers) == {2: 1}
+
+
+def test_sums_stay_and_what_moves_is_less() -> None:
+    plain, joining = (simulate(load("resnet50"), hw) for hw in (PLAIN, ADDS))
+    for name in ("macs", "vector_ops", "params"):
+        assert plain.totals[name] == joining.totals[name]
+    adds = [number for number, layer in enumerate(joining.network.layers) if layer.op == "add"]
+    assert len(adds) == 16
+    assert not joining.costs.cycles[0, adds].any()
+    # Each addition wrote its outputs and read two maps of their size; now one is read, and the sum written once.
+    maps = sum(joining.network.layers[number].output_elements for number in adds)
+    saved = plain.totals["dram_bytes"] - joining.totals["dram_bytes"]
+    assert saved == pytest.approx(2 * maps, rel=0.02)
+    assert joining.totals["cycles"] < 0.87 * plain.totals["cycles"]
+    assert "16 additions join the layer before (array.post_ops add)" in joining.notes
+
+
+def test_the_report_says_what_cannot_join() -> None:
+    network = Network.from_layers([*BLOCK, conv("c", "b")])
+    notes = simulate(network, ADDS).notes
+    assert [note for note in notes if "addition" in note] == [
+        "1 addition cannot join another layer: what they add is read elsewhere, too, is made without MACs, or has "
+        "another size"
+    ]
+
+
+def test_results_are_saved_and_traced(tmp_path: Any) -> None:
+    found = simulate(load("squeezenext_23"), ADDS)
+    found.save(tmp_path / "a.json")
+    found.save(tmp_path / "a.trace.json")  # each layer's tiles end with its cycles
+    assert Report.load(tmp_path / "a.json").costs.equals(found.costs)
+    slots = found.costs.cycles[0] * 1024
+    assert np.array_equal(slots, found.costs.executed[0] + found.costs.losses[0].sum(axis=-1))
