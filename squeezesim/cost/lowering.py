@@ -18,11 +18,13 @@ def joined(layers: Sequence[Layer], machine: Machine) -> Mapping[int, int]:
     """Return the additions that join another layer on *machine*, by number, each with that of the layer.
 
     Example:
-        >>> from dataclasses import replace
+        >>> from squeezesim.hardware.accelerator import Accelerator
         >>> conv = Layer.conv("a", c=8, k=8, oy=4, ox=4, fy=1, fx=1)
-        >>> add = Layer(
-        ...     name="add", op="add", kind="vector", inputs=("x", "a"), input_elements=256, output_elements=128
-        ... )
+        >>> sizes = {"input_elements": 256, "output_elements": 128}
+        >>> add = Layer(name="sum", op="add", kind="vector", inputs=("x", "a"), **sizes)
+        >>> adding = Accelerator.named("os_32x32").replace({"array.post_ops": ["add"]})
+        >>> joined([conv, add], Machine.of(adding))
+        {1: 0}
     """
     if "add" not in machine.post_ops:
         return {}

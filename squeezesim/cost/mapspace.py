@@ -80,7 +80,7 @@ def selection(sizes: Ints, most: int) -> Ints:
 
     Example:
         >>> selection(np.arange(1, 101), 4).tolist()
-        [1, 4, 21, 100]
+        [1, 5, 22, 100]
     """
     every = _distinct(sizes)
     if len(every) <= most:

@@ -297,7 +297,7 @@ def sensitivity(
         >>> bool(table.set_index("parameter").latency_elasticity["clock_mhz"] < 0)
         True
         >>> round(table.attrs["break_even_gb_s"]["squeezenext_23"], 1)
-        15.9
+        15.6
     """
     import pandas as pd
 

@@ -71,7 +71,7 @@ def sections() -> dict[str, tuple[str, ...]]:
 
     Example:
         >>> sections()["memory"]
-        ('global_buffer', 'dram')
+        ('global_buffer', 'dram', 'row_words')
     """
     keys: dict[str, dict[str, None]] = {}
     for path in parameters():

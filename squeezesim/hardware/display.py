@@ -40,6 +40,7 @@ def rows(accelerator: Specification) -> list[Row]:
     """Return every parameter of *accelerator* in schema order, defaults included.
 
     Example:
+        >>> from squeezesim.hardware.accelerator import Accelerator
         >>> rows(Accelerator.named("squeezelerator_8x8"))[4][:3]
         ('array.rows', '8', 'PEs')
     """
@@ -91,6 +92,7 @@ def ideals(accelerator: Specification) -> dict[str, str]:
     """Return what no real accelerator has, by the parameter that says so or that is left out.
 
     Example:
+        >>> from squeezesim.hardware.accelerator import Accelerator
         >>> ideals(Accelerator.named("os_32x32").replace({"memory.dram.usable_fraction": 1}))
         {'memory.dram.usable_fraction': 'DRAM reaches 100 % of its peak'}
     """
@@ -129,6 +131,7 @@ def area_text(accelerator: Specification) -> str:
     """Return the area of what the energy table has one of, as ``1.798 mm², the buffer``; nothing where it has none.
 
     Example:
+        >>> from squeezesim.hardware.accelerator import Accelerator
         >>> area_text(Accelerator.named("os_32x32")), area_text(Accelerator.named("eyeriss"))
         ('1.798 mm², the buffer', '')
     """
@@ -151,6 +154,7 @@ def fixed_widths(accelerator: Specification, varying: Iterable[str]) -> str:
     Widths that may follow the columns are named where these vary.
 
     Example:
+        >>> from squeezesim.hardware.accelerator import Accelerator
         >>> fixed_widths(Accelerator.named("os_32x32").replace({"array.ports": 4}), ["array.cols"])
         'kept while array.cols varies: array.ports 4; null is one for each column'
         >>> fixed_widths(Accelerator.named("eyeriss"), ["array.rows", "array.network.psums_words"])

@@ -229,7 +229,7 @@ def display_name(name: str) -> str:
     """Return *name* as a sentence says it: as it is where that reads like a name, else as a layer's.
 
     Example:
-        >>> called("stage1.conv"), called("5"), called("a b")
+        >>> display_name("stage1.conv"), display_name("5"), display_name("a b")
         ('stage1.conv', 'layer 5', "layer 'a b'")
     """
     if re.fullmatch(r"[\w./:-]+", name):

@@ -493,7 +493,7 @@ def quantity(name: str, value: Any) -> str:
 
     Example:
         >>> quantity("latency_us", 1234.56), quantity("dram_bytes", 411_648), quantity("energy_mac_equiv", 12_000_000)
-        ('1,235 µs', '402.0 KiB', "12.00 M MAC-equivalents")
+        ('1,235 µs', '402.0 KiB', '12.00 M MAC-equivalents')
     """
     return f"{format_value(name, value)} {METRICS[name].suffix}".rstrip()
 

@@ -53,7 +53,7 @@ def sort_rows(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any
         UsageError: there is no such column.
 
     Example:
-        >>> ordered([{"name": "a", "top1": None}, {"name": "b", "top1": 57.5}], "top1")[0]["name"]
+        >>> sort_rows([{"name": "a", "top1": None}, {"name": "b", "top1": 57.5}], "top1")[0]["name"]
         'b'
     """
     if column not in rows[0]:

@@ -85,7 +85,7 @@ def decimal(value: float | None) -> str:
 
     Example:
         >>> decimal(1234567.8), decimal(12.3456), decimal(0.00012345)
-        ('1,234,568', '12.35', '0.0001235')
+        ('1,234,568', '12.35', '0.0001234')
     """
     if value is None or math.isnan(value):
         return EMPTY

@@ -85,8 +85,9 @@ class Blocks:
         """Cut *extent* into the fewest blocks of at most *most*.
 
         Example:
-            >>> Blocks.of(np.array(10), 4)
-            Blocks(size=4, count=3, last=2)
+            >>> blocks = Blocks.of(np.array(10), 4)
+            >>> int(blocks.size), int(blocks.count), int(blocks.last)
+            (4, 3, 2)
         """
         size = ceil_div(extent, ceil_div(extent, most))
         count = ceil_div(extent, size)

@@ -99,15 +99,15 @@ Nest = Sequence[Cut]
 
 
 def _count(nest: Nest) -> Any:
-    return reduce(mul, (cut.parts for cut in nest))
+    return reduce(mul, (cut.parts for cut in nest), 1)
 
 
 def _first(nest: Nest) -> Any:
-    return reduce(mul, (cut.first for cut in nest))
+    return reduce(mul, (cut.first for cut in nest), 1)
 
 
 def _last(nest: Nest) -> Any:
-    return reduce(mul, (cut.last for cut in nest))
+    return reduce(mul, (cut.last for cut in nest), 1)
 
 
 def _classes(nest: Nest) -> Iterator[tuple[Any, Any]]:
@@ -120,22 +120,13 @@ def _classes(nest: Nest) -> Iterator[tuple[Any, Any]]:
 def _successions(nest: Nest) -> Iterator[tuple[Any, Any, Any]]:
     """(number, iterations before, iterations after) of each kind of succession of two blocks of a nest."""
     for level, cut in enumerate(nest):
-        inner = nest[level + 1 :]
-        ended, begun = (reduce(mul, (end(each) for each in inner), 1) for end in (_last_of, _first_of))
+        ended, begun = _last(nest[level + 1 :]), _first(nest[level + 1 :])
         for outer, (count, before, after) in product(
             product(*(each.classes() for each in nest[:level])), cut.steps()
         ):
             several = reduce(mul, (number for number, _ in outer), count * 1)
             beside = reduce(mul, (size for _, size in outer), 1)
             yield several, beside * before * ended, beside * after * begun
-
-
-def _last_of(cut: Cut) -> Any:
-    return cut.last
-
-
-def _first_of(cut: Cut) -> Any:
-    return cut.first
 
 
 class Loops(NamedTuple):

@@ -61,7 +61,7 @@ def compare(
         >>> import squeezesim as sq
         >>> table = sq.compare(["squeezenext_23", "squeezenext_23_v5"], "squeezelerator_16x16")
         >>> table.latency_relative.round(2).tolist()
-        [1.0, 0.73]
+        [1.0, 0.81]
     """
     import pandas as pd
 
