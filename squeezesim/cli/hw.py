@@ -47,7 +47,7 @@ def list_(format: options.Format = "table", debug: options.Debug = False) -> Non
     cells = [
         [
             row["name"],
-            f"{row['rows']}×{row['cols']}",
+            f"{row['rows']}×{row['cols']}" if row["rows"] else f"{row['pes']:,}",
             row["dataflows"],
             f"{row['weight_bits']}/{row['activation_bits']}/{row['accumulator_bits']}",
             f"{row['clock_mhz']:g}",
@@ -65,8 +65,9 @@ def _summary(hardware: Accelerator) -> dict[str, Any]:
     bits, memory = hardware.precision, hardware.memory
     return {
         "name": hardware.name,
-        "rows": hardware.array.rows,
-        "cols": hardware.array.cols,
+        "rows": hardware.array.rows if hardware.array.dataflows else None,
+        "cols": hardware.array.cols if hardware.array.dataflows else None,
+        "pes": hardware.array.pes,
         "dataflows": " ".join(hardware.array.flows),
         "weight_bits": bits.weight_bits,
         "activation_bits": bits.activation_bits,

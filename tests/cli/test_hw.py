@@ -17,6 +17,14 @@ def test_list_names_every_shipped_accelerator(run: Run) -> None:
     assert [line.split()[0] for line in out.splitlines()] == ["name", *Accelerator.names()]
 
 
+def test_list_has_the_pes_of_units(run: Run) -> None:
+    line = next(line for line in run("hw", "list").out.splitlines() if line.startswith("dpu_b4096"))
+    assert line.split()[1] == "2,048"
+    rows_found = {row["name"]: row for row in json.loads(run("hw", "list", "--format", "json").out)}
+    assert [rows_found["dpu_b4096"][key] for key in ("rows", "cols", "pes")] == [None, None, 2048]
+    assert [rows_found["os_32x32"][key] for key in ("rows", "cols", "pes")] == [32, 32, 1024]
+
+
 def test_show_prints_every_parameter_and_the_sources(run: Run) -> None:
     code, out, err = run("hw", "show", "squeezelerator_16x16")
     assert (code, err) == (0, "")

@@ -25,7 +25,7 @@ does not have: loops in space that it does not have are a broadcast. What stays 
 
 Hand-worked: {c: 16, k: 16, x: 8}, outputs stationary, 16 output words a cycle; 3×3, 64 → 32 channels, 14×14 pixels:
 m = 4 · 9 = 36; blocks 2 · 14 · 2 = 56, of 128 or, at the right edge, 96 outputs, which leave in 8 or 6 cycles:
-36 · 56 + 6 = 2,022 cycles, of 2,048 PEs 87 % are busy: 1,764 of 2,022.
+36 · 56 + 6 = 2,022 cycles beside the latency; 3,612,672 MACs would take 2,048 PEs 1,764.
 """
 
 from __future__ import annotations

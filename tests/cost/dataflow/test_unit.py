@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,15 @@ def test_inputs_stay() -> None:
     assert found["buffer_psums_written"] == 12 * 10 * 2
 
 
+def test_sums_that_stay_in_the_array_leave_it_once() -> None:
+    unit = Unit("unit", (("c", 16), ("k", 16)), "weights", ports=16)
+    on = machine(dataflows=(), units=(unit,), psums_stay=True)
+    found = closed_form(Case(CONV, whole(CONV, on), on, "unit", resumed=False, seed=0))
+    assert found["buffer_psums_written"] == 196 * 32
+    assert found["buffer_psums_read"] == 0
+    assert found["register_psums"] == 2 * 196 * 32 * 36  # read and written for each of 4 · 9 blocks
+
+
 def test_a_step_of_several_cycles() -> None:
     # 32 output pixels × 8 channels in 4 cycles, all 9 taps in 3 steps of 4 of them.
     layer = Layer.conv("d", c=8, k=8, groups=8, oy=4, ox=4, fy=3, fx=3, padding=1)
@@ -156,6 +166,9 @@ def test_results_on_units_are_saved_mapped_and_read_back(tmp_path: Any) -> None:
     found = simulate(load("squeezenext_23"), accelerator)
     found.save(tmp_path / "a.json")
     found.save(tmp_path / "a.mapping.json")
+    found.save(tmp_path / "a.trace.json")  # each layer's tiles end with its cycles
+    names = [event["name"] for event in json.loads((tmp_path / "a.trace.json").read_text())["traceEvents"]]
+    assert names.count("inputs") > len(found.network.layers)  # of tiles on units, too
     again = Report.load(tmp_path / "a.json")
     assert again.costs.equals(found.costs)
     assert again.accelerator == accelerator
