@@ -400,12 +400,15 @@ def ranking_column(table: pa.Table, base: Accelerator, name: str) -> NDArray[np.
 
     A parameter that does not vary is that of *base*.
     """
-    columns = {each: table[each].to_pylist() for each in table.column_names if each in _sources(name)}
+    columns = {each: table[each].to_pylist() for each in table.column_names if _is_of(each, name)}
     return numeric_column(name, base, columns, table.num_rows)
 
 
-def _sources(name: str) -> tuple[str, ...]:
-    return ("array.rows", "array.cols") if name == PES else (name,)
+def _is_of(column: str, name: str) -> bool:
+    """Whether the numbers of *name* follow from *column*: PEs from rows and columns, and from sizes of units."""
+    if name == PES:
+        return column in ("array.rows", "array.cols") or column.startswith("array.units.")
+    return column == name
 
 
 def column_names() -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from itertools import product
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 from squeezesim.cost.dataflow import DATAFLOWS, Tile, flows_of
 from squeezesim.cost.machine import Machine, Unit
 from squeezesim.errors import HardwareError
+from squeezesim.explore.sweep.design_space import Designs, numeric_column
+from squeezesim.explore.sweep.plan import ranking_column
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.mapping import Mapping
@@ -198,6 +202,20 @@ def test_more_places_along_a_loop_make_no_step_more() -> None:
 def _tile(layer: Layer, on: Machine) -> Tile:
     work = problem_of(layer, on)
     return Tile(*(getattr(work, axis) for axis in Tile._fields))
+
+
+def test_sweeps_rank_by_the_pes_of_units() -> None:
+    base = Accelerator.from_dict(SMALL)
+    values = {"array.units.conv.unroll.k": [8, 16, 32], "array.units.depthwise.unroll.x": [4, 64]}
+    designs = Designs(base, {path: tuple(column) for path, column in _crossed(values).items()})
+    found = numeric_column("array.pes", base, designs.columns, len(designs))
+    assert found.tolist() == [1024, 1024, 2048, 2048, 4096, 4096]
+    rows = {path: pa.array(column) for path, column in designs.columns.items()}
+    assert ranking_column(pa.table(rows), base, "array.pes").tolist() == found.tolist()
+
+
+def _crossed(values: dict[str, list[int]]) -> dict[str, list[int]]:
+    return dict(zip(values, map(list, zip(*product(*values.values()), strict=True)), strict=True))
 
 
 def test_constraints_name_units() -> None:
