@@ -152,37 +152,68 @@ def machines(draw: st.DrawFn, **fixed: Any) -> Machine:
     return machine(**(changes | fixed))
 
 
+@cache
+def extents(
+    largest: int, depthwise: bool, pointwise: bool, most: int | None
+) -> st.SearchStrategy[tuple[int, ...]]:
+    """Images, groups, filters, channels, rows and columns; where that is given, of at *most* as many tilings.
+
+    They are chosen before they are drawn: of small layers most have too many tilings, and what hypothesis draws and
+    drops takes longer than what is tested. No machine leaves fewer tilings than those that are counted here.
+    """
+    sizes = range(1, largest + 1)
+    channels = (sizes, (1,), (1,)) if depthwise else (range(1, 3), sizes, sizes)
+    if most is None:
+        return st.tuples(*(st.sampled_from(each) for each in (range(1, 4), *channels, sizes, sizes)))
+
+    @cache
+    def count(extent: int) -> int:
+        return len(tile_sizes(extent, (1,)))
+
+    def tilings(n: int, g: int, k: int, c: int, oy: int, ox: int) -> int:
+        of_channels = count(k) * count(c) + count(g) - 1
+        if pointwise:
+            return of_channels * count(n * oy * ox)
+        return of_channels * (count(oy) * count(ox) + count(n) - 1)
+
+    every = itertools.product(range(1, 4), *channels, sizes, sizes)
+    return st.sampled_from([each for each in every if tilings(*each) <= most])
+
+
 @st.composite
-def layers(draw: st.DrawFn, largest: int = 9) -> Layer:
-    """Any small convolution, grouped, strided, dilated, padded or none of it; among them matrix products."""
-    sizes = st.integers(1, largest)
+def layers(draw: st.DrawFn, largest: int = 9, most: int | None = None) -> Layer:
+    """Any small convolution, grouped, strided, dilated, padded or none of it; among them matrix products.
+
+    Where that is given, those of at *most* as many tilings.
+    """
     stride, dilation = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(2))
     taps = draw(among((1, 1), (1, 1), (1, 3), (3, 1), (3, 3), (2, 5)))
     if draw(st.booleans()):
         stride = dilation = (1, 1)
-    outputs = draw(sizes), draw(sizes)
-    extents, padding = [], []
+    depthwise = draw(st.booleans())
+    pointwise = taps == stride == (1, 1)
+    n, g, k, c, *outputs = draw(extents(largest, depthwise, pointwise, most))
+    read, padding = [], []
     for out, s, d, f in zip(outputs, stride, dilation, taps, strict=True):
         reach = (out - 1) * s + (f - 1) * d + 1
         before = draw(st.integers(0, min(f - 1, 2)))
         after = draw(st.integers(0, min(f - 1, 2)))
-        extents.append(max(reach - before - after, 1) + draw(st.integers(0, s - 1)))
+        read.append(max(reach - before - after, 1) + draw(st.integers(0, s - 1)))
         padding.append(before)
-    depthwise = draw(st.booleans())
     return Layer(
         name="layer",
         op="conv2d",
         kind="mac",
-        n=draw(st.integers(1, 3)),
-        g=draw(sizes) if depthwise else draw(st.integers(1, 2)),
-        k=1 if depthwise else draw(sizes),
-        c=1 if depthwise else draw(sizes),
+        n=n,
+        g=g,
+        k=k,
+        c=c,
         oy=outputs[0],
         ox=outputs[1],
         fy=taps[0],
         fx=taps[1],
-        iy=extents[0],
-        ix=extents[1],
+        iy=read[0],
+        ix=read[1],
         stride=stride,
         dilation=dilation,
         padding=(padding[0], padding[1]),
@@ -261,6 +292,13 @@ def tilings(
     return [dict(zip(AXES, (*p, *c), strict=True)) for p, c in itertools.product(pixels, channels)]
 
 
+@cache
+def _is_few(sizes: tuple[int, ...], extent: int, multiples: tuple[int, ...], among: bool) -> bool:
+    """Whether the first of *sizes* is coarse, or none of them is where it is one *among* several."""
+    few = is_coarse(np.array(sizes), extent, multiples)
+    return bool(few[0] or (among and not few.any()))
+
+
 def modes_of(
     problem: Workload,
     machine: Machine,
@@ -276,10 +314,8 @@ def modes_of(
     multiples = multiples_of(problem, machine)
 
     def is_few(axis: str) -> bool:
-        extent = int(getattr(problem, axis)[0])
-        every = [sizes[axis], *(each[axis] for each in among)]
-        few = is_coarse(np.array(every), extent, multiples[axis])
-        return bool(few[0] or (among and not few.any()))
+        every = sizes[axis], *(each[axis] for each in among)
+        return _is_few(every, int(getattr(problem, axis)[0]), multiples[axis], bool(among))
 
     coarse = all(map(is_few, AXES))
     found, seen = [], set()
