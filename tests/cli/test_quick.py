@@ -2,45 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-
-import pytest
 
 HEAVY = {"torch", "pandas", "matplotlib"}
 
 
-def modules_after(*arguments: str) -> set[str]:
-    """Top-level modules that are loaded after the command has run."""
-    code = (
-        "import sys, squeezesim.cli as cli; code = cli.main(sys.argv[1:]); "
-        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr); sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
-    )
-    assert done.stdout
-    return set(done.stderr.split())
+# Commands in one process, one after the other: what is not loaded after the last was loaded by none.
+CODE = """
+import json, sys, squeezesim.cli as cli
+for arguments in json.loads(sys.argv[1]):
+    code = cli.main(arguments)
+    print(end=chr(0), flush=True)
+    loaded = sorted({name.partition(".")[0] for name in sys.modules})
+    print(json.dumps([code, loaded]), file=sys.stderr, flush=True)
+"""
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["profile", "squeezenext_23", "--hw", "os_32x32", "--format", "csv"],
-        ["profile", "squeezenext_23", "--hw", "os_32x32", "--format", "json"],
-        ["profile", "squeezenext_23", "--hw", "os_32x32", "--no-files"],
+def loaded_by(commands: list[list[str]]) -> list[tuple[str, int, set[str]]]:
+    """Each command with its exit code and the top-level modules that are loaded after it and those before it."""
+    command = [sys.executable, "-c", CODE, json.dumps(commands)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    *printed, rest = done.stdout.split(chr(0))
+    assert [bool(text.strip()) for text in printed] == [True] * len(commands)
+    assert rest == ""
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    return [
+        (" ".join(command), code, set(modules))
+        for command, (code, modules) in zip(commands, told, strict=True)
+    ]
+
+
+def test_built_in_networks_need_no_torch_pandas_or_matplotlib() -> None:
+    profile = ["profile", "squeezenext_23", "--hw", "os_32x32"]
+    commands = [
+        [*profile, "--format", "csv"],
+        [*profile, "--format", "json"],
+        [*profile, "--no-files"],
         ["layers", "squeezenext_23"],
         ["models"],
         ["hw", "list"],
         ["hw", "schema"],
-    ],
-)
-def test_built_in_networks_need_no_torch_pandas_or_matplotlib(arguments: list[str]) -> None:
-    loaded = modules_after(*arguments)
-    assert "squeezesim" in loaded
-    assert not HEAVY & loaded
+    ]
+    for command, code, loaded in loaded_by(commands):
+        assert code == 0, command
+        assert "squeezesim" in loaded, command
+        assert not HEAVY & loaded, command
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["profile", "--help"], ["--version"]])
-def test_help_loads_nothing_that_computes(arguments: list[str]) -> None:
-    assert not (HEAVY | {"numpy", "yaml", "rich"}) & modules_after(*arguments)
+def test_help_loads_nothing_that_computes() -> None:
+    for command, code, loaded in loaded_by([["--help"], ["profile", "--help"], ["--version"]]):
+        assert code == 0, command
+        assert not (HEAVY | {"numpy", "yaml", "rich"}) & loaded, command

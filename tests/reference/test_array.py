@@ -38,7 +38,7 @@ from tests.reference.cases import (
 )
 
 
-@settings(max_examples=at_least(300), deadline=None)
+@settings(max_examples=at_least(200), deadline=None)
 @given(array_cases())
 def test_closed_forms_equal_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
@@ -95,7 +95,7 @@ def check_units(count: int) -> None:
 
 
 def test_units_equal_the_simulated_ones() -> None:
-    check_units(at_least(300))
+    check_units(at_least(200))
 
 
 @pytest.mark.slow

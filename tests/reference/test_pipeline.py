@@ -14,7 +14,7 @@ from tests.cost.cases import layers, machine, machines, problem_of
 from tests.reference.cases import at_least, tiles
 
 
-@settings(max_examples=at_least(300), deadline=None)
+@settings(max_examples=at_least(200), deadline=None)
 @given(layers(largest=8), machines(), st.data())
 def test_the_pipeline_equals_the_tiles_played_event_by_event(
     layer: Layer, on: Machine, data: st.DataObject
