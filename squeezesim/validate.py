@@ -64,7 +64,7 @@ def run(name: str, options: Options | None = None) -> Check:
         UsageError: there is no such source.
 
     Example:
-        >>> run("squeezenext", Options(quick=True)).holds
+        >>> run("array", Options(quick=True)).holds
         True
     """
     known(name)

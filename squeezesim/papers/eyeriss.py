@@ -221,12 +221,7 @@ _VGG16_TILES: tuple[Tile, ...] = (
 
 
 def check() -> Check:
-    """Return the chip's and the study's figures beside ours.
-
-    Example:
-        >>> check().holds
-        True
-    """
+    """Return the chip's and the study's figures beside ours."""
     chip, study = Accelerator.named("eyeriss"), Accelerator.named("eyeriss_isca16")
     ran, vgg = run(alexnet(4), chip), run(vgg16(3), chip)
     energies = run([*alexnet(16), *alexnet_fc(16)], study)

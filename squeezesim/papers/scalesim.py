@@ -88,12 +88,7 @@ def runs() -> list[Run]:
 
 
 def check() -> Check:
-    """Return how many runs agree, by dataflow and quantity.
-
-    Example:
-        >>> check().holds
-        True
-    """
+    """Return how many runs agree, by dataflow and quantity."""
     found = runs()
     agree = [(run, {**_closed(run), "cycles, costed": _costed(run)}) for run in found]
     quantities = (*_QUANTITIES, "cycles, costed")

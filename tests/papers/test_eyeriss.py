@@ -25,6 +25,8 @@ def test_the_chip_runs_alexnet_as_printed() -> None:
 
 @pytest.mark.slow
 def test_every_bound_holds(eyeriss: Check) -> None:
+    assert eyeriss.name == "eyeriss"
+    assert eyeriss.bounds
     assert [bound.text for bound in eyeriss.bounds if not bound.holds] == []
 
 
