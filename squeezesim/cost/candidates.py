@@ -210,12 +210,29 @@ class DataflowBounds:
         """Accesses of whole layers with the given options, exactly; sums that begin are among the reads."""
         bounds, machine = self.flow.bounds, self.space.machine
         whole = self.space.work.take(self.space.pixels.owner[pixel])
-        if bounds.exact:
+        if bounds.exact is True:
             return bounds.accesses(whole, *self._terms(pixel, channel), machine)[0]
-        owner, count, cost = self._tile_costs(pixel, channel)
-        return {
-            access: np.bincount(owner, words * count, len(pixel)) for access, words in cost.accesses().items()
-        }
+        summed = np.arange(len(pixel)) if bounds.exact is False else self._inexact(whole, pixel, channel)
+        owner, count, cost = self._tile_costs(pixel[summed], channel[summed])
+        if len(summed) == len(pixel):
+            return {
+                access: np.bincount(owner, words * count, len(pixel))
+                for access, words in cost.accesses().items()
+            }
+        found = bounds.accesses(whole, *self._terms(pixel, channel), machine)[0]
+        if len(summed):
+            found = {access: np.broadcast_to(words, pixel.shape) * 1.0 for access, words in found.items()}
+            for access, words in cost.accesses().items():
+                found[access][summed] = np.bincount(owner, words * count, len(summed))
+        return found
+
+    def _inexact(self, whole: Workload, pixel: Ints, channel: Ints) -> Ints:
+        """Tilings whose accesses are those of their tiles alone."""
+        exact = self.flow.bounds.exact
+        assert callable(exact)
+        least, most = self.space.pixels.last, self.space.channels.sizes
+        tile = Tile(*(axis[pixel] for axis in least), *(axis[channel] for axis in most))
+        return np.flatnonzero(~exact(whole, tile, self.space.machine))
 
     def array_cycles(self, pixel: Ints, channel: Ints) -> Floats:
         """Array cycles of whole layers with the given options, exactly, from the cost of each different tile."""

@@ -275,7 +275,7 @@ class Search:
         required: Sequence[str] = (),
     ) -> None:
         dataflows = dataflows or list(flows_of(machine).values())
-        mapped = any(not flow.bounds.exact for flow in dataflows)
+        mapped = any(flow.bounds.exact is False for flow in dataflows)
         units = {unit.name for unit in machine.units} & {flow.name for flow in dataflows}
         most = _MOST_ON_UNITS if units else _MOST_MAPPED if mapped else np.inf
         self.space = Space(work, machine, room, most, options, orders, required)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow import DATAFLOWS, flows_of, rs
+from squeezesim.cost.dataflow import DATAFLOWS, flows_of, rs, ws
 from squeezesim.cost.dataflow.base import Access
 from squeezesim.cost.dataflow.base import Tile as Tiles
 from squeezesim.cost.dataflow.rs import lay_rows
@@ -35,7 +35,8 @@ def simulate_array(
 ) -> tuple[Ints, Counts]:
     """Run a layer, or a tile as a layer of its own, on the array: its output (N, G·K, OY, OX), and what happened.
 
-    *sums* are partial sums that the buffer holds already; *mapping* is what `rs` needs: e, p, q, r, t.
+    *sums* are partial sums that the buffer holds already. *mapping* is what `rs` needs, e, p, q, r and t; or the
+    rows and columns that `ws` uses of the array, by default all.
 
     Example: a 1×1 convolution from 2 to 2 channels on one pixel takes 2×2 weight-stationary PEs with two ports
     3 cycles, two of which load the weights.
@@ -49,8 +50,13 @@ def simulate_array(
         run_unit(unit, layer, buffer)
     else:
         runs = {"ws": run_weight_stationary, "os": run_output_stationary}
-        runs[dataflow](layer, buffer, machine)
+        used: dict[str, Any] = dict(zip(_USED, mapping, strict=False))
+        runs[dataflow](layer, buffer, dataclasses.replace(machine, **used))
     return buffer.outputs, buffer.counts
+
+
+_USED = ("rows", "cols")
+"""What a mapping of `ws` says that a tile uses of the array."""
 
 
 class Tile(NamedTuple):
@@ -100,15 +106,18 @@ def simulated(case: Case) -> tuple[bool, Counts]:
     sums: Ints | None = None
     if case.resumed:
         sums = rng.integers(-99, 100, (tile.n, tile.g * tile.k, tile.oy, tile.ox))
-    mapping = found_mapping(case) if case.dataflow == "rs" else ()
+    mapping = found_mapping(case) if case.dataflow in ("rs", "ws") else ()
     outputs, counts = simulate_array(tile, inputs, weights, case.machine, case.dataflow, sums, mapping)
     expected = convolution(tile, inputs, weights) + (0 if sums is None else sums)
     return np.array_equal(outputs, expected), counts
 
 
 def found_mapping(case: Case) -> tuple[int, ...]:
-    """The mapping (e, p, q, r, t) that `rs` has found for the tile."""
+    """What was found for the tile: the mapping (e, p, q, r, t) of `rs`, or rows and columns of a block of `ws`."""
     work, tile = _problem_and_tile(case)
+    if case.dataflow == "ws":
+        blocks = ws.blocks_of(work, tile, case.machine)
+        return int(blocks.high[0]), int(blocks.wide[0])
     strip = lay_rows(work, tile.n, tile.y, tile.x, case.machine).strip
     found = rs.mapping(work, tile, case.machine)
     return tuple(int(value[0]) for value in (strip, found.p, found.q, found.r, found.t))

@@ -1,7 +1,8 @@
 """Better hardware never makes the best mapping of a layer slower, nor dearer at equal prices.
 
 What the search takes for one layer is compared before and after one change of the machine. More rows, columns and
-partial sums are not among the changes: they are used whole, which can be slower.
+partial sums are not among the changes: tile sizes are rounded to those of the array, so that the tilings are others. No
+single tiling is slower (``test_given``).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.problem import Ints, Workload
+from squeezesim.cost.problem import Bools, Ints, Workload
 from squeezesim.hardware.dataflows import Declaration
 
 Terms = tuple[Ints, ...]
@@ -90,14 +90,15 @@ class Bounds:
             never below.
         accesses: (problem, Σ pixel terms, Σ channel terms, machine) → alternatives that a whole layer's accesses are
             never below, linear in the channel terms.
-        exact: whether the first alternative is what a whole layer's accesses are.
+        exact: whether the first alternative is what a whole layer's accesses are; or (problem, tile, machine) → whether
+            it is where no tile has fewer pixels than *tile*, nor more channels.
     """
 
     pixel_terms: Callable[[Workload, Ints, Ints, Ints, Machine], Terms]
     channel_terms: Callable[[Workload, Ints, Ints, Ints, Machine], Terms]
     cycles: Callable[[Sequence[Any], Sequence[Any]], Sequence[Products]]
     accesses: Callable[[Workload, Sequence[Any], Sequence[Any], Machine], Sequence[Accesses]]
-    exact: bool = True
+    exact: bool | Callable[[Workload, Tile, Machine], Bools] = True
 
 
 NO_BOUNDS = Bounds(
@@ -176,6 +177,22 @@ def ceil_div(numerator: Ints, denominator: Ints | int) -> Ints:
         4
     """
     return -(-numerator // denominator)
+
+
+def numbered(*columns: Ints) -> tuple[Ints, Ints]:
+    """Rows of *columns* that are different, the first of each, and which of them each row is.
+
+    Example:
+        >>> first, number = numbered(np.array([7, 7, 5]), np.array([1, 1, 1]))
+        >>> first.tolist(), number.tolist()
+        ([2, 0], [1, 1, 0])
+    """
+    number = np.zeros(len(columns[0]), np.int64)
+    first = number[:1]
+    for column in columns:
+        values, index = np.unique(column, return_inverse=True)
+        _, first, number = np.unique(number * len(values) + index, return_index=True, return_inverse=True)
+    return first, number
 
 
 def balanced_nonzeros(slices: Ints, problem: Workload) -> tuple[Ints, Ints]:

@@ -1,15 +1,19 @@
 """Weight stationary: rows are input channels, columns output channels, one filter tap at a time.
 
-A block of at most R×C weights (one tap of R input and C output channels of a group) is held by the PEs while all
+A block of weights (one tap of up to r ≤ R input and s ≤ cols output channels of a group) is held by the PEs while all
 pixels of the tile stream past it, one pixel a cycle; partial sums run down the columns and are accumulated in the
 buffer. The next block is preloaded meanwhile, row by row, ``ports`` words a cycle; ports for several rows of the block
 load as many at once. The smallest block, of the remainders, comes first, since nothing overlaps its preload.
 
-    blocks = G · FY·FX · ⌈C/R⌉ · ⌈K/cols⌉
-    first = the block of ((C − 1) mod R) + 1 rows and ((K − 1) mod cols) + 1 columns
+    blocks = G · FY·FX · ⌈C/r⌉ · ⌈K/s⌉
+    first = the block of ((C − 1) mod r) + 1 rows and ((K − 1) mod s) + 1 columns
     preload(block) = ⌈rows used / max(⌊ports / columns used⌋, 1)⌉ · ⌈columns used / ports⌉
     cycles = preload(first) + pixels + Σ over the other blocks max(pixels, preload) + blocks · weight_swap_cycles
-             [+ rows + cols − 2 if systolic]
+             [+ rows used + columns used − 2 if systolic]
+
+Every tile takes the r and s of the fewest cycles, of equal ones those that move the fewest words: whole arrays of
+weights where no preload is waited for, often fewer where one is (``_block_sizes``). By energy it takes the whole array,
+which moves the least, and so it does where the buffer can be too slow for what smaller blocks move.
 
 Where the machine packs a layer's pattern N:M (``sparsity.structured``), C is ``Workload.packed(C)``, about C·N/M: a PE
 holds one of the weights that stay of M input channels, and takes its input from theirs. All inputs and all weights are
@@ -22,6 +26,8 @@ preload 16 · 1 = 16: 16 + 72 · 196 = 14,128 cycles.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -34,13 +40,220 @@ from squeezesim.cost.dataflow.base import (
     Dataflow,
     Products,
     Terms,
+    Tile,
+    TileCost,
     buffer_words,
     ceil_div,
-    from_terms,
+    numbered,
 )
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.problem import Floats, Ints, Workload
+from squeezesim.cost.problem import Bools, Floats, Ints, Workload
+from squeezesim.cost.rates import ENERGY
 from squeezesim.hardware.dataflows import DECLARED
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Weights of tiles that are cut into blocks: ``copies`` of rows × columns, for each tap and group."""
+
+    copies: Ints
+    rows: Ints  # of the array that all input channels take
+    cols: Ints  # output channels
+    high: Ints  # rows of a full block
+    wide: Ints  # columns of a full block
+
+    @property
+    def folds(self) -> tuple[Ints, Ints]:
+        """Blocks along the rows and along the columns."""
+        return ceil_div(self.rows, self.high), ceil_div(self.cols, self.wide)
+
+    @property
+    def count(self) -> Ints:
+        """Number of blocks."""
+        folds_c, folds_k = self.folds
+        return np.asarray(self.copies * folds_c * folds_k)
+
+    @property
+    def words(self) -> Ints:
+        """Words for each tap, group and pixel between buffer and array: inputs read, sums read and written."""
+        folds_c, folds_k = self.folds
+        return np.asarray(folds_k * self.rows + 2 * folds_c * self.cols)
+
+    def classes(self) -> Iterator[tuple[Ints, tuple[Ints, Ints]]]:
+        """How many blocks of a tap and group there are, with the rows and columns of each: full ones, remainders."""
+        sides = []
+        for extent, size in ((self.rows, self.high), (self.cols, self.wide)):
+            full, edge = np.divmod(extent, size)
+            sides.append(((full, size), ((edge > 0) * 1, edge)))
+        for (count_c, rows_used), (count_k, cols_used) in product(*sides):
+            yield count_c * count_k, (rows_used, cols_used)
+
+    def preloads(self, machine: Machine) -> Ints:
+        """Cycles to preload all blocks."""
+        return np.asarray(
+            self.copies * sum(count * _preload(*used, machine) for count, used in self.classes())
+        )
+
+    def first(self, machine: Machine) -> Ints:
+        """Cycles to preload the smallest block, which nothing overlaps: it is the first."""
+        return _preload((self.rows - 1) % self.high + 1, (self.cols - 1) % self.wide + 1, machine)
+
+    def fill(self, pixels: Ints, machine: Machine) -> Ints:
+        """Cycles of the first preload, of all swaps, and of what preloads take longer than the pixels beside them."""
+        result = self.first(machine) + self.count * machine.weight_swap
+        # Most tiles have so many pixels that no preload is ever waited for.
+        some = np.flatnonzero(pixels < _preload(self.high, self.wide, machine))
+        if len(some):
+            result[some] += self.take(some)._waiting(pixels[some], machine)
+        return np.asarray(result)
+
+    def _waiting(self, pixels: Ints, machine: Machine) -> Ints:
+        """Cycles that preloads take longer, but for the first block, before which nothing streams."""
+        result = -np.maximum(self.first(machine) - pixels, 0)
+        for count, used in self.classes():
+            result += self.copies * count * np.maximum(_preload(*used, machine) - pixels, 0)
+        return np.asarray(result)
+
+    def cycles(self, pixels: Ints, machine: Machine) -> Ints:
+        """Cycles of the array."""
+        return np.asarray(self.count * pixels + self.fill(pixels, machine))
+
+    def take(self, index: Ints) -> Blocks:
+        """Those of the tiles *index*."""
+        return Blocks(
+            self.copies[index], self.rows[index], self.cols[index], self.high[index], self.wide[index]
+        )
+
+
+def _preload(rows: Ints, cols: Ints, machine: Machine) -> Ints:
+    """Cycles to preload a block of *rows* and *cols*; none where it has no rows or no columns."""
+    return np.asarray(ceil_div(rows, _rows_at_once(cols, machine)) * ceil_div(cols, machine.ports))
+
+
+def _rows_at_once(cols: Ints, machine: Machine) -> Ints:
+    return np.asarray(np.maximum(machine.ports // np.maximum(cols, 1), 1))
+
+
+def _whole_blocks(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Blocks:
+    """Blocks as large as the array."""
+    rows = problem.packed(c) if machine.structured else c
+    copies = problem.taps * g
+    return Blocks(copies, rows, k, np.minimum(rows, machine.rows), np.minimum(k, machine.cols))
+
+
+def _chooses(machine: Machine) -> bool:
+    """Whether blocks may be smaller than the array."""
+    return machine.objective != ENERGY and bool(np.isinf(machine.buffer_bits_per_cycle))
+
+
+def _waits(whole: Blocks, pixels: Ints, machine: Machine) -> Bools:
+    """Whether a block as large as the array waits for its preload, so that a smaller one may be better.
+
+    Where none does, all blocks take as long, and the whole array has the fewest of them and the smallest first one.
+    """
+    return np.asarray(_chooses(machine) & (pixels < _preload(whole.high, whole.wide, machine)))
+
+
+def blocks_of(problem: Workload, tile: Tile, machine: Machine) -> Blocks:
+    """The blocks that each tile is cut into."""
+    whole = _whole_blocks(problem, tile.g, tile.k, tile.c, machine)
+    pixels = tile.n * tile.y * tile.x
+    some = np.flatnonzero(_waits(whole, pixels, machine))
+    if len(some) == 0:
+        return whole
+    part = whole.take(some)
+    first, inverse = numbered(pixels[some], part.copies, part.rows, part.cols)
+    high, wide = _block_sizes(part.take(first), pixels[some[first]], machine)
+    whole.high[some], whole.wide[some] = high[inverse], wide[inverse]
+    return whole
+
+
+_CHUNK = 1 << 18  # block sizes that are costed together
+
+
+@lru_cache(maxsize=256)
+def _widths(cols: int, ports: int) -> Ints:
+    """Columns of blocks that can be the best: more would be loaded no slower unless there are none."""
+    by_rows = {ports // i for i in range(1, ports + 1)}
+    found = {width for width in by_rows | {*range(ports, cols, ports)} if width < cols}
+    return np.array(sorted(found | {cols}), np.int64)
+
+
+def _block_sizes(whole: Blocks, pixels: Ints, machine: Machine) -> tuple[Ints, Ints]:
+    """Rows and columns of the blocks with which tiles take the fewest cycles, of all r ≤ R and s ≤ cols.
+
+    More columns that are loaded in as many cycles make the last block smaller, and nothing larger: so s is ⌊ports/i⌋, a
+    multiple of the ports, or all. For the same reason r is a multiple of the rows that are loaded at once, of a full
+    block or of the narrower last one, or all, and no fewer than the most whose preload is not waited for. What is left
+    is costed where the bound
+
+        cycles ≥ max(pixels + Σ over blocks of columns ⌈C / rows at once⌉ · ⌈columns / ports⌉ + swaps, blocks · pixels)
+
+    does not rule it out.
+    """
+    widths = np.minimum(_widths(machine.cols, machine.ports)[:, None], whole.cols)
+    tiles = np.broadcast_to(np.arange(len(pixels)), widths.shape)
+    new = np.diff(widths, axis=0, prepend=0) > 0
+    tile, wide = tiles[new], widths[new]
+    of = replace(whole.take(tile), wide=wide)
+    hidden = pixels[tile] // ceil_div(wide, machine.ports) * _rows_at_once(wide, machine)
+    hidden = np.clip(hidden, 1, of.high)
+    found = [(np.arange(len(pixels)), whole), (tile, of), (tile, replace(of, high=hidden))]
+    least = np.full(len(pixels), np.iinfo(np.int64).max)
+    for index, blocks in found:
+        np.minimum.at(least, index, blocks.cycles(pixels[index], machine))
+    swaps = of.count * machine.weight_swap
+    bound = _least_preloads(of, machine) + pixels[tile] + swaps
+    bound = np.maximum(bound, of.count * pixels[tile] + swaps)
+    left = np.flatnonzero((bound < least[tile]) & (hidden < of.high))
+    for cols in (wide, of.cols % wide):
+        found += _multiples(_rows_at_once(cols, machine)[left], tile[left], of.take(left), hidden[left])
+    return _best(found, whole, pixels, machine)
+
+
+def _multiples(step: Ints, tile: Ints, of: Blocks, above: Ints) -> Iterator[tuple[Ints, Blocks]]:
+    """Blocks with every multiple of *step* rows between *above* and all, some at a time."""
+    lowest = above // step + 1
+    counts = np.maximum((of.high - 1) // step - lowest + 1, 0)
+    ends = np.cumsum(counts)
+    number = 0
+    while number < len(counts):
+        done = ends[number - 1] if number else 0
+        until = max(int(np.searchsorted(ends, done + _CHUNK, "right")), number + 1)
+        part = np.arange(number, until)
+        number = until
+        index = np.repeat(part, counts[part])
+        if len(index) == 0:
+            continue
+        nth = np.arange(len(index)) - np.repeat(ends[part] - counts[part] - done, counts[part])
+        yield tile[index], replace(of.take(index), high=(lowest[index] + nth) * step[index])
+
+
+def _best(
+    found: Sequence[tuple[Ints, Blocks]], whole: Blocks, pixels: Ints, machine: Machine
+) -> tuple[Ints, Ints]:
+    """Rows and columns of the fastest blocks of each tile, of equal ones of those that move the fewest words."""
+    cycles = np.full(len(pixels), np.iinfo(np.int64).max)
+    words, high, wide = cycles.copy(), whole.high.copy(), whole.wide.copy()
+    for tile, blocks in found:
+        taken, moved = blocks.cycles(pixels[tile], machine), blocks.words
+        order = np.lexsort((moved, taken, tile))
+        first = order[np.flatnonzero(np.diff(tile[order], prepend=-1))]
+        at = tile[first]
+        better = (taken[first] < cycles[at]) | ((taken[first] == cycles[at]) & (moved[first] < words[at]))
+        first, at = first[better], at[better]
+        cycles[at], words[at], high[at], wide[at] = (
+            taken[first],
+            moved[first],
+            blocks.high[first],
+            blocks.wide[first],
+        )
+    return high, wide
+
+
+def _least_preloads(of: Blocks, machine: Machine) -> Ints:
+    """Cycles to preload all blocks at least, however few rows they have: as if all rows were one block."""
+    return replace(of, high=of.rows).preloads(machine)
 
 
 class _Pixel(NamedTuple):
@@ -48,102 +261,82 @@ class _Pixel(NamedTuple):
 
     pixels: Any
     tiles: Any  # 1 for each
+    first: Any  # share of the first preload of the whole array that no other blocks fall below
 
 
 class _Channel(NamedTuple):
     """Terms of a tile's channels."""
 
     blocks: Any
-    preloads: Any  # cycles to preload and swap all blocks
+    preloads: Any  # cycles to preload and swap all blocks, at least
     slices: Any  # all filter slices of the tile
     held: Any  # those that PEs hold
     outputs: Any  # Σ over blocks of their columns
     inputs: Any  # Σ over blocks of their input channels
-    exposed: Any  # cycles of the first preload and of all swaps
+    first: Any  # cycles of the first preload
+    swaps: Any  # cycles
     tiles: Any  # 1 for each
-    k: Any
-    rows: Any  # of the array that all input channels take
-    g: Any
 
 
 def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
-    del problem, machine
+    """Other blocks than those of the whole array are more of them: a preload and one block more at least.
+
+    min(first, 1 + pixels) ≥ first · min(1, (1 + pixels) / the longest preload).
+    """
+    del problem
     pixels = n * y * x
-    return _Pixel(pixels, np.ones_like(pixels))
+    longest = machine.rows * -(-machine.cols // machine.ports)
+    first = np.minimum((1 + pixels) / longest, 1.0) if _chooses(machine) else np.ones_like(pixels)
+    return _Pixel(pixels, np.ones_like(pixels), first)
 
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
-    taps = problem.taps * g
-    rows = problem.packed(c) if machine.structured else c
-    first = _first_preload(rows, k, machine)
-    folds_c, folds_k = ceil_div(rows, machine.rows), ceil_div(k, machine.cols)
-    blocks = taps * folds_c * folds_k
-    swaps = blocks * machine.weight_swap
-    classes = _block_classes(rows, k, machine)
-    preloads = sum(count * _preload(*used, machine) for count, used in classes)
+    whole = _whole_blocks(problem, g, k, c, machine)
+    if _chooses(machine):
+        preloads = np.maximum(whole.copies * ceil_div(whole.rows * whole.cols, machine.ports), whole.count)
+    else:
+        preloads = whole.preloads(machine)
+    return _terms_of(whole, g, c, preloads, machine)
+
+
+def _terms_of(blocks: Blocks, g: Ints, c: Ints, preloads: Ints, machine: Machine) -> _Channel:
+    folds_c, folds_k = blocks.folds
+    swaps = blocks.count * machine.weight_swap
     return _Channel(
-        blocks=blocks,
-        preloads=taps * preloads + swaps,
-        slices=g * k * c,
-        held=g * k * rows,
-        outputs=taps * folds_c * k,
-        inputs=taps * c * folds_k,
-        exposed=first + swaps,
-        tiles=np.ones_like(first),
-        k=k,
-        rows=rows,
-        g=g,
+        blocks=blocks.count,
+        preloads=preloads + swaps,
+        slices=g * blocks.cols * c,
+        held=g * blocks.cols * blocks.rows,
+        outputs=blocks.copies * folds_c * blocks.cols,
+        inputs=blocks.copies * c * folds_k,
+        first=blocks.first(machine),
+        swaps=swaps,
+        tiles=np.ones_like(swaps),
     )
 
 
-def _preload(rows: Ints, cols: Ints, machine: Machine) -> Ints:
-    """Cycles to preload a block of *rows* and *cols*; none where it has no rows or no columns."""
-    return ceil_div(rows, np.maximum(machine.ports // np.maximum(cols, 1), 1)) * ceil_div(cols, machine.ports)
-
-
-def _first_preload(rows: Ints, k: Ints, machine: Machine) -> Ints:
-    """Cycles to preload the smallest block, which nothing overlaps: it is the first."""
-    return _preload((rows - 1) % machine.rows + 1, (k - 1) % machine.cols + 1, machine)
-
-
-def _block_classes(rows: Ints, k: Ints, machine: Machine) -> Iterator[tuple[Ints, tuple[Ints, Ints]]]:
-    """How many blocks of a tap and group there are, with the rows and columns of each: full ones and remainders."""
-    full_c, edge_c = np.divmod(rows, machine.rows)
-    full_k, edge_k = np.divmod(k, machine.cols)
-    by_rows = (full_c, np.full_like(rows, machine.rows)), ((edge_c > 0) * 1, edge_c)
-    by_cols = (full_k, np.full_like(k, machine.cols)), ((edge_k > 0) * 1, edge_k)
-    for (count_c, rows_used), (count_k, cols_used) in product(by_rows, by_cols):
-        yield count_c * count_k, (rows_used, cols_used)
-
-
-def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> tuple[Ints, Ints, Ints]:
-    pixels, terms = _Pixel(*pixel).pixels, _Channel(*channel)
-    fill = terms.exposed.copy()
-    # Most tiles have so many pixels that no preload is ever waited for.
-    some = np.flatnonzero(pixels < machine.rows * -(-machine.cols // machine.ports))
-    if len(some):
-        copies = problem.taps[some] * terms.g[some]
-        fill[some] += _waiting(copies, pixels[some], terms.k[some], terms.rows[some], machine)
+def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:
+    blocks, pixels = blocks_of(problem, tile, machine), tile.n * tile.y * tile.x
+    fill = blocks.fill(pixels, machine)
     if machine.systolic:
-        fill += np.minimum(terms.rows, machine.rows) + np.minimum(terms.k, machine.cols) - 2
-    return terms.blocks * pixels, fill, problem.taps * terms.held * pixels
+        fill += blocks.high + blocks.wide - 2
 
+    def accesses() -> Accesses:
+        pixel = _pixel_terms(problem, tile.n, tile.y, tile.x, machine)
+        channel = _terms_of(blocks, tile.g, tile.c, np.zeros_like(fill), machine)
+        terms = [term * 1.0 for term in pixel], [term * 1.0 for term in channel]
+        return _accesses(problem, *terms, machine)[0]
 
-def _waiting(copies: Ints, pixels: Ints, k: Ints, c: Ints, machine: Machine) -> Ints:
-    """Σ over blocks, of which there are *copies* for each tap and group, of what preload takes longer than streaming.
-
-    But for the first block, before which nothing streams.
-    """
-    first = _first_preload(c, k, machine)
-    beyond = -np.maximum(first - pixels, 0)
-    for count, used in _block_classes(c, k, machine):
-        beyond += copies * count * np.maximum(_preload(*used, machine) - pixels, 0)
-    return np.asarray(beyond)
+    busy = problem.taps * tile.g * blocks.rows * blocks.cols * pixels
+    return TileCost(blocks.count * pixels, fill, busy, accesses)
 
 
 def _cycles(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     p, c = _Pixel(*pixel), _Channel(*channel)
-    return [[(p.pixels, c.blocks), (p.tiles, c.exposed)], [(p.tiles, c.preloads), (p.pixels, c.tiles)]]
+    return [
+        [(p.pixels, c.blocks), (p.first, c.first), (p.tiles, c.swaps)],
+        [(p.tiles, c.preloads), (p.pixels, c.tiles)],
+    ]
 
 
 def _accesses(
@@ -164,6 +357,12 @@ def _accesses(
     return [{**words, Access("inter_pe", "inputs"): dense - read} if machine.systolic else words]
 
 
-_BOUNDS = Bounds(_pixel_terms, _channel_terms, _cycles, _accesses)
+def _are_whole(problem: Workload, tile: Tile, machine: Machine) -> Bools:
+    """Whether tiles of these channels, and of as many pixels or more, are cut into blocks as large as the array."""
+    whole = _whole_blocks(problem, tile.g, tile.k, tile.c, machine)
+    return ~_waits(whole, tile.n * tile.y * tile.x, machine)
 
-WS = Dataflow(DECLARED["ws"], from_terms(_BOUNDS, _work), _BOUNDS)
+
+_BOUNDS = Bounds(_pixel_terms, _channel_terms, _cycles, _accesses, _are_whole)
+
+WS = Dataflow(DECLARED["ws"], _tile_cost, _BOUNDS)

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.dataflow import DATAFLOWS, Tile
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machine, machines, problem_of
-from tests.cost.dataflow.arrays import Words, drawn_tile, whole
+from tests.cost.dataflow.arrays import Words, drawn_tile, untiled, whole
 
 WS = DATAFLOWS["ws"]
 
@@ -34,9 +36,82 @@ def test_hand_worked_fully_connected_layer_waits_for_weights() -> None:
     assert work.cycles == 4 * 16 + 1
     assert work.stream == 4
     several = [
-        whole(WS, layer, machine(rows=16, cols=16, ports=ports)).cycles for ports in (31, 32, 64, 256, 512)
+        whole(WS, layer, machine(rows=16, cols=16, ports=ports)).cycles for ports in (32, 64, 256, 512)
     ]
-    assert several == [4 * 16 + 1, 4 * 8 + 1, 4 * 4 + 1, 4 * 1 + 1, 4 * 1 + 1]
+    assert several == [4 * 8 + 1, 4 * 4 + 1, 4 * 1 + 1, 4 * 1 + 1]
+
+
+def test_hand_worked_layer_that_is_loaded_faster_in_smaller_blocks() -> None:
+    """32 → 32, 16×16 PEs, 31 ports: two rows of 15 columns at once.
+
+    Blocks of 14, 14 and 4 rows, of 15, 15 and 2 columns, take 2 · (7 + 7 + 2) + 3 · 1 cycles; the whole array 4 · 16.
+    """
+    on = machine(rows=16, cols=16, ports=31)
+    layer = Layer(name="fc", op="linear", kind="mac", k=32, c=32)
+    assert whole(WS, layer, on).cycles == 2 * (7 + 7 + 2) + 3 * 1 + 1
+    assert whole(WS, layer, replace(on, objective="energy")).cycles == 4 * 16 + 1
+    assert whole(WS, layer, replace(on, buffer_bits_per_cycle=1e9)).cycles == 4 * 16 + 1
+
+
+def cycles_of(copies: int, pixels: int, rows: Sequence[int], cols: Sequence[int], on: Machine) -> int:
+    """Cycles of blocks with so many *rows* and *cols*, the last of both being the smallest, copy after copy."""
+    preloads = [
+        -(-high // max(on.ports // wide, 1)) * -(-wide // on.ports)
+        for high in rows[::-1]
+        for wide in cols[::-1]
+    ] * copies
+    beside = [*preloads[1:], 0]
+    return preloads[0] + sum(max(pixels, preload) + on.weight_swap for preload in beside)
+
+
+def every_size(extent: int, most: int) -> list[list[int]]:
+    """An axis cut into blocks of each size up to *most*."""
+    sizes = range(1, min(extent, most) + 1)
+    return [[size] * (extent // size) + [extent % size] * (extent % size > 0) for size in sizes]
+
+
+@st.composite
+def waiting_tiles(draw: st.DrawFn) -> tuple[Machine, Workload, Tile]:
+    """A tile of few pixels on an array whose ports are few."""
+    on = machine(
+        rows=draw(st.integers(1, 20)),
+        cols=draw(st.integers(1, 20)),
+        ports=draw(st.integers(1, 45)),
+        weight_swap=draw(st.sampled_from([0, 0, 1, 3])),
+    )
+    k, c = draw(st.integers(1, 60)), draw(st.integers(1, 60))
+    pixels, g = draw(st.integers(1, 30)), draw(st.integers(1, 12))
+    layer = Layer(name="a", op="conv2d", kind="mac", k=k, c=c, g=g, ox=pixels, ix=pixels)
+    problem = problem_of(layer, on)
+    return on, problem, untiled(problem)
+
+
+@settings(max_examples=150)
+@given(waiting_tiles())
+def test_no_other_blocks_are_faster(case: tuple[Machine, Workload, Tile]) -> None:
+    on, problem, tile = case
+    _, _, x, g, k, c = (int(size[0]) for size in tile)
+    least = min(
+        cycles_of(g, x, rows, cols, on) for rows in every_size(c, on.rows) for cols in every_size(k, on.cols)
+    )
+    assert WS.tile_cost(problem, tile, on).cycles[0] == least
+
+
+@given(waiting_tiles(), st.sampled_from(["rows", "cols", "ports"]), st.sampled_from([1, 2, 5, 20, 236]))
+def test_a_larger_array_is_never_slower(case: tuple[Machine, Workload, Tile], axis: str, more: int) -> None:
+    on, problem, tile = case
+    larger = replace(on, **{axis: getattr(on, axis) + more})
+    assert WS.tile_cost(problem, tile, larger).cycles[0] <= WS.tile_cost(problem, tile, on).cycles[0]
+
+
+@given(waiting_tiles())
+def test_smaller_blocks_move_no_less(case: tuple[Machine, Workload, Tile]) -> None:
+    on, problem, tile = case
+    fastest, least = (
+        Words(WS.tile_cost(problem, tile, replace(on, objective=o))) for o in ("latency", "energy")
+    )
+    for access in fastest.accesses:
+        assert fastest(*access) >= least(*access)
 
 
 @given(layers(), machines(), st.integers(1, 200), st.data())
@@ -57,7 +132,7 @@ def test_busy_never_exceeds_the_array(layer: Layer, on: Machine, data: st.DataOb
     assert work.fill[0] >= 0
 
 
-@given(layers(), machines(structured=()))
+@given(layers(), machines(structured=(), objective="energy"))
 def test_accesses_of_a_whole_layer(layer: Layer, on: Machine) -> None:
     outputs = layer.n * layer.g * layer.k * layer.oy * layer.ox
     words = Words(whole(WS, layer, on))
