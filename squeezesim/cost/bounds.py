@@ -27,6 +27,7 @@ from squeezesim.cost.mapspace import (
     every_option,
     selection,
 )
+from squeezesim.cost.pooling import pooled_options
 from squeezesim.cost.problem import Floats, Ints, Workload
 from squeezesim.cost.residency import Residency, Shares, TrafficBounds
 from squeezesim.cost.traffic import LOOPS, ORDERS, changes, mode_of, refetches
@@ -71,6 +72,7 @@ class Space:
         self.channels: Options
         self.inputs: InputTraffic
         self.pixels, self.channels, self.inputs, self._cut = options or every_option(work, machine)
+        self.pooled = pooled_options(work, self.pixels) if work.is_pooled else None
         self._mark()
         self._footprint = self._footprints()
         last = (self.pixels.offsets[1:] - 1)[self.channels.owner]
@@ -85,6 +87,8 @@ class Space:
         ports = range(len(machine.memories)) if machine.stores else ()
         self._ports = [[operand for operand in LOOPS if machine.home(operand) == port] for port in ports]
         self.second_bits = work.second * work.g * work.k * work.pixels
+        # Of outputs that are pooled what they are before: each is read from the buffer once more.
+        self.unpooled_bits = np.where(work.pool > 0, work.g * work.k * work.pixels * work.activation_bits, 0)
         self.widest_sums = np.maximum(work.activation_bits, work.accumulator_bits)
         self.whole = np.flatnonzero(self.whole_footprint <= room)
         self.sides: tuple[View, ...] = (self.rows, self.columns, self.wholes)
@@ -94,7 +98,7 @@ class Space:
     def residency(self) -> Residency:
         """What the buffer holds of each operand."""
         space = MapSpace(self.pixels, self.channels, self.inputs)
-        return Residency(self.work, self.machine, space, self.orders, self.required)
+        return Residency(self.work, self.machine, space, self.orders, self.required, self.pooled)
 
     @cached_property
     def _bounds(self) -> TrafficBounds:
@@ -158,6 +162,7 @@ class Space:
             for kept, option in zip((pixels, channels), self.smallest, strict=True)
         ]
         self.inputs, self._footprint = self.inputs.take(pixels), self._footprint.take(pixels, channels)
+        self.pooled = self.pooled and self.pooled.take(pixels)
         for of_options in ("residency", "_bounds"):
             self.__dict__.pop(of_options, None)
         self._mark()
@@ -258,7 +263,7 @@ class Space:
         With *required* operands those of the mode with the least; ``NEVER``, or more, where no mode is allowed.
         """
         bits = self._fullest(self._footprint.at(pixel, channel, self.last_pixel[pixel]))
-        if self.required:
+        if self.required or (self.pooled and self.machine.weights_bits):
             bits = np.maximum(bits, self.residency.least_footprint(pixel, channel))
         return np.asarray(bits)
 
@@ -307,14 +312,20 @@ class Space:
                 weights = weights + np.where(self._cut[self.channels.owner], NEVER, 0.0)
             beside = 1 + (machine.double("inputs") & changes("outputs", tiles) & (not machine.stays))
             columns.append([g * c * slots["inputs"], g * k * slots["outputs"], weights, g * k * beside])
+        if self.pooled:  # windows that are open, of the output channels that a tile goes through
+            rows.append(self.pooled.kept * work.open_bits[owner])
+            passed = g * (k if {"KCP", "NKCP"} & {*self.orders} else work.k[self.channels.owner])
+            columns = [[*each, passed] for each in columns]
         products, shares = Products.of(rows, *columns), Shares(work, machine)
         if shares.is_plain:
             return products
         of_parts = shares.factors()[:, [0, 2, 1]]  # in the order of the rows
-        scaled = products.rows * np.concatenate(
-            [of_parts[:, :2, owner], np.ones((len(of_parts), 1, len(owner))), of_parts[:, :1, owner]], axis=1
-        )
-        by_part = np.ones((len(of_parts), 4, len(self.channels.owner)))
+        ones = np.ones((len(of_parts), 1, len(owner)))
+        scales = [of_parts[:, :2, owner], ones, of_parts[:, :1, owner]]
+        if self.pooled:
+            scales.append(shares.of_open()[:, None, None] * ones)
+        scaled = products.rows * np.concatenate(scales, axis=1)
+        by_part = np.ones((len(of_parts), len(rows), len(self.channels.owner)))
         by_part[:, 2] = of_parts[:, 2, self.channels.owner]
         assert products.single is not None
         return Products(scaled, products.columns * by_part, products.single * by_part)
@@ -323,7 +334,7 @@ class Space:
         """Bits of the first load of inputs, that of weights, and the last store of outputs: three quantities."""
         g, k, c = self.channels.sizes
         last_pixels, last_channels = self.pixels.last, self.channels.last
-        pixels_last = last_pixels.a * last_pixels.b * last_pixels.c
+        pixels_last = self.pooled.last if self.pooled else last_pixels.a * last_pixels.b * last_pixels.c
         tile_weights = g * k * c * (self.work.stored_weights / self.work.slices)[self.channels.owner]
         bits = self.work.activation_bits[self.pixels.owner]
         rows = [self.inputs.first * bits, np.ones(len(bits)), pixels_last * bits]

@@ -170,6 +170,9 @@ class DataflowBounds:
         array = self.array.array(view) if self.has_bounds else self.array_cycles(pixel, channel)
         last_tile = self.array.last_tile(row, pixel, channel)
         last_store = (n * y * x * g * k * space.widest_sums[row]) * 1.0
+        if space.pooled:
+            pooled = space.pooled.most[pixel] * g * k * space.work.activation_bits[row]
+            last_store = np.maximum(last_store, pooled)
         startup = view(space.startup)
         index, mode, footprint = space.residency.modes(pixel, channel, least, most, fine=fine)
         row, pixel, channel = row[index], pixel[index], channel[index]
@@ -188,7 +191,11 @@ class DataflowBounds:
             last_store=last_store[index],
             executed=self.executed[row],
             levels=self._least_levels(row, pixel, channel) if self._looks_at_levels else None,
-            transfers=level_bits(transfer_bits(space.machine, moved, unpacked, space.second_bits[row])),
+            transfers=level_bits(
+                transfer_bits(
+                    space.machine, moved, unpacked, space.second_bits[row], space.unpooled_bits[row]
+                )
+            ),
         )
 
     def _exposed(self, mode: Ints, startup: Floats, moved: Sequence[Ints]) -> Floats:

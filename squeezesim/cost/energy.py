@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from squeezesim.cost.dataflow.base import Access, Accesses
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Workload
@@ -37,18 +39,20 @@ def access_bits(work: Workload, accesses: Accesses, started: Any) -> AccessBits:
 
 
 def transfer_bits(
-    machine: Machine, moved: Sequence[Any], unpacked: Any = None, second: Any = 0.0
+    machine: Machine, moved: Sequence[Any], unpacked: Any = None, second: Any = 0.0, unpooled: Any = 0.0
 ) -> AccessBits:
     """Bits that the DMA moves; *moved* are those of inputs, weights, outputs and partial sums.
 
     Partial sums are stored and loaded, half each, in the memory of the outputs. Weights may be compressed in theirs;
     what is written into the buffer are *unpacked* bits, by default as many. Of the inputs *second* are what is added to
-    outputs, which is read from the buffer then.
+    outputs, which is read from the buffer then. Outputs that are pooled are read from the buffer, *unpooled* bits, and
+    what they become is written there before it leaves.
     """
     inputs, weights, outputs, psums = (part * 1.0 for part in moved)
     homes = [machine.memory_names[machine.home(operand)] for operand in ("inputs", "weights", "outputs")]
     return {
-        Access("buffer", "outputs", "read"): outputs,
+        Access("buffer", "outputs", "read"): outputs + unpooled,
+        Access("buffer", "outputs", "write"): outputs * (np.asarray(unpooled) > 0),
         Access("buffer", "inputs", "read"): inputs * 0.0 + second,
         Access("buffer", "psums", "read"): psums / 2,
         Access("buffer", "inputs", "write"): inputs,

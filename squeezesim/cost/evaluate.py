@@ -299,7 +299,8 @@ def _chosen_costs(search: Search, number: int, tilings: Tilings, rates: Rates, a
     problem, executed = space.work.take(row), flow.executed[row]
     moved = space.residency.dram_bits(tilings.mode, tilings.pixel, tilings.channel)
     unpacked = space.residency.unpacked_weights(tilings.mode, tilings.pixel, tilings.channel)
-    transfers = transfer_bits(space.machine, moved, unpacked, space.second_bits[row])
+    beside = space.second_bits[row], space.unpooled_bits[row]
+    transfers = transfer_bits(space.machine, moved, unpacked, *beside)
     bits = add_bits(schedules.access_bits(tilings), transfers)
     levels = level_bits(bits)
     busy = timing.busy // problem.pixels * problem.valid  # every stored pixel keeps as many PEs busy

@@ -12,8 +12,9 @@ A transfer takes ⌈bytes / bytes a cycle⌉, and one that nothing prefetches (i
 single-buffered) its memory's latency on top. Of an operand that stays, a step loads what no step before it had.
 
 Tiles along an axis are alike but for the first, the last but one and the last, so that an axis of many tiles is played
-with four: the second stands for all that are like it. Where padding makes more of them differ, all are played. Steps in
-which the same happens are one row with a weight, in a schedule that all machines of a family share. Sums are exact: all
+with four: the second stands for all that are like it. Where padding makes more of them differ, all are played. Where
+outputs are pooled, the first tile may finish fewer windows than the second, which the third step stores: five are
+played, and all where tiles are not in step with the windows. Steps in which the same happens are one row with a weight, in a schedule that all machines of a family share. Sums are exact: all
 numbers are integers below 2⁵³.
 """
 
@@ -30,6 +31,7 @@ from squeezesim.cost.dataflow.base import Dataflow, Tile, TileCost
 from squeezesim.cost.energy import access_bits, buffer_bits, level_bits
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import Window, input_extent, input_overlap, windows
+from squeezesim.cost.pooling import windows_of
 from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.traffic import (
@@ -83,13 +85,25 @@ def _reduced(problem: Workload, sizes: Ints, tiles: Ints) -> Bools:
     reduced = tiles > 4
     for axis, window in zip((Y, X), windows(problem), strict=True):
         reduced[axis] &= problem.pointwise | _alike(window, sizes[axis], tiles[axis])
+    if problem.is_pooled:
+        for axis, pooling in zip((Y, X), windows_of(problem), strict=True):
+            of_axis = (tiles[axis] > 5) & pooling.alike(sizes[axis], tiles[axis])
+            reduced[axis] &= (problem.pool == 0) | of_axis
     return np.asarray(reduced)
+
+
+def _firsts(problem: Workload, axes: int) -> Ints:
+    """Tiles at the begin of each axis that differ from those between: of pooled outputs the first may finish fewer."""
+    firsts = np.ones((axes, len(problem)), np.int64)
+    firsts[[Y, X]] += problem.pool > 0
+    return firsts
 
 
 def played_steps(problem: Workload, sizes: Ints, extents: Ints) -> Floats:
     """Return how many steps of each point are played: memory grows with them."""
     tiles = -(-extents // sizes)
-    return np.asarray(np.prod(np.where(_reduced(problem, sizes, tiles), 4.0, tiles), axis=0))
+    few = 3.0 + _firsts(problem, len(tiles))
+    return np.asarray(np.prod(np.where(_reduced(problem, sizes, tiles), few, tiles), axis=0))
 
 
 def steps_of(problem: Workload, mode: Ints, sizes: Ints, extents: Ints, *, every: bool = False) -> Steps:
@@ -99,7 +113,8 @@ def steps_of(problem: Workload, mode: Ints, sizes: Ints, extents: Ints, *, every
     """
     tiles = -(-extents // sizes)
     reduced = np.zeros_like(tiles, np.bool_) if every else _reduced(problem, sizes, tiles)
-    played = np.where(reduced, 4, tiles)
+    firsts: Any = _firsts(problem, len(tiles)) if problem.is_pooled else 1
+    played = np.where(reduced, 3 + firsts, tiles)
 
     counts = np.prod(played, axis=0)
     begins = np.cumsum(counts) - counts
@@ -110,8 +125,10 @@ def steps_of(problem: Workload, mode: Ints, sizes: Ints, extents: Ints, *, every
     )
     done, inner = np.divmod(number, inside)
     digit = done % rounds
-    index = np.where(shortened & (digit >= 2), end - 3 + digit, digit)
-    weight = np.prod(np.where(shortened & (digit == 1), end - 2, 1), axis=0)
+    if problem.is_pooled:
+        firsts = np.repeat(firsts[cut], counts, axis=1)
+    index = np.where(shortened & (digit > firsts), end - 2 - firsts + digit, digit)
+    weight = np.prod(np.where(shortened & (digit == firsts), end - 1 - firsts, 1), axis=0)
     # A loop moves on when all loops inside are at their last tile, and has just moved when they are at their first.
     this, before, after = np.zeros((3, 6, len(number)), np.int64)
     this[cut] = index
@@ -422,6 +439,16 @@ class _Tiles:
         """Bits of the second operand that is added to the outputs."""
         return np.asarray(self.outputs() * self.problem.second)
 
+    def finished(self) -> Ints:
+        """Elements that leave when the sums of the tile are complete: its outputs, or the windows that it finishes."""
+        if not self.problem.is_pooled:
+            return self.outputs()
+        n, y, x, g, k, _ = self.sizes
+        for axis, size, windows in zip((Y, X), (y, x), windows_of(self.problem), strict=True):
+            start = self.start[axis]
+            n = n * (windows.finished(start + size) - windows.finished(start))
+        return np.asarray(n * g * k)
+
     def outputs(self) -> Ints:
         """Elements, not bits: partial sums are wider than what is finished."""
         n, y, x, g, k, _ = self.sizes
@@ -508,7 +535,7 @@ def trace_steps(points: Points, flow: Dataflow, machine: Machine, *, every: bool
             exposed("inputs", True, first.inputs(machine) + first.second() * (steps.end[C] == 0)),
             exposed("weights", True, first.weights(machine) + problem.constants),
         ),
-        last_store=exposed("outputs", False, last.outputs() * problem.activation_bits),
+        last_store=exposed("outputs", False, last.finished() * problem.activation_bits),
         work=work,
         buffer_bits=moved,
         transfers=_transfers(tiles, steps, np.repeat(points.mode, steps.counts), machine),
@@ -580,9 +607,9 @@ def _transfers(tiles: Sequence[_Tiles], steps: Steps, mode: Ints, machine: Machi
 
     def stored(of: _Tiles, index: Ints, left: Bools) -> Ints:
         """Bits of finished outputs, or of the partial sums of a tile that is left and does not stay."""
-        finished = np.repeat(steps.end[C], steps.counts) == index[C]
-        width = np.where(finished, problem.activation_bits, problem.accumulator_bits * ~stays["outputs"])
-        return np.asarray(of.outputs() * width * changed("outputs", left))
+        complete = np.repeat(steps.end[C], steps.counts) == index[C]
+        finished, sums = of.finished() * problem.activation_bits, of.outputs() * problem.accumulator_bits
+        return np.where(complete, finished, sums * ~stays["outputs"]) * changed("outputs", left)
 
     def parts(
         operand: str, load: bool, beside: Ints, between: Ints, offsets: tuple[int, int]

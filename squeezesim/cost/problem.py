@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from squeezesim.cost.machine import Machine
 from squeezesim.network.compress.storage import nonzeros, weight_sizes
-from squeezesim.network.layer import Layer
+from squeezesim.network.layer import Layer, Pool
 
 
 class Operands(NamedTuple):
@@ -37,6 +37,10 @@ def operands_of(layer: Layer, machine: Machine) -> Operands:
 Ints = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
+
+
+NO_POOL = Pool(1, 1, 1, 1, 1, 1, 0, 0)
+"""A window of each output alone: none is pooled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +81,22 @@ class Workload:
     constants: Ints  # bits of what is read beside the weights: biases, scales and shifts
     second: Ints  # bits of a second operand for each output, added to it on its way out; 0: there is none
     valid: Ints  # output pixels of one channel, without what pads their rows
+    pool: Ints  # of the outputs on their way out, an index into ``pools``; 0: none
     pointwise: Bools
+    pools: tuple[Pool, ...] = (
+        NO_POOL,
+    )  # over the pixels as the loops have them; not a column
 
     def __len__(self) -> int:
         return len(self.n)
 
     def take(self, index: Any) -> Workload:
         """Return the rows *index*: an index array, a mask or a slice."""
-        return Workload(*(column[index] for column in _columns(self)))
+        return Workload(*(column[index] for column in _columns(self)), self.pools)
 
     def repeat(self, counts: Ints) -> Workload:
         """Return row i ``counts[i]`` times."""
-        return Workload(*(column.repeat(counts) for column in _columns(self)))
+        return Workload(*(column.repeat(counts) for column in _columns(self)), self.pools)
 
     def bits(self, operand: str) -> Ints:
         """Width of *operand*: inputs, weights, outputs or psums."""
@@ -129,6 +137,25 @@ class Workload:
         )
 
     @property
+    def is_pooled(self) -> bool:
+        """Whether the outputs of some problem are pooled on their way out."""
+        return len(self.pools) > 1 and bool(self.pool.any())
+
+    @property
+    def pooled(self) -> Ints:
+        """Outputs of one channel that leave, as stored: those that are pooled, or all."""
+        if not self.is_pooled:
+            return self.pixels
+        rows, columns = np.array(self.pools, np.int64)[self.pool].T[:2]
+        return np.where(self.pool > 0, self.n * rows * columns, self.pixels)
+
+    @property
+    def open_bits(self) -> Ints:
+        """Bits of a window that is not finished: of a sum those of the accumulator; 0 where nothing is pooled."""
+        sums = np.array(self.pools, np.int64)[self.pool].T[-1]
+        return np.where(self.pool > 0, np.where(sums > 0, self.accumulator_bits, self.activation_bits), 0)
+
+    @property
     def held(self) -> Ints:
         """Weights that PEs hold where they hold what a pattern keeps."""
         return self.g * self.k * self.packed(self.c) * self.taps
@@ -147,9 +174,9 @@ class Workload:
         return self.weights * self.pixels
 
 
-_NAMES = tuple(field.name for field in fields(Workload))
+_NAMES = tuple(field.name for field in fields(Workload) if field.name != "pools")
 _columns = attrgetter(*_NAMES)
-_Row = tuple[int, ...]
+_Row = tuple[Any, ...]
 
 
 def _stored(row: int, words: int) -> int:
@@ -171,6 +198,7 @@ def _row(layer: Layer, machine: Machine) -> _Row:
     pointwise = (
         machine.flattens
         and layer.fy == layer.fx == 1
+        and (not layer.pool or _is_global(layer))
         and layer.stride == (1, 1)
         and layer.padding == (0, 0)
         and (layer.iy, layer.ix) == (layer.oy, max(layer.ox, written))
@@ -200,8 +228,30 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         layer.constants * operands.accumulator_bits,
         operands.activation_bits * (layer.second_elements > 0),
         layer.n * layer.oy * layer.ox,
+        _pool(layer, machine, pointwise, outputs),
         int(pointwise),
     )
+
+
+def _is_global(layer: Layer) -> bool:
+    """Whether a pooling makes one of each map."""
+    return layer.pool[:2] == (1, 1)
+
+
+def _pool(layer: Layer, machine: Machine, pointwise: bool, row: int) -> Pool:
+    """The pooling of *layer* over pixels as its loops have them, with rows of *row* stored outputs.
+
+    Windows that cover whole images stand in a row where pixels do.
+    """
+    if not layer.pool:
+        return NO_POOL
+    pool = Pool(*layer.pool)
+    if pointwise:
+        image = layer.oy * row
+        return Pool(1, layer.n, 1, image, 1, image, 0, 0, pool.sums)
+    if _is_global(layer):
+        return Pool(1, 1, layer.oy, row, layer.oy, row, 0, 0, pool.sums)
+    return pool._replace(columns=_stored(pool.columns, machine.row_words))
 
 
 def workload_of(layers: Sequence[Layer], machine: Machine) -> tuple[Workload, Ints]:
@@ -211,9 +261,14 @@ def workload_of(layers: Sequence[Layer], machine: Machine) -> tuple[Workload, In
     """
     seen: dict[_Row, int] = {}
     rows = np.array([seen.setdefault(_row(layer, machine), len(seen)) for layer in layers], np.int64)
-    table = np.array(list(seen), np.int64).reshape(len(seen), len(_NAMES)).T
+    pools = {NO_POOL: 0}
+    place = _NAMES.index("pool")
+    for row in seen:
+        pools.setdefault(row[place], len(pools))
+    numbers = [(*row[:place], pools[row[place]], *row[place + 1 :]) for row in seen]
+    table = np.array(numbers, np.int64).reshape(len(seen), len(_NAMES)).T
     columns: dict[str, Any] = {
         name: np.ascontiguousarray(column) for name, column in zip(_NAMES, table, strict=True)
     }
     columns["pointwise"] = columns["pointwise"].astype(np.bool_)
-    return Workload(**columns), rows
+    return Workload(**columns, pools=tuple(pools)), rows

@@ -17,9 +17,11 @@ import numpy as np
 
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import MapSpace
+from squeezesim.cost.pooling import Pooled
 from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.cost.traffic import (
     LOOPS,
+    NESTS,
     ORDER_OF,
     ORDERS,
     PER_ORDER,
@@ -61,10 +63,13 @@ class Shares:
         self._finished = machine.psums_stay or apart
         self.parts = [(part.bits, part.holds) for part in machine.parts] or [(0, every)]
 
-    def together(self, bits: Sequence[Any], row: Ints) -> Any:
-        """Bits of the buffer, of operands in the order of ``LOOPS``, of problems *row*; outputs as partial sums."""
+    def together(self, bits: Sequence[Any], row: Ints, open_windows: Any = 0.0) -> Any:
+        """Bits of the buffer, of operands in the order of ``LOOPS``, of problems *row*; outputs as partial sums.
+
+        Windows that are open are where outputs are.
+        """
         if self.is_plain:
-            return sum(bits)
+            return sum(bits) + open_windows
         inputs, weights, sums = bits
         found: Any = 0.0
         for size, holds in self.parts:
@@ -72,7 +77,7 @@ class Shares:
             for operand, of in (
                 ("inputs", inputs),
                 ("weights", weights),
-                ("outputs", self.finished(sums, row)),
+                ("outputs", self.finished(sums, row) + open_windows),
             ):
                 taken = taken + of if operand in holds else taken
             if "psums" in holds and self._finished:
@@ -85,6 +90,11 @@ class Shares:
         if not self._finished:
             return sums
         return sums / self._work.accumulator_bits[row] * self._work.activation_bits[row]
+
+    def of_open(self) -> Floats:
+        """What a bit of open windows is of the buffer, by part, rounded down."""
+        found = [("outputs" in holds) / size * self.whole if size else 1.0 for size, holds in self.parts]
+        return np.array(found) * (1.0 if self.is_plain else 1 - 1e-12)
 
     def factors(self) -> Floats:
         """What a bit of inputs, weights and sums is of the buffer, (parts, operands, problems), rounded down."""
@@ -112,8 +122,10 @@ class Residency:
         space: MapSpace,
         orders: Sequence[str] = ORDERS,
         required: Sequence[str] = (),
+        pooled: Pooled | None = None,
     ) -> None:
         self.work, self.machine, self.orders, self.required = work, machine, orders, required
+        self.pooled = pooled
         self.pixels, self.channels, self.inputs, _ = space
         self.shares = Shares(work, machine)
 
@@ -145,7 +157,10 @@ class Residency:
         every = (self._levels(ORDERS.index(order), pixel, channel, canonical=True) for order in self.orders)
         row = self.pixels.owner[pixel]
         found = (
-            self.shares.together([reduce(np.minimum, operand) for operand in levels], row) for levels in every
+            self.shares.together(
+                [reduce(np.minimum, operand) for operand in levels], row, self._open(order, pixel, channel)
+            )
+            for order, levels in zip(map(ORDERS.index, self.orders), every, strict=True)
         )
         return np.asarray(reduce(np.minimum, found, NEVER))
 
@@ -157,7 +172,8 @@ class Residency:
             bits = self._levels(order, pixel[of], channel[of], canonical=False)
             levels = _LEVELS[mode[of] % PER_ORDER].T
             held = [np.choose(level, each) for level, each in zip(levels, bits, strict=True)]
-            result[of] = self.shares.together(held, self.pixels.owner[pixel[of]])
+            left = self._open(order, pixel[of], channel[of])
+            result[of] = self.shares.together(held, self.pixels.owner[pixel[of]], left)
         return result
 
     def dram_bits(self, mode: Ints, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, Ints, Ints]:
@@ -169,12 +185,13 @@ class Residency:
         whole = STAYS["inputs"][mode] & WHOLE["inputs", "S"][mode]
         inputs = np.where(whole, self.inputs.once[pixel], self.inputs.total[pixel])
         outputs = (work.g * work.k * work.pixels)[row]
+        finished = (work.g * work.k * work.pooled)[row]
         spills = 2 * (fetches("outputs", mode, tiles) - 1)
         return (
             inputs * (work.g * work.c * work.activation_bits)[row] * fetches("inputs", mode, tiles)
             + outputs * work.second[row],
             work.stored_weights[row] * fetches("weights", mode, tiles) + work.constants[row],
-            outputs * work.activation_bits[row],
+            finished * work.activation_bits[row],
             spills * outputs * work.accumulator_bits[row],
         )
 
@@ -298,6 +315,16 @@ class Residency:
         area = (work.y * work.x)[row] if "S" in whole else y * x
         return np.asarray(images * area * (work.k[row] if "K" in whole else self.channels.sizes.b[channel]))
 
+    def _open(self, order: int, pixel: Ints, channel: Ints) -> Any:
+        """Bits of windows that are open between tiles, of all output channels that come between two of them."""
+        if self.pooled is None:
+            return 0.0
+        nest, row = NESTS[ORDERS[order]], self.pixels.owner[pixel]
+        every = nest.index("S") < nest.index("K")
+        channels = self.work.k[row] if every else self.channels.sizes.b[channel]
+        bits = self.pooled.kept[pixel] * self.work.open_bits[row]
+        return bits * self.channels.sizes.a[channel] * channels * 1.0
+
     def _modes_of(
         self, order: int, pixel: Ints, channel: Ints, least: float, most: float, fine: bool
     ) -> tuple[Ints, Ints, Floats]:
@@ -313,7 +340,8 @@ class Residency:
         top = [np.where(np.isfinite(each[_STAYS]), _STAYS, _SLOTS) for each in bits]
         held = [np.choose(level, each) for level, each in zip(top, bits, strict=True)]
         row = self.pixels.owner[pixel[index]]
-        footprint = self.shares.together(held, row)
+        left = np.broadcast_to(self._open(order, pixel[index], channel[index]), row.shape)
+        footprint = self.shares.together(held, row, left)
         fits = footprint <= least
         best = reduce(lambda number, level: number * 3 + level, top)
         found = [(index[fits], best[fits], footprint[fits])]
@@ -323,7 +351,7 @@ class Residency:
                 [[each[rest] for each in operand] for operand in bits]
             )  # (operands, levels, tilings)
             parts = [levels[number, _LEVELS[:, number]] for number in range(len(LOOPS))]
-            every = np.asarray(self.shares.together(parts, row[rest])).reshape(3, 3, 3, -1)
+            every = np.asarray(self.shares.together(parts, row[rest], left[rest])).reshape(3, 3, 3, -1)
             wanted = np.isfinite(every) & (every <= most)
             for operand in range(len(LOOPS)):
                 ranked = np.moveaxis(every, operand, 0)
@@ -572,7 +600,7 @@ class TrafficBounds:
             for column in (
                 work.g * work.c * work.activation_bits,
                 work.stored_weights,
-                work.g * work.k * work.pixels * work.activation_bits,
+                work.g * work.k * work.pooled * work.activation_bits,
                 2 * work.g * work.k * work.pixels * work.accumulator_bits,
             )
         )

@@ -53,7 +53,7 @@ Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(unique)]
 SkippingDataflows = Annotated[tuple[SkippingDataflow, ...], AfterValidator(unique)]
 Memories = Annotated[tuple[Literal["dram"], ...], AfterValidator(unique)]
 Patterns = Annotated[tuple[Literal["1:2", "1:4", "2:4", "4:8"], ...], AfterValidator(unique)]
-PostOps = Annotated[tuple[Literal["add"], ...], AfterValidator(unique)]
+PostOps = Annotated[tuple[Literal["bias", "activation", "pool", "add"], ...], AfterValidator(unique)]
 Operands = Annotated[tuple[Operand, ...], AfterValidator(unique)]
 
 
@@ -165,8 +165,8 @@ class Array(Part):
     )
     post_ops: PostOps = Field(
         (),
-        description="what the array does to outputs on their way out, beside bias, norms and activations: `add` joins "
-        "the addition of another map",
+        description="what the array does to outputs on their way out: `add` joins the addition of another map, `pool` "
+        "a pooling; `bias` (with norms) and `activation` are done whether they are named or not",
     )
     weight_swap_cycles: Cycles = Field(
         0,

@@ -7,12 +7,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import lcm
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from squeezesim.errors import ModelError, nearest
 from squeezesim.network.checks import MAX_COUNT, MAX_SIZE, MAX_TEXT, check_text, derive, show
 
 Kind = Literal["mac", "vector", "view"]
+
+
+class Pool(NamedTuple):
+    """A pooling of a layer's outputs: pooled rows and columns, and the windows that they are made of.
+
+    Windows are clipped at the border of the map; with dilation their size is from the first to the last element.
+    """
+
+    rows: int
+    columns: int
+    window_y: int
+    window_x: int
+    stride_y: int
+    stride_x: int
+    padding_y: int
+    padding_x: int
+    sums: int = 0  # 1: of sums, as wide as accumulators until they are finished; 0: of the largest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +102,7 @@ class Layer:
         0  # values that weights are made of and that are no params, such as int8 buffers; it owns them
     )
     second_elements: int = 0  # of a second operand that is added to the outputs on their way out
+    pool: tuple[int, ...] = ()  # a pooling of the outputs on their way out, as a ``Pool``; none
     constant_elements: int | None = None  # values that it reads beside its weights; None: those that it owns
 
     def __post_init__(self) -> None:
@@ -464,6 +482,8 @@ def _check_sizes(layer: Layer) -> None:
         check_count(name, field, getattr(layer, field))
     if layer.second_elements:
         check_count(name, "second_elements", layer.second_elements)
+    if layer.pool:
+        _check_pool(name, layer.pool)
     if layer.constant_elements is not None:
         check_count(name, "constant_elements", layer.constant_elements)
     own = layer.weight_params
@@ -476,6 +496,18 @@ def _check_sizes(layer: Layer) -> None:
         for size in sizes:
             if type(size) is not int or not low <= size <= MAX_SIZE:
                 raise _out_of_range(name, field, size, low, MAX_SIZE)
+
+
+def _check_pool(name: str, pool: object) -> None:
+    if type(pool) not in (tuple, Pool) or len(pool) != len(Pool._fields):  # type: ignore[arg-type]
+        raise ModelError(
+            f"layer {show(name)}: pool must be {len(Pool._fields)} integers, {', '.join(Pool._fields)}, "
+            f"found {show(pool)}"
+        )
+    for field, size in zip(Pool._fields, pool, strict=True):  # type: ignore[call-overload]
+        low, high = (0, 1) if field == "sums" else (0 if field.startswith("padding") else 1, MAX_SIZE)
+        if type(size) is not int or not low <= size <= high:
+            raise _out_of_range(name, f"pool {field}", size, low, high)
 
 
 def _check_steps(layer: Layer) -> None:

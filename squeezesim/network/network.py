@@ -281,7 +281,7 @@ MAX_BYTES = 256 * 2**20
 # A layer's ``module`` is left out where it equals the name, ``inputs`` where it reads just the layer before.
 _DEFAULTS = {field.name: field.default for field in fields(Layer) if field.name not in ("name", "op", "kind")}
 _KEYS = frozenset(_DEFAULTS) | {"name", "op", "kind"}
-_TUPLES = ("inputs", "fused", "carried", "shared", "stride", "dilation", "padding")
+_TUPLES = ("inputs", "fused", "carried", "shared", "stride", "dilation", "padding", "pool")
 _HEADER = ("format", "version", "name", "source", "inputs", "unread_params", "unmodelled", "notes", "layers")
 
 

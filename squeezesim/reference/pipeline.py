@@ -20,6 +20,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -88,7 +89,8 @@ class Tiling:
 
     def __init__(self, problem: Workload, sizes: Sizes, mode: Mode, machine: Machine) -> None:
         self.sizes, self.machine, self.mode = sizes, machine, mode
-        self.one = {name: int(getattr(problem, name)[0]) for name in problem.__slots__}
+        self.one = {name: int(getattr(problem, name)[0]) for name in problem.__slots__ if name != "pools"}
+        self.pool = problem.pools[self.one["pool"]] if self.one["pool"] else None
         self.axes = "g" + "".join(dict.fromkeys("".join(LOOPS[loop] for loop in mode.order)))
         self.tiles = {axis: -(-self.one[axis] // sizes[axis]) for axis in self.axes}
 
@@ -123,7 +125,8 @@ class Tiling:
             if self._changes(this, after, "outputs"):
                 store = Transfer("outputs", "psums", elements * accumulator) if leave else None
                 if this["c"] == self.tiles["c"] - 1:
-                    store = Transfer("outputs", "outputs", elements * self.one["activation_bits"])
+                    finished = elements if self.pool is None else self.finished(this)
+                    store = Transfer("outputs", "outputs", finished * self.one["activation_bits"])
             yield Step(self.tile(this), this["c"] == 0, tuple(loads), fresh, store)
 
     def _load(self, operand: str, bits: int, *, first: bool) -> Transfer:
@@ -156,6 +159,50 @@ class Tiling:
         dense = prod(one[name] for name in ("g", "k", "c", "fy", "fx", "weight_bits"))
         return Fraction(bits * one["stored_weights"], dense)
 
+    def windows(self, axis: str) -> list[set[int]]:
+        """Outputs along y or x that each pooled one is made of; the last has those that none has at the end."""
+        assert self.pool is not None
+        pool, extent = self.pool._asdict(), self.one[axis]
+        found = []
+        for number in range(pool["rows" if axis == "y" else "columns"]):
+            first = number * pool["stride_" + axis] - pool["padding_" + axis]
+            places = range(first, first + pool["window_" + axis])
+            found.append({place for place in places if 0 <= place < extent} or {extent - 1})
+        found[-1].add(extent - 1)
+        return found
+
+    def finished(self, place: Sizes) -> int:
+        """Pooled outputs whose last output is in the tile at *place*."""
+        tile = self.tile(place)
+        count = tile["n"] * tile["g"] * tile["k"]
+        for axis in "yx":
+            begin = place[axis] * self.sizes[axis]
+            count *= sum(begin <= _end(window) < begin + tile[axis] for window in self.windows(axis))
+        return count
+
+    def kept(self) -> int:
+        """Bits of pooled outputs that have begun and are not finished: rows below tiles, columns beside them.
+
+        They are there for all channels that come between two tiles of pixels.
+        """
+        if self.pool is None:
+            return 0
+        most_open, most_finished = {}, {}
+        for axis in "yx":
+            extent, size, windows = self.one[axis], self.sizes[axis], self.windows(axis)
+            cuts = range(size, extent, size)
+            most_open[axis] = max(
+                (sum(min(window) < cut <= _end(window) for window in windows) for cut in cuts),
+                default=0,
+            )
+            ends = Counter(_end(window) // size for window in windows)
+            most_finished[axis] = max(ends.values())
+        kept = most_open["y"] * self.pool.columns + most_finished["y"] * most_open["x"]
+        first = self.tile(dict.fromkeys(self.axes, 0))
+        channels = self.one["k"] if self.axes.index("y") < self.axes.index("k") else first["k"]
+        width = self.one["accumulator_bits" if self.pool.sums else "activation_bits"]
+        return kept * first["n"] * first["g"] * channels * width
+
     def footprint(self) -> int:
         """Buffer bits: each operand's largest tile, twice where it is double-buffered and not the same all the time.
 
@@ -163,13 +210,14 @@ class Tiling:
         that it ever remembers, and those of the next period that arrive while the last tile of one still reads others
         in their place.
         """
-        bits = {operand: self._held(operand) for operand in READS}
+        bits, kept = {operand: self._held(operand) for operand in READS}, self.kept()
         if not (self.machine.parts or self.machine.psums_stay):
-            return sum(bits.values())
+            return sum(bits.values()) + kept
         apart = [part for part in self.machine.parts if "psums" in part.holds and "outputs" not in part.holds]
         bits["psums"] = bits["outputs"] if apart else 0
         if apart or self.machine.psums_stay:  # outputs wait at their own width
             bits["outputs"] = bits["outputs"] // self.one["accumulator_bits"] * self.one["activation_bits"]
+        bits["outputs"] += kept
         if not self.machine.parts:
             return sum(bits.values())
         whole = sum(part.bits for part in self.machine.parts)
@@ -238,6 +286,11 @@ class Tiling:
             )
         window = (one["s" + axis], one["f" + axis], one["d" + axis], one["p" + axis], one["i" + axis])
         return touched(place[axis] * self.sizes[axis], self.tile(place)[axis], window, skip[axis])
+
+
+def _end(window: set[int]) -> int:
+    """The last output of a window."""
+    return max(window)
 
 
 def _outside(tiling: Tiling, operand: str) -> str:
@@ -422,7 +475,9 @@ class _Pipeline:
             if operand in coming:
                 self.free[operand] += 1
         store = self.steps[number].store
-        if store is not None:
+        if store is not None and not store.bits:  # of the tile no window is finished
+            self.free[store.operand] += 1
+        elif store is not None:
             exposed = last or "outputs" in self.single
             self.finished.append(_Request(store, number, False, exposed))
             if exposed:

@@ -31,7 +31,7 @@ from squeezesim.cost.traffic import AXES, MODES, ORDERS, Mode
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.energy import EnergyCosts, energy_costs
 from squeezesim.network.compress.storage import FORMS
-from squeezesim.network.layer import Layer
+from squeezesim.network.layer import Layer, Pool
 from squeezesim.reference.pipeline import LOOPS, READS, Case, Tiling, simulated
 
 
@@ -220,7 +220,32 @@ def layers(draw: st.DrawFn, largest: int = 9, most: int | None = None) -> Layer:
         weight_pattern=draw(among("", "", "2:4", "1:2")),
         constant_elements=draw(among(None, 1, 9, 200)),
         second_elements=draw(among(0, 0, 1)),
+        pool=draw(pools(outputs)),
     )
+
+
+@st.composite
+def pools(draw: st.DrawFn, outputs: tuple[int, int]) -> tuple[int, ...]:
+    """A pooling of a map, in most cases none: of all of it, or of windows that may overlap, lie apart or cross borders."""
+    kind = draw(among("none", "none", "windows", "windows", "global"))
+    sums = draw(among(0, 1)) if kind != "none" else 0
+    if kind == "none":
+        return ()
+    if kind == "global":
+        return Pool(1, 1, *outputs, *outputs, 0, 0, sums)
+    counts, sizes, strides, paddings = [], [], [], []
+    for extent in outputs:
+        size, stride = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+        padding = draw(st.integers(0, size // 2))
+        room = max(extent + 2 * padding - size, 0)
+        count = room // stride + 1
+        if draw(st.booleans()) and (count * stride - padding < extent):  # rounded up
+            count = -(-room // stride) + 1
+        counts.append(count)
+        sizes.append(size)
+        strides.append(stride)
+        paddings.append(padding)
+    return Pool(*counts, *sizes, *strides, *paddings, sums)
 
 
 @st.composite
@@ -386,7 +411,8 @@ def _measured(
     moved_bits = sum(part.item() for part in bits)
     assert moved_bits == sum(played.bits.values())  # tiles have parts of bits, a layer has not
     second = problem.second * problem.g * problem.k * problem.pixels
-    moved = add_bits(transfer_bits(machine, bits, np.array([played.unpacked]), second), of_array)
+    unpooled = problem.g * problem.k * problem.pixels * problem.activation_bits * (problem.pool > 0)
+    moved = add_bits(transfer_bits(machine, bits, np.array([played.unpacked]), second, unpooled), of_array)
     cycles = np.array([played.cycles])
     energy = total(layer_energy(problem, level_bits(moved), executed, cycles, Rates.of([machine])))
     return Measures(played.cycles, float(energy[0]), moved_bits)

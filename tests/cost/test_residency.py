@@ -122,7 +122,7 @@ def test_an_unlimited_buffer_has_compulsory_traffic(layer: Layer, machine: Machi
     assert found is not None
     whole = Tiling(problem, {axis: int(getattr(problem, axis)[0]) for axis in AXES}, Mode("PKC"), machine)
     place = dict.fromkeys(whole.axes, 0)
-    outputs = whole.bits(place, "outputs") * int(problem.activation_bits[0])
+    outputs = int((problem.g * problem.k * problem.pooled * problem.activation_bits)[0])
     second = whole.bits(place, "outputs") * int(problem.second[0])
     weights = int((problem.stored_weights + problem.constants)[0])
     compulsory = whole.bits(place, "inputs") + second + weights + outputs
