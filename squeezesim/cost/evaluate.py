@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,17 +15,18 @@ from squeezesim.cost.costs import OPERANDS, Axes, Costs, bits_table, pe_slots, s
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.energy import add_bits, buffer_bits, layer_energy, level_bits, transfer_bits
 from squeezesim.cost.given import LayerMapping, given_searches
+from squeezesim.cost.joining import UNFIT, Joining
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import option_counts
-from squeezesim.cost.problem import Floats, Ints, Workload
+from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.cost.product import least_product
-from squeezesim.cost.rates import EDP, Rates, clusters
+from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import ORDERS, capacity, mode_of
 from squeezesim.cost.vector import vector_costs
 from squeezesim.cost.views import NEVER
-from squeezesim.errors import HardwareError
+from squeezesim.errors import HardwareError, MappingError
 from squeezesim.network.layer import Layer
 
 if TYPE_CHECKING:
@@ -107,38 +108,13 @@ def evaluate_each(
     columns = _blank((len(machines), len(layers)), axes)
     repeats = np.array([layer.repeat for layer in layers], np.int64)
     misfits: list[str | None] = [None] * len(machines)
-    mac, vector = (
-        np.array(
-            [number for number, layer in enumerate(layers) if layer.kind == kind and number not in mappings],
-            np.int64,
-        )
-        for kind in ("mac", "vector")
-    )
-    given = np.array(sorted(mappings), np.int64)
     for family, members in families.items():
-        additions = np.isin(vector, [*joined(layers, family)])
-        on_lanes, run = vector[~additions], as_run(layers, family)
         index, rates = np.array(members), Rates.of([machines[number] for number in members])
-        if len(on_lanes):
-            values = vector_costs([layers[number] for number in on_lanes], family, rates, axes)
-            _fill(columns, np.ix_(index, on_lanes), values)
-        if len(given):
-            chosen = [mappings[number] for number in given.tolist()]
-            values = _given_costs([run[number] for number in given], chosen, family, rates, axes)
-            _fill(columns, np.ix_(index, given), values)
-        if len(mac):
-            part, others = [run[number] for number in mac], np.concatenate([vector, given])
-            cycles, energy = (columns[key][np.ix_(index, others)] for key in ("cycles", "energy"))
-            sums = (
-                (cycles * repeats[others]).sum(axis=-1),
-                (energy.sum(axis=-1) * repeats[others]).sum(axis=-1),
-            )
-            beside = np.stack(sums, axis=-1)
-            values, refused = _mac_costs(part, family, rates, beside, axes, advance)
-            _fill(columns, np.ix_(index, mac), values)
-            for member, (number, reason) in refused.items():
-                accelerator = accelerators[members[member]]
-                misfits[members[member]] = _misfit(part[number], reason, family, accelerator)
+        found, refused = _family_costs(layers, mappings, family, rates, axes, advance)
+        for key, column in found.items():
+            columns[key][index] = column
+        for member, (layer, reason) in refused.items():
+            misfits[members[member]] = _misfit(layer, reason, family, accelerators[members[member]])
         for member, number in enumerate(members):
             own = {key: columns[key][number] for key in ("cycles", "dram_bytes")}
             slowest = rates.bytes_per_cycle[member].min()
@@ -187,68 +163,251 @@ def _fill(columns: Columns, where: Any, values: Columns) -> None:
         columns[key][where] = column
 
 
-def _mac_costs(
-    layers: Sequence[Layer], family: Machine, rates: Rates, beside: Floats, axes: Axes, advance: Advance
-) -> tuple[Columns, dict[int, tuple[int, float | str]]]:
-    """Costs of each layer on each machine; of machines that one does not fit, that layer and the bits that it needs.
+Refused = dict[int, tuple[Layer, float | str]]
+"""Of machines that a layer does not fit: it, and the bits that it needs or why constraints leave it no tiling."""
 
-    Instead of the bits it may be why the constraints leave the layer no tiling. *beside* are Σ cycles and Σ energy of
-    the other layers, (machines, 2).
-    """
-    work, layer_rows, groups = constrained_problems(layers, family)
-    columns, least = _blank((len(rates), len(work)), axes), np.zeros(len(work))
-    refusals = [text for limits, rows in groups for text in limits.refusals(work.take(rows), family)]
-    for number, row in enumerate(layer_rows.tolist()):
-        if refusals[row]:
-            nothing = {key: column[:, layer_rows] for key, column in columns.items()}
-            return nothing, dict.fromkeys(range(len(rates)), (number, refusals[row]))
-    room = capacity(family, rates)
-    limited = [(limits, part) for limits, rows in groups for part in _parts(work, rows, family)]
-    parts = [part for _, part in limited]
-    searches: Iterable[Search] = (
-        limits.search(work.take(part), family, room.max()) for limits, part in limited
-    )
-    if family.objective == EDP:
-        counts = np.bincount(layer_rows, [layer.repeat for layer in layers], len(work)).astype(np.int64)
-        searches = list(searches)
-        rates = _weighted(searches, [counts[part] for part in parts], rates, beside)
-    for part, search in zip(parts, searches, strict=True):
-        least[part] = search.space.least_footprint
-        fitting = np.flatnonzero(room >= least[part].max())
-        if len(fitting):
-            found = {key: column[:, part] for key, column in columns.items()}
-            for cluster in _search(search, rates, fitting, axes, found):
-                advance(len(cluster) * len(search.space.work) / len(work))
-    least = least[layer_rows]
-    misfits: dict[int, tuple[int, float | str]] = {
-        machine: (int(number), float(least[number]))
-        for machine in np.flatnonzero(room < least.max()).tolist()
-        for number in np.flatnonzero(least > room[machine])[:1]
+
+class _Run(NamedTuple):
+    """A network on a family: its layers and what joins them, *items*, with the costs of each on each machine."""
+
+    items: Sequence[Layer]
+    joining: Joining
+    family: Machine
+    rates: Rates
+    axes: Axes
+    columns: Columns  # (machines, items, …)
+    there: Bools  # (machines, items): it fits
+
+    @property
+    def values(self) -> tuple[Floats, Floats]:
+        """Cycles and energy of each item on each machine."""
+        energy = self.columns["energy"].sum(axis=-1)
+        return np.where(self.there, self.columns["cycles"] * 1.0, UNFIT), np.where(self.there, energy, UNFIT)
+
+
+def _family_costs(
+    layers: Sequence[Layer],
+    mappings: Mapping[int, LayerMapping],
+    family: Machine,
+    rates: Rates,
+    axes: Axes,
+    advance: Advance,
+) -> tuple[Columns, Refused]:
+    """Costs of one step of each layer on each machine of a family, with what joins it there."""
+    joining = Joining(layers, family)
+    always = {*joined(layers, family)} if family.joins_always else {*()}
+    own = as_run(layers, family) if always else layers
+    items = [*own, *(variant.joint.runs(layers, variant.joined) for variant in joining.variants)]
+    shape = len(rates), len(items)
+    run = _Run(items, joining, family, rates, axes, _blank(shape, axes), np.ones(shape, np.bool_))
+    vector = [
+        number for number, layer in enumerate(layers) if layer.kind == "vector" and number not in always
+    ]
+    if vector:
+        values = vector_costs([layers[number] for number in vector], family, rates, axes)
+        _fill(run.columns, (slice(None), vector), values)
+    given = {number: mappings[number] for number in sorted(mappings)}
+    given |= {
+        each.item: mappings[each.joint.maker] for each in joining.variants if each.joint.maker in mappings
     }
-    return {key: column[:, layer_rows] for key, column in columns.items()}, misfits
+    if given:
+        _enter_given(run, given)
+    mac = [number for number, layer in enumerate(items) if layer.kind == "mac" and number not in given]
+    others = [number for number in (*vector, *given) if number not in joining.items]
+    refused: Refused = {}
+    if mac:
+        refused, rates = _enter_searched(run, mac, others, advance)
+    if joining.joints:
+        _join(run._replace(rates=rates))
+    return {key: column[:, : len(layers)] for key, column in run.columns.items()}, refused
 
 
-def _weighted(searches: Sequence[Search], counts: Sequence[Ints], rates: Rates, beside: Floats) -> Rates:
+def _join(run: _Run) -> None:
+    """Enter for each layer that others can join what it costs with those that do, which cost nothing then."""
+    joining, columns = run.joining, run.columns
+    nothing = _blank((1, 1), run.axes)
+    taken = joining.choose(*run.values, run.rates)
+    for joint, options, option in zip(joining.joints, joining.options, taken, strict=True):
+        for number, items in enumerate(options[:-1]):  # the last is that none joins
+            machines = np.flatnonzero(option == number)
+            for column in columns.values():
+                column[machines, joint.maker] = column[machines, items[0]]
+            for post in joint.post_ops[: len(joint.post_ops) - number]:
+                _fill(columns, (machines, post), {key: column[0, 0] for key, column in nothing.items()})
+
+
+def _enter_given(run: _Run, given: Mapping[int, LayerMapping]) -> None:
+    """Enter what layers cost in the mappings that are given.
+
+    Raises:
+        MappingError: a mapping does not fit, neither with what can join the layer nor without.
+    """
+    joining, errors = run.joining, dict[int, MappingError]()
+    several = [number for number in given if number in joining.items]
+    alone = [number for number in given if number not in joining.items]
+    for group in [*([alone] if alone else []), *([number] for number in several)]:
+        layers, chosen = [run.items[number] for number in group], [given[number] for number in group]
+        try:
+            _fill(
+                run.columns,
+                (slice(None), group),
+                _given_costs(layers, chosen, run.family, run.rates, run.axes),
+            )
+        except MappingError as error:
+            if group is alone:
+                raise
+            errors[group[0]], run.there[:, group] = error, False
+    for joint in joining.joints:
+        ways = {joint.maker, *(each.item for each in joining.variants if each.joint is joint)}
+        if ways <= errors.keys():
+            raise errors[joint.maker]
+
+
+class _Problems:
+    """The distinct problems of items *numbers*; where they are *optional*, one that does not fit stands alone."""
+
+    def __init__(self, run: _Run, numbers: Sequence[int], *, optional: bool) -> None:
+        self.numbers, self._family, self._optional = numbers, run.family, optional
+        self.room = capacity(run.family, run.rates)
+        self.work, self.rows, self._groups = constrained_problems([run.items[n] for n in numbers], run.family)
+        self.refusals = [
+            text
+            for limits, rows in self._groups
+            for text in limits.refusals(self.work.take(rows), run.family)
+        ]
+        self.least = np.array([NEVER if text else 0.0 for text in self.refusals])
+
+    def searches(self) -> Iterator[tuple[slice, Search]]:
+        """Yield parts of the problems, each with the search for it, whose ``least`` bits are known then."""
+        for limits, rows in self._groups:
+            for part in _parts(self.work, rows, self._family):
+                if not any(self.refusals[part]):
+                    search = self._searched(limits, part)
+                    if not self._optional or self.least[part].max() <= self.room.min():
+                        yield part, search
+                        continue
+                for row in range(part.start, part.stop):
+                    if not self.refusals[row]:
+                        yield slice(row, row + 1), self._searched(limits, slice(row, row + 1))
+
+    def _searched(self, limits: Limits, part: slice) -> Search:
+        search = limits.search(self.work.take(part), self._family, self.room.max())
+        self.least[part] = search.space.least_footprint
+        return search
+
+    def fitting(self, part: slice) -> Ints:
+        """Machines that all problems of a part fit."""
+        return np.flatnonzero(self.room >= self.least[part].max())
+
+    @property
+    def fits(self) -> Bools:
+        """Whether each item fits each machine, (machines, items)."""
+        return np.asarray(self.room[:, None] >= self.least[self.rows])
+
+
+class _Searched(NamedTuple):
+    """A part of some problems, and the search for it."""
+
+    problems: _Problems
+    part: slice
+    search: Search
+
+
+def _enter_searched(
+    run: _Run, mac: Sequence[int], others: Sequence[int], advance: Advance
+) -> tuple[Refused, Rates]:
+    """Enter what items *mac* cost in their best tilings; return the layers that machines cannot run.
+
+    And the machines with the weights that tilings were compared by. What others joined need not fit: it is not *there*
+    then. *others* are the layers that no choice is left of.
+    """
+    rates, own = run.rates, len(run.items) - len(run.joining.variants)
+    plain, variants = [n for n in mac if n < own], [n for n in mac if n >= own]
+    every = [_Problems(run, plain, optional=False)]
+    for number, row in zip(plain, every[0].rows.tolist(), strict=True):
+        if every[0].refusals[row]:
+            return dict.fromkeys(range(len(rates)), (run.items[number], every[0].refusals[row])), rates
+    if variants:
+        every.append(_Problems(run, variants, optional=True))
+        run.there[:, variants] = every[1].least[every[1].rows] < NEVER
+    searches: Iterable[_Searched] = (
+        _Searched(problems, *search) for problems in every for search in problems.searches()
+    )
+    if run.family.objective == EDP:
+        searches = list(searches)
+        rates = _weighted(run, every, searches, others)
+    count = sum(len(problems.work) for problems in every)
+    found = {id(problems): _blank((len(rates), len(problems.work)), run.axes) for problems in every}
+    for problems, part, search in searches:
+        fitting = problems.fitting(part)
+        if len(fitting):
+            columns = {key: column[:, part] for key, column in found[id(problems)].items()}
+            for cluster in _search(search, rates, fitting, run.axes, columns):
+                advance(len(cluster) * len(search.space.work) / count)
+    for problems in every:
+        values = {key: column[:, problems.rows] for key, column in found[id(problems)].items()}
+        _fill(run.columns, (slice(None), problems.numbers), values)
+        run.there[:, problems.numbers] = problems.fits
+    refused: Refused = {}
+    for machine, fits in enumerate(every[0].fits):
+        for place in np.flatnonzero(~fits)[:1].tolist():
+            refused[machine] = run.items[plain[place]], float(every[0].least[every[0].rows[place]])
+    return refused, rates
+
+
+def _weighted(
+    run: _Run,
+    every: Sequence[_Problems],
+    searches: Sequence[_Searched],
+    others: Sequence[int],
+) -> Rates:
     """The machines with the weights under which the whole network's (Σ cycles) · (Σ energy) is least.
 
-    Problem i of a search is there *counts* times; *beside* are the sums of the other layers.
+    *others* are layers that no choice is left of.
     """
-    room = capacity(searches[0].space.machine, rates)
-    fitting = np.flatnonzero(room >= max(search.space.least_footprint.max() for search in searches))
+    rates, joining = run.rates, run.joining
+    fitting = np.flatnonzero(every[0].fits.all(axis=1))
     if len(fitting) == 0:
         return rates
+    repeats = np.array([run.items[number].repeat for number in others], np.int64)
+    cycles, energy = (run.columns[key][:, others] for key in ("cycles", "energy"))
+    beside = np.stack(
+        [(cycles * repeats).sum(axis=-1), (energy.sum(axis=-1) * repeats).sum(axis=-1)], axis=-1
+    )
+    counts: dict[int, Ints] = {}
+    chosen: dict[int, tuple[Ints, Ints]] = {}  # items that there is a choice of, and their rows
+    for problems in every:
+        free = [0 if n in joining.items else run.items[n].repeat for n in problems.numbers]
+        counts[id(problems)] = np.bincount(problems.rows, free, len(problems.work)).astype(np.int64)
+        some = np.isin(problems.numbers, joining.items)
+        chosen[id(problems)] = np.array(problems.numbers)[some], problems.rows[some]
 
     def sums(machines: Ints, weights: Floats) -> Floats:
         index = fitting[machines]
         weighted, found = rates.take(index).weighted(weights), beside[index].copy()
-        for cluster in clusters(weighted):
-            for search, several in zip(searches, counts, strict=True):
-                found[cluster] += search.sums(weighted.take(cluster), several)
-        return found
+        cycles, energy = (part[index] for part in run.values)
+        for problems, part, search in searches:
+            fits = np.isin(index, problems.fitting(part))
+            several = counts[id(problems)][part]
+            numbers, rows = (each[_within(chosen[id(problems)][1], part)] for each in chosen[id(problems)])
+            cycles[np.ix_(~fits, numbers)] = energy[np.ix_(~fits, numbers)] = UNFIT
+            for cluster in clusters(weighted.take(np.flatnonzero(fits))):
+                where = np.flatnonzero(fits)[cluster]
+                measures = search.choose(weighted.take(where)).measures
+                totals = [(measures[name] * several).sum(axis=-1) for name in (LATENCY, ENERGY)]
+                found[where] += np.stack(totals, axis=-1)
+                cycles[np.ix_(where, numbers)] = measures[LATENCY][:, rows - part.start]
+                energy[np.ix_(where, numbers)] = measures[ENERGY][:, rows - part.start]
+        return np.asarray(found + joining.sums(cycles, energy, weighted)) if joining.joints else found
 
     weights = np.stack([rates.cycle_weight, rates.energy_weight], axis=-1)
     weights[fitting] = least_product(len(fitting), sums)
     return rates.weighted(weights)
+
+
+def _within(rows: Ints, part: slice) -> Bools:
+    """Which of *rows* are in a part."""
+    return np.asarray((rows >= part.start) & (rows < part.stop))
 
 
 def _parts(work: Workload, rows: slice, machine: Machine) -> Iterator[slice]:

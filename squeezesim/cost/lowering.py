@@ -21,7 +21,7 @@ POOLS = {"max_pool": 0, "avg_pool": 1}
 
 
 class Joint(NamedTuple):
-    """A layer that multiplies, by number, and what can join it, in order: an addition, a pooling, or one and the other."""
+    """A layer that multiplies, by number, and what can join it, in order: an addition, a pooling, or both."""
 
     maker: int
     post_ops: tuple[int, ...]
@@ -75,7 +75,9 @@ def joints(layers: Sequence[Layer], machine: Machine) -> list[Joint]:
     return [Joint(maker, tuple(post_ops)) for maker, post_ops in sorted(found.items())]
 
 
-def joined(layers: Sequence[Layer], machine: Machine, cycles: Sequence[int] | None = None) -> Mapping[int, int]:
+def joined(
+    layers: Sequence[Layer], machine: Machine, cycles: Sequence[int] | None = None
+) -> Mapping[int, int]:
     """Return what joins another layer on *machine*, by number, each with that of the layer.
 
     With the *cycles* of layers it is what was joined there: a layer that takes none.
@@ -129,5 +131,5 @@ def _reads_map(layer: Layer, maker: Layer) -> bool:
 
 def _pool_of(layer: Layer) -> Pool:
     """The windows of a pooling."""
-    spans = [(size - 1) * gap + 1 for size, gap in zip((layer.fy, layer.fx), layer.dilation, strict=True)]
-    return Pool(layer.oy, layer.ox, *spans, *layer.stride, *layer.padding, POOLS[layer.op])
+    y, x = ((size - 1) * gap + 1 for size, gap in zip((layer.fy, layer.fx), layer.dilation, strict=True))
+    return Pool(layer.oy, layer.ox, y, x, *layer.stride, *layer.padding, POOLS[layer.op])

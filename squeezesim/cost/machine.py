@@ -152,7 +152,8 @@ class Machine:
     constraints: tuple[Constraint, ...] = ()  # on what is chosen, by layer
     parts: tuple[BufferPart, ...] = ()  # of the buffer; none: all operands share the whole
     psums_stay: bool = False  # in the array: no partial sums leave it
-    post_ops: tuple[str, ...] = ()  # what joins the layer before, beside bias, norms and activations
+    post_ops: tuple[str, ...] = ()  # what can join the layer before, beside bias, norms and activations
+    joins_always: bool = False  # whether it does wherever it can, or where that is better
     units: tuple[Unit, ...] = ()  # beside the rows and columns that dataflows share
 
     @property
@@ -298,6 +299,7 @@ class Machine:
             stores=stores_of(accelerator),
             constraints=accelerator.mapper.constraints,
             post_ops=tuple(array.post_ops),
+            joins_always=array.joining == "always",
             units=tuple(Unit.of(name, unit) for name, unit in array.units.items()),
         )
 

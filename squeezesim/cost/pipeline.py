@@ -14,8 +14,8 @@ single-buffered) its memory's latency on top. Of an operand that stays, a step l
 Tiles along an axis are alike but for the first, the last but one and the last, so that an axis of many tiles is played
 with four: the second stands for all that are like it. Where padding makes more of them differ, all are played. Where
 outputs are pooled, the first tile may finish fewer windows than the second, which the third step stores: five are
-played, and all where tiles are not in step with the windows. Steps in which the same happens are one row with a weight, in a schedule that all machines of a family share. Sums are exact: all
-numbers are integers below 2⁵³.
+played, and all where tiles are not in step with the windows. Steps in which the same happens are one row with a weight,
+in a schedule that all machines of a family share. Sums are exact: all numbers are integers below 2⁵³.
 """
 
 from __future__ import annotations
@@ -444,9 +444,9 @@ class _Tiles:
         if not self.problem.is_pooled:
             return self.outputs()
         n, y, x, g, k, _ = self.sizes
-        for axis, size, windows in zip((Y, X), (y, x), windows_of(self.problem), strict=True):
+        for axis, size, pooling in zip((Y, X), (y, x), windows_of(self.problem), strict=True):
             start = self.start[axis]
-            n = n * (windows.finished(start + size) - windows.finished(start))
+            n = n * (pooling.finished(start + size) - pooling.finished(start))
         return np.asarray(n * g * k)
 
     def outputs(self) -> Ints:

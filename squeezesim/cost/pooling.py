@@ -35,7 +35,7 @@ class Windows(NamedTuple):
     """Windows along one axis, for each problem; without pooling one for each output."""
 
     extent: Ints  # outputs
-    count: Ints
+    number: Ints  # of windows
     size: Ints
     stride: Ints
     before: Ints  # outputs that the first begins before the axis
@@ -47,20 +47,20 @@ class Windows(NamedTuple):
             >>> Windows(*np.array([[8], [4], [3], [2], [0]])).finished(np.array([2, 4, 7, 8])).tolist()
             [0, 1, 3, 4]
         """
-        found = np.minimum((end + self.before - self.size) // self.stride + 1, self.count - 1)
-        return np.where(end >= self.extent, self.count, np.maximum(found, 0))
+        found = np.minimum((end + self.before - self.size) // self.stride + 1, self.number - 1)
+        return np.where(end >= self.extent, self.number, np.maximum(found, 0))
 
     def begun(self, end: Ints) -> Ints:
         """How many windows have begun by the outputs before *end*."""
         found = -(-(end + self.before) // self.stride)
-        return np.where(end >= self.extent, self.count, np.minimum(found, self.count))
+        return np.where(end >= self.extent, self.number, np.minimum(found, self.number))
 
     def alike(self, size: Ints, tiles: Ints) -> Bools:
         """Whether each of *tiles* of *size*, but for the first and the last, finishes as many windows as the others."""
         last = (tiles - 1) * size
         none = self.finished(last) == self.finished(size)
         first = size + self.before >= self.size - self.stride
-        within = (last + self.before - self.size) // self.stride + 1 < self.count
+        within = (last + self.before - self.size) // self.stride + 1 < self.number
         return np.asarray(none | ((size % self.stride == 0) & first & within))
 
 
@@ -68,7 +68,9 @@ def windows_of(work: Workload) -> tuple[Windows, Windows]:
     """Windows over the outputs along y and x."""
     table = np.array(work.pools, np.int64)[work.pool].T
     none = work.pool == 0
-    counts = [np.where(none, extent, count) for extent, count in zip((work.y, work.x), table[:2], strict=True)]
+    counts = [
+        np.where(none, extent, count) for extent, count in zip((work.y, work.x), table[:2], strict=True)
+    ]
     return (
         Windows(work.y, counts[0], table[2], table[4], table[6]),
         Windows(work.x, counts[1], table[3], table[5], table[7]),
@@ -107,7 +109,7 @@ def pooled_options(work: Workload, pixels: Options) -> Pooled:
             _along(size[part], Windows(*(column[row] for column in axis)))
             for size, axis in zip((y, x), along, strict=True)
         )
-        width = along[1].count[row]
+        width = along[1].number[row]
         found.last[part] = pixels.last.a[part] * rows.last * columns.last
         found.most[part] = n[part] * rows.most * columns.most
         found.kept[part] = n[part] * (rows.open * width + rows.most * columns.open)

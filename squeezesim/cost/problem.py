@@ -83,20 +83,18 @@ class Workload:
     valid: Ints  # output pixels of one channel, without what pads their rows
     pool: Ints  # of the outputs on their way out, an index into ``pools``; 0: none
     pointwise: Bools
-    pools: tuple[Pool, ...] = (
-        NO_POOL,
-    )  # over the pixels as the loops have them; not a column
+    pools: tuple[Pool, ...] = (NO_POOL,)  # over the pixels as the loops have them; not a column
 
     def __len__(self) -> int:
         return len(self.n)
 
     def take(self, index: Any) -> Workload:
         """Return the rows *index*: an index array, a mask or a slice."""
-        return Workload(*(column[index] for column in _columns(self)), self.pools)
+        return Workload(*[*(column[index] for column in _columns(self)), self.pools])
 
     def repeat(self, counts: Ints) -> Workload:
         """Return row i ``counts[i]`` times."""
-        return Workload(*(column.repeat(counts) for column in _columns(self)), self.pools)
+        return Workload(*[*(column.repeat(counts) for column in _columns(self)), self.pools])
 
     def bits(self, operand: str) -> Ints:
         """Width of *operand*: inputs, weights, outputs or psums."""

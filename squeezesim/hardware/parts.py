@@ -168,6 +168,10 @@ class Array(Part):
         description="what the array does to outputs on their way out: `add` joins the addition of another map, `pool` "
         "a pooling; `bias` (with norms) and `activation` are done whether they are named or not",
     )
+    joining: Literal["best", "always"] = Field(
+        "best",
+        description="what `post_ops` names joins a layer where that is better by `mapper.objective`, or always",
+    )
     weight_swap_cycles: Cycles = Field(
         0,
         description="cycles in which `ws` takes over a preloaded block of weights and multiplies nothing",

@@ -443,6 +443,8 @@ def check_layer(layer: Layer) -> None:
     """
     _check_texts(layer)
     _check_sizes(layer)
+    if layer.pool:
+        _check_pool(layer.name, layer.pool)
     if layer.repeat > 1:
         _check_steps(layer)
     _check_precision(layer)
@@ -482,8 +484,6 @@ def _check_sizes(layer: Layer) -> None:
         check_count(name, field, getattr(layer, field))
     if layer.second_elements:
         check_count(name, "second_elements", layer.second_elements)
-    if layer.pool:
-        _check_pool(name, layer.pool)
     if layer.constant_elements is not None:
         check_count(name, "constant_elements", layer.constant_elements)
     own = layer.weight_params

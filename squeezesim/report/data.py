@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from squeezesim._version import __version__
 from squeezesim.cost.costs import Costs
+from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Operands, operands_of
 from squeezesim.errors import ReportError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Network
 from squeezesim.network.checks import MAX_TEXT, show
+from squeezesim.network.layer import Layer
 from squeezesim.report.tally import Scale, Tally
 
 MOST_WORDS = 1000
@@ -102,6 +104,16 @@ class ReportData:
     def machine(self) -> Machine:
         """The numbers of the accelerator that the cost formulas read."""
         return Machine.of(self.accelerator)
+
+    @cached_property
+    def joined(self) -> Mapping[int, int]:
+        """The layers that joined another one, by number, each with that of the layer."""
+        return joined(self.network.layers, self.machine, self.costs.cycles[0].tolist())
+
+    @cached_property
+    def ran(self) -> Sequence[Layer]:
+        """The layers as the accelerator ran them, with what joined them."""
+        return as_run(self.network.layers, self.machine, self.costs.cycles[0].tolist())
 
     @cached_property
     def operands(self) -> tuple[Operands, ...]:

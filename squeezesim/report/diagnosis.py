@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from squeezesim.cost.constraints import idle
 from squeezesim.cost.costs import ALONE, BOUNDS, OPERANDS, cause_named, label_of, pe_slots
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.lowering import joined
+from squeezesim.cost.lowering import POOLS, joined
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.traffic import AXES
@@ -189,6 +189,11 @@ class Case:
         return self.report.network.layers[self.index]
 
     @property
+    def ran(self) -> Layer:
+        """The layer with what joined it."""
+        return self.report.ran[self.index]
+
+    @property
     def cycles(self) -> int:
         """Cycles of the layer."""
         return int(self.report.tally.cycles[self.index])
@@ -208,7 +213,7 @@ class Case:
         """What lies along rows and columns of the array; empty for a layer without MACs."""
         if not self.layer.macs:
             return ()
-        work, _ = workload_of([self.layer], self.report.machine)
+        work, _ = workload_of([self.ran], self.report.machine)
         tile = self.report.costs.tile[0, self.index].tolist()
         return tuple(axes(work, self.dataflow, tile, self.report.accelerator.array))
 
@@ -248,8 +253,9 @@ def findings(report: ReportData, n: int) -> list[Finding]:
 def alike(report: ReportData) -> list[list[int]]:
     """Return the places of layers of one shape and mapping together, which cost the same, by the first of each."""
     costs, shapes = report.costs, dict[tuple[object, ...], list[int]]()
-    for place, layer in enumerate(report.network.layers):
-        mapping = costs.dataflow[0, place], costs.mode[0, place], *costs.tile[0, place].tolist()
+    for place, layer in enumerate(report.ran):
+        runs = costs.cycles[0, place] > 0  # what joins another layer does not
+        mapping = costs.dataflow[0, place], costs.mode[0, place], *costs.tile[0, place].tolist(), runs
         shapes.setdefault((shape_of(layer), *mapping), []).append(place)
     return list(shapes.values())
 
@@ -306,7 +312,7 @@ def reason(case: Case, cause: str) -> str:
 def _edge(case: Case) -> str:
     empty = units.share(case.lost_share("edge"))
     layer = case.layer
-    work, _ = workload_of([layer], case.report.machine)
+    work, _ = workload_of([case.ran], case.report.machine)
     partly = list(
         map(str, sorted((axis for axis in case.axes if axis.filled < 1), key=lambda axis: axis.filled))
     )
@@ -422,7 +428,7 @@ def unused(report: ReportData) -> tuple[str, ...]:
         *_widths(report),
         *_idle_rows(report),
         *_idle_vector(report),
-        *_additions(report),
+        *_post_ops(report),
         *_idle_ports(report),
         *(
             f"{name} is about no layer with MACs here"
@@ -495,20 +501,37 @@ def _idle_rows(report: ReportData) -> Iterable[str]:
         yield f"{', '.join(idle_keys)}: of dataflows on rows and columns, which this array has not; units know none"
 
 
-def _additions(report: ReportData) -> Iterable[str]:
-    """Which additions join the layer before them, and why others do not."""
+_JOINING = {
+    "add": ("addition", "what they add is read elsewhere, too, is made without MACs, or has another size"),
+    "pool": (
+        "pooling",
+        "what they pool is read elsewhere, too, or is made without MACs, or windows are not of one size",
+    ),
+}
+"""What can join a layer: a noun for it, and why it cannot."""
+
+
+def _post_ops(report: ReportData) -> Iterable[str]:
+    """Which layers join the layer before them, and why others do not."""
     layers, machine = report.network.layers, report.machine
-    adds = sum(layer.op == "add" and layer.kind == "vector" for layer in layers)
-    if "add" in machine.post_ops and adds:
-        done = len(joined(layers, machine))
+    able = joined(layers, machine)
+    for name, (noun, why) in _JOINING.items():
+        kind = (lambda layer: layer.op == "add") if name == "add" else (lambda layer: layer.op in POOLS)
+        every = [number for number, layer in enumerate(layers) if layer.kind == "vector" and kind(layer)]
+        if name not in machine.post_ops or not every:
+            continue
+        can, done = (sum(number in which for number in every) for which in (able, report.joined))
         if done:
-            count = units.part(done, adds, "addition") or units.plural(adds, "addition")
-            yield f"{count} {'join' if done > 1 else 'joins'} the layer before (array.post_ops add)"
-        if done < adds:
+            count = units.part(done, len(every), noun) or units.plural(len(every), noun)
+            yield f"{count} {'join' if done > 1 else 'joins'} the layer before (array.post_ops {name})"
+        if done < can:
+            objective = report.accelerator.mapper.objective
+            one = "it costs" if can - done == 1 else "they cost"
             yield (
-                f"{units.plural(adds - done, 'addition')} cannot join another layer: what they add is read elsewhere, "
-                "too, is made without MACs, or has another size"
+                f"{units.plural(can - done, noun)} could join another layer, but by {objective} {one} less alone"
             )
+        if can < len(every):
+            yield f"{units.plural(len(every) - can, noun)} cannot join another layer: {why}"
 
 
 def _idle_vector(report: ReportData) -> Iterable[str]:

@@ -13,7 +13,6 @@ from squeezesim.cost.constraints import Limits, matches, runs
 from squeezesim.cost.costs import BOUNDS, OPERANDS, cause_named, label_of, pe_slots
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.given import LayerMapping
-from squeezesim.cost.lowering import as_run
 from squeezesim.cost.machine import LEVELS, Machine
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.product import least_product
@@ -25,7 +24,7 @@ from squeezesim.network import Network
 from squeezesim.network.checks import derive, show
 from squeezesim.report import metrics, units
 from squeezesim.report.data import ReportData
-from squeezesim.report.diagnosis import Case, alike, display_names, main_cause, reason
+from squeezesim.report.diagnosis import Case, alike, display_name, display_names, main_cause, reason
 from squeezesim.report.metrics import METRICS, groups, quantity, shown_energy, tilings
 
 if TYPE_CHECKING:
@@ -130,11 +129,16 @@ def _explain_layer(
     who = display_names(layers[index].name, len(members))
     verb = "take" if case.many else "takes"
     if not case.cycles:
-        return Explained((who,), 0, 0.0, (f"{who} {verb} no time on this accelerator",))
+        maker = report.joined.get(index)
+        why = "" if maker is None or case.many else f": it joins {display_name(layers[maker].name)}"
+        return Explained((who,), 0, 0.0, (f"{who} {verb} no time on this accelerator{why}",))
     busy = float(report.tally.utilization(report.scale)[index])
     at = f"at {units.share(busy)} utilization" if case.layer.macs else "without a MAC"
     time = f"{units.count(cycles)} cycles, {quantity('latency_us', cycles / report.accelerator.clock_mhz)}"
     sentences = [f"{who} {verb} {units.share(share)} of the time ({time}) {at}"]
+    posts = [display_name(layers[number].name) for number, maker in report.joined.items() if maker == index]
+    if posts and not case.many:
+        sentences.append(f"its outputs pass {' and '.join(posts)} on their way out (array.post_ops)")
     others = _others(case) if case.layer.macs else {}
     objective = report.accelerator.mapper.objective
     ratios = {name: ratio(case, other, objective) for name, other in others.items()}
@@ -192,7 +196,7 @@ def alone(case: Case, dataflow: str) -> Case:
     if constraints := case.report.accelerator.mapper.constraints:
         changes[CONSTRAINTS] = [each for each in constraints if matches(each, case.layer)]
     accelerator = case.report.accelerator.replace(changes)
-    layer = as_run(case.report.network.layers, case.report.machine)[case.index]
+    layer = case.ran
     network = Network.from_layers([derive(layer, inputs=(), carried=(), shared=())])
     mappings = _beside(case, accelerator) if accelerator.mapper.objective == EDP else {}
     costs = evaluate(network.layers, [accelerator], mappings)
@@ -207,7 +211,7 @@ def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
     machine, tally = Machine.of(accelerator), case.report.tally
     rates, first = Rates.of([machine]), np.zeros(1, np.int64)
     room = capacity(machine, rates)[0]
-    layer = as_run(case.report.network.layers, case.report.machine)[case.index]
+    layer = case.ran
     work, limits = workload_of([layer], machine)[0], Limits.of(layer, machine)
     if any(limits.refusals(work, machine)):
         return {}

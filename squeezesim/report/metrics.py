@@ -661,7 +661,7 @@ def _scalesim(report: ReportData, column: str, *, repeats: bool = False) -> list
     for name, flow in SCALESIM.items():
         index = [number for number, chosen in enumerate(names) if chosen == name]
         if index:
-            work, rows = workload_of([layers[number] for number in index], machine)
+            work, rows = workload_of([report.ran[number] for number in index], machine)
             values = getattr(printed(flow, work, machine), column)[rows].tolist()
             for number, value in zip(index, values, strict=True):
                 found[number] = value * layers[number].repeat if repeats else value

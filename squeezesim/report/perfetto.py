@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from squeezesim.cost.costs import cause_named, label_of, pe_slots
 from squeezesim.cost.dataflow import flows_of
-from squeezesim.cost.lowering import as_run
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.pipeline import transfer_cycles
 from squeezesim.cost.problem import Ints
@@ -226,7 +225,7 @@ def _heading(report: ReportData) -> Iterator[Event]:
 def _events(report: ReportData) -> Iterator[Event]:
     """Events with begin and end in cycles."""
     machine = report.machine
-    layers, costs = as_run(report.network.layers, machine), report.costs
+    layers, costs = report.ran, report.costs
     steps = [tile_count(layer, costs, index, machine) for index, layer in enumerate(layers)]
     counts = [count * layer.repeat for count, layer in zip(steps, layers, strict=True)]
     begin, shown = 0, None

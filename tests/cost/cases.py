@@ -226,7 +226,7 @@ def layers(draw: st.DrawFn, largest: int = 9, most: int | None = None) -> Layer:
 
 @st.composite
 def pools(draw: st.DrawFn, outputs: tuple[int, int]) -> tuple[int, ...]:
-    """A pooling of a map, in most cases none: of all of it, or of windows that may overlap, lie apart or cross borders."""
+    """No pooling of a map, one of all of it, or of windows that may overlap, lie apart or cross borders."""
     kind = draw(among("none", "none", "windows", "windows", "global"))
     sums = draw(among(0, 1)) if kind != "none" else 0
     if kind == "none":

@@ -71,6 +71,67 @@ def test_a_layer_takes_one_addition() -> None:
     assert number_of(*layers) == {2: 1}
 
 
+POOLS = PLAIN.replace({"array.post_ops": ["add", "pool"]})
+
+
+def pool(name: str, source: str, **changes: Any) -> Layer:
+    sizes: dict[str, Any] = {"k": 8, "oy": 3, "ox": 3, "fy": 2, "fx": 2, "stride": 2}
+    return replace(Layer.vector(name, op="max_pool", inputs=[source], **sizes), **changes)
+
+
+def pooled(*layers: Layer) -> dict[int, int]:
+    return dict(joined(layers, Machine.of(POOLS)))
+
+
+def test_a_pooling_joins_the_layer_that_it_reads_or_the_addition_that_joined_one() -> None:
+    assert pooled(conv("a"), pool("p", "a")) == {1: 0}
+    assert pooled(*BLOCK, pool("p", "sum")) == {2: 1, 3: 1}
+    assert number_of(*BLOCK, pool("p", "sum")) == {2: 1}  # of additions alone
+    run = as_run((*BLOCK, pool("p", "sum")), Machine.of(POOLS))
+    assert run[1].second_elements == 288
+    assert run[1].pool == (3, 3, 2, 2, 2, 2, 0, 0, 0)
+    of_mean = replace(pool("p", "a", op="avg_pool"), dilation=(3, 1), fy=2, iy=6, vector_ops=8 * 9 * 4)
+    assert as_run((conv("a"), of_mean), Machine.of(POOLS))[0].pool == (3, 3, 4, 2, 2, 2, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (conv("a"), conv("c", "a"), pool("p", "a")),  # read elsewhere
+        (conv("a"), pool("p", "a", op="lp_pool")),
+        (conv("a"), pool("p", "a", vector_ops=8 * 9 * 4 - 1)),  # windows of several sizes
+        (conv("a"), pool("p", "a", k=4, output_elements=4 * 9, vector_ops=4 * 9 * 4)),
+        (conv("a", oy=3, ox=12, iy=3, ix=12), pool("p", "a")),  # the map is laid out otherwise
+        (conv("a"), pool("p", "a", padding=(0, 0), stride=(3, 2))),  # the last window begins behind the map
+        (
+            conv("a"),
+            pool("p", "a"),
+            pool("q", "p", iy=3, ix=3, input_elements=72),
+        ),  # pooled twice: the second
+        (conv("a", output_elements=289), pool("p", "a", input_elements=289)),
+    ],
+)
+def test_which_poolings_do_not_join(layers: tuple[Layer, ...]) -> None:
+    last = max(number for number, layer in enumerate(layers) if "pool" in layer.op)
+    assert last not in pooled(*layers)
+
+
+def test_a_pooled_map_is_written_once_and_never_whole() -> None:
+    plain, joining = (simulate(load("vgg16"), hw) for hw in (PLAIN, POOLS))
+    for name in ("macs", "vector_ops", "params"):
+        assert plain.totals[name] == joining.totals[name]
+    place = {layer.name: number for number, layer in enumerate(joining.network.layers)}
+    pools = [layer for layer in joining.network.layers if layer.op == "max_pool"]
+    assert len(pools) == 5
+    for layer in pools:
+        number, maker = place[layer.name], place[layer.inputs[0]]
+        assert joining.costs.cycles[0, number] == 0
+        assert joining.costs.dram_bytes[0, maker, 2] == layer.output_elements
+        assert plain.costs.dram_bytes[0, maker, 2] == layer.input_elements
+        assert plain.costs.dram_bytes[0, number, 0] == layer.input_elements
+    assert "5 poolings join the layer before (array.post_ops pool)" in joining.notes
+
+
 def test_sums_stay_and_what_moves_is_less() -> None:
     plain, joining = (simulate(load("resnet50"), hw) for hw in (PLAIN, ADDS))
     for name in ("macs", "vector_ops", "params"):

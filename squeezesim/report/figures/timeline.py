@@ -9,7 +9,6 @@ import numpy as np
 
 from squeezesim.cost.costs import OPERANDS, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.lowering import as_run
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.timeline import Slices, tile_count
 from squeezesim.cost.timeline import timeline as timeline_of
@@ -55,7 +54,7 @@ def timeline(
     """
     chosen = _chosen(report, layers)
     machine = report.machine
-    run = as_run(report.network.layers, machine)
+    run = report.ran
     lanes, lane_of = [*_LANES], {("dram", True): 0, ("dram", False): 2}
     for name in [*report.memories][1:]:
         lane_of |= {(name, True): len(lanes), (name, False): len(lanes) + 1}
