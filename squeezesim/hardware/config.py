@@ -471,13 +471,15 @@ def replace(accelerator: Record, changes: Mapping[str, object]) -> Record:
 def parsed_settings(texts: Sequence[str]) -> dict[str, object]:
     """Return the values at dotted paths that ``PATH=VALUE`` say; words of a list have + between, ``none`` is empty.
 
+    A list may be written as in YAML, too.
+
     Raises:
         HardwareError: there is no such parameter, with the nearest ones.
         UsageError: a text is no ``PATH=VALUE``, or a path stands twice.
 
     Example:
-        >>> parsed_settings(["array.rows=16", "array.dataflows=ws+os"])
-        {'array.rows': 16, 'array.dataflows': ['ws', 'os']}
+        >>> parsed_settings(["array.rows=16", "array.dataflows=ws+os", "array.post_ops=[add, pool]"])
+        {'array.rows': 16, 'array.dataflows': ['ws', 'os'], 'array.post_ops': ['add', 'pool']}
     """
     found: dict[str, object] = {}
     for text in texts:
@@ -488,7 +490,8 @@ def parsed_settings(texts: Sequence[str]) -> dict[str, object]:
             raise HardwareError(unknown_path(path))
         if path in found:
             raise UsageError(f"--set {path} is given twice; allowed: once")
-        words = [] if value == "none" else value.split("+")
+        listed = value[1:-1].replace(",", "+") if value[0] + value[-1] == "[]" else value
+        words = [] if listed.strip() in ("", "none") else [word.strip() for word in listed.split("+")]
         found[path] = words if allowed_text(path).startswith("a list") else plain_scalar(value)
     return found
 
