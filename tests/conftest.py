@@ -95,4 +95,4 @@ def _same_costs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     if not SEARCHING & {*request.node.nodeid.split("/")}:
         from tests.costed import costed_once
 
-        monkeypatch.setattr("squeezesim.cost.evaluate._mac_costs", costed_once)
+        monkeypatch.setattr("squeezesim.cost.evaluate._family_costs", costed_once)
