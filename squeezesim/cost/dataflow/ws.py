@@ -261,7 +261,7 @@ class _Pixel(NamedTuple):
 
     pixels: Any
     tiles: Any  # 1 for each
-    first: Any  # share of the first preload of the whole array that no other blocks fall below
+    first: Any  # share of the whole array's first preload, but for a cycle, that no other blocks fall below
 
 
 class _Channel(NamedTuple):
@@ -281,12 +281,12 @@ class _Channel(NamedTuple):
 def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
     """Other blocks than those of the whole array are more of them: a preload and one block more at least.
 
-    min(first, 1 + pixels) ≥ first · min(1, (1 + pixels) / the longest preload).
+    With L for the longest preload, min(first, 1 + pixels) ≥ 1 + (first − 1) · min(1, pixels / (L − 1)).
     """
     del problem
     pixels = n * y * x
     longest = machine.rows * -(-machine.cols // machine.ports)
-    first = np.minimum((1 + pixels) / longest, 1.0) if _chooses(machine) else np.ones_like(pixels)
+    first = np.minimum(pixels / max(longest - 1, 1), 1.0) if _chooses(machine) else np.ones_like(pixels)
     return _Pixel(pixels, np.ones_like(pixels), first)
 
 
@@ -334,7 +334,7 @@ def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:
 def _cycles(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     p, c = _Pixel(*pixel), _Channel(*channel)
     return [
-        [(p.pixels, c.blocks), (p.first, c.first), (p.tiles, c.swaps)],
+        [(p.pixels, c.blocks), (p.first, c.first - c.tiles), (p.tiles, c.swaps + c.tiles)],
         [(p.tiles, c.preloads), (p.pixels, c.tiles)],
     ]
 

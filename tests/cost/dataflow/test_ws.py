@@ -105,6 +105,16 @@ def test_a_larger_array_is_never_slower(case: tuple[Machine, Workload, Tile], ax
 
 
 @given(waiting_tiles())
+def test_no_tile_is_below_its_bounds(case: tuple[Machine, Workload, Tile]) -> None:
+    on, problem, tile = case
+    pixel = WS.bounds.pixel_terms(problem, tile.n, tile.y, tile.x, on)
+    channel = WS.bounds.channel_terms(problem, tile.g, tile.k, tile.c, on)
+    cycles = WS.tile_cost(problem, tile, on).cycles[0]
+    for alternative in WS.bounds.cycles(pixel, channel):
+        assert sum(float((a * b)[0]) for a, b in alternative) <= cycles * (1 + 1e-9)
+
+
+@given(waiting_tiles())
 def test_smaller_blocks_move_no_less(case: tuple[Machine, Workload, Tile]) -> None:
     on, problem, tile = case
     fastest, least = (
