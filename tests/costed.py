@@ -12,6 +12,7 @@ from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.evaluate import Advance
 from squeezesim.cost.given import LayerMapping
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import Homes
 from squeezesim.cost.rates import Rates
 from squeezesim.network.layer import Layer
 
@@ -30,14 +31,17 @@ def costed_once(
     rates: Rates,
     axes: Axes,
     advance: Advance,
+    homes: Sequence[Homes],
 ) -> Any:
     """Stand for ``_family_costs``: what it returned, and told of its progress, for the same of everything."""
     if _OWN != DATAFLOWS:  # a dataflow of a test may be another one in the next
-        return search(layers, mappings, family, rates, axes, advance)
-    key = tuple(layers), tuple(mappings.items()), family, pickle.dumps(rates), axes
+        return search(layers, mappings, family, rates, axes, advance, homes)
+    key = tuple(layers), tuple(mappings.items()), family, pickle.dumps(rates), axes, tuple(homes)
     if key not in _known:
         told: list[float] = []
-        found = search(layers, mappings, family, rates, axes, lambda part: (told.append(part), advance(part)))
+        found = search(
+            layers, mappings, family, rates, axes, lambda part: (told.append(part), advance(part)), homes
+        )
         for column in found[0].values():
             column.flags.writeable = False
         if len(_known) == _MOST:

@@ -51,7 +51,8 @@ class Space:
     Options with which no tiling fits a buffer of *room* bits are left out, but for one of each problem. Of a problem
     with more than *most* tilings before that, a selection of the sizes along each axis stands for all of them: an
     eighth as many tilings. The tilings are those of *options*, by default ``every_option``, in modes of loop *orders*
-    in which each element of *required* operands is loaded once.
+    in which each element of *required* operands is loaded once, those of outputs where these live in the buffer: all
+    problems are alike in that.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Space:
         if not machine.stays and {"PKC", "KCP"} <= {*orders}:
             # It saves the traffic of what stays for an image, and is one of these two elsewhere.
             orders = [order for order in orders if order != "NKCP"]
+        if not work.output_bits.all() and "outputs" not in required:
+            required = (*required, "outputs")
         self.work, self.machine, self.orders, self.required = work, machine, orders, required
         self.pixels: Options
         self.channels: Options
@@ -86,7 +89,7 @@ class Space:
         self.startup = self._startup()
         ports = range(len(machine.memories)) if machine.stores else ()
         self._ports = [[operand for operand in LOOPS if machine.home(operand) == port] for port in ports]
-        self.second_bits = work.second * work.g * work.k * work.pixels
+        self.added_bits = work.added * work.g * work.k * work.pixels
         # Of outputs that are pooled what they are before: each is read from the buffer once more.
         self.unpooled_bits = np.where(work.pool > 0, work.g * work.k * work.pixels * work.activation_bits, 0)
         self.widest_sums = np.maximum(work.activation_bits, work.accumulator_bits)
@@ -282,13 +285,13 @@ class Space:
         n, y, x = self.pixels.sizes
         owner = self.pixels.owner
         rows = [
-            self.inputs.largest * work.activation_bits[owner],
+            self.inputs.largest * work.input_bits[owner],
             n * y * x * work.accumulator_bits[owner],
             np.ones_like(n),
             n * y * x * work.second[owner],
         ]
         channels = self.channels.tiles
-        of_weights = g * k * c * (work.taps * work.weight_bits)[self.channels.owner]
+        of_weights = g * k * c * (work.taps * work.factor_bits)[self.channels.owner]
         columns = []
         for pixel_tiles in (2, 1):  # several, one
             tiles: dict[str, Any] = {
@@ -311,7 +314,10 @@ class Space:
             if pixel_tiles == 1 and self._cut is not None:  # all pixels in a tile are none of the options
                 weights = weights + np.where(self._cut[self.channels.owner], NEVER, 0.0)
             beside = 1 + (machine.double("inputs") & changes("outputs", tiles) & (not machine.stays))
-            columns.append([g * c * slots["inputs"], g * k * slots["outputs"], weights, g * k * beside])
+            resident = work.resident[self.channels.owner]
+            columns.append(
+                [g * c * slots["inputs"], g * k * slots["outputs"], weights + resident, g * k * beside]
+            )
         if self.pooled:  # windows that are open, of the output channels that a tile goes through
             rows.append(self.pooled.kept * work.open_bits[owner])
             passed = g * (k if {"KCP", "NKCP"} & {*self.orders} else work.k[self.channels.owner])
@@ -336,8 +342,8 @@ class Space:
         last_pixels, last_channels = self.pixels.last, self.channels.last
         pixels_last = self.pooled.last if self.pooled else last_pixels.a * last_pixels.b * last_pixels.c
         tile_weights = g * k * c * (self.work.stored_weights / self.work.slices)[self.channels.owner]
-        bits = self.work.activation_bits[self.pixels.owner]
-        rows = [self.inputs.first * bits, np.ones(len(bits)), pixels_last * bits]
+        loaded, stored = (bits[self.pixels.owner] for bits in (self.work.input_bits, self.work.output_bits))
+        rows = [self.inputs.first * loaded, np.ones(len(loaded)), pixels_last * stored]
         tile_weights = tile_weights + self.work.constants[self.channels.owner]
         columns = [g * c, tile_weights, last_channels.a * last_channels.b]
         return Products.of(rows, columns).apart()

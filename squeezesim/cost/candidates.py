@@ -23,6 +23,7 @@ from squeezesim.cost.energy import (
     total,
     transfer_bits,
 )
+from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Floats, Ints, Workload
 from squeezesim.cost.rates import LATENCY, Rates
 from squeezesim.cost.traffic import LOOPS, SINGLE, capacity
@@ -68,6 +69,7 @@ class Candidates:
     last_tile: Floats  # cycles of the array
     last_store: Floats  # bits of the longest store beside the last tile
     executed: Ints  # MACs
+    waits: Floats  # latencies of first loads and the last store
     levels: Bits | None  # of the array
     transfers: Bits  # of the DMA
 
@@ -76,7 +78,8 @@ class Candidates:
 
     def cycles(self, rates: Rates) -> Floats:
         """Lower bounds on the cycles on each machine, (machines, tilings)."""
-        per_bit, constant = cycles_per_bit(rates)[:, None], overhead(rates)[:, None]
+        per_bit = cycles_per_bit(rates)[:, None]
+        constant = rates.setup[:, None] + self.waits * rates.latency.min(axis=-1)[:, None]
         # Of several memories the store beside the last tile may take longer than all their ports together would.
         beyond = np.maximum(self.last_tile - self.last_store * per_bit - 1, 0) * (len(rates.memories) == 1)
         array: Any = self.array
@@ -107,13 +110,17 @@ def cycles_per_bit(rates: Rates) -> Floats:
     return np.asarray(1 / (8 * rates.bytes_per_cycle.sum(axis=-1)))
 
 
-def overhead(rates: Rates) -> Floats:
-    """Cycles of every tiling at least: set-up, and the latencies of two first loads and the last store.
+def latencies(work: Workload, machine: Machine) -> Floats:
+    """How often each problem waits for a memory's latency at least: for two first loads and the last store.
 
-    Where there are several memories, the two may wait at the same time.
+    Where there are several memories, the two may wait at the same time. What lives in the buffer is not waited for, nor
+    inputs of which the first output may read the padding alone.
     """
-    waits = 3.0 if len(rates.memories) == 1 else 2.0
-    return np.asarray(rates.setup + waits * rates.latency.min(axis=-1))
+    reads_some = ((work.fy - 1) * work.dy >= work.py) & ((work.fx - 1) * work.dx >= work.px)
+    inputs = (work.input_bits > 0) & reads_some
+    weights = (work.factor_bits > 0) | (work.constants > 0)
+    loads = inputs + weights * 1.0 if len(machine.memories) == 1 else (inputs | weights) * 1.0
+    return np.asarray(loads + (work.output_bits > 0))
 
 
 class DataflowBounds:
@@ -125,6 +132,7 @@ class DataflowBounds:
         self.objective = machine.objective
         self.array = ArrayBounds(space, flow)
         self.executed: Ints = flow.executed(space.work, machine)
+        self.waits = latencies(space.work, machine)
         self.has_bounds = flow.bounds is not NO_BOUNDS
         self._priced: tuple[Rates, Products] | None = None
         self._limited = bool(np.isfinite(machine.buffer_bits_per_cycle))
@@ -149,7 +157,7 @@ class DataflowBounds:
         result = np.maximum(exposed * per_bit + array, traffic * per_bit)
         for bits, rate in zip(by_port, 8 * ideal.bytes_per_cycle[0], strict=False):
             result = np.maximum(result, bits / rate)
-        result += overhead(ideal)[0]
+        result += ideal.setup[0] + self.waits.min() * ideal.latency[0].min()
         result *= MARGIN
         if self.objective != LATENCY:
             energy = view(self._energy(ideal)).max(axis=0) + leakage(result, ideal)
@@ -190,11 +198,10 @@ class DataflowBounds:
             last_tile=last_tile[index],
             last_store=last_store[index],
             executed=self.executed[row],
+            waits=self.waits[row],
             levels=self._least_levels(row, pixel, channel) if self._looks_at_levels else None,
             transfers=level_bits(
-                transfer_bits(
-                    space.machine, moved, unpacked, space.second_bits[row], space.unpooled_bits[row]
-                )
+                transfer_bits(space.machine, moved, unpacked, space.added_bits[row], space.unpooled_bits[row])
             ),
         )
 

@@ -10,7 +10,7 @@ bounds name: min, max, and the multiples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from math import lcm, prod
@@ -19,9 +19,9 @@ import numpy as np
 
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.mapspace import combined, options_of, tried_sizes
+from squeezesim.cost.mapspace import combined, option_counts, options_of, tried_sizes
 from squeezesim.cost.pipeline import played_steps
-from squeezesim.cost.problem import Bools, Ints, Workload, workload_of
+from squeezesim.cost.problem import Bools, Homes, Ints, Workload, workload_of
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import AXES, LOOP_AXES, LOOPS, MODE_NUMBERS, ORDERS, G, Mode, N, X, Y, fetches
 from squeezesim.hardware.constraint import MOST, Constraint, SizeBounds
@@ -275,25 +275,45 @@ def violation(
 
 
 def constrained_problems(
-    layers: Sequence[Layer], machine: Machine
+    layers: Sequence[Layer], machine: Machine, homes: Sequence[Homes] = ()
 ) -> tuple[Workload, Ints, list[tuple[Limits, slice]]]:
     """Return the problems that differ in shape or in limits, the row of each layer, and the rows of each limits.
 
-    Without constraints they are those of ``workload_of``.
+    Without constraints they are those of ``workload_of``. *homes* are as there; problems whose
+    outputs live in the buffer, of which no partial sums leave, stand apart.
     """
-    work, rows = workload_of(layers, machine)
+    work, rows = workload_of(layers, machine, homes)
     alike = not machine.constraints and all(set(unit.runs) == {*UNIT_KINDS} for unit in machine.units)
-    every = [Limits.of(layer, machine) for layer in (layers[:1] if alike else layers)]
-    if len(set(every)) == 1:
-        return work, rows, [(every[0], slice(0, len(work)))]
-    kinds = {limits: number for number, limits in enumerate(dict.fromkeys(every))}
-    pairs = [(kinds[limits], row) for limits, row in zip(every, rows.tolist(), strict=True)]
+    limits_of = [Limits.of(layer, machine) for layer in (layers[:1] if alike else layers)]
+    apart = [at.outputs for at in homes] or [False] * len(layers)
+    if len(set(limits_of)) == 1 and len(set(apart)) <= 1:
+        return work, rows, [(limits_of[0], slice(0, len(work)))]
+    each = limits_of * len(layers) if alike else limits_of
+    every = list(zip(each, apart, strict=True))
+    kinds = {kind: number for number, kind in enumerate(dict.fromkeys(every))}
+    pairs = [(kinds[kind], row) for kind, row in zip(every, rows.tolist(), strict=True)]
     distinct = sorted(set(pairs))
     index = {pair: number for number, pair in enumerate(distinct)}
     begins = np.searchsorted([kind for kind, _ in distinct], range(len(kinds) + 1)).tolist()
-    groups = [(limits, slice(*begins[kind : kind + 2])) for limits, kind in kinds.items()]
+    groups = [(limits, slice(*begins[kind : kind + 2])) for (limits, _), kind in kinds.items()]
     return (
         work.take([row for _, row in distinct]),
         np.array([index[pair] for pair in pairs], np.int64),
         groups,
     )
+
+
+# Problems and options that are searched together; more do not save time, and each takes memory.
+_PROBLEMS, _OPTIONS = 48, 1 << 17
+
+
+def searched_together(work: Workload, rows: slice, machine: Machine) -> Iterator[slice]:
+    """Problems of *rows* that are searched together: each part has no more than so many and so many options."""
+    options = option_counts(work.take(rows), machine)
+    start, count = rows.start, 0
+    for row, more in enumerate(options.tolist(), rows.start):
+        if row > start and (row - start == _PROBLEMS or count + more > _OPTIONS):
+            yield slice(start, row)
+            start, count = row, 0
+        count += more
+    yield slice(start, rows.stop)

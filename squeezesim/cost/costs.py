@@ -16,7 +16,7 @@ import numpy as np
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.energy import AccessBits
 from squeezesim.cost.machine import LEVELS, Machine
-from squeezesim.cost.problem import Bools, Floats, Ints
+from squeezesim.cost.problem import Bools, Floats, Homes, Ints
 from squeezesim.cost.traffic import ORDER_OF
 
 
@@ -115,6 +115,12 @@ BOUNDS: dict[str, str] = {
 ALONE = ("startup", "vector")
 """Bounds of cycles in which the array computes nothing; the bottleneck otherwise runs beside it."""
 
+HOMED = ("inputs", "weights", "second", "outputs")
+"""Operands that have homes, in the order of ``Costs.homes``; the second one is added to outputs."""
+
+HOMES = ("memory", "buffer", "both")
+"""Where an operand of a layer lives: in its memory, in the buffer, or in both, one part here and one there if read."""
+
 OPERANDS: dict[str, str] = {
     "inputs": "inputs",
     "weights": "weights",
@@ -211,6 +217,8 @@ class Costs:
     buffer_bytes: Ints  # read and written
     bits: Floats  # moved by ``accesses`` and ``operands``; each access has a price
     energy: Floats  # by ``levels``, in the unit of the accelerator's table
+    homes: Ints  # of ``HOMED`` operands, index into ``HOMES``
+    kept_bytes: Ints  # of the buffer, that whole feature maps take while the layer runs
 
     causes: tuple[str, ...] = tuple(CAUSES)
     bounds: tuple[str, ...] = tuple(BOUNDS)
@@ -228,6 +236,11 @@ class Costs:
     def order(self) -> Ints:
         """Index into ``traffic.ORDERS`` of the loop order."""
         return np.asarray(ORDER_OF[self.mode], np.int64)
+
+    def homes_at(self, layer: int) -> Homes:
+        """Return the homes of the operands of *layer* on the first accelerator."""
+        inside = [home == HOMES.index("buffer") for home in self.homes[0, layer].tolist()]
+        return Homes._make([*inside, 8 * int(self.kept_bytes[0, layer])])
 
     @property
     def arrays(self) -> dict[str, Any]:

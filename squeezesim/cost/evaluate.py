@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from squeezesim.cost.candidates import Tilings
-from squeezesim.cost.constraints import Limits, constrained_problems
-from squeezesim.cost.costs import OPERANDS, Axes, Costs, bits_table, pe_slots, stack_columns
+from squeezesim.cost.constraints import Limits, constrained_problems, searched_together
+from squeezesim.cost.costs import HOMED, OPERANDS, Axes, Costs, bits_table, pe_slots, stack_columns
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.energy import add_bits, buffer_bits, layer_energy, level_bits, transfer_bits
 from squeezesim.cost.given import LayerMapping, given_searches
 from squeezesim.cost.joining import UNFIT, Joining
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.mapspace import option_counts
-from squeezesim.cost.problem import Bools, Floats, Ints, Workload
+from squeezesim.cost.placement import Place
+from squeezesim.cost.problem import Bools, Floats, Homes, Ints
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
+from squeezesim.cost.residents import residents_of
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import ORDERS, capacity, mode_of
-from squeezesim.cost.vector import vector_costs
+from squeezesim.cost.vector import Streams, vector_costs
 from squeezesim.cost.views import NEVER
 from squeezesim.errors import HardwareError, MappingError
 from squeezesim.network.layer import Layer
@@ -48,10 +49,6 @@ def ignore(_: float) -> None:
     """Do nothing: an ``Advance`` that nobody follows."""
 
 
-# Problems and options that are searched together; more do not save time, and each takes memory.
-_PROBLEMS, _OPTIONS = 48, 1 << 17
-
-
 @cache
 def _keep_freed_memory() -> None:
     """Make glibc keep the memory of arrays for the next ones, instead of mapping it anew, page by page.
@@ -66,10 +63,13 @@ def evaluate(
     layers: Sequence[Layer],
     accelerators: Sequence[Accelerator],
     mappings: Mapping[int, LayerMapping] = NO_MAPPINGS,
+    homes: Sequence[Homes] = (),
 ) -> Costs:
-    """Cost every layer on every accelerator, each layer by itself with the best dataflow, tiling and loop order.
+    """Cost every layer on every accelerator, with the best dataflow, tiling and loop order.
 
-    Layers whose index has one of *mappings*, all with MACs, are costed in that instead.
+    Where the buffer may keep feature maps, those live in it with which the network costs least (``placement``), unless
+    the *homes* of each layer are given; then all joins that can join the layer before. Layers whose index has one of
+    *mappings*, all with MACs, are costed in that instead; then every feature map passes the memories.
 
     With the objective ``edp`` the layers are one network: (Σ cycles) · (Σ energy) of all of them is least. Layers that
     are equal in shape are costed once; accelerators that share their array, dataflows, widths and the like share all
@@ -80,7 +80,7 @@ def evaluate(
         HardwareError: a layer does not fit the global buffer even at its smallest tile, or constraints leave it none.
         MappingError: a mapping does not fit its layer or an accelerator, or does not keep a constraint.
     """
-    costs, misfits = evaluate_each(layers, accelerators, mappings=mappings)
+    costs, misfits = evaluate_each(layers, accelerators, mappings=mappings, homes=homes)
     for misfit in misfits:
         if misfit is not None:
             raise HardwareError(misfit)
@@ -92,6 +92,7 @@ def evaluate_each(
     accelerators: Sequence[Accelerator],
     advance: Advance = ignore,
     mappings: Mapping[int, LayerMapping] = NO_MAPPINGS,
+    homes: Sequence[Homes] = (),
 ) -> tuple[Costs, list[str | None]]:
     """Cost every layer on every accelerator, and say for each why the network does not fit it, or None.
 
@@ -110,7 +111,7 @@ def evaluate_each(
     misfits: list[str | None] = [None] * len(machines)
     for family, members in families.items():
         index, rates = np.array(members), Rates.of([machines[number] for number in members])
-        found, refused = _family_costs(layers, mappings, family, rates, axes, advance)
+        found, refused = _family_costs(layers, mappings, family, rates, axes, advance, homes)
         for key, column in found.items():
             columns[key][index] = column
         for member, (layer, reason) in refused.items():
@@ -155,6 +156,7 @@ def _blank(shape: tuple[int, ...], axes: Axes) -> Columns:
     columns["pointwise"] = np.zeros(shape, np.bool_)
     columns["energy"] = np.zeros((*shape, len(axes.levels)), np.float64)
     columns["bits"] = np.zeros((*shape, len(axes.accesses), len(OPERANDS)), np.float64)
+    columns |= {"homes": np.zeros((*shape, len(HOMED)), np.int64), "kept_bytes": np.zeros(shape, np.int64)}
     return columns
 
 
@@ -177,6 +179,11 @@ class _Run(NamedTuple):
     axes: Axes
     columns: Columns  # (machines, items, …)
     there: Bools  # (machines, items): it fits
+    homes: Sequence[Homes] = ()  # of each item; none: in memories
+
+    def homes_of(self, items: Iterable[int]) -> list[Homes]:
+        """Those of *items*; none where all are in memories."""
+        return [self.homes[number] for number in items] if self.homes else []
 
     @property
     def values(self) -> tuple[Floats, Floats]:
@@ -192,8 +199,20 @@ def _family_costs(
     rates: Rates,
     axes: Axes,
     advance: Advance,
+    homes: Sequence[Homes] = (),
 ) -> tuple[Columns, Refused]:
     """Costs of one step of each layer on each machine of a family, with what joins it there."""
+    if homes:
+        fixed = [
+            Place(at, layer.input_elements * (not at.inputs), not at.outputs)
+            for layer, at in zip(layers, homes, strict=True)
+        ]
+        groups = [(np.arange(len(rates)), fixed)]
+        return _placed_costs(layers, mappings, family, rates, axes, advance, groups, weighted=False)
+    if family.keeps_maps and not mappings:
+        residents = residents_of(layers, family, rates, axes)
+        placed = residents.alike(layers)
+        return _placed_costs(layers, mappings, family, residents.rates, axes, advance, placed, weighted=True)
     joining = Joining(layers, family)
     always = {*joined(layers, family)} if family.joins_always else {*()}
     own = as_run(layers, family) if always else layers
@@ -220,6 +239,45 @@ def _family_costs(
     if joining.joints:
         _join(run._replace(rates=rates))
     return {key: column[:, : len(layers)] for key, column in run.columns.items()}, refused
+
+
+def _placed_costs(
+    layers: Sequence[Layer],
+    mappings: Mapping[int, LayerMapping],
+    family: Machine,
+    rates: Rates,
+    axes: Axes,
+    advance: Advance,
+    placed: Iterable[tuple[Ints, Sequence[Place]]],
+    *,
+    weighted: bool,
+) -> tuple[Columns, Refused]:
+    """The same with all that can join, on groups of machines on which each layer has the same place.
+
+    *weighted*: the weights of *rates* are those of the network.
+    """
+    columns, refused = _blank((len(rates), len(layers)), axes), Refused()
+    items, joins = as_run(layers, family), joined(layers, family)
+    vector = [number for number, layer in enumerate(layers) if layer.kind == "vector" and number not in joins]
+    mac = [number for number, layer in enumerate(layers) if layer.kind == "mac" and number not in mappings]
+    for index, places in placed:
+        own, homes = rates.take(index), [place.homes for place in places]
+        shape = len(index), len(items)
+        there = np.ones(shape, np.bool_)
+        run = _Run(items, Joining([], family), family, own, axes, _blank(shape, axes), there, homes)
+        if vector:
+            streams = [Streams(places[number].loaded, places[number].stored) for number in vector]
+            values = vector_costs([layers[number] for number in vector], family, own, axes, streams)
+            _fill(run.columns, (slice(None), vector), values)
+        if mappings:
+            _enter_given(run, mappings)
+        if mac:
+            misfits, _ = _enter_searched(run, mac, [*vector, *mappings], advance, weighted=weighted)
+            refused |= {int(index[member]): reason for member, reason in misfits.items()}
+        run.columns["homes"][:] = [place.home_of(each) for each, place in zip(layers, places, strict=True)]
+        run.columns["kept_bytes"][:] = [at.resident // 8 for at in homes]
+        _fill(columns, index, run.columns)
+    return columns, refused
 
 
 def _join(run: _Run) -> None:
@@ -251,7 +309,7 @@ def _enter_given(run: _Run, given: Mapping[int, LayerMapping]) -> None:
             _fill(
                 run.columns,
                 (slice(None), group),
-                _given_costs(layers, chosen, run.family, run.rates, run.axes),
+                _given_costs(layers, chosen, run.family, run.rates, run.axes, run.homes_of(group)),
             )
         except MappingError as error:
             if group is alone:
@@ -269,7 +327,9 @@ class _Problems:
     def __init__(self, run: _Run, numbers: Sequence[int], *, optional: bool) -> None:
         self.numbers, self._family, self._optional = numbers, run.family, optional
         self.room = capacity(run.family, run.rates)
-        self.work, self.rows, self._groups = constrained_problems([run.items[n] for n in numbers], run.family)
+        self.work, self.rows, self._groups = constrained_problems(
+            [run.items[n] for n in numbers], run.family, run.homes_of(numbers)
+        )
         self.refusals = [
             text
             for limits, rows in self._groups
@@ -280,7 +340,7 @@ class _Problems:
     def searches(self) -> Iterator[tuple[slice, Search]]:
         """Yield parts of the problems, each with the search for it, whose ``least`` bits are known then."""
         for limits, rows in self._groups:
-            for part in _parts(self.work, rows, self._family):
+            for part in searched_together(self.work, rows, self._family):
                 if not any(self.refusals[part]):
                     search = self._searched(limits, part)
                     if not self._optional or self.least[part].max() <= self.room.min():
@@ -314,12 +374,12 @@ class _Searched(NamedTuple):
 
 
 def _enter_searched(
-    run: _Run, mac: Sequence[int], others: Sequence[int], advance: Advance
+    run: _Run, mac: Sequence[int], others: Sequence[int], advance: Advance, *, weighted: bool = False
 ) -> tuple[Refused, Rates]:
     """Enter what items *mac* cost in their best tilings; return the layers that machines cannot run.
 
     And the machines with the weights that tilings were compared by. What others joined need not fit: it is not *there*
-    then. *others* are the layers that no choice is left of.
+    then. *others* are the layers that no choice is left of. *weighted*: the machines have these weights already.
     """
     rates, own = run.rates, len(run.items) - len(run.joining.variants)
     plain, variants = [n for n in mac if n < own], [n for n in mac if n >= own]
@@ -333,7 +393,7 @@ def _enter_searched(
     searches: Iterable[_Searched] = (
         _Searched(problems, *search) for problems in every for search in problems.searches()
     )
-    if run.family.objective == EDP:
+    if run.family.objective == EDP and not weighted:
         searches = list(searches)
         rates = _weighted(run, every, searches, others)
     count = sum(len(problems.work) for problems in every)
@@ -410,18 +470,6 @@ def _within(rows: Ints, part: slice) -> Bools:
     return np.asarray((rows >= part.start) & (rows < part.stop))
 
 
-def _parts(work: Workload, rows: slice, machine: Machine) -> Iterator[slice]:
-    """Problems of *rows* that are searched together: each part has no more than so many and so many options."""
-    options = option_counts(work.take(rows), machine)
-    start, count = rows.start, 0
-    for row, more in enumerate(options.tolist(), rows.start):
-        if row > start and (row - start == _PROBLEMS or count + more > _OPTIONS):
-            yield slice(start, row)
-            start, count = row, 0
-        count += more
-    yield slice(start, rows.stop)
-
-
 def _search(search: Search, rates: Rates, fitting: Ints, axes: Axes, columns: Columns) -> Iterator[Ints]:
     """Enter what the problems of *search* cost on machines *fitting* of *rates* into *columns*; yield those done."""
     for cluster in clusters(rates.take(fitting)):
@@ -438,11 +486,16 @@ def _search(search: Search, rates: Rates, fitting: Ints, axes: Axes, columns: Co
 
 
 def _given_costs(
-    layers: Sequence[Layer], mappings: Sequence[LayerMapping], family: Machine, rates: Rates, axes: Axes
+    layers: Sequence[Layer],
+    mappings: Sequence[LayerMapping],
+    family: Machine,
+    rates: Rates,
+    axes: Axes,
+    homes: Sequence[Homes] = (),
 ) -> Columns:
     """Costs of each layer on each machine in the mapping that is given."""
     columns = _blank((len(rates), len(layers)), axes)
-    for given in given_searches(layers, mappings, family, rates):
+    for given in given_searches(layers, mappings, family, rates, homes):
         for number in np.unique(given.flow).tolist():
             of_flow = np.flatnonzero(given.flow == number)
             machine, row = np.repeat(np.arange(len(rates)), len(of_flow)), np.tile(of_flow, len(rates))
@@ -458,7 +511,7 @@ def _chosen_costs(search: Search, number: int, tilings: Tilings, rates: Rates, a
     problem, executed = space.work.take(row), flow.executed[row]
     moved = space.residency.dram_bits(tilings.mode, tilings.pixel, tilings.channel)
     unpacked = space.residency.unpacked_weights(tilings.mode, tilings.pixel, tilings.channel)
-    beside = space.second_bits[row], space.unpooled_bits[row]
+    beside = space.added_bits[row], space.unpooled_bits[row]
     transfers = transfer_bits(space.machine, moved, unpacked, *beside)
     bits = add_bits(schedules.access_bits(tilings), transfers)
     levels = level_bits(bits)

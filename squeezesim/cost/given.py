@@ -16,7 +16,7 @@ from squeezesim.cost.constraints import violation
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import given_options
 from squeezesim.cost.pipeline import played_steps
-from squeezesim.cost.problem import Floats, Ints, Workload, workload_of
+from squeezesim.cost.problem import Floats, Homes, Ints, Workload, workload_of
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import AXES, LOOPS, MODES, ORDERS, X, Y, capacity, mode_of
@@ -68,15 +68,19 @@ class Given:
 
 
 def given_searches(
-    layers: Sequence[Layer], mappings: Sequence[LayerMapping], family: Machine, rates: Rates
+    layers: Sequence[Layer],
+    mappings: Sequence[LayerMapping],
+    family: Machine,
+    rates: Rates,
+    homes: Sequence[Homes] = (),
 ) -> Iterator[Given]:
-    """Yield some of *layers* at a time, each in its mapping, which fits all machines.
+    """Yield some of *layers* at a time, each in its mapping, which fits all machines; operands live in *homes*.
 
     Raises:
         MappingError: the accelerator has no such dataflow, there is no such order, a size is out of range, a constraint
             is not kept, there are too many tiles, or a tile does not fit the buffer.
     """
-    work, rows = workload_of(layers, family)
+    work, rows = workload_of(layers, family, homes)
     work = work.take(rows)
     extents = np.stack([getattr(work, axis) for axis in AXES])
     for number, (layer, mapping) in enumerate(zip(layers, mappings, strict=True)):

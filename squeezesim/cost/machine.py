@@ -152,6 +152,7 @@ class Machine:
     constraints: tuple[Constraint, ...] = ()  # on what is chosen, by layer
     parts: tuple[BufferPart, ...] = ()  # of the buffer; none: all operands share the whole
     psums_stay: bool = False  # in the array: no partial sums leave it
+    keeps_maps: bool = False  # whether whole feature maps may live in the buffer
     post_ops: tuple[str, ...] = ()  # what can join the layer before, beside bias, norms and activations
     joins_always: bool = False  # whether it does wherever it can, or where that is better
     units: tuple[Unit, ...] = ()  # beside the rows and columns that dataflows share
@@ -277,6 +278,7 @@ class Machine:
             double_outputs=buffer.slots("outputs") > 1,
             parts=parts,
             psums_stay=buffer.psums == "array",
+            keeps_maps="activations" in buffer.keeps and memory.placement == "best",
             row_words=memory.row_words,
             dram_bytes_per_cycle=accelerator.dram_bytes_per_cycle,
             dram_latency=accelerator.dram_latency_cycles,

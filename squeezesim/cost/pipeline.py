@@ -9,7 +9,8 @@ needs:
 
 Operands that are not double-buffered, or have one slot in the mode (``traffic``), are moved between two steps instead.
 A transfer takes ⌈bytes / bytes a cycle⌉, and one that nothing prefetches (in the first load, the last store, or
-single-buffered) its memory's latency on top. Of an operand that stays, a step loads what no step before it had.
+single-buffered) its memory's latency on top. Of an operand that stays, a step loads what no step before it had. What
+lives in the buffer is not moved.
 
 Tiles along an axis are alike but for the first, the last but one and the last, so that an axis of many tiles is played
 with four: the second stands for all that are like it. Where padding makes more of them differ, all are played. Where
@@ -309,7 +310,7 @@ class Schedule:
 
         def lasting(part: Moved) -> Any:
             taken = _transferred(part.bytes[point], rates.bytes_per_cycle[..., part.memory])
-            return taken + rates.latency[..., part.memory]
+            return taken + rates.latency[..., part.memory] * (taken > 0)
 
         loads = _by_memory(self.prologue, self.memories, lasting)
         return np.asarray(reduce(np.maximum, loads) + lasting(self.epilogue))
@@ -428,12 +429,12 @@ class _Tiles:
             rows = rows - without_halos * input_overlap(self.start[Y], window_y)
             columns = columns - without_halos * input_overlap(self.start[X], window_x)
         pixels = n * np.where(self.problem.pointwise, y * x, rows * columns)
-        return np.asarray(pixels * g * c * self.problem.activation_bits)
+        return np.asarray(pixels * g * c * self.problem.input_bits)
 
     def weights(self, machine: Machine) -> Ints:
         _, _, _, g, k, c = self.sizes
         count = np.asarray(g * k * c * self.problem.taps)
-        return self.problem.moved_weights(count) if machine.compressed else count * self.problem.weight_bits
+        return self.problem.moved_weights(count) if machine.compressed else count * self.problem.factor_bits
 
     def second(self) -> Ints:
         """Bits of the second operand that is added to the outputs."""
@@ -535,7 +536,7 @@ def trace_steps(points: Points, flow: Dataflow, machine: Machine, *, every: bool
             exposed("inputs", True, first.inputs(machine) + first.second() * (steps.end[C] == 0)),
             exposed("weights", True, first.weights(machine) + problem.constants),
         ),
-        last_store=exposed("outputs", False, last.finished() * problem.activation_bits),
+        last_store=exposed("outputs", False, last.finished() * problem.output_bits),
         work=work,
         buffer_bits=moved,
         transfers=_transfers(tiles, steps, np.repeat(points.mode, steps.counts), machine),
@@ -608,7 +609,7 @@ def _transfers(tiles: Sequence[_Tiles], steps: Steps, mode: Ints, machine: Machi
     def stored(of: _Tiles, index: Ints, left: Bools) -> Ints:
         """Bits of finished outputs, or of the partial sums of a tile that is left and does not stay."""
         complete = np.repeat(steps.end[C], steps.counts) == index[C]
-        finished, sums = of.finished() * problem.activation_bits, of.outputs() * problem.accumulator_bits
+        finished, sums = of.finished() * problem.output_bits, of.outputs() * problem.accumulator_bits
         return np.where(complete, finished, sums * ~stays["outputs"]) * changed("outputs", left)
 
     def parts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -79,7 +80,12 @@ class Workload:
     block_size: Ints
     stored_weights: Ints  # bits of all weights in their memory, compressed or not
     constants: Ints  # bits of what is read beside the weights: biases, scales and shifts
-    second: Ints  # bits of a second operand for each output, added to it on its way out; 0: there is none
+    added: Ints  # bits of a second operand for each output, added to it on its way out; 0: there is none
+    second: Ints  # bits of the same that are loaded: 0 where it lives in the buffer
+    input_bits: Ints  # of an input that is loaded: 0 where they live in the buffer
+    factor_bits: Ints  # of a weight that is loaded, not compressed: 0 where they live in the buffer
+    output_bits: Ints  # of an output that is stored: 0 where they live in the buffer alone
+    resident: Ints  # bits of the buffer that whole feature maps take beside the tiles
     valid: Ints  # output pixels of one channel, without what pads their rows
     pool: Ints  # of the outputs on their way out, an index into ``pools``; 0: none
     pointwise: Bools
@@ -172,17 +178,38 @@ class Workload:
         return self.weights * self.pixels
 
 
+class Homes(NamedTuple):
+    """Which operands of a layer live in the buffer while it runs, and what whole feature maps take of it.
+
+    Attributes:
+        inputs: they are read where they are, and need no tile.
+        weights: the same of the second operand of a product of activations.
+        second: the same of what is added to outputs.
+        outputs: finished ones stay there alone; partial sums have a tile, and do not leave.
+        resident: bits of all maps that live there, the operands among them.
+    """
+
+    inputs: bool = False
+    weights: bool = False
+    second: bool = False
+    outputs: bool = False
+    resident: int = 0
+
+
+IN_MEMORY = Homes()
+"""Every operand comes from a memory and goes to one."""
+
 _NAMES = tuple(field.name for field in fields(Workload) if field.name != "pools")
 _columns = attrgetter(*_NAMES)
 _Row = tuple[Any, ...]
 
 
-def _stored(row: int, words: int) -> int:
-    """Length of a feature map's row in memory; a map of one pixel has no rows."""
+def stored_row(row: int, words: int) -> int:
+    """Return the length of a feature map's row in memory; a map of one pixel has no rows."""
     return row if row == 1 else -(-row // words) * words
 
 
-def _row(layer: Layer, machine: Machine) -> _Row:
+def _row(layer: Layer, machine: Machine, homes: Homes) -> _Row:
     weights = layer.g * layer.k * layer.c * layer.fy * layer.fx
     operands = operands_of(layer, machine)
     kept = nonzeros(weights, operands.weight_density)
@@ -192,6 +219,7 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         rows, columns = layer.g * layer.k, layer.c * layer.fy * layer.fx
         sizes = weight_sizes(weights, kept, operands.weight_bits, rows=rows, columns=columns)
         stored = max(sizes.in_form(machine.weight_form), 1)  # what says that all are zero is a transfer, too
+    stored *= not homes.weights
     written = -(-layer.output_elements // (layer.n * layer.g * layer.k * layer.oy))
     pointwise = (
         machine.flattens
@@ -201,8 +229,8 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         and layer.padding == (0, 0)
         and (layer.iy, layer.ix) == (layer.oy, max(layer.ox, written))
     )
-    outputs = _stored(max(layer.ox, written), machine.row_words)
-    inputs = _stored(layer.ix, machine.row_words)
+    outputs = stored_row(max(layer.ox, written), machine.row_words)
+    inputs = stored_row(layer.ix, machine.row_words)
     pixels = (1, 1, layer.n * layer.oy * outputs) if pointwise else (layer.n, layer.oy, outputs)
     extents = (1, pixels[2]) if pointwise else (layer.iy, inputs)
     return (
@@ -225,6 +253,11 @@ def _row(layer: Layer, machine: Machine) -> _Row:
         stored,
         layer.constants * operands.accumulator_bits,
         operands.activation_bits * (layer.second_elements > 0),
+        operands.activation_bits * (layer.second_elements > 0 and not homes.second),
+        operands.activation_bits * (not homes.inputs),
+        operands.weight_bits * (not homes.weights),
+        operands.activation_bits * (not homes.outputs),
+        homes.resident,
         layer.n * layer.oy * layer.ox,
         _pool(layer, machine, pointwise, outputs),
         int(pointwise),
@@ -249,16 +282,20 @@ def _pool(layer: Layer, machine: Machine, pointwise: bool, row: int) -> Pool:
         return Pool(1, layer.n, 1, image, 1, image, 0, 0, pool.sums)
     if _is_global(layer):
         return Pool(1, 1, layer.oy, row, layer.oy, row, 0, 0, pool.sums)
-    return pool._replace(columns=_stored(pool.columns, machine.row_words))
+    return pool._replace(columns=stored_row(pool.columns, machine.row_words))
 
 
-def workload_of(layers: Sequence[Layer], machine: Machine) -> tuple[Workload, Ints]:
+def workload_of(
+    layers: Sequence[Layer], machine: Machine, homes: Sequence[Homes] = ()
+) -> tuple[Workload, Ints]:
     """Return the distinct problems of the MAC layers and, for each layer, the row of its problem.
 
-    A layer's own widths and density win; the machine's are for layers that bring none.
+    A layer's own widths and density win; the machine's are for layers that bring none. *homes* are those of each layer,
+    by default ``IN_MEMORY``.
     """
     seen: dict[_Row, int] = {}
-    rows = np.array([seen.setdefault(_row(layer, machine), len(seen)) for layer in layers], np.int64)
+    each = zip(layers, homes or repeat(IN_MEMORY, len(layers)), strict=True)
+    rows = np.array([seen.setdefault(_row(layer, machine, at), len(seen)) for layer, at in each], np.int64)
     pools = {NO_POOL: 0}
     place = _NAMES.index("pool")
     for row in seen:

@@ -66,10 +66,11 @@ class Shares:
     def together(self, bits: Sequence[Any], row: Ints, open_windows: Any = 0.0) -> Any:
         """Bits of the buffer, of operands in the order of ``LOOPS``, of problems *row*; outputs as partial sums.
 
-        Windows that are open are where outputs are.
+        Windows that are open are where outputs are. Whole feature maps that live there are among them.
         """
+        resident = self._work.resident[row]
         if self.is_plain:
-            return sum(bits) + open_windows
+            return sum(bits) + open_windows + resident
         inputs, weights, sums = bits
         found: Any = 0.0
         for size, holds in self.parts:
@@ -83,7 +84,7 @@ class Shares:
             if "psums" in holds and self._finished:
                 taken = taken + sums
             found = np.maximum(found, taken / size * self.whole if size else taken)
-        return found
+        return found + resident
 
     def finished(self, sums: Any, row: Ints) -> Any:
         """Bits of outputs whose partial sums would take *sums*."""
@@ -188,17 +189,17 @@ class Residency:
         finished = (work.g * work.k * work.pooled)[row]
         spills = 2 * (fetches("outputs", mode, tiles) - 1)
         return (
-            inputs * (work.g * work.c * work.activation_bits)[row] * fetches("inputs", mode, tiles)
+            inputs * (work.g * work.c * work.input_bits)[row] * fetches("inputs", mode, tiles)
             + outputs * work.second[row],
             work.stored_weights[row] * fetches("weights", mode, tiles) + work.constants[row],
-            finished * work.activation_bits[row],
+            finished * work.output_bits[row],
             spills * outputs * work.accumulator_bits[row],
         )
 
     def unpacked_weights(self, mode: Ints, pixel: Ints, channel: Ints) -> Ints:
         """Bits of weights that tilings write into the buffer, where they are not compressed, with the constants."""
         row = self.pixels.owner[pixel]
-        dense = (self.work.weights * self.work.weight_bits)[row]
+        dense = (self.work.weights * self.work.factor_bits)[row]
         return np.asarray(
             dense * fetches("weights", mode, self.tiles(pixel, channel)) + self.work.constants[row]
         )
@@ -218,7 +219,7 @@ class Residency:
 
     def slice_bits(self, channel: Ints) -> Ints:
         """Bits of the weights of a tile's groups for one output and one input channel."""
-        taps = (self.work.taps * self.work.weight_bits)[self.channels.owner[channel]]
+        taps = (self.work.taps * self.work.factor_bits)[self.channels.owner[channel]]
         return np.asarray(self.channels.sizes.a[channel] * taps)
 
     def _may_stay(self, pixel: Ints, channel: Ints, fine: bool) -> Bools:
@@ -243,7 +244,7 @@ class Residency:
         largest = self.inputs.largest[pixel]
         union = self.inputs.once[pixel] // work.n[row] * images if "S" in own["inputs"] else largest
         sums = self._sums_held(own["outputs"], pixel, channel)
-        per_input, per_sum = g * work.activation_bits[row], g * work.accumulator_bits[row]
+        per_input, per_sum = g * work.input_bits[row], g * work.accumulator_bits[row]
         slices = self.slice_bits(channel)
         slots = {
             "inputs": largest * c * per_input,
@@ -426,9 +427,10 @@ class TrafficBounds:
         )
         self._terms = Products(rows, several, single)
 
-    def of(self, view: View, room: float) -> Bounded:
+    def of(self, view: View, room: Any) -> Bounded:
         """Bits that the tilings of a view move at least on machines with no more *room* than that."""
         found = self._found(view)
+        room = room - found["resident"]
         slots, left = self._slots_of(found), room
         if self._machine.stays:  # with sizes that are not coarse nothing stays
             left = room - found["fine"] - found["fine_channels"]
@@ -466,7 +468,8 @@ class TrafficBounds:
 
     def footprint(self, view: View) -> Any:
         """Bits of the buffer that the tilings of a view take at least."""
-        return reduce(np.minimum, self._footprints(self._found(view)))
+        found = self._found(view)
+        return reduce(np.minimum, self._footprints(found)) + found["resident"]
 
     def _footprints(self, found: Mapping[str, Any]) -> Iterator[Any]:
         """The same under each order, where what is required stays unless it is loaded once anyway."""
@@ -525,7 +528,7 @@ class TrafficBounds:
         one, one_c = np.ones_like(n), np.ones_like(g)
         weights = k * c * of.slice_bits(np.arange(len(g))) * (not self._machine.weights_bits)
         return {
-            "in_slot": _term(of.inputs.largest * work.activation_bits[row], g * c),
+            "in_slot": _term(of.inputs.largest * work.input_bits[row], g * c),
             "w_slot": _term(one, weights),
             "out_slot": _term(n * y * x * work.accumulator_bits[row], g * k),
             "fine": _term(np.where(of.pixels.coarse, 0, NEVER), one_c),
@@ -537,7 +540,7 @@ class TrafficBounds:
         work, owner, row = of.work, of.channels.owner, of.pixels.owner
         g, k, _ = of.channels.sizes
         n, y, x = of.pixels.sizes
-        one, activation = np.ones_like(n), work.activation_bits[row]
+        one, activation = np.ones_like(n), work.input_bits[row]
         accumulator = work.accumulator_bits[row]
         weights: Any = (work.k * work.c)[owner] * of.slice_bits(np.arange(len(g)))
         if self._machine.weights_bits:
@@ -565,7 +568,7 @@ class TrafficBounds:
         pixels, fine_pixel, fine = n * y * x, ~of.pixels.coarse, ~of.channels.coarse
         images = n if self._images else work.n[row]
         union = of.inputs.once // work.n[row] * images
-        inputs = of.inputs.largest * work.activation_bits[row]
+        inputs = of.inputs.largest * work.input_bits[row]
         outputs = pixels * work.accumulator_bits[row]
         large_in = fine_pixel | (union >= 2 * of.inputs.largest)
         large_out = fine_pixel | (images * (work.y * work.x)[row] >= 2 * pixels)
@@ -598,9 +601,9 @@ class TrafficBounds:
         inputs, weights, outputs, sums = (
             column[owner] * 1.0
             for column in (
-                work.g * work.c * work.activation_bits,
+                work.g * work.c * work.input_bits,
                 work.stored_weights,
-                work.g * work.k * work.pooled * work.activation_bits,
+                work.g * work.k * work.pooled * work.output_bits,
                 2 * work.g * work.k * work.pixels * work.accumulator_bits,
             )
         )
@@ -610,6 +613,7 @@ class TrafficBounds:
         return {
             "inputs": _term(total, inputs),
             "second": _term(one, (work.second * work.g * work.k * work.pixels)[owner]),
+            "resident": _term(one, work.resident[owner]),
             "halos_once": _term(of.inputs.once, inputs),
             "in_again": _term(total, again * cut_c),
             "in_beside": _term(total, again, again * cut_c),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
-from math import prod
+from math import ceil, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +19,9 @@ from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import SECOND, Points, Transfer, trace_steps, transfer_cycles
-from squeezesim.cost.problem import Ints, workload_of
+from squeezesim.cost.problem import Ints, operands_of, workload_of
 from squeezesim.cost.traffic import AXES
-from squeezesim.cost.vector import lanes_of, moved_bits
+from squeezesim.cost.vector import Streams, lanes_of, moved_bits
 from squeezesim.network.layer import Layer
 
 if TYPE_CHECKING:
@@ -85,11 +85,11 @@ def timeline(layer: Layer, costs: Costs, index: int, machine: Machine) -> Timeli
     Of a layer that repeats they are those of one step. Memory grows with the tiles, see ``tile_count``.
     """
     if layer.kind == "mac":
-        work, _ = workload_of([layer], machine)
+        work, _ = workload_of([layer], machine, [costs.homes_at(index)])
         points = Points(work, costs.mode[0, [index]], costs.tile[0, index][:, np.newaxis])
         return of_tiling(points, flows_of(machine)[costs.dataflows[int(costs.dataflow[0, index])]], machine)
     if costs.cycles[0, index]:
-        return _of_lanes(layer, machine)
+        return _of_lanes(layer, machine, _streams(layer, costs, index, machine))
     nothing = np.zeros(0, np.int64)
     return Timeline(0, 0, Slices("", "", False, nothing, nothing, nothing, nothing), ())
 
@@ -123,7 +123,8 @@ def of_tiling(points: Points, flow: Dataflow, machine: Machine) -> Timeline:
         *_placed([trace.last_store], steps[-1:], ends[-1:]),
     ]
     compute = Slices("", "", False, steps, begins, begins + trace.compute, np.zeros_like(steps))
-    return Timeline(int(transfers[-1].end[-1]), machine.setup, compute, tuple(transfers))
+    end = max(int(ends[-1]), *(int(each.end.max(initial=0)) for each in transfers))
+    return Timeline(end, machine.setup, compute, tuple(transfers))
 
 
 def _lasting(parts: Iterable[Transfer], steps: Ints, memory: int | None = None) -> Ints:
@@ -156,9 +157,19 @@ def _placed(parts: Iterable[Transfer], steps: Ints, begins: Ints) -> Iterator[Sl
         )
 
 
-def _of_lanes(layer: Layer, machine: Machine) -> Timeline:
+def _streams(layer: Layer, costs: Costs, index: int, machine: Machine) -> Streams:
+    """What of the operands of a layer without MACs passes the memories."""
+    homes = costs.homes_at(index)
+    if not costs.homes[0, index].any():
+        return Streams(layer.input_elements, stored=True)
+    moved = int(costs.dram_bytes[0, index, costs.operands.index("inputs")]) * 8
+    return Streams(moved // operands_of(layer, machine).activation_bits, not homes.outputs)
+
+
+def _of_lanes(layer: Layer, machine: Machine, streams: Streams) -> Timeline:
     """A layer without MACs: its operands stream past the vector lanes, which begin with the first of them."""
-    inputs, parameters, outputs = moved_bits([layer], machine)
+    inputs, parameters, outputs = moved_bits([layer], machine, [streams])
+    read, _, written = moved_bits([layer], machine)
     memories = machine.memories
     homes = [machine.home(operand) for operand in ("inputs", "weights", "outputs")]
     loaded = {homes[0]: inputs}
@@ -171,11 +182,14 @@ def _of_lanes(layer: Layer, machine: Machine) -> Timeline:
         for memory, bits in loaded.items()
     }
     storing = int(transfer_cycles(outputs, memories[homes[2]].bytes_per_cycle)[0])
-    begin = machine.setup + max(memories[memory].latency for memory in loaded)
+    waited = [memories[memory].latency for memory, bits in loaded.items() if bits[0] or not read[0]]
+    begin = machine.setup + max(waited, default=0)
     computing = -(-(layer.vector_ops // layer.repeat) // int(lanes_of([layer], machine)[0]))
+    inside = int((read - inputs + written - outputs)[0])
+    computing = max(computing, ceil(inside / machine.buffer_bits_per_cycle))
     moving = max(loading.get(homes[2], 0) + storing, *loading.values())
     end = begin + max(computing, moving)
-    cycles = end + memories[homes[2]].latency
+    cycles = end + memories[homes[2]].latency * bool(outputs[0] or not written[0])
     one = np.zeros(1, np.int64)
     names = machine.memory_names
     loads = [

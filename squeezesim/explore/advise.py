@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 class Runs:
     """Reports on the accelerator of *report*, whose layers are not costed again.
 
-    A layer is costed by itself, so that ``report`` returns what ``simulate`` does; with the objective ``edp``, and with
-    constraints, which are by layers' names, the whole network is.
+    A layer is costed by itself, so that ``report`` returns what ``simulate`` does; with the objective ``edp``, where
+    the buffer may keep feature maps, and with constraints, which are by layers' names, the whole network is.
     """
 
     def __init__(self, report: Report) -> None:
@@ -60,7 +60,8 @@ class Runs:
             HardwareError: a layer does not fit the global buffer at its smallest tile.
         """
         fused = network.fused
-        if self._accelerator.mapper.objective == "edp" or self._accelerator.mapper.constraints:
+        mapper, keeps = self._accelerator.mapper, self._accelerator.memory.global_buffer.keeps
+        if mapper.objective == "edp" or mapper.constraints or keeps:
             return Report(fused, self._accelerator, evaluate(fused.layers, [self._accelerator]))
         shapes = [shape_of(layer) for layer in fused.layers]
         missing = list(dict.fromkeys(shape for shape in shapes if shape not in self._rows))
@@ -483,7 +484,8 @@ FORMAT = "squeezesim.explanation"
 VERSION = 1
 ALIKE = "dataflows of a layer are compared each in its best tiling, on the array as it is"
 APART = "each proposal is simulated by itself: what two of them save together is not the sum of both"
-_LAYERS = ("layers run one after the other, and each reads from DRAM and writes to it",)
+_LAYERS = "layers run one after the other, and each reads from DRAM and writes to it"
+_KEPT = "layers run one after the other; what the buffer keeps of them passes no DRAM"
 NOTHING = "none of the changes that are tried saves 0.1 % of the cycles"
 
 
@@ -500,8 +502,12 @@ def sections(report: Report, explained: Sequence[Explained], proposals: Sequence
 
 def assumptions(report: Report, proposals: Sequence[Proposal]) -> list[str]:
     """Return what the numbers take for granted, beside what single proposals do."""
-    several = len(report.accelerator.array.dataflows) > 1
-    return [*([ALIKE] if several else []), *([APART] if len(proposals) > 1 else []), *_LAYERS]
+    several, keeps = len(report.accelerator.array.dataflows) > 1, report.machine.keeps_maps
+    return [
+        *([ALIKE] if several else []),
+        *([APART] if len(proposals) > 1 else []),
+        _KEPT if keeps else _LAYERS,
+    ]
 
 
 def document(report: Report, explained: Sequence[Explained], proposals: Sequence[Proposal]) -> str:

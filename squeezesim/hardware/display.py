@@ -223,7 +223,8 @@ def facts(accelerator: Specification) -> dict[str, str]:
         f"{bits.accumulator_bits}-bit partial sums",
         "buffer": f"{buffer.size_kib:g} KiB{rate}, "
         + ("; ".join(buffer.texts()) if buffer.parts else f"double-buffered: {double_buffered}")
-        + (", partial sums stay in the array" if buffer.psums == "array" else ""),
+        + (", partial sums stay in the array" if buffer.psums == "array" else "")
+        + (", feature maps may stay" if buffer.keeps and accelerator.memory.placement == "best" else ""),
         "dram": f"{dram.bandwidth_gb_s:g} GB/s × {dram.usable_fraction:g} = "
         f"{accelerator.dram_bytes_per_cycle:.4g} B/cycle, latency {accelerator.dram_latency_cycles} cycles",
         "control": f"{accelerator.setup_cycles} cycles set-up a layer, DMA granularity "

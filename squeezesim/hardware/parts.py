@@ -51,6 +51,7 @@ EnergyValue = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=
 EnergyUnit = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e9), _FINITE]
 Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(unique)]
 SkippingDataflows = Annotated[tuple[SkippingDataflow, ...], AfterValidator(unique)]
+Keeps = Annotated[tuple[Literal["activations"], ...], AfterValidator(unique)]
 Memories = Annotated[tuple[Literal["dram"], ...], AfterValidator(unique)]
 Patterns = Annotated[tuple[Literal["1:2", "1:4", "2:4", "4:8"], ...], AfterValidator(unique)]
 PostOps = Annotated[tuple[Literal["bias", "activation", "pool", "add"], ...], AfterValidator(unique)]
@@ -310,6 +311,10 @@ class GlobalBuffer(Part):
         ("inputs", "weights", "outputs"),
         description="operands with room for two tiles, so that one is transferred while the other is used",
     )
+    keeps: Keeps = Field(
+        (),
+        description="what may live in the buffer whole, from layer to layer, beside the tiles; by default nothing",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -335,6 +340,8 @@ class GlobalBuffer(Part):
             raise ValueError("has weights_kib beside parts; allowed: a part that holds weights")
         if "double_buffered" in self.model_fields_set:
             raise ValueError("has double_buffered beside parts; allowed: slots of a part")
+        if self.keeps:
+            raise ValueError("has keeps beside parts; allowed: keeps of a buffer without parts")
         if self.size_kib != sum(part.size_kib for part in self.parts.values()):
             raise ValueError(
                 f"has size_kib {self.size_kib:g} beside parts; allowed: their sum, or none: parts.NAME.size_kib"
@@ -409,6 +416,11 @@ class Memory(Part):
 
     global_buffer: GlobalBuffer = Field(description="on-chip SRAM shared by all operands")
     dram: Dram = Field(description="off-chip memory")
+    placement: Literal["best", "layer"] = Field(
+        "best",
+        description="where feature maps live that the buffer may keep: `best`: where the network costs least; `layer`: "
+        "every layer reads them from DRAM and writes them there",
+    )
     row_words: Integer = Field(
         1,
         ge=1,

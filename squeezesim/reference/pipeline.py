@@ -5,6 +5,7 @@ There are resources and rules, and no formula for a step:
 - A double-buffered operand has two slots, another one has one, or one that is given one all the same. A slot is taken
   when a transfer into it begins, or a step that starts new outputs; it is free again when the last step that reads it
   is computed, or its store has ended. What stays has a place for all of its elements.
+- What lives in the buffer is there, and is not moved; finished outputs that do leave their slot when they are done.
 - An operand that stays is remembered element by element until a loop outside of all that it lacks moves on; only what
   is not remembered is loaded, and its partial sums do not leave.
 - When a step begins, the loads of the next one are requested. When its outputs are done, their store is.
@@ -105,7 +106,7 @@ class Tiling:
             for operand in ("inputs", "weights"):
                 if operand in memory:
                     bits = memory[operand].lacking(this)
-                    if bits:
+                    if bits or before is None:
                         loads.append(self._load(operand, bits, first=before is None))
                 elif self._changes(before, this, operand):
                     loads.append(self._load(operand, self.bits(this, operand), first=before is None))
@@ -126,7 +127,7 @@ class Tiling:
                 store = Transfer("outputs", "psums", elements * accumulator) if leave else None
                 if this["c"] == self.tiles["c"] - 1:
                     finished = elements if self.pool is None else self.finished(this)
-                    store = Transfer("outputs", "outputs", finished * self.one["activation_bits"])
+                    store = Transfer("outputs", "outputs", finished * self.one["output_bits"])
             yield Step(self.tile(this), this["c"] == 0, tuple(loads), fresh, store)
 
     def _load(self, operand: str, bits: int, *, first: bool) -> Transfer:
@@ -145,19 +146,19 @@ class Tiling:
         """Bits of an operand's tile in the buffer; of outputs the elements."""
         tile, one = self.tile(place), self.one
         if operand == "weights":
-            return tile["g"] * tile["k"] * tile["c"] * one["fy"] * one["fx"] * one["weight_bits"]
+            return tile["g"] * tile["k"] * tile["c"] * one["fy"] * one["fx"] * one["factor_bits"]
         if operand == "outputs":
             return tile["n"] * tile["y"] * tile["x"] * tile["g"] * tile["k"]
         area = prod(len(self.positions(axis, place)) for axis in "yx")
-        return tile["n"] * area * tile["g"] * tile["c"] * one["activation_bits"]
+        return tile["n"] * area * tile["g"] * tile["c"] * one["input_bits"]
 
     def stored(self, bits: int, operand: str) -> Fraction | None:
         """Of *bits* of weights their part of all that are stored."""
         if operand != "weights":
             return None
         one = self.one
-        dense = prod(one[name] for name in ("g", "k", "c", "fy", "fx", "weight_bits"))
-        return Fraction(bits * one["stored_weights"], dense)
+        dense = prod(one[name] for name in ("g", "k", "c", "fy", "fx", "factor_bits"))
+        return Fraction(bits * one["stored_weights"], dense) if dense else Fraction()
 
     def windows(self, axis: str) -> list[set[int]]:
         """Outputs along y or x that each pooled one is made of; the last has those that none has at the end."""
@@ -212,7 +213,7 @@ class Tiling:
         """
         bits, kept = {operand: self._held(operand) for operand in READS}, self.kept()
         if not (self.machine.parts or self.machine.psums_stay):
-            return sum(bits.values()) + kept
+            return sum(bits.values()) + kept + self.one["resident"]
         apart = [part for part in self.machine.parts if "psums" in part.holds and "outputs" not in part.holds]
         bits["psums"] = bits["outputs"] if apart else 0
         if apart or self.machine.psums_stay:  # outputs wait at their own width
@@ -407,7 +408,7 @@ class _Pipeline:
             return
         for transfer in self.steps[number].loads:
             self.played.unpacked += transfer.bits * (transfer.kind == "weights")
-            if transfer.moved or number == 0:
+            if transfer.moved:
                 exposed = number == 0 or self._owner(transfer) in self.single
                 self.queue.append(_Request(transfer, number, True, exposed))
                 self.missing[number] += 1
@@ -475,7 +476,7 @@ class _Pipeline:
             if operand in coming:
                 self.free[operand] += 1
         store = self.steps[number].store
-        if store is not None and not store.bits:  # of the tile no window is finished
+        if store is not None and not store.bits:  # no window is finished, or outputs live in the buffer
             self.free[store.operand] += 1
         elif store is not None:
             exposed = last or "outputs" in self.single

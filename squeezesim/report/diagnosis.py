@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from squeezesim.cost.constraints import idle
-from squeezesim.cost.costs import ALONE, BOUNDS, OPERANDS, cause_named, label_of, pe_slots
+from squeezesim.cost.costs import ALONE, BOUNDS, HOMED, OPERANDS, cause_named, label_of, pe_slots
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.lowering import POOLS, joined
 from squeezesim.cost.machine import LEVELS
@@ -410,6 +410,7 @@ def notes(report: ReportData) -> tuple[str, ...]:
         *report.network.notes,
         *map(visible, report.accelerator.notes),
         *_given_mappings(report),
+        *_kept_maps(report),
         *unused(report),
     )
 
@@ -419,6 +420,39 @@ def _given_mappings(report: ReportData) -> Iterable[str]:
     if given:
         rest = "none" if given == layers else f"that of {layers - given:,} more"
         yield f"the mapping of {units.plural(given, 'layer')} was given, {rest} was searched"
+
+
+def _kept_maps(report: ReportData) -> Iterable[str]:
+    """How many feature maps live in the buffer, where it may keep them, and the DRAM traffic that is left."""
+    memory, costs = report.accelerator.memory, report.costs
+    if not memory.global_buffer.keeps:
+        return
+    if memory.placement == "layer":
+        yield "memory.placement layer: no feature map stays in the buffer"
+        return
+    if report.mapped:
+        yield "mappings are given, so that every feature map passes DRAM; memory.global_buffer.keeps has no effect"
+        return
+    written = sum(layer.kind != "view" for layer in report.network.layers)
+    kept = sum(home > 0 for home in costs.homes[0, :, HOMED.index("outputs")].tolist())
+    yield (
+        f"the buffer keeps {kept:,} of {units.plural(written, 'feature map')}; DRAM moves "
+        f"{units.size(int(report.tally.dram_bytes.sum()))}, where weights, inputs and outputs once are "
+        f"{units.size(least_dram_bytes(report))}"
+    )
+
+
+def least_dram_bytes(report: ReportData) -> int:
+    """Return the bytes that no placement of feature maps moves less than: weights, inputs and outputs, each once."""
+    layers, operands = report.network.layers, report.operands
+    read = {name for layer in layers for name in (*layer.inputs, *layer.carried)}
+    outputs = sum(
+        -(-layer.output_elements * layer.repeat * each.activation_bits // 8)
+        for layer, each in zip(layers, operands, strict=True)
+        if layer.kind != "view" and layer.name not in read
+    )
+    inputs = sum(prod(shape) for _, shape in report.network.inputs) * report.machine.activation_bits
+    return outputs + -(-inputs // 8) + int(report.tally.weights[..., 0].sum())
 
 
 def unused(report: ReportData) -> tuple[str, ...]:

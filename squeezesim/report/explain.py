@@ -199,7 +199,8 @@ def alone(case: Case, dataflow: str) -> Case:
     layer = case.ran
     network = Network.from_layers([derive(layer, inputs=(), carried=(), shared=())])
     mappings = _beside(case, accelerator) if accelerator.mapper.objective == EDP else {}
-    costs = evaluate(network.layers, [accelerator], mappings)
+    homes = [case.report.costs.homes_at(case.index)] if accelerator.memory.global_buffer.keeps else []
+    costs = evaluate(network.layers, [accelerator], mappings, homes)
     return Case(ReportData(network, accelerator, costs), 0, case.many)
 
 
@@ -211,8 +212,8 @@ def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
     machine, tally = Machine.of(accelerator), case.report.tally
     rates, first = Rates.of([machine]), np.zeros(1, np.int64)
     room = capacity(machine, rates)[0]
-    layer = case.ran
-    work, limits = workload_of([layer], machine)[0], Limits.of(layer, machine)
+    layer, homes = case.ran, [case.report.costs.homes_at(case.index)]
+    work, limits = workload_of([layer], machine, homes)[0], Limits.of(layer, machine)
     if any(limits.refusals(work, machine)):
         return {}
     search = limits.search(work, machine, room)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from squeezesim.cost.costs import BOUNDS, CAUSES, OPERANDS, cause_named, label_of
+from squeezesim.cost.costs import BOUNDS, CAUSES, HOMED, HOMES, OPERANDS, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.problem import workload_of
@@ -136,6 +136,18 @@ def _units(report: ReportData) -> list[str] | None:
     if not own:
         return None
     return [flow if flow in own else "" for flow in dataflows(report.costs)]
+
+
+def _keeps(report: ReportData) -> bool:
+    return bool(report.accelerator.memory.global_buffer.keeps)
+
+
+def _homes(report: ReportData, operand: str) -> list[str] | None:
+    """Where an operand of each layer lives; None where the buffer keeps nothing."""
+    if not _keeps(report):
+        return None
+    codes, cycles = report.costs.homes[0, :, HOMED.index(operand)].tolist(), report.costs.cycles[0].tolist()
+    return [HOMES[code] if spent else "" for code, spent in zip(codes, cycles, strict=True)]
 
 
 def _stationary() -> Iterator[str]:
@@ -284,6 +296,26 @@ METRICS: dict[str, Metric] = {
             *("tiling", "text", "", "loop order and tile sizes; empty without MACs"),
             of_layers=lambda report: tilings(report.network.layers, report.costs),
             short="loop order, and tile sizes of pixels (y, x) and of output (k) and input channels (c)",
+        ),
+        Metric(
+            *("inputs_in", "text", ""),
+            "where it reads its inputs: `memory`, `buffer`, or `both`, a part in each; empty without cycles",
+            of_layers=lambda report: _homes(report, "inputs"),
+            format=units.word,
+            is_optional=True,
+        ),
+        Metric(
+            *("output_in", "text", ""),
+            "where its outputs live until they have been read: `memory`, `buffer`, or `both`; empty without cycles",
+            of_layers=lambda report: _homes(report, "outputs"),
+            format=units.word,
+            is_optional=True,
+        ),
+        Metric(
+            *("kept_bytes", "integer", "bytes", "of the buffer that whole feature maps take while it runs"),
+            of_layers=lambda report: report.costs.kept_bytes[0] if _keeps(report) else None,
+            header="kept",
+            is_optional=True,
         ),
         Metric(
             *("energy_mac_equiv", "number", "MACs", "energy in units of one MAC"),

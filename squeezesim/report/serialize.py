@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.cost.costs import BOUNDS, CAUSES, OPERANDS, Axes, Costs, pe_slots
+from squeezesim.cost.costs import BOUNDS, CAUSES, HOMED, HOMES, OPERANDS, Axes, Costs, pe_slots
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.traffic import AXES, LOOPS, MODES, ORDERS, Mode, mode_of
@@ -123,7 +123,22 @@ def _exact(costs: Costs) -> Iterable[dict[str, Any]]:
                 access: {operand: bits for operand, bits in zip(costs.operands, row, strict=True) if bits}
                 for access, row in zip(costs.accesses, costs.bits[0, index].tolist(), strict=True)
             },
+            **_homes(costs.homes[0, index].tolist()),
         }
+
+
+def _homes(codes: Sequence[int]) -> dict[str, Any]:
+    homes = {operand: HOMES[code] for operand, code in zip(HOMED, codes, strict=True) if code}
+    return {"homes": homes} if homes else {}
+
+
+def _home_codes(row: Mapping[str, Any], where: str) -> list[int]:
+    """Homes of the operands of a layer; an operand that is not there lives in its memory."""
+    homes = _object(row, "homes", where) if "homes" in row else {}
+    for operand in homes:
+        if operand not in HOMED:
+            raise ReportError(f"{where}: homes must be of {', '.join(HOMED)}, found {show(operand)}")
+    return [_choice(homes, operand, where, HOMES) if operand in homes else 0 for operand in HOMED]
 
 
 def _mode(mode: Mode) -> dict[str, Any]:
@@ -223,6 +238,8 @@ def _row(row: Any, layer: Layer, pes: int, axes: Axes) -> dict[str, Any]:
         "buffer_bytes": _integer(row, "buffer_bytes", where),
         "energy": [_number(_object(row, "energy", where), level, where) for level in axes.levels],
         "bits": _bits(row, where, axes),
+        "homes": _home_codes(row, where),
+        "kept_bytes": _integer(row, "kept_bytes", where) if "kept_bytes" in row else 0,
     }
     slots = pe_slots(values["cycles"], pes)
     if slots > _MOST:
@@ -340,11 +357,12 @@ def report_schema() -> Schema:
         "time_cycles": _sizes(BOUNDS, "integer") | _further("integer", "{}"),
         "energy": _sizes(LEVELS, "number") | _further("number", "{}"),
         "bits": {"type": "object", "patternProperties": {f"^{_NAME}$": _further("number", "{}")}},
+        "homes": _object_schema({operand: {"enum": list(HOMES[1:])} for operand in HOMED}, []),
     }
     layer = {metric.name: _column(metric) for metric in columns} | exact
     layer |= {name: layer[name] | {"pattern": f"^({_NAME})?$"} for name in ("dataflow", "bound")}
     required = [*(metric.name for metric in columns if not metric.is_optional), *exact]
-    required = [name for name in required if name not in ("stays", "single")]
+    required = [name for name in required if name not in ("stays", "single", "homes")]
     named = _further("integer", "lost_{}", "dram_{}_bytes")
     document = {
         "format": {"const": FORMAT},

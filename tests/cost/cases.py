@@ -25,7 +25,7 @@ from squeezesim.cost.energy import (
 )
 from squeezesim.cost.machine import BufferPart, Machine, Store
 from squeezesim.cost.mapspace import is_coarse, tile_sizes
-from squeezesim.cost.problem import Workload, workload_of
+from squeezesim.cost.problem import IN_MEMORY, Homes, Workload, workload_of
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.traffic import AXES, MODES, ORDERS, Mode
 from squeezesim.hardware.accelerator import Accelerator
@@ -277,9 +277,23 @@ def usual_layers(draw: st.DrawFn) -> Layer:
     )
 
 
-def problem_of(layer: Layer, on: Machine) -> Workload:
+@st.composite
+def homes(draw: st.DrawFn, most: int = 0) -> Homes:
+    """Operands in memories, in two cases of three; or some in the buffer, beside whole maps of up to *most* bytes."""
+    if draw(among(True, True, False)):
+        return IN_MEMORY
+    return Homes(*(draw(st.booleans()) for _ in range(4)), resident=8 * draw(st.integers(0, most)))
+
+
+def problem_of(layer: Layer, on: Machine, at: Homes = IN_MEMORY) -> Workload:
     """The one problem of a layer."""
-    return workload_of([layer], on)[0]
+    return workload_of([layer], on, [at])[0]
+
+
+def spills(problem: Workload, machine: Machine, sizes: dict[str, int], mode: Mode) -> bool:
+    """Whether partial sums leave the buffer."""
+    steps = Tiling(problem, sizes, mode, machine).steps()
+    return any(step.store is not None and step.store.kind == "psums" for step in steps)
 
 
 def least_bits(layer: Layer, on: Machine) -> int:
@@ -410,9 +424,9 @@ def _measured(
     bits = tuple(np.array([int(moved)]) for moved in played.bits.values())
     moved_bits = sum(part.item() for part in bits)
     assert moved_bits == sum(played.bits.values())  # tiles have parts of bits, a layer has not
-    second = problem.second * problem.g * problem.k * problem.pixels
+    added = problem.added * problem.g * problem.k * problem.pixels
     unpooled = problem.g * problem.k * problem.pixels * problem.activation_bits * (problem.pool > 0)
-    moved = add_bits(transfer_bits(machine, bits, np.array([played.unpacked]), second, unpooled), of_array)
+    moved = add_bits(transfer_bits(machine, bits, np.array([played.unpacked]), added, unpooled), of_array)
     cycles = np.array([played.cycles])
     energy = total(layer_energy(problem, level_bits(moved), executed, cycles, Rates.of([machine])))
     return Measures(played.cycles, float(energy[0]), moved_bits)

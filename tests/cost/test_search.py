@@ -26,12 +26,14 @@ from tests.cost.cases import (
     Measures,
     among,
     buffer_parts,
+    homes,
     layers,
     machines,
     measures,
     measures_of,
     modes_of,
     problem_of,
+    spills,
     tilings,
 )
 from tests.reference.cases import units
@@ -54,7 +56,10 @@ def enumerate_all(problem: Workload, machine: Machine, flow: Dataflow, nests: Ne
     found: list[Measures] = []
     for sizes, modes in nests:
         fitting = [
-            mode for mode in modes if Tiling(problem, sizes, mode, machine).footprint() <= machine.buffer_bits
+            mode
+            for mode in modes
+            if Tiling(problem, sizes, mode, machine).footprint() <= machine.buffer_bits
+            and (problem.output_bits[0] or not spills(problem, machine, sizes, mode))
         ]
         found += measures_of(problem, machine, flow, sizes, fitting)
     return found
@@ -108,7 +113,7 @@ def check_against_enumeration(layer: Layer, data: st.DataObject, most: int) -> N
     # A tile of `rs` is mapped before it is costed, which takes longer than all the rest: one case in nine.
     quick = sorted(DATAFLOWS.keys() - {"rs"})
     first = data.draw(among(*quick * 4, "rs"), label="flow")
-    problem = problem_of(layer, on)
+    problem = problem_of(layer, on, data.draw(homes(kib), label="homes"))
     nests = nests_of(problem, on, most)
     names = [first]
     if 2 * len(nests) <= most and 2 * sum(len(modes) for _, modes in nests) <= 4 * most:
@@ -256,7 +261,8 @@ def test_no_lower_bound_is_above_what_a_tiling_costs(
     objective = data.draw(st.sampled_from(["latency", "energy", "edp"]), label="objective")
     bits = 8 * data.draw(st.sampled_from([128, 2048, 1 << 20]), label="bytes")
     machine = dataclasses.replace(machine, objective=objective, buffer_bits=bits)
-    problem, flow = problem_of(layer, machine), DATAFLOWS[data.draw(st.sampled_from(sorted(DATAFLOWS)))]
+    problem = problem_of(layer, machine, data.draw(homes(200), label="homes"))
+    flow = DATAFLOWS[data.draw(st.sampled_from(sorted(DATAFLOWS)))]
     if data.draw(st.integers(0, 3), label="without bounds") == 0:
         flow = dataclasses.replace(flow, bounds=NO_BOUNDS)
     sizes = data.draw(st.sampled_from(tilings(problem, machine)), label="sizes")
@@ -272,6 +278,7 @@ def test_no_lower_bound_is_above_what_a_tiling_costs(
         for mode in MODES
         if (machine.stays or not (mode.stays or mode.single))
         and Tiling(problem, sizes, mode, machine).footprint() <= machine.buffer_bits
+        and (problem.output_bits[0] or not spills(problem, machine, sizes, mode))
     ]
     assert (bound("nyxgkc") < np.inf) == bool(fitting)
     per_bit = 1 / (8 * sum(memory.bytes_per_cycle for memory in machine.memories))
@@ -289,7 +296,7 @@ def test_no_lower_bound_is_above_what_a_tiling_costs(
 @settings(max_examples=100, deadline=None)
 @given(layers(largest=8), machines(), st.data())
 def test_traffic_and_footprint_of_every_tiling(layer: Layer, machine: Machine, data: st.DataObject) -> None:
-    problem = problem_of(layer, machine)
+    problem = problem_of(layer, machine, data.draw(homes(200), label="homes"))
     space = Space(problem, machine)
     pixel = np.array([data.draw(st.integers(0, len(space.pixels.owner) - 1))])
     channel = np.array([data.draw(st.integers(0, len(space.channels.owner) - 1))])

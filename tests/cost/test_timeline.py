@@ -15,7 +15,7 @@ from squeezesim.cost.pipeline import Points, play
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.timeline import Timeline, _of_lanes, of_tiling, tile_count, timeline
 from squeezesim.cost.traffic import AXES, MODES
-from squeezesim.cost.vector import vector_costs
+from squeezesim.cost.vector import Streams, vector_costs
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network.layer import Layer
@@ -124,8 +124,10 @@ def test_layers_without_macs() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(machines(vector_lanes=4), st.integers(0, 40), st.integers(1, 99))
-def test_a_layer_of_the_lanes_ends_with_its_cycles(on: Machine, parameters: int, elements: int) -> None:
+@given(machines(vector_lanes=4), st.integers(0, 40), st.integers(1, 99), st.data())
+def test_a_layer_of_the_lanes_ends_with_its_cycles(
+    on: Machine, parameters: int, elements: int, data: st.DataObject
+) -> None:
     layer = Layer(
         name="pool",
         op="pool",
@@ -136,8 +138,10 @@ def test_a_layer_of_the_lanes_ends_with_its_cycles(on: Machine, parameters: int,
         params=parameters,
         vector_ops=elements,
     )
-    made = vector_costs([layer], on.family(priced=False), Rates.of([on]), Axes.of([on]))
-    line = _of_lanes(layer, on)
+    loaded = data.draw(st.just(elements) | st.integers(0, elements), label="loaded")
+    streams = Streams(loaded, data.draw(st.booleans(), label="stored"))
+    made = vector_costs([layer], on.family(priced=False), Rates.of([on]), Axes.of([on]), [streams])
+    line = _of_lanes(layer, on, streams)
     assert line.cycles == made["cycles"][0, 0]
     assert (on.pes * made["cycles"] == made["losses"].sum(axis=-1)).all()
     for store in on.memory_names:
@@ -148,6 +152,8 @@ def test_a_layer_without_parameters_waits_for_no_memory_of_weights() -> None:
     plain = machine(vector_lanes=4)
     flash = replace(plain, stores=(Store("flash", ("weights",), bytes_per_cycle=1.0, latency=500),))
     pool = Layer(name="a", op="pool", kind="vector", input_elements=8, output_elements=8, vector_ops=8)
-    assert _of_lanes(pool, flash).cycles == _of_lanes(pool, plain).cycles
+    every = Streams(8, stored=True)
+    assert _of_lanes(pool, flash, every).cycles == _of_lanes(pool, plain, every).cycles
     norm = replace(pool, weight_elements=4, params=4)
-    assert _of_lanes(norm, flash).cycles == _of_lanes(norm, plain).cycles + 500 - plain.dram_latency - 2
+    apart = _of_lanes(norm, flash, every).cycles - _of_lanes(norm, plain, every).cycles
+    assert apart == 500 - plain.dram_latency - 2

@@ -10,7 +10,7 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.traffic import AXES, MODES, Mode
 from squeezesim.network.layer import Layer
 from squeezesim.reference.pipeline import Case, Step, Transfer, closed_form, play_events, simulated
-from tests.cost.cases import layers, machine, machines, problem_of
+from tests.cost.cases import homes, layers, machine, machines, problem_of
 from tests.reference.cases import at_least, tiles
 
 
@@ -32,7 +32,7 @@ def test_the_pipeline_equals_2000_tiles_played_event_by_event(
 
 
 def check_against_events(layer: Layer, on: Machine, data: st.DataObject) -> None:
-    problem = problem_of(layer, on)
+    problem = problem_of(layer, on, data.draw(homes(), label="homes"))
     sizes = data.draw(tiles(problem))._asdict()
     mode = data.draw(st.sampled_from(MODES), label="mode")
     flow = DATAFLOWS[data.draw(st.sampled_from(sorted(DATAFLOWS)), label="flow")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -275,10 +276,26 @@ def test_the_dictionary_has_every_column_with_its_type(made: Report) -> None:
 
 def test_the_dictionary_has_the_columns_of_some_reports() -> None:
     every = [metric.name for metric in metrics_of("layer")]
-    some = {"array.dataflows": ["scalesim_ws"]}, {"array.units": {"conv": {"unroll": {"k": 8, "c": 4}}}}
-    scalesim, units = (list(report(changes).rows()[0]) for changes in some)
-    assert scalesim == [name for name in every if name != "unit"]
-    assert units == [name for name in every if not name.startswith("scalesim")]
+    some = (
+        {"array.dataflows": ["scalesim_ws"]},
+        {"array.units": {"conv": {"unroll": {"k": 8, "c": 4}}}},
+        {"memory.global_buffer.keeps": ["activations"]},
+    )
+    scalesim, units, keeps = (list(report(changes).rows()[0]) for changes in some)
+    of_maps = {"inputs_in", "output_in", "kept_bytes"}
+    assert scalesim == [name for name in every if name not in of_maps | {"unit"}]
+    assert units == [name for name in every if name not in of_maps and not name.startswith("scalesim")]
+    assert keeps == [name for name in every if name != "unit" and not name.startswith("scalesim")]
+
+
+def test_a_report_of_maps_that_stay_is_read_as_it_was_written() -> None:
+    made = report({"memory.global_buffer.keeps": ["activations"]})
+    assert made.costs.homes.any()
+    again = decode(encode(made))
+    assert again.costs.equals(made.costs)
+    broken = re.sub(r'("homes": ?{[^}]*)"buffer"', r'\1"shelf"', encode(made), count=1)
+    with pytest.raises(ReportError, match=r"must be one of .*shelf"):
+        decode(broken)
 
 
 def test_units_are_those_of_the_names() -> None:

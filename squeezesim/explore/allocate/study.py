@@ -309,6 +309,11 @@ def study(
                 f"{accelerator.name}: mapper.objective 'edp'; allowed: latency, energy: allocate adds up blocks, and "
                 "by edp a block's cost depends on the rest of the network"
             )
+        if accelerator.memory.global_buffer.keeps and accelerator.memory.placement == "best":
+            raise UsageError(
+                f"{accelerator.name}: memory.placement 'best' of a buffer that keeps activations; allowed: layer: "
+                "allocate adds up blocks, and a block's cost depends on the feature maps that live beside it"
+            )
     spec = networks.parse_model(model)
     depth, option = networks.depth_of(spec), networks.option_of(spec.entry)
     wanted = aims(sort, objectives, accelerators, len(depth))

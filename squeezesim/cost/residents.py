@@ -1,0 +1,230 @@
+"""The placement of a network on the machines of a family: what each layer costs in each place, searched on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from squeezesim.cost.constraints import constrained_problems, searched_together
+from squeezesim.cost.costs import Axes
+from squeezesim.cost.lowering import as_run, joined
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.maps import Maps, maps_of
+from squeezesim.cost.placement import (
+    Key,
+    Place,
+    Placement,
+    Value,
+    best_placements,
+    graph_of,
+)
+from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Ints
+from squeezesim.cost.product import least_product
+from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
+from squeezesim.cost.search import Search
+from squeezesim.cost.traffic import capacity
+from squeezesim.cost.vector import Streams, vector_costs
+from squeezesim.network.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Residents:
+    """The best placements of a network on machines of a family.
+
+    Attributes:
+        placements: of each machine; None where the network does not fit it.
+        rates: the machines, with the weights of cycles and energy that the objective has.
+    """
+
+    placements: Sequence[Placement | None]
+    rates: Rates
+
+    def alike(self, layers: Sequence[Layer]) -> Iterator[tuple[Ints, Sequence[Place]]]:
+        """Machines with the same place of each of *layers*, and that; in memories where there is no placement."""
+        of: dict[tuple[Place, ...], list[int]] = {}
+        for machine, found in enumerate(self.placements):
+            places = (
+                (Place(IN_MEMORY, layer.input_elements, stored=True) for layer in layers)
+                if found is None
+                else found.places
+            )
+            of.setdefault(tuple(places), []).append(machine)
+        for same, machines in of.items():
+            yield np.array(machines), same
+
+
+def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: Axes) -> Residents:
+    """Place the feature maps of *layers* in the buffers of machines of a family, by its objective.
+
+    Machines are those of *rates*; slack is not used up here.
+    """
+    maps = maps_of(layers, as_run(layers, family), joined(layers, family), family)
+    shapes, examples = _shapes(maps, family)
+    room = capacity(family, rates)
+    graphs = {bits: graph_of(maps, shapes, bits) for bits in dict.fromkeys(room.tolist())}
+    of = [graphs[bits] for bits in room.tolist()]
+
+    def placed(machines: Ints, weighted: Rates) -> tuple[list[Placement | None], Floats]:
+        values = _Values(maps, examples, family, replace(weighted, slack=0.0 * weighted.slack), axes)
+        fixed = [maps.layers[example].kind != "mac" for example in examples]
+        own = [of[machine] for machine in machines.tolist()]
+        found = best_placements(own, fixed, values.search)
+        sums = [values.sums(number, shapes, path) for number, path in enumerate(found)]
+        return found, np.array(sums).reshape(-1, 2)
+
+    every = np.arange(len(rates))
+    if family.objective == EDP:
+        weights = least_product(
+            len(rates), lambda machines, weights: placed(machines, rates.take(machines).weighted(weights))[1]
+        )
+        rates = rates.weighted(weights)
+    return Residents(placed(every, rates)[0], rates)
+
+
+def _shapes(maps: Maps, family: Machine) -> tuple[list[int], list[int]]:
+    """A number for each layer that says what it costs, and a layer of each number."""
+    mac = [number for number, layer in enumerate(maps.layers) if layer.kind == "mac"]
+    shapes = [-1] * len(maps.layers)
+    examples: list[int] = []
+    if mac:
+        _, rows, _ = constrained_problems([maps.layers[number] for number in mac], family)
+        first: dict[tuple[int, int], int] = {}
+        for number, row in zip(mac, rows.tolist(), strict=True):
+            same = row, maps.layers[number].repeat
+            if same not in first:
+                first[same] = len(examples)
+                examples.append(number)
+            shapes[number] = first[same]
+    for number, shape in enumerate(shapes):
+        if shape < 0:
+            shapes[number] = len(examples)
+            examples.append(number)
+    return shapes, examples
+
+
+class _Values:
+    """What layers cost in places, on each machine of *rates*."""
+
+    def __init__(
+        self, maps: Maps, examples: Sequence[int], family: Machine, rates: Rates, axes: Axes
+    ) -> None:
+        self.maps, self.examples, self.family, self.rates, self.axes = maps, examples, family, rates, axes
+        self.room = capacity(family, rates)
+        self._measured: dict[Key, tuple[Floats, Floats, Floats]] = {}  # cycles, energy, bits of a tile
+
+    def search(self, keys: Sequence[Key]) -> list[Value]:
+        """Values of *keys* by the objective of the family."""
+        layers = [self.maps.layers[self.examples[key.shape]] for key in keys]
+        mac = [number for number, layer in enumerate(layers) if layer.kind == "mac"]
+        vector = [number for number, layer in enumerate(layers) if layer.kind == "vector"]
+        shape = (len(self.rates), len(keys))
+        cycles, energy, tile = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        if vector:
+            self._on_lanes([layers[number] for number in vector], keys, vector, cycles, energy)
+        if mac:
+            self._on_the_array([layers[number] for number in mac], keys, mac, cycles, energy, tile)
+        repeat = np.array([layer.repeat for layer in layers])
+        cycles, energy = cycles * repeat, energy * repeat
+        for number, key in enumerate(keys):
+            self._measured[key] = cycles[:, number], energy[:, number], tile[:, number]
+        first, second = {
+            LATENCY: (cycles, energy),
+            ENERGY: (energy, cycles),
+            EDP: (self._weighted(cycles, energy), cycles),
+        }[self.family.objective]
+        most = self.room[:, None] - tile
+        return [Value(first[:, each], second[:, each], most[:, each]) for each in range(len(keys))]
+
+    def sums(self, machine: int, shapes: Sequence[int], found: Placement | None) -> tuple[float, float]:
+        """Σ cycles and Σ energy of a placement; of a network that does not fit nothing is spent."""
+        if found is None:
+            return 0.0, 0.0
+        cycles = energy = 0.0
+        for shape, place in zip(shapes, found.places, strict=True):
+            taken, spent = self._of(Key(shape, place.homes, place.loaded), machine)
+            cycles, energy = cycles + taken, energy + spent
+        return cycles, energy
+
+    def _of(self, key: Key, machine: int) -> tuple[float, float]:
+        """Cycles and energy in a place: those beside the largest maps that were searched, if not those themselves."""
+        if key not in self._measured:
+            alike = [
+                each
+                for each in self._measured
+                if each.shape == key.shape
+                and each.homes[:-1] == key.homes[:-1]
+                and each.loaded == key.loaded
+                and each.homes.resident <= key.homes.resident
+            ]
+            key = max(alike, key=lambda each: each.homes.resident)
+        cycles, energy, _ = self._measured[key]
+        return float(cycles[machine]), float(energy[machine])
+
+    def _weighted(self, cycles: Floats, energy: Floats) -> Floats:
+        columns = self.rates.take(np.arange(len(self.rates))[:, None])
+        with np.errstate(invalid="ignore"):  # nothing times infinite
+            return np.where(np.isinf(cycles), np.inf, columns.value(cycles, energy))
+
+    def _on_lanes(
+        self,
+        layers: Sequence[Layer],
+        keys: Sequence[Key],
+        which: Sequence[int],
+        cycles: Floats,
+        energy: Floats,
+    ) -> None:
+        streams = [Streams(keys[number].loaded, not keys[number].homes.outputs) for number in which]
+        found = vector_costs(layers, self.family, self.rates, self.axes, streams)
+        cycles[:, which], energy[:, which] = found["cycles"], found["energy"].sum(axis=-1)
+
+    def _on_the_array(
+        self,
+        layers: Sequence[Layer],
+        keys: Sequence[Key],
+        which: Sequence[int],
+        cycles: Floats,
+        energy: Floats,
+        tile: Floats,
+    ) -> None:
+        homes = [keys[number].homes for number in which]
+        work, rows, groups = constrained_problems(layers, self.family, homes)
+        found = np.full((3, len(self.rates), len(work)), np.inf)
+        for limits, of_limits in groups:
+            if any(limits.refusals(work.take(of_limits), self.family)):
+                continue
+            for part in searched_together(work, of_limits, self.family):
+                search = limits.search(work.take(part), self.family, self.room.max())
+                fits = self.room[:, None] >= search.space.least_footprint
+                for machines, some in _alike(fits):
+                    own = search
+                    if len(some) < len(search.space.work):
+                        own = limits.search(search.space.work.take(some), self.family, self.room.max())
+                    self._choose(own, machines, some + part.start, found)
+        for values, by_row in zip((cycles, energy, tile), found, strict=True):
+            values[:, which] = by_row[:, rows]
+
+    def _choose(self, search: Search, machines: Ints, rows: Ints, found: Floats) -> None:
+        """Enter cycles, energy and bits of tiles of the problems of *search*, which all *machines* have room for."""
+        work, residency = search.space.work, search.space.residency
+        for cluster in clusters(self.rates.take(machines)):
+            index = machines[cluster]
+            choice = search.choose(self.rates.take(index))
+            machine, row = np.divmod(np.arange(len(index) * len(work)), len(work))
+            tilings = choice.tilings(machine, row)
+            bits = residency.footprint(tilings.mode, tilings.pixel, tilings.channel) - work.resident[row]
+            for values, each in zip(
+                found,
+                (choice.measures[LATENCY], choice.measures[ENERGY], bits.reshape(len(index), -1)),
+                strict=True,
+            ):
+                values[np.ix_(index, rows)] = each
+
+
+def _alike(fits: Bools) -> Iterator[tuple[Ints, Ints]]:
+    """Machines, and problems that fit the same machines, from what fits, (machines, problems)."""
+    patterns, of = np.unique(fits, axis=1, return_inverse=True)
+    for number, pattern in enumerate(patterns.T):
+        if pattern.any():
+            yield np.flatnonzero(pattern), np.flatnonzero(of.reshape(-1) == number)

@@ -1,0 +1,366 @@
+"""Placements against every placement of small networks, each layer searched by itself."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from squeezesim.cost.bounds import Space
+from squeezesim.cost.costs import HOMED, Axes
+from squeezesim.cost.evaluate import evaluate, evaluate_each
+from squeezesim.cost.lowering import as_run, joined
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import Homes, workload_of
+from squeezesim.cost.rates import Rates
+from squeezesim.cost.timeline import timeline
+from squeezesim.cost.vector import Streams, vector_costs
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.load import load
+from squeezesim.network.layer import Layer
+from tests.cost.cases import among
+
+
+def small(**changes: Any) -> Accelerator:
+    """A 4×4 array whose DRAM is slow."""
+    values = {
+        "array.rows": 4,
+        "array.cols": 4,
+        "array.dataflows": ["ws"],
+        "memory.global_buffer.size_kib": 1.0,
+        "memory.global_buffer.keeps": ["activations"],
+        "memory.dram.bandwidth_gb_s": 1.0,
+        "clock_mhz": 1000.0,
+        "mapper.latency_slack": 0.0,
+        "vector.lanes": 4,
+        "energy.table": "eyeriss_relative",
+        "energy.overrides": {},
+    }
+    return Accelerator.named("hybrid_32x32").replace(values | changes)
+
+
+@st.composite
+def networks(draw: st.DrawFn, most: int = 5) -> list[Layer]:
+    """Layers on maps of one size in pixels that read maps before them: convolutions, sums, activations, concats."""
+    side = draw(among(2, 4))
+    channels = {"x": draw(among(4, 8))}
+    layers: list[Layer] = []
+    for number in range(draw(st.integers(2, most))):
+        name, names = f"l{number}", [*channels]
+        # A chain more often than not, since what is read late matters only beside it.
+        source = draw(st.sampled_from([names[-1], *names]))
+        kind = draw(among("conv", "conv", "conv", "add", "relu", "concat", "pool"))
+        others = [each for each in names if channels[each] == channels[source] and each != source]
+        pixels = side * side
+        if kind == "concat" and len(names) > 1:
+            other = draw(st.sampled_from([each for each in names if each != source]))
+            channels[name] = channels[source] + channels[other]
+            layers.append(Layer(name=name, op="concat", kind="view", inputs=(source, other)))
+        elif kind == "add" and others:
+            other = draw(st.sampled_from(others))
+            channels[name] = channels[source]
+            sizes = channels[source] * pixels
+            layers.append(vector(name, "add", (source, other), 2 * sizes, sizes))
+        elif kind in ("relu", "pool"):
+            channels[name] = channels[source]
+            sizes = channels[source] * pixels
+            layers.append(vector(name, "relu" if kind == "relu" else "avg_pool", (source,), sizes, sizes))
+        else:
+            channels[name] = draw(among(4, 8, 12))
+            taps = draw(among(1, 3))
+            layer = Layer.conv(
+                name,
+                c=channels[source],
+                k=channels[name],
+                oy=side,
+                ox=side,
+                fy=taps,
+                fx=taps,
+                padding=taps // 2,
+            )
+            layers.append(replace(layer, inputs=(source,)))
+    return layers
+
+
+@st.composite
+def designs(draw: st.DrawFn) -> Accelerator:
+    """Buffers that hold some of the maps, and DRAM that is slow or not."""
+    return small(
+        **{
+            "memory.global_buffer.size_kib": draw(among(0.25, 0.5, 1.0, 2.0)),
+            "memory.dram.bandwidth_gb_s": draw(among(0.25, 1.0, 8.0)),
+            "mapper.objective": draw(among("latency", "latency", "energy")),
+            "array.post_ops": [*draw(among((), ("add",)))],
+        }
+    )
+
+
+def vector(name: str, op: str, inputs: tuple[str, ...], read: int, written: int) -> Layer:
+    return Layer(
+        name=name,
+        op=op,
+        kind="vector",
+        inputs=inputs,
+        input_elements=read,
+        output_elements=written,
+        vector_ops=written,
+    )
+
+
+Run = tuple[Layer, Homes, Streams]
+"""A layer with its operands in places."""
+
+
+class Plain:
+    """A network's maps, as plain sets and dictionaries: what is alive when, by trying every layer."""
+
+    def __init__(self, layers: list[Layer], machine: Machine) -> None:
+        bits, joins = machine.activation_bits, joined(layers, machine)
+        # An addition that joins a layer is another name of its outputs; the layer reads the other operand.
+        self.same = {layers[add].name: layers[maker].name for add, maker in joins.items()}
+        self.second = {
+            layers[maker].name: next(name for name in layers[add].inputs if name != layers[maker].name)
+            for add, maker in joins.items()
+        }
+        layers = [layer for number, layer in enumerate(as_run(layers, machine)) if number not in joins]
+        self.layers = layers
+        self.of = {layer.name: layer for layer in layers}
+        self.size = {layer.name: layer.output_elements * bits for layer in layers if layer.kind != "view"}
+        self.added = {name: self.resolved(other) for name, other in self.second.items()}
+        self.reads = [
+            set() if layer.kind == "view" else self.through(layer) | self.added.get(layer.name, set())
+            for layer in layers
+        ]
+        self.readers = {name: [i for i, read in enumerate(self.reads) if name in read] for name in self.size}
+        self.born = {layer.name: i for i, layer in enumerate(layers)}
+        end = len(layers)
+        self.dies = {name: max(readers, default=end) for name, readers in self.readers.items()}
+        self.groups = self.joined()
+
+    def through(self, layer: Layer) -> set[str]:
+        found: set[str] = set()
+        for name in layer.inputs:
+            found |= self.resolved(name)
+        return found
+
+    def resolved(self, name: str) -> set[str]:
+        source = self.of.get(self.same.get(name, name))
+        if source is None:
+            return {name}
+        return self.through(source) if source.kind == "view" else {source.name}
+
+    def joined(self) -> list[set[str]]:
+        groups = [{name} for name in self.size]
+        fixed: list[set[str]] = []
+        for layer in self.layers:
+            if layer.kind == "view":
+                parts = self.through(layer)
+                touched = [group for group in groups if group & parts]
+                groups = [group for group in groups if not group & parts]
+                merged = set().union(*touched)
+                if "x" in parts:
+                    fixed.append(merged)
+                groups.append(merged)
+        return [group for group in groups if group and not any(group & each for each in fixed)]
+
+    def choices(self, group: set[str]) -> list[tuple[str, int]]:
+        """How a group can be kept, and from which layer on it is dropped."""
+        first = min(self.born[name] for name in group)
+        last = max(self.dies[name] for name in group)
+        output = any(not self.readers[name] for name in group)
+        found = [("memory", 0)]
+        if not output:
+            found.append(("buffer", 10**6))
+        found += [("both", stop) for stop in range(first + 1, last + 2)]
+        return found
+
+    def alive(self, name: str, at: int) -> bool:
+        return self.born[name] <= at <= self.dies[name]
+
+    def runs(self, chosen: tuple[tuple[str, int], ...]) -> list[Run]:
+        """Every layer with its operands where they live, each group as *chosen*."""
+        found = []
+        for at, layer in enumerate(self.layers):
+            if layer.kind == "view":
+                continue
+            kept, alone = set(), set()
+            for group, (how, stop) in zip(self.groups, chosen, strict=True):
+                if how != "memory" and at < stop:
+                    kept |= {name for name in group if self.alive(name, at)}
+                if how == "buffer":
+                    alone |= group
+            bits = sum(self.size[name] for name in kept)
+            read, stored = self.reads[at], layer.name not in alone
+            added = self.added.get(layer.name, set())
+            may = read if layer.op in ("relu", "add") else added
+            if layer.name in kept:
+                group = next(group for group in self.groups if layer.name in group)
+                size = self.size[layer.name]
+                over = [name for name in (may & kept) - group if self.dies[name] == at]
+                bits -= size * any(self.size[name] == size for name in over)
+            inputs = self.through(layer)
+            inside = bool(inputs) and inputs <= kept
+            known = {name: self.of[name].output_elements for name in read if name != "x"}
+            loaded = sum(known[name] for name in read - kept if name != "x")
+            loaded += layer.input_elements - sum(known.values()) if "x" in read else 0
+            streams = Streams(loaded if layer.kind == "vector" else 0, stored)
+            found.append(
+                (
+                    layer,
+                    Homes(inside, second=bool(added) and added <= kept, outputs=not stored, resident=bits),
+                    streams,
+                )
+            )
+        return found
+
+
+def costs_of(runs: set[Run], on: Accelerator) -> dict[Run, tuple[float, float]]:
+    """Cycles and energy of each layer by itself; infinite where it does not fit."""
+    machine, found = Machine.of(on), dict.fromkeys(runs, (math.inf, math.inf))
+    fitting = [
+        run
+        for run in runs
+        if run[0].kind == "mac"
+        and Space(workload_of([run[0]], machine, [run[1]])[0], machine).least_footprint[0]
+        <= machine.buffer_bits
+    ]
+    on_lanes = [run for run in runs if run[0].kind == "vector"]
+    if fitting:
+        costs = evaluate([layer for layer, *_ in fitting], [on], homes=[homes for _, homes, _ in fitting])
+        found |= dict(zip(fitting, _measures(costs.cycles, costs.energy), strict=True))
+    if on_lanes:
+        layers, streams = [layer for layer, *_ in on_lanes], [each for *_, each in on_lanes]
+        lanes = vector_costs(layers, machine, Rates.of([machine]), Axes.of([machine]), streams)
+        found |= dict(zip(on_lanes, _measures(lanes["cycles"], lanes["energy"]), strict=True))
+    return found
+
+
+def _measures(cycles: Any, energy: Any) -> list[tuple[float, float]]:
+    return list(zip(cycles[0].tolist(), energy[0].sum(axis=-1).tolist(), strict=True))
+
+
+def every_placement(layers: list[Layer], on: Accelerator) -> list[tuple[float, float]]:
+    """Cycles and energy of every placement that fits."""
+    plain = Plain(layers, Machine.of(on))
+    every = [plain.runs(chosen) for chosen in itertools.product(*map(plain.choices, plain.groups))]
+    bits = Machine.of(on).buffer_bits
+    every = [runs for runs in every if all(homes.resident <= bits for _, homes, _ in runs)]
+    costs = costs_of({run for runs in every for run in runs}, on)
+    sums = [tuple(map(sum, zip(*(costs[run] for run in runs), strict=True))) for runs in every]
+    return [(cycles, energy) for cycles, energy in sums if math.isfinite(cycles)]
+
+
+def check_against_every_placement(layers: list[Layer], on: Accelerator) -> None:
+    plain = Plain(layers, Machine.of(on))
+    assume(math.prod(len(plain.choices(group)) for group in plain.groups) <= 250)
+    expected = every_placement(layers, on)
+    costs, (misfit,) = evaluate_each(layers, [on])
+    assert bool(expected) == (misfit is None)
+    if misfit is not None:
+        return
+    cycles, energy = float(costs.cycles.sum()), float(costs.energy.sum())
+    if on.mapper.objective == "latency":
+        least = min(expected)
+        assert (cycles, energy) == (least[0], pytest.approx(least[1], rel=1e-9))
+    elif on.mapper.objective == "energy":
+        assert energy == pytest.approx(min(spent for _, spent in expected), rel=1e-9)
+    at_layer, _ = evaluate_each(layers, [on.replace({"memory.placement": "layer"})])
+    before = float(at_layer.cycles.sum()), float(at_layer.energy.sum())
+    which = {"latency": 0, "energy": 1}.get(on.mapper.objective)
+    if which is not None and at_layer.cycles.any():
+        assert (cycles, energy)[which] <= before[which] * (1 + 1e-12)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(networks(), designs())
+def test_the_placement_is_the_best_of_all(layers: list[Layer], on: Accelerator) -> None:
+    check_against_every_placement(layers, on)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(networks(), designs())
+def test_the_placement_is_the_best_of_all_of_200_networks(layers: list[Layer], on: Accelerator) -> None:
+    check_against_every_placement(layers, on)
+
+
+@settings(max_examples=20, deadline=None)
+@given(networks(most=8), designs(), among(1.25, 2.0, 8.0))
+def test_a_larger_buffer_is_never_worse(layers: list[Layer], on: Accelerator, factor: float) -> None:
+    size = on.memory.global_buffer.size_kib
+    larger = on.replace({"memory.global_buffer.size_kib": size * factor})
+    costs, misfits = evaluate_each(layers, [on, larger])
+    if misfits[0] is None:
+        assert misfits[1] is None
+        measured = costs.cycles.sum(axis=1), costs.energy.sum(axis=(1, 2))
+        before, after = measured[on.mapper.objective == "energy"]
+        assert after <= before * (1 + 1e-12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(networks(most=8), designs())
+def test_machines_together_are_placed_as_each_by_itself(layers: list[Layer], on: Accelerator) -> None:
+    several = [on, on.replace({"memory.dram.bandwidth_gb_s": 3.0, "memory.global_buffer.size_kib": 1.5})]
+    together, misfits = evaluate_each(layers, several)
+    for number, each in enumerate(several):
+        alone, (misfit,) = evaluate_each(layers, [each])
+        assert misfit == misfits[number]
+        for name in ("cycles", "homes", "kept_bytes", "dram_bytes"):
+            assert np.array_equal(getattr(together, name)[number], getattr(alone, name)[0])
+
+
+@settings(max_examples=20, deadline=None)
+@given(networks(most=8), designs())
+def test_what_stays_fits_and_timelines_end_when_layers_do(layers: list[Layer], on: Accelerator) -> None:
+    costs, (misfit,) = evaluate_each(layers, [on])
+    if misfit is not None:
+        return
+    machine = Machine.of(on)
+    assert np.all(costs.kept_bytes <= machine.buffer_bits // 8)
+    for number, layer in enumerate(as_run(layers, machine)):
+        assert timeline(layer, costs, number, machine).cycles == costs.cycles[0, number]
+
+
+def test_edp_is_no_more_than_what_latency_and_energy_reach() -> None:
+    network, products = load("squeezenet_1_1").fused.layers[:14], {}
+    for objective in ("latency", "energy", "edp"):
+        changes = {"mapper.objective": objective, "memory.global_buffer.keeps": ["activations"]}
+        costs = evaluate(network, [Accelerator.named("ws_32x32").replace(changes)])
+        products[objective] = costs.cycles.sum() * costs.energy.sum()
+    assert products["edp"] <= min(products["latency"], products["energy"])
+
+
+def test_the_residual_block_worked_by_hand() -> None:
+    """Three maps of 64 bytes; all three beside a tile need more than 256 bytes, two do not."""
+    convs = [Layer.conv(name, c=4, k=4, oy=4, ox=4, fy=1, fx=1) for name in ("a", "b")]
+    layers = [
+        vector("x", "relu", ("input",), 64, 64),
+        replace(convs[0], inputs=("x",)),
+        replace(convs[1], inputs=("a",)),
+        vector("sum", "add", ("x", "b"), 128, 64),
+        vector("end", "relu", ("sum",), 64, 64),
+    ]
+    whole = evaluate(layers, [small(**{"memory.global_buffer.size_kib": 1.0})])
+    assert whole.kept_bytes[0].tolist() == [64, 128, 192, 128, 64]
+    assert whole.dram_bytes[0].sum() == 64 + 16 + 16 + 64
+    tight = evaluate(layers, [small(**{"memory.global_buffer.size_kib": 0.1875})])
+    assert tight.dram_bytes[0].sum() == 64 + 16 + 16 + 64 + 128
+    assert np.all(tight.kept_bytes <= 192)
+
+
+def test_maps_of_recurrences_and_inputs_of_the_network_stay_nowhere() -> None:
+    step = Layer.matmul("h", m=1, n=8, k=8).repeated(3)
+    layers = [
+        vector("x", "relu", ("input",), 8, 8),
+        replace(step, inputs=("x",), carried=("h",)),
+        vector("y", "relu", ("h",), 24, 24),
+        vector("z", "relu", ("y",), 24, 24),
+    ]
+    costs = evaluate(layers, [small()])
+    assert costs.homes[0, :, HOMED.index("outputs")].tolist() == [0, 0, 1, 0]
