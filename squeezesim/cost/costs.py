@@ -184,14 +184,16 @@ def stack_columns(columns: Mapping[str, Any], names: Sequence[str]) -> Any:
     return np.stack([np.broadcast_to(columns.get(name, none), none.shape) for name in names], axis=-1)
 
 
-def pe_slots(cycles: Any, pes: Any, macs_per_cycle: Any = 1) -> Any:
+def pe_slots(cycles: Any, pes: Any, macs: Any = 1, at_once: Any = 1) -> Any:
     """PE slots of *cycles*: cycles · PEs · MACs that a PE does in a cycle = executed MACs + Σ losses.
 
+    A PE does *macs* in *at_once* cycles; a part of a slot is none.
+
     Example:
-        >>> pe_slots(10, 256)
-        2560
+        >>> pe_slots(10, 256), pe_slots(10, 256, 2), pe_slots(3, 5, 1, 4)
+        (2560, 5120, 3)
     """
-    return cycles * (pes * macs_per_cycle)
+    return cycles * (pes * macs) // at_once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

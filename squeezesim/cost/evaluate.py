@@ -119,7 +119,7 @@ def evaluate_each(
         for member, number in enumerate(members):
             own = {key: columns[key][number] for key in ("cycles", "dram_bytes")}
             slowest = rates.bytes_per_cycle[member].min()
-            if misfits[number] is None and _overflows(own, repeats, family.pes, slowest):
+            if misfits[number] is None and _overflows(own, repeats, family.pes * family.most_macs, slowest):
                 misfits[number] = (
                     f"{accelerators[number].name}: the network takes more than 2^62 PE-cycles, which are not counted"
                 )
@@ -516,16 +516,23 @@ def _chosen_costs(search: Search, number: int, tilings: Tilings, rates: Rates, a
     bits = add_bits(schedules.access_bits(tilings), transfers)
     levels = level_bits(bits)
     busy = timing.busy // problem.pixels * problem.valid  # every stored pixel keeps as many PEs busy
-    pes, memories = space.machine.pes, space.machine.memory_names
-    losses = {
-        "edge": pe_slots(timing.stream, pes) - busy,
-        "zeros": busy - executed,
-        "fill": pe_slots(timing.fill, pes),
-        "buffer": pe_slots(timing.buffer, pes),
-        "startup": pe_slots(timing.startup, pes),
-        "setup": pe_slots(timing.setup, pes),
-        **dict(zip(memories, pe_slots(timing.memories, pes), strict=True)),
+    memories = space.machine.memory_names
+
+    def slots(cycles: Ints) -> Ints:
+        return np.asarray(
+            pe_slots(cycles, space.machine.pes, problem.macs_at_once, problem.cycles_at_once), np.int64
+        )
+
+    waits = {
+        "fill": slots(timing.fill),
+        "buffer": slots(timing.buffer),
+        "startup": slots(timing.startup),
+        "setup": slots(timing.setup),
+        **dict(zip(memories, slots(timing.memories), strict=True)),
     }
+    # What is left also has the parts of slots that the others leave.
+    edge = slots(timing.cycles) - busy - sum(waits.values())
+    losses = {"edge": edge, "zeros": busy - executed, **waits}
     outside = timing.setup + timing.startup
     time = {
         "compute": timing.cycles - outside - timing.memory_bound.sum(axis=0) - timing.buffer_bound,

@@ -156,6 +156,7 @@ class Machine:
     post_ops: tuple[str, ...] = ()  # what can join the layer before, beside bias, norms and activations
     joins_always: bool = False  # whether it does wherever it can, or where that is better
     units: tuple[Unit, ...] = ()  # beside the rows and columns that dataflows share
+    paces: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = ()  # see ``pace``; other widths: (1, 1)
 
     @property
     def pes(self) -> int:
@@ -167,6 +168,15 @@ class Machine:
     def flows(self) -> tuple[str, ...]:
         """What a layer can run on: the dataflows, then the units."""
         return (*self.dataflows, *(unit.name for unit in self.units))
+
+    def pace(self, weight_bits: int, activation_bits: int) -> tuple[int, int]:
+        """MACs that a PE does with operands of these widths, and in how many cycles; one of the two is 1."""
+        return dict(self.paces).get((weight_bits, activation_bits), (1, 1))
+
+    @property
+    def most_macs(self) -> int:
+        """The most MACs that a PE does in a cycle with operands of any width."""
+        return max((macs for _, (macs, _) in self.paces), default=1)
 
     @property
     def flattens(self) -> bool:
@@ -303,6 +313,7 @@ class Machine:
             post_ops=tuple(array.post_ops),
             joins_always=array.joining == "always",
             units=tuple(Unit.of(name, unit) for name, unit in array.units.items()),
+            paces=tuple(sorted((rate.pair, rate.pace) for rate in accelerator.precision.rates)),
         )
 
 

@@ -73,6 +73,8 @@ class Workload:
     weight_bits: Ints
     activation_bits: Ints
     accumulator_bits: Ints
+    macs_at_once: Ints  # that a PE does with operands of these widths ...
+    cycles_at_once: Ints  # ... and in how many cycles; one of the two is 1
     nonzeros: Ints  # weights that are not zero
     block_kept: (
         Ints  # of every ``block_size`` input channels, weights that the machine's PEs hold; 1 of 1: all
@@ -139,6 +141,15 @@ class Workload:
         return np.asarray(
             c // self.block_size * self.block_kept + np.minimum(c % self.block_size, self.block_kept)
         )
+
+    def paced(self, macs: Ints) -> Ints:
+        """Cycles in which a PE does so many MACs, one after the other: ⌈MACs · cycles at once / MACs at once⌉.
+
+        Example: at 2 MACs a cycle 9 take 5 cycles; at one in 4 cycles 36.
+        """
+        if (self.macs_at_once == self.cycles_at_once).all():
+            return macs
+        return np.asarray(-(-macs * self.cycles_at_once // self.macs_at_once))
 
     @property
     def is_pooled(self) -> bool:
@@ -248,6 +259,7 @@ def _row(layer: Layer, machine: Machine, homes: Homes) -> _Row:
         operands.weight_bits,
         operands.activation_bits,
         operands.accumulator_bits,
+        *machine.pace(operands.weight_bits, operands.activation_bits),
         kept,
         *packed,
         stored,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from squeezesim.errors import HardwareError, UsageError, nearest
-from squeezesim.hardware import buffer_part, constraint, unit
+from squeezesim.hardware import buffer_part, constraint, rate, unit
 from squeezesim.hardware.dataflows import DECLARED
 from squeezesim.hardware.part import FrozenDict
 from squeezesim.hardware.parts import LEVELS, Specification
@@ -25,7 +25,9 @@ Record = TypeVar("Record", bound=Specification)
 """The class that readers make: ``Accelerator``, which they do not know."""
 
 OVERRIDES = "energy.overrides"
-CONSTRAINTS = "mapper.constraints"
+CONSTRAINTS, RATES = "mapper.constraints", "precision.rates"
+LISTED: dict[str, Any] = {CONSTRAINTS: constraint, RATES: rate}
+"""Lists of mappings, and what knows the keys of one."""
 UNITS, PARTS = "array.units", "memory.global_buffer.parts"
 NAMED: dict[str, Any] = {UNITS: unit, PARTS: buffer_part}
 """Sections whose keys are names that the file gives, and what knows the parameters below a name."""
@@ -127,9 +129,10 @@ def choices(path: str) -> tuple[str, ...]:
 
 def allowed_text(path: str) -> str:
     """Return in words what the value at *path* may be; for a section, its keys."""
-    if _is_of_constraint(path) or _named(path):
-        of = constraint.allowed_text(_in_constraint(path)) if _is_of_constraint(path) else ""
-        return of or NAMED[_named(path)].allowed_text(_below(_named(path), path))
+    if listed := _listed(path):
+        return str(LISTED[listed].allowed_text(_in_item(path)))
+    if named := _named(path):
+        return str(NAMED[named].allowed_text(_below(named, path)))
     path, item = _without_index(path), path.endswith("]")
     beside = {
         CONSTRAINTS: f"a list of up to 100 mappings with the keys {', '.join(constraint.keys_of(''))}",
@@ -138,10 +141,8 @@ def allowed_text(path: str) -> str:
         + ", ".join(buffer_part.keys_of("one")),
         "notes": "a text of up to 1000 characters" if item else "texts of up to 1000 characters",
     }
-    if path in beside:
-        return beside[path]
-    if path.startswith(f"{OVERRIDES}."):
-        return "a number from 0 to 1e9"
+    if path in beside or path.startswith(f"{OVERRIDES}."):
+        return beside.get(path, "a number from 0 to 1e9")
     if item:
         words = choices(path)
         return f"one of {', '.join(words)}" if len(words) > 1 else words[0]
@@ -152,21 +153,21 @@ def allowed_text(path: str) -> str:
 
 def _keys_of(section: str) -> tuple[str, ...]:
     """The keys of a section at a dotted path, what stands beside the parameters among them."""
-    if _is_of_constraint(section):
-        return constraint.keys_of(_in_constraint(section))
+    if listed := _listed(section):
+        return tuple(LISTED[listed].keys_of(_in_item(section)))
     if named := _named(section):
         return tuple(NAMED[named].keys_of(_below(named, section)))
     beside = (key for above, _, key in (path.rpartition(".") for path in _BESIDE[1:]) if above == section)
     return (*sections().get(section, ()), *beside)
 
 
-def _is_of_constraint(path: str) -> bool:
-    """Whether *path* is one of the constraints, or stands in it: ``mapper.constraints[0].tile``."""
-    return path.startswith(f"{CONSTRAINTS}[")
+def _listed(path: str) -> str:
+    """Which of ``LISTED`` *path* is an item of, or stands in one: ``mapper.constraints[0].tile``; empty: none."""
+    return next((section for section in LISTED if path.startswith(f"{section}[")), "")
 
 
-def _in_constraint(path: str) -> str:
-    """The part of a path below its constraint."""
+def _in_item(path: str) -> str:
+    """The part of a path below its item of a list."""
     return path.partition("]")[2].lstrip(".")
 
 
@@ -291,7 +292,7 @@ class Mistake:
                 position = tree.position
             else:
                 return position
-            is_value = is_leaf(path) or (path.startswith(CONSTRAINTS) and self.kind != "unknown")
+            is_value = is_leaf(path) or (path.startswith(tuple(LISTED)) and self.kind != "unknown")
             if depth == len(self.location) - 1 and is_value:
                 position = _annotated(tree, "").position
         return position

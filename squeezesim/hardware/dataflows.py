@@ -38,6 +38,7 @@ class Declaration:
         skips_zeros: whether it can leave out zero weights.
         packs: whether its PEs can hold only the weights that a pattern N:M of input channels keeps.
         ports: whether words come through ``array.ports``, and how many at once: none, one for each PE at most, or any.
+        rates: whether ``precision.rates`` can give its PEs several MACs in a cycle, or one in several cycles.
         family: what dataflows share that one array could offer together, for they take the same parameters; empty where
             there is none.
 
@@ -51,6 +52,7 @@ class Declaration:
     skips_zeros: bool = False
     packs: bool = False
     ports: Literal["none", "pes", "any"] = "any"
+    rates: bool = False
     family: str = ""
 
     def __post_init__(self) -> None:
@@ -69,10 +71,19 @@ def _declared(*entries: Declaration) -> dict[str, Declaration]:
 
 DECLARED = _declared(
     Declaration(
-        "ws", SpatialMap(("C",), ("K",)), "weights", packs=True, ports="pes", family="squeezelerator"
+        *("ws", SpatialMap(("C",), ("K",)), "weights"),
+        packs=True,
+        ports="pes",
+        rates=True,
+        family="squeezelerator",
     ),
-    Declaration("os", SpatialMap(("Y",), ("X",)), "outputs", skips_zeros=True, family="squeezelerator"),
-    Declaration("rs", SpatialMap(("FY", "C"), ("Y",)), "filter rows", ports="none"),
+    Declaration(
+        *("os", SpatialMap(("Y",), ("X",)), "outputs"),
+        skips_zeros=True,
+        rates=True,
+        family="squeezelerator",
+    ),
+    Declaration("rs", SpatialMap(("FY", "C"), ("Y",)), "filter rows", ports="none", rates=True),
     Declaration("scalesim_os", SpatialMap(("P",), ("K",)), "outputs", ports="none", family="scalesim"),
     Declaration(
         "scalesim_ws", SpatialMap(("FY", "FX", "C"), ("K",)), "weights", ports="none", family="scalesim"

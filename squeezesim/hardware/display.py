@@ -11,6 +11,7 @@ from squeezesim.hardware.config import (
     CONSTRAINTS,
     OVERRIDES,
     PARTS,
+    RATES,
     UNITS,
     Parameter,
     parameters,
@@ -20,6 +21,7 @@ from squeezesim.hardware.config import (
 from squeezesim.hardware.energy import energy_costs
 from squeezesim.hardware.part import Part
 from squeezesim.hardware.parts import LEVELS, SHARED, Specification
+from squeezesim.hardware.rate import TEXT, MacRate
 from squeezesim.markup import Markdown, block, chain, code, markdown_table, table
 
 
@@ -49,6 +51,7 @@ def rows(accelerator: Specification) -> list[Row]:
     found = []
     shared = not accelerator.array.units or accelerator.array.dataflows
     left_out = [OVERRIDES] if shared else [OVERRIDES, *(f"array.{key}" for key in SHARED)]
+    left_out += [RATES] * (not accelerator.precision.rates)
     if accelerator.memory.global_buffer.parts:
         left_out += [SIZE, "memory.global_buffer.double_buffered"]
     for path in (*every_path(accelerator), *overridden):
@@ -220,7 +223,8 @@ def facts(accelerator: Specification) -> dict[str, str]:
         )
         * bool(array.dataflows),
         "precision": f"{bits.weight_bits}-bit weights, {bits.activation_bits}-bit activations, "
-        f"{bits.accumulator_bits}-bit partial sums",
+        f"{bits.accumulator_bits}-bit partial sums"
+        + (f", MACs/cycle {' '.join(map(str, bits.rates))}" if bits.rates else ""),
         "buffer": f"{buffer.size_kib:g} KiB{rate}, "
         + ("; ".join(buffer.texts()) if buffer.parts else f"double-buffered: {double_buffered}")
         + (", partial sums stay in the array" if buffer.psums == "array" else "")
@@ -253,8 +257,8 @@ def _value(data: dict[str, Any], path: str) -> object:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, tuple):
-        return f"[{', '.join(value)}]"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(str(MacRate(**each)) if isinstance(each, dict) else each for each in value)}]"
     return f"{value:.10g}" if isinstance(value, float) else shown(value)
 
 
@@ -282,7 +286,9 @@ def schema() -> dict[str, Any]:
     for name, some in (("Array", (SHARED, ("units",))), ("GlobalBuffer", (("size_kib",), ("parts",)))):
         definitions[name]["anyOf"] = [{"required": [*keys]} for keys in some]
         del definitions[name]["required"]
-    plain = [definitions[name] for name in ("Constraint", "TileBounds", "SizeBounds")]
+    plain = [definitions[name] for name in ("Constraint", "TileBounds", "SizeBounds", "MacRate")]
+    rates = definitions["Precision"]["properties"]["rates"]
+    rates["items"] = {"anyOf": [rates["items"], {"type": "string", "pattern": TEXT}]}
     for node in definitions["TileBounds"]["properties"].values():
         node["anyOf"].insert(0, definitions["SizeBounds"]["properties"]["min"]["anyOf"][0])
     for section in (whole, *definitions.values()):

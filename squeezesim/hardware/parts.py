@@ -29,6 +29,7 @@ from squeezesim.hardware.constraint import Constraint
 from squeezesim.hardware.dataflows import OneOf
 from squeezesim.hardware.part import FINITE as _FINITE
 from squeezesim.hardware.part import WHOLE, FrozenDict, Integer, Part, Real, unique
+from squeezesim.hardware.rate import MacRate, once
 from squeezesim.hardware.unit import Unit, misnamed
 
 Dataflow = Annotated[str, OneOf(dataflows.names)]
@@ -254,8 +255,11 @@ class Array(Part):
         return self.cols if self.ports is None else self.ports
 
 
+Rates = Annotated[tuple[MacRate, ...], AfterValidator(once)]
+
+
 class Precision(Part):
-    """Widths of the operands of layers that bring none of their own."""
+    """Widths of the operands of layers that bring none of their own, and what widths make of the PEs."""
 
     weight_bits: Integer = Field(
         16, ge=1, le=64, description="width of a weight", json_schema_extra={"unit": "bits"}
@@ -270,6 +274,22 @@ class Precision(Part):
     accumulator_bits: Integer = Field(
         32, ge=1, le=64, description="width of a partial sum", json_schema_extra={"unit": "bits"}
     )
+    rates: Rates = Field(
+        (),
+        max_length=100,
+        description="MACs that a PE does in a cycle where a layer's weights and activations have given widths; of "
+        "other widths it does 1",
+        json_schema_extra={
+            "allowed": "a list of up to 100 mappings of weights, activations, macs, or of texts such as w4a8:2"
+        },
+    )
+
+    @model_serializer(mode="wrap", return_type=dict[str, Any])
+    def _without_no_rates(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if not self.rates:
+            data.pop("rates", None)
+        return data
 
 
 BufferParts = Annotated[dict[str, BufferPart], AfterValidator(FrozenDict)]
@@ -636,6 +656,19 @@ class Specification(Part):
     notes: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(
         (), max_length=100, description="what a reader of the results must know of the accelerator"
     )
+
+    @field_validator("precision")
+    @classmethod
+    def _paced(cls, precision: Precision, info: ValidationInfo) -> Precision:
+        own = info.data["array"].dataflows if "array" in info.data else ()
+        fixed = [name for name in own if not dataflows.DECLARED[name].rates]
+        if precision.rates and fixed:
+            able = [name for name, entry in dataflows.DECLARED.items() if entry.rates]
+            raise ValueError(
+                f"has rates, but a PE does one MAC a cycle in {fixed[0]}; allowed: array.dataflows of "
+                f"{', '.join(able)}, or units"
+            )
+        return precision
 
     # The type is given as a value: some versions of pydantic look up a written one where a subclass is defined.
     @model_serializer(mode="wrap", return_type=dict[str, Any])

@@ -80,6 +80,7 @@ class Numbers:
                 f"  weight_bits: {self.bits}",
                 f"  activation_bits: {self.bits}",
                 "  accumulator_bits: 32",
+                "  # rates: [{weights: 4, activations: 8, macs: 2}]  # MACs a cycle in a PE; of other widths 1",
                 "",
                 "memory:",
                 "  global_buffer:",

@@ -137,6 +137,26 @@ def portions(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
         yield items[start : start + size]
 
 
+Rate = tuple[int, int]
+"""MACs that a PE does, and in how many cycles."""
+
+
+def rate_of(layer: Layer, machine: Machine) -> Rate:
+    """The rate of a layer's MACs: that of its own widths or, where it has none, the machine's."""
+    activations = layer.activation_bits or machine.activation_bits
+    weights = activations if layer.weights_are_activations else layer.weight_bits or machine.weight_bits
+    return next((rate for pair, rate in machine.paces if pair == (weights, activations)), (1, 1))
+
+
+def cycles_of(items: Sequence[Item], rate: Rate) -> Iterator[Sequence[Item]]:
+    """What is begun of *items* in each cycle: several at once, or one and then nothing for some cycles."""
+    several, cycles = rate
+    for part in portions(items, several):
+        yield part
+        for _ in range(cycles - 1):
+            yield ()
+
+
 def is_matrix_product(layer: Layer) -> bool:
     """Whether batch, rows and columns of the pixels make no difference."""
     alone = layer.fy == layer.fx == 1 and layer.stride == (1, 1) and layer.padding == (0, 0)

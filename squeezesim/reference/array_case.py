@@ -47,7 +47,7 @@ def simulate_array(
     elif dataflow.startswith("scalesim_"):
         run_systolic(dataflow, layer, buffer, machine)
     elif unit := next((each for each in machine.units if each.name == dataflow), None):
-        run_unit(unit, layer, buffer)
+        run_unit(unit, layer, buffer, machine)
     else:
         runs = {"ws": run_weight_stationary, "os": run_output_stationary}
         used: dict[str, Any] = dict(zip(_USED, mapping, strict=False))

@@ -6,7 +6,7 @@ drains through the ports. The block's window of each input channel is loaded onc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product, zip_longest
 from typing import NamedTuple
@@ -22,9 +22,11 @@ from squeezesim.reference.array import (
     Line,
     Pixel,
     Window,
+    cycles_of,
     is_matrix_product,
     pixels_of,
     portions,
+    rate_of,
     walk,
 )
 
@@ -72,7 +74,7 @@ class _Drain(NamedTuple):
 class _Command:
     """One cycle of the array; ``sums`` leave with it."""
 
-    weight: _Weight | None
+    weights: Sequence[_Weight]
     drain: _Drain | None
     sums: dict[int, int] = field(default_factory=dict)  # by column
 
@@ -83,15 +85,15 @@ class _Array:
         self.line: Line[_Command] = Line(machine, *first.working.shape)
         self.sums = np.zeros((2, machine.psum_words, machine.rows, machine.cols), np.int64)
 
-    def cycle(self, weight: _Weight | None = None, drain: _Drain | None = None) -> None:
+    def cycle(self, weights: Sequence[_Weight] | None = None, drain: _Drain | None = None) -> None:
         """Issue a command, let each PE execute what has reached it, and hand on the sums that have left."""
         counts = self.buffer.counts
         counts.cycles += 1
-        counts.stream += weight is not None
-        done = self.line.issue(_Command(weight, drain))
+        counts.stream += weights is not None
+        done = self.line.issue(_Command(weights or (), drain))
         for present, reached in self.line.underway():
-            if present.weight is not None:
-                self._multiply(present.weight, reached)
+            for weight in present.weights:
+                self._multiply(weight, reached)
             if present.drain is not None:
                 self._read(present.drain, present.sums, reached)
         if done is not None and done.drain is not None:
@@ -127,8 +129,8 @@ def run_output_stationary(layer: Layer, buffer: Buffer, machine: Machine) -> Non
     array = _Array(layer, buffer, machine, items[0])
     drain: Iterator[_Drain] = iter(())
     for item in items:
-        for weight, sums in zip_longest(_work(item, layer, buffer, machine), drain):
-            array.cycle(weight, sums)
+        for weights, sums in zip_longest(_work(item, layer, buffer, machine), drain):
+            array.cycle(weights, sums)
         drain = _drain(item, machine)
     for sums in drain:
         array.cycle(drain=sums)
@@ -156,16 +158,18 @@ def _blocks(layer: Layer, machine: Machine) -> Iterator[list[list[Pixel]]]:
         yield [[Pixel(n, y, x) for x in cols] for y in rows]
 
 
-def _work(item: _Item, layer: Layer, buffer: Buffer, machine: Machine) -> Iterator[_Weight | None]:
-    """The cycles of an item, one by one: None while a window is loaded."""
-    taps = walk(layer)
+def _work(item: _Item, layer: Layer, buffer: Buffer, machine: Machine) -> Iterator[Sequence[_Weight] | None]:
+    """The cycles of an item, one by one, each with the weights that come: None while a window is loaded."""
+    taps, rate = walk(layer), rate_of(layer, machine)
     for c in range(layer.c):
         window = Window(layer, item.working, buffer.counts)
         channel = item.group * layer.c + c
         yield from _load(window, item, channel, layer, buffer, machine)
+        weights: list[_Weight] = []
         for slot, k in enumerate(item.outputs):
             order = taps if slot % 2 == 0 else taps[::-1]
-            yield from _slice(window, item, (slot, k, c), order, layer, buffer, machine)
+            weights += _slice(window, item, (slot, k, c), order, layer, buffer, machine)
+        yield from cycles_of(weights, rate)
 
 
 def _load(

@@ -22,7 +22,16 @@ from typing import NamedTuple
 
 from squeezesim.cost.machine import Machine
 from squeezesim.network import Layer
-from squeezesim.reference.array import Buffer, Item, Pixel, is_matrix_product, pixels_of, portions
+from squeezesim.reference.array import (
+    Buffer,
+    Item,
+    Pixel,
+    cycles_of,
+    is_matrix_product,
+    pixels_of,
+    portions,
+    rate_of,
+)
 
 
 class Word(NamedTuple):
@@ -180,6 +189,7 @@ _Set = list[list[_PE]]  # by filter row and output row
 class _Array:
     def __init__(self, layer: Layer, buffer: Buffer, machine: Machine, mapping: Mapping, rows: int) -> None:
         self.layer, self.buffer, self.machine = layer, buffer, machine
+        self.rate = rate_of(layer, machine)
         places = _places(mapping, rows, machine)
         self.sets: dict[tuple[int, int], _Set] = {
             index: [[_PE() for _ in range(mapping.e)] for _ in range(rows)]
@@ -255,13 +265,18 @@ class _Array:
                 self.stall()
             self.slide(sweep, column)
             for f in range(len(held.filters[0])):
-                for slot, tap in product(range(len(held.channels[0])), range(len(held.taps))):
-                    self.multiply(sweep, column, f, slot, tap)
+                for several in self.products(held):
+                    self.multiply(sweep, column, f, several)
                 self.add_up(sweep, column, f)
-        until_first_sum = len(held.channels[0]) * len(held.taps) + 1
+        until_first_sum = len(self.products(held)) + 1
         allowed = until_first_sum * self.machine.network_psums if following is not None else 0
         while self.inputs or len(self.leaving) > allowed:
             self.stall()
+
+    def products(self, held: Pass) -> list[Sequence[tuple[int, int]]]:
+        """The channels and taps of a filter that a PE multiplies in each cycle."""
+        every = list(product(range(len(held.channels[0])), range(len(held.taps))))
+        return list(cycles_of(every, self.rate))
 
     def stall(self) -> None:
         """Spend a cycle in which the PEs wait."""
@@ -276,12 +291,12 @@ class _Array:
                 pe = self.sets[r, t][row][output]
                 self.buffer.counts.register_inputs += pe.slide(column.fresh, len(held.taps))
 
-    def multiply(self, sweep: Sweep, column: Column, f: int, slot: int, tap: int) -> None:
-        """Spend a cycle in which each PE multiplies one input of its window."""
+    def multiply(self, sweep: Sweep, column: Column, f: int, several: Sequence[tuple[int, int]]) -> None:
+        """Spend a cycle in which each PE multiplies *several* inputs of its windows."""
         self.cycle()
         held, counts = sweep.held, self.buffer.counts
         counts.stream += 1
-        for r, t in self.taking_part(held):
+        for (r, t), (slot, tap) in product(list(self.taking_part(held)), several):
             if f >= len(held.filters[t]) or slot >= len(held.channels[r]):
                 continue
             for row, output in sweep.places():

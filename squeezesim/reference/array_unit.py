@@ -11,9 +11,9 @@ from itertools import product
 from math import prod
 from typing import NamedTuple
 
-from squeezesim.cost.machine import Unit
+from squeezesim.cost.machine import Machine, Unit
 from squeezesim.network import Layer
-from squeezesim.reference.array import Buffer, Pixel
+from squeezesim.reference.array import Buffer, Pixel, rate_of
 
 HAS = {"inputs": ("n", "y", "x", "g", "c", "fy", "fx"), "weights": ("g", "k", "c", "fy", "fx")}
 """Loops that an operand has."""
@@ -58,16 +58,17 @@ def _nest(unit: Unit, layer: Layer, order: Sequence[str]) -> Iterator[Part]:
         yield dict(zip(loops, parts, strict=True))
 
 
-def run_unit(unit: Unit, layer: Layer, buffer: Buffer) -> None:
+def run_unit(unit: Unit, layer: Layer, buffer: Buffer, machine: Machine) -> None:
     """Run a layer; what happened is in the buffer's counts."""
-    _Array(unit, layer, buffer).run()
+    _Array(unit, layer, buffer, machine).run()
 
 
 class _Array:
     """A unit at work: what its operands were in the step before, and what its ports and outputs still have to do."""
 
-    def __init__(self, unit: Unit, layer: Layer, buffer: Buffer) -> None:
+    def __init__(self, unit: Unit, layer: Layer, buffer: Buffer, machine: Machine) -> None:
         self.unit, self.layer, self.buffer, self.counts = unit, layer, buffer, buffer.counts
+        self.rate = rate_of(layer, machine)
         self.last: dict[str, object] = {}
         self.sums: dict[tuple[Pixel, int], int] = {}  # of outputs that stay
         self.arriving = self.waited = self.leaving = 0  # words, cycles, words
@@ -86,10 +87,16 @@ class _Array:
                 self.leaving = self.made(block, steps) if unit.output_words else 0
                 if number + 1 < len(blocks):
                     self.order(blocks[number + 1])
+            several, cycles = self.rate
+            ahead = 0  # parts of steps that the PEs have yet to do, of which they do *several* in a cycle
             for part in steps:
                 self.step({**block, **part})
-                for _ in range(unit.interval):
+                ahead += unit.interval * cycles
+                while ahead >= several:
                     self.cycle(streams=True)
+                    ahead -= several
+            if ahead:
+                self.cycle(streams=True)
             self.wait()
             if not stays:
                 self.leaving = len(self.sums) if unit.output_words else 0

@@ -15,7 +15,17 @@ import numpy as np
 
 from squeezesim.cost.machine import Machine
 from squeezesim.network import Layer
-from squeezesim.reference.array import Bools, Buffer, Ints, Line, Pixel, pixels_of, portions
+from squeezesim.reference.array import (
+    Bools,
+    Buffer,
+    Ints,
+    Line,
+    Pixel,
+    cycles_of,
+    pixels_of,
+    portions,
+    rate_of,
+)
 
 
 class _Block(NamedTuple):
@@ -36,15 +46,22 @@ class _Load(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Column:
+    """What streams past for a pixel; ``sums`` go down the columns with it."""
+
+    pixel: Pixel
+    inputs: Ints
+    sums: Ints
+
+
+@dataclass(slots=True)
 class _Command:
-    """One cycle of the array; ``sums`` go down the columns with it."""
+    """One cycle of the array; the PEs multiply where it has a block, unless what they do takes several cycles."""
 
     loads: tuple[_Load, ...] = ()
     swap: bool = False
     block: _Block | None = None
-    pixel: Pixel | None = None
-    inputs: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    sums: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    columns: list[_Column] = field(default_factory=list)
 
 
 class _Array:
@@ -58,25 +75,26 @@ class _Array:
         """Issue a command, let each PE execute what has reached it, and hand on what leaves the columns."""
         counts = self.buffer.counts
         counts.cycles += 1
-        counts.stream += command is not None and command.pixel is not None
+        counts.stream += command is not None and command.block is not None
         done = self.line.issue(command)
         for present, reached in self.line.underway():
             self._execute(present, reached)
-        if done is not None and done.block is not None and done.pixel is not None:
-            for column, output in enumerate(done.block.outputs):
+        if done is not None and done.block is not None:
+            for streamed, (column, output) in product(done.columns, enumerate(done.block.outputs)):
                 channel = done.block.group * self.layer.k + output
-                self.buffer.accumulate(done.pixel, channel, int(done.sums[column]))
+                self.buffer.accumulate(streamed.pixel, channel, int(streamed.sums[column]))
 
     def _execute(self, command: _Command, reached: Bools) -> None:
         counts = self.buffer.counts
         if command.swap:
             self.active[reached] = self.shadow[reached]
-        if command.block is not None and command.pixel is not None:
+        for column in command.columns:
+            assert command.block is not None
             working = reached.copy()
             working[len(command.block.inputs) :] = False
             working[:, len(command.block.outputs) :] = False
             weights = np.where(working, self.active, 0)
-            command.sums += command.inputs @ weights
+            column.sums += column.inputs @ weights
             busy = int(working.sum())
             counts.busy += busy
             counts.executed += int(np.count_nonzero(weights))
@@ -85,9 +103,9 @@ class _Array:
             if self.machine.systolic:
                 counts.inter_pe_inputs += int(working[:, 1:].sum())
         for row, columns, words in command.loads:
-            for column, word in zip(columns, words, strict=True):
-                if reached[row, column]:
-                    self.shadow[row, column] = word
+            for place, word in zip(columns, words, strict=True):
+                if reached[row, place]:
+                    self.shadow[row, place] = word
                     counts.register_weights += 1
 
 
@@ -103,12 +121,11 @@ def run_weight_stationary(layer: Layer, buffer: Buffer, machine: Machine) -> Non
             array.cycle(None)
         preload = iter(()) if following is None else _loads(following, buffer, machine)
         swap = True
-        for pixel, loads in zip_longest(pixels_of(layer), preload):
+        for pixels, loads in zip_longest(cycles_of(pixels_of(layer), rate_of(layer, machine)), preload):
             command = _Command(loads or (), swap)
-            if pixel is not None:
-                command.block, command.pixel = block, pixel
-                command.inputs = _column(block, pixel, layer, buffer, machine)
-                command.sums = np.zeros(machine.cols, np.int64)
+            if pixels is not None:
+                command.block = block
+                command.columns = [_column(block, pixel, layer, buffer, machine) for pixel in pixels]
             array.cycle(command)
             swap = False
     for _ in range(array.line.depth):
@@ -142,11 +159,11 @@ def _loads(block: _Block, buffer: Buffer, machine: Machine) -> Iterator[tuple[_L
             yield tuple(load(row, part) for row in rows)
 
 
-def _column(block: _Block, pixel: Pixel, layer: Layer, buffer: Buffer, machine: Machine) -> Ints:
+def _column(block: _Block, pixel: Pixel, layer: Layer, buffer: Buffer, machine: Machine) -> _Column:
     """Read what one pixel needs of the block's input channels."""
     y = pixel.y * layer.stride[0] + block.tap[0] * layer.dilation[0] - layer.padding[0]
     x = pixel.x * layer.stride[1] + block.tap[1] * layer.dilation[1] - layer.padding[1]
     column = np.zeros(machine.rows, np.int64)
     for row, c in enumerate(block.inputs):
         column[row] = buffer.input(pixel.n, block.group * layer.c + c, y, x)
-    return column
+    return _Column(pixel, column, np.zeros(machine.cols, np.int64))

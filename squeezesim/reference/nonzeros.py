@@ -36,14 +36,16 @@ def larger_by_chunk(layer: Layer, larger: int, psum_words: int) -> dict[tuple[in
 
 
 def dealt_weights(layer: Layer, least: int, larger: int, psum_words: int, rng: np.random.Generator) -> Ints:
-    """Return random weights (G·K, C, FY, FX): *larger* slices hold least + 1 non-zeros, the others *least*."""
+    """Return random weights (G·K, C, FY, FX): *larger* slices hold least + 1 non-zeros, the others *least*.
+
+    Those of a group and chunk are dealt as evenly as they go over input channels, anywhere among the output channels.
+    """
     taps = layer.fy * layer.fx
     counts = np.full((layer.g, layer.k, layer.c), least)
     for (group, chunk), share in larger_by_chunk(layer, larger, psum_words).items():
         part = counts[group, chunk * psum_words : (chunk + 1) * psum_words]
-        chosen = np.zeros(part.size, np.int64)
-        chosen[rng.permutation(part.size)[:share]] = 1
-        part += chosen.reshape(part.shape)
+        for window, several in zip(part.T, shares(share, layer.c), strict=True):
+            window[rng.permutation(window.size)[:several]] += 1
     order = rng.permuted(np.broadcast_to(np.arange(taps), (counts.size, taps)), axis=1)
     present = (order < counts.reshape(-1, 1)).reshape(layer.g * layer.k, layer.c, layer.fy, layer.fx)
     values = rng.integers(1, 9, present.shape) * rng.choice([-1, 1], present.shape)

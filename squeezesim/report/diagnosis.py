@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from squeezesim.cost.constraints import idle
-from squeezesim.cost.costs import ALONE, BOUNDS, HOMED, OPERANDS, cause_named, label_of, pe_slots
+from squeezesim.cost.costs import ALONE, BOUNDS, HOMED, OPERANDS, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.lowering import POOLS, joined
 from squeezesim.cost.machine import LEVELS
@@ -227,7 +227,12 @@ class Case:
 
     def lost_share(self, cause: str) -> float:
         """Part of the layer's PE-cycles that is lost to *cause*."""
-        return float(self.lost(cause) / pe_slots(self.cycles, self.report.machine.pes))
+        return float(self.lost(cause) / self.slots)
+
+    @property
+    def slots(self) -> int:
+        """PE slots of the layer."""
+        return int(self.report.tally.slots[self.index])
 
 
 def display_name(name: str) -> str:
@@ -374,7 +379,7 @@ def _startup(case: Case) -> str:
 
 
 def _setup(case: Case) -> str:
-    cycles = case.lost("setup") // case.report.machine.pes
+    cycles = case.lost("setup") * case.cycles // case.slots
     return f"setting {case.it} up takes {cycles:,} of its {case.cycles:,} cycles"
 
 
@@ -411,6 +416,7 @@ def notes(report: ReportData) -> tuple[str, ...]:
         *map(visible, report.accelerator.notes),
         *_given_mappings(report),
         *_kept_maps(report),
+        *_paced(report),
         *unused(report),
     )
 
@@ -576,15 +582,16 @@ def _idle_vector(report: ReportData) -> Iterable[str]:
 
 
 def _widths(report: ReportData) -> Iterable[str]:
-    precision = report.accelerator.precision
+    precision, machine = report.accelerator.precision, report.machine
     has = f"w{precision.weight_bits}a{precision.activation_bits}"
     wider = narrower = 0
-    for layer in report.network.layers:
+    for layer, operands in zip(report.network.layers, report.operands, strict=True):
         if layer.kind != "mac":
             continue
         own = (layer.weight_bits, precision.weight_bits), (layer.activation_bits, precision.activation_bits)
-        wider += any(bits is not None and bits > theirs for bits, theirs in own)
-        narrower += any(bits is not None and bits < theirs for bits, theirs in own)
+        macs, cycles = machine.pace(operands.weight_bits, operands.activation_bits)
+        wider += cycles == 1 and any(bits is not None and bits > theirs for bits, theirs in own)
+        narrower += macs == 1 and any(bits is not None and bits < theirs for bits, theirs in own)
     if wider:
         yield (
             f"operands of {units.plural(wider, 'layer')} are wider than {has} of the PEs, "
@@ -595,3 +602,28 @@ def _widths(report: ReportData) -> Iterable[str]:
             f"operands of {units.plural(narrower, 'layer')} are narrower than {has} of the PEs: "
             "less traffic and energy, but still one MAC a cycle in each PE"
         )
+    pairs = _pairs(report)
+    idle_rates = [str(rate) for rate in precision.rates if rate.pair not in pairs]
+    if idle_rates:
+        yield f"precision.rates {', '.join(idle_rates)}: no layer with MACs has operands of such widths here"
+
+
+def _pairs(report: ReportData) -> Counter[tuple[int, int]]:
+    """Layers with MACs by the widths of weights and activations."""
+    return Counter(
+        (operands.weight_bits, operands.activation_bits)
+        for layer, operands in zip(report.network.layers, report.operands, strict=True)
+        if layer.kind == "mac"
+    )
+
+
+def _paced(report: ReportData) -> Iterable[str]:
+    """What the rates of the PEs make of the layers' widths."""
+    pairs = _pairs(report)
+    for rate in report.accelerator.precision.rates:
+        count, (macs, cycles) = pairs[rate.pair], rate.pace
+        if count and macs != cycles:
+            done = f"{macs} MACs a cycle" if cycles == 1 else f"one MAC in {cycles} cycles"
+            yield (
+                f"operands of {units.plural(count, 'layer')} are w{rate.weights}a{rate.activations}: {done} in each PE"
+            )

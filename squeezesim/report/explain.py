@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from squeezesim.cost.constraints import Limits, matches, runs
-from squeezesim.cost.costs import BOUNDS, OPERANDS, cause_named, label_of, pe_slots
+from squeezesim.cost.costs import BOUNDS, OPERANDS, cause_named, label_of
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.given import LayerMapping
 from squeezesim.cost.machine import LEVELS, Machine
@@ -74,7 +74,7 @@ def summary(report: ReportData) -> list[str]:
     """Return sentences on the whole network: its time, its losses, its stages, its bottlenecks."""
     totals, tally = metrics.totals(report), report.tally.total()
     cycles = int(tally.cycles[0])
-    lost = tally.losses[0] / pe_slots(cycles, report.machine.pes)
+    lost = tally.losses[0] / int(tally.slots[0])
     names, stages = groups(report, "stage")
     causes = [cause_named(name) for name in tally.causes]
     lines = [

@@ -157,6 +157,19 @@ def _stationary() -> Iterator[str]:
     )
 
 
+def _paces(report: ReportData) -> list[float | None] | None:
+    """MACs that a PE does in a cycle of each layer; none where the accelerator gives no rates."""
+    machine = report.machine
+    if not machine.paces:
+        return None
+    found = (machine.pace(each.weight_bits, each.activation_bits) for each in report.operands)
+    layers = report.network.layers
+    return [
+        macs / cycles if layer.kind == "mac" else None
+        for layer, (macs, cycles) in zip(layers, found, strict=True)
+    ]
+
+
 def _lost(cause: str) -> Metric:
     """PE-cycles that are lost to *cause*, whether or not there is a word for it."""
     return Metric(
@@ -205,6 +218,13 @@ METRICS: dict[str, Metric] = {
             format=units.word,
             is_optional=True,
         ),
+        Metric(
+            *("macs_per_pe", "number", "MACs/cycle"),
+            "that a PE does in a cycle with the layer's widths, by `precision.rates`; empty without MACs",
+            of_layers=_paces,
+            can_be_empty=True,
+            is_optional=True,
+        ),
         _of_layer("groups", "integer", "groups G", attrgetter("g")),
         _of_layer("k", "integer", "output channels K of a group"),
         _of_layer("c", "integer", "input channels C of a group"),
@@ -250,14 +270,14 @@ METRICS: dict[str, Metric] = {
             ratio="latency_relative",
         ),
         Metric(
-            *("utilization", "number", "1", "executed MACs / (PEs · cycles)"),
+            *("utilization", "number", "1", "executed MACs / (PEs · cycles · MACs of a PE in a cycle)"),
             lambda tally, scale: tally.utilization(scale),
             better="more",
             can_be_empty=True,
             short="executed MACs / (PEs × cycles)",
         ),
         Metric(
-            *("efficiency", "number", "1", "dense MACs / (PEs · cycles)"),
+            *("efficiency", "number", "1", "dense MACs / (PEs · cycles · MACs of a PE in a cycle)"),
             lambda tally, scale: tally.efficiency(scale),
             better="more",
             can_be_empty=True,
@@ -584,7 +604,7 @@ def loss_columns(report: ReportData) -> Columns:
     tally = report.tally
     return {
         **_heading(report),
-        "pe_cycles": tally.pe_cycles(report.scale),
+        "pe_cycles": tally.slots,
         "executed_macs": tally.executed,
         **{cause: tally.losses[:, i] for i, cause in enumerate(tally.causes)},
     }
@@ -624,12 +644,13 @@ def _sums(metrics: Iterable[Metric], tally: Tally, scale: Scale) -> Columns:
     return {metric.name: metric.of(tally, scale) for metric in metrics if metric.of}
 
 
-def groups(report: ReportData, by: str) -> tuple[list[str], Tally]:
-    """Return the names of the stages or operators, and the sums over the layers of each."""
+def groups(report: ReportData, by: str, tally: Tally | None = None) -> tuple[list[str], Tally]:
+    """Return the names of the stages or operators, and the sums over the layers of each, by default of the report's."""
     keys = [getattr(layer, by) for layer in report.network.layers]
     names = list(dict.fromkeys(keys))
     index = {name: number for number, name in enumerate(names)}
-    return names, report.tally.grouped(np.array([index[key] for key in keys], np.int64), len(names))
+    rows = report.tally if tally is None else tally
+    return names, rows.grouped(np.array([index[key] for key in keys], np.int64), len(names))
 
 
 def to_rows(columns: Columns) -> list[dict[str, Any]]:

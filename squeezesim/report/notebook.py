@@ -35,7 +35,7 @@ class _Rows:
 
     by: str
     rows: list[dict[str, Any]]
-    tally: Tally
+    tally: Tally  # in PE-cycles
     note: str
 
     @classmethod
@@ -48,7 +48,9 @@ class _Rows:
         rows = metrics.rows(report, by)
         hidden = int(np.count_nonzero(tally.cycles)) - len(places)
         note = f"and {units.plural(hidden, by)} that take less" if hidden else ""
-        return cls(by, [rows[place] for place in places], tally.take(places), note)
+        spent = report.tally.in_pe_cycles(report.scale)
+        spent = groups(report, "stage", spent)[1] if by == "stage" else spent
+        return cls(by, [rows[place] for place in places], spent.take(places), note)
 
 
 def screen(report: ReportData) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezesim.cost.costs import cause_named, label_of, pe_slots
+from squeezesim.cost.costs import cause_named, label_of
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.pipeline import transfer_cycles
@@ -82,7 +82,9 @@ def unplayed(report: ReportData, index: int, tiles: int) -> Work:
     tally, machine = report.tally, report.machine
     cycles = int(tally.cycles[index])
     waits = [name for name in tally.causes if cause_named(name).waits]
-    waiting = sum(int(tally.part("losses", name)[index]) for name in waits) // machine.pes
+    waiting = (
+        sum(int(tally.part("losses", name)[index]) for name in waits) * cycles // int(tally.slots[index])
+    )
 
     def run(name: str, size: int, busy: int) -> list[Run]:
         return [Run(name, 0, tiles - 1, machine.setup, cycles, busy, size)]
@@ -103,7 +105,7 @@ def unplayed(report: ReportData, index: int, tiles: int) -> Work:
 
 
 def rates(
-    work: Work, executed: int, cycles: int, machine: Machine
+    work: Work, executed: int, cycles: int, slots_in_a_cycle: float
 ) -> Iterator[tuple[int, tuple[float, ...]]]:
     """Yield a cycle, and from there to the next one the bytes loaded and stored a cycle by memory, and the utilization.
 
@@ -113,7 +115,7 @@ def rates(
     busy = sum(run.busy for run in work.compute)
     points = {0, cycles, *(run.start for run in work.compute), *(run.end for run in work.compute[-1:])}
     edges = np.array(sorted(points))
-    share = executed / pe_slots(max(busy, 1), machine.pes)
+    share = executed / (max(busy, 1) * slots_in_a_cycle)
     sums = (
         *(_until(edges, track, [run.size for run in track]) for track in (*work.loads, *work.stores)),
         _until(edges, work.compute, [run.busy for run in work.compute]) * share,
@@ -228,7 +230,7 @@ def _events(report: ReportData) -> Iterator[Event]:
     layers, costs = report.ran, report.costs
     steps = [tile_count(layer, costs, index, machine) for index, layer in enumerate(layers)]
     counts = [count * layer.repeat for count, layer in zip(steps, layers, strict=True)]
-    begin, shown = 0, None
+    begin, shown, slots = 0, None, report.tally.slots_in_a_cycle(report.scale)
     rows, slices = metrics.rows(report), tiles_in_slice(counts)
     for index, (layer, tiles, row) in enumerate(zip(layers, counts, rows, strict=True)):
         cycles = int(costs.cycles[0, index])
@@ -248,7 +250,7 @@ def _events(report: ReportData) -> Iterator[Event]:
         yield _layer(layer, row, begin, tiles, each)
         yield from _work(layer, done, begin)
         executed = int(costs.executed[0, index])
-        for start, values in rates(done, executed, cycles, machine):
+        for start, values in rates(done, executed, cycles, float(slots[index])):
             if values != shown:
                 yield from _counts(begin + start, values, machine)
             shown = values

@@ -12,7 +12,8 @@ import numpy as np
 
 from squeezesim.cost.costs import BOUNDS, CAUSES, HOMED, HOMES, OPERANDS, Axes, Costs, pe_slots
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.machine import LEVELS
+from squeezesim.cost.machine import LEVELS, Machine
+from squeezesim.cost.problem import operands_of
 from squeezesim.cost.traffic import AXES, LOOPS, MODES, ORDERS, Mode, mode_of
 from squeezesim.errors import ReportError, SqueezesimError
 from squeezesim.files import json_line, parse_json, round_floats
@@ -92,7 +93,11 @@ def decode(text: str | bytes) -> ReportData:
     pes = accelerator.array.pes
     axes = _axes(document, rows)
     _complete(rows, axes)
-    parsed = [_row(row, layer, pes, axes) for row, layer in zip(rows, network.layers, strict=True)]
+    paces = _paces(accelerator, network.layers)
+    parsed = [
+        _row(row, layer, (pes, *pace), axes)
+        for row, layer, pace in zip(rows, network.layers, paces, strict=True)
+    ]
     columns: dict[str, Any] = {
         key: np.array([[row[key] for row in parsed]], _TYPES.get(key, np.int64)) for key in parsed[0]
     }
@@ -217,8 +222,23 @@ def _complete(rows: Sequence[Any], axes: Axes) -> None:
             part.update(lacking)
 
 
-def _row(row: Any, layer: Layer, pes: int, axes: Axes) -> dict[str, Any]:
-    """The costs that one row says of *layer*."""
+def _paces(accelerator: Accelerator, layers: Sequence[Layer]) -> list[tuple[int, int]]:
+    """MACs that a PE does of each layer, and in how many cycles."""
+    if not accelerator.precision.rates:
+        return [(1, 1)] * len(layers)
+    try:
+        machine = Machine.of(accelerator)
+    except SqueezesimError as error:
+        raise ReportError(str(error)) from None
+    operands = (operands_of(layer, machine) for layer in layers)
+    return [
+        machine.pace(each.weight_bits, each.activation_bits) if layer.kind == "mac" else (1, 1)
+        for layer, each in zip(layers, operands, strict=True)
+    ]
+
+
+def _row(row: Any, layer: Layer, array: tuple[int, int, int], axes: Axes) -> dict[str, Any]:
+    """The costs that one row says of *layer* on an array of so many PEs, MACs of each and cycles of these."""
     where = f"the row of layer {layer.name!r}"
     if not isinstance(row, dict) or row.get("name") != layer.name:
         raise ReportError(f"{where} must be an object with its name, found {show(row)}")
@@ -241,7 +261,9 @@ def _row(row: Any, layer: Layer, pes: int, axes: Axes) -> dict[str, Any]:
         "homes": _home_codes(row, where),
         "kept_bytes": _integer(row, "kept_bytes", where) if "kept_bytes" in row else 0,
     }
-    slots = pe_slots(values["cycles"], pes)
+    pes, macs, at_once = array
+    steps = layer.repeat if at_once > 1 else 1  # parts of slots are left out in each
+    slots = steps * pe_slots(values["cycles"] // steps, pes, macs, at_once)
     if slots > _MOST:
         raise ReportError(f"{where}: PEs · cycles are more than {_MOST}")
     if slots != values["executed"] + sum(values["losses"]):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezesim.cost.costs import pe_slots
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Operands, operands_of
 from squeezesim.hardware.energy import energy_costs
@@ -100,7 +99,7 @@ class Tally:
     vector_ops: Ints
     cycles: Ints
     executed: Ints  # MACs
-    losses: Ints  # PE-cycles by ``causes``
+    losses: Ints  # PE slots by ``causes``
     time: Ints  # cycles by ``bounds``
     dram: Ints  # bytes by ``operands``
     buffer_bytes: Ints
@@ -180,17 +179,35 @@ class Tally:
 
         return self.map(add)
 
-    def pe_cycles(self, scale: Scale) -> Ints:
-        """PEs · cycles, all that the array could have done."""
-        return np.asarray(pe_slots(self.cycles, scale.pes), np.int64)
+    @property
+    def slots(self) -> Ints:
+        """PE slots, MACs that the array could have done: Σ over layers of cycles · PEs · MACs of a PE in a cycle."""
+        return np.asarray(self.executed + self.losses.sum(axis=-1), np.int64)
+
+    def slots_in_a_cycle(self, scale: Scale) -> Floats:
+        """PE slots / cycles; the PEs where there are no cycles."""
+        return np.where(self.cycles > 0, self.slots / np.maximum(self.cycles, 1), scale.pes)
+
+    def in_pe_cycles(self, scale: Scale) -> Tally:
+        """Return it with MACs and losses in PE-cycles; executed MACs and losses add up to PEs · cycles.
+
+        They are PE slots over the MACs that a PE does in a cycle of each row; ``precision.rates`` say these.
+        """
+        rate = self.slots_in_a_cycle(scale) / scale.pes
+        if (rate == 1).all():
+            return self
+        parts: dict[str, Any] = {name: getattr(self, name) / rate for name in ("macs", "executed")}
+        return replace(self, **parts | {"losses": self.losses / rate[..., None]})
 
     def utilization(self, scale: Scale) -> Floats:
-        """Executed MACs / (PEs · cycles); not a number where there are no cycles."""
-        return ratio(self.executed, self.pe_cycles(scale))
+        """Executed MACs / PE slots, never above 1; not a number where there are no cycles."""
+        del scale
+        return ratio(self.executed, self.slots)
 
     def efficiency(self, scale: Scale) -> Floats:
-        """Dense MACs / (PEs · cycles), above 1 where zeros are skipped; not a number where there are no cycles."""
-        return ratio(self.macs, self.pe_cycles(scale))
+        """Dense MACs / PE slots, above 1 where zeros are skipped; not a number where there are no cycles."""
+        del scale
+        return ratio(self.macs, self.slots)
 
     def latency_us(self, scale: Scale) -> Floats:
         """Cycles / clock in MHz."""

@@ -148,6 +148,9 @@ def machines(draw: st.DrawFn, **fixed: Any) -> Machine:
         "stores": draw(stores()),
         "stays": draw(st.booleans()),
     }
+    rate = draw(among(None, None, (2, 1), (3, 1), (1, 2), (1, 4)))
+    if rate:
+        changes["paces"] = (((changes["weight_bits"], changes["activation_bits"]), rate),)
     changes["skip_rows"] |= changes["skip_columns"]
     return machine(**(changes | fixed))
 
@@ -294,6 +297,13 @@ def spills(problem: Workload, machine: Machine, sizes: dict[str, int], mode: Mod
     """Whether partial sums leave the buffer."""
     steps = Tiling(problem, sizes, mode, machine).steps()
     return any(step.store is not None and step.store.kind == "psums" for step in steps)
+
+
+def macs_at_most(problem: Workload, on: Machine, cycles: Any) -> float:
+    """MACs that the PEs can do in so many cycles, at the rate of a layer's widths."""
+    pair = int(problem.weight_bits[0]), int(problem.activation_bits[0])
+    macs, several = next((rate for widths, rate in on.paces if widths == pair), (1, 1))
+    return on.pes * int(cycles) * macs / several
 
 
 def least_bits(layer: Layer, on: Machine) -> int:

@@ -31,6 +31,13 @@ def small_layers(draw: st.DrawFn, macs: int = 3000) -> Layer:
     return layer
 
 
+def paces() -> st.SearchStrategy[tuple[tuple[tuple[int, int], tuple[int, int]], ...]]:
+    """One MAC a cycle in each PE, in most cases; several, or one in several cycles, at the machine's widths."""
+    other = (8, 16), (5, 1)
+    rates = (2, 1), (3, 1), (4, 1), (1, 2), (1, 3)
+    return st.sampled_from([(), (), (other,), *((other, ((16, 16), rate)) for rate in rates)])
+
+
 @st.composite
 def arrays(draw: st.DrawFn) -> Machine:
     """Any array of up to 6×6 PEs; what lies outside the array is as in ``machine``."""
@@ -44,6 +51,7 @@ def arrays(draw: st.DrawFn) -> Machine:
         systolic=draw(st.booleans()),
         weight_density=draw(st.sampled_from([1.0, 0.6, 0.35, 0.1, 0.0])),
         skips_zeros=draw(st.sampled_from([(), ("os",), ("os",)])),
+        paces=draw(paces()),
     )
 
 
@@ -116,6 +124,7 @@ def paced_cases(draw: st.DrawFn) -> Case:
         input_words=draw(st.integers(2, 4)),
         network_inputs=draw(st.sampled_from([1, 1, 2])),
         network_psums=draw(st.sampled_from([1, 1, 2, 3])),
+        paces=draw(paces()),
     )
     return Case(layer, whole(layer, on), on, "rs", resumed=False, seed=draw(st.integers(0, 99)))
 
@@ -123,7 +132,7 @@ def paced_cases(draw: st.DrawFn) -> Case:
 @st.composite
 def systolic_cases(draw: st.DrawFn) -> Case:
     """A tile on SCALE-Sim's array, with one of its dataflows."""
-    layer, on = draw(small_layers(macs=800)), draw(arrays())
+    layer, on = draw(small_layers(macs=800)), dataclasses.replace(draw(arrays()), paces=())
     return Case(
         layer=layer,
         tile=draw(tiles(problem_of(layer, on))),
@@ -157,6 +166,7 @@ def waiting_cases(draw: st.DrawFn) -> Case:
         psum_words=draw(st.integers(1, 4)),
         weight_density=draw(st.sampled_from([1.0, 0.8, 0.55])),
         skips_zeros=("os",),
+        paces=draw(paces()),
     )
     return Case(
         layer=layer,
@@ -199,7 +209,7 @@ def units(draw: st.DrawFn) -> Unit:
 @st.composite
 def unit_cases(draw: st.DrawFn) -> Case:
     """A tile on a unit."""
-    on = machine(dataflows=(), units=(draw(units()),))
+    on = machine(dataflows=(), units=(draw(units()),), paces=draw(paces()))
     layer = draw(small_layers(macs=1500))
     return Case(
         layer=layer,

@@ -8,7 +8,8 @@ the ports while the next chunk or block computes; that one can end only when the
 
     blocks  = N · ⌈Y/R⌉ · ⌈X/cols⌉, or ⌈X/(R·cols)⌉ for a matrix product, whose pixels are dealt over rows × columns
     window  = input rows · input columns that the pixels of a block touch; the pixels themselves for a matrix product
-    stream  = blocks · Σ over filter slices of its cycles (FY·FX, or max(1, non-zeros) where zeros are skipped)
+    stream  = blocks · Σ over windows ⌈weights that pass / rate⌉: of each filter slice FY·FX, or max(1, non-zeros)
+              where zeros are skipped
     preload = Σ over blocks of ⌈window / ports⌉ · G · ⌈K/psum_words⌉ · C
     drain   = rows used · ⌈columns used / ports⌉ for each output channel of a block
     cycles  = stream + preload + waiting + drain of the last block and chunk       [+ rows + cols − 2 if systolic]
@@ -23,19 +24,21 @@ What ``os`` waits for sums to drain: the work on one chunk of a block ends only 
 
 The items, block after block, in each group after group, chunk after chunk, take
 
-    work(i) = Σ over its filter slices of their cycles + C · preload of its block      drain(i) = channels · lines
+    work(i) = Σ over its windows of the cycles of their weights + C · preload of its block
+    drain(i) = channels · lines
     waiting = Σ over items but the first of max(0, drain(i − 1) − work(i))
 
-Items that are alike in all but one cycle of their slices are summed together: their drain is not between the two
-values, so that Σ max(0, drain − work) = max(0, Σ (drain − work)). Where zeros are skipped, the larger slices are
-dealt over the last chunks of all groups and over the others, in proportion, and among each as evenly as they go,
-first chunks first.
+Where zeros are skipped, the larger slices are dealt over the last chunks of all groups and over the others, in
+proportion, and among each as evenly as they go, first chunks first; those of an item as evenly over its windows.
+
+A PE of several MACs a cycle (``precision.rates``) multiplies the input of its pixel by as many weights of a window at
+once, of one or of several output channels; one of a MAC in several cycles takes each weight for as many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,11 +140,11 @@ def blocks_of(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) ->
 
 @dataclass(frozen=True, slots=True)
 class _Items:
-    """The items of a block: the channels that the one before drains, how many of them, and Σ of their slice cycles."""
+    """Equal items of a block: the channels that the one before drains, how many they are, and cycles of the weights."""
 
     drained: Ints
     count: Ints
-    stream: Ints
+    stream: Ints  # of each
 
 
 def waiting(problem: Workload, pixels: Terms, channels: Terms, machine: Machine) -> Ints:
@@ -152,7 +155,7 @@ def waiting(problem: Workload, pixels: Terms, channels: Terms, machine: Machine)
     # Most tiles have so many input channels that no drain is ever waited for.
     longest = np.minimum(k, machine.psum_words) * (machine.rows * -(-machine.cols // machine.ports))
     last_chunk = k - (-(-k // machine.psum_words) - 1) * machine.psum_words
-    some = np.flatnonzero(c * (last_chunk + 1) < longest)
+    some = np.flatnonzero(c * (problem.paced(last_chunk) + 1) < longest)
     if len(some):
         part = problem.take(some)
         blocks = blocks_of(part, n[some], y[some], x[some], machine)
@@ -164,49 +167,89 @@ def _waiting(problem: Workload, blocks: BlockClasses, g: Ints, k: Ints, c: Ints,
     first, others, last_chunk = _items(problem, g, k, c, machine)
     beyond = np.zeros_like(blocks.drain)
     for items in others:
-        work = items.stream + items.count * c * blocks.preload
-        beyond += np.maximum(items.count * items.drained * blocks.drain - work, 0)
+        work = items.stream + c * blocks.preload
+        beyond += items.count * np.maximum(items.drained * blocks.drain - work, 0)
     total = blocks.total(beyond)
     for count, before, preload in _neighbours(blocks):
         total += count * np.maximum(last_chunk * before - first - c * preload, 0)
     return total
 
 
-def _items(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> tuple[Ints, list[_Items], Ints]:
-    """Slice cycles of a block's first item; its other items, those alike together; channels of the last chunk."""
-    words = machine.psum_words
-    several = -(-k // words) - 1  # chunks of a group before its last
-    last_chunk = k - several * words
-    if "os" in machine.skips_zeros:
+class _Dealt(NamedTuple):
+    """Items of a tile by kind, with what they have of larger slices: those of either kind differ by one at most."""
+
+    several: Ints  # chunks of a group before its last
+    last_chunk: Ints  # output channels of the last one
+    least: Ints  # weights of a smaller slice that pass
+    before: Ints  # larger slices of all chunks before the last ones
+    last: Ints  # and of the last ones
+
+    @classmethod
+    def of(cls, problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> _Dealt:
+        words = machine.psum_words
+        several = -(-k // words) - 1
+        last_chunk = k - several * words
+        if "os" not in machine.skips_zeros:
+            return cls(several, last_chunk, problem.taps, np.zeros_like(k), np.zeros_like(k))
         least, larger = balanced_nonzeros(g * k * c, problem)
-    else:
-        least, larger = problem.taps, np.zeros_like(k)
-    larger_last = larger * last_chunk // k
-    larger_before = larger - larger_last
-    items = np.maximum(g * several, 1)
+        larger_last = larger * last_chunk // k
+        return cls(several, last_chunk, least, larger - larger_last, larger_last)
+
+    def split(
+        self, problem: Workload, c: Ints, channels: Ints | int, count: Ints, larger: Ints, fewest: Ints
+    ) -> list[tuple[Ints, Ints]]:
+        """(number, cycles of the weights of each) of *count* items with *larger* slices in all, *fewest* in any."""
+        more = larger - count * fewest
+        return [
+            (count - more, self.cycles(problem, c, channels, fewest)),
+            (more, self.cycles(problem, c, channels, fewest + 1)),
+        ]
+
+    def cycles(self, problem: Workload, c: Ints, channels: Ints | int, larger: Ints) -> Ints:
+        """Cycles in which the weights of an item pass; *larger* of its slices are dealt evenly over its windows."""
+        each, more = np.divmod(larger, c)
+        weights = self.least * channels + each
+        return np.asarray((c - more) * problem.paced(weights) + more * problem.paced(weights + 1))
+
+
+def _items(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> tuple[Ints, list[_Items], Ints]:
+    """Cycles of a block's first item; its other items, equal ones together; channels of the last chunk."""
+    words, dealt = machine.psum_words, _Dealt.of(problem, g, k, c, machine)
+    several, last_chunk = dealt.several, dealt.last_chunk
+    cut, items = several > 0, np.maximum(g * several, 1)
 
     def share(count: Ints | int) -> Ints:
         """Larger slices of the first *count* items that are not the last of their group."""
-        return np.asarray(count * larger_before // items)
+        return np.asarray(count * dealt.before // items)
 
-    full, short = least * words * c, least * last_chunk * c
-    cut = several > 0
-    first = np.where(cut, full + share(1), short + larger_last // g)
-    zero = np.zeros_like(k)
-    after_full = g * (several - 1)
-    if_cut = (
-        _Items(np.full_like(k, words), after_full, after_full * full + larger_before - share(g)),
-        _Items(np.full_like(k, words), g, g * short + larger_last),
-        _Items(last_chunk, g - 1, (g - 1) * full + share(g) - share(1)),
+    every, fewest, fewest_last = np.full_like(k, words), dealt.before // items, dealt.last // g
+    one = np.where(cut, words, last_chunk)
+    first = dealt.cycles(problem, c, one, np.where(cut, share(1), fewest_last))
+    after_full, zero = g * (several - 1), np.zeros_like(k)
+    kinds = (
+        # drained before, items, channels of each, larger slices of all
+        (cut, every, after_full, words, dealt.before - share(g), fewest),
+        (cut, every, g, last_chunk, dealt.last, fewest_last),
+        (cut, last_chunk, g - 1, words, share(g) - share(1), fewest),
+        (~cut, last_chunk, g - 1, last_chunk, dealt.last - fewest_last, fewest_last),
     )
-    if_whole = _Items(last_chunk, g - 1, (g - 1) * short + larger_last - larger_last // g)
+    found = [
+        _Items(drained, np.where(there, number, zero), stream)
+        for there, drained, count, channels, larger, least in kinds
+        for number, stream in dealt.split(problem, c, channels, count, larger, least)
+    ]
+    return first, found, last_chunk
 
-    def where(condition: Bools, of: _Items) -> _Items:
-        return replace(
-            of, count=np.where(condition, of.count, zero), stream=np.where(condition, of.stream, zero)
-        )
 
-    return first, [*(where(cut, of) for of in if_cut), where(~cut, if_whole)], last_chunk
+def _stream(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Ints:
+    """Cycles in which the weights of a tile pass a block of pixels."""
+    dealt = _Dealt.of(problem, g, k, c, machine)
+    items = g * dealt.several
+    full = dealt.split(
+        problem, c, machine.psum_words, items, dealt.before, dealt.before // np.maximum(items, 1)
+    )
+    last = dealt.split(problem, c, dealt.last_chunk, g, dealt.last, dealt.last // g)
+    return np.asarray(sum(number * cycles for number, cycles in (*full, *last)))
 
 
 def _neighbours(blocks: BlockClasses) -> list[tuple[Ints, Ints, Ints]]:
@@ -244,7 +287,8 @@ class _Pixel(NamedTuple):
 class _Channel(NamedTuple):
     """Terms of a tile's channels."""
 
-    stream: Any  # cycles of all filter slices
+    passed: Any  # weights that pass, of all filter slices
+    stream: Any  # cycles in which they do
     windows: Any  # loaded for each block
     slices: Any
     outputs: Any
@@ -275,8 +319,10 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
     slices = g * k * c
     chunks = -(-k // machine.psum_words)
+    passed = slice_cycles(slices, problem, "os" in machine.skips_zeros)
     return _Channel(
-        stream=slice_cycles(slices, problem, "os" in machine.skips_zeros),
+        passed=passed,
+        stream=_stream(problem, g, k, c, machine) if machine.paces else passed,
         windows=g * chunks * c,
         slices=slices,
         outputs=g * k,
@@ -293,7 +339,7 @@ def _work(problem: Workload, pixel: Terms, channel: Terms, machine: Machine) -> 
     fill = fill + waiting(problem, (p.n, p.y, p.x), (c.g, c.k, c.c), machine)
     if machine.systolic:
         fill = fill + p.rows + p.cols - 2
-    return p.blocks * c.stream, fill, p.pixels * c.stream
+    return p.blocks * c.stream, fill, p.pixels * c.passed
 
 
 def _cycles(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
@@ -332,8 +378,8 @@ def _accesses(
     array weights go from PE to PE.
     """
     p, c = _Pixel(*pixel), _Channel(*channel)
-    worked = p.pixels * c.stream
-    weights = p.blocks * c.stream
+    worked = p.pixels * c.passed
+    weights = p.blocks * c.passed
     loaded = p.words * c.windows
     outputs = p.pixels * c.outputs
     words = {

@@ -6,7 +6,9 @@ and filters as often as it fits (``rs_layout``). Every tile gets the best mappin
 the other.
 
     cycles = G · Σ over parts of filters, filter blocks and channel blocks of the cycles of a pass
-    stream = G · images · strips · X · Σ over the same of p·q·FX, in which the PEs multiply
+    stream = G · images · strips · X · Σ over the same of p·⌈q·FX / rate⌉, in which the PEs multiply
+
+A PE does ``rate`` MACs in a cycle (``precision.rates``), of one filter: its products are added to one sum.
 
 Sums over the channels of a pass run up the PEs of its sets; those of different passes are added up in the buffer.
 
@@ -22,7 +24,7 @@ columns of a strip of an image from left to right; with g = gcd(stride, dilation
 convolution without dilation. For an output column of e rows, p filters and q channels in a PE, and k filters and c
 channels in the pass, FX taps of a filter row:
 
-    PE       = p·h        h = q·FX + 1: the products of a filter, and adding the sum that comes from below
+    PE       = p·h        h = ⌈q·FX / rate⌉ + 1: the products of a filter, and adding the sum that comes from below
     sums     = e·k / psums_words
     inputs   = ⌈input rows · min(stride/g, FX) · c / inputs_words⌉
     window   = ⌈input rows of the next sweep · FX · c / inputs_words⌉
@@ -241,7 +243,7 @@ def pass_cycles(problem: Workload, rows: Rows, share: Share, machine: Machine) -
         brought = (columns - 1) * inputs(strip, np.minimum(step, share.taps))
         return np.maximum((columns - 1) * in_pe, brought), brought
 
-    one = share.q * share.taps + 1
+    one = problem.paced(share.q * share.taps) + 1
     in_pe = share.p * one
     cycles = ceil_div(share.filters * share.channels * share.rows * share.taps, machine.network_weights)
     cycles = cycles + inputs(rows.strip, share.taps)
@@ -316,7 +318,7 @@ def _costed(
                 passes, interleaving = folds * filter_blocks * channel_blocks, ceil_div(block_c, r)
                 share = Share(filter_rows, taps, block_k, block_c, in_pe, interleaving)
                 cycles = cycles + passes * pass_cycles(problem, rows, share, machine)
-                stream = stream + passes * in_pe * interleaving * taps
+                stream = stream + passes * in_pe * problem.paced(interleaving * taps)
                 hops = hops + passes * block_k * (filter_rows * ceil_div(block_c, interleaving) - 1)
     stream = stream * rows.images * rows.strips * rows.columns
     summed = channels.count * part.folds
@@ -430,7 +432,8 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
     most_q = interleaved(part, machine)
     most_p = np.minimum(machine.psum_words, machine.filter_words // part.taps.size)
     most = np.minimum(machine.psum_words * most_q, machine.filter_words // part.taps.size)
-    slices, parts, taps = g * k * c, g * part.folds, part.rows.count * problem.fx
+    slices, parts = g * k * c, g * part.folds
+    taps = part.rows.count * problem.fx * (problem.cycles_at_once / problem.macs_at_once)  # cycles at least
     sums, inputs = machine.network_psums, machine.network_inputs
     return _Channel(
         g,
@@ -453,7 +456,7 @@ def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machin
 def mapping(problem: Workload, tile: Tile, machine: Machine) -> Mapped:
     """The mapping chosen for each tile; equal tiles are mapped once."""
     shape = (problem.fy, problem.fx, problem.sy, problem.sx, problem.dy, problem.dx, problem.pointwise)
-    widths = (problem.activation_bits, problem.accumulator_bits)
+    widths = (problem.activation_bits, problem.accumulator_bits, problem.macs_at_once, problem.cycles_at_once)
     table = np.stack(np.broadcast_arrays(tile.n, tile.y, tile.x, tile.k, tile.c, *shape, *widths))
     _, first, inverse = np.unique(table, axis=1, return_index=True, return_inverse=True)
     n, y, x, k, c = table[:5, first]

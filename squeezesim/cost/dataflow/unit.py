@@ -2,7 +2,8 @@
 
 The loops that are unrolled, with U iterations at once, cut a tile into blocks; the others run in time, and so do the
 ⌈D/U⌉ parts of an unrolled one. A part of D mod U iterations takes as long as a full one. A *block* is what stays in
-the PEs at once, a *step* takes ``interval`` cycles, and *m* are the cycles of a block: its steps · interval.
+the PEs at once, a *step* takes ``interval`` cycles, and *m* are the cycles of a block: ⌈its steps · interval / rate⌉.
+With ``precision.rates`` a PE does ``rate`` MACs in a cycle: several steps of a block at once, or one in several cycles.
 
     stationary   a block is                    steps of a block      blocks, the last loop innermost
     outputs      outputs of G, K, N, Y, X      ⌈C⌉·⌈FY⌉·⌈FX⌉         ⌈G⌉ · ⌈K⌉ · ⌈N⌉·⌈Y⌉·⌈X⌉
@@ -159,9 +160,9 @@ def _channels(unit: Unit, problem: Workload, g: Ints, k: Ints, c: Ints) -> tuple
 def tile_cost(unit: Unit, problem: Workload, tile: Tile, machine: Machine) -> TileCost:
     """Return what tiles cost on *unit*."""
     loops = Loops.of(unit, problem, tile)
-    cycles, stream = _TIMES[unit.stationary](unit, loops)
+    cycles, stream = _TIMES[unit.stationary](unit, problem, loops)
     pixels, channels = tile.n * tile.y * tile.x, tile.g * tile.k * tile.c * problem.taps
-    pixel = _pixel_terms(unit, tile.n, tile.y, tile.x)
+    pixel = _pixel_terms(unit, problem, tile.n, tile.y, tile.x)
     channel = _channel_terms(unit, problem, tile.g, tile.k, tile.c)
 
     def accesses() -> Accesses:
@@ -171,10 +172,10 @@ def tile_cost(unit: Unit, problem: Workload, tile: Tile, machine: Machine) -> Ti
     return TileCost(stream, cycles + unit.latency - stream, pixels * channels, accesses)
 
 
-def _outputs(unit: Unit, loops: Loops) -> tuple[Ints, Ints]:
+def _outputs(unit: Unit, problem: Workload, loops: Loops) -> tuple[Ints, Ints]:
     """Cycles, and those in which the PEs multiply, where outputs stay."""
     nest = (loops.g, loops.k, *loops.pixels)
-    m = _count(loops.summed) * unit.interval
+    m = problem.paced(_count(loops.summed) * unit.interval)
     stream = _count(nest) * m
     if not unit.output_words:
         return stream, stream
@@ -185,20 +186,22 @@ def _outputs(unit: Unit, loops: Loops) -> tuple[Ints, Ints]:
     return cycles - np.maximum(last - m, 0) + last, stream
 
 
-def _weights(unit: Unit, loops: Loops) -> tuple[Ints, Ints]:
+def _weights(unit: Unit, problem: Workload, loops: Loops) -> tuple[Ints, Ints]:
     """The same where weights stay."""
     pixels = reduce(mul, (cut.full * cut.size + cut.rest for cut in loops.pixels))
-    return _preloaded(unit, (loops.g, loops.k), loops.summed, _count(loops.pixels), pixels)
+    m = problem.paced(_count(loops.pixels) * unit.interval)
+    return _preloaded(unit, (loops.g, loops.k), loops.summed, m, pixels)
 
 
-def _inputs(unit: Unit, loops: Loops) -> tuple[Ints, Ints]:
+def _inputs(unit: Unit, problem: Workload, loops: Loops) -> tuple[Ints, Ints]:
     """The same where inputs stay."""
     filters = loops.k.full * loops.k.size + loops.k.rest
-    return _preloaded(unit, (*loops.pixels, loops.g), loops.summed, loops.k.parts, filters)
+    m = problem.paced(loops.k.parts * unit.interval)
+    return _preloaded(unit, (*loops.pixels, loops.g), loops.summed, m, filters)
 
 
-def _preloaded(unit: Unit, kept: Nest, summed: Nest, steps: Ints, made: Ints) -> tuple[Ints, Ints]:
-    """Cycles where blocks of *kept* × *summed* words are preloaded, each for *steps* steps.
+def _preloaded(unit: Unit, kept: Nest, summed: Nest, m: Ints, made: Ints) -> tuple[Ints, Ints]:
+    """Cycles where blocks of *kept* × *summed* words are preloaded, each for *m* cycles.
 
     One of *kept* makes *made* outputs.
     """
@@ -209,7 +212,6 @@ def _preloaded(unit: Unit, kept: Nest, summed: Nest, steps: Ints, made: Ints) ->
     def leave(iterations: Any) -> Any:
         return ceil_div(iterations * made, unit.output_words) if unit.output_words else 0 * iterations
 
-    m = steps * unit.interval
     stream = _count(kept) * _count(summed) * m
     cycles = stream + preload(_first(kept) * _first(summed))
     for several, size in _classes(kept):
@@ -228,6 +230,7 @@ class _Pixel(NamedTuple):
     """Terms of a tile's pixels."""
 
     parts: Any  # of the loops, in time
+    stream: Any  # parts; where weights stay, cycles of a block
     pixels: Any
     alone: Any  # pixels where they are one part, else 0
     others: Any  # pixels where they are several, else 0
@@ -238,7 +241,7 @@ class _Pixel(NamedTuple):
 class _Channel(NamedTuple):
     """Terms of a tile's channels."""
 
-    cycles: Any  # of a part of the pixels
+    cycles: Any  # of a part of the pixels; where weights stay, blocks
     blocks: Any  # of a part of the pixels, where inputs stay
     weights: Any
     weights_again: Any  # those that each part of the pixels reads, and those that all of them read once
@@ -256,17 +259,23 @@ class _Channel(NamedTuple):
     latency: Any
 
 
-def _pixel_terms(unit: Unit, n: Ints, y: Ints, x: Ints) -> _Pixel:
+def _pixel_terms(unit: Unit, problem: Workload, n: Ints, y: Ints, x: Ints) -> _Pixel:
     cuts, pixels = _pixels(unit, n, y, x), n * y * x
     parts = _count(cuts)
+    stream = problem.paced(parts * unit.interval) if unit.stationary == "weights" else parts
     alone = np.where(parts == 1, pixels, 0)
-    return _Pixel(parts, pixels, alone, pixels - alone, _first(cuts), np.ones_like(pixels))
+    return _Pixel(parts, stream, pixels, alone, pixels - alone, _first(cuts), np.ones_like(pixels))
 
 
 def _channel_terms(unit: Unit, problem: Workload, g: Ints, k: Ints, c: Ints) -> _Channel:
     groups, filters, summed = _channels(unit, problem, g, k, c)
     parts, slices = _count(summed), g * k * c * problem.taps
     blocks = groups.parts * filters.parts * parts
+    sides = {
+        "outputs": (groups.parts * filters.parts, parts),
+        "inputs": (groups.parts * parts, filters.parts),
+    }
+    outside, steps = sides.get(unit.stationary, (blocks, 0 * blocks))
     in_space = parts == 1
     steady = in_space if unit.stationary == "outputs" else blocks == 1
     again = 0 if unit.stationary == "weights" else np.where(steady, 0, slices)
@@ -280,7 +289,7 @@ def _channel_terms(unit: Unit, problem: Workload, g: Ints, k: Ints, c: Ints) -> 
         exposed = np.maximum(_arrive(unit, first), unit.preload)
     only_once = unit.stationary == "inputs"
     return _Channel(
-        cycles=blocks * unit.interval,
+        cycles=blocks if unit.stationary == "weights" else outside * problem.paced(steps * unit.interval),
         blocks=groups.parts * parts,
         weights=slices,
         weights_again=again,
@@ -306,13 +315,13 @@ def _arrive(unit: Unit, words: Ints) -> Ints:
 
 def _cycles(unit: Unit, pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     p, c = _Pixel(*pixel), _Channel(*channel)
-    streaming = [(p.parts, c.cycles), (p.tiles, c.latency)]
+    streaming = [(p.stream, c.cycles), (p.tiles, c.latency)]
     found = [streaming]
     if unit.output_words:
         found.append([(p.pixels, c.outputs / unit.output_words), (p.tiles, c.latency)])
     if unit.stationary == "weights":
         streaming.append((p.tiles, c.exposed))
-        found.append([(p.tiles, c.preloads + c.latency), (p.parts, np.full_like(c.cycles, unit.interval))])
+        found.append([(p.tiles, c.preloads + c.latency), (p.stream, np.ones_like(c.cycles))])
     elif unit.stationary == "inputs":
         if unit.ports:
             streaming.append((p.first, c.first / unit.ports))
@@ -356,7 +365,7 @@ def dataflow_of(unit: Unit) -> Dataflow:
         'outputs'
     """
     bounds = Bounds(
-        pixel_terms=lambda _problem, n, y, x, _machine: _pixel_terms(unit, n, y, x),
+        pixel_terms=lambda problem, n, y, x, _machine: _pixel_terms(unit, problem, n, y, x),
         channel_terms=lambda problem, g, k, c, _machine: _channel_terms(unit, problem, g, k, c),
         cycles=lambda pixel, channel: _cycles(unit, pixel, channel),
         accesses=lambda _problem, pixel, channel, machine: [_accesses(unit, pixel, channel, machine)],

@@ -8,8 +8,12 @@ load as many at once. The smallest block, of the remainders, comes first, since 
     blocks = G · FY·FX · ⌈C/r⌉ · ⌈K/s⌉
     first = the block of ((C − 1) mod r) + 1 rows and ((K − 1) mod s) + 1 columns
     preload(block) = ⌈rows used / max(⌊ports / columns used⌋, 1)⌉ · ⌈columns used / ports⌉
-    cycles = preload(first) + pixels + Σ over the other blocks max(pixels, preload) + blocks · weight_swap_cycles
+    stream = cycles of the pixels, ⌈pixels / rate⌉
+    cycles = preload(first) + stream + Σ over the other blocks max(stream, preload) + blocks · weight_swap_cycles
              [+ rows used + columns used − 2 if systolic]
+
+A PE of several MACs a cycle (``precision.rates``) takes as many pixels at once, one of a MAC in several cycles a pixel
+in as many.
 
 Every tile takes the r and s of the fewest cycles, of equal ones those that move the fewest words: whole arrays of
 weights where no preload is waited for, often fewer where one is (``_block_sizes``). By energy it takes the whole array,
@@ -98,25 +102,28 @@ class Blocks:
         """Cycles to preload the smallest block, which nothing overlaps: it is the first."""
         return _preload((self.rows - 1) % self.high + 1, (self.cols - 1) % self.wide + 1, machine)
 
-    def fill(self, pixels: Ints, machine: Machine) -> Ints:
-        """Cycles of the first preload, of all swaps, and of what preloads take longer than the pixels beside them."""
+    def fill(self, stream: Ints, machine: Machine) -> Ints:
+        """Cycles of the first preload, of all swaps, and of what preloads take longer than the pixels beside them.
+
+        *stream* are the cycles in which the pixels of a tile pass a block.
+        """
         result = self.first(machine) + self.count * machine.weight_swap
         # Most tiles have so many pixels that no preload is ever waited for.
-        some = np.flatnonzero(pixels < _preload(self.high, self.wide, machine))
+        some = np.flatnonzero(stream < _preload(self.high, self.wide, machine))
         if len(some):
-            result[some] += self.take(some)._waiting(pixels[some], machine)
+            result[some] += self.take(some)._waiting(stream[some], machine)
         return np.asarray(result)
 
-    def _waiting(self, pixels: Ints, machine: Machine) -> Ints:
+    def _waiting(self, stream: Ints, machine: Machine) -> Ints:
         """Cycles that preloads take longer, but for the first block, before which nothing streams."""
-        result = -np.maximum(self.first(machine) - pixels, 0)
+        result = -np.maximum(self.first(machine) - stream, 0)
         for count, used in self.classes():
-            result += self.copies * count * np.maximum(_preload(*used, machine) - pixels, 0)
+            result += self.copies * count * np.maximum(_preload(*used, machine) - stream, 0)
         return np.asarray(result)
 
-    def cycles(self, pixels: Ints, machine: Machine) -> Ints:
+    def cycles(self, stream: Ints, machine: Machine) -> Ints:
         """Cycles of the array."""
-        return np.asarray(self.count * pixels + self.fill(pixels, machine))
+        return np.asarray(self.count * stream + self.fill(stream, machine))
 
     def take(self, index: Ints) -> Blocks:
         """Those of the tiles *index*."""
@@ -146,24 +153,24 @@ def _chooses(machine: Machine) -> bool:
     return machine.objective != ENERGY and bool(np.isinf(machine.buffer_bits_per_cycle))
 
 
-def _waits(whole: Blocks, pixels: Ints, machine: Machine) -> Bools:
+def _waits(whole: Blocks, stream: Ints, machine: Machine) -> Bools:
     """Whether a block as large as the array waits for its preload, so that a smaller one may be better.
 
     Where none does, all blocks take as long, and the whole array has the fewest of them and the smallest first one.
     """
-    return np.asarray(_chooses(machine) & (pixels < _preload(whole.high, whole.wide, machine)))
+    return np.asarray(_chooses(machine) & (stream < _preload(whole.high, whole.wide, machine)))
 
 
 def blocks_of(problem: Workload, tile: Tile, machine: Machine) -> Blocks:
     """The blocks that each tile is cut into."""
     whole = _whole_blocks(problem, tile.g, tile.k, tile.c, machine)
-    pixels = tile.n * tile.y * tile.x
-    some = np.flatnonzero(_waits(whole, pixels, machine))
+    stream = problem.paced(tile.n * tile.y * tile.x)
+    some = np.flatnonzero(_waits(whole, stream, machine))
     if len(some) == 0:
         return whole
     part = whole.take(some)
-    first, inverse = numbered(pixels[some], part.copies, part.rows, part.cols)
-    high, wide = _block_sizes(part.take(first), pixels[some[first]], machine)
+    first, inverse = numbered(stream[some], part.copies, part.rows, part.cols)
+    high, wide = _block_sizes(part.take(first), stream[some[first]], machine)
     whole.high[some], whole.wide[some] = high[inverse], wide[inverse]
     return whole
 
@@ -179,7 +186,7 @@ def _widths(cols: int, ports: int) -> Ints:
     return np.array(sorted(found | {cols}), np.int64)
 
 
-def _block_sizes(whole: Blocks, pixels: Ints, machine: Machine) -> tuple[Ints, Ints]:
+def _block_sizes(whole: Blocks, stream: Ints, machine: Machine) -> tuple[Ints, Ints]:
     """Rows and columns of the blocks with which tiles take the fewest cycles, of all r ≤ R and s ≤ cols.
 
     More columns that are loaded in as many cycles make the last block smaller, and nothing larger: so s is ⌊ports/i⌋, a
@@ -187,28 +194,28 @@ def _block_sizes(whole: Blocks, pixels: Ints, machine: Machine) -> tuple[Ints, I
     block or of the narrower last one, or all, and no fewer than the most whose preload is not waited for. What is left
     is costed where the bound
 
-        cycles ≥ max(pixels + Σ over blocks of columns ⌈C / rows at once⌉ · ⌈columns / ports⌉ + swaps, blocks · pixels)
+        cycles ≥ max(stream + Σ over blocks of columns ⌈C / rows at once⌉ · ⌈columns / ports⌉ + swaps, blocks · stream)
 
     does not rule it out.
     """
     widths = np.minimum(_widths(machine.cols, machine.ports)[:, None], whole.cols)
-    tiles = np.broadcast_to(np.arange(len(pixels)), widths.shape)
+    tiles = np.broadcast_to(np.arange(len(stream)), widths.shape)
     new = np.diff(widths, axis=0, prepend=0) > 0
     tile, wide = tiles[new], widths[new]
     of = replace(whole.take(tile), wide=wide)
-    hidden = pixels[tile] // ceil_div(wide, machine.ports) * _rows_at_once(wide, machine)
+    hidden = stream[tile] // ceil_div(wide, machine.ports) * _rows_at_once(wide, machine)
     hidden = np.clip(hidden, 1, of.high)
-    found = [(np.arange(len(pixels)), whole), (tile, of), (tile, replace(of, high=hidden))]
-    least = np.full(len(pixels), np.iinfo(np.int64).max)
+    found = [(np.arange(len(stream)), whole), (tile, of), (tile, replace(of, high=hidden))]
+    least = np.full(len(stream), np.iinfo(np.int64).max)
     for index, blocks in found:
-        np.minimum.at(least, index, blocks.cycles(pixels[index], machine))
+        np.minimum.at(least, index, blocks.cycles(stream[index], machine))
     swaps = of.count * machine.weight_swap
-    bound = _least_preloads(of, machine) + pixels[tile] + swaps
-    bound = np.maximum(bound, of.count * pixels[tile] + swaps)
+    bound = _least_preloads(of, machine) + stream[tile] + swaps
+    bound = np.maximum(bound, of.count * stream[tile] + swaps)
     left = np.flatnonzero((bound < least[tile]) & (hidden < of.high))
     for cols in (wide, of.cols % wide):
         found += _multiples(_rows_at_once(cols, machine)[left], tile[left], of.take(left), hidden[left])
-    return _best(found, whole, pixels, machine)
+    return _best(found, whole, stream, machine)
 
 
 def _multiples(step: Ints, tile: Ints, of: Blocks, above: Ints) -> Iterator[tuple[Ints, Blocks]]:
@@ -230,13 +237,13 @@ def _multiples(step: Ints, tile: Ints, of: Blocks, above: Ints) -> Iterator[tupl
 
 
 def _best(
-    found: Sequence[tuple[Ints, Blocks]], whole: Blocks, pixels: Ints, machine: Machine
+    found: Sequence[tuple[Ints, Blocks]], whole: Blocks, stream: Ints, machine: Machine
 ) -> tuple[Ints, Ints]:
     """Rows and columns of the fastest blocks of each tile, of equal ones of those that move the fewest words."""
-    cycles = np.full(len(pixels), np.iinfo(np.int64).max)
+    cycles = np.full(len(stream), np.iinfo(np.int64).max)
     words, high, wide = cycles.copy(), whole.high.copy(), whole.wide.copy()
     for tile, blocks in found:
-        taken, moved = blocks.cycles(pixels[tile], machine), blocks.words
+        taken, moved = blocks.cycles(stream[tile], machine), blocks.words
         order = np.lexsort((moved, taken, tile))
         first = order[np.flatnonzero(np.diff(tile[order], prepend=-1))]
         at = tile[first]
@@ -260,6 +267,7 @@ class _Pixel(NamedTuple):
     """Terms of a tile's pixels."""
 
     pixels: Any
+    stream: Any  # cycles in which they pass a block
     tiles: Any  # 1 for each
     first: Any  # share of the whole array's first preload, but for a cycle, that no other blocks fall below
 
@@ -281,13 +289,13 @@ class _Channel(NamedTuple):
 def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Terms:
     """Other blocks than those of the whole array are more of them: a preload and one block more at least.
 
-    With L for the longest preload, min(first, 1 + pixels) ≥ 1 + (first − 1) · min(1, pixels / (L − 1)).
+    With L for the longest preload, min(first, 1 + stream) ≥ 1 + (first − 1) · min(1, stream / (L − 1)).
     """
-    del problem
     pixels = n * y * x
+    stream = problem.paced(pixels)
     longest = machine.rows * -(-machine.cols // machine.ports)
-    first = np.minimum(pixels / max(longest - 1, 1), 1.0) if _chooses(machine) else np.ones_like(pixels)
-    return _Pixel(pixels, np.ones_like(pixels), first)
+    first = np.minimum(stream / max(longest - 1, 1), 1.0) if _chooses(machine) else np.ones_like(pixels)
+    return _Pixel(pixels, stream, np.ones_like(pixels), first)
 
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
@@ -317,7 +325,8 @@ def _terms_of(blocks: Blocks, g: Ints, c: Ints, preloads: Ints, machine: Machine
 
 def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:
     blocks, pixels = blocks_of(problem, tile, machine), tile.n * tile.y * tile.x
-    fill = blocks.fill(pixels, machine)
+    stream = problem.paced(pixels)
+    fill = blocks.fill(stream, machine)
     if machine.systolic:
         fill += blocks.high + blocks.wide - 2
 
@@ -328,14 +337,14 @@ def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:
         return _accesses(problem, *terms, machine)[0]
 
     busy = problem.taps * tile.g * blocks.rows * blocks.cols * pixels
-    return TileCost(blocks.count * pixels, fill, busy, accesses)
+    return TileCost(blocks.count * stream, fill, busy, accesses)
 
 
 def _cycles(pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
     p, c = _Pixel(*pixel), _Channel(*channel)
     return [
-        [(p.pixels, c.blocks), (p.first, c.first - c.tiles), (p.tiles, c.swaps + c.tiles)],
-        [(p.tiles, c.preloads), (p.pixels, c.tiles)],
+        [(p.stream, c.blocks), (p.first, c.first - c.tiles), (p.tiles, c.swaps + c.tiles)],
+        [(p.tiles, c.preloads), (p.stream, c.tiles)],
     ]
 
 
@@ -360,7 +369,7 @@ def _accesses(
 def _are_whole(problem: Workload, tile: Tile, machine: Machine) -> Bools:
     """Whether tiles of these channels, and of as many pixels or more, are cut into blocks as large as the array."""
     whole = _whole_blocks(problem, tile.g, tile.k, tile.c, machine)
-    return ~_waits(whole, tile.n * tile.y * tile.x, machine)
+    return ~_waits(whole, problem.paced(tile.n * tile.y * tile.x), machine)
 
 
 _BOUNDS = Bounds(_pixel_terms, _channel_terms, _cycles, _accesses, _are_whole)

@@ -81,9 +81,9 @@ def _make_room(axes: Axes, ends: Sequence[float]) -> None:
 
 def waterfall(report: ReportData) -> list[tuple[str, str, float, float]]:
     """Return the bars in order: label, cause (empty for the total), start and end in cycles; no causes of 0."""
-    whole = report.tally.total()
+    whole = report.tally.in_pe_cycles(report.scale).total()
     pes = report.machine.pes
-    macs, executed = int(whole.macs[0]) / pes, int(whole.executed[0]) / pes
+    macs, executed = whole.macs[0].item() / pes, whole.executed[0].item() / pes
     steps = [("all PEs at work on MACs", "executed", 0.0, macs)]
     if executed < macs:
         steps.append(("zero weights skipped", "executed", macs, executed))

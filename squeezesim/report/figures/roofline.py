@@ -47,6 +47,8 @@ class Roof:
     macs_a_second: float
     bytes_a_second: float
     intensity: Floats
+    widths: str = ""  # of the operands for which the array's is, where it depends on them
+    others: tuple[tuple[str, float], ...] = ()  # and what it is for others that layers have
 
 
 def roofline(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figure:
@@ -131,24 +133,39 @@ def _spots(names: Sequence[str], x: Floats, y: Floats, share: Floats, area: Floa
 def ceilings(report: ReportData, layers: NDArray[np.intp]) -> list[Roof]:
     """Return the roofs of DRAM, of the memories beside it and of the buffer, where it is limited, for *layers*.
 
-    Executed MACs a second ≤ min(PEs · clock, bytes a second · executed MACs / byte). Bytes of the buffer are those that
-    the array reads and writes; the DMA has a port of its own.
+    Executed MACs a second ≤ min(PEs · MACs of a PE in a cycle · clock, bytes a second · executed MACs / byte). Bytes of
+    the buffer are those that the array reads and writes; the DMA has a port of its own.
     """
     accelerator, tally, machine = report.accelerator, report.tally, report.machine
     hertz = accelerator.clock_mhz * 1e6
-    array = machine.pes * hertz
+    (widths, array), *others = _of_array(report, layers)
+    above: dict[str, Any] = {"widths": widths, "others": tuple(others)}
     macs = tally.executed[layers]
     roofs = []
     for memory, operands in zip(machine.memories, report.memories.values(), strict=True):
         moved = np.sum([tally.part("dram", operand)[layers] for operand in operands], axis=0, dtype=np.int64)
         name, rate = label_of(memory.name, LEVELS), memory.bytes_per_cycle * hertz
         if memory.name == "dram" or moved.any():
-            roofs.append(Roof(name, array, rate, macs / np.maximum(moved, 1)))
+            roofs.append(Roof(name, array, rate, macs / np.maximum(moved, 1), **above))
     width = accelerator.memory.global_buffer.bytes_per_cycle
     if width is not None:
         used = np.maximum(tally.buffer_bytes[layers] - tally.dram_bytes[layers], 1)
-        roofs.append(Roof(_BUFFER, array, width * hertz, macs / used))
+        roofs.append(Roof(_BUFFER, array, width * hertz, macs / used, **above))
     return roofs
+
+
+def _of_array(report: ReportData, layers: NDArray[np.intp]) -> list[tuple[str, float]]:
+    """MACs a second of the array for the widths that *layers* have, the most first: ``("w4a8 w4a4", 2e12)``."""
+    machine = report.machine
+    most = machine.pes * report.accelerator.clock_mhz * 1e6
+    if not machine.paces:
+        return [("", most)]
+    found: dict[float, dict[str, None]] = {}
+    for place in layers.tolist():
+        bits = report.operands[place]
+        macs, cycles = machine.pace(bits.weight_bits, bits.activation_bits)
+        found.setdefault(most * macs / cycles, {})[f"w{bits.weight_bits}a{bits.activation_bits}"] = None
+    return [(" ".join(found[speed]), speed) for speed in sorted(found, reverse=True)]
 
 
 def _lines(sheet: Sheet, axes: Axes, roof: Roof, speed: Floats) -> dict[str, Any]:
@@ -161,8 +178,18 @@ def _lines(sheet: Sheet, axes: Axes, roof: Roof, speed: Floats) -> dict[str, Any
     (flat,) = axes.plot([ridge, ridge * _BEYOND], [top, top], **style)
     style["linestyle"] = "-." if roof.memory == _BUFFER else "--"
     (steep,) = axes.plot([ridge, ridge / _BEYOND], [top, top / _BEYOND], **style)
+    arrays = {roof.widths: flat}
+    style |= {"linewidth": 0.9, "linestyle": ":"}
+    for widths, speed_of in roof.others:
+        lower = speed_of / _GIGA
+        ends = [lower / slope, lower / slope * _BEYOND]
+        (arrays[widths],) = axes.plot(ends, [lower, lower], **style)
+    speeds = dict([(roof.widths, roof.macs_a_second), *roof.others])
     return {
-        f"array: {top:,.4g} GMAC/s": flat,
+        **{
+            f"array{f' with {widths}' if widths else ''}: {speeds[widths] / _GIGA:,.4g} GMAC/s": line
+            for widths, line in arrays.items()
+        },
         f"{roof.memory}: {slope:,.4g} GB/s": steep,
     }
 

@@ -107,7 +107,8 @@ def _row(
     from matplotlib.ticker import EngFormatter
 
     labels, colours = cause_labels(tally.causes), sheet.theme.causes(tally.causes)
-    parts = zip(labels, (tally.executed[index], *tally.losses[index].T), strict=True)
+    spent = tally.in_pe_cycles(report.scale)
+    parts = zip(labels, (spent.executed[index], *spent.losses[index].T), strict=True)
     cycles = {cause: part / report.machine.pes for cause, part in parts}
     heights = stacked_bars(axes, cycles, colours)
     axes.set_ylim(0, heights.max() * headroom)

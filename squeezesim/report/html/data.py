@@ -235,7 +235,8 @@ def names_of(reports: Sequence[ReportData]) -> Names:
 
 def payload(report: ReportData, energies: Energies, known: Names) -> dict[str, Any]:
     """Return the numbers of one report, by the *known* names of all reports of the page, in energies of all."""
-    names, stages = groups(report, "stage")
+    spent = report.tally.in_pe_cycles(report.scale)
+    names, stages = groups(report, "stage", spent)
     layer_names = [layer.name for layer in report.network.layers]
     return {
         "network": report.network.name,
@@ -247,9 +248,9 @@ def payload(report: ReportData, energies: Energies, known: Names) -> dict[str, A
             "short": short_names(layer_names, LONGEST),
             "inputs": [list(layer.inputs) for layer in report.network.layers],
         },
-        "parts": _parts(report, report.tally, energies, known),
+        "parts": _parts(report, spent, energies, known),
         "stages": {"names": names, "parts": _parts(report, stages, energies, known)},
-        "whole": _parts(report, report.tally.total(), energies, known),
+        "whole": _parts(report, spent.total(), energies, known),
         "waterfall": [
             {"label": label, "cause": cause, "from": _short(start), "to": _short(end)}
             for label, cause, start, end in waterfall(report)
@@ -308,6 +309,7 @@ def _roofline(report: ReportData) -> dict[str, Any]:
             {
                 "memory": roof.memory,
                 "array": roof.macs_a_second,
+                **({"widths": roof.widths, "others": roof.others} if roof.widths else {}),
                 "bandwidth": roof.bytes_a_second,
                 "intensity": _column(roof.intensity),
             }

@@ -9,7 +9,7 @@ from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.base import slice_cycles
 from squeezesim.cost.machine import Machine
 from squeezesim.network.layer import Layer
-from tests.cost.cases import layers, machine, machines, problem_of
+from tests.cost.cases import layers, machine, machines, macs_at_most, problem_of
 from tests.cost.dataflow.arrays import Words, drawn_tile, whole
 
 OS = DATAFLOWS["os"]
@@ -67,7 +67,7 @@ def test_the_share_of_a_tile_is_rounded_up(layer: Layer, on: Machine, parts: int
 def test_busy_never_exceeds_the_array(layer: Layer, on: Machine, data: st.DataObject) -> None:
     problem = problem_of(layer, on)
     work = OS.tile_cost(problem, drawn_tile(problem, data), on)
-    assert 0 < work.busy[0] <= on.pes * work.stream[0]
+    assert 0 < work.busy[0] <= macs_at_most(problem, on, work.stream[0])
     assert work.fill[0] >= 0
 
 

@@ -21,7 +21,7 @@ from squeezesim.cost.traffic import ORDERS, Mode
 from squeezesim.network.layer import Layer
 from squeezesim.reference.array_case import simulate_array
 from squeezesim.reference.array_rs import Mapping
-from tests.cost.cases import layers, machine, machines, measures, problem_of, tilings
+from tests.cost.cases import layers, machine, machines, macs_at_most, measures, problem_of, tilings
 from tests.cost.dataflow.arrays import Words, drawn_tile, untiled, whole
 
 RS = DATAFLOWS["rs"]
@@ -105,7 +105,7 @@ def test_a_mapping_fits_the_array(layer: Layer, on: Machine, data: st.DataObject
     assert p * q * part.taps.size[0] <= on.filter_words
     assert rows.strip[0] * part.rows.size[0] * r * t <= on.pes
     macs = math.prod(numbers((*tile, problem.taps)))
-    assert work.busy[0] == macs <= on.pes * work.stream[0]
+    assert work.busy[0] == macs <= macs_at_most(problem, on, work.stream[0])
 
 
 @given(*[st.integers(1, 9) for _ in range(4)])

@@ -40,7 +40,7 @@ def by_folds(m: int, n: int, k: int, name: str, on: Machine) -> dict[str, int]:
 
 
 @settings(max_examples=300)
-@given(layers(), machines(), FLOWS)
+@given(layers(), machines(paces=()), FLOWS)
 def test_equals_folds_one_by_one(layer: Layer, on: Machine, name: str) -> None:
     flow, problem = SCALESIM[name], problem_of(layer, on)
     m, n, k = int(problem.pixels[0]), layer.k, layer.fy * layer.fx * layer.c
@@ -59,7 +59,7 @@ def test_equals_folds_one_by_one(layer: Layer, on: Machine, name: str) -> None:
     assert sum(a * b for a, b in bound) == work.cycles
 
 
-@given(layers(), machines(), FLOWS, st.data())
+@given(layers(), machines(paces=()), FLOWS, st.data())
 def test_a_tile_is_folds_too(layer: Layer, on: Machine, name: str, data: st.DataObject) -> None:
     problem = problem_of(layer, on)
     work = SCALESIM[name].tile_cost(problem, drawn_tile(problem, data), on)
@@ -67,7 +67,7 @@ def test_a_tile_is_folds_too(layer: Layer, on: Machine, name: str, data: st.Data
     assert work.fill[0] >= 0
 
 
-@given(layers(), machines(), FLOWS)
+@given(layers(), machines(paces=()), FLOWS)
 def test_every_operand_of_a_mac_is_in_a_register_or_comes_from_a_neighbour(
     layer: Layer, on: Machine, name: str
 ) -> None:

@@ -12,7 +12,7 @@ from squeezesim.cost.dataflow import DATAFLOWS, Tile
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
-from tests.cost.cases import layers, machine, machines, problem_of
+from tests.cost.cases import layers, machine, machines, macs_at_most, problem_of
 from tests.cost.dataflow.arrays import Words, drawn_tile, untiled, whole
 
 WS = DATAFLOWS["ws"]
@@ -138,7 +138,7 @@ def test_more_ports_are_never_slower(layer: Layer, on: Machine, more: int, data:
 def test_busy_never_exceeds_the_array(layer: Layer, on: Machine, data: st.DataObject) -> None:
     problem = problem_of(layer, on)
     work = WS.tile_cost(problem, drawn_tile(problem, data), on)
-    assert 0 < work.busy[0] <= on.pes * work.stream[0]
+    assert 0 < work.busy[0] <= macs_at_most(problem, on, work.stream[0])
     assert work.fill[0] >= 0
 
 
@@ -178,7 +178,7 @@ def test_packed_patterns_are_layers_of_fewer_channels(layer: Layer, on: Machine,
         assert here("buffer", operand, "read") * rows == there("buffer", operand, "read") * c
     executed = WS.executed(problem, on)
     assert executed[0] <= layer.macs
-    assert packed.busy[0] <= on.pes * packed.stream[0]
+    assert packed.busy[0] <= macs_at_most(problem, on, packed.stream[0])
 
 
 def test_two_of_four_by_hand() -> None:

@@ -119,7 +119,7 @@ function sizes(largest) {
   ];
 }
 
-/** The diagonal and the flat ceiling; what the array allows goes on as a dotted line. */
+/** The diagonal and the flat ceiling; what the array allows goes on as a dotted line, as do those of other widths. */
 function ceiling(axes, x, y, roof, ridge) {
   const [low, far] = x.domain();
   const start = Math.max(low, y.domain()[0] / roof.bandwidth);
@@ -155,7 +155,26 @@ function ceiling(axes, x, y, roof, ridge) {
     .attr("x", x(far) - 4)
     .attr("y", y(roof.array) - 6)
     .attr("text-anchor", "end")
-    .text(`array ${format.count(roof.array)}MAC/s`);
+    .text(`array${roof.widths ? ` with ${roof.widths}` : ""} ${format.count(roof.array)}MAC/s`);
+  for (const [widths, speed] of roof.others ?? []) {
+    axes
+      .append("path")
+      .attr("class", "ceiling dotted")
+      .attr(
+        "d",
+        line([
+          [Math.max(low, speed / roof.bandwidth), speed],
+          [far, speed],
+        ]),
+      );
+    axes
+      .append("text")
+      .attr("class", "ceiling")
+      .attr("x", x(far) - 4)
+      .attr("y", y(speed) - 6)
+      .attr("text-anchor", "end")
+      .text(`array with ${widths} ${format.count(speed)}MAC/s`);
+  }
   const middle = Math.sqrt(start * ridge);
   const angle =
     (Math.atan2(y(ridge * roof.bandwidth) - y(start * roof.bandwidth), x(ridge) - x(start)) * 180) / Math.PI;
