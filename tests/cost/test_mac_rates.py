@@ -49,9 +49,7 @@ def test_weights_pass_a_window_at_the_rate(rate: str, cycles: int) -> None:
 def test_products_of_a_filter_row_take_the_rate_and_adding_up_does_not(rate: str, cycles: int) -> None:
     """4 weights, a window of 6 words; 3 columns of 2 products and a sum; 2 sums leave at the end."""
     layer = Layer.conv("a", c=1, k=1, oy=2, ox=3, fy=2, fx=2, padding=0, iy=3, ix=4)
-    on = machine(
-        rows=2, cols=2, network_weights=1, network_inputs=3, network_psums=1, paces=(RATES[rate],)
-    )
+    on = machine(rows=2, cols=2, network_weights=1, network_inputs=3, network_psums=1, paces=(RATES[rate],))
     assert whole(DATAFLOWS["rs"], layer, on).cycles == 4 + 2 + 3 * (cycles + 1) + 2
 
 
@@ -84,7 +82,9 @@ def rated(draw: st.DrawFn) -> tuple[list[Layer], Accelerator]:
         for layer in draw(st.lists(layers(), min_size=1, max_size=3))
         for weights, activations in [draw(st.sampled_from(own))]
     ]
-    several.append(Layer(name="add", op="add", kind="vector", input_elements=64, output_elements=32, vector_ops=32))
+    several.append(
+        Layer(name="add", op="add", kind="vector", input_elements=64, output_elements=32, vector_ops=32)
+    )
     rates = [
         f"w{weights}a{activations}:{draw(st.sampled_from(['1', '2', '3', '0.5', '0.25', '0.333']))}"
         for weights, activations in draw(st.sets(st.sampled_from([(8, 8), (4, 8), (16, 16), (4, 4)])))
@@ -102,7 +102,7 @@ def rate_of(layer: Layer, hw: Accelerator) -> Fraction:
     return found.get(pair, Fraction(1)) if layer.kind == "mac" else Fraction(1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rated())
 def test_slots_add_up_to_the_last_one(case: tuple[list[Layer], Accelerator]) -> None:
     several, hw = case
@@ -115,7 +115,7 @@ def test_slots_add_up_to_the_last_one(case: tuple[list[Layer], Accelerator]) -> 
         assert executed <= slots
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(rated())
 def test_one_mac_a_cycle_is_what_there_is_without_rates(case: tuple[list[Layer], Accelerator]) -> None:
     several, hw = case
@@ -124,7 +124,7 @@ def test_one_mac_a_cycle_is_what_there_is_without_rates(case: tuple[list[Layer],
     assert evaluate(several, [with_ones]).equals(evaluate(several, [without]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(rated(), st.sampled_from([2, 3]))
 def test_a_higher_rate_is_never_slower(case: tuple[list[Layer], Accelerator], times: int) -> None:
     several, hw = case
@@ -140,7 +140,9 @@ def test_a_higher_rate_is_never_slower(case: tuple[list[Layer], Accelerator], ti
 
 
 def test_a_product_of_activations_has_their_widths_twice() -> None:
-    hw = Accelerator.from_dict(BASE | {"precision": {"weight_bits": 4, "activation_bits": 8, "rates": ["w8a8:2"]}})
+    hw = Accelerator.from_dict(
+        BASE | {"precision": {"weight_bits": 4, "activation_bits": 8, "rates": ["w8a8:2"]}}
+    )
     layer = Layer(name="a", op="matmul", kind="mac", k=8, c=8, ox=16, ix=16, weights_are_activations=True)
     plain = evaluate([layer], [hw.replace({"precision.rates": []})])
     assert evaluate([layer], [hw]).cycles < plain.cycles

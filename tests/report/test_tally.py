@@ -16,7 +16,8 @@ from tests.report.cases import accelerator, few, report, reports
 @given(reports())
 def test_pe_cycles_are_executed_macs_and_losses(made: Report) -> None:
     tally = made.tally
-    assert np.array_equal(tally.pe_cycles(made.scale), tally.executed + tally.losses.sum(axis=1))
+    assert np.array_equal(made.machine.pes * tally.cycles, tally.executed + tally.losses.sum(axis=1))
+    assert np.array_equal(tally.slots, made.machine.pes * tally.cycles)
     assert np.array_equal(tally.cycles, tally.time.sum(axis=1))
 
 
