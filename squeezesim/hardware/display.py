@@ -51,7 +51,6 @@ def rows(accelerator: Specification) -> list[Row]:
     found = []
     shared = not accelerator.array.units or accelerator.array.dataflows
     left_out = [OVERRIDES] if shared else [OVERRIDES, *(f"array.{key}" for key in SHARED)]
-    left_out += [RATES] * (not accelerator.precision.rates)
     if accelerator.memory.global_buffer.parts:
         left_out += [SIZE, "memory.global_buffer.double_buffered"]
     for path in (*every_path(accelerator), *overridden):
@@ -252,7 +251,7 @@ def _lanes(accelerator: Specification) -> str:
 def _value(data: dict[str, Any], path: str) -> object:
     value: Any = data
     for key in path.split("."):
-        value = value[key]
+        value = value.get(key, ()) if path == RATES else value[key]
     return value
 
 

@@ -140,7 +140,7 @@ def annotate(data: dict[str, Any], path: str, provenance: str, source: str) -> N
     *above, key = path.split(".")
     for name in above:
         data = data[name]
-    data[key] = {"value": data[key], "provenance": provenance, "source": source}
+    data[key] = {"value": data.get(key, []), "provenance": provenance, "source": source}
 
 
 @st.composite
