@@ -276,16 +276,17 @@ def test_the_dictionary_has_every_column_with_its_type(made: Report) -> None:
 
 def test_the_dictionary_has_the_columns_of_some_reports() -> None:
     every = [metric.name for metric in metrics_of("layer")]
-    some = (
-        {"array.dataflows": ["scalesim_ws"]},
-        {"array.units": {"conv": {"unroll": {"k": 8, "c": 4}}}},
-        {"memory.global_buffer.keeps": ["activations"]},
-    )
-    scalesim, units, keeps = (list(report(changes).rows()[0]) for changes in some)
-    of_maps = {"inputs_in", "output_in", "kept_bytes"}
-    assert scalesim == [name for name in every if name not in of_maps | {"unit"}]
-    assert units == [name for name in every if name not in of_maps and not name.startswith("scalesim")]
-    assert keeps == [name for name in every if name != "unit" and not name.startswith("scalesim")]
+    of_maps = ("inputs_in", "output_in", "kept_bytes")
+    own = ("unit", "macs_per_pe", *of_maps, *(name for name in every if name.startswith("scalesim")))
+    some: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+        "scalesim": (("scalesim",), {"array.dataflows": ["scalesim_ws"]}),
+        "unit": (("unit",), {"array.units": {"conv": {"unroll": {"k": 8, "c": 4}}}}),
+        "macs_per_pe": (("macs_per_pe",), {"precision.rates": ["w16a16:2"]}),
+        "maps": (of_maps, {"memory.global_buffer.keeps": ["activations"]}),
+    }
+    for marks, changes in some.values():
+        left_out = [name for name in own if not name.startswith(marks)]
+        assert list(report(changes).rows()[0]) == [name for name in every if name not in left_out]
 
 
 def test_a_report_of_maps_that_stay_is_read_as_it_was_written() -> None:
