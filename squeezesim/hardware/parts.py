@@ -193,9 +193,9 @@ class Array(Part):
     @field_validator("units")
     @classmethod
     def _well_named(cls, units: Mapping[str, Unit]) -> Mapping[str, Unit]:
-        for name in units:
-            if text := misnamed(name, dataflows.names()):
-                raise ValueError(f"has {text}")
+        texts = [text for name in units if (text := misnamed(name, dataflows.names()))]
+        if texts:
+            raise ValueError(f"has {'; and '.join(texts)}")
         return units
 
     @field_validator("dataflows")
@@ -292,6 +292,9 @@ class Precision(Part):
         return data
 
 
+MOST_KIB = 4194304
+"""Size of a buffer, and of all of its parts."""
+
 BufferParts = Annotated[dict[str, BufferPart], AfterValidator(FrozenDict)]
 
 
@@ -308,7 +311,7 @@ class GlobalBuffer(Part):
         description="where partial sums are between tiles; `array`: a tile has all input channels, and none leave",
     )
     size_kib: Real = Field(
-        ge=0.001, le=4194304, description="capacity, 1 KiB = 1024 bytes", json_schema_extra={"unit": "KiB"}
+        ge=0.001, le=MOST_KIB, description="capacity, 1 KiB = 1024 bytes", json_schema_extra={"unit": "KiB"}
     )
     bytes_per_cycle: Rate | None = Field(
         None,
@@ -348,7 +351,8 @@ class GlobalBuffer(Part):
         ]
         known = [size for size in sizes if isinstance(size, int | float) and not isinstance(size, bool)]
         # Where a size is missing, that of the part is the mistake.
-        return {**data, "size_kib": sum(known) if len(known) == len(sizes) and sum(known) > 0 else 1}
+        whole = len(known) == len(sizes) and 0 < sum(known) <= MOST_KIB
+        return {**data, "size_kib": sum(known) if whole else 1}
 
     @model_validator(mode="after")
     def _possible_parts(self) -> Self:
@@ -362,7 +366,11 @@ class GlobalBuffer(Part):
             raise ValueError("has double_buffered beside parts; allowed: slots of a part")
         if self.keeps:
             raise ValueError("has keeps beside parts; allowed: keeps of a buffer without parts")
-        if self.size_kib != sum(part.size_kib for part in self.parts.values()):
+        total = sum(part.size_kib for part in self.parts.values())
+        if total > MOST_KIB:
+            sizes = ", ".join(f"{name} {part.size_kib:.10g}" for name, part in self.parts.items())
+            raise ValueError(f"has parts of {total:.10g} KiB in all ({sizes}); allowed: up to {MOST_KIB} KiB")
+        if self.size_kib != total:
             raise ValueError(
                 f"has size_kib {self.size_kib:g} beside parts; allowed: their sum, or none: parts.NAME.size_kib"
             )

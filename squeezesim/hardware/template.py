@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from squeezesim.errors import UsageError, nearest
-from squeezesim.hardware import catalog
-from squeezesim.hardware.config import from_text
+from squeezesim.hardware import catalog, dataflows
+from squeezesim.hardware.config import explain, from_text
 from squeezesim.hardware.parts import Specification
-from squeezesim.hardware.unit import LOOPS
+from squeezesim.hardware.unit import LOOPS, Unit, misnamed
 from squeezesim.yaml_tree import Source
 
 _SIZES = {"": 1.0, "kib": 1.0, "mib": 1024.0, "gib": 1024.0**2, "b": 1 / 1024}
@@ -124,6 +126,8 @@ class Numbers:
         ]
 
     def _units(self) -> list[str]:
+        mistakes: list[str] = []
+        names: list[str] = []
         lines = ["  units:  # loops in space: {unroll, stationary, runs, output_words, …}"] * bool(self.units)
         for text in self.units:
             name, sign, loops = text.partition("=")
@@ -137,9 +141,37 @@ class Numbers:
                         f"--unit {text!r} unrolls {loop.strip()!r}; allowed: {', '.join(known)}"
                         f"{nearest(loop.strip(), known)}"
                     )
-            unroll = ", ".join(f"{loop.strip()}: {count.strip()}" for loop, _, count in pairs)
-            lines.append(f"    {name.strip()}: {{unroll: {{{unroll}}}, stationary: outputs}}")
+            unroll = {loop.strip(): int(count) for loop, _, count in pairs}
+            if len(unroll) < len(pairs):
+                loops_given = [loop.strip() for loop, _, _ in pairs]
+                twice = next(loop for loop in loops_given if loops_given.count(loop) > 1)
+                mistakes.append(f"--unit {text!r} unrolls {twice!r} twice; allowed: once")
+            if wrong := misnamed(name.strip(), dataflows.names()):
+                mistakes.append(f"--unit {text!r} is named {wrong}")
+            elif name.strip() in names:
+                mistakes.append(
+                    f"--unit {text!r} is the second one named {name.strip()!r}; allowed: another name"
+                )
+            names.append(name.strip())
+            mistakes += [f"--unit {text!r}: {mistake}" for mistake in _mistakes(unroll)]
+            given = ", ".join(f"{loop}: {count}" for loop, count in unroll.items())
+            lines.append(f"    {name.strip()}: {{unroll: {{{given}}}, stationary: outputs}}")
+        if mistakes:
+            raise UsageError(*mistakes)
         return lines
+
+
+def _mistakes(unroll: Mapping[str, int]) -> list[str]:
+    """What is wrong with the loops of a unit."""
+    try:
+        Unit.model_validate({"unroll": unroll})
+    except ValidationError as error:
+        found = (
+            explain({**detail, "loc": ("array", "units", "unit", *detail["loc"])})
+            for detail in error.errors()
+        )
+        return [each.message.removeprefix("array.units.unit").removeprefix(".").strip() for each in found]
+    return []
 
 
 def like(shipped: str, name: str) -> str:

@@ -136,6 +136,24 @@ def test_what_a_new_file_cannot_be_is_one_line_and_no_file(run: Run) -> None:
     assert not Path("a.yaml").exists()
 
 
+def test_every_mistake_in_a_unit_of_a_new_file_names_its_option(run: Run) -> None:
+    mistakes = {
+        "ws=c:4": "is named 'ws', a dataflow's name; allowed: another one",
+        "9=c:4": "is named '9', no name of a unit; allowed: up to 50 letters, digits and _, the first a letter",
+        "a=c:0": ": unroll.c is 0; allowed: an integer from 1 to 65536",
+        "b=c:4,k:2,c:8": "unrolls 'c' twice; allowed: once",
+        "c=c:65536,k:65536": ": unrolls 4,294,967,296 iterations; allowed: up to 16,777,216 in all",
+        "d=t:4,fy:3": ": unrolls t and fy; allowed: t, which is fy · fx, or these",
+    }
+    options = [word for text in (*mistakes, "e=k:4") for word in ("--unit", text)]
+    code, _, err = run("hw", "new", "a.yaml", *options)
+    lines = [f"--unit {text!r} {mistake}".replace("' :", "':") for text, mistake in mistakes.items()]
+    assert (code, err) == (2, "error: " + "\n".join(lines) + "\n")
+    code, _, err = run("hw", "new", "a.yaml", "--unit", "e=k:4", "--unit", "e=k:8")
+    assert (code, err) == (2, "error: --unit 'e=k:8' is the second one named 'e'; allowed: another name\n")
+    assert not Path("a.yaml").exists()
+
+
 def test_a_size_out_of_range_is_shown_in_the_new_file(run: Run) -> None:
     code, _, err = run("hw", "new", "a.yaml", "--pes", "0x4")
     assert (code, err.splitlines()[0]) == (
