@@ -20,7 +20,16 @@ from pydantic import ValidationError
 from squeezesim.errors import HardwareError, UsageError, nearest
 from squeezesim.expressions import parse
 from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.hardware.config import allowed_text, is_leaf, parameters, sections, to_dict, unknown_path
+from squeezesim.hardware.config import (
+    PARTS,
+    UNITS,
+    allowed_text,
+    is_leaf,
+    parameters,
+    sections,
+    to_dict,
+    unknown_path,
+)
 from squeezesim.hardware.energy import energy_costs
 from squeezesim.report.metrics import units_by_name
 from squeezesim.yaml_tree import plain_scalar
@@ -259,7 +268,7 @@ class Designs:
 
     def meets(self, conditions: Sequence[str]) -> NDArray[np.bool_]:
         """Return which designs meet all of *conditions*, as for ``where``."""
-        return evaluate_conditions(conditions, self.base, self.columns, numeric_names())
+        return evaluate_conditions(conditions, self.base, self.columns, numeric_names(self.base))
 
     def _take(self, index: Sequence[int]) -> Designs:
         columns = {path: tuple(column[i] for i in index) for path, column in self.columns.items()}
@@ -328,12 +337,31 @@ def free_axes(axes: Sequence[Axis]) -> list[Axis]:
     return [axis for axis in axes if axis.link is None]
 
 
-def numeric_names() -> list[str]:
-    """Return the names that conditions on designs may use."""
+def numeric_names(base: Accelerator | None = None) -> list[str]:
+    """Return the names that conditions on designs may use, with those of units and parts of the buffer of *base*."""
     numbers = [
         path for path, known in parameters().items() if known.allowed.startswith(("an integer", "a number"))
     ]
-    return [PES, *numbers]
+    return [PES, *numbers, *(own_numbers(base) if base is not None else ())]
+
+
+def own_numbers(base: Accelerator) -> dict[str, float | None]:
+    """Return the numbers of units and of parts of the buffer of *base*, by path, defaults among them."""
+    found: dict[str, float | None] = {}
+    sections = (UNITS, base.array.units), (PARTS, base.memory.global_buffer.parts)
+    for section, named in sections:
+        for name, part in named.items():
+            for key, value in part:
+                below = (
+                    {f".{loop}": size for loop, size in value.items()}
+                    if isinstance(value, dict)
+                    else {"": value}
+                )
+                for end, number in below.items():
+                    path = f"{section}.{name}.{key}{end}"
+                    if allowed_text(path).startswith(("an integer", "a number")):
+                        found[path] = number
+    return found
 
 
 def evaluate_conditions(
@@ -363,7 +391,11 @@ def numeric_column(
     """Return the numbers of *name* in *count* rows of *columns*, or else *base*'s; NaN where there is none."""
     if name == PES:
         return _pes(base, columns, count)
-    values = columns[name] if name in columns else (_value_at(to_dict(base), name),) * count
+    if name in columns:
+        values = columns[name]
+    else:
+        own = own_numbers(base)
+        values = (own[name] if name in own else _value_at(to_dict(base), name),) * count
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 

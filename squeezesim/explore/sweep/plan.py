@@ -26,6 +26,7 @@ from squeezesim.explore.sweep.design_space import (
     free_axes,
     numeric_column,
     numeric_names,
+    own_numbers,
 )
 from squeezesim.expressions import parse
 from squeezesim.hardware.config import to_dict
@@ -297,7 +298,7 @@ def split_conditions(
     known: list[str] = []
     limits: list[str] = []
     for text in conditions:
-        condition = parse(text, column_names(), units_by_name())
+        condition = parse(text, [*column_names(), *own_numbers(base)], units_by_name())
         if condition.is_relative:
             condition.holds({})  # says that there is no baseline
         for name in condition.names:
@@ -309,7 +310,7 @@ def split_conditions(
 def feasible_mask(table: pa.Table, base: Accelerator, limits: Sequence[str]) -> Mask:
     """Return a mask of the rows that meet all of *limits*, conditions on parameters and totals."""
     columns = {name: table[name].to_pylist() for name in table.column_names}
-    return evaluate_conditions(limits, base, columns, column_names())
+    return evaluate_conditions(limits, base, columns, [*column_names(), *own_numbers(base)])
 
 
 def split_objectives(objectives: Sequence[str]) -> tuple[list[str], list[str]]:

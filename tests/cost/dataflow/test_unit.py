@@ -15,13 +15,15 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow import DATAFLOWS, Tile, flows_of
 from squeezesim.cost.machine import Machine, Unit
-from squeezesim.errors import HardwareError
+from squeezesim.errors import HardwareError, UsageError
 from squeezesim.explore.sweep.design_space import Designs, numeric_column
 from squeezesim.explore.sweep.plan import ranking_column
+from squeezesim.explore.sweep.sweep import sweep
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.mapping import Mapping
 from squeezesim.network.layer import Layer
+from squeezesim.network.network import Network
 from squeezesim.reference.array_case import Case, closed_form, whole
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
@@ -212,6 +214,24 @@ def test_sweeps_rank_by_the_pes_of_units() -> None:
     assert found.tolist() == [1024, 1024, 2048, 2048, 4096, 4096]
     rows = {path: pa.array(column) for path, column in designs.columns.items()}
     assert ranking_column(pa.table(rows), base, "array.pes").tolist() == found.tolist()
+
+
+def test_conditions_know_the_numbers_of_units_and_of_parts_of_the_buffer() -> None:
+    parts = {"all": {"size_kib": 64, "holds": ["inputs", "weights", "outputs"]}}
+    data = SMALL | {"memory": SMALL["memory"] | {"global_buffer": {"parts": parts}}}
+    base, path = Accelerator.from_dict(data), "array.units.conv.unroll.k"
+    designs = Designs(base, {path: (8, 16, 32)})
+    for condition, kept in (
+        (f"{path} >= 16", (16, 32)),
+        ("array.units.depthwise.unroll.x < 5", (8, 16, 32)),
+        ("array.units.conv.interval == 1 and array.pes <= 1024", (8,)),
+        ("memory.global_buffer.parts.all.size_kib == 64", (8, 16, 32)),
+    ):
+        assert designs.where([condition]).columns[path] == kept
+    with pytest.raises(UsageError, match=r"did you mean 'array\.units\.conv\.unroll\.k'"):
+        designs.where(["array.units.conv.unrol.k > 1"])
+    frame = sweep(Network("one", (CONV,)), base, {path: "8,16,32"}, where=[f"{path} > 8 and cycles > 0"])
+    assert frame[path].tolist() == [16, 32]
 
 
 def _crossed(values: dict[str, list[int]]) -> dict[str, list[int]]:
