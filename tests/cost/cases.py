@@ -184,10 +184,10 @@ def extents(
 
 
 @st.composite
-def layers(draw: st.DrawFn, largest: int = 9, most: int | None = None) -> Layer:
+def layers(draw: st.DrawFn, largest: int = 9, most: int | None = None, *, pooled: bool = True) -> Layer:
     """Any small convolution, grouped, strided, dilated, padded or none of it; among them matrix products.
 
-    Where that is given, those of at *most* as many tilings.
+    Where that is given, those of at *most* as many tilings. A pooling may have joined it, unless it is not *pooled*.
     """
     stride, dilation = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(2))
     taps = draw(among((1, 1), (1, 1), (1, 3), (3, 1), (3, 3), (2, 5)))
@@ -223,7 +223,7 @@ def layers(draw: st.DrawFn, largest: int = 9, most: int | None = None) -> Layer:
         weight_pattern=draw(among("", "", "2:4", "1:2")),
         constant_elements=draw(among(None, 1, 9, 200)),
         second_elements=draw(among(0, 0, 1)),
-        pool=draw(pools(outputs)),
+        pool=draw(pools(outputs)) if pooled else (),
     )
 
 

@@ -89,7 +89,7 @@ def check(network: list[Layer], accelerators: list[Accelerator]) -> None:
         assert not together.cycles[row].any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(layers(), min_size=1, max_size=3), several())
 def test_together_as_each_by_itself(network: list[Layer], accelerators: list[Accelerator]) -> None:
     check([*network, POOL], accelerators)
