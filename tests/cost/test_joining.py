@@ -98,9 +98,9 @@ def test_the_best_way_is_taken(
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(accelerators("latency", "energy", "edp"), among(1, 3), among(4, 7), among(2, 8), among(2, 3))
-def test_the_best_way_is_taken_of_150(
+def test_the_best_way_is_taken_of_60(
     accelerator: Accelerator, taps: int, size: int, channels: int, window: int
 ) -> None:
     check_against_every_way(accelerator, taps, size, channels, window)

@@ -284,9 +284,9 @@ def test_the_placement_is_the_best_of_all(layers: list[Layer], on: Accelerator) 
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(networks(), designs())
-def test_the_placement_is_the_best_of_all_of_100_networks(layers: list[Layer], on: Accelerator) -> None:
+def test_the_placement_is_the_best_of_all_of_50_networks(layers: list[Layer], on: Accelerator) -> None:
     check_against_every_placement(layers, on)
 
 
