@@ -34,9 +34,10 @@ def costed_once(
     homes: Sequence[Homes],
 ) -> Any:
     """Stand for ``_family_costs``: what it returned, and told of its progress, for the same of everything."""
-    if _OWN != DATAFLOWS:  # a dataflow of a test may be another one in the next
+    # A dataflow of a test may be another one in the next, and a mapping may be nonsense that nothing can be kept by.
+    if _OWN != DATAFLOWS or mappings:
         return search(layers, mappings, family, rates, axes, advance, homes)
-    key = tuple(layers), tuple(mappings.items()), family, pickle.dumps(rates), axes, tuple(homes)
+    key = tuple(layers), family, pickle.dumps(rates), axes, tuple(homes)
     if key not in _known:
         told: list[float] = []
         found = search(
