@@ -73,7 +73,7 @@ def sections() -> dict[str, tuple[str, ...]]:
 
     Example:
         >>> sections()["memory"]
-        ('global_buffer', 'dram', 'row_words')
+        ('global_buffer', 'dram', 'placement', 'row_words')
     """
     keys: dict[str, dict[str, None]] = {}
     for path in parameters():
