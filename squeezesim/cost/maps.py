@@ -32,7 +32,7 @@ class MapClass:
 
 
 class Reads(NamedTuple):
-    """What a layer reads of a class: its operand, one of ``OPERANDS``, and elements."""
+    """What a layer reads of a class: its operand, one of ``costs.HOMED``, and elements."""
 
     home: int
     operand: str

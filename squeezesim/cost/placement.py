@@ -28,7 +28,7 @@ from squeezesim.cost.problem import IN_MEMORY, Floats, Homes
 from squeezesim.network.layer import Layer
 
 MOST_STATES = 4096
-"""States of a layer from which on only those with the least bound are followed."""
+"""States after a layer of which more are not followed: those with the most maps in the buffer are."""
 
 _KEPT, _BOTH = 1, 2  # how a class is in the buffer: alone, or in a memory too
 
@@ -82,7 +82,6 @@ class Graph:
     edges: Sequence[Sequence[Edge]]  # of each layer
     states: Sequence[int]  # how many there are after each layer
     keys: Sequence[Key]
-    is_whole: bool  # no state was left out
 
 
 def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
@@ -92,7 +91,7 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
     """
     keys: dict[Key, int] = {}
     before: dict[State, int] = {(): 0}
-    edges, counts, is_whole = [], [], True
+    edges, counts = [], []
     for number in range(len(maps.layers)):
         after: dict[State, int] = {}
         own: dict[tuple[int, int, int], Edge] = {}
@@ -103,7 +102,6 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
                 target = after.setdefault(left, len(after))
                 own.setdefault((source, target, key), Edge(source, target, key, place))
         if len(after) > MOST_STATES:
-            is_whole = False
             kept = sorted(after, key=lambda state: -sum(how for _, how in state))[:MOST_STATES]
             kept += [()] * (() in after and () not in kept)
             renumbered = {after[state]: place for place, state in enumerate(kept)}
@@ -116,7 +114,7 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
         edges.append([*own.values()])
         counts.append(len(after))
         before = after
-    return Graph(edges, counts, [*keys], is_whole)
+    return Graph(edges, counts, [*keys])
 
 
 def _places(maps: Maps, number: int, state: State, capacity: int) -> Iterator[tuple[State, Place]]:
@@ -200,30 +198,24 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The best placement on a machine: the place of each layer, and whether other placements were left out."""
+    """The best placement on a machine: the place of each layer."""
 
     places: Sequence[Place]
-    is_best: bool
 
 
 def best_placements(graphs: Sequence[Graph], fixed: Sequence[bool], search: Search) -> list[Placement | None]:
-    """Return the shortest path of each machine through its graph; None where no layer order fits.
+    """Return the shortest path of each machine through its graph; None where the network fits in no placement.
 
-    *fixed* says of each shape whether its cost depends on what its operands are alone, as without MACs.
+    *fixed* says of each shape whether its cost does not depend on the bits of maps, as without MACs.
     """
     known: dict[Key, _Known] = {}
-    wanted: dict[Key, None] = {}
-    for graph in graphs:
-        least: dict[Key, int] = {}
+    least: dict[Key, Key] = {}  # of keys that differ in the bits of maps alone, that of the fewest
+    for graph in {id(graph): graph for graph in graphs}.values():
         for key in graph.keys:
-            alike = _alike(key)
-            least[alike] = min(least.get(alike, key.homes.resident), key.homes.resident)
-        for alike, resident in least.items():
-            earlier = (
-                next((each for each in wanted if _alike(each) == alike), None) if len(graphs) > 1 else None
-            )
-            if earlier is None or earlier.homes.resident > resident:
-                wanted[alike._replace(homes=alike.homes._replace(resident=resident))] = None
+            fewest = least.setdefault(_alike(key), key)
+            if key.homes.resident < fewest.homes.resident:
+                least[_alike(key)] = key
+    wanted = dict.fromkeys(least.values())
     found: list[Placement | None] = [None] * len(graphs)
     open_machines = list(range(len(graphs)))
     while wanted:
@@ -237,7 +229,7 @@ def best_placements(graphs: Sequence[Graph], fixed: Sequence[bool], search: Sear
             if inexact:
                 still.append(machine)
             elif path:
-                found[machine] = Placement([edge.place for edge in path], graphs[machine].is_whole)
+                found[machine] = Placement([edge.place for edge in path])
         open_machines = still
     return found
 
