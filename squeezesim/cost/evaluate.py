@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -126,15 +126,37 @@ def evaluate_each(
     for number, misfit in enumerate(misfits):
         if misfit is not None:
             _fill(columns, number, _blank((len(layers),), axes))
+    return _costs(columns, machines, repeats, axes), misfits
+
+
+def evaluate_placed(
+    layers: Sequence[Layer], accelerator: Accelerator, numbers: Sequence[int], places: Sequence[Place]
+) -> Costs:
+    """Cost layer ``numbers[i]`` of the network *layers* in ``places[i]``, in which it has to fit, as one row.
+
+    By ``edp`` each is a network of its own.
+    """
+    machine = Machine.of(accelerator)
+    axes, rates = Axes.of([machine]), Rates.of([machine])
+    family = machine.family(priced=any(flow.mapping_depends_on_energy for flow in flows_of(machine).values()))
+    run, joins = as_run(layers, family), joined(layers, family)
+    own = [layers[number] for number in numbers]
+    absorbed = {index for index, number in enumerate(numbers) if number in joins}
+    items, placed = [run[number] for number in numbers], [(np.arange(1), places)]
+    columns, _ = _placed_costs(own, items, absorbed, {}, family, rates, axes, ignore, placed, weighted=True)
+    return _costs(columns, [machine], np.array([layer.repeat for layer in own], np.int64), axes)
+
+
+def _costs(columns: Columns, machines: Sequence[Machine], repeats: Ints, axes: Axes) -> Costs:
+    """Costs of all steps of layers from the *columns* of one step of each."""
     for key in _SUMS:
         columns[key] *= repeats.reshape(-1, *[1] * (columns[key].ndim - 2))
-    costs = Costs(
+    return Costs(
         pes=np.array([[machine.pes] for machine in machines]),
         clock_hz=np.array([[machine.clock_hz] for machine in machines]),
         **columns,
         **axes._asdict(),
     )
-    return costs, misfits
 
 
 def _overflows(costs: Columns, repeats: Ints, pes: int, bytes_per_cycle: float) -> bool:
@@ -207,42 +229,46 @@ def _family_costs(
             Place(at, layer.input_elements * (not at.inputs), not at.outputs)
             for layer, at in zip(layers, homes, strict=True)
         ]
-        groups = [(np.arange(len(rates)), fixed)]
-        return _placed_costs(layers, mappings, family, rates, axes, advance, groups, weighted=False)
-    if family.keeps_maps and not mappings:
+        placed: Iterable[tuple[Ints, Sequence[Place]]] = [(np.arange(len(rates)), fixed)]
+    elif family.keeps_maps and not mappings:
         residents = residents_of(layers, family, rates, axes)
-        placed = residents.alike(layers)
-        return _placed_costs(layers, mappings, family, residents.rates, axes, advance, placed, weighted=True)
+        placed, rates = residents.alike(layers), residents.rates
+    if homes or (family.keeps_maps and not mappings):
+        run = as_run(layers, family), {*joined(layers, family)}
+        weighted = not homes
+        return _placed_costs(layers, *run, mappings, family, rates, axes, advance, placed, weighted=weighted)
     joining = Joining(layers, family)
     always = {*joined(layers, family)} if family.joins_always else {*()}
     own = as_run(layers, family) if always else layers
     items = [*own, *(variant.joint.runs(layers, variant.joined) for variant in joining.variants)]
     shape = len(rates), len(items)
-    run = _Run(items, joining, family, rates, axes, _blank(shape, axes), np.ones(shape, np.bool_))
+    network = _Run(items, joining, family, rates, axes, _blank(shape, axes), np.ones(shape, np.bool_))
     vector = [
         number for number, layer in enumerate(layers) if layer.kind == "vector" and number not in always
     ]
     if vector:
         values = vector_costs([layers[number] for number in vector], family, rates, axes)
-        _fill(run.columns, (slice(None), vector), values)
+        _fill(network.columns, (slice(None), vector), values)
     given = {number: mappings[number] for number in sorted(mappings)}
     given |= {
         each.item: mappings[each.joint.maker] for each in joining.variants if each.joint.maker in mappings
     }
     if given:
-        _enter_given(run, given)
+        _enter_given(network, given)
     mac = [number for number, layer in enumerate(items) if layer.kind == "mac" and number not in given]
     others = [number for number in (*vector, *given) if number not in joining.items]
     refused: Refused = {}
     if mac:
-        refused, rates = _enter_searched(run, mac, others, advance)
+        refused, rates = _enter_searched(network, mac, others, advance)
     if joining.joints:
-        _join(run._replace(rates=rates))
-    return {key: column[:, : len(layers)] for key, column in run.columns.items()}, refused
+        _join(network._replace(rates=rates))
+    return {key: column[:, : len(layers)] for key, column in network.columns.items()}, refused
 
 
 def _placed_costs(
     layers: Sequence[Layer],
+    items: Sequence[Layer],
+    joins: Container[int],
     mappings: Mapping[int, LayerMapping],
     family: Machine,
     rates: Rates,
@@ -252,12 +278,12 @@ def _placed_costs(
     *,
     weighted: bool,
 ) -> tuple[Columns, Refused]:
-    """The same with all that can join, on groups of machines on which each layer has the same place.
+    """The same on groups of machines on which each layer has the same place.
 
-    *weighted*: the weights of *rates* are those of the network.
+    *items* are the layers as they are run, with those of *joins* in the ones before. *weighted*: the weights of *rates*
+    are those of the network.
     """
     columns, refused = _blank((len(rates), len(layers)), axes), Refused()
-    items, joins = as_run(layers, family), joined(layers, family)
     vector = [number for number, layer in enumerate(layers) if layer.kind == "vector" and number not in joins]
     mac = [number for number, layer in enumerate(layers) if layer.kind == "mac" and number not in mappings]
     for index, places in placed:

@@ -16,7 +16,7 @@ with Expensive Edge Evaluations via Lazy Best-First Search", ICAPS 2016.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple
@@ -80,7 +80,7 @@ class Graph:
     """States between the layers of a network, of which the first one is empty, and edges."""
 
     edges: Sequence[Sequence[Edge]]  # of each layer
-    states: Sequence[int]  # how many there are after each layer
+    states: Sequence[Sequence[State]]  # after each layer
     keys: Sequence[Key]
 
 
@@ -91,7 +91,7 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
     """
     keys: dict[Key, int] = {}
     before: dict[State, int] = {(): 0}
-    edges, counts = [], []
+    edges, states = [], []
     for number in range(len(maps.layers)):
         after: dict[State, int] = {}
         own: dict[tuple[int, int, int], Edge] = {}
@@ -112,9 +112,9 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
             }
             after = {state: place for place, state in enumerate(kept)}
         edges.append([*own.values()])
-        counts.append(len(after))
+        states.append([*after])
         before = after
-    return Graph(edges, counts, [*keys])
+    return Graph(edges, states, [*keys])
 
 
 def _places(maps: Maps, number: int, state: State, capacity: int) -> Iterator[tuple[State, Place]]:
@@ -203,58 +203,115 @@ class Placement:
     places: Sequence[Place]
 
 
+class _Costs:
+    """What keys cost, as far as that was searched; beside maps of other sizes it is bounded."""
+
+    def __init__(self, graphs: Iterable[Graph], fixed: Sequence[bool], search: Search) -> None:
+        self._fixed, self._search = fixed, search
+        self._known: dict[Key, _Known] = {}
+        least: dict[Key, Key] = {}  # of keys that differ in the bits of maps alone, that of the fewest
+        for graph in {id(graph): graph for graph in graphs}.values():
+            for key in graph.keys:
+                fewest = least.setdefault(_alike(key), key)
+                if key.homes.resident < fewest.homes.resident:
+                    least[_alike(key)] = key
+        self.search([*dict.fromkeys(least.values())])
+
+    def search(self, keys: Sequence[Key]) -> None:
+        """Search *keys*, of which there are some."""
+        for key, value in zip(keys, self._search(keys) if keys else (), strict=True):
+            self._known.setdefault(_alike(key), _Known()).enter(key.homes.resident, value)
+
+    def bounds(self, graph: Graph, machine: int) -> list[tuple[tuple[float, float], bool]]:
+        """What each key of a graph costs on a machine at least, and whether it costs that."""
+        found = []
+        for key in graph.keys:
+            pair, is_known = self._known[_alike(key)].bound(key.homes.resident, machine)
+            found.append((pair, is_known or self._fixed[key.shape]))
+        return found
+
+
 def best_placements(graphs: Sequence[Graph], fixed: Sequence[bool], search: Search) -> list[Placement | None]:
     """Return the shortest path of each machine through its graph; None where the network fits in no placement.
 
     *fixed* says of each shape whether its cost does not depend on the bits of maps, as without MACs.
     """
-    known: dict[Key, _Known] = {}
-    least: dict[Key, Key] = {}  # of keys that differ in the bits of maps alone, that of the fewest
-    for graph in {id(graph): graph for graph in graphs}.values():
-        for key in graph.keys:
-            fewest = least.setdefault(_alike(key), key)
-            if key.homes.resident < fewest.homes.resident:
-                least[_alike(key)] = key
-    wanted = dict.fromkeys(least.values())
+    costs = _Costs(graphs, fixed, search)
     found: list[Placement | None] = [None] * len(graphs)
-    open_machines = list(range(len(graphs)))
-    while wanted:
-        for key, value in zip(wanted, search([*wanted]), strict=True):
-            known.setdefault(_alike(key), _Known()).enter(key.homes.resident, value)
-        wanted = {}
+    left = list(range(len(graphs)))
+    while left:
+        wanted: dict[Key, None] = {}
         still = []
-        for machine in open_machines:
-            path, inexact = _shortest(graphs[machine], machine, known, fixed)
+        for machine in left:
+            graph = graphs[machine]
+            bounds = costs.bounds(graph, machine)
+            reached, arrived = _reach(graph, range(len(graph.edges)), 0, bounds)
+            if not reached or (end := min(range(len(reached)), key=reached.__getitem__)) not in arrived[-1]:
+                continue
+            path = _path(arrived, end)
+            inexact = _inexact(graph, path, bounds)
             wanted |= dict.fromkeys(inexact)
             if inexact:
                 still.append(machine)
-            elif path:
+            else:
                 found[machine] = Placement([edge.place for edge in path])
-        open_machines = still
+        costs.search([*wanted])
+        left = still
     return found
+
+
+class Passage(NamedTuple):
+    """The best way through some layers, from a state before to one after: by the objective, by what breaks ties."""
+
+    first: float
+    second: float
+    places: tuple[Place, ...]
+
+
+def passages_of(
+    graph: Graph, parts: Sequence[range], fixed: Sequence[bool], search: Search
+) -> list[dict[tuple[int, int], Passage]]:
+    """Return the best way through each of *parts* of the layers, for one machine, by the states before and after.
+
+    Numbers of states are those of *graph*; *fixed* is as in ``best_placements``.
+    """
+    costs = _Costs([graph], fixed, search)
+    while True:
+        bounds = costs.bounds(graph, 0)
+        found, wanted = [], dict[Key, None]()
+        for part in parts:
+            ways: dict[tuple[int, int], Passage] = {}
+            for start in range(len(graph.states[part.start - 1]) if part.start else 1):
+                reached, arrived = _reach(graph, part, start, bounds)
+                for end in arrived[-1]:
+                    path = _path(arrived, end)
+                    wanted |= dict.fromkeys(_inexact(graph, path, bounds))
+                    ways[start, end] = Passage(*reached[end], tuple(edge.place for edge in path))
+            found.append(ways)
+        if not wanted:
+            return found
+        costs.search([*wanted])
 
 
 def _alike(key: Key) -> Key:
     return key._replace(homes=key.homes._replace(resident=0))
 
 
-def _shortest(
-    graph: Graph, machine: int, known: Mapping[Key, _Known], fixed: Sequence[bool]
-) -> tuple[list[Edge], list[Key]]:
-    """The shortest path by what is known, and the keys on it that are only bounded; nothing where there is no path."""
-    bounds = [
-        ((known[_alike(key)].bound(key.homes.resident, machine)[0]), True)
-        if fixed[key.shape]
-        else known[_alike(key)].bound(key.homes.resident, machine)
-        for key in graph.keys
-    ]
+Bounded = Sequence[tuple[tuple[float, float], bool]]
+"""Of each key of a graph a bound, and whether it is what the key costs."""
+
+
+def _reach(
+    graph: Graph, part: range, start: int, bounds: Bounded
+) -> tuple[list[tuple[float, float]], list[dict[int, Edge]]]:
+    """Lengths of the shortest paths through layers from state *start*, and the edge by which each state is reached."""
     nothing = (np.inf, np.inf)
-    reached: list[tuple[float, float]] = [(0.0, 0.0)]
-    arrived: list[list[Edge | None]] = []
-    for edges, count in zip(graph.edges, graph.states, strict=True):
-        best: list[tuple[float, float]] = [nothing] * count
-        by: list[Edge | None] = [None] * count
-        for edge in edges:
+    reached = [nothing] * start + [(0.0, 0.0)]
+    reached += [nothing] * ((len(graph.states[part.start - 1]) if part.start else 1) - len(reached))
+    arrived: list[dict[int, Edge]] = []
+    for number in part:
+        best, by = [nothing] * len(graph.states[number]), dict[int, Edge]()
+        for edge in graph.edges[number]:
             first, second = reached[edge.source]
             (one, other), _ = bounds[edge.key]
             total = first + one, second + other
@@ -262,14 +319,18 @@ def _shortest(
                 best[edge.target], by[edge.target] = total, edge
         reached = best
         arrived.append(by)
+    return reached, arrived
+
+
+def _path(arrived: Sequence[Mapping[int, Edge]], end: int) -> list[Edge]:
+    """The shortest path to state *end*."""
     path: list[Edge] = []
-    state = min(range(len(reached)), key=reached.__getitem__, default=0)
     for by in reversed(arrived):
-        taken = by[state] if by else None
-        if taken is None:
-            return [], []
-        path.append(taken)
-        state = taken.source
-    path.reverse()
-    inexact = [graph.keys[edge.key] for edge in path if not bounds[edge.key][1]]
-    return path, [*dict.fromkeys(inexact)]
+        path.append(by[end])
+        end = path[-1].source
+    return path[::-1]
+
+
+def _inexact(graph: Graph, path: Sequence[Edge], bounds: Bounded) -> list[Key]:
+    """The keys on a path that are only bounded."""
+    return [graph.keys[edge.key] for edge in path if not bounds[edge.key][1]]

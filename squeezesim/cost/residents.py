@@ -14,11 +14,13 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.maps import Maps, maps_of
 from squeezesim.cost.placement import (
     Key,
+    Passage,
     Place,
     Placement,
     Value,
     best_placements,
     graph_of,
+    passages_of,
 )
 from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Ints
 from squeezesim.cost.product import least_product
@@ -26,6 +28,7 @@ from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import capacity
 from squeezesim.cost.vector import Streams, vector_costs
+from squeezesim.errors import UsageError
 from squeezesim.network.layer import Layer
 
 
@@ -81,6 +84,35 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
         )
         rates = rates.weighted(weights)
     return Residents(placed(every, rates)[0], rates)
+
+
+def ways_through(
+    layers: Sequence[Layer], parts: Sequence[range], family: Machine, rates: Rates, axes: Axes
+) -> list[dict[tuple[int, int], Passage]]:
+    """Return the best placements of each of *parts* of the layers, which stand one after the other, on one machine.
+
+    Keys are how the map that is alive before a part, and that after it, are in the buffer: 0 not, 1 alone, 2 in a
+    memory too. The cheapest network of such parts is a path through them, whichever of them it leaves out.
+
+    Raises:
+        UsageError: several maps are alive between two parts.
+    """
+    maps = maps_of(layers, as_run(layers, family), joined(layers, family), family)
+    shapes, examples = _shapes(maps, family)
+    graph = graph_of(maps, shapes, int(capacity(family, rates)[0]))
+    values = _Values(maps, examples, family, replace(rates, slack=0.0 * rates.slack), axes)
+    fixed = [maps.layers[example].kind != "mac" for example in examples]
+    found = []
+    for part, ways in zip(parts, passages_of(graph, parts, fixed, values.search), strict=True):
+        before = graph.states[part.start - 1] if part.start else ((),)
+        seams = [
+            [sum(how for _, how in state) for state in states] for states in (before, graph.states[part[-1]])
+        ]
+        if any(len(state) > 1 for states in (before, graph.states[part[-1]]) for state in states):
+            name = layers[part[-1]].name
+            raise UsageError(f"several feature maps are alive before or after the part that ends in {name!r}")
+        found.append({(seams[0][one], seams[1][other]): way for (one, other), way in ways.items()})
+    return found
 
 
 def _shapes(maps: Maps, family: Machine) -> tuple[list[int], list[int]]:

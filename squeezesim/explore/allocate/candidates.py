@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from squeezesim.cost.problem import Bools
     from squeezesim.explore.allocate.additive import Base, Sums
     from squeezesim.explore.allocate.allocations import Depth, Ints
+    from squeezesim.explore.allocate.placed import Paths
     from squeezesim.hardware.accelerator import Accelerator
 
 OBJECTIVES = ("latency_us", "energy_mac_equiv", "params", "macs", "late_share")
@@ -56,7 +57,7 @@ class Candidates:
 
     @classmethod
     def of(
-        cls, accelerator: Accelerator, bases: Sequence[Base], sums: Sequence[Sums], depths: Ints
+        cls, accelerator: Accelerator, bases: Sequence[Base], sums: Sequence[Sums | Paths], depths: Ints
     ) -> Candidates:
         """Return all allocations *depths* of all *bases*, whose *sums* are of *accelerator*."""
         parts = [measures(each, chunk) for each in sums for chunk in _chunks(depths)]
@@ -142,7 +143,7 @@ def measure_names() -> list[str]:
     return [*total_names(), "late_share"]
 
 
-def measures(sums: Sums, depths: Ints) -> Columns:
+def measures(sums: Sums | Paths, depths: Ints) -> Columns:
     """Return the columns ``measure_names`` of the allocations *depths*."""
     return {**total_columns(sums.tally(depths), sums.scale), "late_share": sums.late_share(depths)}
 

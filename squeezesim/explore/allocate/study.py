@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from squeezesim.cost.evaluate import evaluate
+from squeezesim.cost.machine import Machine
 from squeezesim.errors import UsageError, nearest
 from squeezesim.explore.allocate import additive as networks
 from squeezesim.explore.allocate.additive import Sums, costs_of, totals_of
@@ -23,6 +25,7 @@ from squeezesim.explore.allocate.candidates import (
     merit,
     points,
 )
+from squeezesim.explore.allocate.placed import Paths
 from squeezesim.expressions import Condition, parse, quantity
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
@@ -250,7 +253,7 @@ class Result:
     candidates: Candidates
     standings: Sequence[Standing]
     moves: Sequence[Move] | None
-    sums: Sequence[Sums]
+    sums: Sequence[Sums | Paths]
 
     @property
     def current(self) -> Standing:
@@ -309,11 +312,6 @@ def study(
                 f"{accelerator.name}: mapper.objective 'edp'; allowed: latency, energy: allocate adds up blocks, and "
                 "by edp a block's cost depends on the rest of the network"
             )
-        if accelerator.memory.global_buffer.keeps and accelerator.memory.placement == "best":
-            raise UsageError(
-                f"{accelerator.name}: memory.placement 'best' of a buffer that keeps activations; allowed: layer: "
-                "allocate adds up blocks, and a block's cost depends on the feature maps that live beside it"
-            )
     spec = networks.parse_model(model)
     depth, option = networks.depth_of(spec), networks.option_of(spec.entry)
     wanted = aims(sort, objectives, accelerators, len(depth))
@@ -352,7 +350,7 @@ class _Costed:
     """Allocations on one accelerator, the sums that they are of, and what the points cost, by name."""
 
     candidates: Candidates
-    sums: Sequence[Sums]
+    sums: Sequence[Sums | Paths]
     known: Mapping[str, Mapping[str, Any]]
 
 
@@ -364,11 +362,17 @@ def _costed(
     beside: Mapping[str, Network],
     named: Sequence[Point],
 ) -> _Costed:
-    costs = costs_of([*(part.network for part in pieces), *beside.values()], accelerator)
-    sums = [Sums.of(part, cost, accelerator) for part, cost in zip(pieces, costs, strict=False)]
+    sums: list[Sums | Paths]
+    if Machine.of(accelerator).keeps_maps:
+        sums = [Paths.of(part, accelerator) for part in pieces]
+        others = [evaluate(network.layers, [accelerator]) for network in beside.values()]
+    else:
+        costs = costs_of([*(part.network for part in pieces), *beside.values()], accelerator)
+        sums = [Sums.of(part, cost, accelerator) for part, cost in zip(pieces, costs, strict=False)]
+        others = costs[len(pieces) :]
     known = {
         name: totals_of(network, cost, accelerator, len(space.least))
-        for (name, network), cost in zip(beside.items(), costs[len(pieces) :], strict=True)
+        for (name, network), cost in zip(beside.items(), others, strict=True)
     }
     for point in named:
         if point.base is not None:

@@ -12,6 +12,7 @@ from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import ModelError
 from squeezesim.explore.allocate.additive import Sums, cut, late_share
 from squeezesim.explore.allocate.candidates import measures
+from squeezesim.explore.allocate.placed import Paths
 from squeezesim.network import Network
 from squeezesim.report.metrics import total_names
 from squeezesim.zoo.registry import catalogue
@@ -52,7 +53,7 @@ def sums_of(model: str, deepest: tuple[int, ...], accelerator: sq.Accelerator) -
     return Sums.of(pieces, evaluate(deep.layers, [accelerator]), accelerator)
 
 
-def check(sums: Sums, model: str, depth: tuple[int, ...], accelerator: sq.Accelerator) -> None:
+def check(sums: Sums | Paths, model: str, depth: tuple[int, ...], accelerator: sq.Accelerator) -> None:
     """The sums of an allocation are the totals of the network itself, traced and simulated."""
     columns = measures(sums, np.array([depth]))
     totals = sq.simulate(network(model, depth), accelerator).totals
