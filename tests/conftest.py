@@ -3,7 +3,7 @@ import importlib.util
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,8 @@ settings.register_profile(
 # .ci/lowest, .ci/without_torch: whether the code runs with other versions; the arithmetic is tested with one of each.
 FEW = 10
 settings.register_profile("few", settings.get_profile("squeezesim"), max_examples=FEW)
+# .ci/run, of what is slow: a quarter of the cases, no fewer than the default run draws.
+settings.register_profile("quarter", settings.get_profile("squeezesim"))
 settings.load_profile("squeezesim")
 
 
@@ -41,20 +43,23 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--hypothesis-profile") == "few":
-        draw_few(items)
+    profile = config.getoption("--hypothesis-profile")
+    if profile == "few":
+        draw_fewer(items, lambda cases: min(cases, FEW))
+    if profile == "quarter":
+        draw_fewer(items, lambda cases: max(cases // 4, min(cases, FEW)))
     if WITHOUT_TORCH:
         for item in items:
             if item.get_closest_marker("torch"):
                 item.add_marker(pytest.mark.skip(reason="needs torch"))
 
 
-def draw_few(items: list[pytest.Item]) -> None:
+def draw_fewer(items: list[pytest.Item], fewer: Callable[[int], int]) -> None:
     """Lower the number of cases of tests that have one of their own, which no profile changes."""
     functions = {getattr(item, "function", None) for item in items}
     for test in (function for function in functions if hasattr(function, "is_hypothesis_test")):
         own = test._hypothesis_internal_use_settings or settings()
-        test._hypothesis_internal_use_settings = settings(own, max_examples=min(own.max_examples, FEW))
+        test._hypothesis_internal_use_settings = settings(own, max_examples=fewer(own.max_examples))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -269,6 +269,9 @@ def _totals(report: ReportData) -> list[str]:
     values = {metrics.words(name): metrics.quantity(name, value) for name, value in totals.items()}
     if totals["energy_uj"] is not None:
         values["energy"] = f"{metrics.quantity('energy_uj', totals['energy_uj'])}, {values['energy']}"
+    least = diagnosis.least_dram_bytes(report)
+    if least < report.tally.dram_bytes.sum():
+        values[metrics.words("dram_bytes")] += f", {units.size(least)} of it compulsory"
     compressed = values.pop(metrics.words("weights_values_bytes"))
     if totals["weights_values_bytes"] != totals["weights_bytes"]:
         values["weights"] += f" compressed, {compressed} of it values"
