@@ -14,7 +14,7 @@ import numpy as np
 
 from squeezesim.cost.costs import cause_named
 from squeezesim.cost.dataflow import Tile as ArrayTile
-from squeezesim.cost.dataflow.rs import filter_parts, lay_rows, mapping
+from squeezesim.cost.dataflow.rs import filter_parts, mapping
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.given import LayerMapping
 from squeezesim.cost.machine import Machine
@@ -143,8 +143,7 @@ def _mapped(layer: Layer, tile: Tile, machine: Machine) -> tuple[tuple[int, int,
     """(e, p, q, r, t) of a full tile, and the PEs that its passes use."""
     problem, sizes = workload_of([layer], machine)[0], ArrayTile(*(np.array([size]) for size in tile))
     chosen = mapping(problem, sizes, machine)
-    e = int(lay_rows(problem, sizes.n, sizes.y, sizes.x, machine).strip[0])
-    p, q, r, t = (int(value[0]) for value in chosen[:4])
+    e, p, q, r, t = (int(value[0]) for value in chosen[:5])
     return (e, p, q, r, t), int(filter_parts(problem, machine).rows.size[0]) * e * r * t
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from squeezesim.cost.dataflow import DATAFLOWS, flows_of, rs, ws
 from squeezesim.cost.dataflow.base import Access
 from squeezesim.cost.dataflow.base import Tile as Tiles
-from squeezesim.cost.dataflow.rs import lay_rows
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Workload, workload_of
 from squeezesim.network import Layer
@@ -35,7 +34,7 @@ def simulate_array(
 ) -> tuple[Ints, Counts]:
     """Run a layer, or a tile as a layer of its own, on the array: its output (N, G·K, OY, OX), and what happened.
 
-    *sums* are partial sums that the buffer holds already. *mapping* is what `rs` needs, e, p, q, r and t; or the
+    *sums* are partial sums that the buffer holds already. *mapping* is what `rs` needs, e, p, q, r, t and taps; or the
     rows and columns that `ws` uses of the array, by default all.
 
     Example: a 1×1 convolution from 2 to 2 channels on one pixel takes 2×2 weight-stationary PEs with two ports
@@ -113,14 +112,13 @@ def simulated(case: Case) -> tuple[bool, Counts]:
 
 
 def found_mapping(case: Case) -> tuple[int, ...]:
-    """What was found for the tile: the mapping (e, p, q, r, t) of `rs`, or rows and columns of a block of `ws`."""
+    """What was found for the tile: (e, p, q, r, t, taps) of `rs`, or rows and columns of a block of `ws`."""
     work, tile = _problem_and_tile(case)
     if case.dataflow == "ws":
         blocks = ws.blocks_of(work, tile, case.machine)
         return int(blocks.high[0]), int(blocks.wide[0])
-    strip = lay_rows(work, tile.n, tile.y, tile.x, case.machine).strip
     found = rs.mapping(work, tile, case.machine)
-    return tuple(int(value[0]) for value in (strip, found.p, found.q, found.r, found.t))
+    return tuple(int(value[0]) for value in found[: len(Mapping._fields)])
 
 
 def _problem_and_tile(case: Case) -> tuple[Workload, Tiles]:

@@ -148,7 +148,8 @@ def sweeps_of(layer: Layer, held: Pass, strips: Iterable[list[list[Pixel | None]
 class Mapping(NamedTuple):
     """How a layer is laid on the array, in the letters of Eyeriss's papers.
 
-    e output rows of a strip; p filters and q channels in a PE; r PE sets along the channels and t along the filters.
+    e output rows of a strip; p filters and q channels in a PE; r PE sets along the channels and t along the filters;
+    taps of a filter row that a PE holds, by default as many as it can.
     """
 
     e: int
@@ -156,6 +157,7 @@ class Mapping(NamedTuple):
     q: int
     r: int
     t: int
+    taps: int = 0
 
 
 @dataclass(slots=True)
@@ -338,7 +340,7 @@ class _Array:
 
 def run_row_stationary(layer: Layer, buffer: Buffer, machine: Machine, mapping: Mapping) -> None:
     """Run a layer; what happened is in the buffer's counts."""
-    folds = list(_folds(layer, machine))
+    folds = list(_folds(layer, machine, mapping.taps))
     array = _Array(layer, buffer, machine, mapping, max(len(rows) for rows, _ in folds))
     filters = _blocks(range(layer.k), mapping.p * mapping.t)
     channels = _blocks(range(layer.c), mapping.q * mapping.r)
@@ -364,10 +366,10 @@ def _dealt(items: Sequence[int], sets: int) -> list[Sequence[int]]:
     return list(portions(items, -(-len(items) // sets)))
 
 
-def _folds(layer: Layer, machine: Machine) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
-    """Filter rows and taps of a row that the array holds at once."""
+def _folds(layer: Layer, machine: Machine, most: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    """Filter rows and taps of a row, at *most* so many, that the array holds at once."""
     rows = _blocks(range(layer.fy), machine.rows)
-    taps = _blocks(range(layer.fx), min(machine.input_words, machine.filter_words))
+    taps = _blocks(range(layer.fx), most or min(machine.input_words, machine.filter_words))
     yield from product(rows, taps)
 
 

@@ -51,8 +51,16 @@ def test_closed_forms_equal_the_simulated_array_on_2000_tiles(case: Case) -> Non
     assert differences(case) == []
 
 
+def crowded() -> Case:
+    """Filter rows are cut for the sake of more filters in a PE."""
+    layer = Layer.conv("a", c=4, k=2, oy=6, ox=1, fy=1, fx=3, padding=0)
+    on = machine(rows=4, cols=2, filter_words=5, input_words=10, network_inputs=7)
+    return Case(layer, whole(layer, on), on, "rs", False, 0)
+
+
 @settings(max_examples=at_least(300), deadline=None)
 @given(row_stationary_cases())
+@example(crowded())
 def test_row_stationary_equals_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
 

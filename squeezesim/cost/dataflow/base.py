@@ -190,6 +190,8 @@ def numbered(*columns: Ints) -> tuple[Ints, Ints]:
     number = np.zeros(len(columns[0]), np.int64)
     first = number[:1]
     for column in columns:
+        if (column == column[:1]).all():
+            continue
         values, index = np.unique(column, return_inverse=True)
         _, first, number = np.unique(number * len(values) + index, return_index=True, return_inverse=True)
     return first, number

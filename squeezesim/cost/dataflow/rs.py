@@ -1,23 +1,15 @@
 """Row stationary: a PE keeps filter rows and slides them over input rows; sets of PEs form 2-D convolutions.
 
 The tile's FY filter rows × e output rows are a logical PE set, split at the array's width and replicated over channels
-and filters as often as it fits (``rs_layout``). Every tile gets the best mapping of its channels (``rs_mapping``);
-``rs_pass`` has the cycles of a pass. Groups, and parts of filters that the array cannot hold at once, run one after
-the other.
+and filters as often as it fits (``lay_rows``). In a set an input row goes to every PE that needs it, along a diagonal
+where stride and dilation are 1. ``pass_cycles`` has the cycles of a pass, ``mapping`` the best mapping of each tile.
+Groups, and parts of filters that the array cannot hold at once, run one after the other.
 
     cycles = G · Σ over parts of filters, filter blocks and channel blocks of the cycles of a pass
     stream = G · images · strips · X · Σ over the same of p·⌈q·FX / rate⌉, in which the PEs multiply
 
-A PE does ``rate`` MACs in a cycle (``precision.rates``), of one filter: its products are added to one sum.
-
-Sums over the channels of a pass run up the PEs of its sets; those of different passes are added up in the buffer.
-
-Where a tile's filter rows and output rows lie on a row-stationary array, and which inputs they need.
-
-A PE runs 1-D convolutions: one filter row over one input row. FY filter rows × e output rows form a logical PE set, in
-which an input row goes to every PE that needs it, along a diagonal where stride and dilation are 1.
-
-The cycles of a pass on a row-stationary array: what its filters, inputs and partial sums take.
+A PE does ``rate`` MACs in a cycle (``precision.rates``), of one filter: its products are added to one sum. Sums over
+the channels of a pass run up the PEs of its sets; those of different passes are added up in the buffer.
 
 A pass loads its filters and the first window of each input row of its first sweep. Then the sweeps follow, the output
 columns of a strip of an image from left to right; with g = gcd(stride, dilation) a strip is dilation/g sweeps, each a
@@ -37,22 +29,27 @@ than their network moves until the next sweep adds its first ones:
 
 After the last sweep all sums leave; *last* is the time of those that were added last.
 
-How a tile's channels are laid on a row-stationary array: every mapping that fits, and the best of them.
-
 The array holds ``sets`` PE sets, r of which work on different input channels and t on different filters. A PE holds q
 channels of p filters, and a sum for each filter. With its register file
 
     q·FX ≤ input_words        p·q·FX ≤ filter_words        p ≤ psum_words        r·t ≤ sets
 
-p·t filters and q·r channels are a pass; ``rs_pass`` has its cycles. The last block of filters or channels, if it is
-smaller, is dealt over as many sets as it needs when every PE holds as few as it can.
+Filters and channels are cut into blocks; one of each is a pass, dealt over t and r sets so that every PE holds as few
+as it can. For a given block more sets are never slower, since p and q are no larger, so that t is the largest for an r.
+All else is a choice: e, the blocks of filters, the blocks of channels and, where ``filter_words`` leaves room for fewer
+filters than there could be, the taps of a part. Larger blocks are fewer passes, but may fill the sets worse: 10 filters
+in 4 sets of PEs with 2 each take two blocks of 5, in which PEs work for 4 filters, or 4, 4 and 2, for 3. What fits an
+array fits a better one, so that no tile takes more cycles on an array with more rows, columns or registers, or with
+wider networks. With the objectives ``energy`` and ``edp`` strips and parts are the largest, and blocks the largest for
+their r, t and q.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,6 +65,7 @@ from squeezesim.cost.dataflow.base import (
     TileCost,
     buffer_words,
     ceil_div,
+    numbered,
 )
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Floats, Ints, Workload
@@ -145,25 +143,24 @@ def filter_parts(problem: Workload, machine: Machine) -> Filter:
     return Filter(Blocks.of(problem.fy, machine.rows), Blocks.of(problem.fx, most))
 
 
-def interleaved(part: Filter, machine: Machine) -> Ints:
-    """The most channels that a PE can interleave."""
-    return min(machine.input_words, machine.filter_words) // part.taps.size
+def lay_rows(
+    problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine, strip: Ints | None = None
+) -> Rows:
+    """Lay the rows of a tile on PE sets, in strips of *strip* rows, by default of as many as the array holds.
 
-
-def lay_rows(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine) -> Rows:
-    """Lay the rows of a tile on PE sets: a set wider than the array is split at its width and stacked.
+    A set wider than the array is split at its width and stacked. Where one set does not hold all output rows, a smaller
+    array would do: a strip has one set, a row of a matrix product's pixels one in each band of the array.
 
     Example: 27 rows of a 5×5 filter on 12×14 PEs are one set of 14 + 13 columns, 5 PEs high each.
     """
-    high = machine.rows // filter_parts(problem, machine).rows.size
-    flat = problem.pointwise
-    most = high * machine.cols
-    dealt = ceil_div(x, np.minimum(machine.cols, x))
-    columns = np.where(flat, dealt, x)
-    rows = np.where(flat, ceil_div(x, dealt), y)
-    strip = ceil_div(rows, ceil_div(rows, most))
+    high, flat = machine.rows // filter_parts(problem, machine).rows.size, problem.pointwise
+    every = np.where(flat, x, y)
+    if strip is None:
+        strip = Blocks.of(every, np.where(flat, 1, high) * machine.cols).size
+    rows, columns = np.where(flat, strip, y), np.where(flat, ceil_div(x, strip), x)
     side_by_side = high * np.maximum(machine.cols // strip, 1)
     sets = np.where(strip <= machine.cols, side_by_side, high // ceil_div(strip, machine.cols))
+    sets = np.where(strip < every, np.where(flat, high, 1), sets)
     return Rows(np.where(flat, 1, n), rows, columns, strip, ceil_div(rows, strip), sets)
 
 
@@ -261,16 +258,18 @@ def pass_cycles(problem: Workload, rows: Rows, share: Share, machine: Machine) -
     return np.asarray(cycles + np.maximum(end, sums(strip, columns * share.filters) + one))
 
 
-_CHUNK = 1 << 18  # mappings × tiles that are costed together
+_CHUNK = 1 << 16  # tiles that are mapped together, times pairs of r and t
 
 
 class Mapped(NamedTuple):
     """The mapping chosen for each tile, its cycles and its words."""
 
+    e: Ints  # output rows of a strip
     p: Ints  # filters in a PE
     q: Ints  # channels in a PE
     r: Ints  # PE sets along the channels
     t: Ints  # PE sets along the filters
+    taps: Ints  # of a filter row in a PE
     stream: Ints  # cycles in which the PEs multiply
     fill: Ints  # all others
     inputs_read: Ints  # words from the buffer
@@ -287,7 +286,7 @@ def _distinct(most: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=1024)
 def splits(sets: int, most: int) -> tuple[Ints, Ints, Ints]:
-    """Candidates (r, t, q): every largest t for an r, with the different interleavings of up to *most* channels.
+    """(r, t, q): every largest t for an r, with the different interleavings of up to *most* channels.
 
     Example: 2 PE sets and up to 1 channel give (1, 2, 1) and (2, 1, 1).
     """
@@ -297,19 +296,112 @@ def splits(sets: int, most: int) -> tuple[Ints, Ints, Ints]:
     return r, t, q
 
 
-def _costed(
-    problem: Workload, rows: Rows, pixels: Ints, k: Ints, c: Ints, split: tuple[Ints, ...], machine: Machine
-) -> Mapped:
-    """Cycles and words of one group of every tile under every candidate, (candidates, tiles)."""
-    r, t, most_q = (value[:, None] for value in split)
-    part = filter_parts(problem, machine)
-    channels = Blocks.of(c, r * most_q)
-    q = ceil_div(channels.size, r)
-    filters = Blocks.of(k, t * np.minimum(machine.psum_words, machine.filter_words // (q * part.taps.size)))
-    p = ceil_div(filters.size, t)
-    stream = cycles = read = delivered = hops = np.zeros_like(p)
+@lru_cache(maxsize=4096)
+def _block_sizes(extent: int) -> Ints:
+    """Sizes, descending, of the blocks into which ``Blocks`` cuts *extent*: those above √extent are of few blocks.
+
+    Example: 10 is cut into blocks of 10, 5, 4, 3, 2 and 1.
+    """
+    few, whole = np.arange(1, isqrt(extent) + 2), np.array(extent)
+    sizes = np.unique(np.concatenate([few, ceil_div(whole, few)]))
+    return np.asarray(sizes[Blocks.of(whole, sizes).size == sizes][::-1])
+
+
+def _sizes_up_to(extent: int, most: int) -> tuple[Ints]:
+    """Sizes of blocks of at most *most*."""
+    sizes = _block_sizes(extent)
+    return (sizes[np.searchsorted(-sizes, -most) :],)
+
+
+def _largest_up_to(extent: int, most: int) -> tuple[Ints]:
+    """The largest of them alone."""
+    return (_sizes_up_to(extent, most)[0][:1],)
+
+
+def _each(table: Callable[[int, int], tuple[Ints, ...]], one: Ints, other: Ints) -> tuple[Ints, ...]:
+    """Every row of ``table(one, other)`` of each pair: which pair it is of, then its columns."""
+    first, number = numbered(one, other)
+    tables = [table(*pair) for pair in zip(one[first].tolist(), other[first].tolist(), strict=True)]
+    counts = np.array([len(columns[0]) for columns in tables])
+    of = np.repeat(np.arange(len(one)), counts[number])
+    skipped = (np.cumsum(counts) - counts)[number] - (np.cumsum(counts[number]) - counts[number])
+    rows = np.arange(len(of)) + skipped[of]
+    return of, *(np.concatenate(columns)[rows] for columns in zip(*tables, strict=True))
+
+
+class _Laid(NamedTuple):
+    """Tiles of one group with their strips and the parts of their filters."""
+
+    problem: Workload
+    pixels: Ints
+    k: Ints
+    c: Ints
+    rows: Rows
+    part: Filter
+    most_q: Ints  # channels that a PE can interleave
+    tile: Ints
+
+    def take(self, index: Ints) -> _Laid:
+        """Return the rows *index*."""
+        blocks = (Blocks(of.size[index], of.count[index], of.last[index]) for of in self.part)
+        rows = Rows(*(value[index] for value in self.rows))
+        pixels, k, c, most_q, tile = (
+            value[index] for value in (self.pixels, self.k, self.c, self.most_q, self.tile)
+        )
+        return _Laid(self.problem.take(index), pixels, k, c, rows, Filter(*blocks), most_q, tile)
+
+
+class _Mappings(NamedTuple):
+    """How tiles that are laid are dealt over PE sets and cut into blocks."""
+
+    at: Ints  # row of ``_Laid``
+    r: Ints
+    t: Ints
+    channels: Ints  # of a block
+    filters: Ints
+
+    def take(self, index: Any) -> _Mappings:
+        """Return the rows *index*."""
+        return _Mappings(*(value[index] for value in self))
+
+
+def _lay(problem: Workload, n: Ints, y: Ints, x: Ints, k: Ints, c: Ints, machine: Machine) -> _Laid:
+    """Every height of strips, and every part of filter rows that may be of use, of a tile the largest first.
+
+    Shorter parts leave room for more filters in a PE, where ``filter_words`` leaves less than there is otherwise. They
+    are those of fewer registers, which hold one channel of them.
+    """
+    flat, whole = problem.pointwise, filter_parts(problem, machine)
+    high, size = machine.rows // whole.rows.size, whole.taps.size
+    most = min(machine.input_words, machine.filter_words)
+    chosen = machine.objective == "latency"
+    table = _sizes_up_to if chosen else _largest_up_to
+    tile, strip = _each(table, np.where(flat, x, y), np.where(flat, 1, high) * machine.cols)
+    crowded = chosen & (machine.filter_words // size < np.minimum(machine.psum_words, k))
+    at, taps = _each(_sizes_up_to, np.where(crowded, problem.fx, 1)[tile], np.full_like(tile, most))
+    taps = np.where(crowded[tile[at]], taps, size[tile[at]])
+    tile, strip = tile[at], strip[at]
+    of = problem.take(tile)
+    part = filter_parts(of, machine)._replace(taps=Blocks.of(of.fx, taps))
+    most_q = np.where(taps == size[tile], most // taps, 1)
+    n, y, x = n[tile], y[tile], x[tile]
+    rows = lay_rows(of, n, y, x, machine, strip)
+    return _Laid(of, n * y * x, k[tile], c[tile], rows, part, most_q, tile)
+
+
+def _most_p(taps: Ints, q: Ints | int, machine: Machine) -> Ints:
+    """The most filters in a PE with *q* channels."""
+    return np.asarray(np.minimum(machine.psum_words, machine.filter_words // (q * taps)))
+
+
+def _costed(laid: _Laid, mappings: _Mappings, machine: Machine) -> Mapped:
+    """Cycles and words of one group of tiles, each laid as its mapping says."""
+    laid, r, t = laid.take(mappings.at), mappings.r, mappings.t
+    problem, rows, part, c = laid.problem, laid.rows, laid.part, laid.c
+    channels, filters = Blocks.of(c, mappings.channels), Blocks.of(laid.k, mappings.filters)
+    stream = cycles = read = delivered = hops = np.zeros_like(c)
     for folds, filter_rows, taps in part.parts():
-        at_once, every = _inputs(problem, rows, pixels, filter_rows, taps)
+        at_once, every = _inputs(problem, rows, laid.pixels, filter_rows, taps)
         for filter_blocks, block_k in filters.parts():
             in_pe = ceil_div(block_k, t)
             read = read + folds * filter_blocks * at_once * c
@@ -321,8 +413,11 @@ def _costed(
                 stream = stream + passes * in_pe * problem.paced(interleaving * taps)
                 hops = hops + passes * block_k * (filter_rows * ceil_div(block_c, interleaving) - 1)
     stream = stream * rows.images * rows.strips * rows.columns
+    p, q = ceil_div(filters.size, t), ceil_div(channels.size, r)
     summed = channels.count * part.folds
-    return Mapped(*np.broadcast_arrays(p, q, r, t, stream, cycles - stream, read, summed, delivered, hops))
+    return Mapped(
+        rows.strip, p, q, r, t, part.taps.size, stream, cycles - stream, read, summed, delivered, hops
+    )
 
 
 def _inputs(problem: Workload, rows: Rows, pixels: Ints, filter_rows: Ints, taps: Ints) -> tuple[Ints, Ints]:
@@ -333,41 +428,168 @@ def _inputs(problem: Workload, rows: Rows, pixels: Ints, filter_rows: Ints, taps
     return np.where(problem.pointwise, pixels, read), np.where(problem.pointwise, pixels, delivered)
 
 
-def _preference(problem: Workload, mapped: Mapped, pixels: Ints, k: Ints, machine: Machine) -> Floats:
-    """What the mapper minimises; of equally fast mappings the one that moves less."""
-    costs = machine.energy
-    activation, psum = problem.activation_bits, problem.accumulator_bits
+class _Least:
+    """Cycles that tiles that are laid take at least, by what their blocks add up to.
+
+    A pass loads, brings its first windows and streams as long as its PEs multiply, its sums leave or its inputs come.
+    Ends of passes are left out but for what each has, and nothing is rounded up.
+    """
+
+    def __init__(self, laid: _Laid, machine: Machine) -> None:
+        problem, rows, self.folds = laid.problem, laid.rows, laid.part.folds
+        first = every = np.zeros_like(laid.c)
+        for folds, height, taps in laid.part.parts():
+            full, last = (input_rows(problem, strip, height) for strip in (rows.strip, rows.last))
+            first = first + folds * full * taps
+            across = rows.images * input_columns(problem, rows.columns, taps)
+            every = every + folds * ((rows.strips - 1) * full + last) * across
+        self.columns = rows.images * rows.strips * rows.columns
+        self.loading = laid.k * laid.c * problem.taps / machine.network_weights
+        self.first, self.inputs = (words * laid.c / machine.network_inputs for words in (first, every))
+        outputs = rows.images * rows.rows * rows.columns * laid.k
+        self.sums = self.folds * outputs / machine.network_psums
+        self.drain = rows.last / machine.network_psums
+        self.products = laid.part.rows.count * problem.fx * problem.cycles_at_once / problem.macs_at_once
+
+    def cycles(self, at: Ints, filters: _Held, channels: _Held) -> Floats:
+        """Of the rows *at*, with what their filters and their channels add up to."""
+        passes = self.folds[at] * channels.blocks
+        one = channels.each * self.products[at] + passes
+        first, in_pe = self.first[at] * filters.blocks, filters.each * one
+        end = passes * np.maximum(self.drain[at] * filters.last, filters.blocks)
+        multiplying = first + self.columns[at] * in_pe + end
+        leaving = first + self.sums[at] * channels.blocks + filters.blocks * one
+        coming = self.inputs[at] * filters.blocks + in_pe + end
+        return np.asarray(self.loading[at] + np.maximum(np.maximum(multiplying, leaving), coming))
+
+
+class _Held(NamedTuple):
+    """Sums over blocks of filters or channels, each dealt over PE sets."""
+
+    blocks: Ints  # 1 of each
+    each: Ints  # what a PE holds
+    last: Ints  # sets that hold as much, of filters those whose sums leave last
+
+    @classmethod
+    def of(cls, extent: Ints, size: Ints, sets: Ints) -> _Held:
+        """Add up the blocks of *size* that *extent* is cut into."""
+        blocks = Blocks.of(extent, size)
+        most, least = ceil_div(size, sets), ceil_div(blocks.last, sets)
+        others = blocks.count - 1
+        return cls(blocks.count, others * most + least, others * (size // most) + blocks.last // least)
+
+    @classmethod
+    def least(cls, extent: Ints, most: Ints, sets: Ints) -> _Held:
+        """What no blocks of at *most* fall below."""
+        blocks = ceil_div(extent, most)
+        return cls(blocks, ceil_div(extent, sets), blocks)
+
+
+def _whole_array(laid: _Laid, first: Ints, machine: Machine) -> _Mappings:
+    """Mappings of the rows *first* with as few blocks as an r, its t and a q allow."""
+    of, r, t, q = _each(splits, laid.rows.sets[first], laid.most_q[first])
+    at = first[of]
+    channels = Blocks.of(laid.c[at], r * q).size
+    most_p = _most_p(laid.part.taps.size[at], ceil_div(channels, r), machine)
+    return _Mappings(at, r, t, channels, Blocks.of(laid.k[at], t * most_p).size)
+
+
+def _fastest(laid: _Laid, machine: Machine) -> _Mappings:
+    """The mappings that can be as fast as the fastest: those that are not slower than one of *whole* at least.
+
+    What strips and PE sets, then blocks of channels, then those of filters take at least rules most of them out.
+    """
+    least = _Least(laid, machine)
+
+    def bound(mappings: _Mappings) -> Floats:
+        at, r, t, size, filters = mappings
+        channels = _Held.of(laid.c[at], size, r)
+        return least.cycles(at, _Held.of(laid.k[at], filters, t), channels)
+
+    def reached(mappings: _Mappings, floor: Floats) -> Floats:
+        """Cycles, for each row of *laid*, of the mapping of its tile that promises most."""
+        tried = mappings.take(_first(laid.tile[mappings.at], floor))
+        cost = _costed(laid, tried, machine)
+        return ((cost.stream + cost.fill) * (1 + 1e-12))[laid.tile]
+
+    taps = laid.part.taps.size
+    at, r, t, _ = _each(splits, laid.rows.sets, np.ones_like(laid.tile))
+    k, c = laid.k[at], laid.c[at]
+    r, t = np.minimum(r, c), np.minimum(t, k)
+    filters = _Held.least(k, t * _most_p(taps[at], 1, machine), t)
+    floor = least.cycles(at, filters, _Held.least(c, r * laid.most_q[at], r))
+    whole = _whole_array(laid, at[_first(laid.tile[at], floor)], machine)
+    limit = reached(whole, bound(whole))
+    other = (np.diff(at, prepend=-1) != 0) | (np.diff(r, prepend=0) != 0) | (np.diff(t, prepend=0) != 0)
+    some = np.flatnonzero(other & (floor <= limit[at]))
+
+    at, r, t = at[some], r[some], t[some]
+    of, size = _each(_sizes_up_to, laid.c[at], r * laid.most_q[at])
+    at, r, t = at[of], r[of], t[of]
+    k, most = laid.k[at], t * _most_p(taps[at], ceil_div(size, r), machine)
+    floor = least.cycles(at, _Held.least(k, most, t), _Held.of(laid.c[at], size, r))
+    some = np.flatnonzero(floor <= limit[at])
+    once = _Mappings(at, r, t, size, Blocks.of(k, most).size).take(some)
+    limit = np.minimum(limit, reached(once, floor[some]))
+    some = some[floor[some] <= limit[at[some]]]
+
+    at, r, t, size, most = at[some], r[some], t[some], size[some], most[some]
+    of, held = _each(_sizes_up_to, laid.k[at], most)
+    found = _Mappings(at[of], r[of], t[of], size[of], held)
+    return found.take(np.flatnonzero(bound(found) <= limit[found.at]))
+
+
+def _first(tile: Ints, *values: Any) -> Ints:
+    """The row of each tile with the least value, of equal ones by the next of *values*, then the first.
+
+    Rows of a tile stand together.
+    """
+    rows = np.arange(len(tile))
+    for value in values:
+        new = np.diff(tile[rows], prepend=-1) != 0
+        least = np.minimum.reduceat(value[rows], np.flatnonzero(new))
+        rows = rows[value[rows] == least[np.cumsum(new) - 1]]
+    return rows[np.flatnonzero(np.diff(tile[rows], prepend=-1))]
+
+
+def _best(laid: _Laid, mappings: _Mappings, mapped: Mapped, machine: Machine) -> Ints:
+    """Which of the mappings each tile gets: of equally fast ones the one that moves less."""
+    costs, tile = machine.energy, laid.tile[mappings.at]
+    pixels, k, activation, psum = (
+        value[mappings.at]
+        for value in (laid.pixels, laid.k, laid.problem.activation_bits, laid.problem.accumulator_bits)
+    )
     buffer = mapped.inputs_read * activation * costs.buffer_read_per_bit
     buffer = buffer + mapped.psum_passes * (
         pixels * k * psum * (costs.buffer_read_per_bit + costs.buffer_write_per_bit)
     )
     delivered = mapped.inputs_delivered * activation * (costs.inter_pe_per_bit + costs.register_file_per_bit)
     energy = buffer + delivered + mapped.hops * pixels * psum * costs.inter_pe_per_bit
-    cycles = (mapped.stream + mapped.fill).astype(np.float64)
-    if machine.objective == "energy":
-        return np.asarray(energy * (1 + 1e-9 * cycles / cycles.max(axis=0)))
+    cycles = mapped.stream + mapped.fill
+    if machine.objective == "latency":
+        return _first(tile, cycles, energy)
     if machine.objective == "edp":
-        return np.asarray(energy * cycles)
-    return np.asarray(cycles * (1 + 1e-9 * energy / np.maximum(energy.max(axis=0), 1.0)))
+        return _first(tile, energy * cycles)
+    slowest = np.zeros(int(tile[-1]) + 1)
+    np.maximum.at(slowest, tile, cycles)
+    return _first(tile, energy * (1 + 1e-9 * cycles / slowest[tile]))
 
 
-def map_tiles(problem: Workload, pixel: Rows, pixels: Ints, k: Ints, c: Ints, machine: Machine) -> Mapped:
+def map_tiles(problem: Workload, n: Ints, y: Ints, x: Ints, k: Ints, c: Ints, machine: Machine) -> Mapped:
     """Choose the mapping of each tile by ``machine.objective``; cycles and words are those of one group."""
-    most_q = interleaved(filter_parts(problem, machine), machine)
-    columns: list[Any] = [np.zeros(len(k), np.int64) for _ in Mapped._fields]
-    for sets, most in sorted(set(zip(pixel.sets.tolist(), most_q.tolist(), strict=True))):
-        split = splits(sets, most)
-        members = np.flatnonzero((pixel.sets == sets) & (most_q == most))
-        size = max(_CHUNK // len(split[0]), 1)
-        for start in range(0, len(members), size):
-            rows = members[start : start + size]
-            of = problem.take(rows)
-            lines = Rows(*(value[rows] for value in pixel))
-            mapped = _costed(of, lines, pixels[rows], k[rows], c[rows], split, machine)
-            best = _preference(of, mapped, pixels[rows], k[rows], machine).argmin(axis=0)
-            for column, value in zip(columns, mapped, strict=True):
-                column[rows] = value[best, np.arange(len(rows))]
-    return Mapped(*columns)
+    parts = []
+    size = max(_CHUNK // len(_distinct(machine.rows * machine.cols)), 1)
+    for start in range(0, len(k), size):
+        some = np.arange(start, min(start + size, len(k)))
+        laid = _lay(problem.take(some), n[some], y[some], x[some], k[some], c[some], machine)
+        if machine.objective == "latency":
+            mappings = _fastest(laid, machine)
+        else:
+            mappings = _whole_array(laid, np.arange(len(some)), machine)
+        mapped = _costed(laid, mappings, machine)
+        best = _best(laid, mappings, mapped, machine)
+        parts.append(Mapped(*(value[best] for value in mapped)))
+    return Mapped(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 class _Pixel(NamedTuple):
@@ -429,9 +651,9 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
     part = filter_parts(problem, machine)
-    most_q = interleaved(part, machine)
-    most_p = np.minimum(machine.psum_words, machine.filter_words // part.taps.size)
-    most = np.minimum(machine.psum_words * most_q, machine.filter_words // part.taps.size)
+    most_q = min(machine.input_words, machine.filter_words) // part.taps.size
+    most_p = min(machine.psum_words, machine.filter_words)  # with parts of a tap
+    most = np.maximum(np.minimum(machine.psum_words * most_q, machine.filter_words // part.taps.size), most_p)
     slices, parts = g * k * c, g * part.folds
     taps = part.rows.count * problem.fx * (problem.cycles_at_once / problem.macs_at_once)  # cycles at least
     sums, inputs = machine.network_psums, machine.network_inputs
@@ -457,12 +679,11 @@ def mapping(problem: Workload, tile: Tile, machine: Machine) -> Mapped:
     """The mapping chosen for each tile; equal tiles are mapped once."""
     shape = (problem.fy, problem.fx, problem.sy, problem.sx, problem.dy, problem.dx, problem.pointwise)
     widths = (problem.activation_bits, problem.accumulator_bits, problem.macs_at_once, problem.cycles_at_once)
-    table = np.stack(np.broadcast_arrays(tile.n, tile.y, tile.x, tile.k, tile.c, *shape, *widths))
-    _, first, inverse = np.unique(table, axis=1, return_index=True, return_inverse=True)
-    n, y, x, k, c = table[:5, first]
-    of = problem.take(np.broadcast_to(np.arange(len(problem)), table.shape[1:])[first])
-    mapped = map_tiles(of, lay_rows(of, n, y, x, machine), n * y * x, k, c, machine)
-    return Mapped(*(value[inverse.reshape(-1)] for value in mapped))
+    table = np.broadcast_arrays(tile.n, tile.y, tile.x, tile.k, tile.c, *shape, *widths)
+    first, number = numbered(*table)
+    n, y, x, k, c = (column[first] for column in table[:5])
+    of = problem.take(np.broadcast_to(np.arange(len(problem)), len(number))[first])
+    return Mapped(*(value[number] for value in map_tiles(of, n, y, x, k, c, machine)))
 
 
 def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:
@@ -477,7 +698,7 @@ def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:
 
     def accesses() -> Accesses:
         delivered = 1.0 * g * mapped.inputs_delivered
-        copied = weights * (1.0 * lay_rows(problem, n, y, x, machine).strip)
+        copied = weights * (1.0 * mapped.e)
         written = 1.0 * g * k * pixels * mapped.psum_passes
         return {
             Access("register_file", "inputs"): macs + delivered,

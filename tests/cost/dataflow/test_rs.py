@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.bounds import NEVER, Space
 from squeezesim.cost.candidates import DataflowBounds
-from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.dataflow import DATAFLOWS, Tile
 from squeezesim.cost.dataflow.rs import Mapped, filter_parts, input_positions, lay_rows, mapping
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.search import lower_bound
@@ -21,7 +21,15 @@ from squeezesim.cost.traffic import ORDERS, Mode
 from squeezesim.network.layer import Layer
 from squeezesim.reference.array_case import simulate_array
 from squeezesim.reference.array_rs import Mapping
-from tests.cost.cases import layers, machine, machines, macs_at_most, measures, problem_of, tilings
+from tests.cost.cases import (
+    layers,
+    machine,
+    machines,
+    macs_at_most,
+    measures,
+    problem_of,
+    tilings,
+)
 from tests.cost.dataflow.arrays import Words, drawn_tile, untiled, whole
 
 RS = DATAFLOWS["rs"]
@@ -58,19 +66,35 @@ def numbers(values: Any) -> list[int]:
     return [int(np.asarray(value).reshape(-1)[0]) for value in values]
 
 
-def mappings(layer: Layer, e: int, on: Machine) -> Iterator[Mapping]:
-    """Every (p, q, r, t) that the registers and the array hold; of those that cut the channels alike only one."""
-    taps = math.ceil(layer.fx / math.ceil(layer.fx / min(on.input_words, on.filter_words)))
-    rows = math.ceil(layer.fy / math.ceil(layer.fy / on.rows))
-    high, wide = on.rows // rows, math.ceil(e / on.cols)
-    sets = high // wide if wide > 1 else high * (on.cols // e)
-    for r, t in product(range(1, min(sets, layer.c) + 1), range(1, min(sets, layer.k) + 1)):
-        for q, p in product(range(1, on.input_words // taps + 1), range(1, on.psum_words + 1)):
-            blocks_k, blocks_c = math.ceil(layer.k / (p * t)), math.ceil(layer.c / (q * r))
-            smallest = p == math.ceil(math.ceil(layer.k / blocks_k) / t)
-            smallest &= q == math.ceil(math.ceil(layer.c / blocks_c) / r)
-            if r * t <= sets and p * q * taps <= on.filter_words and smallest:
-                yield Mapping(e, p, q, r, t)
+def cuts(extent: int, most: int) -> list[int]:
+    """Sizes of equal blocks of at most so much."""
+    return sorted({size for n in range(1, extent + 1) if (size := math.ceil(extent / n)) <= most})
+
+
+def laid(layer: Layer, on: Machine) -> Iterator[tuple[int, int]]:
+    """(e, sets) of all strips; of those that do not hold all rows one set, or one in each band for pixels in a row."""
+    problem = problem_of(layer, on)
+    flat = bool(problem.pointwise[0])
+    extent = int((problem.x if flat else problem.y)[0])
+    high = on.rows // math.ceil(layer.fy / math.ceil(layer.fy / on.rows))
+    for e in cuts(extent, on.cols * (1 if flat else high)):
+        wide = math.ceil(e / on.cols)
+        whole = high // wide if wide > 1 else high * (on.cols // e)
+        yield e, whole if e == extent else high if flat else 1
+
+
+def mappings(layer: Layer, on: Machine) -> Iterator[Mapping]:
+    """Every (e, p, q, r, t, taps) that fits; of those that cut the channels alike only one."""
+    largest, *others = reversed(cuts(layer.fx, min(on.input_words, on.filter_words)))
+    for (e, sets), taps in product(laid(layer, on), (largest, *others)):
+        most_q = on.input_words // taps if taps == largest else 1
+        for r, t in product(range(1, min(sets, layer.c) + 1), range(1, min(sets, layer.k) + 1)):
+            for q, p in product(range(1, most_q + 1), range(1, on.psum_words + 1)):
+                blocks_k, blocks_c = math.ceil(layer.k / (p * t)), math.ceil(layer.c / (q * r))
+                smallest = p == math.ceil(math.ceil(layer.k / blocks_k) / t)
+                smallest &= q == math.ceil(math.ceil(layer.c / blocks_c) / r)
+                if r * t <= sets and p * q * taps <= on.filter_words and smallest:
+                    yield Mapping(e, p, q, r, t, taps)
 
 
 @settings(max_examples=30, deadline=None)
@@ -80,13 +104,10 @@ def test_no_mapping_that_fits_is_faster(layer: Layer, on: Machine) -> None:
     for axis in ("n", "k", "c", "g") * 2:
         if layer.macs > 400:
             layer = replace(layer, **{axis: math.ceil(getattr(layer, axis) / 2)})
-    problem = problem_of(layer, on)
-    e = int(lay_rows(problem, problem.n, problem.y, problem.x, on).strip[0])
     inputs = np.zeros((layer.n, layer.g * layer.c, layer.iy, layer.ix), np.int64)
     weights = np.ones((layer.g * layer.k, layer.c, layer.fy, layer.fx), np.int64)
     played = [
-        simulate_array(layer, inputs, weights, on, "rs", mapping=one)[1].cycles
-        for one in mappings(layer, e, on)
+        simulate_array(layer, inputs, weights, on, "rs", mapping=one)[1].cycles for one in mappings(layer, on)
     ]
     assert min(played) == whole(RS, layer, on).cycles[0]
 
@@ -97,15 +118,75 @@ def test_a_mapping_fits_the_array(layer: Layer, on: Machine, data: st.DataObject
     problem = problem_of(layer, on)
     tile = drawn_tile(problem, data)
     mapped, work = mapping(problem, tile, on), RS.tile_cost(problem, tile, on)
-    part = filter_parts(problem, on)
-    rows = lay_rows(problem, tile.n, tile.y, tile.x, on)
-    p, q, r, t = numbers((mapped.p, mapped.q, mapped.r, mapped.t))
+    e, p, q, r, t, taps = numbers(mapped[:6])
     assert p <= on.psum_words
-    assert q * part.taps.size[0] <= on.input_words
-    assert p * q * part.taps.size[0] <= on.filter_words
-    assert rows.strip[0] * part.rows.size[0] * r * t <= on.pes
+    assert q * taps <= on.input_words
+    assert p * q * taps <= on.filter_words
+    assert e * filter_parts(problem, on).rows.size[0] * r * t <= on.pes
     macs = math.prod(numbers((*tile, problem.taps)))
     assert work.busy[0] == macs <= macs_at_most(problem, on, work.stream[0])
+
+
+BETTER = (
+    "rows",
+    "cols",
+    "psum_words",
+    "filter_words",
+    "input_words",
+    "network_weights",
+    "network_inputs",
+    "network_psums",
+)
+"""What there can be more of."""
+
+
+def any_layer(rng: np.random.Generator) -> Layer:
+    """A convolution of up to 64 channels, or a small one."""
+    (fy, fx), large = rng.choice([(1, 1), (1, 1), (1, 3), (3, 3), (5, 5), (2, 5)]), rng.random() < 0.5
+    k, c = rng.integers(1, 65 if large else 10, 2).tolist()
+    n, oy, ox = rng.integers(1, (4, 33, 33) if large else (4, 10, 10)).tolist()
+    stride, dilation = rng.choice([1, 1, 2, 3], 2).tolist()
+    sizes = {"n": n, "k": k, "c": c, "oy": oy, "ox": ox, "fy": int(fy), "fx": int(fx)}
+    return Layer.conv("layer", **sizes, stride=stride, dilation=dilation, padding=0)
+
+
+def any_array(rng: np.random.Generator) -> Machine:
+    """An array of usual sizes, or a small one with few registers."""
+    usual = {"rows": (4, 9, 12, 16, 20), "cols": (4, 8, 14, 16, 20), "psum_words": (1, 4, 16, 24, 64)}
+    usual |= {"filter_words": (16, 64, 224), "input_words": (4, 8, 12)}
+    small = {"rows": 8, "cols": 8, "psum_words": 8, "filter_words": 40, "input_words": 12}
+    large = rng.random() < 0.5
+    sizes = {
+        name: int(rng.choice(usual[name]) if large else rng.integers(1, most + 1))
+        for name, most in small.items()
+    }
+    for network in ("network_weights", "network_inputs", "network_psums"):
+        sizes[network] = int(rng.integers(1, 9))
+    return machine(dataflows=("rs",), **sizes)
+
+
+def check_better_arrays(field: str, count: int) -> None:
+    """20 tiles of each of *count* layers on some array, and on one with more of *field*."""
+    rng = np.random.default_rng(1)
+    for _ in range(count):
+        layer, on = any_layer(rng), any_array(rng)
+        better = replace(on, **{field: getattr(on, field) + int(rng.choice([1, 2, 5, 16]))})
+        problem = problem_of(layer, on)
+        tile = Tile(*(rng.integers(1, size + 1, 20) for size in untiled(problem)))
+        several = problem.take(np.zeros(20, np.int64))
+        before, after = (RS.tile_cost(several, tile, machine).cycles for machine in (on, better))
+        assert (after <= before).all(), (layer, on, better, tile)
+
+
+@pytest.mark.parametrize("field", BETTER)
+def test_no_tile_is_slower_on_a_better_array(field: str) -> None:
+    check_better_arrays(field, 12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("field", BETTER)
+def test_no_tile_of_2000_is_slower_on_a_better_array(field: str) -> None:
+    check_better_arrays(field, 100)
 
 
 @given(*[st.integers(1, 9) for _ in range(4)])
@@ -187,6 +268,26 @@ def test_hand_worked_convolution() -> None:
     assert numbers((mapped.stream, mapped.fill)) == [4 * 13 * 192, 4 * 13 * 16 + loading + leaving]
     assert loading == 756
     assert numbers((mapped.inputs_read, mapped.psum_passes)) == [4 * 15 * 15 * 4, 1]
+
+
+def test_blocks_that_fill_the_sets_are_faster_than_the_largest() -> None:
+    """10 filters in 4 sets of PEs with 2: a PE works for 1 of 4, 4 and 2 filters, but for 2 of each 5 of two blocks."""
+    layer = Layer.conv("a", c=1, k=10, oy=13, ox=13, fy=3, fx=3)
+    mapped = chosen(layer, eyeriss(psum_words=2, network_inputs=64, network_psums=64))
+    assert numbers((mapped.p, mapped.q, mapped.r, mapped.t)) == [1, 1, 1, 4]
+    assert numbers([mapped.stream]) == [13 * 3 * (1 + 1 + 1)]
+
+
+def test_shorter_parts_of_filter_rows_leave_room_for_more_filters() -> None:
+    """5 weights are 3 taps of a filter or 2 of two: 4 channels of both take 4 passes for each part, or for each filter.
+
+    Of 2 and 1 taps the PEs multiply in as many cycles as of 3, and every input comes once, not for each filter.
+    """
+    layer = Layer.conv("a", c=4, k=2, oy=6, ox=1, fy=1, fx=3, padding=0)
+    few = machine(rows=4, cols=2, filter_words=5, input_words=2, network_inputs=7)
+    for on in (few, replace(few, input_words=10)):
+        mapped = chosen(layer, on)
+        assert numbers((mapped.taps, mapped.p, mapped.inputs_read)) == [2, 2, 4 * 6 * 3]
 
 
 def test_energy_prefers_fewer_words_where_latency_prefers_fewer_cycles() -> None:
