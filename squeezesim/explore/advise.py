@@ -18,6 +18,7 @@ from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import HardwareError, ModelError, UsageError
 from squeezesim.explore.allocate.additive import Base, Pieces, Sums, cut, depth_of, option_of
+from squeezesim.explore.allocate.placed import Paths
 from squeezesim.files import json_page, round_floats
 from squeezesim.load import load
 from squeezesim.network import Network
@@ -231,7 +232,11 @@ def blocks(report: Report, runs: Runs, own: BuiltIn, *, cache: bool) -> Iterator
         if not moves or own.shape != (1, *own.spec.input):
             return
         pieces = _pieces(report.network, own.spec, depth, cache=cache)
-        sums = Sums.of(pieces, runs.report(pieces.network).costs, report.accelerator)
+        sums: Sums | Paths
+        if report.machine.keeps_maps and report.machine.objective != "edp":
+            sums = Paths.of(pieces, report.accelerator)
+        else:
+            sums = Sums.of(pieces, runs.report(pieces.network).costs, report.accelerator)
         best = moves[int(sums.tally(np.array(moves, np.int64)).cycles.argmin())]
         after = runs.report(composed(pieces, best, _at(own.spec, best)))
         change = f"option depth {option.format(depth)} → {option.format(best)}, {_words(depth, best)}"
