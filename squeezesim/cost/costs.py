@@ -202,7 +202,7 @@ class Costs:
 
     Losses are PE slots (``pe_slots``): those of all cycles are executed MACs + Σ losses, to the last one. Views and,
     where the accelerator has no vector lanes, vector layers cost nothing. A layer that repeats costs its steps, one
-    after the other, each the same; its tile is that of a step.
+    after the other, each the same; its tile is that of a step. Weights that stay from step to step are loaded before.
     """
 
     pes: Ints  # (accelerators, 1)
@@ -220,7 +220,7 @@ class Costs:
     bits: Floats  # moved by ``accesses`` and ``operands``; each access has a price
     energy: Floats  # by ``levels``, in the unit of the accelerator's table
     homes: Ints  # of ``HOMED`` operands, index into ``HOMES``
-    kept_bytes: Ints  # of the buffer, that whole feature maps take while the layer runs
+    kept_bytes: Ints  # of the buffer, that whole feature maps and weights take while the layer runs
 
     causes: tuple[str, ...] = tuple(CAUSES)
     bounds: tuple[str, ...] = tuple(BOUNDS)

@@ -11,7 +11,7 @@ import numpy as np
 
 from squeezesim.cost.candidates import Tilings
 from squeezesim.cost.constraints import Limits, constrained_problems, searched_together
-from squeezesim.cost.costs import HOMED, OPERANDS, Axes, Costs, bits_table, pe_slots, stack_columns
+from squeezesim.cost.costs import HOMED, HOMES, OPERANDS, Axes, Costs, bits_table, pe_slots, stack_columns
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.energy import add_bits, buffer_bits, layer_energy, level_bits, transfer_bits
 from squeezesim.cost.given import LayerMapping, given_searches
@@ -19,9 +19,10 @@ from squeezesim.cost.joining import UNFIT, Joining
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.placement import Place
-from squeezesim.cost.problem import Bools, Floats, Homes, Ints
+from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Homes, Ints
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
+from squeezesim.cost.recurrence import first_loads, has_weights, staying
 from squeezesim.cost.residents import residents_of
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import ORDERS, capacity, mode_of
@@ -67,9 +68,9 @@ def evaluate(
 ) -> Costs:
     """Cost every layer on every accelerator, with the best dataflow, tiling and loop order.
 
-    Where the buffer may keep feature maps, those live in it with which the network costs least (``placement``), unless
-    the *homes* of each layer are given; then all joins that can join the layer before. Layers whose index has one of
-    *mappings*, all with MACs, are costed in that instead; then every feature map passes the memories.
+    Where the buffer may keep feature maps, or weights of a recurrence, those live in it with which the network costs
+    least (``placement``), unless the *homes* of each layer are given; then all joins that can join the layer before.
+    Layers whose index has one of *mappings*, all with MACs, are costed in that instead; then nothing is kept.
 
     With the objective ``edp`` the layers are one network: (Σ cycles) · (Σ energy) of all of them is least. Layers that
     are equal in shape are costed once; accelerators that share their array, dataflows, widths and the like share all
@@ -108,25 +109,35 @@ def evaluate_each(
         families.setdefault(machine.family(priced=priced), []).append(number)
     columns = _blank((len(machines), len(layers)), axes)
     repeats = np.array([layer.repeat for layer in layers], np.int64)
+    owners = [n for n, layer in enumerate(layers) if has_weights(layer) and (homes or layer.repeat > 1)]
+    once = _blank((len(machines), len(owners)), axes)  # before the first step
     misfits: list[str | None] = [None] * len(machines)
     for family, members in families.items():
         index, rates = np.array(members), Rates.of([machines[number] for number in members])
         found, refused = _family_costs(layers, mappings, family, rates, axes, advance, homes)
         for key, column in found.items():
             columns[key][index] = column
+        stay = found["homes"][:, owners, HOMED.index("weights")] == HOMES.index("buffer")
+        if stay.any():
+            loads = first_loads([layers[number] for number in owners], family, rates, axes)
+            for key in _SUMS:
+                if key in loads:
+                    once[key][index] = loads[key] * stay.reshape(*stay.shape, *[1] * (loads[key].ndim - 2))
         for member, (layer, reason) in refused.items():
             misfits[members[member]] = _misfit(layer, reason, family, accelerators[members[member]])
         for member, number in enumerate(members):
             own = {key: columns[key][number] for key in ("cycles", "dram_bytes")}
             slowest = rates.bytes_per_cycle[member].min()
-            if misfits[number] is None and _overflows(own, repeats, family.pes * family.most_macs, slowest):
+            slots, before = family.pes * family.most_macs, float(once["cycles"][number].sum())
+            if misfits[number] is None and _overflows(own, repeats, slots, slowest, before):
                 misfits[number] = (
                     f"{accelerators[number].name}: the network takes more than 2^62 PE-cycles, which are not counted"
                 )
     for number, misfit in enumerate(misfits):
         if misfit is not None:
             _fill(columns, number, _blank((len(layers),), axes))
-    return _costs(columns, machines, repeats, axes), misfits
+            _fill(once, number, _blank((len(owners),), axes))
+    return _costs(columns, machines, repeats, axes, owners, once), misfits
 
 
 def evaluate_placed(
@@ -147,10 +158,19 @@ def evaluate_placed(
     return _costs(columns, [machine], np.array([layer.repeat for layer in own], np.int64), axes)
 
 
-def _costs(columns: Columns, machines: Sequence[Machine], repeats: Ints, axes: Axes) -> Costs:
-    """Costs of all steps of layers from the *columns* of one step of each."""
+def _costs(
+    columns: Columns,
+    machines: Sequence[Machine],
+    repeats: Ints,
+    axes: Axes,
+    owners: Sequence[int] = (),
+    once: Columns | None = None,
+) -> Costs:
+    """Costs of all steps of layers from the *columns* of one step of each, and those that come *once* of *owners*."""
     for key in _SUMS:
         columns[key] *= repeats.reshape(-1, *[1] * (columns[key].ndim - 2))
+        if once is not None:
+            columns[key][:, owners] += once[key]
     return Costs(
         pes=np.array([[machine.pes] for machine in machines]),
         clock_hz=np.array([[machine.clock_hz] for machine in machines]),
@@ -159,14 +179,15 @@ def _costs(columns: Columns, machines: Sequence[Machine], repeats: Ints, axes: A
     )
 
 
-def _overflows(costs: Columns, repeats: Ints, pes: int, bytes_per_cycle: float) -> bool:
+def _overflows(costs: Columns, repeats: Ints, pes: int, bytes_per_cycle: float, before: float) -> bool:
     """Whether PEs · cycles of a network come near the end of 64-bit integers, or its cycles alone have passed it.
 
-    Cycles of the array and the lanes are at most 2^50 for each layer; those of the DRAM may be any number.
+    Cycles of the array and the lanes are at most 2^50 for each layer; those of the DRAM may be any number. *before* are
+    those of loads before first steps.
     """
     moving = costs["dram_bytes"].sum(axis=-1, dtype=np.float64) / bytes_per_cycle
     cycles = np.maximum(costs["cycles"].astype(np.float64), moving) * repeats
-    return bool(pe_slots(cycles.sum(), pes) > 2.0**62)
+    return bool(pe_slots(cycles.sum() + before, pes) > 2.0**62)
 
 
 def _blank(shape: tuple[int, ...], axes: Axes) -> Columns:
@@ -237,12 +258,59 @@ def _family_costs(
         run = as_run(layers, family), {*joined(layers, family)}
         weighted = not homes
         return _placed_costs(layers, *run, mappings, family, rates, axes, advance, placed, weighted=weighted)
+    if mappings or not any(staying(layers, family)):
+        return _joined_costs(layers, mappings, family, rates, axes, advance)
+    columns, refused = _blank((len(rates), len(layers)), axes), Refused()
+    for index, places in _places_of_steps(layers, family, rates, axes):
+        at = [place.homes for place in places]
+        found, misfits = _joined_costs(layers, {}, family, rates.take(index), axes, advance, at)
+        _enter_places(found, layers, places)
+        _fill(columns, index, found)
+        refused |= {int(index[member]): reason for member, reason in misfits.items()}
+    return columns, refused
+
+
+def _places_of_steps(
+    layers: Sequence[Layer], family: Machine, rates: Rates, axes: Axes
+) -> Iterator[tuple[Ints, Sequence[Place]]]:
+    """Machines on which the same weights of recurrences stay, and the place of each layer there.
+
+    They stay where the steps cost less so. Those of one recurrence do not depend on the rest of a network, but by
+    ``edp``; there what can join a layer does.
+    """
+    if family.objective != EDP:
+        layers = [
+            each if each.repeat > 1 else Layer(name=each.name, op="apart", kind="view") for each in layers
+        ]
+    yield from residents_of(layers, family, rates, axes).alike(layers)
+
+
+def _enter_places(columns: Columns, layers: Sequence[Layer], places: Sequence[Place]) -> None:
+    """Enter where the operands of each layer live."""
+    columns["homes"][:] = [place.home_of(layer) for layer, place in zip(layers, places, strict=True)]
+    columns["kept_bytes"][:] = [place.homes.resident // 8 for place in places]
+
+
+def _joined_costs(
+    layers: Sequence[Layer],
+    mappings: Mapping[int, LayerMapping],
+    family: Machine,
+    rates: Rates,
+    axes: Axes,
+    advance: Advance,
+    homes: Sequence[Homes] = (),
+) -> tuple[Columns, Refused]:
+    """The same without feature maps that stay, where what can join a layer does if that is better.
+
+    *homes* are those of each layer; none: in memories.
+    """
     joining = Joining(layers, family)
     always = {*joined(layers, family)} if family.joins_always else {*()}
     own = as_run(layers, family) if always else layers
     items = [*own, *(variant.joint.runs(layers, variant.joined) for variant in joining.variants)]
     shape = len(rates), len(items)
-    network = _Run(items, joining, family, rates, axes, _blank(shape, axes), np.ones(shape, np.bool_))
+    at = [*homes, *[IN_MEMORY] * len(joining.variants)] if homes else ()
+    network = _Run(items, joining, family, rates, axes, _blank(shape, axes), np.ones(shape, np.bool_), at)
     vector = [
         number for number, layer in enumerate(layers) if layer.kind == "vector" and number not in always
     ]
@@ -300,8 +368,7 @@ def _placed_costs(
         if mac:
             misfits, _ = _enter_searched(run, mac, [*vector, *mappings], advance, weighted=weighted)
             refused |= {int(index[member]): reason for member, reason in misfits.items()}
-        run.columns["homes"][:] = [place.home_of(each) for each, place in zip(layers, places, strict=True)]
-        run.columns["kept_bytes"][:] = [at.resident // 8 for at in homes]
+        _enter_places(run.columns, layers, places)
         _fill(columns, index, run.columns)
     return columns, refused
 
@@ -460,6 +527,12 @@ def _weighted(
     beside = np.stack(
         [(cycles * repeats).sum(axis=-1), (energy.sum(axis=-1) * repeats).sum(axis=-1)], axis=-1
     )
+    stay = [
+        layer for layer, at in zip(run.items, run.homes, strict=False) if at.weights and has_weights(layer)
+    ]
+    if stay:
+        loads = first_loads(stay, run.family, rates, run.axes)
+        beside += np.stack([loads["cycles"].sum(axis=-1), loads["energy"].sum(axis=(-1, -2))], axis=-1)
     counts: dict[int, Ints] = {}
     chosen: dict[int, tuple[Ints, Ints]] = {}  # items that there is a choice of, and their rows
     for problems in every:

@@ -1,10 +1,11 @@
-"""Feature maps: which layers write and read them, and from when to when they live.
+"""Feature maps, and weights of recurrences: which layers write and read them, and from when to when they live.
 
 A map is what one layer writes. Views hold nothing: who reads a concat reads its parts. Maps that a view joins have one
 home, a *class*; each takes room from the layer that writes it to the last that reads it. What a layer writes and nobody
 reads is an output of the network, which has to be in a memory in the end.
 
-A map may stay in the buffer unless it is an input of the network, part of a recurrence, or joined to such a map.
+A map may stay in the buffer unless it is an input of the network, part of a recurrence, or joined to such a map. The
+weights of a recurrence (``recurrence``) are a class that lives from its first layer to its last.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from typing import NamedTuple
 
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import operands_of, stored_row
+from squeezesim.cost.recurrence import staying
 from squeezesim.hardware.parts import vector_kind
 from squeezesim.network.layer import Layer
 
 
 @dataclass(frozen=True, slots=True)
 class MapClass:
-    """Maps that have one home."""
+    """Maps that have one home, or the weights of a recurrence."""
 
-    first: int  # layer that writes the first of them
+    first: int  # layer that writes the first of them, or is the first with the weights beside it
     last: int  # layer that reads one of them last
     is_output: bool  # one of them is an output of the network
     is_read: bool
@@ -45,15 +47,16 @@ OUTSIDE = -1
 
 @dataclass(frozen=True, slots=True)
 class Maps:
-    """The feature maps of a network as a machine runs it, by layer: indices are those of ``layers``.
+    """What of a network may live in the buffer of a machine, by layer: indices are those of ``layers``.
 
     Attributes:
         layers: as they are run (``lowering.as_run``).
-        classes: maps with one home.
+        classes: maps with one home, then weights.
         written: of each layer the class of what it writes; ``OUTSIDE`` where that cannot stay, or it writes nothing.
         reads: of each layer what it reads.
         alive: of each layer the bits of each class that are there while it runs, those that it writes among them.
         overwritten: of each layer the class that its outputs may be written over, with the bits of that.
+        begun: of the first layer of each recurrence the class of its weights.
     """
 
     layers: Sequence[Layer]
@@ -62,12 +65,13 @@ class Maps:
     reads: Sequence[tuple[Reads, ...]]
     alive: Sequence[Mapping[int, int]]
     overwritten: Sequence[tuple[int, int] | None]
+    begun: Mapping[int, int]
 
 
 def maps_of(
     layers: Sequence[Layer], run: Sequence[Layer], joined: Mapping[int, int], machine: Machine
 ) -> Maps:
-    """Return the feature maps of *layers*, which *machine* runs as *run*; *joined* as ``lowering.joined``.
+    """Return what may stay of *layers*, which *machine* runs as *run*; *joined* as ``lowering.joined``.
 
     Example: two convolutions whose outputs a concat joins.
 
@@ -77,13 +81,14 @@ def maps_of(
     >>> both = Layer(name="ab", op="concat", kind="view", inputs=("a", "b"))
     >>> last = Layer(name="c", op="relu", kind="vector", inputs=("ab",), input_elements=32, output_elements=32)
     >>> layers = [one, two, both, last]
-    >>> found = maps_of(layers, layers, {}, Machine.of(Accelerator.named("os_32x32")))
+    >>> keeps = {"memory.global_buffer.keeps": ["activations"]}
+    >>> found = maps_of(layers, layers, {}, Machine.of(Accelerator.named("os_32x32").replace(keeps)))
     >>> found.written, [dict(alive) for alive in found.alive]
     ([0, 0, -1, 1], [{0: 128}, {0: 256}, {0: 256}, {0: 256, 1: 256}])
     """
     place = {layer.name: number for number, layer in enumerate(layers)}
     sources = _sources(layers, place, joined)
-    home, movable = _classes(layers, sources, joined)
+    home, movable = _classes(layers, sources, joined) if machine.keeps_maps else ([], set())
     numbers = {root: number for number, root in enumerate(dict.fromkeys(home[i] for i in sorted(movable)))}
     of = [
         numbers.get(home[number], OUTSIDE) if number in movable else OUTSIDE for number in range(len(layers))
@@ -113,7 +118,16 @@ def maps_of(
     over = [
         _overwritten(*each, of, bits, last) for each in zip(range(len(layers)), layers, reads, strict=True)
     ]
-    return Maps(run, classes, of, [tuple(read for _, read in found) for found in reads], alive, over)
+    read_of = [tuple(read for _, read in found) for found in reads]
+    begun = {}
+    for stays in staying(run, machine):
+        begun[stays.steps.start] = number = len(classes)
+        classes.append(MapClass(stays.steps.start, stays.steps[-1], False, True, len(stays.owners)))
+        for each in stays.steps:
+            alive[each][number] = stays.bits
+        for owner in stays.owners:
+            read_of[owner] += (Reads(number, "weights", 0),)
+    return Maps(run, classes, of, read_of, alive, over, begun)
 
 
 def _sources(

@@ -1,6 +1,7 @@
-"""Placement: which feature maps live in the buffer, and from when to when; the best of all, proven.
+"""Placement: what lives in the buffer, feature maps and weights of recurrences, and when; the best of all, proven.
 
-A map is in a memory, in the buffer, or in both: stored when it is written, and kept until it is dropped. What a layer
+A map is in a memory, in the buffer, or in both: stored when it is written, and kept until it is dropped. The weights of
+a recurrence are in the buffer from its first layer to its last, or in a memory. What a layer
 costs depends on where its own operands live and on what the maps that are there leave of the buffer for its tiles. So
 the cost of a network is that of a path through states, a state being the homes of all maps that are alive, and the best
 placement is the shortest path, for every objective that is a sum over layers.
@@ -85,7 +86,7 @@ class Graph:
 
 
 def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
-    """Return every placement of *maps* in a buffer with *capacity* bits for maps and tiles as a graph.
+    """Return every placement of *maps* in a buffer with *capacity* bits for them and tiles as a graph.
 
     *shapes* number the layers by what they cost.
     """
@@ -122,9 +123,10 @@ def _places(maps: Maps, number: int, state: State, capacity: int) -> Iterator[tu
     alive, written = maps.alive[number], maps.written[number]
     droppable = [home for home, how in state if how == _BOTH]
     begins = written != OUTSIDE and maps.classes[written].first == number
-    for dropped in product((False, True), repeat=len(droppable)):
+    weights: list[dict[int, int]] = [{maps.begun[number]: _KEPT}, {}] if number in maps.begun else [{}]
+    for stay, dropped in product(weights, product((False, True), repeat=len(droppable))):
         gone = {home for home, drop in zip(droppable, dropped, strict=True) if drop}
-        kept = {home: how for home, how in state if home not in gone}
+        kept = {home: how for home, how in state if home not in gone} | stay
         for how in _ways(maps, written) if begins else (kept.get(written, 0),):
             held = {**kept, written: how} if how and begins else kept
             resident = sum(alive.get(home, 0) for home in held)

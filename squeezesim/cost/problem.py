@@ -87,7 +87,7 @@ class Workload:
     input_bits: Ints  # of an input that is loaded: 0 where they live in the buffer
     factor_bits: Ints  # of a weight that is loaded, not compressed: 0 where they live in the buffer
     output_bits: Ints  # of an output that is stored: 0 where they live in the buffer alone
-    resident: Ints  # bits of the buffer that whole feature maps take beside the tiles
+    resident: Ints  # bits of the buffer that whole feature maps, or weights, take beside the tiles
     valid: Ints  # output pixels of one channel, without what pads their rows
     pool: Ints  # of the outputs on their way out, an index into ``pools``; 0: none
     pointwise: Bools
@@ -190,14 +190,16 @@ class Workload:
 
 
 class Homes(NamedTuple):
-    """Which operands of a layer live in the buffer while it runs, and what whole feature maps take of it.
+    """Which operands of a layer live in the buffer while it runs, and what whole tensors take of it.
 
     Attributes:
         inputs: they are read where they are, and need no tile.
-        weights: the same of the second operand of a product of activations.
+        weights: the same of the second operand of a product of activations, or of weights that stay from step to step
+            of a recurrence, with what is read beside them (``recurrence``).
         second: the same of what is added to outputs.
         outputs: finished ones stay there alone; partial sums have a tile, and do not leave.
-        resident: bits of all maps that live there, the operands among them.
+        resident: bits of all maps and weights that live there, the operands among them, without a part for weights
+            alone.
     """
 
     inputs: bool = False
@@ -263,7 +265,7 @@ def _row(layer: Layer, machine: Machine, homes: Homes) -> _Row:
         kept,
         *packed,
         stored,
-        layer.constants * operands.accumulator_bits,
+        layer.constants * operands.accumulator_bits * (layer.weights_are_activations or not homes.weights),
         operands.activation_bits * (layer.second_elements > 0),
         operands.activation_bits * (layer.second_elements > 0 and not homes.second),
         operands.activation_bits * (not homes.inputs),

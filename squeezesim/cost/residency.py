@@ -66,7 +66,8 @@ class Shares:
     def together(self, bits: Sequence[Any], row: Ints, open_windows: Any = 0.0) -> Any:
         """Bits of the buffer, of operands in the order of ``LOOPS``, of problems *row*; outputs as partial sums.
 
-        Windows that are open are where outputs are. Whole feature maps that live there are among them.
+        Windows that are open are where outputs are. Whole tensors that live there are among them; in a buffer of
+        parts those are weights, in the part that holds these.
         """
         resident = self._work.resident[row]
         if self.is_plain:
@@ -83,8 +84,10 @@ class Shares:
                 taken = taken + of if operand in holds else taken
             if "psums" in holds and self._finished:
                 taken = taken + sums
+            if "weights" in holds:
+                taken = taken + resident
             found = np.maximum(found, taken / size * self.whole if size else taken)
-        return found + resident
+        return found
 
     def finished(self, sums: Any, row: Ints) -> Any:
         """Bits of outputs whose partial sums would take *sums*."""
@@ -613,7 +616,8 @@ class TrafficBounds:
         return {
             "inputs": _term(total, inputs),
             "second": _term(one, (work.second * work.g * work.k * work.pixels)[owner]),
-            "resident": _term(one, work.resident[owner]),
+            # What lives in a part of the buffer leaves the others their room.
+            "resident": _term(one, work.resident[owner] * (not self._machine.parts)),
             "halos_once": _term(of.inputs.once, inputs),
             "in_again": _term(total, again * cut_c),
             "in_beside": _term(total, again, again * cut_c),

@@ -25,6 +25,7 @@ from squeezesim.cost.placement import (
 from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Ints
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
+from squeezesim.cost.recurrence import first_loads, has_weights
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import capacity
 from squeezesim.cost.vector import Streams, vector_costs
@@ -59,7 +60,7 @@ class Residents:
 
 
 def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: Axes) -> Residents:
-    """Place the feature maps of *layers* in the buffers of machines of a family, by its objective.
+    """Place what may stay of *layers* in the buffers of machines of a family, by its objective.
 
     Machines are those of *rates*; slack is not used up here.
     """
@@ -159,6 +160,11 @@ class _Values:
             self._on_the_array([layers[number] for number in mac], keys, mac, cycles, energy, tile)
         repeat = np.array([layer.repeat for layer in layers])
         cycles, energy = cycles * repeat, energy * repeat
+        stay = [number for number in mac if keys[number].homes.weights and has_weights(layers[number])]
+        if stay:
+            loads = first_loads([layers[number] for number in stay], self.family, self.rates, self.axes)
+            cycles[:, stay] += loads["cycles"]
+            energy[:, stay] += loads["energy"].sum(axis=-1)
         for number, key in enumerate(keys):
             self._measured[key] = cycles[:, number], energy[:, number], tile[:, number]
         first, second = {
@@ -246,6 +252,8 @@ class _Values:
             machine, row = np.divmod(np.arange(len(index) * len(work)), len(work))
             tilings = choice.tilings(machine, row)
             bits = residency.footprint(tilings.mode, tilings.pixel, tilings.channel) - work.resident[row]
+            if self.family.parts:  # of which the one that is filled the most says nothing of that of weights
+                bits = np.full_like(bits, np.inf)
             for values, each in zip(
                 found,
                 (choice.measures[LATENCY], choice.measures[ENERGY], bits.reshape(len(index), -1)),

@@ -1,5 +1,7 @@
 """When each tile of a layer is loaded, computed and stored: the pipeline of ``cost.pipeline``, step by step.
 
+Weights that stay from step to step of a recurrence are loaded after the set-up of the first one, before anything else.
+
 A step begins with the store of single-buffered outputs. Then the array computes while the DMA stores what the tile
 before it finished and loads what the next one needs; what has one buffer only is loaded last. The end of the last store
 is the layer's cycles.
@@ -8,7 +10,7 @@ is the layer's cycles.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from math import ceil, prod
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import SECOND, Points, Transfer, trace_steps, transfer_cycles
 from squeezesim.cost.problem import Ints, operands_of, workload_of
+from squeezesim.cost.recurrence import has_weights
 from squeezesim.cost.traffic import AXES
 from squeezesim.cost.vector import Streams, lanes_of, moved_bits
 from squeezesim.network.layer import Layer
@@ -43,6 +46,10 @@ class Slices:
     start: Ints
     end: Ints
     bits: Ints
+
+    def later(self, cycles: int) -> Slices:
+        """Return the same *cycles* later."""
+        return replace(self, start=self.start + cycles, end=self.end + cycles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,12 @@ class Timeline:
             self.cycles * times, self.setup, each(self.compute), tuple(each(part) for part in self.transfers)
         )
 
+    def after(self, load: Slices) -> Timeline:
+        """Return the same with a *load* that comes between its set-up and all else."""
+        cycles = int(load.end[-1] - load.start[0])
+        every = tuple(part.later(cycles) for part in self.transfers)
+        return Timeline(self.cycles + cycles, self.setup, self.compute.later(cycles), (load, *every))
+
 
 def tile_count(layer: Layer, costs: Costs, index: int, machine: Machine) -> int:
     """Return the steps of *layer*, which is layer *index* of *costs*; 1 where it is not tiled."""
@@ -92,6 +105,20 @@ def timeline(layer: Layer, costs: Costs, index: int, machine: Machine) -> Timeli
         return _of_lanes(layer, machine, _streams(layer, costs, index, machine))
     nothing = np.zeros(0, np.int64)
     return Timeline(0, 0, Slices("", "", False, nothing, nothing, nothing, nothing), ())
+
+
+def run_of(layer: Layer, costs: Costs, index: int, machine: Machine) -> Timeline:
+    """Return the same of all steps of a layer that repeats, with the load of weights that stay."""
+    line = timeline(layer, costs, index, machine).repeated(
+        layer.repeat, tile_count(layer, costs, index, machine)
+    )
+    if not (has_weights(layer) and costs.homes_at(index).weights):
+        return line
+    work, memory = workload_of([layer], machine)[0], machine.home("weights")
+    port, bits, one = machine.memories[memory], work.stored_weights + work.constants, np.zeros(1, np.int64)
+    end = machine.setup + port.latency + transfer_cycles(bits, port.bytes_per_cycle)
+    store = machine.memory_names[memory]
+    return line.after(Slices(store, "weights", True, one, one + machine.setup, end, bits))
 
 
 def of_tiling(points: Points, flow: Dataflow, machine: Machine) -> Timeline:

@@ -44,7 +44,8 @@ class Runs:
     """Reports on the accelerator of *report*, whose layers are not costed again.
 
     A layer is costed by itself, so that ``report`` returns what ``simulate`` does; with the objective ``edp``, where
-    the buffer may keep feature maps, and with constraints, which are by layers' names, the whole network is.
+    the buffer may keep feature maps or weights of recurrences, and with constraints, which are by layers' names, the
+    whole network is.
     """
 
     def __init__(self, report: Report) -> None:
@@ -61,7 +62,8 @@ class Runs:
             HardwareError: a layer does not fit the global buffer at its smallest tile.
         """
         fused = network.fused
-        mapper, keeps = self._accelerator.mapper, self._accelerator.memory.global_buffer.keeps
+        mapper, keeps = self._accelerator.mapper, bool(self._accelerator.memory.global_buffer.keeps)
+        keeps |= any(layer.repeat > 1 for layer in fused.layers)
         if mapper.objective == "edp" or mapper.constraints or keeps:
             return Report(fused, self._accelerator, evaluate(fused.layers, [self._accelerator]))
         shapes = [shape_of(layer) for layer in fused.layers]

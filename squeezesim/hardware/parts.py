@@ -497,7 +497,8 @@ class Mapper(Part):
     residency: Literal["order", "best"] = Field(
         "best",
         description="what the buffer keeps of a layer: `order`: what its loop order keeps, double-buffered where the "
-        "buffer is; `best`: whole operands may stay too, or have one slot",
+        "buffer is; `best`: whole operands may stay too, or have one slot, and weights of recurrences stay from step "
+        "to step",
     )
     constraints: tuple[Constraint, ...] = Field(
         (),

@@ -12,11 +12,12 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from squeezesim.cost.constraints import idle
-from squeezesim.cost.costs import ALONE, BOUNDS, HOMED, OPERANDS, cause_named, label_of
+from squeezesim.cost.costs import ALONE, BOUNDS, HOMED, HOMES, OPERANDS, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.lowering import POOLS, joined
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.problem import workload_of
+from squeezesim.cost.recurrence import has_weights, staying, weight_bits
 from squeezesim.cost.traffic import AXES
 from squeezesim.escapes import visible
 from squeezesim.hardware.unit import FLAT, LOOPS
@@ -416,6 +417,7 @@ def notes(report: ReportData) -> tuple[str, ...]:
         *map(visible, report.accelerator.notes),
         *_given_mappings(report),
         *_kept_maps(report),
+        *_kept_weights(report),
         *_paced(report),
         *unused(report),
     )
@@ -451,6 +453,19 @@ def _kept_maps(report: ReportData) -> Iterable[str]:
         f"the buffer keeps {kept:,} of {units.plural(written, 'feature map')}; DRAM moves {units.size(moved)}, where "
         f"weights, inputs and outputs once are {units.size(least)}"
     )
+
+
+def _kept_weights(report: ReportData) -> Iterable[str]:
+    """The weights of recurrences that stay in the buffer from step to step."""
+    layers, machine = report.ran, report.machine
+    if report.mapped and any(staying(layers, machine)):
+        yield "mappings are given, so that the weights of recurrences are loaded in every step"
+    inside = report.costs.homes[0, :, HOMED.index("weights")] == HOMES.index("buffer")
+    kept = [layer for layer, stays in zip(layers, inside, strict=True) if stays and has_weights(layer)]
+    if kept:
+        size = sum(weight_bits(layer, machine) for layer in kept) // 8
+        who = display_name(kept[0].name) if len(kept) == 1 else f"{len(kept):,} layers that repeat"
+        yield f"the weights of {who} stay in the buffer from step to step, {units.size(size)}, and are loaded once"
 
 
 def least_dram_bytes(report: ReportData) -> int:

@@ -17,6 +17,7 @@ from squeezesim.cost.machine import LEVELS, Machine
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, Rates
+from squeezesim.cost.recurrence import first_loads, has_weights
 from squeezesim.cost.traffic import MODES, capacity
 from squeezesim.errors import HardwareError, UsageError, nearest
 from squeezesim.hardware.config import CONSTRAINTS
@@ -199,7 +200,8 @@ def alone(case: Case, dataflow: str) -> Case:
     layer = case.ran
     network = Network.from_layers([derive(layer, inputs=(), carried=(), shared=())])
     mappings = _beside(case, accelerator) if accelerator.mapper.objective == EDP else {}
-    homes = [case.report.costs.homes_at(case.index)] if accelerator.memory.global_buffer.keeps else []
+    placed = accelerator.memory.global_buffer.keeps or layer.repeat > 1
+    homes = [case.report.costs.homes_at(case.index)] if placed else []
     costs = evaluate(network.layers, [accelerator], mappings, homes)
     return Case(ReportData(network, accelerator, costs), 0, case.many)
 
@@ -221,6 +223,9 @@ def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
         return {}
     own = case.cycles, tally.energy[case.index].sum()
     rest = np.array([[tally.cycles.sum() - own[0], tally.energy.sum() - own[1]]])
+    if has_weights(layer) and homes[0].weights:
+        load = first_loads([layer], machine, rates, case.report.costs.axes)
+        rest += [[load["cycles"].sum(), load["energy"].sum()]]
 
     def sums(_: Ints, weights: Floats) -> Floats:
         return np.asarray(rest + search.sums(rates.weighted(weights), case.layer.repeat))

@@ -23,7 +23,7 @@ from squeezesim.report import units
 
 if TYPE_CHECKING:
     from squeezesim.cost.costs import Costs
-    from squeezesim.cost.problem import Operands
+    from squeezesim.cost.problem import Ints, Operands
     from squeezesim.network import Layer
     from squeezesim.report.data import ReportData
     from squeezesim.report.tally import Scale, Tally
@@ -140,6 +140,12 @@ def _units(report: ReportData) -> list[str] | None:
 
 def _keeps(report: ReportData) -> bool:
     return bool(report.accelerator.memory.global_buffer.keeps)
+
+
+def _kept_bytes(report: ReportData) -> Ints | None:
+    """Bytes of the buffer that whole tensors take; None where it may keep no maps, and keeps no weights."""
+    kept = report.costs.kept_bytes[0]
+    return kept if _keeps(report) or kept.any() else None
 
 
 def _homes(report: ReportData, operand: str) -> list[str] | None:
@@ -332,8 +338,9 @@ METRICS: dict[str, Metric] = {
             is_optional=True,
         ),
         Metric(
-            *("kept_bytes", "integer", "bytes", "of the buffer that whole feature maps take while it runs"),
-            of_layers=lambda report: report.costs.kept_bytes[0] if _keeps(report) else None,
+            *("kept_bytes", "integer", "bytes"),
+            "of the buffer that whole feature maps, and weights that stay from step to step, take while it runs",
+            of_layers=_kept_bytes,
             header="kept",
             is_optional=True,
         ),

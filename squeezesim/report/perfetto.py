@@ -24,7 +24,7 @@ from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.pipeline import transfer_cycles
 from squeezesim.cost.problem import Ints
-from squeezesim.cost.timeline import tile_count, timeline
+from squeezesim.cost.timeline import run_of, tile_count
 from squeezesim.errors import ReportError
 from squeezesim.files import json_line, round_floats
 from squeezesim.report import metrics
@@ -174,8 +174,9 @@ Event = dict[str, Any]
 def trace(report: ReportData) -> str:
     """Return *report* as the text of a ``.trace.json``, an event a line; it ends with the report's latency.
 
-    Times are those of ``cost.timeline`` in ns, rounded. The steps of a layer that repeats follow one another. Of layers
-    with many tiles a slice is a run of successive tiles, which ``args`` counts.
+    Times are those of ``cost.timeline`` in ns, rounded. The steps of a layer that repeats follow one another, weights
+    that stay from step to step come with tile 0. Of layers with many tiles a slice is a run of successive tiles, which
+    ``args`` counts.
 
     Raises:
         ReportError: the tilings of a report that was read do not give its cycles.
@@ -237,7 +238,7 @@ def _events(report: ReportData) -> Iterator[Event]:
         if not cycles:
             continue
         if tiles <= MOST_PLAYED and row["dataflow"] in ("", *flows_of(machine)):
-            line = timeline(layer, costs, index, machine).repeated(layer.repeat, steps[index])
+            line = run_of(layer, costs, index, machine)
             if line.cycles != cycles:
                 raise ReportError(
                     f"layer {layer.name!r} takes {line.cycles:,} cycles in its tiling, but {cycles:,} in the report"

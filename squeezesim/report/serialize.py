@@ -262,11 +262,11 @@ def _row(row: Any, layer: Layer, array: tuple[int, int, int], axes: Axes) -> dic
         "kept_bytes": _integer(row, "kept_bytes", where) if "kept_bytes" in row else 0,
     }
     pes, macs, at_once = array
-    steps = layer.repeat if at_once > 1 else 1  # parts of slots are left out in each
-    slots = steps * pe_slots(values["cycles"] // steps, pes, macs, at_once)
+    slots = pe_slots(values["cycles"], pes, macs, at_once)
     if slots > _MOST:
         raise ReportError(f"{where}: PEs · cycles are more than {_MOST}")
-    if slots != values["executed"] + sum(values["losses"]):
+    left_out = slots - values["executed"] - sum(values["losses"])  # a part of a slot in each step
+    if not 0 <= left_out <= (layer.repeat if layer.repeat > 1 and at_once > 1 else 0):
         raise ReportError(f"{where}: PEs · cycles are not executed_macs + the losses")
     if layer.kind == "mac" and (values["dataflow"] < 0 or 0 in values["tile"]):
         raise ReportError(

@@ -1,4 +1,7 @@
-"""Layers that repeat: every number is that of the network in which each step is a layer of its own."""
+"""Layers that repeat: every number is that of the network in which each step is a layer of its own.
+
+But for weights that stay in the buffer from step to step, which ``tests/cost/test_recurrence.py`` is about.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
-from squeezesim.cost.costs import CAUSES, OPERANDS
+from squeezesim.cost.costs import CAUSES, HOMED, OPERANDS
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import ModelError
 from squeezesim.frontends.scalesim import export
 from squeezesim.network import Layer, Network
+from squeezesim.report.diagnosis import notes
+from squeezesim.report.explain import explain
 from squeezesim.report.perfetto import LAYERS, trace
 from squeezesim.report.report import Report
 from squeezesim.report.serialize import decode, encode
+from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few
 
 from .strategies import recurrent_networks
@@ -72,8 +78,8 @@ def test_counts_are_those_of_all_steps(network: Network) -> None:
 
 @few
 @given(recurrent_networks())
-def test_costs_are_those_of_all_steps(network: Network) -> None:
-    hardware = accelerator()
+def test_costs_are_those_of_all_steps_where_nothing_stays(network: Network) -> None:
+    hardware = accelerator({"mapper.residency": "order"})
     made, apart = (
         Report(net, hardware, evaluate(net.layers, [hardware])) for net in (network, network.unrolled())
     )
@@ -102,6 +108,22 @@ def test_files_are_read_back(network: Network) -> None:
     events = json.loads(trace(report))["traceEvents"]
     shown = {event["name"] for event in events if event["tid"] == LAYERS and event["ph"] == "X"} - {"set-up"}
     assert shown == {row["name"] for row in report.rows() if row["cycles"]}
+
+
+@settings(max_examples=10)
+@given(recurrent_networks())
+def test_weights_that_stay_save_cycles_and_are_told(network: Network) -> None:
+    hardware = accelerator({"memory.dram.bandwidth_gb_s": 0.5})
+    made, apart = (
+        Report(net, hardware, evaluate(net.layers, [hardware])) for net in (network, network.unrolled())
+    )
+    assert made.totals["cycles"] <= apart.totals["cycles"]
+    weights = made.costs.homes[0, :, HOMED.index("weights")] > 0
+    said = [note for note in notes(made) if "stay in the buffer from step to step" in note]
+    assert len(said) == weights.any()
+    owners = [row for row, stays in zip(made.rows(), weights, strict=True) if stays]
+    assert all(row["dram_weights_bytes"] == row["weights_bytes"] for row in owners)
+    assert ("kept_bytes" in made.rows()[0]) == weights.any()
 
 
 @given(recurrent_networks())
@@ -158,3 +180,30 @@ def test_what_takes_too_many_layers_says_so() -> None:
     layer = Layer.matmul("h", m=1, n=1, k=1).repeated(10**6 + 1)
     with pytest.raises(ModelError, match="more than 1,000,000 layers"):
         Network.from_layers([layer]).unrolled()
+
+
+def test_weights_that_stay_are_one_transfer_of_a_trace() -> None:
+    """64 words of 2 bytes at 4 bytes a cycle, after a set-up of 100 cycles and a latency of 20."""
+    network = lstm_like()
+    report = simulate(network, accelerator())
+    assert report.costs.kept_bytes[0].tolist() == [0, 128, 128, 0]
+    events = [event for event in json.loads(trace(report))["traceEvents"] if event["ph"] == "X"]
+    loads = [event for event in events if event["name"] == "weights" and event["args"]["layer"] == "h"]
+    (load,) = loads
+    (begin,) = (event["ts"] for event in events if event["tid"] == LAYERS and event["name"] == "h")
+    clock = report.accelerator.clock_mhz
+    assert load["args"]["bytes"] == 128
+    assert (load["ts"] - begin) * clock == pytest.approx(100)
+    assert load["dur"] * clock == pytest.approx(20 + 128 // 4)
+
+
+def test_dataflows_are_compared_where_the_weights_stay() -> None:
+    network, on = lstm_like(), accelerator()
+    report = simulate(network, on)
+    (found,) = explain(report, layer="h")
+    flow = found.dataflow
+    other = next(name for name in on.array.dataflows if name != flow)
+    kept = replace(network.layers[1], inputs=(), carried=())
+    costs = evaluate([kept], [on.replace({"array.dataflows": [other]})], homes=[report.costs.homes_at(1)])
+    assert found.ratios[other] == pytest.approx(costs.cycles[0, 0] / report.costs.cycles[0, 1])
+    assert costs.dram_bytes[0, 0].tolist()[1] == 128

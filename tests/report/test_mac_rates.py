@@ -26,6 +26,7 @@ HW: dict[str, Any] = {
     "array": {"rows": 3, "cols": 5, "dataflows": ["ws", "os"]},
     "memory": {"global_buffer": {"size_kib": 16}, "dram": {"bandwidth_gb_s": 2}},
     "precision": {"weight_bits": 8, "activation_bits": 8, "rates": ["w4a8:2", "w16a16:0.25", "w2a2:8"]},
+    "mapper": {"residency": "order"},
 }
 
 
@@ -92,6 +93,9 @@ def test_notes_say_what_widths_make_of_the_pes() -> None:
 def test_a_report_is_read_back_and_its_slots_are_checked() -> None:
     text = encode(made())
     assert decode(text) == made()
+    stays = simulate(made().network, made().accelerator.replace({"mapper.residency": "best"}))
+    assert stays.costs.homes_at(1).weights
+    assert decode(encode(stays)) == stays
     data = json.loads(text)
     data["accelerator"]["precision"]["rates"].pop(0)
     with pytest.raises(ReportError, match=r"'narrow': PEs · cycles are not executed_macs \+ the losses"):

@@ -10,6 +10,7 @@ import numpy as np
 from squeezesim.cost.costs import OPERANDS, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import LEVELS
+from squeezesim.cost.recurrence import has_weights
 from squeezesim.cost.timeline import Slices, tile_count
 from squeezesim.cost.timeline import timeline as timeline_of
 from squeezesim.errors import UsageError, nearest
@@ -82,6 +83,8 @@ def timeline(
         tiles = f"{count:,} tile{'' if count == 1 else 's'}" + (f", {flow}" if flow else "")
         if layer.repeat > 1:
             tiles += f", in each of {layer.repeat:,} steps"
+            if has_weights(layer) and report.costs.homes_at(place).weights:
+                tiles += ", whose weights stay"
         axes.set_title(
             f"{short[place]}: {line.cycles:,} cycles, {tiles}",
             fontsize=NORMAL,

@@ -387,7 +387,8 @@ def recurrent() -> list[Report]:
         Layer.matmul("leave", m=9, n=5, k=8, inputs=["gate"]),
     ]
     made = dataclasses.replace(Network.from_layers(layers), name="steps").with_stages("enter", "leave")
-    return [simulate(network, accelerator()) for network in (made, made.unrolled())]
+    on = accelerator({"mapper.residency": "order"})  # nothing stays from step to step
+    return [simulate(network, on) for network in (made, made.unrolled())]
 
 
 @pytest.mark.parametrize("kind", ["utilization", "losses", "energy"])
@@ -424,5 +425,8 @@ def test_roofline_timeline_and_memory_of_a_recurrence_are_those_of_its_steps() -
     shown = [report.plot.timeline(layers=["h"]).axes[0] for report in (made, apart)]
     np.testing.assert_allclose(extents(shown[0]), extents(shown[1]))
     assert len(extents(shown[0]))
+    stays = simulate(made.network, accelerator())
+    title = stays.plot.timeline(layers=["h"]).axes[0].get_title(loc="left")
+    assert title.endswith("in each of 9 steps, whose weights stay")
     titles_of = [report.plot.memory().texts[0].get_text() for report in (made, apart)]
     assert titles_of[0].partition(", at ")[0] == titles_of[1].partition(", at ")[0]
