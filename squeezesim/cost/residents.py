@@ -64,7 +64,7 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
 
     Machines are those of *rates*; slack is not used up here.
     """
-    maps = _maps(layers, family)
+    maps = maps_on(layers, family)
     shapes, examples = _shapes(maps, family)
     room = capacity(family, rates)
     graphs = {bits: graph_of(maps, shapes, bits) for bits in dict.fromkeys(room.tolist())}
@@ -98,7 +98,7 @@ def ways_through(
     Raises:
         UsageError: several maps are alive between two parts.
     """
-    maps = _maps(layers, family)
+    maps = maps_on(layers, family)
     shapes, examples = _shapes(maps, family)
     graph = graph_of(maps, shapes, int(capacity(family, rates)[0]))
     values = _Values(maps, examples, family, replace(rates, slack=0.0 * rates.slack), axes)
@@ -116,14 +116,14 @@ def ways_through(
     return found
 
 
-def _maps(layers: Sequence[Layer], family: Machine) -> Maps:
-    """What may stay of *layers*; those that join the layer before cost nothing by themselves."""
-    joins = joined(layers, family)
+def maps_on(layers: Sequence[Layer], machine: Machine) -> Maps:
+    """Return what may stay of *layers*; those that join the layer before cost nothing by themselves."""
+    joins = joined(layers, machine)
     run = [
         Layer(name=layer.name, op=layer.op, kind="view") if number in joins else layer
-        for number, layer in enumerate(as_run(layers, family))
+        for number, layer in enumerate(as_run(layers, machine))
     ]
-    return maps_of(layers, run, joins, family)
+    return maps_of(layers, run, joins, machine)
 
 
 def _shapes(maps: Maps, family: Machine) -> tuple[list[int], list[int]]:

@@ -19,6 +19,7 @@ from squeezesim.cost.evaluate import evaluate
 from squeezesim.errors import HardwareError, ModelError, UsageError
 from squeezesim.explore.allocate.additive import Base, Pieces, Sums, cut, depth_of, option_of
 from squeezesim.explore.allocate.placed import Paths
+from squeezesim.explore.passing import Passing
 from squeezesim.files import json_page, round_floats
 from squeezesim.load import load
 from squeezesim.network import Network
@@ -496,11 +497,21 @@ _KEPT = "layers run one after the other; what the buffer keeps of them passes no
 NOTHING = "none of the changes that are tried saves 0.1 % of the cycles"
 
 
-def sections(report: Report, explained: Sequence[Explained], proposals: Sequence[Proposal]) -> list[Section]:
+MOST_PASSING = 5
+"""Feature maps that the text is about; JSON has all."""
+
+
+def sections(
+    report: Report,
+    explained: Sequence[Explained],
+    proposals: Sequence[Proposal],
+    passing: Sequence[Passing] = (),
+) -> list[Section]:
     """Return the parts of the text in their order."""
     return [
         Section(f"{report.network.name} on {report.accelerator.name}", summary(report)),
         Section("what takes the time", _numbered(explained)),
+        *([Section("feature maps that pass DRAM", _numbered(passing[:MOST_PASSING]))] if passing else []),
         Section("what would save time", _numbered(proposals) if proposals else [NOTHING]),
         Section("taken for granted", assumptions(report, proposals)),
         *caveats(report),
@@ -517,7 +528,12 @@ def assumptions(report: Report, proposals: Sequence[Proposal]) -> list[str]:
     ]
 
 
-def document(report: Report, explained: Sequence[Explained], proposals: Sequence[Proposal]) -> str:
+def document(
+    report: Report,
+    explained: Sequence[Explained],
+    proposals: Sequence[Proposal],
+    passing: Sequence[Passing] = (),
+) -> str:
     """Return the same as JSON; floats have ten significant digits."""
     data = {
         "format": FORMAT,
@@ -538,6 +554,7 @@ def document(report: Report, explained: Sequence[Explained], proposals: Sequence
             }
             for part in explained
         ],
+        "passing": [each.row() for each in passing],
         "proposals": [proposal.row() for proposal in proposals],
         "assumptions": assumptions(report, proposals),
         "unmodelled": [
