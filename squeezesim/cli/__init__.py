@@ -141,6 +141,7 @@ def _shorten_startup() -> None:
     """Save time of a short run, most of which is to import and to build what is imported."""
     gc.set_threshold(10_000)  # what is imported stays: it is no use to look through it for garbage
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # sought in all that is installed
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small: threads take longer to start
 
 
 def _complete(words: list[str]) -> None:
