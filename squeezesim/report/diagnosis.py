@@ -431,15 +431,9 @@ def _given_mappings(report: ReportData) -> Iterable[str]:
 
 
 def _kept_maps(report: ReportData) -> Iterable[str]:
-    """How many feature maps live in the buffer, and the DRAM traffic that is left, or how much could stay away."""
+    """How many feature maps live in the buffer, where it may keep them, and the DRAM traffic that is left."""
     memory, costs = report.accelerator.memory, report.costs
-    moved, least = int(report.tally.dram_bytes.sum()), least_dram_bytes(report)
     if not memory.global_buffer.keeps:
-        if moved > least and not memory.global_buffer.parts:
-            yield (
-                f"feature maps pass DRAM between layers: up to {units.size(moved - least)} of {units.size(moved)} are "
-                "saved where the buffer may keep them, memory.global_buffer.keeps: [activations]"
-            )
         return
     if memory.placement == "layer":
         yield "memory.placement layer: no feature map stays in the buffer"
@@ -449,6 +443,7 @@ def _kept_maps(report: ReportData) -> Iterable[str]:
         return
     written = sum(layer.kind != "view" for layer in report.network.layers)
     kept = sum(home > 0 for home in costs.homes[0, :, HOMED.index("outputs")].tolist())
+    moved, least = int(report.tally.dram_bytes.sum()), least_dram_bytes(report)
     yield (
         f"the buffer keeps {kept:,} of {units.plural(written, 'feature map')}; DRAM moves {units.size(moved)}, where "
         f"weights, inputs and outputs once are {units.size(least)}"

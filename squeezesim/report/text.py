@@ -272,6 +272,9 @@ def _totals(report: ReportData) -> list[str]:
     least = diagnosis.least_dram_bytes(report)
     if least < report.tally.dram_bytes.sum():
         values[metrics.words("dram_bytes")] += f", {units.size(least)} of it compulsory"
+        buffer = report.accelerator.memory.global_buffer
+        if not buffer.keeps and not buffer.parts:
+            values[metrics.words("dram_bytes")] += "; memory.global_buffer.keeps lets feature maps stay"
     compressed = values.pop(metrics.words("weights_values_bytes"))
     if totals["weights_values_bytes"] != totals["weights_bytes"]:
         values["weights"] += f" compressed, {compressed} of it values"
