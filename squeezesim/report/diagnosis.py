@@ -446,7 +446,7 @@ def _kept_maps(report: ReportData) -> Iterable[str]:
     moved, least = int(report.tally.dram_bytes.sum()), least_dram_bytes(report)
     yield (
         f"the buffer keeps {kept:,} of {units.plural(written, 'feature map')}; DRAM moves {units.size(moved)}, where "
-        f"weights, inputs and outputs once are {units.size(least)}"
+        f"weights, inputs and outputs once are {units.size(min(least, moved))}"
     )
 
 
@@ -473,7 +473,12 @@ def least_dram_bytes(report: ReportData) -> int:
         if layer.kind != "view" and layer.name not in read
     )
     inputs = sum(prod(shape) for _, shape in report.network.inputs) * report.machine.activation_bits
-    return outputs + -(-inputs // 8) + int(report.tally.weights[..., 0].sum())
+    mac = [layer for layer in layers if layer.kind == "mac" and not layer.weights_are_activations]
+    work, rows = workload_of(mac, report.machine)
+    weights = int((-(-(work.stored_weights + work.constants) // 8))[rows].sum()) if mac else 0
+    others = [number for number, layer in enumerate(layers) if layer.kind != "mac"]
+    weights += int(report.tally.part("dram", "weights").reshape(-1)[others].sum())
+    return outputs + -(-inputs // 8) + weights
 
 
 def unused(report: ReportData) -> tuple[str, ...]:

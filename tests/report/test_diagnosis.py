@@ -17,9 +17,10 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import workload_of
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.dataflows import Declaration, SpatialMap
+from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.report import units
-from squeezesim.report.diagnosis import Axis, Finding, axes
+from squeezesim.report.diagnosis import Axis, Finding, axes, least_dram_bytes
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, network, report, reports
@@ -481,3 +482,11 @@ def test_ports_that_nothing_can_use_are_told(
 ) -> None:
     hw = accelerator({"array.dataflows": flows, "array.ports": ports})
     assert tuple(note for note in said(network(), hw) if note.startswith("array.ports")) == told
+
+
+@pytest.mark.parametrize("name", ["squeezenext_23", "shufflenet_v2_x1_0", "deit_tiny"])
+def test_a_buffer_that_keeps_every_map_moves_what_is_compulsory(name: str) -> None:
+    size = {"memory.global_buffer.size_kib": 65536, "energy.table": "eyeriss_relative"}
+    on = Accelerator.named("hybrid_32x32").replace({"memory.global_buffer.keeps": ["activations"], **size})
+    report = simulate(load(name), on)
+    assert least_dram_bytes(report) == report.tally.dram_bytes.sum()
