@@ -83,6 +83,7 @@ class Graph:
     edges: Sequence[Sequence[Edge]]  # of each layer
     states: Sequence[Sequence[State]]  # after each layer
     keys: Sequence[Key]
+    cut: int | None  # the first layer after which some states were left out
 
 
 def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
@@ -92,7 +93,7 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
     """
     keys: dict[Key, int] = {}
     before: dict[State, int] = {(): 0}
-    edges, states = [], []
+    edges, states, cut = [], [], None
     for number in range(len(maps.layers)):
         after: dict[State, int] = {}
         own: dict[tuple[int, int, int], Edge] = {}
@@ -103,6 +104,7 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
                 target = after.setdefault(left, len(after))
                 own.setdefault((source, target, key), Edge(source, target, key, place))
         if len(after) > MOST_STATES:
+            cut = number if cut is None else cut
             kept = sorted(after, key=lambda state: -sum(how for _, how in state))[:MOST_STATES]
             kept += [()] * (() in after and () not in kept)
             renumbered = {after[state]: place for place, state in enumerate(kept)}
@@ -115,7 +117,7 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
         edges.append([*own.values()])
         states.append([*after])
         before = after
-    return Graph(edges, states, [*keys])
+    return Graph(edges, states, [*keys], cut)
 
 
 def _places(maps: Maps, number: int, state: State, capacity: int) -> Iterator[tuple[State, Place]]:

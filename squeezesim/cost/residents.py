@@ -13,6 +13,7 @@ from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.maps import Maps, maps_of
 from squeezesim.cost.placement import (
+    MOST_STATES,
     Key,
     Passage,
     Place,
@@ -114,6 +115,14 @@ def ways_through(
             raise UsageError(f"several feature maps are alive before or after the part that ends in {name!r}")
         found.append({(seams[0][one], seams[1][other]): way for (one, other), way in ways.items()})
     return found
+
+
+def first_cut(layers: Sequence[Layer], machine: Machine) -> int | None:
+    """Return the first layer after which there are more states of the buffer than are followed; None: all are."""
+    maps = maps_on(layers, machine)
+    if 3 ** max((len(alive) for alive in maps.alive), default=0) <= MOST_STATES:  # each map has three homes
+        return None
+    return graph_of(maps, range(len(layers)), machine.buffer_bits).cut
 
 
 def maps_on(layers: Sequence[Layer], machine: Machine) -> Maps:

@@ -16,8 +16,10 @@ from squeezesim.cost.costs import ALONE, BOUNDS, HOMED, HOMES, OPERANDS, cause_n
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.lowering import POOLS, joined
 from squeezesim.cost.machine import LEVELS
+from squeezesim.cost.placement import MOST_STATES
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.recurrence import has_weights, staying, weight_bits
+from squeezesim.cost.residents import first_cut
 from squeezesim.cost.traffic import AXES
 from squeezesim.escapes import visible
 from squeezesim.hardware.unit import FLAT, LOOPS
@@ -448,6 +450,11 @@ def _kept_maps(report: ReportData) -> Iterable[str]:
         f"the buffer keeps {kept:,} of {units.plural(written, 'feature map')}; DRAM moves {units.size(moved)}, where "
         f"weights, inputs and outputs once are {units.size(min(least, moved))}"
     )
+    if (cut := first_cut(report.network.layers, report.machine)) is not None:
+        yield (
+            f"after {report.network.layers[cut].name} there are more than {MOST_STATES:,} ways to fill the buffer, of "
+            "which the fullest were followed: another placement may be better"
+        )
 
 
 def _kept_weights(report: ReportData) -> Iterable[str]:

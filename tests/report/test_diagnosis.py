@@ -490,3 +490,18 @@ def test_a_buffer_that_keeps_every_map_moves_what_is_compulsory(name: str) -> No
     on = Accelerator.named("hybrid_32x32").replace({"memory.global_buffer.keeps": ["activations"], **size})
     report = simulate(load(name), on)
     assert least_dram_bytes(report) == report.tally.dram_bytes.sum()
+
+
+@pytest.mark.parametrize(("branches", "is_cut"), [(12, False), (13, True)])
+def test_more_ways_to_fill_the_buffer_than_are_followed(branches: int, is_cut: bool) -> None:
+    sizes: dict[str, Any] = {"k": 4, "c": 4, "oy": 8, "ox": 8, "iy": 8, "ix": 8}
+    sizes |= {"input_elements": 256, "output_elements": 256}
+    names = [f"branch{number}" for number in range(branches)]
+    layers = [Layer(name=name, op="conv2d", kind="mac", inputs=("x",), **sizes) for name in names]
+    layers += [Layer(name=f"out_{name}", op="conv2d", kind="mac", inputs=(name,), **sizes) for name in names]
+    on = accelerator({"memory.global_buffer.keeps": ["activations"]})
+    notes = simulate(Network(name="many", layers=tuple(layers), inputs=(("x", (1, 4, 8, 8)),)), on).notes
+    assert [note for note in notes if "4,096 ways" in note] == [
+        "after branch12 there are more than 4,096 ways to fill the buffer, of which the fullest were followed: "
+        "another placement may be better"
+    ] * is_cut
