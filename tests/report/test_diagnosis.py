@@ -317,7 +317,9 @@ def said(of: Network, on: Accelerator) -> tuple[str, ...]:
     made = simulate(of, on)
     assert made.notes[: len(of.notes)] == of.notes
     assert all(note in str(made) for note in made.notes)
-    return made.notes[len(of.notes) :]
+    return tuple(
+        note for note in made.notes[len(of.notes) :] if not note.startswith("feature maps pass DRAM")
+    )
 
 
 def test_of_a_network_without_compression_nothing_is_said() -> None:
@@ -396,6 +398,33 @@ def test_weights_take_what_their_widths_and_zeros_leave() -> None:
     assert conv["weights_bytes"] == kept + layer.weight_elements // 8 + biases  # with a bitmap
     assert (conv["weight_bits"], conv["activation_bits"], conv["weight_density"]) == (8, 16, 0.25)
     assert "compressed," in str(made)
+
+
+@pytest.mark.parametrize(
+    ("changes", "weights"),
+    [
+        ({}, 8192),
+        ({"sparsity.compressed": ["dram"]}, 4096 + 512),
+        ({"sparsity.compressed": ["dram"], "sparsity.form": "relative4"}, 5123),
+    ],
+)
+def test_compulsory_weights_are_those_that_dram_holds(changes: dict[str, Any], weights: int) -> None:
+    layer = Layer.conv("c", c=64, k=64, oy=14, ox=14, fy=1, fx=1)
+    pruned = prune(Network.from_layers([layer]), 0.5)
+    made = simulate(pruned, accelerator({"memory.global_buffer.size_kib": 256} | changes))
+    maps = 2 * 64 * 14 * 14 * 2
+    assert least_dram_bytes(made) == maps + weights
+    assert made.totals["dram_bytes"] == maps + weights
+    assert "compulsory" not in str(made)
+
+
+def test_of_a_table_the_rows_that_are_read_are_compulsory() -> None:
+    table = Layer.vector("table", op="embedding", k=64, oy=16, ox=1)
+    table = replace(table, params=50_000 * 64, weight_elements=16 * 64, input_elements=16, inputs=("ids",))
+    product = Layer.matmul("fc", m=16, n=8, k=64, inputs=["table"])
+    made = simulate(Network("looked_up", (table, product), (("ids", (1, 16)),)), accelerator())
+    assert least_dram_bytes(made) == 2 * (16 + 16 * 64 + 8 * 64 + 16 * 8)
+    assert least_dram_bytes(made) == made.totals["dram_bytes"] - 2 * 2 * 16 * 64  # the map between the two
 
 
 def test_vector_layers_that_cost_nothing() -> None:
