@@ -157,7 +157,9 @@ def _decode(content: bytes, source: str) -> Mapping:
     document = parse_json(content, "a mapping", MappingError)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise MappingError(f'no mapping: it must be an object with "format": "{FORMAT}"')
-    version = document.get("version")
+    if "version" not in document:
+        raise MappingError(f"a mapping lacks 'version'; this program reads 1 to {VERSION}")
+    version = document["version"]
     if type(version) is not int or not 1 <= version <= VERSION:
         raise MappingError(f"a mapping of version {show(version)}; this program reads 1 to {VERSION}")
     _check_keys("a mapping", document, _KEYS)

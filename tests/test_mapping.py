@@ -144,6 +144,10 @@ def layer(**changes: Any) -> dict[str, Any]:
         ([], 'no mapping: it must be an object with "format": "squeezesim.mapping"'),
         ({**GOOD, "format": "squeezesim.report"}, "no mapping: "),
         ({**GOOD, "version": 3}, "a mapping of version 3; this program reads 1 to 2"),
+        (
+            {key: value for key, value in GOOD.items() if key != "version"},
+            "a mapping lacks 'version'; this program reads 1 to 2",
+        ),
         ({**GOOD, "version": True}, "a mapping of version True; this program reads 1 to 2"),
         (
             {**GOOD, "layer": []},
