@@ -38,6 +38,8 @@ _SPELLINGS = {
     "channel": "channels",
     "num filters": "num filter",
     "stride": "strides",
+    "strides height": "stride height",
+    "strides width": "stride width",
     "sparsity ratio": _SPARSITY,
     "batch": _BATCH,
 }
@@ -121,6 +123,14 @@ def _columns(header: _Line, rows: Sequence[_Line]) -> tuple[list[str], list[str]
     """What each column holds, empty for one that is not read, and what must be said of it."""
     words = [re.sub(r"[\s_]+", " ", name).lower() for name in header.values]
     columns = [_SPELLINGS.get(word, word) for word in words]
+    notes = []
+    if columns.count("strides") == 2:
+        first, second = (place for place, column in enumerate(columns) if column == "strides")
+        columns[first], columns[second] = _STRIDES[1:]
+        notes.append(
+            "columns are read by their place, as SCALE-Sim does: "
+            f"{show(header.values[first])} twice as {' and '.join(_STRIDES[1:])}"
+        )
     named = set(columns)
     needed = [_NAME, *GEMM]
     if named & set(CONV) or (not named.issuperset(GEMM) and _is_headed(header, rows)):
@@ -131,7 +141,6 @@ def _columns(header: _Line, rows: Sequence[_Line]) -> tuple[list[str], list[str]
             "this is no SCALE-Sim topology: its header names neither IFMAP Height, IFMAP Width, Filter Height, "
             "Filter Width, Channels, Num Filter, Strides nor M, N, K"
         )
-    notes = []
     if not named.issuperset(needed):
         placed = _by_place(header, columns, needed)
         guessed = [

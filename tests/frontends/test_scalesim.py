@@ -211,6 +211,8 @@ PLACED = "columns are read by their place, as SCALE-Sim does: "
             f"{CONV}\nA\n{ROW}\nB,,\nC\nD\nE\n",
             ("lines with a name alone are no layers: 'A', 'B', 'C' and 2 more",),
         ),
+        (f"{CONV} Strides,\n{ROW}, 2,\n", (f"{PLACED}'Strides' twice as stride height and stride width",)),
+        (f"{CONV[: CONV.rindex(' Strides')]} Strides Height, Strides Width,\n{ROW}, 2,\n", ()),
         (f"{CONV} bases,\n{ROW}, 5,\n", ("columns that are not read: 'bases'",)),
         (f"{CONV} bases,\n{ROW},\n", ("columns that are not read: 'bases'",)),
         (f"{CONV},,Eh,Ew\n,,,,\n{ROW},,,110,110\n", ("columns that are not read: 'Eh', 'Ew'",)),
@@ -237,6 +239,13 @@ def test_where_names_do_not_tell_places_do_and_a_note_says_it(
     network = read(topology(tmp_path, text))
     assert network.layers == layers(tmp_path, SPELLINGS[0])
     assert network.notes == notes
+
+
+@pytest.mark.parametrize("names", ["Stride, Stride", "Strides Height, Strides Width"])
+def test_two_strides_are_those_of_rows_and_columns(tmp_path: Path, names: str) -> None:
+    header = f"{CONV[: CONV.rindex(' Strides')]} {names},"
+    (layer,) = read(topology(tmp_path, f"{header}\na, 9, 8, 3, 2, 4, 5, 1, 2,\n")).layers
+    assert (layer.stride, layer.oy, layer.ox) == ((1, 2), 7, 4)
 
 
 def test_a_misspelt_column_of_a_matrix_product_is_read_by_its_place(tmp_path: Path) -> None:
