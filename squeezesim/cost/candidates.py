@@ -134,6 +134,7 @@ class DataflowBounds:
         self.executed: Ints = flow.executed(space.work, machine)
         self.waits = latencies(space.work, machine)
         self.has_bounds = flow.bounds is not NO_BOUNDS
+        self.has_closer = not self.has_bounds or (flow.bounds.tile is not None and machine.chooses_blocks)
         self._priced: tuple[Rates, Products] | None = None
         self._limited = bool(np.isfinite(machine.buffer_bits_per_cycle))
         self._looks_at_levels = self.objective != LATENCY or self._limited
@@ -175,7 +176,7 @@ class DataflowBounds:
         space = self.space
         n, y, x, g, k, _ = space.tile_sizes(pixel, channel)
         view = space.pairs(pixel, channel)
-        array = self.array.array(view) if self.has_bounds else self.array_cycles(pixel, channel)
+        array = self.array_at_least(pixel, channel, self.array.array(view))
         last_tile = self.array.last_tile(row, pixel, channel)
         last_store = (n * y * x * g * k * space.widest_sums[row]) * 1.0
         if space.pooled:
@@ -248,21 +249,34 @@ class DataflowBounds:
         tile = Tile(*(axis[pixel] for axis in least), *(axis[channel] for axis in most))
         return np.flatnonzero(~exact(whole, tile, self.space.machine))
 
-    def array_cycles(self, pixel: Ints, channel: Ints) -> Floats:
-        """Array cycles of whole layers with the given options, exactly, from the cost of each different tile."""
-        cycles = np.empty(len(pixel))
+    def array_at_least(self, pixel: Ints, channel: Ints, array: Floats) -> Floats:
+        """Array cycles that whole layers with the given options are not below, *array* or what their tiles say.
+
+        Of a dataflow without bounds exactly, from the cost of each different tile.
+        """
+        if not self.has_closer:
+            return array
+        cycles, machine, closer = array.copy(), self.space.machine, self.flow.bounds.tile
         for start in range(0, len(pixel), _SUMMED):
             part = slice(start, start + _SUMMED)
-            owner, count, cost = self._tile_costs(pixel[part], channel[part])
-            cycles[part] = np.bincount(owner, cost.cycles * count, len(pixel[part]))
+            owner, count, problem, tile = self._tiles(pixel[part], channel[part])
+            if closer is None:
+                each: Any = self.flow.tile_cost(problem, tile, machine).cycles
+            else:
+                each = closer(problem, tile, machine)
+            np.maximum(cycles[part], np.bincount(owner, each * count, len(pixel[part])), out=cycles[part])
         return cycles
+
+    def _tiles(self, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, Workload, Tile]:
+        """Different tiles of the tilings: the tiling of each, how many there are, their problems and sizes."""
+        tiles = list(self.space.tiles(pixel, channel))
+        owner, count, sizes = (np.concatenate(part, axis=-1) for part in zip(*tiles, strict=True))
+        return owner, count, self.space.work.take(self.space.pixels.owner[pixel[owner]]), Tile(*sizes)
 
     def _tile_costs(self, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, TileCost]:
         """Different tiles of the tilings: the tiling of each, how many there are, and what one costs."""
-        tiles = list(self.space.tiles(pixel, channel))
-        owner, count, sizes = (np.concatenate(part, axis=-1) for part in zip(*tiles, strict=True))
-        problem = self.space.work.take(self.space.pixels.owner[pixel[owner]])
-        return owner, count, self.flow.tile_cost(problem, Tile(*sizes), self.space.machine)
+        owner, count, problem, tile = self._tiles(pixel, channel)
+        return owner, count, self.flow.tile_cost(problem, tile, self.space.machine)
 
     def _terms(self, pixel: Ints, channel: Ints) -> tuple[list[Any], list[Any]]:
         return list(self.array.pixel_terms[:, pixel]), list(self.array.channel_terms[:, channel])

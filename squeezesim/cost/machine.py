@@ -28,6 +28,9 @@ LEVELS: dict[str, str] = {
 Memories beside DRAM are further ones.
 """
 
+_ROUNDED = 16
+"""Sizes of tiles are multiples of it, beside those that cut an axis evenly: few more, and as good as the array's own."""
+
 _FREE = EnergyCosts(
     multiply_per_bit2=0.0,
     add_per_bit=0.0,
@@ -136,6 +139,7 @@ class Machine:
     stays: bool = (
         False  # whether operands may stay across loops that they lack, or have one slot all the same
     )
+    whole_blocks: bool = False  # whether tiles use all of the array, or as much as is the fastest
     skip_rows: bool  # the DMA can leave out input rows that no filter tap touches
     skip_columns: bool
     weight_density: float  # of layers that bring none of their own
@@ -169,6 +173,15 @@ class Machine:
         """What a layer can run on: the dataflows, then the units."""
         return (*self.dataflows, *(unit.name for unit in self.units))
 
+    @property
+    def chooses_blocks(self) -> bool:
+        """Whether tiles may use less than the array where that takes fewer cycles.
+
+        Smaller blocks move more words: by energy, and where the buffer can be too slow for them, all is used.
+        """
+        fast_buffer = math.isinf(self.buffer_bits_per_cycle)
+        return not self.whole_blocks and self.objective != "energy" and fast_buffer
+
     def pace(self, weight_bits: int, activation_bits: int) -> tuple[int, int]:
         """MACs that a PE does with operands of these widths, and in how many cycles; one of the two is 1."""
         return dict(self.paces).get((weight_bits, activation_bits), (1, 1))
@@ -184,9 +197,15 @@ class Machine:
         return all(unit.by("p") > 1 for unit in self.units)
 
     def multiples(self, axis: str, pointwise: bool) -> tuple[int, ...]:
-        """Sizes along a tile's *axis* that fill the array, or a unit; *pointwise*: of a matrix product's pixels."""
+        """Sizes to whose multiples tiles are rounded along an *axis*; *pointwise*: of a matrix product's pixels.
+
+        Of whole arrays, and of units, those that fill them. Where tiles may use less, the same of every array, so that
+        the tiles of a larger one are those of a smaller one too.
+        """
         whole = self.rows * self.cols
         shared = {"y": self.rows, "x": whole if pointwise else self.cols, "k": self.cols, "c": self.rows}
+        if not self.whole_blocks and {*self.dataflows} <= {"ws", "os", "rs"}:
+            shared = dict.fromkeys(shared, _ROUNDED)
         found = [shared.get(axis, 1)] if self.dataflows else []
         found += [unit.by("p" if pointwise and axis == "x" else axis) for unit in self.units]
         return tuple(sorted({size for size in found if size > 1})) or (1,)
@@ -296,6 +315,7 @@ class Machine:
             objective=accelerator.mapper.objective,
             slack=accelerator.mapper.latency_slack,
             stays=accelerator.mapper.residency == "best",
+            whole_blocks=accelerator.mapper.blocks == "whole",
             skip_rows=accelerator.dma.granularity in ("row", "element"),
             skip_columns=accelerator.dma.granularity == "element",
             weight_density=1.0 - accelerator.sparsity.weights,

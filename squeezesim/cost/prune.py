@@ -196,11 +196,11 @@ class OptionBounds:
         return BoundedTilings.concat(found)
 
     def tighten(self, tilings: BoundedTilings) -> BoundedTilings:
-        """Return *tilings* with the bounds that their tiles' own costs give, of a dataflow without bounds."""
-        if self.flow.has_bounds or len(tilings.row) == 0:
+        """Return *tilings* with the bounds that their tiles' own costs give, where those are closer."""
+        if not self.flow.has_closer or len(tilings.row) == 0:
             return tilings
-        array = self.flow.array_cycles(tilings.pixel, tilings.channel)
         view = self.space.pairs(tilings.pixel, tilings.channel)
+        array = self.flow.array_at_least(tilings.pixel, tilings.channel, self.flow.array.array(view))
         return tilings._replace(bound=self.flow.bound(view, self.ideal, array=array)[0])
 
     def _remaining_options(self, wanted: Callable[[Any, Any, Any], Bools]) -> RemainingOptions:

@@ -500,6 +500,11 @@ class Mapper(Part):
         "buffer is; `best`: whole operands may stay too, or have one slot, and weights of recurrences stay from step "
         "to step",
     )
+    blocks: Literal["best", "whole"] = Field(
+        "best",
+        description="how much of the array a tile uses in `ws` and `os`: `whole`: all rows, columns and partial sums; "
+        "`best`: as many as take the fewest cycles",
+    )
     constraints: tuple[Constraint, ...] = Field(
         (),
         max_length=100,

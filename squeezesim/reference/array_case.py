@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow import DATAFLOWS, flows_of, rs, ws
+from squeezesim.cost.dataflow import DATAFLOWS, flows_of, os, rs, ws
 from squeezesim.cost.dataflow.base import Access
 from squeezesim.cost.dataflow.base import Tile as Tiles
 from squeezesim.cost.machine import Machine
@@ -34,8 +34,9 @@ def simulate_array(
 ) -> tuple[Ints, Counts]:
     """Run a layer, or a tile as a layer of its own, on the array: its output (N, G·K, OY, OX), and what happened.
 
-    *sums* are partial sums that the buffer holds already. *mapping* is what `rs` needs, e, p, q, r, t and taps; or the
-    rows and columns that `ws` uses of the array, by default all.
+    *sums* are partial sums that the buffer holds already. *mapping* is what `rs` needs, e, p, q, r, t and taps; or what
+    is used of the array, by default all: of `ws` rows and columns, of `os` those, output channels of a chunk, and
+    pixels of a block of a matrix product.
 
     Example: a 1×1 convolution from 2 to 2 channels on one pixel takes 2×2 weight-stationary PEs with two ports
     3 cycles, two of which load the weights.
@@ -48,14 +49,17 @@ def simulate_array(
     elif unit := next((each for each in machine.units if each.name == dataflow), None):
         run_unit(unit, layer, buffer, machine)
     else:
-        runs = {"ws": run_weight_stationary, "os": run_output_stationary}
         used: dict[str, Any] = dict(zip(_USED, mapping, strict=False))
-        runs[dataflow](layer, buffer, dataclasses.replace(machine, **used))
+        on = dataclasses.replace(machine, **used)
+        if dataflow == "ws":
+            run_weight_stationary(layer, buffer, on)
+        else:
+            run_output_stationary(layer, buffer, on, *mapping[len(_USED) :])
     return buffer.outputs, buffer.counts
 
 
-_USED = ("rows", "cols")
-"""What a mapping of `ws` says that a tile uses of the array."""
+_USED = ("rows", "cols", "psum_words")
+"""What a mapping of `ws`, the first two, or `os` says that a tile uses of the array."""
 
 
 class Tile(NamedTuple):
@@ -100,23 +104,29 @@ def simulated(case: Case) -> tuple[bool, Counts]:
     work = workload_of([case.layer], case.machine)[0]
     q, r = divmod(int(work.nonzeros[0]), int(work.slices[0]))
     larger = -(-tile.g * tile.k * tile.c * r // int(work.slices[0]))  # a tile's share is rounded up
-    weights = dealt_weights(tile, q, larger, case.machine.psum_words, rng)
+    mapping = found_mapping(case)
+    words = mapping[2] if case.dataflow == "os" else case.machine.psum_words
+    weights = dealt_weights(tile, q, larger, words, rng)
     inputs = rng.integers(-99, 100, (tile.n, tile.g * tile.c, tile.iy, tile.ix))
     sums: Ints | None = None
     if case.resumed:
         sums = rng.integers(-99, 100, (tile.n, tile.g * tile.k, tile.oy, tile.ox))
-    mapping = found_mapping(case) if case.dataflow in ("rs", "ws") else ()
     outputs, counts = simulate_array(tile, inputs, weights, case.machine, case.dataflow, sums, mapping)
     expected = convolution(tile, inputs, weights) + (0 if sums is None else sums)
     return np.array_equal(outputs, expected), counts
 
 
 def found_mapping(case: Case) -> tuple[int, ...]:
-    """What was found for the tile: (e, p, q, r, t, taps) of `rs`, or rows and columns of a block of `ws`."""
+    """What was found for the tile, as ``simulate_array`` takes it; nothing for dataflows that need none."""
     work, tile = _problem_and_tile(case)
     if case.dataflow == "ws":
         blocks = ws.blocks_of(work, tile, case.machine)
         return int(blocks.high[0]), int(blocks.wide[0])
+    if case.dataflow == "os":
+        use = os.used(work, tile, case.machine)
+        return tuple(int(value[0]) for value in (use.rows, use.cols, use.words, use.pixels))
+    if case.dataflow != "rs":
+        return ()
     found = rs.mapping(work, tile, case.machine)
     return tuple(int(value[0]) for value in found[: len(Mapping._fields)])
 

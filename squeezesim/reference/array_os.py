@@ -123,9 +123,9 @@ class _Array:
                 self.buffer.counts.register_psums += 1
 
 
-def run_output_stationary(layer: Layer, buffer: Buffer, machine: Machine) -> None:
-    """Run a layer; what happened is in the buffer's counts."""
-    items = list(_items(layer, machine))
+def run_output_stationary(layer: Layer, buffer: Buffer, machine: Machine, pixels: int | None = None) -> None:
+    """Run a layer, blocks of a matrix product with so many *pixels*; what happened is in the buffer's counts."""
+    items = list(_items(layer, machine, machine.pes if pixels is None else pixels))
     array = _Array(layer, buffer, machine, items[0])
     drain: Iterator[_Drain] = iter(())
     for item in items:
@@ -138,18 +138,18 @@ def run_output_stationary(layer: Layer, buffer: Buffer, machine: Machine) -> Non
         array.cycle()
 
 
-def _items(layer: Layer, machine: Machine) -> Iterator[_Item]:
+def _items(layer: Layer, machine: Machine, most: int) -> Iterator[_Item]:
     chunks = portions(range(layer.k), machine.psum_words)
-    several = product(_blocks(layer, machine), range(layer.g), chunks)
+    several = product(_blocks(layer, machine, most), range(layer.g), chunks)
     for number, (pixels, group, outputs) in enumerate(several):
         assert isinstance(outputs, range)
         yield _Item(number, pixels, group, outputs)
 
 
-def _blocks(layer: Layer, machine: Machine) -> Iterator[list[list[Pixel]]]:
-    """Blocks of pixels as rows of the array; a matrix product's pixels fill it line by line."""
+def _blocks(layer: Layer, machine: Machine, most: int) -> Iterator[list[list[Pixel]]]:
+    """Blocks of pixels as rows of the array; a matrix product's pixels, *most* in a block, fill it line by line."""
     if is_matrix_product(layer):
-        for block in portions(pixels_of(layer), machine.pes):
+        for block in portions(pixels_of(layer), most):
             yield [list(row) for row in portions(block, machine.cols)]
         return
     ys = list(portions(range(layer.oy), machine.rows))

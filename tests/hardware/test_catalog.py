@@ -50,7 +50,12 @@ def test_squeezelerator(name: str, pes: int, kib: int) -> None:
     assert hw.dram_latency_cycles == 100
     assert hw.setup_cycles == math.ceil(1.4 * pes * pes)
     assert hw.sparsity == Sparsity(weights=0.4, skipped_by=("os",))
-    assert hw.mapper.model_dump() == {"objective": "latency", "latency_slack": 0.0, "residency": "order"}
+    assert hw.mapper.model_dump() == {
+        "objective": "latency",
+        "latency_slack": 0.0,
+        "residency": "order",
+        "blocks": "whole",
+    }
     assert (hw.vector.model, hw.energy.table) == ("none", "eyeriss_relative")
     calibrated = {path for path, origin in hw.provenance.items() if origin.provenance == "calibrated"}
     assert calibrated == {

@@ -159,7 +159,7 @@ def test_computes_what_torch_computes(layer: Layer, flow: str, seed: int) -> Non
         padded, torch.from_numpy(weights), stride=layer.stride, dilation=layer.dilation, groups=layer.g
     ).numpy()
     on = machine(rows=3, cols=4, skips_zeros=("os",))
-    mapping = found_mapping(Case(layer, whole(layer, on), on, "rs", False, seed))
+    mapping = found_mapping(Case(layer, whole(layer, on), on, flow, False, seed))
     outputs, _ = simulate_array(layer, inputs, weights, on, flow, mapping=mapping)
     assert np.array_equal(outputs, expected)
     assert np.array_equal(convolution(layer, inputs, weights), expected)
@@ -171,7 +171,7 @@ CONV = Layer.conv("a", c=4, k=6, oy=5, ox=5, fy=3, fx=3)
 @pytest.mark.parametrize("density", [0.9, 0.6, 0.3, 0.1])
 def test_random_zeros_cost_what_their_empty_slices_cost(density: float) -> None:
     """Zeros anywhere: a mean of slices · P(slice is empty) cycles a block beyond zeros dealt evenly, if q ≥ 1."""
-    on = machine(rows=5, cols=5, skips_zeros=("os",), weight_density=density)
+    on = machine(rows=5, cols=5, skips_zeros=("os",), weight_density=density, whole_blocks=True)
     weights = CONV.g * CONV.k * CONV.c * 9
     nonzeros = round(weights * density)
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.problem import Bools, Ints, Workload
+from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.hardware.dataflows import Declaration
 
 Terms = tuple[Ints, ...]
@@ -92,6 +92,8 @@ class Bounds:
             never below, linear in the channel terms.
         exact: whether the first alternative is what a whole layer's accesses are; or (problem, tile, machine) → whether
             it is where no tile has fewer pixels than *tile*, nor more channels.
+        tile: (problem, tile, machine) → cycles that single tiles are never below, closer than *cycles*, where
+            blocks are chosen (``Machine.chooses_blocks``).
     """
 
     pixel_terms: Callable[[Workload, Ints, Ints, Ints, Machine], Terms]
@@ -99,6 +101,7 @@ class Bounds:
     cycles: Callable[[Sequence[Any], Sequence[Any]], Sequence[Products]]
     accesses: Callable[[Workload, Sequence[Any], Sequence[Any], Machine], Sequence[Accesses]]
     exact: bool | Callable[[Workload, Tile, Machine], Bools] = True
+    tile: Callable[[Workload, Tile, Machine], Floats] | None = None
 
 
 NO_BOUNDS = Bounds(

@@ -52,7 +52,6 @@ from squeezesim.cost.dataflow.base import (
 )
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Bools, Floats, Ints, Workload
-from squeezesim.cost.rates import ENERGY
 from squeezesim.hardware.dataflows import DECLARED
 
 
@@ -148,17 +147,12 @@ def _whole_blocks(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine
     return Blocks(copies, rows, k, np.minimum(rows, machine.rows), np.minimum(k, machine.cols))
 
 
-def _chooses(machine: Machine) -> bool:
-    """Whether blocks may be smaller than the array."""
-    return machine.objective != ENERGY and bool(np.isinf(machine.buffer_bits_per_cycle))
-
-
 def _waits(whole: Blocks, stream: Ints, machine: Machine) -> Bools:
     """Whether a block as large as the array waits for its preload, so that a smaller one may be better.
 
     Where none does, all blocks take as long, and the whole array has the fewest of them and the smallest first one.
     """
-    return np.asarray(_chooses(machine) & (stream < _preload(whole.high, whole.wide, machine)))
+    return np.asarray(machine.chooses_blocks & (stream < _preload(whole.high, whole.wide, machine)))
 
 
 def blocks_of(problem: Workload, tile: Tile, machine: Machine) -> Blocks:
@@ -294,13 +288,13 @@ def _pixel_terms(problem: Workload, n: Ints, y: Ints, x: Ints, machine: Machine)
     pixels = n * y * x
     stream = problem.paced(pixels)
     longest = machine.rows * -(-machine.cols // machine.ports)
-    first = np.minimum(stream / max(longest - 1, 1), 1.0) if _chooses(machine) else np.ones_like(pixels)
+    first = np.minimum(stream / max(longest - 1, 1), 1.0) if machine.chooses_blocks else np.ones_like(pixels)
     return _Pixel(pixels, stream, np.ones_like(pixels), first)
 
 
 def _channel_terms(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine) -> Terms:
     whole = _whole_blocks(problem, g, k, c, machine)
-    if _chooses(machine):
+    if machine.chooses_blocks:
         preloads = np.maximum(whole.copies * ceil_div(whole.rows * whole.cols, machine.ports), whole.count)
     else:
         preloads = whole.preloads(machine)

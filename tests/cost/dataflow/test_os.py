@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.dataflow import DATAFLOWS, Tile, os
 from squeezesim.cost.dataflow.base import slice_cycles
+from squeezesim.cost.dataflow.os_blocks import Used
+from squeezesim.cost.dataflow.os_use import take
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machine, machines, macs_at_most, problem_of
-from tests.cost.dataflow.arrays import Words, drawn_tile, whole
+from tests.cost.dataflow.arrays import Words, drawn_tile, untiled, whole
+from tests.reference.cases import at_least
 
 OS = DATAFLOWS["os"]
 
@@ -20,19 +27,154 @@ def test_hand_worked_convolution() -> None:
     layer = Layer(
         name="a", op="conv2d", kind="mac", k=16, c=8, oy=28, ox=28, fy=3, fx=3, iy=28, ix=28, padding=(1, 1)
     )
-    work = whole(OS, layer, on)
+    work = whole(OS, layer, replace(on, whole_blocks=True))
     assert work.stream == 4 * 16 * 8 * 9
     # Windows of 18×18, 18×14, 14×18 and 14×14 words through 16 ports; the last block drains 12 rows for 16 channels.
     assert work.cycles == 4608 + (21 + 16 + 16 + 13) * 8 + 12 * 16
+    # Columns of 14: twice 18×16 and 14×16 words.
+    assert whole(OS, layer, on).cycles == 4608 + (18 + 18 + 14 + 14) * 8 + 12 * 16
+    assert whole(OS, layer, replace(on, objective="energy")).cycles == work.cycles
+    assert whole(OS, layer, replace(on, buffer_bits_per_cycle=1e9)).cycles == work.cycles
 
 
 def test_hand_worked_drain_that_is_waited_for() -> None:
     on = machine(rows=16, cols=16, ports=16, psum_words=8)
     layer = Layer(name="a", op="conv2d", kind="mac", k=16, c=1, oy=16, ox=16, iy=16, ix=16)
-    work = whole(OS, layer, on)
+    work = whole(OS, layer, replace(on, whole_blocks=True))
     # Two chunks of 8 channels: 16 + 8 cycles of work each, 8 · 16 of drain; the second waits 128 − 24 for the first.
     assert work.stream == 16
     assert work.cycles == 24 + 128 + 128
+    # Two lines of 16 and two channels at a time: all drains follow 2 + 2 cycles of work.
+    assert whole(OS, layer, on).cycles == 4 + 256
+
+
+@st.composite
+def small_tiles(draw: st.DrawFn) -> tuple[Machine, Workload, Tile]:
+    """A tile of few input channels, so that drains matter, on a small array."""
+    taps = draw(st.sampled_from([(1, 1), (1, 1), (1, 3), (3, 1), (2, 2), (3, 3)]))
+    oy, ox, groups = draw(st.integers(1, 9)), draw(st.integers(1, 12)), draw(st.sampled_from([1, 1, 2]))
+    layer = Layer.conv(
+        "a",
+        n=draw(st.integers(1, 2)),
+        groups=groups,
+        c=groups * draw(st.sampled_from([1, 1, 2, 3, 16])),
+        k=groups * draw(st.integers(1, 12)),
+        oy=oy,
+        ox=ox,
+        fy=taps[0],
+        fx=taps[1],
+        stride=draw(st.integers(1, 2)),
+    )
+    on = machine(
+        rows=draw(st.integers(1, 6)),
+        cols=draw(st.integers(1, 6)),
+        ports=draw(st.integers(1, 8)),
+        psum_words=draw(st.integers(1, 8)),
+        systolic=draw(st.booleans()),
+        weight_density=draw(st.sampled_from([1.0, 0.6, 0.1])),
+        skips_zeros=draw(st.sampled_from([(), ("os",)])),
+        paces=draw(st.sampled_from([(), (), (((16, 16), (2, 1)),), (((16, 16), (1, 2)),)])),
+    )
+    problem = problem_of(layer, on)
+    return on, problem, untiled(problem)
+
+
+def cycles_of_every_use(on: Machine, problem: Workload, tile: Tile) -> list[int]:
+    """Cycles with all rows and columns, or pixels and lines, and chunks that there are."""
+    y, x, k = int(tile.y[0]), int(tile.x[0]), int(tile.k[0])
+    if problem.pointwise[0]:
+        blocks = [
+            (-(-pixels // cols), cols, pixels)
+            for pixels in range(1, min(x, on.pes) + 1)
+            for cols in range(-(-pixels // on.rows), min(pixels, on.cols) + 1)
+        ]
+    else:
+        sizes = itertools.product(range(1, min(y, on.rows) + 1), range(1, min(x, on.cols) + 1))
+        blocks = [(rows, cols, rows * cols) for rows, cols in sizes]
+    chunks = range(1, min(k, on.psum_words) + 1)
+    uses = [(*block, words) for block, words in itertools.product(blocks, chunks)]
+    every = np.zeros(len(uses), np.int64)
+    use = Used(*np.array(uses).T)
+    cycles, _ = os.cost_of_use(problem.take(every), take(tile, every), use, on)
+    return [int(value) for value in cycles]
+
+
+def check_uses(count: int) -> None:
+    better = 0
+
+    @settings(max_examples=count, deadline=None)
+    @given(small_tiles())
+    def check(case: tuple[Machine, Workload, Tile]) -> None:
+        nonlocal better
+        on, problem, tile = case
+        found = int(OS.tile_cost(problem, tile, on).cycles[0])
+        least = min(cycles_of_every_use(on, problem, tile))
+        assert found == least
+        in_whole = OS.tile_cost(problem, tile, replace(on, whole_blocks=True)).cycles[0]
+        better += found < in_whole
+        assert found <= in_whole
+        pixel = OS.bounds.pixel_terms(problem, tile.n, tile.y, tile.x, on)
+        channel = OS.bounds.channel_terms(problem, tile.g, tile.k, tile.c, on)
+        for alternative in OS.bounds.cycles(pixel, channel):
+            assert sum(float((a * b)[0]) for a, b in alternative) <= least * (1 + 1e-9)
+        assert OS.bounds.tile is not None
+        assert OS.bounds.tile(problem, tile, on)[0] <= least * (1 + 1e-9)
+
+    check()
+    assert better > count / 10
+
+
+def test_no_other_use_is_faster_nor_below_the_bounds() -> None:
+    check_uses(at_least(100))
+
+
+@pytest.mark.slow
+def test_no_other_use_is_faster_nor_below_the_bounds_of_3000_tiles() -> None:
+    check_uses(at_least(3000))
+
+
+def check_larger(count: int) -> None:
+    @settings(max_examples=count, deadline=None)
+    @given(
+        layers(largest=20),
+        machines(buffer_bits_per_cycle=float("inf")),
+        st.sampled_from(["rows", "cols", "ports", "psum_words"]),
+        st.sampled_from([1, 2, 5, 20]),
+        st.data(),
+    )
+    def check(layer: Layer, on: Machine, axis: str, more: int, data: st.DataObject) -> None:
+        problem = problem_of(layer, on)
+        tile = drawn_tile(problem, data)
+        larger = replace(on, **{axis: getattr(on, axis) + more})
+        assert OS.tile_cost(problem, tile, larger).cycles[0] <= OS.tile_cost(problem, tile, on).cycles[0]
+
+    check()
+
+
+def test_a_better_array_is_never_slower() -> None:
+    check_larger(at_least(100))
+
+
+@pytest.mark.slow
+def test_a_better_array_is_never_slower_on_3000_tiles() -> None:
+    check_larger(at_least(3000))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(small_tiles(), min_size=2, max_size=6))
+def test_tiles_cost_what_each_does_alone(cases: list[tuple[Machine, Workload, Tile]]) -> None:
+    (on, problem, tile), *_ = cases
+    sizes = [Tile(*(np.minimum(*sides) for sides in zip(tile, other, strict=True))) for _, _, other in cases]
+    together = OS.tile_cost(
+        problem.take(np.zeros(len(sizes), np.int64)),
+        Tile(*(np.concatenate(axis) for axis in zip(*sizes, strict=True))),
+        on,
+    )
+    alone = [OS.tile_cost(problem, size, on) for size in sizes]
+    assert together.cycles.tolist() == [int(each.cycles[0]) for each in alone]
+    assert together.busy.tolist() == [int(each.busy[0]) for each in alone]
+    for access, words in together.accesses().items():
+        assert words.tolist() == [float(each.accesses()[access][0]) for each in alone]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +213,7 @@ def test_busy_never_exceeds_the_array(layer: Layer, on: Machine, data: st.DataOb
     assert work.fill[0] >= 0
 
 
-@given(layers(), machines(skips_zeros=()))
+@given(layers(), machines(skips_zeros=(), whole_blocks=True))
 def test_accesses_of_a_whole_layer(layer: Layer, on: Machine) -> None:
     problem = problem_of(layer, on)
     outputs = layer.n * layer.g * layer.k * layer.oy * layer.ox
