@@ -136,6 +136,8 @@ class DataflowBounds:
         self.has_bounds = flow.bounds is not NO_BOUNDS
         self.has_closer = not self.has_bounds or (flow.bounds.tile is not None and machine.chooses_blocks)
         self._priced: tuple[Rates, Products] | None = None
+        # Tilings that were summed last, ascending, and their cycles: most are asked for again.
+        self._summed: tuple[Ints, Floats] = (np.array([-1]), np.zeros(1))
         self._limited = bool(np.isfinite(machine.buffer_bits_per_cycle))
         self._looks_at_levels = self.objective != LATENCY or self._limited
 
@@ -254,9 +256,20 @@ class DataflowBounds:
 
         Of a dataflow without bounds exactly, from the cost of each different tile.
         """
-        if not self.has_closer:
+        if not self.has_closer or len(pixel) == 0:
             return array
-        cycles, machine, closer = array.copy(), self.space.machine, self.flow.bounds.tile
+        number = pixel * len(self.space.channels.owner) + channel
+        known, values = self._summed
+        at = np.minimum(np.searchsorted(known, number), len(known) - 1)
+        cycles, missing = values[at], known[at] != number
+        cycles[missing] = self._sum(pixel[missing], channel[missing])
+        order = np.argsort(number)
+        self._summed = number[order], cycles[order]
+        return np.asarray(np.maximum(cycles, array))
+
+    def _sum(self, pixel: Ints, channel: Ints) -> Floats:
+        """Array cycles that the tiles of tilings say."""
+        cycles, machine, closer = np.empty(len(pixel)), self.space.machine, self.flow.bounds.tile
         for start in range(0, len(pixel), _SUMMED):
             part = slice(start, start + _SUMMED)
             owner, count, problem, tile = self._tiles(pixel[part], channel[part])
@@ -264,7 +277,7 @@ class DataflowBounds:
                 each: Any = self.flow.tile_cost(problem, tile, machine).cycles
             else:
                 each = closer(problem, tile, machine)
-            np.maximum(cycles[part], np.bincount(owner, each * count, len(pixel[part])), out=cycles[part])
+            cycles[part] = np.bincount(owner, each * count, len(pixel[part]))
         return cycles
 
     def _tiles(self, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, Workload, Tile]:
