@@ -29,7 +29,7 @@ Memories beside DRAM are further ones.
 """
 
 _ROUNDED = 16
-"""Sizes of tiles are multiples of it, beside those that cut an axis evenly: few more, and as good as the array's own."""
+"""Sizes of tiles are multiples of it, beside those that cut an axis evenly: and as good as those of the array."""
 
 _FREE = EnergyCosts(
     multiply_per_bit2=0.0,
