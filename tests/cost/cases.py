@@ -312,10 +312,12 @@ def least_bits(layer: Layer, on: Machine) -> int:
 
 
 def multiples_of(problem: Workload, machine: Machine) -> dict[str, tuple[int, ...]]:
-    """Sizes of tiles along each axis that fill the array, or the units."""
+    """Sizes to which tiles are rounded along each axis: of whole arrays and of units those that fill them, else 16."""
     pointwise = bool(problem.pointwise[0])
     columns = machine.rows * machine.cols if pointwise else machine.cols
     shared = {"y": machine.rows, "x": columns, "k": machine.cols, "c": machine.rows}
+    if not machine.whole_blocks and not any(flow.startswith("scalesim") for flow in machine.dataflows):
+        shared = dict.fromkeys(shared, 16)
     found = {}
     for axis in AXES:
         sizes = [shared.get(axis, 1)] if machine.dataflows else []

@@ -26,7 +26,7 @@ RATES: dict[str, Any] = {"2": ((16, 16), (2, 1)), "1/3": ((16, 16), (1, 3)), "ot
 
 
 def on_16x16(rate: str) -> Machine:
-    return machine(rows=16, cols=16, ports=16, psum_words=64, paces=(RATES[rate],))
+    return machine(rows=16, cols=16, ports=16, psum_words=64, paces=(RATES[rate],), whole_blocks=True)
 
 
 @pytest.mark.parametrize(("rate", "cycles"), [("2", 98), ("1/3", 588), ("other", 196)])
