@@ -83,7 +83,7 @@ def together(several: list[Layer], hardware: list[Accelerator]) -> list[Costs]:
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(layers(pooled=False), min_size=1, max_size=3), accelerators())
 def test_what_always_holds(several: list[Layer], hw: Accelerator) -> None:
     costs = evaluate(several, [hw])
@@ -184,7 +184,7 @@ def test_energies_are_quantities_times_prices(layer: Layer, hw: Accelerator, fac
             assert np.array_equal(getattr(dearer, field), getattr(plain, field)), field
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(layers(), accelerators(), st.integers(1, 3))
 def test_a_larger_batch_never_takes_less(layer: Layer, hw: Accelerator, more: int) -> None:
     hw = hw.replace({"mapper.objective": "latency", "mapper.latency_slack": 0})
@@ -193,7 +193,7 @@ def test_a_larger_batch_never_takes_less(layer: Layer, hw: Accelerator, more: in
     assert cycles[1] >= cycles[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(layers(largest=12), accelerators(), st.sampled_from([0.02, 0.15, 0.5]))
 def test_slack_buys_traffic_within_its_share(layer: Layer, hw: Accelerator, slack: float) -> None:
     hw = hw.replace({"mapper.objective": "latency", "array.dataflows": ("os",)})
@@ -202,7 +202,7 @@ def test_slack_buys_traffic_within_its_share(layer: Layer, hw: Accelerator, slac
     assert chosen.dram_bytes.sum() <= best.dram_bytes.sum()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(layers(largest=12), accelerators(), st.data())
 def test_more_hardware_never_makes_latency_worse(layer: Layer, hw: Accelerator, data: st.DataObject) -> None:
     hw = hw.replace({"mapper.objective": "latency", "mapper.latency_slack": 0})
@@ -222,7 +222,7 @@ def test_more_hardware_never_makes_latency_worse(layer: Layer, hw: Accelerator, 
     assert after <= before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(layers(largest=12), accelerators())
 def test_the_objective_is_the_best_of_the_three(layer: Layer, hw: Accelerator) -> None:
     hw = hw.replace({"mapper.latency_slack": 0})
@@ -237,7 +237,7 @@ def test_the_objective_is_the_best_of_the_three(layer: Layer, hw: Accelerator) -
     assert product["edp"] == pytest.approx(min(product.values()), rel=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(layers(), accelerators())
 def test_doubling_the_clock_halves_the_time(layer: Layer, hw: Accelerator) -> None:
     faster = hw.replace({"clock_mhz": 2000, "memory.dram.bandwidth_gb_s": hw.memory.dram.bandwidth_gb_s * 2})
@@ -321,7 +321,7 @@ def test_cycles_that_integers_do_not_hold_are_refused() -> None:
         evaluate(layers, [slow])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(layers(largest=12), machines(), st.data())
 def test_weights_are_read_from_dram_at_least_once(layer: Layer, on: Machine, data: st.DataObject) -> None:
     """They stay nowhere: no tiling reads fewer bytes than the products use, or than their compressed form takes."""
@@ -350,7 +350,7 @@ def test_weights_are_read_from_dram_at_least_once(layer: Layer, on: Machine, dat
         assert ((unpacked - beside) % dense == 0).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.integers(1, 9),
     st.integers(1, 40),
@@ -371,7 +371,7 @@ def test_every_matrix_of_a_grouped_product_is_read(
     assert costs.dram_bytes[0, 0, list(OPERANDS).index("weights")] >= least
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(layers(), accelerators())
 def test_the_energy_of_a_level_is_its_bits_by_their_prices(layer: Layer, hw: Accelerator) -> None:
     pool = Layer(name="pool", op="pool", kind="vector", input_elements=90, output_elements=30, vector_ops=90)

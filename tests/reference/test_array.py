@@ -268,7 +268,7 @@ def test_the_layer_worked_by_hand_in_dataflows_md() -> None:
     on = Machine.of(Accelerator.named("eyeriss"))
     layer = Layer.conv("a", n=4, c=4, k=64, oy=13, ox=13, fy=3, fx=3, padding=0)
     case = Case(layer, whole(layer, on), on, "rs", False, 0)
-    assert found_mapping(case) == (13, 16, 4, 1, 4)
+    assert found_mapping(case) == (13, 16, 4, 1, 4, 3)
     right, counts = simulated(case)
     assert right
     assert (counts.cycles, counts.stream, counts.busy) == (11_585, 9_984, 9_984 * 156)

@@ -354,7 +354,7 @@ def _steps(rows: int, cols: int, ports: int, systolic: bool) -> tuple[Ints, Ints
 
     Example:
         >>> _steps(2, 4, 4, False)[0].tolist()
-        [4, 8]
+        [1, 2, 3, 4, 8]
     """
     pixels = np.arange(1, rows * cols + 1)
     of, lines = _lines(pixels, rows, cols, ports, systolic)
