@@ -12,7 +12,7 @@ import numpy as np
 from squeezesim.cost.candidates import Tilings
 from squeezesim.cost.constraints import Limits, constrained_problems, searched_together
 from squeezesim.cost.costs import HOMED, HOMES, OPERANDS, Axes, Costs, bits_table, pe_slots, stack_columns
-from squeezesim.cost.dataflow import flows_of
+from squeezesim.cost.dataflow import family_of
 from squeezesim.cost.energy import add_bits, buffer_bits, layer_energy, level_bits, transfer_bits
 from squeezesim.cost.given import LayerMapping, given_searches
 from squeezesim.cost.joining import UNFIT, Joining
@@ -105,8 +105,7 @@ def evaluate_each(
     axes = Axes.of(machines)
     families: dict[Machine, list[int]] = {}
     for number, machine in enumerate(machines):
-        priced = any(flow.mapping_depends_on_energy for flow in flows_of(machine).values())
-        families.setdefault(machine.family(priced=priced), []).append(number)
+        families.setdefault(family_of(machine), []).append(number)
     columns = _blank((len(machines), len(layers)), axes)
     repeats = np.array([layer.repeat for layer in layers], np.int64)
     owners = [n for n, layer in enumerate(layers) if has_weights(layer) and (homes or layer.repeat > 1)]
@@ -145,11 +144,11 @@ def evaluate_placed(
 ) -> Costs:
     """Cost layer ``numbers[i]`` of the network *layers* in ``places[i]``, in which it has to fit, as one row.
 
-    By ``edp`` each is a network of its own.
+    By ``edp`` each is a network of its own. None of them repeats: loads of weights before a first step are not counted.
     """
     machine = Machine.of(accelerator)
     axes, rates = Axes.of([machine]), Rates.of([machine])
-    family = machine.family(priced=any(flow.mapping_depends_on_energy for flow in flows_of(machine).values()))
+    family = family_of(machine)
     run, joins = as_run(layers, family), joined(layers, family)
     own = [layers[number] for number in numbers]
     absorbed = {index for index, number in enumerate(numbers) if number in joins}

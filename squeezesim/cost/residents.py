@@ -122,7 +122,7 @@ def first_cut(layers: Sequence[Layer], machine: Machine) -> int | None:
     maps = maps_on(layers, machine)
     if 3 ** max((len(alive) for alive in maps.alive), default=0) <= MOST_STATES:  # each map has three homes
         return None
-    return graph_of(maps, range(len(layers)), machine.buffer_bits).cut
+    return graph_of(maps, range(len(layers)), int(capacity(machine, Rates.of([machine]))[0])).cut
 
 
 def maps_on(layers: Sequence[Layer], machine: Machine) -> Maps:

@@ -22,6 +22,11 @@ def flows_of(machine: Machine) -> dict[str, Dataflow]:
     return shared | {unit.name: dataflow_of(unit) for unit in machine.units}
 
 
+def family_of(machine: Machine) -> Machine:
+    """Return the family of *machine*: with its prices where a dataflow looks at them when it lays a tile."""
+    return machine.family(priced=any(flow.mapping_depends_on_energy for flow in flows_of(machine).values()))
+
+
 def register(
     declaration: Declaration,
     tile_cost: Callable[[Workload, Tile, Machine], TileCost],
@@ -42,4 +47,14 @@ def register(
     return flow
 
 
-__all__ = ["DATAFLOWS", "Access", "Accesses", "Dataflow", "Tile", "TileCost", "flows_of", "register"]
+__all__ = [
+    "DATAFLOWS",
+    "Access",
+    "Accesses",
+    "Dataflow",
+    "Tile",
+    "TileCost",
+    "family_of",
+    "flows_of",
+    "register",
+]

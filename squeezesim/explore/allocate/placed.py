@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.cost.costs import Axes
-from squeezesim.cost.dataflow import flows_of
+from squeezesim.cost.dataflow import family_of
 from squeezesim.cost.evaluate import evaluate, evaluate_placed
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.rates import Rates
@@ -67,10 +67,7 @@ class Paths:
             owner.append(key)
         parts = [range(*pair) for pair in pairwise(ends)]
         machine = Machine.of(accelerator)
-        priced = any(flow.mapping_depends_on_energy for flow in flows_of(machine).values())
-        ways = ways_through(
-            layers, parts, machine.family(priced=priced), Rates.of([machine]), Axes.of([machine])
-        )
+        ways = ways_through(layers, parts, family_of(machine), Rates.of([machine]), Axes.of([machine]))
         lengths = np.full((len(parts), _HOMES, _HOMES, 2), np.inf)
         rows: dict[tuple[int, Place], int] = {}
         of, used = list[int](), list[int]()
