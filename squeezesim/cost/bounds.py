@@ -92,7 +92,6 @@ class Space:
         self.added_bits = work.added * work.g * work.k * work.pixels
         # Of outputs that are pooled what they are before: each is read from the buffer once more.
         self.unpooled_bits = np.where(work.pool > 0, work.g * work.k * work.pixels * work.activation_bits, 0)
-        self.widest_sums = np.maximum(work.activation_bits, work.accumulator_bits)
         self.whole = np.flatnonzero(self.whole_footprint <= room)
         self.sides: tuple[View, ...] = (self.rows, self.columns, self.wholes)
         self._volumes: dict[tuple[View, float], Volumes] = {}
@@ -235,13 +234,17 @@ class Space:
             int(channels[row]), int(channels[row + 1])
         )
 
-    def tiles(self, pixel: Ints, channel: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """Different tiles of the tilings: the tiling of each, how many there are, sizes along (n, y, x, g, k, c)."""
-        for pixels, outer in self.pixels.corners(pixel):
-            for channels, inner in self.channels.corners(channel):
+    def tiles(self, pixel: Ints, channel: Ints) -> Iterator[tuple[tuple[bool, ...], Ints, Ints, Ints]]:
+        """Different tiles of the tilings: where they are the last, the tiling of each, how many there are, their sizes.
+
+        The first and the last are by axis (n, y, x, g, k, c).
+        """
+        for last_pixels, pixels, outer in self.pixels.corners(pixel):
+            for last_channels, channels, inner in self.channels.corners(channel):
                 count = (pixels * channels).astype(np.int64)
                 owner = np.flatnonzero(count)
-                yield owner, count[owner], np.stack([size[owner] for size in (*outer, *inner)])
+                sizes = np.stack([size[owner] for size in (*outer, *inner)])
+                yield (*last_pixels, *last_channels), owner, count[owner], sizes
 
     def tile_sizes(self, pixel: Ints, channel: Ints) -> Ints:
         """Tile sizes of the given options along ``traffic.AXES``."""
@@ -373,14 +376,3 @@ class ArrayBounds:
         if view in self.space.sides:
             self._known[view] = cycles
         return cycles
-
-    def last_tile(self, row: Ints, pixel: Ints, channel: Ints) -> Floats:
-        """Array cycles that the last tile of single tilings of problems *row* takes at least."""
-        space, bounds, work = self.space, self.bounds, self.space.work.take(row)
-        n, y, x = (axis[pixel] for axis in space.pixels.last)
-        g, k, c = (axis[channel] for axis in space.channels.last)
-        terms = (
-            bounds.pixel_terms(work, n, y, x, space.machine),
-            bounds.channel_terms(work, g, k, c, space.machine),
-        )
-        return np.asarray(sum(a * b for a, b in bounds.cycles(*terms)[0]), np.float64)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, reduce
 from typing import Any, NamedTuple
 
@@ -26,13 +26,15 @@ from squeezesim.cost.energy import (
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Floats, Ints, Workload
 from squeezesim.cost.rates import LATENCY, Rates
-from squeezesim.cost.traffic import LOOPS, SINGLE, capacity
+from squeezesim.cost.rounding import rounded_up
+from squeezesim.cost.traffic import LOOPS, ORDER_OF, ORDERS, SINGLE, capacity
 from squeezesim.cost.views import Products, View
 
 # A transfer may take 1e-12 less than its volume (``pipeline.transfer_cycles``), and sums of a dozen non-negative terms
 # are rounded by some 1e-15; a bound is lowered by more than that.
 MARGIN = 1 - 1e-11
 _ENERGY_MARGIN = 1 - 1e-10
+_INPUTS, _WEIGHTS, _OUTPUTS = range(len(LOOPS))
 _SUMMED = 1 << 12  # tilings whose tiles are costed together
 _ROUNDING = 1e-13  # of the magnitudes that a sum with negative parts is made of
 
@@ -66,26 +68,49 @@ class Candidates:
     array: Floats  # cycles
     exposed: Floats  # bits moved while the array waits
     traffic: Ints  # bits
+    moving: Floats  # cycles of the DMA at least, if the memory is the fastest of all machines'
     last_tile: Floats  # cycles of the array
     last_store: Floats  # bits of the longest store beside the last tile
     executed: Ints  # MACs
     waits: Floats  # latencies of first loads and the last store
     levels: Bits | None  # of the array
     transfers: Bits  # of the DMA
+    apart: Floats | None = (
+        None  # cycles of the array while the operand that lacks the innermost loop is not moved
+    )
+    beside: Floats | None = None  # bits of that operand, and of what else the array waits for
 
     def __len__(self) -> int:
         return len(self.footprint)
+
+    def take(self, index: Any) -> Candidates:
+        """Return the candidates *index*."""
+
+        def some(value: Any) -> Any:
+            if isinstance(value, Tilings):
+                return value.take(index)
+            if isinstance(value, Mapping):
+                return {key: bits[index] for key, bits in value.items()}
+            return None if value is None else value[index]
+
+        return Candidates(**{field.name: some(getattr(self, field.name)) for field in fields(self)})
 
     def cycles(self, rates: Rates) -> Floats:
         """Lower bounds on the cycles on each machine, (machines, tilings)."""
         per_bit = cycles_per_bit(rates)[:, None]
         constant = rates.setup[:, None] + self.waits * rates.latency.min(axis=-1)[:, None]
         # Of several memories the store beside the last tile may take longer than all their ports together would.
-        beyond = np.maximum(self.last_tile - self.last_store * per_bit - 1, 0) * (len(rates.memories) == 1)
+        rounded = (self.last_store > 0) * 1.0
+        beyond = np.maximum(self.last_tile - self.last_store * per_bit - rounded, 0) * (
+            len(rates.memories) == 1
+        )
         array: Any = self.array
         if self.levels is not None:
             array = np.maximum(array, buffer_bits(self.levels) / rates.buffer_bits_per_cycle[:, None])
-        slower = np.maximum(array + self.exposed * per_bit, self.traffic * per_bit + beyond)
+        moving = np.maximum(self.traffic * per_bit, self.moving)
+        slower = np.maximum(array + self.exposed * per_bit, moving + beyond)
+        if self.apart is not None and self.beside is not None:
+            slower = np.maximum(slower, self.apart + self.beside * per_bit)
         if len(rates.memories) > 1:
             for number, name in enumerate(rates.memories):
                 moving = self.transfers.get((name, "access"), 0.0) / 8
@@ -136,6 +161,7 @@ class DataflowBounds:
         self.has_bounds = flow.bounds is not NO_BOUNDS
         self.has_closer = not self.has_bounds or (flow.bounds.tile is not None and machine.chooses_blocks)
         self._priced: tuple[Rates, Products] | None = None
+        self._rounded: tuple[Rates, Products] | None = None
         # Tilings that were summed last, ascending, and their cycles: most are asked for again.
         self._summed: tuple[Ints, Floats] = (np.array([-1]), np.zeros(1))
         self._limited = bool(np.isfinite(machine.buffer_bits_per_cycle))
@@ -157,7 +183,10 @@ class DataflowBounds:
         if self._limited:
             waiting = view(self._between).max(axis=0) / ideal.buffer_bits_per_cycle[0]
             array = np.maximum(array, waiting)
-        result = np.maximum(exposed * per_bit + array, traffic * per_bit)
+        moving = traffic * per_bit
+        if len(space.machine.memories) == 1:
+            moving = moving + view(self._beyond(ideal))
+        result = np.maximum(exposed * per_bit + array, moving)
         for bits, rate in zip(by_port, 8 * ideal.bytes_per_cycle[0], strict=False):
             result = np.maximum(result, bits / rate)
         result += ideal.setup[0] + self.waits.min() * ideal.latency[0].min()
@@ -169,37 +198,46 @@ class DataflowBounds:
         return result, traffic
 
     def candidates(
-        self, row: Ints, pixel: Ints, channel: Ints, least: float, most: float, *, fine: bool = False
+        self,
+        row: Ints,
+        pixel: Ints,
+        channel: Ints,
+        least: float,
+        most: float,
+        ideal: Rates,
     ) -> Candidates:
         """Return the tilings with the given options in every mode that can be the best on some machine.
 
-        The room of the machines is from *least* to *most* bits. *fine* is as in ``Residency.modes``.
+        The room of the machines is from *least* to *most* bits; none is better than *ideal*.
         """
         space = self.space
         n, y, x, g, k, _ = space.tile_sizes(pixel, channel)
         view = space.pairs(pixel, channel)
         array = self.array_at_least(pixel, channel, self.array.array(view))
-        last_tile = self.array.last_tile(row, pixel, channel)
-        last_store = (n * y * x * g * k * space.widest_sums[row]) * 1.0
-        if space.pooled:
-            pooled = space.pooled.most[pixel] * g * k * space.work.activation_bits[row]
-            last_store = np.maximum(last_store, pooled)
+        last_tile = self._last_tile(row, pixel, channel)
+        stored = space.pooled.most[pixel] if space.pooled else n * y * x
+        last_store = stored * g * k * space.work.output_bits[row]
         startup = view(space.startup)
-        index, mode, footprint = space.residency.modes(pixel, channel, least, most, fine=fine)
+        alone = len(space.machine.memories) == 1
+        beyond = view(self._beyond(ideal)) if alone else np.zeros(len(row))
+        index, mode, footprint = space.residency.modes(pixel, channel, least, most)
         row, pixel, channel = row[index], pixel[index], channel[index]
         moved = space.residency.dram_bits(mode, pixel, channel)
+        innermost = space.residency.moved_between_rounds(mode, pixel, channel)
         unpacked = space.residency.unpacked_weights(mode, pixel, channel)
         pixels, channels = space.pixels.offsets, space.channels.offsets
         shape = pixels[row + 1] - pixels[row], channels[row + 1] - channels[row]
         number = (mode * shape[0] + pixel - pixels[row]) * shape[1] + channel - channels[row]
+        traffic = np.sum(moved, axis=0)
         return Candidates(
             tilings=Tilings(row, mode, pixel, channel, number),
             footprint=footprint,
             array=array[index],
             exposed=self._exposed(mode, startup[:, index], moved),
-            traffic=np.sum(moved, axis=0),
+            traffic=traffic,
+            moving=(traffic * cycles_per_bit(ideal)[0] + beyond[index]) * alone,
             last_tile=last_tile[index],
-            last_store=last_store[index],
+            last_store=last_store[index] * (innermost != _OUTPUTS),
             executed=self.executed[row],
             waits=self.waits[row],
             levels=self._least_levels(row, pixel, channel) if self._looks_at_levels else None,
@@ -207,6 +245,66 @@ class DataflowBounds:
                 transfer_bits(space.machine, moved, unpacked, space.added_bits[row], space.unpooled_bits[row])
             ),
         )
+
+    def refined(self, candidates: Candidates) -> Candidates:
+        """Return the same with bounds that know beside which tiles an operand is moved.
+
+        One operand lacks the innermost of the loops that iterate. It is loaded beside the last tile of a round of that
+        loop, or stored beside the first tile of the next; no other tile waits for it:
+
+            cycles ≥ all of that operand + the first load and the last store of others + array of the other tiles
+        """
+        space, tilings = self.space, candidates.tilings
+        if not self.has_bounds or len(space.machine.memories) > 1:
+            return candidates
+        moving = space.residency.moved_between_rounds(tilings.mode, tilings.pixel, tilings.channel)
+        inputs, weights, outputs, sums = space.residency.dram_bits(
+            tilings.mode, tilings.pixel, tilings.channel
+        )
+        startup = space.pairs(tilings.pixel, tilings.channel)(space.startup)
+        beside = np.zeros(len(candidates))
+        for number, (operand, every) in enumerate(zip(LOOPS, (inputs, weights, outputs + sums), strict=True)):
+            single = SINGLE[operand][tilings.mode] | (not space.machine.double(operand))
+            beside += np.where(single | (moving == number), every, startup[number])
+        loads = (moving == _INPUTS) | (moving == _WEIGHTS)
+        last = np.where(loads, candidates.last_tile, 0)  # beside which nothing is loaded
+        return replace(candidates, apart=self._array_apart(tilings, moving) + last, beside=beside)
+
+    def _array_apart(self, tilings: Tilings, moving: Ints) -> Floats:
+        """Array cycles at least of the tiles beside which the operand *moving* of each tiling is not moved."""
+        space, cycles = self.space, np.zeros(len(moving))
+        in_image = np.not_equal(
+            ORDER_OF[tilings.mode], ORDERS.index("KCP")
+        )  # weights are moved after each image
+        inner = space.channels.tiles.c[tilings.channel]
+        for (of_n, of_y, of_x, _, of_k, of_c), owner, count, sizes in space.tiles(
+            tilings.pixel, tilings.channel
+        ):
+            operand, left = moving[owner], count.copy()
+            if of_k:
+                left[operand == _INPUTS] = 0
+            if of_y and of_x:
+                left[(operand == _WEIGHTS) & (of_n | in_image[owner])] = 0
+            if not of_c:
+                left -= np.where(operand == _OUTPUTS, count // np.maximum(inner[owner] - 1, 1), 0)
+            some = np.flatnonzero(left)
+            problem = space.work.take(space.pixels.owner[tilings.pixel[owner[some]]])
+            each = self._tile_at_least(problem, Tile(*sizes[:, some]))
+            cycles += np.bincount(owner[some], each * left[some], len(cycles))
+        return cycles
+
+    def energy_at_least(
+        self, candidates: Candidates, which: Ints, cycles: Floats, rates: Rates
+    ) -> Floats:
+        """Energy at least of candidate ``which[i]`` on machine i of *rates* if it takes ``cycles[i]``."""
+        distinct, inverse = np.unique(which, return_inverse=True)
+        row, _, pixel, channel, _ = candidates.tilings.take(distinct)
+        levels = self._least_levels(row, pixel, channel)
+        bits = add_bits(levels, {key: bits[distinct] for key, bits in candidates.transfers.items()})
+        of_each = {key: values[inverse] for key, values in bits.items()}
+        problem, executed = self.space.work.take(row[inverse]), candidates.executed[which]
+        spent = total(layer_energy(problem, of_each, executed, cycles, rates))
+        return np.asarray(spent * _ENERGY_MARGIN)
 
     def _exposed(self, mode: Ints, startup: Floats, moved: Sequence[Ints]) -> Floats:
         """Bits of the first load and the last store, of operands with one slot all that they move."""
@@ -269,21 +367,42 @@ class DataflowBounds:
 
     def _sum(self, pixel: Ints, channel: Ints) -> Floats:
         """Array cycles that the tiles of tilings say."""
-        cycles, machine, closer = np.empty(len(pixel)), self.space.machine, self.flow.bounds.tile
+        cycles = np.empty(len(pixel))
         for start in range(0, len(pixel), _SUMMED):
             part = slice(start, start + _SUMMED)
             owner, count, problem, tile = self._tiles(pixel[part], channel[part])
+            closer = self.flow.bounds.tile
             if closer is None:
-                each: Any = self.flow.tile_cost(problem, tile, machine).cycles
+                each: Any = self.flow.tile_cost(problem, tile, self.space.machine).cycles
             else:
-                each = closer(problem, tile, machine)
+                each = closer(problem, tile, self.space.machine)
             cycles[part] = np.bincount(owner, each * count, len(pixel[part]))
         return cycles
 
+    def _last_tile(self, row: Ints, pixel: Ints, channel: Ints) -> Floats:
+        """Array cycles that the last tile of single tilings of problems *row* takes at least."""
+        options = self.space.pixels.last, self.space.channels.last
+        tile = Tile(*(axis[pixel] for axis in options[0]), *(axis[channel] for axis in options[1]))
+        return self._tile_at_least(self.space.work.take(row), tile)
+
+    def _tile_at_least(self, problem: Workload, tile: Tile) -> Floats:
+        """Array cycles of single tiles at least; of a dataflow without bounds exactly."""
+        bounds, machine = self.flow.bounds, self.space.machine
+        if not self.has_bounds:
+            return self.flow.tile_cost(problem, tile, machine).cycles * 1.0
+        terms = (
+            bounds.pixel_terms(problem, tile.n, tile.y, tile.x, machine),
+            bounds.channel_terms(problem, tile.g, tile.k, tile.c, machine),
+        )
+        sums = [reduce(np.add, (a * b for a, b in each)) for each in bounds.cycles(*terms)]
+        if self.has_closer and bounds.tile is not None:
+            sums.append(bounds.tile(problem, tile, machine))
+        return np.asarray(reduce(np.maximum, sums) * 1.0)
+
     def _tiles(self, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, Workload, Tile]:
         """Different tiles of the tilings: the tiling of each, how many there are, their problems and sizes."""
-        tiles = list(self.space.tiles(pixel, channel))
-        owner, count, sizes = (np.concatenate(part, axis=-1) for part in zip(*tiles, strict=True))
+        _, *tiles = zip(*self.space.tiles(pixel, channel), strict=True)
+        owner, count, sizes = (np.concatenate(part, axis=-1) for part in tiles)
         return owner, count, self.space.work.take(self.space.pixels.owner[pixel[owner]]), Tile(*sizes)
 
     def _tile_costs(self, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, TileCost]:
@@ -318,6 +437,12 @@ class DataflowBounds:
             macs = energy(self.space.work, {}, self.executed)
             self._priced = ideal, self._linear(energy, macs)
         return self._priced[1]
+
+    def _beyond(self, ideal: Rates) -> Products:
+        """Cycles of the DMA that rounding adds at least, at the rate of *ideal*."""
+        if self._rounded is None or self._rounded[0] is not ideal:
+            self._rounded = ideal, rounded_up(self.space, ideal)
+        return self._rounded[1]
 
     def _linear(self, value: Callable[[Workload, Bits], Any], constant: Any) -> Products:
         """A value that is linear in the bits at each level, plus a *constant* of each problem, as products.

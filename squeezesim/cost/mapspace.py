@@ -58,23 +58,6 @@ def _rounded(sizes: Ints, extent: int, multiples: tuple[int, ...]) -> Iterator[I
         yield np.minimum(-(-sizes // multiple) * multiple, extent)
 
 
-_COUNTS = 1 << np.arange(32)
-"""Numbers of tiles that stand for all where an operand stays."""
-
-
-def is_coarse(sizes: Ints, extent: int, multiples: tuple[int, ...] = (1,)) -> Bools:
-    """Whether an axis is cut into 1, 2, 4, 8 … tiles, those sizes rounded up to *multiples* among them.
-
-    Where an operand stays, traffic does not depend on the size of its tiles. These sizes stand for the others.
-
-    Example:
-        >>> is_coarse(np.array([1, 11, 12, 13, 15, 100]), 100).tolist()
-        [True, False, False, True, False, True]
-    """
-    few = -(-extent // _COUNTS)
-    return np.isin(sizes, np.concatenate([few, *_rounded(few, extent, multiples)]))
-
-
 def selection(sizes: Ints, most: int) -> Ints:
     """Return at most *most* of the distinct *sizes*, ascending, the ends among them, even on a logarithmic scale.
 
@@ -162,52 +145,40 @@ def _multiples(machine: Machine, axes: str, pointwise: bool = False) -> Multiple
     return outer, first, second
 
 
-def _sizes(extents: tuple[int, ...], multiples: Multiples, has_halo: bool = False) -> tuple[Sizes, Bools]:
-    """Tile sizes of two axes in every combination, one of the outer axis; then several of it, the others whole.
-
-    And whether all of them are coarse.
-    """
+def _sizes(extents: tuple[int, ...], multiples: Multiples, has_halo: bool = False) -> Sizes:
+    """Tile sizes of two axes in every combination, one of the outer axis; then several of it, the others whole."""
     small = prod(extents) <= _SMALL
     return (_few_sizes if small else _few_sizes.__wrapped__)(extents, multiples, has_halo)
 
 
 @lru_cache(maxsize=1024)
-def _few_sizes(extents: tuple[int, ...], multiples: Multiples, has_halo: bool) -> tuple[Sizes, Bools]:
+def _few_sizes(extents: tuple[int, ...], multiples: Multiples, has_halo: bool) -> Sizes:
     halos = (False, has_halo, has_halo)
     sizes = [tile_sizes(*axis) for axis in zip(extents, multiples, halos, strict=True)]
-    return combined(sizes, extents, multiples)
+    return combined(sizes, extents)
 
 
-def combined(
-    sizes: Sequence[Ints], extents: Sequence[int], multiples: Multiples = ((1,), (1,), (1,))
-) -> tuple[Sizes, Bools]:
+def combined(sizes: Sequence[Ints], extents: Sequence[int]) -> Sizes:
     """Return tiles of every combination of sizes of the inner two axes, one of the outer axis; then several, whole.
 
-    And whether they are coarse; where no size along an axis is, all of them are taken for it. *sizes* ascend along each
-    of the three axes; there may be none.
+    *sizes* ascend along each of the three axes; there may be none.
 
     Example:
         >>> one, two = np.array([1]), np.array([1, 2])
-        >>> tiles, coarse = combined((two, one, two), (2, 1, 2))
-        >>> [axis.tolist() for axis in tiles], coarse.tolist()
-        ([[1, 1, 2], [1, 1, 1], [1, 2, 2]], [True, True, True])
+        >>> [axis.tolist() for axis in combined((two, one, two), (2, 1, 2))]
+        [[1, 1, 2], [1, 1, 1], [1, 2, 2]]
     """
     outer, first, second = sizes
-    coarse = []
-    for axis in zip(sizes, extents, multiples, strict=True):
-        few = is_coarse(*axis)
-        coarse.append(few if few.any() else ~few)
     are_whole = [*first[-1:], *second[-1:]] == [*extents[1:]]
     wanted = (outer > 1) & are_whole
     several = outer[wanted]
     if 1 not in outer:
-        first, coarse[1] = first[:0], coarse[1][:0]
-    tiles = Sizes(
+        first = first[:0]
+    return Sizes(
         np.concatenate([np.ones(len(first) * len(second), np.int64), several]),
         np.concatenate([np.repeat(first, len(second)), np.full(len(several), extents[1])]),
         np.concatenate([np.tile(second, len(first)), np.full(len(several), extents[2])]),
     )
-    return tiles, np.concatenate([np.logical_and.outer(*coarse[1:]).ravel(), coarse[0][wanted]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +186,7 @@ class Options:
     """Pixel or channel options of all problems, one after the other.
 
     ``offsets[i] : offsets[i + 1]`` are those of problem i; ``tiles`` counts the tiles along each axis, ``last`` are the
-    sizes of the last of them, the remainder. With those that are ``coarse`` operands may stay.
+    sizes of the last of them, the remainder.
     """
 
     owner: Ints
@@ -223,7 +194,6 @@ class Options:
     sizes: Sizes
     last: Sizes
     tiles: Sizes
-    coarse: Bools
 
     @property
     def count(self) -> Ints:
@@ -237,7 +207,7 @@ class Options:
             Sizes(*(axis[index] for axis in part)) for part in (self.sizes, self.last, self.tiles)
         )
         offsets = np.searchsorted(owner, np.arange(len(self.offsets)))
-        return Options(owner, offsets, sizes, last, tiles, self.coarse[index])
+        return Options(owner, offsets, sizes, last, tiles)
 
     def least(self, values: Any) -> Any:
         """The least of each problem; *values* have the options along their last axis."""
@@ -248,8 +218,8 @@ class Options:
         hits = np.flatnonzero(values == self.least(values)[self.owner])
         return hits[np.flatnonzero(np.diff(self.owner[hits], prepend=-1))]
 
-    def corners(self, index: Ints | slice) -> Iterator[tuple[Floats, Sizes]]:
-        """Different tiles of the options *index*: how many there are of each, and their sizes."""
+    def corners(self, index: Ints | slice) -> Iterator[tuple[tuple[bool, ...], Floats, Sizes]]:
+        """Different tiles of the options *index*: where they are the last, how many there are of each, their sizes."""
         sizes, last, tiles = (
             Sizes(*(axis[index] for axis in part)) for part in (self.sizes, self.last, self.tiles)
         )
@@ -261,7 +231,11 @@ class Options:
             for edge, _, _, count in axes:
                 if not edge:
                     weight = weight * (count - 1)
-            yield weight, Sizes(*(end if edge else size for edge, size, end, _ in axes))
+            yield (
+                tuple(map(bool, corner)),
+                weight,
+                Sizes(*(end if edge else size for edge, size, end, _ in axes)),
+            )
 
     def total(self, work: Workload, terms: Callable[[Workload, Ints, Ints, Ints], Terms]) -> Floats:
         """Σ over the tiles of each option of the terms of a tile, (terms, options), exactly.
@@ -272,7 +246,7 @@ class Options:
         for start in range(0, len(self.owner), _OPTIONS):
             part = slice(start, start + _OPTIONS)
             problem = work.take(self.owner[part])
-            for number, (weight, sizes) in enumerate(self.corners(part)):
+            for number, (_, weight, sizes) in enumerate(self.corners(part)):
                 values = terms(problem, *sizes)
                 if len(every) == 0:
                     every = np.empty((len(values), len(self.owner)))
@@ -284,15 +258,14 @@ class Options:
         return every
 
 
-def _options(extents: Sizes, found: list[tuple[Sizes, Bools]]) -> Options:
-    lengths = np.array([len(coarse) for _, coarse in found], np.int64)
+def _options(extents: Sizes, found: list[Sizes]) -> Options:
+    lengths = np.array([len(sizes.a) for sizes in found], np.int64)
     owner = np.repeat(np.arange(len(found)), lengths)
-    flat = Sizes(*(np.concatenate(axis) for axis in zip(*(sizes for sizes, _ in found), strict=True)))
+    flat = Sizes(*(np.concatenate(axis) for axis in zip(*found, strict=True)))
     whole = Sizes(*(extent[owner] for extent in extents))
     tiles = Sizes(*(-(-e // s) for e, s in zip(whole, flat, strict=True)))
     last = Sizes(*(e - (t - 1) * s for s, e, t in zip(flat, whole, tiles, strict=True)))
-    coarse = np.concatenate([coarse for _, coarse in found])
-    return Options(owner, np.concatenate([[0], np.cumsum(lengths)]), flat, last, tiles, coarse)
+    return Options(owner, np.concatenate([[0], np.cumsum(lengths)]), flat, last, tiles)
 
 
 def pixel_options(work: Workload, machine: Machine) -> Options:
@@ -443,17 +416,10 @@ def given_options(work: Workload, machine: Machine, sizes: Ints) -> MapSpace:
     extents = np.stack([work.n, work.y, work.x, work.g, work.k, work.c])
     is_cut = (sizes[:3] < extents[:3]).any(axis=0)
     both = np.stack([sizes[:3], extents[:3]], axis=-1)
-    any_size = np.ones(2, np.bool_)
     pixels = _options(
-        Sizes(*extents[:3]),
-        [
-            (Sizes(*both[:, row, 1 - cut :]), any_size[1 - cut :])
-            for row, cut in enumerate(is_cut.astype(int))
-        ],
+        Sizes(*extents[:3]), [Sizes(*both[:, row, 1 - cut :]) for row, cut in enumerate(is_cut.astype(int))]
     )
-    channels = _options(
-        Sizes(*extents[3:]), [(Sizes(*sizes[3:, [row]]), any_size[:1]) for row in range(len(work))]
-    )
+    channels = _options(Sizes(*extents[3:]), [Sizes(*sizes[3:, [row]]) for row in range(len(work))])
     return MapSpace(pixels, channels, _traffic_of_any(work, pixels, machine))
 
 
@@ -494,19 +460,16 @@ def options_of(work: Workload, machine: Machine, sizes: Sequence[Sequence[Ints]]
 
     There are some of pixels and some of channels of each problem.
     """
-    multiples = {flat: _multiples(machine, "nyx", flat) for flat in (False, True)}
-    of_channel = _multiples(machine, "gkc")
-    columns = (work.n, work.y, work.x, work.g, work.k, work.c, work.pointwise)
+    columns = (work.n, work.y, work.x, work.g, work.k, work.c)
     pixels, channels, cut = [], [], []
-    for (n, y, x, g, k, c, flat), axes in zip(np.stack(columns).T.tolist(), sizes, strict=True):
-        tiles, coarse = combined(axes[:3], (n, y, x), multiples[bool(flat)])
+    for (n, y, x, g, k, c), axes in zip(np.stack(columns).T.tolist(), sizes, strict=True):
+        tiles = combined(axes[:3], (n, y, x))
         is_cut = [axis[-1] for axis in tiles] != [n, y, x]
         cut.append(is_cut)
         if is_cut:
             tiles = Sizes(*(np.append(axis, extent) for axis, extent in zip(tiles, (n, y, x), strict=True)))
-            coarse = np.append(coarse, True)
-        pixels.append((tiles, coarse))
-        channels.append(combined(axes[3:], (g, k, c), of_channel))
+        pixels.append(tiles)
+        channels.append(combined(axes[3:], (g, k, c)))
     of_pixels = _options(Sizes(work.n, work.y, work.x), pixels)
     of_channels = _options(Sizes(work.g, work.k, work.c), channels)
     return MapSpace(of_pixels, of_channels, _traffic_of_any(work, of_pixels, machine), np.array(cut))

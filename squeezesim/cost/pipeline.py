@@ -576,12 +576,29 @@ def play(points: Points, flow: Dataflow, machine: Machine) -> Timing:
 
 def _array(tiles: _Tiles, steps: Steps, flow: Dataflow, machine: Machine) -> tuple[TileCost, Floats | None]:
     """What each step costs on the array, and the bits that it moves to and from the buffer."""
-    cost = flow.tile_cost(tiles.problem, Tile(*tiles.sizes), machine)
+    first, number = _distinct_tiles(steps)
+    cost = flow.tile_cost(tiles.problem.take(first), Tile(*tiles.sizes[:, first]), machine).take(number)
     if not np.isfinite(machine.buffer_bits_per_cycle):
         return cost, None
     started = np.where(steps.this[C] == 0, tiles.outputs(), 0).astype(np.float64)
     bits = level_bits(access_bits(tiles.problem, cost.accesses(), started))
     return cost, np.asarray(buffer_bits(bits), np.float64)
+
+
+def _distinct_tiles(steps: Steps) -> tuple[Ints, Ints]:
+    """The first step of each different tile of a point, and which of these tiles each step has.
+
+    Tiles along an axis have one size, but for the last.
+    """
+    cut = np.flatnonzero((steps.end > 0).any(axis=1))
+    last = steps.this[cut] == np.repeat(steps.end[cut], steps.counts, axis=1)
+    number = np.repeat(np.arange(len(steps.counts)) << len(cut), steps.counts)
+    for bit, of_axis in enumerate(last):
+        number += of_axis.astype(np.int64) << bit
+    first = np.full(len(steps.counts) << len(cut), -1)
+    first[number[::-1]] = np.arange(len(number))[::-1]
+    there = first >= 0
+    return first[there], (np.cumsum(there) - 1)[number]
 
 
 def _transfers(tiles: Sequence[_Tiles], steps: Steps, mode: Ints, machine: Machine) -> tuple[Transfer, ...]:

@@ -164,12 +164,17 @@ class OptionBounds:
             found.append(best)
         return BoundedTilings.concat(found)
 
-    def within_limits(self, limit: Floats, moved: Floats | None = None) -> BoundedTilings:
-        """Tilings with bounds up to the *limit* of their problem, and no more traffic than *moved*."""
+    def within_limits(
+        self, limit: Floats, moved: Floats | None = None, value: Floats | None = None
+    ) -> BoundedTilings:
+        """Tilings with bounds up to the *limit* of their problem, those that move *moved* up to *value*, none more."""
         space, channels = self.space, self.space.channels
 
         def wanted(bound: Any, traffic: Any, row: Any) -> Any:
-            return (bound <= limit[row]) & (True if moved is None else traffic <= moved[row])
+            if moved is None or value is None:
+                return bound <= limit[row]
+            most = np.where(traffic < moved[row], limit[row], value[row])
+            return (bound <= most) & (traffic <= moved[row])
 
         whole = space.whole
         channel = whole[wanted(self.single[whole], self.single_traffic[whole], channels.owner[whole])]

@@ -20,6 +20,7 @@ from squeezesim.cost.mapspace import MapSpace
 from squeezesim.cost.pooling import Pooled
 from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.cost.traffic import (
+    LACKS,
     LOOPS,
     NESTS,
     ORDER_OF,
@@ -144,14 +145,13 @@ class Residency:
             "C": channels.c[channel],
         }
 
-    def modes(self, pixel: Ints, channel: Ints, least: float, most: float, *, fine: bool = False) -> Held:
+    def modes(self, pixel: Ints, channel: Ints, least: float, most: float) -> Held:
         """Every mode in which tilings can be the best on a machine with room from *least* to *most* bits.
 
-        A mode is left out where a better one fits *least*, or it does not fit *most*. Operands stay with coarse sizes
-        alone, unless with *fine* ones too.
+        A mode is left out where a better one fits *least*, or it does not fit *most*.
         """
         orders = sorted(map(ORDERS.index, self.orders))
-        found = [self._modes_of(order, pixel, channel, least, most, fine) for order in orders]
+        found = [self._modes_of(order, pixel, channel, least, most) for order in orders]
         index, mode, footprint = (np.concatenate(part) for part in zip(*found, strict=True))
         ranked = np.lexsort((mode, index))
         return Held(index[ranked], mode[ranked], footprint[ranked])
@@ -215,6 +215,16 @@ class Residency:
         held = np.where(every, (self.work.k * self.work.c)[row], k * c) * self.slice_bits(channel)
         return np.asarray(held * (stays | self._reused(mode, self.tiles(pixel, channel))))
 
+    def moved_between_rounds(self, mode: Ints, pixel: Ints, channel: Ints) -> Ints:
+        """Of each tiling the operand that lacks the innermost loop of a group that iterates; −1: none iterates."""
+        tiles, result = self.tiles(pixel, channel), np.full(len(mode), -1)
+        lacking = {loop: operand for operand, loops in enumerate(LACKS.values()) for loop in loops}
+        for order, nest in enumerate(NESTS.values()):
+            of_order = ORDER_OF[mode] == order
+            for loop in nest:
+                result[of_order & (tiles[loop] > 1)] = lacking[loop]
+        return result
+
     @staticmethod
     def _reused(mode: Ints | int, tiles: Mapping[str, Any]) -> Bools:
         """Whether a tile of weights serves several tiles of pixels."""
@@ -225,18 +235,11 @@ class Residency:
         taps = (self.work.taps * self.work.factor_bits)[self.channels.owner[channel]]
         return np.asarray(self.channels.sizes.a[channel] * taps)
 
-    def _may_stay(self, pixel: Ints, channel: Ints, fine: bool) -> Bools:
-        """Whether operands may stay: with coarse sizes, with *fine* ones too."""
-        coarse = self.pixels.coarse[pixel] & self.channels.coarse[channel]
-        return np.asarray((coarse | fine) & self.machine.stays)
-
-    def _levels(
-        self, order: int, pixel: Ints, channel: Ints, *, canonical: bool, fine: bool = False
-    ) -> list[list[Any]]:
+    def _levels(self, order: int, pixel: Ints, channel: Ints, *, canonical: bool) -> list[list[Any]]:
         """Bits of each operand that stays, that has the machine's slots, that has one; inf: it cannot.
 
         With *canonical* it cannot either where that makes no difference to another level, or a required operand would
-        be loaded again. With *fine* sizes too operands may stay.
+        be loaded again.
         """
         work, machine, mode = self.work, self.machine, order * PER_ORDER
         tiles, row = self.tiles(pixel, channel), self.pixels.owner[pixel]
@@ -259,7 +262,6 @@ class Residency:
             "weights": (work.k * work.c)[row] * slices if own["weights"] else k * c * slices,
             "outputs": sums * per_sum,
         }
-        coarse = self._may_stay(pixel, channel, fine)
         # The second operand of outputs has as many slots as inputs have.
         beside = n * y * x * g * k * work.second[row]
         two_beside = beside * (1.0 + (machine.double("inputs") & changes("outputs", tiles)))
@@ -271,13 +273,13 @@ class Residency:
                 )
             second = machine.double(operand) & changes(operand, tiles)
             again = refetches(operand, mode, tiles) > 1
-            useful: Any = coarse & again
+            useful: Any = again & machine.stays
             levels: list[Any] = [held[operand] * 1.0, slots[operand] * (1.0 + second), slots[operand] * 1.0]
             if operand == "inputs":
                 levels = [levels[0] + two_beside, levels[1] + two_beside, levels[2] + beside]
                 second = second | (two_beside > beside)
             if operand == "inputs" and "S" in own[operand]:
-                halos = coarse & (self.inputs.once[pixel] < self.inputs.total[pixel])
+                halos = (self.inputs.once[pixel] < self.inputs.total[pixel]) & machine.stays
                 if canonical:  # where the loops are those of an earlier order, halos alone are saved
                     new = distinct(ORDERS[order], tiles, self.orders)
                     levels[1:] = [np.where(new, bits, np.inf) for bits in levels[1:]]
@@ -330,17 +332,15 @@ class Residency:
         return bits * self.channels.sizes.a[channel] * channels * 1.0
 
     def _modes_of(
-        self, order: int, pixel: Ints, channel: Ints, least: float, most: float, fine: bool
+        self, order: int, pixel: Ints, channel: Ints, least: float, most: float
     ) -> tuple[Ints, Ints, Floats]:
         tiles = self.tiles(pixel, channel)
         new = np.broadcast_to(distinct(ORDERS[order], tiles, self.orders), pixel.shape)
         if self.machine.stays and "S" in held_whole("inputs", ORDERS[order]):
-            halos = self._may_stay(pixel, channel, fine) & (
-                self.inputs.once[pixel] < self.inputs.total[pixel]
-            )
+            halos = self.inputs.once[pixel] < self.inputs.total[pixel]
             new = new | (halos & ((tiles["N"] > 1) | ("N" in held_whole("inputs", ORDERS[order]))))
         index = np.flatnonzero(new)
-        bits = self._levels(order, pixel[index], channel[index], canonical=True, fine=fine)
+        bits = self._levels(order, pixel[index], channel[index], canonical=True)
         top = [np.where(np.isfinite(each[_STAYS]), _STAYS, _SLOTS) for each in bits]
         held = [np.choose(level, each) for level, each in zip(top, bits, strict=True)]
         row = self.pixels.owner[pixel[index]]
@@ -434,9 +434,7 @@ class TrafficBounds:
         """Bits that the tilings of a view move at least on machines with no more *room* than that."""
         found = self._found(view)
         room = room - found["resident"]
-        slots, left = self._slots_of(found), room
-        if self._machine.stays:  # with sizes that are not coarse nothing stays
-            left = room - found["fine"] - found["fine_channels"]
+        slots = self._slots_of(found)
 
         @cache
         def moved(operand: str, again: str = "", held: str = "") -> Any:
@@ -447,7 +445,7 @@ class TrafficBounds:
             if not self._machine.stays:
                 return once + found[again]
             others = [bits for name, bits in slots.items() if name != operand]
-            fits = found[held] <= reduce(np.subtract, others, left)
+            fits = found[held] <= reduce(np.subtract, others, room)
             least = found["halos_once"] + beside if again == "in_beside" else once
             return np.where(fits, least, once + found[again])
 
@@ -463,9 +461,9 @@ class TrafficBounds:
             nothing = 0.0 * found["in_2"]
             return Bounded(LeastMoved(*zip(*orders, strict=True)), room, (nothing, nothing, nothing))
         second = (
-            found["in_2"] + found["in_2_fine"] + found["in_2_large"],
-            found["w_2"] + found["w_2_fine"],
-            found["out_2"] + found["out_2_fine"] + found["out_2_large"],
+            found["in_2"] + found["in_2_large"],
+            found["w_2"],
+            found["out_2"] + found["out_2_large"],
         )
         return Bounded(LeastMoved(*zip(*orders, strict=True)), room - sum(slots.values()), second)
 
@@ -481,9 +479,7 @@ class TrafficBounds:
             for operand in self._required:
                 if operand in _AGAIN[order]:
                     again, held = _AGAIN[order][operand]
-                    whole = NEVER
-                    if self._machine.stays:
-                        whole = found[held] + found["fine"] + found["fine_channels"]
+                    whole = found[held] if self._machine.stays else NEVER
                     bits[operand] = np.where(found[again] > 0, whole, bits[operand])
             yield sum(bits.values()) if self._plain else reduce(np.maximum, bits.values())
 
@@ -524,18 +520,15 @@ class TrafficBounds:
         return np.where(np.isinf(result), 0.0, result)  # what does not fit is excluded by its footprint
 
     def _slots(self, of: Residency) -> dict[str, _Term]:
-        """Bits of a slot of each operand, and more than any buffer has where sizes are not coarse."""
+        """Bits of a slot of each operand."""
         work, row = of.work, of.pixels.owner
         g, k, c = of.channels.sizes
         n, y, x = of.pixels.sizes
-        one, one_c = np.ones_like(n), np.ones_like(g)
         weights = k * c * of.slice_bits(np.arange(len(g))) * (not self._machine.weights_bits)
         return {
             "in_slot": _term(of.inputs.largest * work.input_bits[row], g * c),
-            "w_slot": _term(one, weights),
+            "w_slot": _term(np.ones_like(n), weights),
             "out_slot": _term(n * y * x * work.accumulator_bits[row], g * k),
-            "fine": _term(np.where(of.pixels.coarse, 0, NEVER), one_c),
-            "fine_channels": _term(one, np.where(of.channels.coarse, 0, NEVER)),
         }
 
     def _unions(self, of: Residency) -> dict[str, _Term]:
@@ -568,33 +561,28 @@ class TrafficBounds:
         work, owner, tiles, row = of.work, of.channels.owner, of.channels.tiles, of.pixels.owner
         g, k, c = of.channels.sizes
         n, y, x = of.pixels.sizes
-        pixels, fine_pixel, fine = n * y * x, ~of.pixels.coarse, ~of.channels.coarse
+        pixels = n * y * x
         images = n if self._images else work.n[row]
         union = of.inputs.once // work.n[row] * images
         inputs = of.inputs.largest * work.input_bits[row]
         outputs = pixels * work.accumulator_bits[row]
-        large_in = fine_pixel | (union >= 2 * of.inputs.largest)
-        large_out = fine_pixel | (images * (work.y * work.x)[row] >= 2 * pixels)
+        large_in = union >= 2 * of.inputs.largest
+        large_out = images * (work.y * work.x)[row] >= 2 * pixels
         weights = k * c * of.slice_bits(np.arange(len(g))) * (not self._machine.weights_bits)
         groups, cut_k, cut_c = tiles.a > 1, tiles.b > 1, tiles.c > 1
-        small_k, small_c = (work.k[owner] < 2 * k) & cut_k & ~fine, (work.c[owner] < 2 * c) & cut_c & ~fine
-        small_kc = ((work.k * work.c)[owner] < 2 * k * c) & (cut_k | cut_c) & ~fine
-        by_pixels = ~fine & ~cut_c  # of which the union of all tiles of pixels may stay
-        of_k = ~fine & ~small_k
-        one = np.ones_like(n)
+        large_k, large_c = work.k[owner] >= 2 * k, work.c[owner] >= 2 * c
+        large_kc = (work.k * work.c)[owner] >= 2 * k * c
         return {
-            "in_2": _term(
-                inputs, g * c * ~small_c * ~by_pixels, g * c * ((cut_c & ~small_c) | (~cut_c & groups))
-            ),
-            "in_2_fine": _term(inputs * fine_pixel, g * c * small_c),
-            "in_2_large": _term(inputs * large_in, g * c * by_pixels, np.zeros_like(g)),
+            "in_2": _term(inputs, g * c * (cut_c & large_c), g * c * np.where(cut_c, large_c, groups)),
+            # Of one tile of channels the union of all tiles of pixels may stay.
+            "in_2_large": _term(inputs * large_in, g * c * ~cut_c, np.zeros_like(g)),
             "w_2": _term(
-                one, weights * (cut_k | cut_c | groups) * ~small_kc, weights * (cut_k | cut_c | groups)
+                np.ones_like(n),
+                weights * np.where(cut_k | cut_c, large_kc, groups),
+                weights * (cut_k | cut_c | groups),
             ),
-            "w_2_fine": _term(fine_pixel * 1, weights * small_kc, np.zeros_like(g)),
-            "out_2": _term(outputs, g * k * fine, g * k * (cut_k | groups) * ~small_k),
-            "out_2_fine": _term(outputs * fine_pixel, g * k * small_k, np.zeros_like(g)),
-            "out_2_large": _term(outputs * large_out, g * k * of_k, np.zeros_like(g)),
+            "out_2": _term(outputs, np.zeros_like(g), g * k * np.where(cut_k, large_k, groups)),
+            "out_2_large": _term(outputs * large_out, g * k * (large_k | ~cut_k), np.zeros_like(g)),
         }
 
     def _traffic(self, of: Residency) -> dict[str, _Term]:

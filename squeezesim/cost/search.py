@@ -34,7 +34,7 @@ from squeezesim.cost.energy import AccessBits, Bits, add_bits, layer_energy, lev
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import MapSpace
 from squeezesim.cost.pipeline import Points, Schedule, Timing, concat, schedule_of
-from squeezesim.cost.problem import Floats, Ints, Workload
+from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.cost.product import least_product
 from squeezesim.cost.prune import PROMISING, BoundedTilings, OptionBounds
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates
@@ -166,32 +166,48 @@ class MachineCandidatePairs:
         return among[order[rank < count]]
 
 
-Play = Callable[[Ints], Floats]
-"""MachineCandidatePairs → their values of the objective."""
+class Player(NamedTuple):
+    """What is found out of pairs, given their indices."""
+
+    play: Callable[[Ints], Floats]  # their values of the objective
+    refine: Callable[[Ints], Floats]  # closer bounds
+    may_tie: Callable[[Ints, Floats], Bools]  # whether they can come first with the given value of each segment
 
 
-def branch_and_bound(pairs: MachineCandidatePairs, incumbent: Floats, play: Play) -> None:
-    """Play until no pair is left whose bound is not above the best value of its segment, *incumbent* or played."""
-    count = pairs.first_count
+_MANY_LEFT = 1 << 8
+"""Pairs that are left from which on a closer look is worth its time."""
+
+
+def branch_and_bound(pairs: MachineCandidatePairs, incumbent: Floats, player: Player) -> None:
+    """Play until no pair is left whose bound is not above the best value of its segment, *incumbent* or played.
+
+    Once some are played, those that are left have closer bounds, and go where they could tie at best and come second.
+    """
+    count, refined = pairs.first_count, False
     while True:
         wanted = np.flatnonzero(np.isinf(pairs.value) & (pairs.bound <= incumbent[pairs.segment]))
+        if count > pairs.first_count and len(wanted) > _MANY_LEFT:
+            wanted = _without_losers(pairs, wanted, incumbent, player)
+            if len(wanted) > _MANY_LEFT and not refined:
+                pairs.bound[wanted], refined = player.refine(wanted), True
+                continue
         if len(wanted) == 0:
             return
         batch = pairs.first(wanted, pairs.bound[wanted], count)
-        pairs.value[batch] = play(batch)
+        pairs.value[batch] = player.play(batch)
         incumbent = np.minimum(incumbent, pairs.least(pairs.value))
         count = max(4 * count, _FIRST)
 
 
 def minimise_traffic(
-    pairs: MachineCandidatePairs, limit: Floats, least: Floats, value: Floats, play: Play
+    pairs: MachineCandidatePairs, limit: Floats, least: Floats, value: Floats, player: Player
 ) -> None:
     """Play until no pair is left that can be within *limit* of its segment and move less than any that was played.
 
     *least* is the traffic of a tiling that is known to be within the limit, *value* its value. Of equal traffic, lower
-    values are looked for, and equal ones.
+    values are looked for, and equal ones. Those that are left are looked at as in ``branch_and_bound``.
     """
-    count = pairs.first_count
+    count, refined = pairs.first_count, False
     while True:
         within = pairs.value <= limit[pairs.segment]
         moved = pairs.least(np.where(within, pairs.traffic, np.inf))
@@ -201,13 +217,33 @@ def minimise_traffic(
         unplayed = np.flatnonzero(np.isinf(pairs.value) & (pairs.bound <= limit[pairs.segment]))
         segment, traffic, bound = pairs.segment[unplayed], pairs.traffic[unplayed], pairs.bound[unplayed]
         wanted = (traffic < least[segment]) | ((traffic == least[segment]) & (bound <= value[segment]))
-        if not wanted.any():
+        unplayed = unplayed[wanted]
+        if count > pairs.first_count and len(unplayed) > _MANY_LEFT:
+            less = pairs.traffic[unplayed] < least[pairs.segment[unplayed]]
+            alike = _without_losers(pairs, unplayed[~less], value, player)
+            unplayed = np.sort(np.concatenate([unplayed[less], alike]))
+            if len(unplayed) > _MANY_LEFT and not refined:
+                pairs.bound[unplayed], refined = player.refine(unplayed), True
+                continue
+        if len(unplayed) == 0:
             return
-        unplayed, segment = unplayed[wanted], segment[wanted]
+        segment = pairs.segment[unplayed]
         key = pairs.traffic[unplayed] + pairs.bound[unplayed] * (1e-3 * least[segment] / value[segment])
         batch = pairs.first(unplayed, key, count)
-        pairs.value[batch] = play(batch)
+        pairs.value[batch] = player.play(batch)
         count = max(4 * count, _FIRST)
+
+
+def _without_losers(pairs: MachineCandidatePairs, index: Ints, value: Floats, player: Player) -> Ints:
+    """Of the pairs *index* those that can be below the *value* of their segment, or tie and come first; the others go.
+
+    A value that is less is so by a cycle.
+    """
+    ties = index[pairs.bound[index] > value[pairs.segment[index]] - 1]
+    if len(ties) == 0:
+        return index
+    pairs.bound[ties[~player.may_tie(ties, value)]] = np.inf
+    return index[np.isfinite(pairs.bound[index])]
 
 
 _EQUAL = 1 + 1e-12  # ratio of energies that are the same but for rounding
@@ -233,7 +269,7 @@ def _is_less(one: Any, other: Any, name: str) -> Any:
 
 _TILINGS = 1 << 18  # candidates that are held at once, a problem's more or less
 _SOME = 32  # tilings of each problem that are left; more are worth it to play the most promising before
-_MANY = 1 << 10  # tilings of a problem of which more than one is played first
+_MANY = 32  # tilings of a problem of which more than one is played first
 _BOUNDS = 1 << 22  # of candidates on machines that are held at once
 _MOST_MAPPED = 1 << 22
 """Most tilings of a problem where a mapping is searched for each tile, as by `rs`; of more a selection is tried."""
@@ -281,6 +317,7 @@ class Search:
         self.space = Space(work, machine, room, most, options, orders, required)
         self.flows = [DataflowBounds(self.space, flow) for flow in dataflows]
         self.caches = [ScheduleCache(flow) for flow in self.flows]
+        self._optimistic: tuple[Rates, Rates] | None = None
 
     def choose(self, rates: Rates) -> Choice:
         """Return the choice for each machine; some tiling of each problem must fit every machine.
@@ -295,41 +332,19 @@ class Search:
             for candidates in self._survivors(number, options[number], rates, incumbent):
                 for part in _parts(len(rates), candidates):
                     self._choose_best(number, candidates, rates, part, incumbent, choice)
-        for number, candidates in self._chosen(rates, choice):
-            for part in _parts(len(rates), candidates):
-                self._choose_best(number, candidates, rates, part, incumbent, choice)
         slack = np.where(objective in WITHIN_SLACK, rates.slack, 0.0)[:, None]
         if np.any(slack > 0):
             limit = np.where(slack > 0, (1 + slack) * choice.measures[objective], -np.inf)
+            provisional = np.broadcast_to(slack > 0, shape).copy()
             for number in range(len(self.flows)):
-                moved = np.where(slack > 0, choice.measures[TRAFFIC], -np.inf)
-                limits = limit.max(axis=0), moved.max(axis=0)
-                for candidates in self._within(number, options[number], rates, *limits):
+                reached = (choice.measures[name] for name in (TRAFFIC, objective))
+                moved, value = (np.where(slack > 0, values, -np.inf).max(axis=0) for values in reached)
+                for candidates in self._within(
+                    number, options[number], rates, limit.max(axis=0), moved, value
+                ):
                     for part in _parts(len(rates), candidates):
-                        self._choose_within(number, candidates, rates, part, limit, choice)
-            for number, candidates in self._chosen(rates, choice):
-                for part in _parts(len(rates), candidates):
-                    self._choose_within(number, candidates, rates, part, limit, choice)
+                        self._choose_within(number, candidates, rates, part, limit, choice, provisional)
         return choice
-
-    def _chosen(self, rates: Rates, choice: Choice) -> Iterator[tuple[int, Candidates]]:
-        """Each dataflow with the tilings chosen for it whose sizes are not coarse, in modes in which operands stay too.
-
-        The search leaves these modes alone, since they are many. Those of one tiling can be better than what it has.
-        """
-        if not self.space.machine.stays:
-            return
-        room, pixels, channels = capacity(self.space.machine, rates), self.space.pixels, self.space.channels
-        for number, flow in enumerate(self.flows):
-            of_flow = choice.flow == number
-            found = np.stack([np.nonzero(of_flow)[1], choice.pixel[of_flow], choice.channel[of_flow]])
-            row, pixel, channel = found[:, ~(pixels.coarse[found[1]] & channels.coarse[found[2]])]
-            if len(row):
-                row, pixel, channel = np.unique([row, pixel, channel], axis=1)
-                yield (
-                    number,
-                    flow.candidates(row, pixel, channel, float(room.min()), float(room.max()), fine=True),
-                )
 
     def sums(self, rates: Rates, counts: Ints | int = 1) -> Floats:
         """Σ cycles and Σ energy of what ``choose`` takes, (machines, 2), *counts* times each problem."""
@@ -341,7 +356,7 @@ class Search:
 
         A dataflow that can never come near what another one reaches is left alone: its values are inf.
         """
-        ideal = rates.optimistic()
+        ideal = self._ideal(rates)
         incumbent = np.full((len(self.flows), len(rates), len(self.space.work)), np.inf)
         options = [OptionBounds(flow, ideal) for flow in self.flows]
         floors = np.array([option_bounds.floor for option_bounds in options])
@@ -353,6 +368,12 @@ class Search:
             others = np.flatnonzero((first != number) & (floors[number] <= near))
             self._probe(number, option_bounds, others, rates, incumbent)
         return incumbent, options
+
+    def _ideal(self, rates: Rates) -> Rates:
+        """The machine that none of *rates* is better than."""
+        if self._optimistic is None or self._optimistic[0] is not rates:
+            self._optimistic = rates, rates.optimistic()
+        return self._optimistic[1]
 
     def _probe(self, number: int, options: OptionBounds, rows: Ints, rates: Rates, incumbent: Floats) -> None:
         """Play a promising tiling of each of the problems *rows* on all machines."""
@@ -415,10 +436,17 @@ class Search:
         yield from self._candidates(number, rates, found.take(found.bound <= limit[found.row]))
 
     def _within(
-        self, number: int, options: OptionBounds, rates: Rates, limit: Floats, moved: Floats
+        self,
+        number: int,
+        options: OptionBounds,
+        rates: Rates,
+        limit: Floats,
+        moved: Floats,
+        value: Floats,
     ) -> Iterator[Candidates]:
-        """Tilings of a dataflow with bounds up to *limit* of their problem and at most *moved* traffic."""
-        yield from self._candidates(number, rates, options.tighten(options.within_limits(limit, moved)))
+        """Tilings of a dataflow with bounds up to *limit* of their problem, those that move *moved* up to *value*."""
+        found = options.within_limits(limit, moved, value)
+        yield from self._candidates(number, rates, options.tighten(found))
 
     def _candidates(self, number: int, rates: Rates, found: BoundedTilings) -> Iterator[Candidates]:
         """The tilings *found* in their modes, some problems at a time."""
@@ -430,7 +458,8 @@ class Search:
 
     def _candidates_of(self, number: int, rates: Rates, row: Ints, pixel: Ints, channel: Ints) -> Candidates:
         room = capacity(self.space.machine, rates)
-        return self.flows[number].candidates(row, pixel, channel, float(room.min()), float(room.max()))
+        rooms = float(room.min()), float(room.max())
+        return self.flows[number].candidates(row, pixel, channel, *rooms, self._ideal(rates))
 
     def _choose_best(
         self,
@@ -450,7 +479,7 @@ class Search:
         branch_and_bound(
             pairs,
             least[pairs.machine[pairs.starts], row[pairs.candidate[pairs.starts]]],
-            self._player(number, candidates, rates, pairs),
+            self._player(number, candidates, rates, part, pairs, choice),
         )
         best = pairs.least(pairs.value)
         played = np.isfinite(best)
@@ -469,27 +498,76 @@ class Search:
         part: slice,
         limit: Floats,
         choice: Choice,
+        provisional: Bools,
     ) -> None:
-        """Enter the candidates within *limit* that are better there on machines *part* into *choice*."""
+        """Enter the candidates within *limit* that are better there on machines *part* into *choice*.
+
+        What is *provisional* there gives way to its equals: ties at the least value were not all looked at.
+        """
         rates, row, objective = rates.take(part), candidates.tilings.row, self.space.machine.objective
-        pairs = self._pairs(number, candidates, rates, limit[part], choice.measures[TRAFFIC][part])
+        reached = tuple(choice.measures[name][part] for name in (TRAFFIC, objective))
+        pairs = self._pairs(number, candidates, rates, limit[part], reached)
         if pairs is None:
             return
         where = pairs.machine[pairs.starts], row[pairs.candidate[pairs.starts]]
         of_segment = limit[part][where]
         moved, value = (choice.measures[name][part][where] for name in (TRAFFIC, objective))
-        minimise_traffic(pairs, of_segment, moved, value, self._player(number, candidates, rates, pairs))
+        player = self._player(number, candidates, rates, part, pairs, choice, within=True)
+        minimise_traffic(pairs, of_segment, moved, value, player)
         finalists = np.flatnonzero(np.isfinite(pairs.value) & (pairs.value <= of_segment[pairs.segment]))
-        self._enter(number, candidates, rates, part, pairs, finalists, WITHIN_SLACK[objective], choice)
+        order = WITHIN_SLACK[objective]
+        self._enter(number, candidates, rates, part, pairs, finalists, order, choice, provisional)
 
     def _player(
-        self, number: int, candidates: Candidates, rates: Rates, pairs: MachineCandidatePairs
-    ) -> Play:
-        def play(index: Ints) -> Floats:
-            machines = rates.take(pairs.machine[index])
-            return self.caches[number].values(candidates, pairs.candidate[index], machines)
+        self,
+        number: int,
+        candidates: Candidates,
+        rates: Rates,
+        part: slice,
+        pairs: MachineCandidatePairs,
+        choice: Choice,
+        *,
+        within: bool = False,
+    ) -> Player:
+        """What is found out of *pairs*; *within* the slack those that tie have the same traffic."""
+        flow, cache, work = self.flows[number], self.caches[number], self.space.work
 
-        return play
+        def play(index: Ints) -> Floats:
+            return cache.values(candidates, pairs.candidate[index], rates.take(pairs.machine[index]))
+
+        def refine(index: Ints) -> Floats:
+            which, inverse = np.unique(pairs.candidate[index], return_inverse=True)
+            machines, of_machine = np.unique(pairs.machine[index], return_inverse=True)
+            bound = flow.refined(candidates.take(which)).values(flow.objective, work, rates.take(machines))
+            return np.asarray(bound[of_machine, inverse])
+
+        def may_tie(index: Ints, value: Floats) -> Bools:
+            if flow.objective != LATENCY:
+                return np.ones(len(index), np.bool_)
+            segment, machine = pairs.segment[index], pairs.machine[pairs.starts]
+            where = machine, candidates.tilings.row[pairs.candidate[pairs.starts]]
+            before = {name: values[part][where] for name, values in choice.measures.items()}
+            entered, played = before[LATENCY] == value, pairs.value == value[pairs.segment]
+            if within:
+                least = np.full(len(machine), np.inf)
+                least[segment] = pairs.traffic[index]
+                entered &= before[TRAFFIC] == least
+                played &= pairs.traffic == least[pairs.segment]
+            best, found = np.where(entered, before[ENERGY], np.inf), np.flatnonzero(played)
+            if len(found):
+                machines = rates.take(pairs.machine[found])
+                spent = cache.measures(candidates, pairs.candidate[found], machines)[ENERGY]
+                np.minimum.at(best, pairs.segment[found], spent)
+            if not within:  # which of them comes first is asked again within the slack
+                best[np.isfinite(best) & (rates.slack[machine] > 0)] = -np.inf
+            result, open_ones = np.isinf(best[segment]) & (best[segment] > 0), np.isfinite(best[segment])
+            some = index[open_ones]
+            if len(some):
+                of = pairs.candidate[some], value[pairs.segment[some]], rates.take(pairs.machine[some])
+                result[open_ones] = flow.energy_at_least(candidates, *of) <= best[segment[open_ones]] * _EQUAL
+            return result
+
+        return Player(play, refine, may_tie)
 
     def _enter(
         self,
@@ -501,6 +579,7 @@ class Search:
         finalists: Ints,
         order: Sequence[str],
         choice: Choice,
+        provisional: Bools | None = None,
     ) -> None:
         """Enter the first *finalist* of each segment, by measures in *order*, where it comes before the choice."""
         if len(finalists) == 0:
@@ -522,7 +601,11 @@ class Search:
             one, other = found[name][left], choice.measures[name][where]
             before |= undecided & _is_less(one, other, name)
             undecided &= ~_is_less(one, other, name) & ~_is_less(other, one, name)
+        if provisional is not None:
+            before |= undecided & provisional[where]
         where = where[0][before], where[1][before]
+        if provisional is not None:
+            provisional[where] = False
         for name, values in choice.measures.items():
             values[where] = found[name][left[before]]
         choice.flow[where] = number
@@ -536,15 +619,16 @@ class Search:
         candidates: Candidates,
         rates: Rates,
         limit: Floats,
-        moved: Floats | None = None,
+        reached: tuple[Floats, ...] = (),
     ) -> MachineCandidatePairs | None:
-        """The candidates that fit a machine and do not exceed its limit, nor have more traffic than *moved*."""
+        """The candidates that fit a machine and do not exceed its limit, nor come after traffic and value *reached*."""
         tilings = candidates.tilings
         room = capacity(self.space.machine, rates)
         bound = candidates.values(self.flows[number].objective, self.space.work, rates)
         wanted = (candidates.footprint <= room[:, None]) & (bound <= limit[:, tilings.row])
-        if moved is not None:
-            wanted &= candidates.traffic <= moved[:, tilings.row]
+        if reached:
+            moved, value = (values[:, tilings.row] for values in reached)
+            wanted &= (candidates.traffic < moved) | ((candidates.traffic == moved) & (bound <= value))
         machine, candidate = np.nonzero(wanted)
         if len(machine) == 0:
             return None
@@ -639,7 +723,8 @@ def lower_bound(
     if len(pixels) == 0 or len(channels) == 0:
         raise ValueError(f"no tiling has the sizes {dict(given)}")
     if mode is not None:
-        candidates = flow.candidates(space.pixels.owner[pixels], pixels, channels, -np.inf, np.inf)
+        candidates = flow.candidates(space.pixels.owner[pixels], pixels, channels, -np.inf, np.inf, rates)
+        candidates = flow.refined(candidates)
         which = candidates.tilings.mode == MODE_NUMBERS[mode]
         if not which.any():
             raise ValueError(f"{mode} is the same as another mode")

@@ -24,7 +24,7 @@ from squeezesim.cost.energy import (
     transfer_bits,
 )
 from squeezesim.cost.machine import BufferPart, Machine, Store
-from squeezesim.cost.mapspace import is_coarse, tile_sizes
+from squeezesim.cost.mapspace import tile_sizes
 from squeezesim.cost.problem import IN_MEMORY, Homes, Workload, workload_of
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.traffic import AXES, MODES, ORDERS, Mode
@@ -343,32 +343,14 @@ def tilings(
     return [dict(zip(AXES, (*p, *c), strict=True)) for p, c in itertools.product(pixels, channels)]
 
 
-@cache
-def _is_few(sizes: tuple[int, ...], extent: int, multiples: tuple[int, ...], among: bool) -> bool:
-    """Whether the first of *sizes* is coarse, or none of them is where it is one *among* several."""
-    few = is_coarse(np.array(sizes), extent, multiples)
-    return bool(few[0] or (among and not few.any()))
-
-
 def modes_of(
     problem: Workload,
     machine: Machine,
     sizes: dict[str, int],
     orders: Sequence[str] = ORDERS,
-    among: Sequence[dict[str, int]] = (),
 ) -> list[Mode]:
-    """The modes of a tiling that can differ from all others, straight from their description.
-
-    *among* are the tilings that there are; where none has a coarse size along an axis, all of them count.
-    """
+    """The modes of a tiling that can differ from all others, straight from their description."""
     tiles = {axis: -(-int(getattr(problem, axis)[0]) // sizes[axis]) for axis in AXES}
-    multiples = multiples_of(problem, machine)
-
-    def is_few(axis: str) -> bool:
-        every = sizes[axis], *(each[axis] for each in among)
-        return _is_few(every, int(getattr(problem, axis)[0]), multiples[axis], bool(among))
-
-    coarse = all(map(is_few, AXES))
     found, seen = [], set()
     if not machine.stays and {"PKC", "KCP"} <= {*orders}:
         orders = [order for order in orders if order != "NKCP"]
@@ -382,7 +364,7 @@ def modes_of(
             outermost = min(map(list(axes).index, lacked))
             halos = operand == "inputs" and (tiles["y"] > 1 or tiles["x"] > 1)
             held = list(axes)[outermost:]
-            if not coarse or not (halos or any(tiles[axis] > 1 for axis in lacked)):
+            if not (halos or any(tiles[axis] > 1 for axis in lacked)):
                 break
             whole = sorted(axis for axis in held if axis in READS[operand] and tiles[axis] > 1)
             sequence += f" {operand}:{''.join(whole)}"

@@ -143,8 +143,8 @@ def check_against_enumeration(layer: Layer, rules: list[Constraint], data: st.Da
         for sizes in every
         if all(is_allowed(each, flow, order, sizes, one) for each in rules)
     ]
-    orders, among = {order for _, order, _ in left}, [sizes for _, _, sizes in left]
-    modes = {id(sizes): modes_of(problem, on, sizes, orders, among) for sizes in every}
+    orders = {order for _, order, _ in left}
+    modes = {id(sizes): modes_of(problem, on, sizes, orders) for sizes in every}
     pairs = [
         (flow, mode, sizes) for flow, order, sizes in left for mode in modes[id(sizes)] if mode.order == order
     ]

@@ -124,11 +124,8 @@ def test_none_of_the_sizes_that_are_tried_is_better_than_what_the_search_takes(
     pixel = data.draw(st.integers(0, len(space.pixels.owner) - 1))
     channel = data.draw(st.integers(0, len(space.channels.owner) - 1))
     tile = space.tile_sizes(np.array([pixel]), np.array([channel]))[:, 0].tolist()
-    mode, coarse = (
-        data.draw(st.sampled_from(MODES)),
-        space.pixels.coarse[pixel] & space.channels.coarse[channel],
-    )
-    stays, single = (mode.stays if coarse else (), mode.single) if machine.stays else ((), ())
+    mode = data.draw(st.sampled_from(MODES))
+    stays, single = (mode.stays, mode.single) if machine.stays else ((), ())
     flow = data.draw(st.sampled_from(machine.dataflows))
     order = mode.order if machine.stays or mode.order != "NKCP" else "KCP"
     mapping = LayerMapping(flow, order, tuple(tile), stays, single)
@@ -165,7 +162,7 @@ def check_every_mode(layer: Layer, machine: Machine) -> None:
         assert np.any(found > reached) or np.all(found >= reached * (1 - 1e-10))
 
 
-def test_operands_of_fine_tiles_stay_where_nothing_is_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operands_stay_where_nothing_is_worse(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine.of(Accelerator.named("ws_32x32").replace({"mapper.latency_slack": 0}))
     monkeypatch.setattr(Machine, "of", classmethod(lambda _, accelerator: accelerator.machine))
     for channels, pixels in ((64, 56), (128, 28)):  # as in ResNet-18

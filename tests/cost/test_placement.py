@@ -97,7 +97,7 @@ def designs(draw: st.DrawFn) -> Accelerator:
             "memory.dram.bandwidth_gb_s": draw(among(0.25, 1.0, 8.0)),
             "mapper.objective": draw(among("latency", "latency", "energy")),
             "array.post_ops": [*draw(among((), ("add",)))],
-            "mapper.residency": draw(among("order", "order", "best")),
+            "mapper.residency": draw(among("best", "best", "order")),
         }
     )
 
@@ -266,12 +266,10 @@ def check_against_every_placement(layers: list[Layer], on: Accelerator) -> None:
     if misfit is not None:
         return
     cycles, energy = float(costs.cycles.sum()), float(costs.energy.sum())
-    # Operands stay with some sizes of tiles alone: the search of a layer may find less beside larger maps.
-    is_exact = on.mapper.residency == "order"
-    if is_exact and on.mapper.objective == "latency":
+    if on.mapper.objective == "latency":
         least = min(expected)
         assert (cycles, energy) == (least[0], pytest.approx(least[1], rel=1e-9))
-    elif is_exact and on.mapper.objective == "energy":
+    elif on.mapper.objective == "energy":
         assert energy == pytest.approx(min(spent for _, spent in expected), rel=1e-9)
     at_layer, _ = evaluate_each(layers, [on.replace({"memory.placement": "layer"})])
     before = float(at_layer.cycles.sum()), float(at_layer.energy.sum())

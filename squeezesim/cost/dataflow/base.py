@@ -78,6 +78,14 @@ class TileCost(NamedTuple):
         """Cycles of the array: stream + fill."""
         return self.stream + self.fill
 
+    def take(self, number: Ints) -> TileCost:
+        """Return what the tiles *number* of these cost."""
+
+        def accesses() -> Accesses:
+            return {access: words[number] for access, words in self.accesses().items()}
+
+        return TileCost(self.stream[number], self.fill[number], self.busy[number], accesses)
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:

@@ -501,12 +501,7 @@ def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:
         return _cost_of(problem, tile, *_used(problem, tile, machine), machine)
     keys, first, number = distinct(problem, tile, machine)
     problem, tile = problem.take(first), take(tile, first)
-    cost = _cost_of(problem, tile, *_used_of(keys, problem, tile, machine), machine)
-
-    def accesses() -> Accesses:
-        return {access: words[number] for access, words in cost.accesses().items()}
-
-    return TileCost(cost.stream[number], cost.fill[number], cost.busy[number], accesses)
+    return _cost_of(problem, tile, *_used_of(keys, problem, tile, machine), machine).take(number)
 
 
 def _cost_of(problem: Workload, tile: Tile, use: Used, cycles: Ints, machine: Machine) -> TileCost:
