@@ -167,6 +167,10 @@ def _decode(content: bytes, source: str) -> Mapping:
     rows = document["layers"]
     if not isinstance(rows, list):
         raise MappingError(f"layers must be a list, found {show(rows)}")
+    if not rows:
+        raise MappingError(
+            "layers is empty, so that it names no layer; allowed: one or more layers with MACs"
+        )
     layers: dict[str, LayerMapping] = {}
     for number, row in enumerate(rows, start=1):
         where = f"entry {number} of layers"

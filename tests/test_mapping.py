@@ -159,6 +159,7 @@ def layer(**changes: Any) -> dict[str, Any]:
             "a mapping lacks 'layers'; it has format, ",
         ),
         ({**GOOD, "layers": {}}, "layers must be a list, found {}"),
+        ({**GOOD, "layers": []}, "layers is empty, so that it names no layer; allowed: one or more"),
         ({**GOOD, "layers": [3]}, "entry 1 of layers must be an object, found 3"),
         ({**GOOD, "layers": [{}]}, "entry 1 of layers: name must be printable text"),
         ({**GOOD, "layers": [LAYER, LAYER]}, "layer 'stage1.b' is there twice; allowed: once"),
