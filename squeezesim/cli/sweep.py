@@ -175,6 +175,7 @@ def sweep(
         format,
         sort=sort,
         top=top,
+        aims=aims or (),
         objectives=aims if front else None,
     )
     if format == "table":
@@ -338,6 +339,7 @@ def _print(
     *,
     sort: str,
     top: int | None,
+    aims: Sequence[str],
     objectives: Sequence[str] | None,
 ) -> None:
     from squeezesim.explore.sweep.render import best_rows, sections
@@ -351,7 +353,7 @@ def _print(
         return
     console, most = output.console(), 10 if top is None else top
     width = console.width - 2 if console.is_terminal else None
-    shown = sections(of, table, count, sort=sort, top=most, objectives=objectives, width=width)
+    shown = sections(of, table, count, sort=sort, top=most, aims=aims, objectives=objectives, width=width)
     if console.is_terminal:
         print_sections(shown, console)
     else:

@@ -86,6 +86,26 @@ def test_a_search(run: Run) -> None:
     assert other[4] == "the Pareto front of utilization and DRAM, greatest utilization first"
 
 
+def test_a_table_shows_what_a_search_is_for(run: Run) -> None:
+    """CACTI at 45 nm, 256-bit words; whether designs are proposed or, in small grids, all are costed."""
+    command = (
+        "sweep",
+        "small.graph.json",
+        "--hw",
+        "ws_32x32",
+        "--objectives",
+        "latency_us,area_mm2,array.rows",
+    )
+    for count in ("2", "3"):
+        sizes = ("--set", "memory.global_buffer.size_kib=64,128,256", "--search", count)
+        lines = run(*command, *sizes, "--sort", "area_mm2").out.splitlines()
+        start = next(place for place, line in enumerate(lines) if line.endswith("buffer area mm²  rows"))
+        rows = [line.split() for line in lines[start + 1 : start + 1 + int(count)]]
+        areas = {"64": "0.1989", "128": "0.4738", "256": "0.8598"}
+        assert [row[-2] for row in rows] == sorted(areas[row[1]] for row in rows)
+        assert {row[-1] for row in rows} == {"32"}
+
+
 def test_conditions_on_results(run: Run) -> None:
     rows = json.loads(run(*TWO, "--format", "json").out)
     most = min(row["latency_us"] for row in rows)

@@ -37,16 +37,20 @@ def check_sort(sort: str, of: Planned) -> None:
 
 
 def best_rows(
-    table: pa.Table, base: Accelerator, sort: str, objectives: Sequence[str] | None = None
+    table: pa.Table,
+    base: Accelerator,
+    sort: str,
+    objectives: Sequence[str] | None = None,
+    shown: Sequence[str] = (),
 ) -> pa.Table:
     """Return the rows, the best by *sort* first; of the Pareto front of *objectives* alone where there are any.
 
-    Rows without a number in *sort* come last; the columns that rank them are there.
+    Rows without a number in *sort* come last; the columns that rank them are there, and those *shown* beside.
     """
     import pyarrow as pa
 
     rows = table if objectives is None else table.filter(front_mask(table, base, objectives))
-    for name in dict.fromkeys((sort, *(objectives or ()))):
+    for name in dict.fromkeys((sort, *(objectives or ()), *shown)):
         if name not in rows.column_names:
             rows = rows.append_column(name, pa.array(ranking_column(rows, base, name), from_pandas=True))
     order = "descending" if is_more_better(sort) else "ascending"
@@ -79,15 +83,17 @@ def sections(
     *,
     sort: str,
     top: int | None,
+    aims: Sequence[str] = (),
     objectives: Sequence[str] | None = None,
     width: int | None = None,
 ) -> list[Section]:
     """Return the parts of the text in their order; tables are at most *width* wide.
 
-    *table* holds the feasible rows of *count* designs; with *objectives* only their Pareto front is shown.
+    *table* holds the feasible rows of *count* designs; with *objectives* only their Pareto front is shown. There are
+    columns of *aims*, what the designs were searched for.
     """
     about = of.about
-    found = best_rows(table, of.base, sort, objectives)
+    found = best_rows(table, of.base, sort, objectives, aims)
     rows = found if top is None else take_shares(found, about["networks"], top)
     networks = ", ".join(about["networks"])
     lines = [f"varying {', '.join(about['parameters'])}"]
@@ -100,7 +106,7 @@ def sections(
     parts = [Section(f"{networks} on {about['accelerator']}, {units.plural(count, 'design')}", lines)]
     what = "designs" if objectives is None else f"the Pareto front of {_and(objectives)}"
     extreme = "greatest" if is_more_better(sort) else "least"
-    ranks = (sort, *(objectives or ()))
+    ranks = (sort, *(objectives or ()), *aims)
     part = units.part(rows.num_rows, found.num_rows, "row")
     grid = replace(_grid(rows.to_pylist(), about, ranks, energy_column(table)), part=part)
     parts.append(Section(f"{what}, {extreme} {sort} first", grid if width is None else grid.fit(width)))
