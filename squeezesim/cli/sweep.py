@@ -121,7 +121,7 @@ def sweep(
     del debug
     from squeezesim.explore.sweep.execute import Store
     from squeezesim.explore.sweep.plan import resolve_objectives
-    from squeezesim.explore.sweep.render import best_rows, check_sort
+    from squeezesim.explore.sweep.render import best_rows, check_sort, left_out
     from squeezesim.explore.sweep.sweep import filter_feasible, run_sweep
     from squeezesim.files import atomic_write
     from squeezesim.hardware.accelerator import Accelerator
@@ -166,6 +166,8 @@ def sweep(
         output.say(f"note: {note}")
     count = table.num_rows // len(models)
     found = filter_feasible(planned, table)
+    if format != "table" and front and (note := left_out(found, accelerator, aims or ())):
+        output.say(f"note: {note}")
     if file:
         atomic_write(file, csv_text(best_rows(found, accelerator, sort).to_pylist()))
     _print(

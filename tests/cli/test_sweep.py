@@ -106,6 +106,30 @@ def test_a_table_shows_what_a_search_is_for(run: Run) -> None:
         assert {row[-1] for row in rows} == {"32"}
 
 
+def test_a_front_says_which_designs_it_leaves_out(run: Run) -> None:
+    """Neither table has areas, and eyeriss_relative no joules; a design without a result is not one of them."""
+    tables = (
+        "--set",
+        "energy.table=cacti_45nm,eyeriss_relative,horowitz_45nm,cacti_22nm",
+        "--front",
+        "-o",
+        "a",
+    )
+    command = ("sweep", "small.graph.json", "--hw", "ws_32x32", *tables)
+    sizes = ("--set", "memory.global_buffer.size_kib=0.01,256")
+    area = run(*command, "--objectives", "area_mm2,latency_us")
+    note = "left out of the front: 2 of 4 designs, without an area in their energy table"
+    assert f"  {note}" in area.out.splitlines()
+    both = run(*command[:-1], "b", *sizes, "--objectives", "area_mm2,energy_uj", "--format", "json")
+    assert both.err == (
+        "note: left out of the front: 2 of 8 designs, 2 without an area in their energy table, "
+        "1 without joules in their energy table\n"
+    )
+    assert {row["energy.table"] for row in json.loads(both.out)} == {"cacti_22nm"}
+    none = run(*command, "--objectives", "latency_us,dram_bytes", "--format", "csv")
+    assert (none.err, len(none.out.splitlines())) == ("", 5)
+
+
 def test_conditions_on_results(run: Run) -> None:
     rows = json.loads(run(*TWO, "--format", "json").out)
     most = min(row["latency_us"] for row in rows)

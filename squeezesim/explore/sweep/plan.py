@@ -396,6 +396,13 @@ def front_mask(table: pa.Table, base: Accelerator, objectives: Sequence[str]) ->
     return found
 
 
+def unranked(table: pa.Table, base: Accelerator, objectives: Sequence[str]) -> dict[str, set[int]]:
+    """Return designs with a result that no front of *objectives* can have, by the objective that they lack."""
+    designs, has_result = table["design"].to_numpy(), table["problem"].is_null().to_numpy()
+    lacking = {name: np.isnan(ranking_column(table, base, name)) & has_result for name in objectives}
+    return {name: set(designs[rows].tolist()) for name, rows in lacking.items() if rows.any()}
+
+
 def ranking_column(table: pa.Table, base: Accelerator, name: str) -> NDArray[np.float64]:
     """Return the numbers of *name*, one of ``column_names``, in each row: NaN where there is none.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError, nearest
-from squeezesim.explore.sweep.plan import check_priced, column_names, front_mask, ranking_column
+from squeezesim.explore.sweep.plan import check_priced, column_names, front_mask, ranking_column, unranked
 from squeezesim.hardware.display import fixed_widths
 from squeezesim.report import units
 from squeezesim.report.grid import Column, Grid, shares
@@ -57,6 +57,24 @@ def best_rows(
     return rows.sort_by([(sort, order), ("design", "ascending")])
 
 
+_LACKING = {"area_mm2": "an area in their energy table", "energy_uj": "joules in their energy table"}
+
+
+def left_out(table: pa.Table, base: Accelerator, objectives: Sequence[str]) -> str:
+    """Return how many designs the front of *objectives* leaves out for want of a number; empty where it has all."""
+    found = unranked(table, base, objectives)
+    if not found:
+        return ""
+    count, whole = len(set().union(*found.values())), len(set(table["design"].to_pylist()))
+    who = units.part(count, whole, "design") or units.plural(count, "design")
+    numbers = [f"{len(designs):,} " * (len(found) > 1) for designs in found.values()]
+    why = [
+        f"{number}without {_LACKING.get(name, words(name))}"
+        for number, name in zip(numbers, found, strict=True)
+    ]
+    return f"left out of the front: {who}, {', '.join(why)}"
+
+
 def take_shares(rows: pa.Table, networks: Sequence[str], most: int) -> pa.Table:
     """Return the first *most* of *rows*, of which each of several *networks* gets its share."""
     of = rows["network"].to_pylist()
@@ -103,6 +121,8 @@ def sections(
         lines.append(note)
     if of.limits:
         lines.append(f"{units.plural(table.num_rows, 'row')} with {' and '.join(of.limits)}")
+    if objectives and (note := left_out(table, of.base, objectives)):
+        lines.append(note)
     parts = [Section(f"{networks} on {about['accelerator']}, {units.plural(count, 'design')}", lines)]
     what = "designs" if objectives is None else f"the Pareto front of {_and(objectives)}"
     extreme = "greatest" if is_more_better(sort) else "least"
