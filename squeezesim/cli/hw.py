@@ -94,13 +94,13 @@ def show(hardware: Hardware, format: options.Format = "table", debug: options.De
     output.choice("--format", format, output.FORMATS)
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.hardware.config import CONSTRAINTS
-    from squeezesim.hardware.display import area_text, ideals, rows
+    from squeezesim.hardware.display import area_text, derived_rows, ideals, rows
     from squeezesim.report import units
     from squeezesim.report.grid import Column, Grid
 
     accelerator = Accelerator.resolve(hardware)
     if format != "table":
-        _print([row._asdict() for row in rows(accelerator)], format)
+        _print([row._asdict() for row in (*rows(accelerator), *derived_rows(accelerator))], format)
         return
     every = [row for row in rows(accelerator) if row.path not in _HEADING]
     found = [row for row in every if not row.path.startswith(f"{CONSTRAINTS}[")]

@@ -137,11 +137,30 @@ def area_text(accelerator: Specification) -> str:
         >>> area_text(Accelerator.named("os_32x32")), area_text(Accelerator.named("eyeriss"))
         ('1.798 mm², the buffer', '')
     """
-    try:
-        area = energy_costs(accelerator).area_mm2
-    except HardwareError:  # the table does not reach the buffer's size
-        return ""
+    area = _area_mm2(accelerator)
     return "" if area is None else f"{area:.4g} mm², the buffer"
+
+
+def derived_rows(accelerator: Specification) -> list[Row]:
+    """Return what follows from the parameters and is none of them, with the provenance ``derived``.
+
+    Example:
+        >>> from squeezesim.hardware.accelerator import Accelerator
+        >>> [(row.path, row.unit, row.provenance) for row in derived_rows(Accelerator.named("os_32x32"))]
+        [('memory.global_buffer.area_mm2', 'mm²', 'derived')]
+    """
+    area = _area_mm2(accelerator)
+    source = f"energy table {accelerator.energy.table}"
+    path = "memory.global_buffer.area_mm2"
+    return [] if area is None else [Row(path, _text(area), "mm²", "derived", source)]
+
+
+def _area_mm2(accelerator: Specification) -> float | None:
+    """The area of the buffer; None where the energy table has none, or does not reach the buffer's size."""
+    try:
+        return energy_costs(accelerator).area_mm2
+    except HardwareError:
+        return None
 
 
 def setup_text(accelerator: Specification) -> str:

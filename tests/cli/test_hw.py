@@ -77,6 +77,18 @@ def test_data_of_lists_and_parameters(run: Run) -> None:
     assert {row["path"]: row["value"] for row in rows}["memory.dram.usable_fraction"] == "0.8"
 
 
+def test_data_of_an_accelerator_ends_with_what_is_derived(run: Run) -> None:
+    """The buffer's area, beside the parameters; CACTI at 45 nm, 512 KiB of 256-bit words. Relative tables have none."""
+    row = ["memory.global_buffer.area_mm2", "1.7977", "mm²", "derived", "energy table cacti_45nm"]
+    found = json.loads(run("hw", "show", "os_32x32", "--format", "json").out)
+    assert [*found[-1].values()] == row
+    assert len(found) == len(rows(Accelerator.named("os_32x32"))) + 1
+    lines = [*csv.reader(run("hw", "show", "os_32x32", "--format", "csv").out.splitlines())]
+    assert (lines[-1], len(lines)) == (row, len(found) + 1)
+    eyeriss = json.loads(run("hw", "show", "eyeriss", "--format", "json").out)
+    assert [each["path"] for each in eyeriss] == [each.path for each in rows(Accelerator.named("eyeriss"))]
+
+
 def test_a_new_file_is_an_accelerator_that_runs(run: Run) -> None:
     words = ("--pes", "16x8", "--sram", "0.5MiB", "--dram", "4GB/s", "--clock", "1GHz", "--bits", "4")
     code, out, err = run("hw", "new", "mine.yaml", *words)
