@@ -136,9 +136,10 @@ class Network:
     def unrolled(self) -> Network:
         """Return the network with every step of its recurrences as layers of its own, in the order in which they run.
 
-        Step t of a layer is called ``NAME#t``, the first ``NAME``. What reads a recurrence from outside reads all of
-        its steps; a recurrence of as many steps reads step by step. Counts are the same, and so are costs where no
-        weights stay in the buffer from step to step.
+        Step t of a layer is called ``NAME#t``, the first ``NAME``; of ``NAME#2``, which has a number, the numbers go on
+        where no other layer has them. What reads a recurrence from outside reads all of its steps; a recurrence of as
+        many steps reads step by step. Counts are the same, and so are costs where no weights stay in the buffer from
+        step to step.
 
         Raises:
             ModelError: it has more than a million layers.

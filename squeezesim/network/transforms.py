@@ -165,11 +165,8 @@ def unroll(name: str, inputs: Sequence[str], layers: Sequence[Layer]) -> tuple[L
         steps[source] = [source]
     for run in recurrences(layers):
         repeat = run[0].repeat
+        steps |= _steps_of(run, taken)
         for layer in run:
-            steps[layer.name] = [
-                layer.name,
-                *(_free(f"{layer.name}#{n}", taken) for n in range(2, repeat + 1)),
-            ]
             check_name(layer.name, "name", max(steps[layer.name], key=len), empty=False)
         inside = {layer.name for layer in run}
         for at in range(repeat):
@@ -202,6 +199,31 @@ def unroll(name: str, inputs: Sequence[str], layers: Sequence[Layer]) -> tuple[L
                     )
                 )
     return tuple(unrolled)
+
+
+def _steps_of(run: Sequence[Layer], taken: set[str]) -> dict[str, list[str]]:
+    """Names of the steps of each layer of a recurrence, which are *taken* from now on.
+
+    The numbers of layers that differ by their number alone go on from step to step, as where every step is traced:
+    ``a#2`` and ``a#3`` are ``a#4`` and ``a#5`` in the second step. Where others have such names, steps get a number of
+    their own, ``a#2#2``.
+    """
+    alike: dict[str, list[tuple[Layer, int]]] = {}
+    for layer in run:
+        base, _, number = layer.name.rpartition("#")
+        numbered = base and re.fullmatch(r"[1-9]\d{0,8}", number, re.ASCII)
+        alike.setdefault(base if numbered else layer.name, []).append((layer, int(number) if numbered else 1))
+    found: dict[str, list[str]] = {}
+    for base, members in alike.items():
+        later = range(len(members), len(members) * run[0].repeat, len(members))
+        made = {layer.name: [f"{base}#{number + more}" for more in later] for layer, number in members}
+        names = {name for each in made.values() for name in each}
+        if len(names) < len(members) * len(later) or not names.isdisjoint(taken):
+            for name in made:
+                made[name] = [_free(f"{name}#{step}", taken) for step in range(2, run[0].repeat + 1)]
+        taken |= names
+        found |= {name: [name, *each] for name, each in made.items()}
+    return found
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -176,6 +176,28 @@ def test_a_cell_by_hand() -> None:
     assert fused.layers[2].vector_ops == 5 * 32
 
 
+@pytest.mark.parametrize(
+    ("others", "recurrent", "later"),
+    [
+        ([], ["a"], ["a#2", "a#3"]),
+        (["a"], ["a#2"], ["a#3", "a#4"]),
+        (["a"], ["a#2", "b", "a#3"], ["a#4", "b#2", "a#5", "a#6", "b#3", "a#7"]),
+        (["a", "a#4"], ["a#2"], ["a#2#2", "a#2#3"]),
+        ([], ["a", "a#3"], ["a#2", "a#3#2", "a#3'", "a#3#3"]),
+        (["#2"], ["#4", "a#x", "a#02"], ["#4#2", "a#x#2", "a#02#2", "#4#3", "a#x#3", "a#02#3"]),
+    ],
+)
+def test_numbers_of_layers_go_on_from_step_to_step(
+    others: list[str], recurrent: list[str], later: list[str]
+) -> None:
+    """As where every step is traced, unless another layer has the name; three steps."""
+    alone = [Layer.matmul(name, m=1, n=1, k=1, inputs=["input"]) for name in others]
+    repeated = [Layer.matmul(name, m=1, n=1, k=1, inputs=["input"]).repeated(3) for name in recurrent]
+    network = Network(name="n", layers=(*alone, *repeated), inputs=(("input", (3, 1)),))
+    names = [layer.name for layer in network.unrolled().layers]
+    assert names == [*others, *recurrent, *later]
+
+
 def test_what_takes_too_many_layers_says_so() -> None:
     layer = Layer.matmul("h", m=1, n=1, k=1).repeated(10**6 + 1)
     with pytest.raises(ModelError, match="more than 1,000,000 layers"):
