@@ -11,6 +11,8 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from squeezesim.cost.constraints import idle
 from squeezesim.cost.costs import ALONE, BOUNDS, HOMED, HOMES, OPERANDS, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
@@ -91,7 +93,7 @@ def axes(work: Workload, dataflow: str, tile: Sequence[int], array: Array) -> li
     """Return what lies along rows and columns, for one problem in tiles (n, y, x, g, k, c); nothing where it varies.
 
     It follows from the loops that the dataflow runs in space. Pixels are those of rows as they are stored, padding
-    included.
+    included; of input channels whose weights are packed each tile lays out those that the pattern keeps.
 
     Example: 9 input channels of a layer fill 56.2 % of 8 rows in 2 passes with ``ws``.
     """
@@ -99,7 +101,8 @@ def axes(work: Workload, dataflow: str, tile: Sequence[int], array: Array) -> li
         return list(_unrolled(work, array.units[dataflow], tile))
     if dataflow not in DATAFLOWS:
         return []
-    loops = DATAFLOWS[dataflow].declared.spatial
+    declared = DATAFLOWS[dataflow].declared
+    loops = declared.spatial
     n, y, x, g, k, c = tile
     images, groups, filters, channels, rows, row, fy, fx = (
         int(column[0]) for column in (work.n, work.g, work.k, work.c, work.y, work.x, work.fy, work.fx)
@@ -109,14 +112,24 @@ def axes(work: Workload, dataflow: str, tile: Sequence[int], array: Array) -> li
         **{"G": ((groups, g),), "K": ((filters, k),), "C": ((channels, c),), "N": pixels[:1]},
         **{"Y": pixels[1:2], "X": pixels[2:], "P": pixels, "FY": ((fy, fy),), "FX": ((fx, fx),)},
     }
+    each = " of a group" if groups > 1 else ""
+    nouns = {**_NOUNS, "K": f"output channel{{s}}{each}", "C": f"input channel{{s}}{each}"}
+    if declared.packs and work.block_kept[0] < work.block_size[0]:
+        kept, rest = (int(work.packed(np.array([part]))[0]) for part in (c, channels % c))
+        cuts["C"] = ((channels // c * kept + rest, kept),)
+        nouns["C"] = (
+            f"of {channels:,} input channels{each} that {work.block_kept[0]}:{work.block_size[0]} keeps"
+        )
     if work.pointwise[0] and "Y" in loops.rows + loops.cols:  # its pixels stand in x alone
         whole = loops.rows + loops.cols == ("Y", "X")
         return [Axis(_NOUNS["P"], pixels, array.rows * array.cols, "PEs")] if whole else []
 
     def laid(names: Sequence[str], width: int, what: str) -> Axis:
-        each = " of a group" if groups > 1 else ""
-        nouns = [_NOUNS[name] + (each if name in ("K", "C") else "") for name in names]
-        noun = "weight{s} of a filter" if set(names) == {"FY", "FX", "C"} else " × ".join(nouns)
+        noun = (
+            "weight{s} of a filter"
+            if set(names) == {"FY", "FX", "C"}
+            else " × ".join(nouns[name] for name in names)
+        )
         return Axis(noun, tuple(cut for name in names for cut in cuts[name]), width, what)
 
     if "FY" in loops.rows and "FX" not in loops.rows:

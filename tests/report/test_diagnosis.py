@@ -360,6 +360,30 @@ def test_patterns_that_are_packed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("channels", "groups", "pattern", "laid_out"),
+    [
+        (10, 1, "2:4", "6 of 10 input channels that 2:4 keeps fill 6 of 8 rows"),
+        (4, 1, "1:4", "1 of 4 input channels that 1:4 keeps fills 1 of 8 rows"),
+        (18, 1, "2:4", "10 of 18 input channels that 2:4 keeps fill 62.5 % of 8 rows in 2 passes"),
+        (10, 2, "2:4", "6 of 10 input channels of a group that 2:4 keeps fill 6 of 8 rows"),
+    ],
+)
+def test_rows_that_hold_packed_weights(channels: int, groups: int, pattern: str, laid_out: str) -> None:
+    """A row holds a weight that stays, not an input channel: of 10 channels at 2:4 these are 2 + 2 + 2."""
+    layer = Layer.conv("conv", c=channels * groups, k=8 * groups, oy=16, ox=16, fy=3, fx=3, groups=groups)
+    (pruned,) = prune(Network.from_layers([layer]), pattern).layers
+    on: dict[str, Any] = {"array.dataflows": ["ws"], "sparsity.structured": [pattern]}
+    made = simulate(Network.from_layers([pruned]), accelerator({"memory.dram.bandwidth_gb_s": 1000, **on}))
+    (row,) = made.rows()
+    (finding,) = made.bottlenecks(1)
+    partly = [axis for axis in finding.axes if axis.filled < 1]
+    assert [*map(str, partly)] == [laid_out]
+    edge = row["lost_edge"] / (row["executed_macs"] + row["lost_edge"])
+    assert edge == pytest.approx(1 - partly[0].filled)
+    assert finding.cause != "edge" or laid_out in finding.text
+
+
 def count_learnt(of: Network) -> int:
     return sum(layer.kind == "mac" and not layer.weights_are_activations for layer in of.layers)
 
