@@ -22,6 +22,7 @@ from squeezesim.cost.placement import MOST_STATES
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.recurrence import has_weights, staying, weight_bits
 from squeezesim.cost.residents import first_cut
+from squeezesim.cost.search import WITHIN_SLACK
 from squeezesim.cost.traffic import AXES
 from squeezesim.escapes import visible
 from squeezesim.hardware.unit import FLAT, LOOPS
@@ -510,6 +511,7 @@ def unused(report: ReportData) -> tuple[str, ...]:
         *_idle_vector(report),
         *_post_ops(report),
         *_idle_ports(report),
+        *_idle_slack(report),
         *(
             f"{name} is about no layer with MACs here"
             for name in idle(report.network.layers, report.machine.constraints)
@@ -563,6 +565,17 @@ def _idle_ports(report: ReportData) -> Iterable[str]:
     if array.ports is not None and array.ports > most:
         flows = " and ".join(array.dataflows) or "units"
         yield f"array.ports {array.ports}: {flows} can use {f'{most:,.0f} at most' if most else 'none'}"
+
+
+def _idle_slack(report: ReportData) -> Iterable[str]:
+    """A slack of the latency where something else is minimised."""
+    mapper = report.accelerator.mapper
+    if mapper.latency_slack and mapper.objective not in WITHIN_SLACK:
+        allowed = " and ".join(WITHIN_SLACK)
+        yield (
+            f"mapper.latency_slack {mapper.latency_slack:g} has no effect by {mapper.objective}: "
+            f"it belongs to the objective {allowed}"
+        )
 
 
 def _idle_rows(report: ReportData) -> Iterable[str]:

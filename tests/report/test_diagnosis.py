@@ -326,6 +326,21 @@ def test_of_a_network_without_compression_nothing_is_said() -> None:
     assert said(network(), accelerator()) == ()
 
 
+@pytest.mark.parametrize(
+    ("objective", "slack", "told"),
+    [
+        *[("latency", 0.1, False), ("energy", 0, False), ("edp", 0, False)],
+        *[("energy", 0.1, True), ("edp", 0.1, True)],
+    ],
+)
+def test_a_slack_of_latency_where_something_else_is_minimised(
+    objective: str, slack: float, told: bool
+) -> None:
+    note = f"mapper.latency_slack 0.1 has no effect by {objective}: it belongs to the objective latency"
+    on = accelerator({"mapper.objective": objective, "mapper.latency_slack": slack})
+    assert said(network(), on) == (note,) * told
+
+
 def test_zeros_that_no_dataflow_skips() -> None:
     pruned = prune(network(), 0.4)
     flows = accelerator({"array.dataflows": ["ws"]})
