@@ -293,9 +293,7 @@ class DataflowBounds:
             cycles += np.bincount(owner[some], each * left[some], len(cycles))
         return cycles
 
-    def energy_at_least(
-        self, candidates: Candidates, which: Ints, cycles: Floats, rates: Rates
-    ) -> Floats:
+    def energy_at_least(self, candidates: Candidates, which: Ints, cycles: Floats, rates: Rates) -> Floats:
         """Energy at least of candidate ``which[i]`` on machine i of *rates* if it takes ``cycles[i]``."""
         distinct, inverse = np.unique(which, return_inverse=True)
         row, _, pixel, channel, _ = candidates.tilings.take(distinct)

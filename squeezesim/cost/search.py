@@ -171,7 +171,9 @@ class Player(NamedTuple):
 
     play: Callable[[Ints], Floats]  # their values of the objective
     refine: Callable[[Ints], Floats]  # closer bounds
-    may_tie: Callable[[Ints, Floats], Bools]  # whether they can come first with the given value of each segment
+    may_tie: Callable[
+        [Ints, Floats], Bools
+    ]  # whether they can come first with the given value of each segment
 
 
 _MANY_LEFT = 1 << 8
@@ -269,7 +271,7 @@ def _is_less(one: Any, other: Any, name: str) -> Any:
 
 _TILINGS = 1 << 18  # candidates that are held at once, a problem's more or less
 _SOME = 32  # tilings of each problem that are left; more are worth it to play the most promising before
-_MANY = 32  # tilings of a problem of which more than one is played first
+_MANY = 1 << 7  # tilings of a problem of which more than one is played first
 _BOUNDS = 1 << 22  # of candidates on machines that are held at once
 _MOST_MAPPED = 1 << 22
 """Most tilings of a problem where a mapping is searched for each tile, as by `rs`; of more a selection is tried."""
@@ -318,6 +320,9 @@ class Search:
         self.flows = [DataflowBounds(self.space, flow) for flow in dataflows]
         self.caches = [ScheduleCache(flow) for flow in self.flows]
         self._optimistic: tuple[Rates, Rates] | None = None
+        self._played: list[
+            list[tuple[Ints, Ints]]
+        ] = []  # tilings of each dataflow, before the others are bounded
 
     def choose(self, rates: Rates) -> Choice:
         """Return the choice for each machine; some tiling of each problem must fit every machine.
@@ -327,6 +332,7 @@ class Search:
         shape, objective = (len(rates), len(self.space.work)), self.space.machine.objective
         measures = {name: np.full(shape, np.inf) for name in (LATENCY, ENERGY, EDP, TRAFFIC)}
         choice = Choice(measures, *(np.zeros(shape, np.int64) for _ in range(5)))
+        self._played = [[] for _ in self.flows]
         incumbent, options = self._incumbents(rates)
         for number in range(len(self.flows)):
             for candidates in self._survivors(number, options[number], rates, incumbent):
@@ -406,6 +412,7 @@ class Search:
         every = np.concatenate(chosen)
         if len(every) == 0:  # what is required does not stay in any mode
             return
+        self._played[number].append((pixel, channel))
         machine, which = np.nonzero(candidates.footprint[every] <= room[:, None])
         value = self.caches[number].values(candidates, every[which], rates.take(machine))
         np.minimum.at(incumbent[number], (machine, tilings.row[every][which]), value)
@@ -413,10 +420,16 @@ class Search:
     def _survivors(
         self, number: int, options: OptionBounds, rates: Rates, incumbent: Floats
     ) -> Iterator[Candidates]:
-        """Tilings of a dataflow whose bounds do not exceed what some tiling reaches, some problems at a time."""
+        """Tilings of a dataflow whose bounds do not exceed what some tiling reaches, some problems at a time.
+
+        Where there is slack on all machines those come first that reach it, then those that can be better: which of
+        equally fast ones is taken is asked within the slack.
+        """
+        objective, owner = self.space.machine.objective, self.space.pixels.owner
+        step = 1.0 if objective in WITHIN_SLACK and np.all(rates.slack > 0) else 0.0
 
         def reached() -> Floats:
-            limit: Floats = incumbent.min(axis=0).max(axis=0)
+            limit: Floats = incumbent.min(axis=0).max(axis=0) - step
             limit[np.isinf(incumbent[number].max(axis=0))] = -np.inf  # a dataflow that was left alone
             return limit
 
@@ -426,13 +439,15 @@ class Search:
             self._play(number, options, found.pixel, found.channel, rates, incumbent)
             limit = reached()
         found = options.tighten(options.within_limits(limit))
-        if len(found.row) == 0:
-            return
         counts = np.bincount(found.row, minlength=len(limit))
         first = found.first(np.where(counts[found.row] > _MANY, PROMISING, 1))
         if len(found.row) > _SOME * len(first.row):
             self._play(number, options, first.pixel, first.channel, rates, incumbent)
             limit = reached()
+        if step and self._played[number]:
+            pixel, channel = (np.concatenate(part) for part in zip(*self._played[number], strict=True))
+            pixel, channel = np.unique([pixel, channel], axis=1)
+            yield self._candidates_of(number, rates, owner[pixel], pixel, channel)
         yield from self._candidates(number, rates, found.take(found.bound <= limit[found.row]))
 
     def _within(

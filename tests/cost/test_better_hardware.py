@@ -23,6 +23,9 @@ from tests.cost.cases import layers, least_bits, machines, problem_of, usual_lay
 FLOWS = ("ws", "ws", "os", "os", "ws os", "ws os", "rs", "ws os rs")
 """One or several on an array, as often as they are drawn: the search of `rs` takes the longest."""
 
+FRUGAL = ("ws", "os", "ws os")
+"""Those that use all of the array by energy; of `rs` a larger array can have a dearer set of strips."""
+
 ROUNDING = 1e-9
 """Of energies, which are sums of floats."""
 
@@ -90,6 +93,8 @@ IMPROVEMENTS = [
     Improvement("more rows", more("rows"), GROWTHS, fixed=FAST),
     Improvement("more columns", more("cols"), GROWTHS, fixed=FAST),
     Improvement("more partial sums", more("psum_words"), GROWTHS, fixed=FAST),
+    Improvement("more rows, energy", more("rows"), GROWTHS, FRUGAL, {"objective": "energy"}),
+    Improvement("more columns, energy", more("cols"), GROWTHS, FRUGAL, {"objective": "energy"}),
     Improvement("larger buffer", more("buffer_bits"), GROWTHS),
     Improvement("faster buffer", more("buffer_bits_per_cycle"), (*GROWTHS, inf)),
     Improvement("more DRAM bandwidth", more("dram_bytes_per_cycle"), GROWTHS),

@@ -192,7 +192,7 @@ def test_an_unknown_grouping_is_refused() -> None:
 
 def test_its_short_form_names_network_accelerator_and_time() -> None:
     made = report()
-    assert repr(made).startswith("small on small_8x8: 72.60 µs, 36.30 k cycles, utilization 23.3 %")
+    assert repr(made).startswith("small on small_8x8: 72.59 µs, 36.30 k cycles, utilization 23.3 %")
     assert str(made).startswith("small on small_8x8\n")
 
 

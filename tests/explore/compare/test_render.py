@@ -27,15 +27,15 @@ from tests.explore.compare.test_compare import compared, named
 MARKDOWN = """\
 # squeezesim: 1 of 2 conditions failed
 
-- failed: latency_us \\> +2%: small on y: latency_us 72.596 → 84.216 (+16.0 %)
+- failed: latency_us \\> +2%: small on y: latency_us 72.594 → 84.214 (+16.0 %)
 - ok: no result with params \\> 1M
 
 ## small on 2 accelerators, relative to small on x; ideal: DRAM × 100 %
 
 | accelerator | params | MACs | latency µs | × | utilization | energy (MACs) | × | DRAM | × |
 | :-- | --: | --: | --: | --: | --: | --: | --: | --: | --: |
-| x | 2.608 k | 541.2 k | 72.60 | 1.000 | 23.3 % | 17.98 M | 1.000 | 135.3 KiB | 1.000 |
-| y | 2.608 k | 541.2 k | 84.22 | 1.160 | 10.0 % | 17.51 M | 0.974 | 135.3 KiB | 1.000 |
+| x | 2.608 k | 541.2 k | 72.59 | 1.000 | 23.3 % | 17.98 M | 1.000 | 135.3 KiB | 1.000 |
+| y | 2.608 k | 541.2 k | 84.21 | 1.160 | 10.0 % | 17.50 M | 0.973 | 135.3 KiB | 1.000 |
 
 ## notes
 
@@ -75,7 +75,7 @@ def test_the_json_holds_all_of_it() -> None:
         {
             "fail_if": "latency_us > +2%",
             "has_failed": True,
-            "failures": ["small on y: latency_us 72.596 → 84.216 (+16.0 %)"],
+            "failures": ["small on y: latency_us 72.594 → 84.214 (+16.0 %)"],
         },
         {"fail_if": "params > 1M", "has_failed": False, "failures": []},
     ]
