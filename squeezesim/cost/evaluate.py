@@ -25,6 +25,7 @@ from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
 from squeezesim.cost.recurrence import first_loads, has_weights, staying
 from squeezesim.cost.residents import residents_of
 from squeezesim.cost.search import Search
+from squeezesim.cost.stores import overfull
 from squeezesim.cost.traffic import ORDERS, capacity, mode_of
 from squeezesim.cost.vector import Streams, vector_costs
 from squeezesim.cost.views import NEVER
@@ -125,6 +126,8 @@ def evaluate_each(
         for member, (layer, reason) in refused.items():
             misfits[members[member]] = _misfit(layer, reason, family, accelerators[members[member]])
         for member, number in enumerate(members):
+            if misfits[number] is None and (reason := overfull(layers, machines[number])):
+                misfits[number] = f"{accelerators[number].name}: {reason}"
             own = {key: columns[key][number] for key in ("cycles", "dram_bytes")}
             slowest = rates.bytes_per_cycle[member].min()
             slots, before = family.pes * family.most_macs, float(once["cycles"][number].sum())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from squeezesim.hardware.constraint import Constraint
-from squeezesim.hardware.energy import EnergyCosts, energy_costs
+from squeezesim.hardware.energy import EnergyCosts, energy_costs, store_per_bit
 from squeezesim.hardware.unit import KINDS
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Store(NamedTuple):
     bytes_per_cycle: float
     latency: int = 0  # cycles until a transfer that nothing prefetches begins
     per_bit: float = 0.0  # energy
+    bits: float = math.inf  # capacity
 
 
 class Unit(NamedTuple):
@@ -271,7 +272,7 @@ class Machine:
             clock_hz=1.0,
             energy=self.energy if priced else _FREE,
             stores=tuple(
-                store._replace(bytes_per_cycle=1.0, latency=0, per_bit=store.per_bit * priced)
+                store._replace(bytes_per_cycle=1.0, latency=0, per_bit=store.per_bit * priced, bits=math.inf)
                 for store in self.stores
             ),
         )
@@ -337,7 +338,19 @@ class Machine:
         )
 
 
+_OPERANDS = {"weights": ("weights",), "activations": ("inputs", "outputs")}
+
+
 def stores_of(accelerator: Accelerator) -> tuple[Store, ...]:
-    """Return the memories beside DRAM: no key of an accelerator file makes one so far."""
-    del accelerator
-    return ()
+    """Return the memories beside DRAM, those of ``memory.stores``."""
+    return tuple(
+        Store(
+            name,
+            tuple(operand for held in store.holds for operand in _OPERANDS[held]),
+            accelerator.bytes_per_cycle(store),
+            accelerator.latency_cycles(store),
+            store_per_bit(accelerator, store),
+            math.inf if store.size_kib is None else store.size_kib * 8192,
+        )
+        for name, store in accelerator.memory.stores.items()
+    )

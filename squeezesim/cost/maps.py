@@ -41,6 +41,8 @@ class Reads(NamedTuple):
     elements: int
 
 
+NOTHING: Mapping[int, int] = {}
+
 OUTSIDE = -1
 """The class of what stays in a memory whatever is placed."""
 
@@ -86,8 +88,7 @@ def maps_of(
     >>> found.written, [dict(alive) for alive in found.alive]
     ([0, 0, -1, 1], [{0: 128}, {0: 256}, {0: 256}, {0: 256, 1: 256}])
     """
-    place = {layer.name: number for number, layer in enumerate(layers)}
-    sources = _sources(layers, place, joined)
+    sources = sources_of(layers, joined)
     home, movable = _classes(layers, sources, joined) if machine.keeps_maps else ([], set())
     numbers = {root: number for number, root in enumerate(dict.fromkeys(home[i] for i in sorted(movable)))}
     of = [
@@ -100,7 +101,10 @@ def maps_of(
         for source, _ in reads[-1]:
             readers.setdefault(source, set()).add(number)
     written = {maker: layers[number] for number, maker in joined.items()}  # by the last that joins
-    bits = [_bits(written.get(number, layer), layer, machine) for number, layer in enumerate(layers)]
+    bits = [
+        map_bits(layer, machine, written.get(number, layer).output_elements)
+        for number, layer in enumerate(layers)
+    ]
     last = [max(readers.get(number, {number})) for number in range(len(layers))]
     classes = []
     for number in range(len(numbers)):
@@ -130,10 +134,12 @@ def maps_of(
     return Maps(run, classes, of, read_of, alive, over, begun)
 
 
-def _sources(
-    layers: Sequence[Layer], place: Mapping[str, int], joined: Mapping[int, int]
-) -> list[tuple[int, ...]]:
-    """Of each layer the layers whose outputs it reads, through views; −1 is an input of the network."""
+def sources_of(layers: Sequence[Layer], joined: Mapping[int, int] = NOTHING) -> list[tuple[int, ...]]:
+    """Return of each layer the layers whose outputs it reads, through views; −1 is an input of the network.
+
+    What *joined* says of layers that join others is as in ``lowering.joined``.
+    """
+    place = {layer.name: number for number, layer in enumerate(layers)}
     found: list[tuple[int, ...]] = []
     through: dict[int, tuple[int, ...]] = {}
     for number, layer in enumerate(layers):
@@ -231,9 +237,9 @@ def _home(of: Sequence[int], source: int) -> int:
     return OUTSIDE if source == OUTSIDE else of[source]
 
 
-def _bits(written: Layer, layer: Layer, machine: Machine) -> int:
-    """Bits of the outputs of *written*, which *layer* writes, with what pads the rows of convolutions."""
-    elements = written.output_elements
+def map_bits(layer: Layer, machine: Machine, elements: int | None = None) -> int:
+    """Return the bits of what *layer* writes, by default its outputs, with what pads the rows of convolutions."""
+    elements = layer.output_elements if elements is None else elements
     if elements == layer.output_elements and layer.kind == "mac" and machine.row_words > 1:
         rows = layer.n * layer.g * layer.k * layer.oy
         elements = rows * stored_row(-(-elements // rows), machine.row_words)

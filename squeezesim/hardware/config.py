@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from squeezesim.errors import HardwareError, UsageError, nearest
-from squeezesim.hardware import buffer_part, constraint, rate, unit
+from squeezesim.hardware import buffer_part, constraint, rate, store, unit
 from squeezesim.hardware.dataflows import DECLARED
 from squeezesim.hardware.part import FrozenDict
 from squeezesim.hardware.parts import LEVELS, Specification
@@ -28,8 +28,8 @@ OVERRIDES = "energy.overrides"
 CONSTRAINTS, RATES = "mapper.constraints", "precision.rates"
 LISTED: dict[str, Any] = {CONSTRAINTS: constraint, RATES: rate}
 """Lists of mappings, and what knows the keys of one."""
-UNITS, PARTS = "array.units", "memory.global_buffer.parts"
-NAMED: dict[str, Any] = {UNITS: unit, PARTS: buffer_part}
+UNITS, PARTS, STORES = "array.units", "memory.global_buffer.parts", "memory.stores"
+NAMED: dict[str, Any] = {UNITS: unit, PARTS: buffer_part, STORES: store}
 """Sections whose keys are names that the file gives, and what knows the parameters below a name."""
 
 _OF_ROWS = ("array.rows", "array.cols")
@@ -139,6 +139,7 @@ def allowed_text(path: str) -> str:
         UNITS: "a mapping of up to 16 names of units, each with any of " + ", ".join(unit.keys_of("one")),
         PARTS: "a mapping of up to 8 names of parts, each with any of "
         + ", ".join(buffer_part.keys_of("one")),
+        STORES: "a mapping of up to 8 names of stores, each with any of " + ", ".join(store.keys_of("one")),
         "notes": "a text of up to 1000 characters" if item else "texts of up to 1000 characters",
     }
     if path in beside or path.startswith(f"{OVERRIDES}."):

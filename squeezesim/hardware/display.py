@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from squeezesim.errors import HardwareError
@@ -12,6 +12,7 @@ from squeezesim.hardware.config import (
     OVERRIDES,
     PARTS,
     RATES,
+    STORES,
     UNITS,
     Parameter,
     parameters,
@@ -78,11 +79,15 @@ def rows(accelerator: Specification) -> list[Row]:
 
 
 def every_path(accelerator: Specification) -> Iterator[str]:
-    """Yield the path of every parameter, and of what the file says of units and parts."""
-    units, parts = accelerator.array.units, accelerator.memory.global_buffer.parts
+    """Yield the path of every parameter, and of what the file says of units, parts and stores."""
+    memory = accelerator.memory
+    above: dict[str, tuple[str, Mapping[str, Part]]] = {
+        "array.rows": (UNITS, accelerator.array.units),
+        SIZE: (PARTS, memory.global_buffer.parts),
+        "memory.placement": (STORES, memory.stores),
+    }
     for path in parameters():
-        named: dict[str, Part] = {**units} if path == "array.rows" else {**parts} if path == SIZE else {}
-        section = UNITS if path == "array.rows" else PARTS
+        section, named = above.get(path, ("", {}))
         for name, each in named.items():
             for key, value in each.model_dump().items():
                 below = value if isinstance(value, dict) else {"": value}
@@ -249,6 +254,11 @@ def facts(accelerator: Specification) -> dict[str, str]:
         + (", feature maps may stay" if buffer.keeps and accelerator.memory.placement == "best" else ""),
         "dram": f"{dram.bandwidth_gb_s:g} GB/s × {dram.usable_fraction:g} = "
         f"{accelerator.dram_bytes_per_cycle:.4g} B/cycle, latency {accelerator.dram_latency_cycles} cycles",
+        **{
+            name: f"{store}, {accelerator.bytes_per_cycle(store):.4g} B/cycle, latency "
+            f"{accelerator.latency_cycles(store)} cycles"
+            for name, store in accelerator.memory.stores.items()
+        },
         "control": f"{accelerator.setup_cycles} cycles set-up a layer, DMA granularity "
         f"{accelerator.dma.granularity}",
         "mapper": f"{mapper.objective}, slack {mapper.latency_slack:g}"
@@ -317,6 +327,7 @@ def schema() -> dict[str, Any]:
                 (definitions["Mapper"], "constraints"),
                 (definitions["Array"], "units"),
                 (definitions["GlobalBuffer"], "parts"),
+                (definitions["Memory"], "stores"),
                 (definitions["Unit"], "unroll"),
             )
             if (

@@ -20,6 +20,7 @@ from squeezesim.yaml_tree import parse, read_source
 
 if TYPE_CHECKING:
     from squeezesim.hardware.parts import Specification
+    from squeezesim.hardware.store import Store
 
 Floats = NDArray[np.float64]
 
@@ -296,6 +297,22 @@ def energy_costs(accelerator: Specification) -> EnergyCosts:
         pj_per_unit=1.0 if table.unit == "pJ" else energy.pj_per_unit,
         source=table.source,
     )
+
+
+def store_per_bit(accelerator: Specification, store: Store) -> float:
+    """Return the energy of a bit between a memory beside DRAM and the buffer, in the unit of the table.
+
+    What the file says, else that of a buffer of the memory's size, reads and writes alike, else DRAM's.
+    """
+    if store.access is not None:
+        return store.access / WORD_BITS
+    if store.size_kib is None:
+        return energy_costs(accelerator).dram_per_bit
+    access_bits = accelerator.array.port_words * accelerator.precision.activation_bits
+    sram = _buffer(
+        energy_table(accelerator.energy.table), accelerator.energy.table, store.size_kib, access_bits
+    )
+    return (sram.read_per_bit + sram.write_per_bit) / 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ from squeezesim.hardware.dataflows import OneOf
 from squeezesim.hardware.part import FINITE as _FINITE
 from squeezesim.hardware.part import WHOLE, FrozenDict, Integer, Part, Real, unique
 from squeezesim.hardware.rate import MacRate, once
+from squeezesim.hardware.store import Store
+from squeezesim.hardware.store import mistake as mistake_of_stores
 from squeezesim.hardware.unit import Unit, misnamed
 
 Dataflow = Annotated[str, OneOf(dataflows.names)]
@@ -53,7 +55,8 @@ EnergyUnit = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1
 Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(unique)]
 SkippingDataflows = Annotated[tuple[SkippingDataflow, ...], AfterValidator(unique)]
 Keeps = Annotated[tuple[Literal["activations"], ...], AfterValidator(unique)]
-Memories = Annotated[tuple[Literal["dram"], ...], AfterValidator(unique)]
+MemoryName = Annotated[str, Field(max_length=50)]
+Memories = Annotated[tuple[MemoryName, ...], AfterValidator(unique)]
 Patterns = Annotated[tuple[Literal["1:2", "1:4", "2:4", "4:8"], ...], AfterValidator(unique)]
 PostOps = Annotated[tuple[Literal["bias", "activation", "pool", "add"], ...], AfterValidator(unique)]
 Operands = Annotated[tuple[Operand, ...], AfterValidator(unique)]
@@ -439,11 +442,19 @@ class Dram(Part):
         return self
 
 
+Stores = Annotated[dict[str, Store], AfterValidator(FrozenDict)]
+
+
 class Memory(Part):
     """The memories that operands pass."""
 
     global_buffer: GlobalBuffer = Field(description="on-chip SRAM shared by all operands")
     dram: Dram = Field(description="off-chip memory")
+    stores: Stores = Field(
+        default_factory=FrozenDict,
+        max_length=8,
+        description="name → a memory beside DRAM for weights or activations, with a port of its own",
+    )
     placement: Literal["best", "layer"] = Field(
         "best",
         description="where feature maps live that the buffer may keep: `best`: where the network costs least; `layer`: "
@@ -459,6 +470,20 @@ class Memory(Part):
         ),
         json_schema_extra={"unit": "words"},
     )
+
+    @field_validator("stores")
+    @classmethod
+    def _possible_stores(cls, stores: Mapping[str, Store]) -> Mapping[str, Store]:
+        if text := mistake_of_stores(stores):
+            raise ValueError(text)
+        return stores
+
+    @model_serializer(mode="wrap", return_type=dict[str, Any])
+    def _without_stores(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if not self.stores:
+            data.pop("stores", None)
+        return data
 
 
 class Control(Part):
@@ -553,6 +578,7 @@ class Sparsity(Part):
     compressed: Memories = Field(
         (),
         description="memories that hold weights compressed, in fewer bits for zeros; the buffer holds all of them",
+        json_schema_extra={"allowed": "a list of any of dram and names of memory.stores"},
     )
     form: Literal["smallest", "bitmap", "relative4", "relative5", "csr"] = Field(
         "smallest",
@@ -684,6 +710,17 @@ class Specification(Part):
             )
         return precision
 
+    @field_validator("sparsity")
+    @classmethod
+    def _known_memories(cls, sparsity: Sparsity, info: ValidationInfo) -> Sparsity:
+        known = ("dram", *(info.data["memory"].stores if "memory" in info.data else ()))
+        for name in sparsity.compressed:
+            if name not in known:
+                raise ValueError(
+                    f"has compressed {name!r}; allowed: {', '.join(known)}{nearest(name, known)}"
+                )
+        return sparsity
+
     # The type is given as a value: some versions of pydantic look up a written one where a subclass is defined.
     @model_serializer(mode="wrap", return_type=dict[str, Any])
     def _without_empty_notes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -692,21 +729,26 @@ class Specification(Part):
             data.pop("notes", None)
         return data
 
+    def bytes_per_cycle(self, memory: Dram | Store) -> float:
+        """Usable bandwidth of a memory in bytes per cycle: GB/s · 1e9 · usable fraction / (MHz · 1e6)."""
+        peak, usable = _decimal(memory.bandwidth_gb_s), _decimal(memory.usable_fraction)
+        return float(peak * usable * 1000 / _decimal(self.clock_mhz))
+
+    def latency_cycles(self, memory: Dram | Store) -> int:
+        """Latency of a memory in cycles, rounded up: ⌈ns · MHz / 1000⌉ where it is given as a time."""
+        if memory.latency_ns is None:
+            return memory.latency_cycles or 0
+        return math.ceil(_decimal(memory.latency_ns) * _decimal(self.clock_mhz) / 1000)
+
     @property
     def dram_bytes_per_cycle(self) -> float:
-        """Usable DRAM bandwidth in bytes per cycle: GB/s · 1e9 · usable fraction / (MHz · 1e6)."""
-        dram = self.memory.dram
-        return float(
-            _decimal(dram.bandwidth_gb_s) * _decimal(dram.usable_fraction) * 1000 / _decimal(self.clock_mhz)
-        )
+        """Usable DRAM bandwidth in bytes per cycle."""
+        return self.bytes_per_cycle(self.memory.dram)
 
     @property
     def dram_latency_cycles(self) -> int:
-        """DRAM latency in cycles, rounded up: ⌈ns · MHz / 1000⌉ where it is given as a time."""
-        dram = self.memory.dram
-        if dram.latency_ns is None:
-            return dram.latency_cycles or 0
-        return math.ceil(_decimal(dram.latency_ns) * _decimal(self.clock_mhz) / 1000)
+        """DRAM latency in cycles, rounded up."""
+        return self.latency_cycles(self.memory.dram)
 
     @property
     def setup_cycles(self) -> int:

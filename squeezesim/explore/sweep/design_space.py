@@ -22,6 +22,7 @@ from squeezesim.expressions import parse
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.config import (
     PARTS,
+    STORES,
     UNITS,
     allowed_text,
     is_leaf,
@@ -338,7 +339,7 @@ def free_axes(axes: Sequence[Axis]) -> list[Axis]:
 
 
 def numeric_names(base: Accelerator | None = None) -> list[str]:
-    """Return the names that conditions on designs may use, with those of units and parts of the buffer of *base*."""
+    """Return the names that conditions on designs may use, those of units, parts and stores of *base* among them."""
     numbers = [
         path for path, known in parameters().items() if known.allowed.startswith(("an integer", "a number"))
     ]
@@ -346,9 +347,10 @@ def numeric_names(base: Accelerator | None = None) -> list[str]:
 
 
 def own_numbers(base: Accelerator) -> dict[str, float | None]:
-    """Return the numbers of units and of parts of the buffer of *base*, by path, defaults among them."""
+    """Return the numbers of units, parts of the buffer and stores of *base*, by path, defaults among them."""
     found: dict[str, float | None] = {}
-    sections = (UNITS, base.array.units), (PARTS, base.memory.global_buffer.parts)
+    memory = base.memory
+    sections = (UNITS, base.array.units), (PARTS, memory.global_buffer.parts), (STORES, memory.stores)
     for section, named in sections:
         for name, part in named.items():
             for key, value in part:
