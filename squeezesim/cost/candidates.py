@@ -272,14 +272,20 @@ class DataflowBounds:
 
     def _array_apart(self, tilings: Tilings, moving: Ints) -> Floats:
         """Array cycles at least of the tiles beside which the operand *moving* of each tiling is not moved."""
-        space, cycles = self.space, np.zeros(len(moving))
-        in_image = np.not_equal(
-            ORDER_OF[tilings.mode], ORDERS.index("KCP")
-        )  # weights are moved after each image
-        inner = space.channels.tiles.c[tilings.channel]
-        for (of_n, of_y, of_x, _, of_k, of_c), owner, count, sizes in space.tiles(
-            tilings.pixel, tilings.channel
-        ):
+        cycles = np.zeros(len(moving))
+        for start in range(0, len(moving), _SUMMED):
+            part = slice(start, start + _SUMMED)
+            owner, count, problem, tile = self._tiles_apart(tilings.take(part), moving[part])
+            each = self._tile_at_least(problem, tile)
+            cycles[part] = np.bincount(owner, each * count, len(moving[part]))
+        return cycles
+
+    def _tiles_apart(self, tilings: Tilings, moving: Ints) -> tuple[Ints, Ints, Workload, Tile]:
+        """These tiles: the tiling of each, how many there are, their problems and sizes."""
+        in_image = np.not_equal(ORDER_OF[tilings.mode], ORDERS.index("KCP"))  # else after all images
+        inner, found = self.space.channels.tiles.c[tilings.channel], []
+        for last, owner, count, sizes in self.space.tiles(tilings.pixel, tilings.channel):
+            of_n, of_y, of_x, _, of_k, of_c = last
             operand, left = moving[owner], count.copy()
             if of_k:
                 left[operand == _INPUTS] = 0
@@ -288,10 +294,9 @@ class DataflowBounds:
             if not of_c:
                 left -= np.where(operand == _OUTPUTS, count // np.maximum(inner[owner] - 1, 1), 0)
             some = np.flatnonzero(left)
-            problem = space.work.take(space.pixels.owner[tilings.pixel[owner[some]]])
-            each = self._tile_at_least(problem, Tile(*sizes[:, some]))
-            cycles += np.bincount(owner[some], each * left[some], len(cycles))
-        return cycles
+            found.append((owner[some], left[some], sizes[:, some]))
+        owner, count, sizes = (np.concatenate(part, axis=-1) for part in zip(*found, strict=True))
+        return owner, count, self.space.work.take(tilings.row[owner]), Tile(*sizes)
 
     def energy_at_least(self, candidates: Candidates, which: Ints, cycles: Floats, rates: Rates) -> Floats:
         """Energy at least of candidate ``which[i]`` on machine i of *rates* if it takes ``cycles[i]``."""
