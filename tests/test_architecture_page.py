@@ -13,7 +13,6 @@ import pytest
 
 import squeezesim as sq
 from squeezesim.cli import main
-from squeezesim.cost import machine
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.hardware.dataflows import DECLARED
 from squeezesim.report.figures.registry import KINDS
@@ -28,7 +27,6 @@ FLASH = "flash"
 @pytest.fixture
 def hw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The accelerator of the page, with what the other blocks add."""
-    monkeypatch.setattr(machine, "stores_of", machine.stores_of)
     tables: tuple[dict[str, Any], ...] = (DATAFLOWS, DECLARED, METRICS)
     before = [dict(table) for table in tables]
     for language, block in BLOCKS:
@@ -45,7 +43,7 @@ def hw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_there_is_a_block_for_each() -> None:
-    assert [language for language, _ in BLOCKS] == ["python", "python", "python", "yaml"]
+    assert [language for language, _ in BLOCKS] == ["python", "python", "yaml"]
 
 
 def test_a_profile_has_all_of_it(hw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

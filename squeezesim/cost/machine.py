@@ -349,7 +349,7 @@ def stores_of(accelerator: Accelerator) -> tuple[Store, ...]:
             tuple(operand for held in store.holds for operand in _OPERANDS[held]),
             accelerator.bytes_per_cycle(store),
             accelerator.latency_cycles(store),
-            store_per_bit(accelerator, store),
+            store_per_bit(accelerator, name, store),
             math.inf if store.size_kib is None else store.size_kib * 8192,
         )
         for name, store in accelerator.memory.stores.items()

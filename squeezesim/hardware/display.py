@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from squeezesim.errors import HardwareError
 from squeezesim.escapes import visible
+from squeezesim.hardware.buffer_part import BufferPart
 from squeezesim.hardware.config import (
     CONSTRAINTS,
     OVERRIDES,
@@ -23,6 +24,8 @@ from squeezesim.hardware.energy import energy_costs
 from squeezesim.hardware.part import Part
 from squeezesim.hardware.parts import LEVELS, SHARED, Specification
 from squeezesim.hardware.rate import TEXT, MacRate
+from squeezesim.hardware.store import Store
+from squeezesim.hardware.unit import Unit
 from squeezesim.markup import Markdown, block, chain, code, markdown_table, table
 
 
@@ -65,7 +68,7 @@ def rows(accelerator: Specification) -> list[Row]:
             Row(
                 path,
                 text,
-                known.unit if known else "",
+                known.unit if known else _unit(path),
                 origin.provenance if origin else "",
                 origin.source if origin else "",
             )
@@ -76,6 +79,15 @@ def rows(accelerator: Specification) -> list[Row]:
         for number, each in enumerate(accelerator.mapper.constraints)
     ]
     return found
+
+
+def _unit(path: str) -> str:
+    """The unit of a parameter below a name that the file gives."""
+    key = path.rpartition(".")[2]
+    models: dict[str, type[Part]] = {UNITS: Unit, PARTS: BufferPart, STORES: Store}
+    of = next((model for section, model in models.items() if path.startswith(f"{section}.")), Part)
+    extra = of.model_fields[key].json_schema_extra if key in of.model_fields else None
+    return str(extra["unit"]) if isinstance(extra, dict) and "unit" in extra else ""
 
 
 def every_path(accelerator: Specification) -> Iterator[str]:

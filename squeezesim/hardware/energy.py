@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+BUFFER_SIZE = "memory.global_buffer.size_kib"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sram:
@@ -114,7 +116,9 @@ def _rows(name: str, node_nm: int) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if int(row["tech_nm"]) == node_nm]
 
 
-def choose(srams: tuple[Sram, ...], size_kib: float, access_bits: float, table: str) -> Sram:
+def choose(
+    srams: tuple[Sram, ...], size_kib: float, access_bits: float, table: str, where: str = BUFFER_SIZE
+) -> Sram:
     """Return the widest of *srams* that holds *size_kib* and whose word is not wider than an access.
 
     Where each word is wider than an access, it is the narrowest.
@@ -128,8 +132,7 @@ def choose(srams: tuple[Sram, ...], size_kib: float, access_bits: float, table: 
         banked = any(sram.wire_pj is not None for sram in srams)
         allowed = f"at least {low:g} KiB" if banked else f"{low:g} to {high:g} KiB"
         raise HardwareError(
-            f"memory.global_buffer.size_kib is {size_kib:g}, outside of energy table {table!r}; "
-            f"allowed with it: {allowed}"
+            f"{where} is {size_kib:g}, outside of energy table {table!r}; allowed with it: {allowed}"
         )
     fitting = [sram for sram in covering if sram.word_bits <= access_bits]
     return fitting[-1] if fitting else covering[0]
@@ -299,19 +302,21 @@ def energy_costs(accelerator: Specification) -> EnergyCosts:
     )
 
 
-def store_per_bit(accelerator: Specification, store: Store) -> float:
+def store_per_bit(accelerator: Specification, name: str, store: Store) -> float:
     """Return the energy of a bit between a memory beside DRAM and the buffer, in the unit of the table.
 
     What the file says, else that of a buffer of the memory's size, reads and writes alike, else DRAM's.
+
+    Errors:
+        HardwareError: the table does not reach that size.
     """
     if store.access is not None:
         return store.access / WORD_BITS
     if store.size_kib is None:
         return energy_costs(accelerator).dram_per_bit
     access_bits = accelerator.array.port_words * accelerator.precision.activation_bits
-    sram = _buffer(
-        energy_table(accelerator.energy.table), accelerator.energy.table, store.size_kib, access_bits
-    )
+    table, where = accelerator.energy.table, f"memory.stores.{name}.size_kib"
+    sram = _buffer(energy_table(table), table, store.size_kib, access_bits, where)
     return (sram.read_per_bit + sram.write_per_bit) / 2
 
 
@@ -323,8 +328,10 @@ class _Buffer:
     area_mm2: float | None = None
 
 
-def _buffer(table: EnergyTable, name: str, size_kib: float, access_bits: int) -> _Buffer:
-    """The global buffer's costs at its size."""
+def _buffer(
+    table: EnergyTable, name: str, size_kib: float, access_bits: int, where: str = BUFFER_SIZE
+) -> _Buffer:
+    """The costs of a buffer of this size, which is that of the parameter *where*."""
     match table.buffer:
         case FixedBuffer(read=read, write=write):
             return _Buffer(read.per_bit, write.per_bit)
@@ -333,7 +340,7 @@ def _buffer(table: EnergyTable, name: str, size_kib: float, access_bits: int) ->
             srams: tuple[Sram, ...] = (Sram(sized.access_bits, sizes, reads, writes),)
         case CactiBuffer(cacti_nm=node):
             srams = cacti(node)
-    sram = choose(srams, size_kib, access_bits, name)
+    sram = choose(srams, size_kib, access_bits, name, where)
     return _Buffer(
         sram.access_pj(size_kib, sram.read_pj) / sram.word_bits,
         sram.access_pj(size_kib, sram.write_pj) / sram.word_bits,

@@ -431,12 +431,24 @@ def notes(report: ReportData) -> tuple[str, ...]:
     return (
         *report.network.notes,
         *map(visible, report.accelerator.notes),
+        *_memories(report),
         *_given_mappings(report),
         *_kept_maps(report),
         *_kept_weights(report),
         *_paced(report),
         *unused(report),
     )
+
+
+def _memories(report: ReportData) -> Iterable[str]:
+    """Where operands live, where DRAM is not the only memory: columns of DRAM count the traffic of all of them."""
+    if len(report.memories) > 1:
+        held = ", ".join(
+            f"{', '.join(operands)} in {label_of(name, LEVELS)}"
+            for name, operands in report.memories.items()
+            if operands
+        )
+        yield f"operands live in several memories: {held}; columns of DRAM count what passes any of them"
 
 
 def _given_mappings(report: ReportData) -> Iterable[str]:

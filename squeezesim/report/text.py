@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from squeezesim.cost.costs import label_of
+from squeezesim.cost.machine import LEVELS
 from squeezesim.errors import UsageError, nearest
 from squeezesim.escapes import visible
 from squeezesim.hardware.display import dram_text, setup_text
@@ -256,9 +258,10 @@ def subject(report: ReportData) -> list[str]:
     hardware, network = report.accelerator, report.network
     array, buffer = hardware.array, hardware.memory.global_buffer
     shapes = ", ".join(network.input_texts())
+    stores = "".join(f", {name} {store}" for name, store in hardware.memory.stores.items())
     lines = [
         f"{array.shape}, {hardware.clock_mhz:g} MHz, "
-        f"{buffer.size_kib:g} KiB buffer, {dram_text(hardware)}, {setup_text(hardware)}"
+        f"{buffer.size_kib:g} KiB buffer, {dram_text(hardware)}{stores}, {setup_text(hardware)}"
     ]
     return [*lines, shapes] if shapes else lines
 
@@ -275,6 +278,13 @@ def _totals(report: ReportData) -> list[str]:
         buffer = report.accelerator.memory.global_buffer
         if not buffer.keeps and not buffer.parts:
             values[metrics.words("dram_bytes")] += "; memory.global_buffer.keeps lets feature maps stay"
+    if len(report.memories) > 1:
+        tally = report.tally
+        parts = (
+            f"{label_of(name, LEVELS)} {units.size(int(sum(tally.part('dram', each).sum() for each in held)))}"
+            for name, held in report.memories.items()
+        )
+        values[metrics.words("dram_bytes")] += f"; in all memories: {', '.join(parts)}"
     compressed = values.pop(metrics.words("weights_values_bytes"))
     if totals["weights_values_bytes"] != totals["weights_bytes"]:
         values["weights"] += f" compressed, {compressed} of it values"

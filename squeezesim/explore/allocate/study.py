@@ -307,6 +307,13 @@ def study(
     if len(set(names)) < len(names):
         raise UsageError(f"two accelerators share a name: {', '.join(names)}")
     for accelerator in accelerators:
+        sized = [name for name, store in accelerator.memory.stores.items() if store.size_kib is not None]
+        if sized:
+            raise UsageError(
+                f"{accelerator.name}: memory.stores.{sized[0]}.size_kib is "
+                f"{accelerator.memory.stores[sized[0]].size_kib:g}; allowed: null: allocate adds up blocks, and does "
+                "not see whether a network fits a memory"
+            )
         if accelerator.mapper.objective == "edp":
             raise UsageError(
                 f"{accelerator.name}: mapper.objective 'edp'; allowed: latency, energy: allocate adds up blocks, and "
