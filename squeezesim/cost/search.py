@@ -167,13 +167,17 @@ class MachineCandidatePairs:
 
 
 class Player(NamedTuple):
-    """What is found out of pairs, given their indices."""
+    """What is found out of pairs, given their indices.
 
-    play: Callable[[Ints], Floats]  # their values of the objective
-    refine: Callable[[Ints], Floats]  # closer bounds
-    may_tie: Callable[
-        [Ints, Floats], Bools
-    ]  # whether they can come first with the given value of each segment
+    Attributes:
+        play: their values of the objective.
+        refine: closer bounds.
+        may_tie: whether they can come first with the given value of each segment.
+    """
+
+    play: Callable[[Ints], Floats]
+    refine: Callable[[Ints], Floats]
+    may_tie: Callable[[Ints, Floats], Bools]
 
 
 _MANY_LEFT = 1 << 8
@@ -320,9 +324,8 @@ class Search:
         self.flows = [DataflowBounds(self.space, flow) for flow in dataflows]
         self.caches = [ScheduleCache(flow) for flow in self.flows]
         self._optimistic: tuple[Rates, Rates] | None = None
-        self._played: list[
-            list[tuple[Ints, Ints]]
-        ] = []  # tilings of each dataflow, before the others are bounded
+        # Tilings of each dataflow that are played before the others are bounded, by pixel and channel option.
+        self._played: list[list[tuple[Ints, Ints]]] = []
 
     def choose(self, rates: Rates) -> Choice:
         """Return the choice for each machine; some tiling of each problem must fit every machine.

@@ -132,6 +132,11 @@ class ReportData:
             for place, name in enumerate(self.machine.memory_names)
         }
 
+    @property
+    def memory_words(self) -> str:
+        """What operands pass: ``DRAM``, or ``memories`` where some live beside it."""
+        return "DRAM" if len(self.memories) == 1 else "memories"
+
     @cached_property
     def scale(self) -> Scale:
         """What turns sums into ratios and units."""

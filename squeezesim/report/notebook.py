@@ -93,7 +93,7 @@ def _heading(report: ReportData) -> str:
     return (
         f"{report.network.name} on {report.accelerator.name}: {text['latency_us']}, {text['cycles']} cycles, "
         f"utilization {text['utilization']}, {text[metrics.shown_energy(report)]}, "
-        f"{text['dram_bytes']} from and to DRAM"
+        f"{text['dram_bytes']} from and to {report.memory_words}"
     )
 
 

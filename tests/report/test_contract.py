@@ -27,7 +27,7 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.dataflows import DECLARED, Declaration, SpatialMap
 from squeezesim.network import Layer, Network
 from squeezesim.report import metrics, text
-from squeezesim.report.diagnosis import Case, reason
+from squeezesim.report.diagnosis import Case, notes, reason
 from squeezesim.report.explain import explain, summary
 from squeezesim.report.figures.registry import KINDS, figure
 from squeezesim.report.figures.roofline import ceilings
@@ -271,6 +271,11 @@ def test_a_memory_beside_dram_is_shown_with_its_port(beside: Report, tmp_path: P
     said = reason(Case(beside, place), "hbm")
     assert waits in said
     assert f"moving {size(moved)} (100.0 % weights) at a steady 1 bytes a cycle" in said
+    where = "operands live in several memories: inputs, outputs, psums in DRAM, weights in hbm"
+    assert f"{where}; columns of DRAM count what passes any of them" in notes(beside)
+    of_weights = int(tally.part("dram", "weights").sum())
+    parts = f"DRAM {size(int(tally.dram_bytes.sum()) - of_weights)}, hbm {size(of_weights)}"
+    assert f"; in all memories: {parts}" in text.text(beside)
     events = json.loads(trace(beside))["traceEvents"]
     threads = {event["args"]["name"]: event["tid"] for event in events if event["name"] == "thread_name"}
     for layer, moved in zip(layers, tally.part("dram", "weights").tolist(), strict=True):

@@ -63,7 +63,7 @@ def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
     totals = metrics.totals(report)
     sheet.title(
         f"{report.network.name} on {report.accelerator.name}: {energies.text(float(spent.sum()))}, "
-        f"{units.size(totals['dram_bytes'])} from and to DRAM"
+        f"{units.size(totals['dram_bytes'])} from and to {report.memory_words}"
     )
     sheet.finish()
     return sheet.figure
@@ -71,7 +71,7 @@ def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
 
 def _by_operand(report: ReportData, tally: Tally, spent: Floats, unit: Unit) -> tuple[Floats, str]:
     """Return the energy *spent* beyond the buffer by operand, and the label of its axis; bytes where it is nothing."""
-    what = " and ".join(label_of(name, LEVELS) for name in report.memories)
+    what = " and ".join(label_of(name, LEVELS) for name, operands in report.memories.items() if operands)
     values = np.zeros(tally.dram.shape)
     for memory, operands in report.memories.items():
         held = np.array([operand in operands for operand in tally.operands])

@@ -145,7 +145,7 @@ def ceilings(report: ReportData, layers: NDArray[np.intp]) -> list[Roof]:
     for memory, operands in zip(machine.memories, report.memories.values(), strict=True):
         moved = np.sum([tally.part("dram", operand)[layers] for operand in operands], axis=0, dtype=np.int64)
         name, rate = label_of(memory.name, LEVELS), memory.bytes_per_cycle * hertz
-        if memory.name == "dram" or moved.any():
+        if operands and (memory.name == "dram" or moved.any()):
             roofs.append(Roof(name, array, rate, macs / np.maximum(moved, 1), **above))
     width = accelerator.memory.global_buffer.bytes_per_cycle
     if width is not None:
