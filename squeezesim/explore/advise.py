@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.cost.costs import Costs
+from squeezesim.cost.costs import Costs, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.evaluate import evaluate
+from squeezesim.cost.machine import LEVELS
 from squeezesim.errors import HardwareError, ModelError, UsageError
 from squeezesim.explore.allocate.additive import Base, Pieces, Sums, cut, depth_of, option_of
 from squeezesim.explore.allocate.placed import Paths
@@ -492,8 +493,8 @@ FORMAT = "squeezesim.explanation"
 VERSION = 1
 ALIKE = "dataflows of a layer are compared each in its best tiling, on the array as it is"
 APART = "each proposal is simulated by itself: what two of them save together is not the sum of both"
-_LAYERS = "layers run one after the other, and each reads from DRAM and writes to it"
-_KEPT = "layers run one after the other; what the buffer keeps of them passes no DRAM"
+_LAYERS = "layers run one after the other, and each reads from {memory} and writes to it"
+_KEPT = "layers run one after the other; what the buffer keeps of them passes no {memory}"
 NOTHING = "none of the changes that are tried saves 0.1 % of the cycles"
 
 
@@ -520,11 +521,12 @@ def sections(
 
 def assumptions(report: Report, proposals: Sequence[Proposal]) -> list[str]:
     """Return what the numbers take for granted, beside what single proposals do."""
-    several, keeps = len(report.accelerator.array.dataflows) > 1, report.machine.keeps_maps
+    several, machine = len(report.accelerator.array.dataflows) > 1, report.machine
+    memory = label_of(machine.memory_names[machine.home("outputs")], LEVELS)
     return [
         *([ALIKE] if several else []),
         *([APART] if len(proposals) > 1 else []),
-        _KEPT if keeps else _LAYERS,
+        (_KEPT if machine.keeps_maps else _LAYERS).format(memory=memory),
     ]
 
 
