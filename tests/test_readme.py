@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+import squeezesim as sq
 from squeezesim.cli import app
 from tests.readme import GAP, README, ROOT, Example, again, blocks, examples, marked, program, run
 
@@ -98,3 +99,21 @@ def test_commands_print_what_stands_there(example: Example, tmp_path: Path) -> N
 def test_the_python_prints_what_stands_there(tmp_path: Path) -> None:
     code, output = program(TEXT)
     assert run(["-W", "error", "-c", code], tmp_path) == (0, output.rstrip("\n").split("\n"))
+
+
+def test_the_numbers_of_maps_that_stay() -> None:
+    """The sentence with the latency and the traffic of the main command, with maps that stay and without."""
+    option, *numbers = re.findall(
+        r"`--set (\S+)=activations` makes ([\d,]+) µs of the ([\d,]+) and ([\d.]+) MiB of the ([\d.]+)", TEXT
+    )[0]
+    network, hw = sq.load("squeezenext_23"), sq.Accelerator.named("os_32x32")
+    placed = sq.simulate(network, hw.replace({option: ["activations"]}))
+    found = [
+        text
+        for name, form in (("latency_us", "{:,.0f}"), ("dram_bytes", "{:.1f}"))
+        for text in (
+            form.format(made.totals[name] / (1 if name == "latency_us" else 2**20))
+            for made in (placed, sq.simulate(network, hw))
+        )
+    ]
+    assert found == numbers
