@@ -30,7 +30,7 @@ from squeezesim.hardware.dataflows import OneOf
 from squeezesim.hardware.part import FINITE as _FINITE
 from squeezesim.hardware.part import WHOLE, FrozenDict, Integer, Part, Real, unique
 from squeezesim.hardware.rate import MacRate, once
-from squeezesim.hardware.store import Store
+from squeezesim.hardware.store import Port, Store
 from squeezesim.hardware.store import mistake as mistake_of_stores
 from squeezesim.hardware.unit import Unit, misnamed
 
@@ -409,37 +409,8 @@ class GlobalBuffer(Part):
         return self
 
 
-class Dram(Part):
+class Dram(Port):
     """The memory outside the chip."""
-
-    bandwidth_gb_s: Real = Field(
-        ge=0.001, le=1e6, description="peak bandwidth, 1 GB = 1e9 bytes", json_schema_extra={"unit": "GB/s"}
-    )
-    usable_fraction: Real = Field(
-        1.0,
-        ge=0.001,
-        le=1,
-        description="share of the peak that long transfers reach",
-        json_schema_extra={"unit": "1"},
-    )
-    latency_cycles: Cycles | None = Field(
-        None,
-        description="cycles until a transfer that nothing prefetches begins; excludes `latency_ns`",
-        json_schema_extra={"unit": "cycles"},
-    )
-    latency_ns: Nanoseconds | None = Field(
-        None,
-        description="the same as a time, so that it follows the clock; excludes `latency_cycles`; neither: 0",
-        json_schema_extra={"unit": "ns"},
-    )
-
-    @model_validator(mode="after")
-    def _one_latency(self) -> Self:
-        if self.latency_cycles is not None and self.latency_ns is not None:
-            raise ValueError(
-                "has both latency_cycles and latency_ns; allowed: one of them (null takes one away)"
-            )
-        return self
 
 
 Stores = Annotated[dict[str, Store], AfterValidator(FrozenDict)]
@@ -729,12 +700,12 @@ class Specification(Part):
             data.pop("notes", None)
         return data
 
-    def bytes_per_cycle(self, memory: Dram | Store) -> float:
+    def bytes_per_cycle(self, memory: Port) -> float:
         """Usable bandwidth of a memory in bytes per cycle: GB/s · 1e9 · usable fraction / (MHz · 1e6)."""
         peak, usable = _decimal(memory.bandwidth_gb_s), _decimal(memory.usable_fraction)
         return float(peak * usable * 1000 / _decimal(self.clock_mhz))
 
-    def latency_cycles(self, memory: Dram | Store) -> int:
+    def latency_cycles(self, memory: Port) -> int:
         """Latency of a memory in cycles, rounded up: ⌈ns · MHz / 1000⌉ where it is given as a time."""
         if memory.latency_ns is None:
             return memory.latency_cycles or 0

@@ -34,12 +34,9 @@ _Nanoseconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le
 _Energy = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e9), FINITE]
 
 
-class Store(Part):
-    """A memory beside DRAM."""
+class Port(Part):
+    """A memory's port to the buffer."""
 
-    holds: Annotated[tuple[Held, ...], AfterValidator(unique)] = Field(
-        min_length=1, description="what lives there instead of in DRAM"
-    )
     bandwidth_gb_s: Real = Field(
         ge=0.001, le=1e6, description="peak bandwidth, 1 GB = 1e9 bytes", json_schema_extra={"unit": "GB/s"}
     )
@@ -57,8 +54,24 @@ class Store(Part):
     )
     latency_ns: _Nanoseconds | None = Field(
         None,
-        description="the same as a time; excludes `latency_cycles`; neither: 0",
+        description="the same as a time, so that it follows the clock; excludes `latency_cycles`; neither: 0",
         json_schema_extra={"unit": "ns"},
+    )
+
+    @model_validator(mode="after")
+    def _one_latency(self) -> Self:
+        if self.latency_cycles is not None and self.latency_ns is not None:
+            raise ValueError(
+                "has both latency_cycles and latency_ns; allowed: one of them (null takes one away)"
+            )
+        return self
+
+
+class Store(Port):
+    """A memory beside DRAM."""
+
+    holds: Annotated[tuple[Held, ...], AfterValidator(unique)] = Field(
+        min_length=1, description="what lives there instead of in DRAM"
     )
     size_kib: _Size | None = Field(
         None,
@@ -70,14 +83,6 @@ class Store(Part):
         description="energy of a 16-bit access; null: that of a buffer of this size, without a size DRAM's",
         json_schema_extra={"unit": "the table's unit"},
     )
-
-    @model_validator(mode="after")
-    def _one_latency(self) -> Self:
-        if self.latency_cycles is not None and self.latency_ns is not None:
-            raise ValueError(
-                "has both latency_cycles and latency_ns; allowed: one of them (null takes one away)"
-            )
-        return self
 
     def __str__(self) -> str:
         size = "" if self.size_kib is None else f"{self.size_kib:g} KiB, "

@@ -130,7 +130,11 @@ def tiles(report: ReportData) -> list[Tile]:
         Tile("Latency", text["latency_us"], "µs", f"{text['cycles']} cycles at {clock:g} MHz"),
         Tile("Utilization", *_number(text["utilization"]), f"of {pes:,} PEs {efficiency}"),
         energy,
-        Tile(f"{'DRAM' if len(report.memories) == 1 else 'Memory'} traffic", *_number(text["dram_bytes"]), moved),
+        Tile(
+            f"{'DRAM' if len(report.memories) == 1 else 'Memory'} traffic",
+            *_number(text["dram_bytes"]),
+            moved,
+        ),
         Tile("MACs", *_number(text["macs"]), f"{text['vector_ops']} vector operations"),
         Tile("Params", *_number(text["params"]), f"{text['weights_bytes']} of weights"),
     ]
