@@ -401,8 +401,8 @@ def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, s
                 f"an array with {'both' if len(own) == 1 else 'all of them'} keeps its size, clock and energy "
                 "per access",
             )
-    buffer, dram = accelerator.memory.global_buffer, accelerator.memory.dram
-    size, rate = buffer.size_kib, dram.bandwidth_gb_s
+    memory, buffer = accelerator.memory, accelerator.memory.global_buffer
+    size = buffer.size_kib
     yield (
         "buffer",
         {"memory.global_buffer.size_kib": 2 * size},
@@ -416,12 +416,14 @@ def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, s
             f"memory.global_buffer.bytes_per_cycle {buffer.bytes_per_cycle:g} → {2 * buffer.bytes_per_cycle:g}",
             "a wider port has the same energy per access",
         )
-    yield (
-        "bandwidth",
-        {"memory.dram.bandwidth_gb_s": 2 * rate},
-        f"memory.dram.bandwidth_gb_s {rate:g} → {2 * rate:g}",
-        "the memory's latency, usable fraction and energy per byte stay as they are",
-    )
+    stores = ((f"memory.stores.{name}", store.bandwidth_gb_s) for name, store in memory.stores.items())
+    for name, rate in (("memory.dram", memory.dram.bandwidth_gb_s), *stores):
+        yield (
+            "bandwidth",
+            {f"{name}.bandwidth_gb_s": 2 * rate},
+            f"{name}.bandwidth_gb_s {rate:g} → {2 * rate:g}",
+            "the memory's latency, usable fraction and energy per byte stay as they are",
+        )
 
 
 LEAST = 0.001
@@ -433,11 +435,11 @@ _EACH = 2  # of each kind
 def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bool = True) -> list[Proposal]:
     """Return the *most* changes that save most cycles of the network, or of *layer* and some of it, the best first.
 
-    Tried are another dataflow beside the array's own, twice the buffer and twice the bandwidth; channels down to a
-    multiple of the array's columns; and, of a built-in network, a first filter that is smaller by two, where its size
-    is an option, and a block moved between two stages. Where mappings were given, searching them is all that is tried.
-    Of each kind at most two are returned, and none that saves less than 0.1 %. Each is simulated: what it saves is the
-    difference of two reports.
+    Tried are another dataflow beside the array's own, twice the buffer and twice the bandwidth of each memory; channels
+    down to a multiple of the array's columns; and, of a built-in network, a first filter that is smaller by two, where
+    its size is an option, and a block moved between two stages. Where mappings were given, searching them is all that
+    is tried. Of each kind at most two are returned, and none that saves less than 0.1 %. Each is simulated: what it
+    saves is the difference of two reports.
 
     Args:
         report: what ``simulate`` returned.

@@ -162,6 +162,14 @@ def test_a_buffer_s_port_is_widened_only_where_it_is_the_bottleneck() -> None:
     assert ports(report({"memory.global_buffer.bytes_per_cycle": 4})) == [8]
 
 
+def test_every_memory_may_be_twice_as_fast() -> None:
+    flash = {"flash": {"bandwidth_gb_s": 0.01, "holds": ["weights"]}}
+    made = simulate(report().network, accelerator({"memory.stores": flash}))
+    dram, of_flash = (each for each in accelerators(made) if each.kind == "bandwidth")
+    assert of_flash.change == "memory.stores.flash.bandwidth_gb_s 0.01 → 0.02"
+    assert of_flash.saved_cycles > 10 * dram.saved_cycles > 0
+
+
 def test_a_buffer_beyond_the_energy_table_is_not_proposed() -> None:
     largest = accelerator({"memory.global_buffer.size_kib": 4194304})
     kinds = [each.kind for each in accelerators(simulate(report().network, largest))]
