@@ -19,6 +19,7 @@ from squeezesim.hardware import buffer_part, constraint, rate, store, unit
 from squeezesim.hardware.dataflows import DECLARED
 from squeezesim.hardware.part import FrozenDict
 from squeezesim.hardware.parts import LEVELS, Specification
+from squeezesim.hardware.words import allowed_words, choices_of
 from squeezesim.yaml_tree import Position, Source, Tree, parse, plain_scalar, read_source
 
 Record = TypeVar("Record", bound=Specification)
@@ -29,7 +30,7 @@ CONSTRAINTS, RATES = "mapper.constraints", "precision.rates"
 LISTED: dict[str, Any] = {CONSTRAINTS: constraint, RATES: rate}
 """Lists of mappings, and what knows the keys of one."""
 UNITS, PARTS, STORES = "array.units", "memory.global_buffer.parts", "memory.stores"
-NAMED: dict[str, Any] = {UNITS: unit, PARTS: buffer_part, STORES: store}
+NAMED: dict[str, Any] = {UNITS: unit, PARTS: buffer_part.PARTS, STORES: store.STORES}
 """Sections whose keys are names that the file gives, and what knows the parameters below a name."""
 
 _OF_ROWS = ("array.rows", "array.cols")
@@ -138,8 +139,8 @@ def allowed_text(path: str) -> str:
         CONSTRAINTS: f"a list of up to 100 mappings with the keys {', '.join(constraint.keys_of(''))}",
         UNITS: "a mapping of up to 16 names of units, each with any of " + ", ".join(unit.keys_of("one")),
         PARTS: "a mapping of up to 8 names of parts, each with any of "
-        + ", ".join(buffer_part.keys_of("one")),
-        STORES: "a mapping of up to 8 names of stores, each with any of " + ", ".join(store.keys_of("one")),
+        + ", ".join(buffer_part.PARTS.paths()),
+        STORES: "a mapping of up to 8 names of stores, each with any of " + ", ".join(store.STORES.paths()),
         "notes": "a text of up to 1000 characters" if item else "texts of up to 1000 characters",
     }
     if path in beside or path.startswith(f"{OVERRIDES}."):
@@ -221,49 +222,12 @@ def _walk(
             found[path] = Parameter(
                 path=path,
                 unit=unit,
-                allowed=_words(node) + (f" ({unit})" if unit not in ("", "1") else ""),
-                choices=_choices(node),
+                allowed=allowed_words(node) + (f" ({unit})" if unit not in ("", "1") else ""),
+                choices=choices_of(node),
                 default=node.get("default"),
                 required=key in schema.get("required", ()),
                 description=node["description"],
             )
-
-
-def _choices(node: Mapping[str, Any]) -> tuple[str, ...]:
-    word = node.get("items", node)
-    return (word["const"],) if "const" in word else tuple(word.get("enum", ()))
-
-
-def _words(node: Mapping[str, Any]) -> str:
-    """What a JSON schema allows, in words."""
-    match node:
-        case {"allowed": words}:
-            text = str(words)
-        case {"anyOf": alternatives}:
-            text = " or ".join(_words(alternative) for alternative in alternatives)
-        case {"enum": words}:
-            text = f"one of {', '.join(words)}"
-        case {"type": "array"}:
-            text = (
-                f"a list of {'one or more' if node.get('minItems') else 'any'} of {', '.join(_choices(node))}"
-            )
-        case {"type": "object"}:
-            text = f"a mapping with any of {', '.join(LEVELS)}"
-        case {"type": "integer" | "number" as kind}:
-            text = f"{'an integer' if kind == 'integer' else 'a number'} {_range(node)}"
-        case {"type": kind}:
-            text = "text" if kind == "string" else str(kind)
-    return text
-
-
-def _range(node: Mapping[str, Any]) -> str:
-    low = f"from {node['minimum']:g}" if "minimum" in node else f"above {node['exclusiveMinimum']:g}"
-    high = f"to {_number(node['maximum'])}" if "maximum" in node else f"to below {node['exclusiveMaximum']:g}"
-    return f"{low} {high}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.10g}" if value < 1e7 else f"{value:g}".replace("e+0", "e")
 
 
 Location = tuple[str | int, ...]

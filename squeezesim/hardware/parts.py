@@ -604,7 +604,10 @@ class Energy(Part):
         description=(
             "energies in place of the table's: of a 16-bit access; `mac`: 16 × 16 bits, 32-bit accumulator"
         ),
-        json_schema_extra={"unit": "the table's unit"},
+        json_schema_extra={
+            "unit": "the table's unit",
+            "allowed": f"a mapping with any of {', '.join(get_args(Level))}",
+        },
     )
     pj_per_unit: EnergyUnit | None = Field(
         None,

@@ -9,14 +9,12 @@ memory:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from squeezesim.errors import nearest
-from squeezesim.hardware.buffer_part import NAME
+from squeezesim.hardware.named import Named, misnamed
 from squeezesim.hardware.part import FINITE, WHOLE, Part, Real, unique
 
 Held = Literal["weights", "activations"]
@@ -94,8 +92,8 @@ def mistake(stores: Mapping[str, Store]) -> str:
     for name in stores:
         if name in TAKEN:
             return f"has a store {name!r}; allowed: another name than {', '.join(TAKEN)}"
-        if not re.fullmatch(NAME, name, re.ASCII):
-            return f"has a store {name!r}; allowed: up to 50 letters, digits and _, the first a letter"
+        if text := misnamed(name, "store"):
+            return text
     for held in HELD:
         holding = [name for name, store in stores.items() if held in store.holds]
         if len(holding) > 1:
@@ -103,53 +101,5 @@ def mistake(stores: Mapping[str, Store]) -> str:
     return ""
 
 
-def keys_of(path: str) -> tuple[str, ...]:
-    """Return the keys of the section at the dotted *path* below the stores; () where there is no section."""
-    return () if "." in path else tuple(Store.model_fields)
-
-
-def is_leaf(path: str) -> bool:
-    """Whether the dotted *path* below the stores names a single value, as ``sram.size_kib``."""
-    return path.count(".") == 1
-
-
-def is_path(path: str) -> bool:
-    """Whether the dotted *path* below the stores names something that a store has."""
-    _, *below = path.split(".")
-    return not below or (len(below) == 1 and below[0] in Store.model_fields)
-
-
-def choices(path: str) -> tuple[str, ...]:
-    """Return the words that the value at the dotted *path* below the stores may be; () where it is no choice."""
-    return HELD if re.sub(r"\[\d+\]$", "", path.partition(".")[2]) == "holds" else ()
-
-
-def allowed_text(path: str) -> str:
-    """Return in words what the value at the dotted *path* below the stores may be.
-
-    Example:
-        >>> allowed_text("sram.latency_cycles")
-        'an integer from 0 to 1000000000 or null'
-    """
-    key = re.sub(r"\[\d+\]$", "", path.partition(".")[2])
-    words = ", ".join(HELD)
-    return {
-        "": f"a mapping with any of {', '.join(Store.model_fields)}",
-        "holds": f"one of {words}" if path.endswith("]") else f"a list of one or more of {words}",
-        "bandwidth_gb_s": "a number from 0.001 to 1000000",
-        "usable_fraction": "a number from 0.001 to 1",
-        "latency_cycles": "an integer from 0 to 1000000000 or null",
-        "latency_ns": "a number from 0 to 1000000 or null",
-        "size_kib": f"a number from 0.001 to {_MOST_KIB} or null",
-        "access": "a number from 0 to 1e9 or null",
-    }.get(key, "")
-
-
-def paths() -> tuple[str, ...]:
-    """Return what a store has."""
-    return tuple(Store.model_fields)
-
-
-def unknown(name: str, stores: tuple[str, ...]) -> str:
-    """The message for a store that there is not, with the nearest one."""
-    return f"no store {name!r}; allowed: {', '.join(stores) or 'none here'}{nearest(name, stores)}"
+STORES = Named(Store, "store")
+"""What knows the keys of a store."""
