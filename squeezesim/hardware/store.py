@@ -25,7 +25,7 @@ _LEVELS = ("dram", "mac", "register_file", "inter_pe", "buffer", "vector", "leak
 TAKEN = (*_LEVELS, "compute", "edge", "zeros", "fill", "startup", "setup")
 """Names of what else cycles and energy go to."""
 
-_MOST_KIB = 1 << 30
+_MOST_KIB = 1e9
 _Cycles = Annotated[int, Field(strict=True, ge=0, le=10**9), WHOLE]
 _Size = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=_MOST_KIB), FINITE]
 _Nanoseconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e6), FINITE]
