@@ -253,6 +253,8 @@ class DataflowBounds:
         loop, or stored beside the first tile of the next; no other tile waits for it:
 
             cycles ≥ all of that operand + the first load and the last store of others + array of the other tiles
+
+        What is added to outputs comes with each tile of them, and is not among the inputs here.
         """
         space, tilings = self.space, candidates.tilings
         if not self.has_bounds or len(space.machine.memories) > 1:
@@ -262,10 +264,12 @@ class DataflowBounds:
             tilings.mode, tilings.pixel, tilings.channel
         )
         startup = space.pairs(tilings.pixel, tilings.channel)(space.startup)
-        beside = np.zeros(len(candidates))
+        work, beside = space.work.take(tilings.row), np.zeros(len(candidates))
+        added = work.second * work.g * work.k * work.pixels
         for number, (operand, every) in enumerate(zip(LOOPS, (inputs, weights, outputs + sums), strict=True)):
             single = SINGLE[operand][tilings.mode] | (not space.machine.double(operand))
-            beside += np.where(single | (moving == number), every, startup[number])
+            apart = every - added * (number == _INPUTS)
+            beside += np.select([single, moving == number], [every, apart], startup[number])
         loads = (moving == _INPUTS) | (moving == _WEIGHTS)
         last = np.where(loads, candidates.last_tile, 0)  # beside which nothing is loaded
         return replace(candidates, apart=self._array_apart(tilings, moving) + last, beside=beside)

@@ -44,6 +44,7 @@ def rounded_up(space: Space, ideal: Rates) -> Products:
     several = beyond((_G, _K, _C), weights) - (of_options.constants > 0)  # these come with the first tile
     whole = space.inputs.once[space.pixels.offsets[1:] - 1][channels.owner]
     single = several + beyond((_G, _C), lambda problem, elements: whole * elements * problem.input_bits)
+    single -= of_options.second > 0  # what is added to the first outputs comes with the first inputs
     if not space.pooled:
         single += beyond((_G, _K), lambda problem, elements: problem.pixels * elements * problem.output_bits)
     return Products.of([np.ones(len(space.pixels.owner))], [np.maximum(several, 0)], [np.maximum(single, 0)])

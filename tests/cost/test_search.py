@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,9 @@ from tests.cost.cases import (
     problem_of,
     spills,
     tilings,
+)
+from tests.cost.cases import (
+    machine as one_machine,
 )
 from tests.reference.cases import units
 
@@ -76,6 +79,8 @@ def small_parts(data: st.DataObject) -> Iterator[None]:
             patch.setattr("squeezesim.cost.search._TILINGS", few)
             patch.setattr("squeezesim.cost.prune.PROMISING", 2)
             patch.setattr("squeezesim.cost.search.PROMISING", 2)
+            patch.setattr("squeezesim.cost.search._FIRST", 1)
+            patch.setattr("squeezesim.cost.search._MANY_LEFT", data.draw(st.integers(0, 4), label="left"))
         yield
 
 
@@ -282,7 +287,8 @@ def test_no_lower_bound_is_above_what_a_tiling_costs(
     ]
     assert (bound("nyxgkc") < np.inf) == bool(fitting)
     per_bit = 1 / (8 * sum(memory.bytes_per_cycle for memory in machine.memories))
-    for mode in data.draw(st.lists(st.sampled_from(fitting), max_size=6)) if fitting else ():
+    different = [mode for mode in modes_of(problem, machine, sizes) if mode in fitting]
+    for mode in data.draw(st.lists(st.sampled_from(different), max_size=6)) if different else ():
         cost = measures(problem, machine, flow, sizes, mode)
         try:
             closest = bound("nyxgkc", mode)
@@ -291,6 +297,26 @@ def test_no_lower_bound_is_above_what_a_tiling_costs(
         assert bound("nyxgkc") <= closest * (1 + 1e-12)
         assert closest <= summed(cost, objective)
         assert objective != "latency" or closest >= cost.dram_bits * per_bit * (1 - 1e-5)
+
+
+@pytest.mark.parametrize("rate", [1.0, 4.0])
+@pytest.mark.parametrize("channels", [(4, 1), (6, 2)])
+def test_what_is_added_to_outputs_is_bounded_tile_by_tile(rate: float, channels: tuple[int, int]) -> None:
+    """It comes with each tile of outputs, where the operand that lacks the innermost loop does not."""
+    k, c = channels
+    layer = dataclasses.replace(Layer.conv("conv", c=c, k=k, oy=2, ox=2, fy=1, fx=1), second_elements=4 * k)
+    for stays in (False, True):
+        on = one_machine(
+            rows=2, cols=1, ports=1, buffer_bits=1 << 30, dram_bytes_per_cycle=rate, setup=0, stays=stays
+        )
+        problem = problem_of(layer, on)
+        for name in ("ws", "os"):
+            for sizes in (each for each in tilings(problem, on) if each["c"] == c):
+                modes = modes_of(problem, on, sizes)
+                costs = measures_of(problem, on, DATAFLOWS[name], sizes, modes)
+                for mode, cost in zip(modes, costs, strict=True):
+                    with suppress(ValueError):  # the mode is the same as another one
+                        assert lower_bound(problem, on, DATAFLOWS[name], sizes, mode) <= cost.cycles
 
 
 @settings(max_examples=100, deadline=None)
