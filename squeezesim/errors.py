@@ -103,13 +103,15 @@ def installed(package: str) -> Iterator[None]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x' or 'y'?"`` for the closest of *known*, or an empty string.
+    """Return ``"; did you mean 'x' or 'y'?"`` for the closest of *known*, or an empty string; case counts last.
 
     Example:
         >>> nearest("squeezenex_23", ["squeezenext_23", "alexnet"])
         "; did you mean 'squeezenext_23'?"
     """
-    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+    names = list(known)
+    alike = [name for name in names if name.casefold() == word.casefold()]
+    close = alike or difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
 
 

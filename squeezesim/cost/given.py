@@ -124,14 +124,7 @@ def _check(
         if value not in allowed:
             near = nearest(value, allowed) if isinstance(value, str) else ""
             raise MappingError(f"{where}: {key} {show(value)}; allowed here: {', '.join(allowed)}{near}")
-    for key, operands in (("stays", mapping.stays), ("single", mapping.single)):
-        for operand in operands:
-            if operand not in LOOPS:
-                near = nearest(operand, LOOPS) if isinstance(operand, str) else ""
-                raise MappingError(f"{where}: {key} {show(operand)}; allowed: {', '.join(LOOPS)}{near}")
-    for operand in mapping.stays:
-        if operand in mapping.single:
-            raise MappingError(f"{where}: {operand} both stays and has a single slot; allowed: one of them")
+    _check_operands(where, mapping)
     if len(mapping.tile) != len(AXES):
         raise MappingError(f"{where}: a tile has sizes along {', '.join(AXES)}, found {show(mapping.tile)}")
     for axis, size, extent in zip(AXES, mapping.tile, extents, strict=True):
@@ -143,6 +136,20 @@ def _check(
     tile = dict(zip(AXES, zip(mapping.tile, extents, strict=True), strict=True))
     if broken := violation(layer, family, mapping.dataflow, MODES[mapping.mode], tile):
         raise MappingError(f"{where}: {broken}")
+
+
+def _check_operands(where: str, mapping: LayerMapping) -> None:
+    """Check what stays and what has one slot."""
+    for key, operands in (("stays", mapping.stays), ("single", mapping.single)):
+        for operand in operands:
+            if operand not in LOOPS:
+                near = nearest(operand, LOOPS) if isinstance(operand, str) else ""
+                raise MappingError(f"{where}: {key} {show(operand)}; allowed: {', '.join(LOOPS)}{near}")
+            if operands.count(operand) > 1:
+                raise MappingError(f"{where}: {key} names {operand} twice; allowed: each name once")
+    for operand in mapping.stays:
+        if operand in mapping.single:
+            raise MappingError(f"{where}: {operand} both stays and has a single slot; allowed: one of them")
 
 
 def _check_counts(

@@ -209,7 +209,7 @@ class Tiling:
 
         Of parts they are those of the fullest, scaled to the whole. Of an operand that stays they are the most elements
         that it ever remembers, and those of the next period that arrive while the last tile of one still reads others
-        in their place.
+        in their place. What a part for weights alone has to hold, ``Machine.weights_bits``, is not among them.
         """
         bits, kept = {operand: self._held(operand) for operand in READS}, self.kept()
         if not (self.machine.parts or self.machine.psums_stay):
