@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from squeezesim.cost.machine import Machine, Store
-from squeezesim.cost.maps import map_bits, sources_of
+from squeezesim.cost.maps import OUTSIDE, map_bits, sources_of
 from squeezesim.cost.problem import operands_of, workload_of
 from squeezesim.cost.recurrence import has_weights
 from squeezesim.network.layer import Layer
@@ -23,8 +23,8 @@ def overfull(layers: Sequence[Layer], machine: Machine) -> str:
         >>> from squeezesim.hardware.accelerator import Accelerator
         >>> sram = {"size_kib": 0.5, "bandwidth_gb_s": 4.0, "holds": ["activations"]}
         >>> on = Accelerator.named("os_32x32").replace({"memory.stores": {"sram": sram}})
-        >>> overfull([Layer.conv("conv", c=4, k=8, oy=8, ox=8)], Machine.of(on))
-        'activations beside layer conv take 1,536 bytes of sram, which has 512'
+        >>> overfull([Layer.conv("conv", c=4, k=8, oy=8, ox=8, fy=1, fx=1)], Machine.of(on))
+        'activations beside layer conv take 768 bytes of sram, which has 512'
     """
     for store in machine.stores:
         if "outputs" in store.holds:
@@ -61,8 +61,8 @@ def _alive(layers: Sequence[Layer], machine: Machine) -> tuple[int, int]:
     for number, layer in enumerate(layers):
         if layer.kind == "view":
             continue
-        for source in sources[number]:
-            if source < 0:
+        for source in sources[number] or (OUTSIDE,):  # a layer that stands alone reads inputs too
+            if source == OUTSIDE:
                 of_input = layer.input_elements * operands_of(layer, machine).activation_bits
                 inputs = max(inputs[0], of_input), number
             else:

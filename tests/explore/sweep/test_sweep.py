@@ -386,8 +386,11 @@ def test_processes_that_always_die_end_a_sweep(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100
     )
-    last = done.stderr.splitlines()[-1]
-    assert "processes that cost designs died 3 times; allowed: " in last
+    # Python's tracker of resources may warn after it.
+    (last,) = (
+        line for line in done.stderr.splitlines() if "processes that cost designs died 3 times" in line
+    )
+    assert "; allowed: " in last
     assert last.endswith("below if __name__ == '__main__'")
 
 
