@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import squeezesim as sq
 from squeezesim.cost.evaluate import evaluate, evaluate_each
 from squeezesim.cost.machine import Machine, Store
 from squeezesim.cost.stores import overfull
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.energy import energy_costs
-from squeezesim.network.layer import Layer
+from squeezesim.network import Layer, Network
 from tests.cost.cases import layers
 
 BASE = Accelerator.named("os_32x32")
@@ -97,3 +98,14 @@ def test_weights_have_to_fit_as_the_memory_stores_them() -> None:
     assert overfull([conv], Machine.of(on.replace(sparse))) == ""
     needed = overfull([conv], Machine.of(on.replace({**sparse, "memory.stores.flash.size_kib": 0.001})))
     assert needed == "weights take 23 bytes of flash, which has 1"
+
+
+def test_designs_of_a_sweep_that_do_not_fit_have_no_result() -> None:
+    """The map of 4 · 16 words and the 8 · 16 that are written are 384 bytes at 16 bits, 0.375 KiB."""
+    conv = Layer.conv("conv", c=4, k=8, oy=4, ox=4, fy=1, fx=1)
+    sram = {"holds": ["activations"], "bandwidth_gb_s": 1.0, "size_kib": 1.0, "access": 1.0}
+    on = BASE.replace({"memory.stores": {"sram": sram}, "precision.activation_bits": 16})
+    sizes = [0.374, 0.375, 4.0]
+    network = Network(name="one", layers=(conv,))
+    table = sq.sweep(network, on, {"memory.stores.sram.size_kib": sizes})
+    assert table["latency_us"].notna().tolist() == [False, True, True]
