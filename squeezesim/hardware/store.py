@@ -83,8 +83,8 @@ class Store(Port):
     )
 
     def __str__(self) -> str:
-        size = "" if self.size_kib is None else f"{self.size_kib:g} KiB, "
-        return f"{size}{self.bandwidth_gb_s:g} GB/s, for {' and '.join(self.holds)}"
+        size = "" if self.size_kib is None else f"{self.size_kib:g} KiB at "
+        return f"{size}{self.bandwidth_gb_s:g} GB/s for {' and '.join(self.holds)}"
 
 
 def mistake(stores: Mapping[str, Store]) -> str:
