@@ -56,8 +56,9 @@ class _Read:
 class _Run:
     """Where the steps of a recurrence of *size* layers stand in time, from *begin* on; what runs once is one step.
 
-    Only the first and the last *edge* steps have times. From one step to the next of those between, what is live
-    changes by the same amount, so that it is largest in a step that has one.
+    Only the first and the last *edge* steps have times: those that differ, and one more at each end. From one step to
+    the next of the others, these two among them, what is live changes by the same amount, so that it is largest in a
+    step that has a time.
     """
 
     begin: int
@@ -111,7 +112,7 @@ def liveness(network: Network, operands: Sequence[Operands], input_bits: int) ->
     places |= _placed(layers, 1)
     reads = _reads(layers, places)
     farthest = max((read.back for found in reads.values() for read in found), default=0)
-    places |= _placed(layers, 1 + farthest)
+    places |= _placed(layers, 2 + farthest)
     readers: dict[str, list[tuple[_Read, _Run, int]]] = {}
     for layer, bits in zip(layers, operands, strict=True):
         if layer.kind != "view":

@@ -159,6 +159,19 @@ def test_what_repeats_has_live_what_is_most_in_one_of_its_steps(made: Network) -
     assert found.activations.max() == apart.activations.max()
 
 
+def test_the_step_before_the_last_can_have_the_most_live() -> None:
+    """At 16 bits the input of 6 bytes ends with the last step of `a`: beside `b` it is there in the fourth of five."""
+
+    def step(name: str, source: str, repeat: int) -> Layer:
+        vector = Layer.vector(name, op="relu", k=1, inputs=[source])
+        return dataclasses.replace(vector, vector_ops=repeat, repeat=repeat)
+
+    layers = (step("first", "input", 1), step("a", "input", 5), step("b", "first", 5))
+    made = live_on(Network(name="steps", inputs=(("input", (3,)),), layers=layers), accelerator())
+    outputs = 2 * (1 + 4 + 4)  # of `first`, and of four steps of `a` and of `b`
+    assert made.activations[2] == 6 + outputs
+
+
 def test_a_long_recurrence_takes_no_time() -> None:
     step = Layer.matmul("h", m=1, n=4, k=4, inputs=["input"]).repeated(2**31)
     layers = [dataclasses.replace(step, carried=("h",)), Layer.matmul("fc", m=1, n=1, k=4, inputs=["h"])]
