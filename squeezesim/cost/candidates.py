@@ -75,10 +75,9 @@ class Candidates:
     waits: Floats  # latencies of first loads and the last store
     levels: Bits | None  # of the array
     transfers: Bits  # of the DMA
-    apart: Floats | None = (
-        None  # cycles of the array while the operand that lacks the innermost loop is not moved
-    )
-    beside: Floats | None = None  # bits of that operand, and of what else the array waits for
+    # Cycles of the array while the operand that lacks the innermost loop is not moved; its bits, and others waited for.
+    apart: Floats | None = None
+    beside: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.footprint)

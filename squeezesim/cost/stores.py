@@ -1,19 +1,23 @@
 """Whether a network fits the memories beside DRAM that have a size.
 
 Weights are there all the time, as compressed as the memory stores them. Activations are there from the layer that
-writes them to the last that reads them, inputs of the network from the first layer on, outputs to the last. Maps that
+writes them to the last that reads them, inputs of the network from the first layer on, outputs to the last. Of a
+recurrence those of all steps are, where others read them, and else those of one, from its first layer to its last:
+that is never too little. Maps that
 live in the buffer have their place too, so that what fits does so wherever the placement puts them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
+from math import isinf
 
 from squeezesim.cost.machine import Machine, Store
 from squeezesim.cost.maps import OUTSIDE, map_bits, sources_of
 from squeezesim.cost.problem import operands_of, workload_of
 from squeezesim.cost.recurrence import has_weights
-from squeezesim.network.layer import Layer
+from squeezesim.network.layer import Layer, recurrences
 
 
 def overfull(layers: Sequence[Layer], machine: Machine) -> str:
@@ -27,6 +31,8 @@ def overfull(layers: Sequence[Layer], machine: Machine) -> str:
         'activations beside layer conv take 768 bytes of sram, which has 512'
     """
     for store in machine.stores:
+        if isinf(store.bits):
+            continue
         if "outputs" in store.holds:
             number, bits = _alive(layers, machine)
             what = f"activations beside layer {layers[number].name}"
@@ -54,24 +60,36 @@ def _weights(layers: Sequence[Layer], machine: Machine) -> int:
 
 def _alive(layers: Sequence[Layer], machine: Machine) -> tuple[int, int]:
     """The layer beside which the most bits of activations are alive, and how many."""
-    sources = sources_of(layers)
-    bits = [0 if layer.kind == "view" else map_bits(layer, machine) for layer in layers]
-    last = list(range(len(layers)))
-    read, inputs = set(), (0, -1)  # bits of the network's inputs, and their last reader
-    for number, layer in enumerate(layers):
+    run_of: list[int] = []
+    begins: list[int] = []
+    ends: list[int] = []
+    for steps in recurrences(layers):
+        begins.append(len(run_of))
+        run_of += [len(ends)] * len(steps)
+        ends.append(len(run_of) - 1)
+    change = [0] * (len(layers) + 1)  # of the bits that are alive
+    last = list(range(len(layers)))  # until when what a layer writes is
+    inputs = (0, -1)  # bits of the network's inputs, and their last reader
+    outside: dict[int, bool] = {}  # of layers that are read, whether it is from outside of their recurrence
+    for number, (layer, sources) in enumerate(zip(layers, sources_of(layers), strict=True)):
         if layer.kind == "view":
             continue
-        for source in sources[number] or (OUTSIDE,):  # a layer that stands alone reads inputs too
+        until = ends[run_of[number]] if layer.repeat > 1 else number
+        for source in sources or (OUTSIDE,):  # a layer that stands alone reads inputs too
             if source == OUTSIDE:
-                of_input = layer.input_elements * operands_of(layer, machine).activation_bits
-                inputs = max(inputs[0], of_input), number
-            else:
-                last[source] = number
-                read.add(source)
-    alive = [inputs[0] if number <= inputs[1] else 0 for number in range(len(layers))]
-    for number, size in enumerate(bits):
-        until = last[number] if number in read else len(layers) - 1
-        for each in range(number, until + 1):
-            alive[each] += size
+                width = operands_of(layer, machine).activation_bits
+                inputs = max(inputs[0], layer.input_elements * layer.repeat * width), until
+                continue
+            is_own = run_of[source] == run_of[number]
+            outside[source] = outside.get(source, False) or not is_own
+            last[source] = max(last[source], until)
+    for number, layer in enumerate(layers):
+        if layer.kind != "view":
+            bits = map_bits(layer, machine) * (layer.repeat if outside.get(number, True) else 1)
+            change[begins[run_of[number]] if layer.repeat > 1 else number] += bits
+            change[last[number] + 1 if number in outside else len(layers)] -= bits
+    change[0] += inputs[0]
+    change[inputs[1] + 1] -= inputs[0]
+    alive = list(accumulate(change))
     most = max(range(len(layers)), key=alive.__getitem__)
     return most, alive[most]

@@ -46,7 +46,7 @@ _POINTS, _ROUNDS = 33, 4
 def break_even(network: Network, accelerator: Accelerator) -> float | None:
     """Return the bandwidth in GB/s from which on DRAM is not the bottleneck of the most cycles.
 
-    Cycles are those of the whole network by what sets their pace, as in ``bound`` of its totals.
+    Cycles are those of the whole network by bottleneck, as in ``bound`` of its totals.
 
     Each round parts the interval in which it lies into 32; the last one is less than 0.1 % wide. None where DRAM sets
     it even at 1,000,000 GB/s, 0.001 where it never does.

@@ -17,9 +17,9 @@ from pydantic_core import ErrorDetails
 from squeezesim.errors import HardwareError, UsageError, nearest
 from squeezesim.hardware import buffer_part, constraint, rate, store, unit
 from squeezesim.hardware.dataflows import DECLARED
+from squeezesim.hardware.named import allowed_words, choices_of
 from squeezesim.hardware.part import FrozenDict
 from squeezesim.hardware.parts import LEVELS, Specification
-from squeezesim.hardware.words import allowed_words, choices_of
 from squeezesim.yaml_tree import Position, Source, Tree, parse, plain_scalar, read_source
 
 Record = TypeVar("Record", bound=Specification)

@@ -88,6 +88,18 @@ def test_the_largest_sum_of_what_is_alive_has_to_fit() -> None:
     assert not costs.cycles[1].any()
 
 
+def test_steps_that_others_read_are_all_there() -> None:
+    """Of `h` all five outputs of 10 bytes, of `gate` one, and the input of 5 · 10 bytes until the last step."""
+    steps = [vector("gate", ("x",), 10, 10), replace(vector("h", ("gate",), 10, 10), carried=("h",))]
+    network = [*(replace(layer, repeat=5) for layer in steps), vector("last", ("h",), 50, 1)]
+    sram = {"holds": ["activations"], "bandwidth_gb_s": 1.0, "size_kib": 109 / 1024, "access": 1.0}
+    on = BASE.replace({"precision.activation_bits": 8, "memory.stores": {"sram": sram}})
+    assert (
+        overfull(network, Machine.of(on))
+        == "activations beside layer gate take 110 bytes of sram, which has 109"
+    )
+
+
 def test_weights_have_to_fit_as_the_memory_stores_them() -> None:
     """36 weights of 16 bits are 72 bytes; a quarter of them, with a bit for each, 23."""
     conv = Layer.conv("conv", c=2, k=2, oy=4, ox=4, fy=3, fx=3, padding=1)
