@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
         _shorten_startup()
+        _show_notes()
         _complete(words)
     try:
         output.prepare()
@@ -144,6 +146,26 @@ def _shorten_startup() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small: threads take longer to start
 
 
+def _show_notes() -> None:
+    """Let what the package itself warns of be a note, as commands say them."""
+    others = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if category.__module__.startswith("squeezesim."):
+            output.say(f"note: {message}")
+        else:
+            others(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
+
+
 def _complete(words: list[str]) -> None:
     """Where a shell asks what a line may go on with, print that and exit."""
     if _COMPLETING in os.environ:
@@ -192,12 +214,14 @@ def _version(wanted: bool) -> None:
         from importlib.metadata import PackageNotFoundError, version
 
         from squeezesim._version import __version__
+        from squeezesim.cost import kernel
 
         try:
             torch = version("torch")  # importing it would take a second
         except PackageNotFoundError:
             torch = "not installed"
         output.tell(f"squeezesim {__version__}, torch {torch}, Python {platform.python_version()}")
+        output.tell(f"cost model: {kernel.status()}")
         raise typer.Exit
 
 

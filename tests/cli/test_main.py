@@ -15,6 +15,7 @@ import typer
 
 import squeezesim
 from squeezesim.cli import app
+from squeezesim.cost import kernel
 from squeezesim.errors import OutputError
 from squeezesim.files import temporary_folder
 from tests.cli.conftest import Run
@@ -23,9 +24,10 @@ COMMAND = [sys.executable, "-m", "squeezesim"]
 
 
 @pytest.mark.torch
-def test_version_names_squeezesim_torch_and_python(run: Run) -> None:
+def test_version_names_squeezesim_torch_and_python_and_what_computes(run: Run) -> None:
     expected = (
         f"squeezesim {squeezesim.__version__}, torch {version('torch')}, Python {platform.python_version()}\n"
+        f"cost model: {kernel.status()}\n"
     )
     assert run("--version") == (0, expected, "")
 

@@ -72,8 +72,13 @@ def status() -> str:
 
 @cache
 def _find() -> _Found:
-    if os.environ.get(VARIABLE) == "none":
+    choice = os.environ.get(VARIABLE, "")
+    if choice == "none":
         return _Found(None, f"{VARIABLE}=none")
+    if choice not in ("", *CHOICES):
+        return _Found(
+            None, f"{VARIABLE} is {choice!r}; it can be {', '.join(CHOICES)} or not set", is_wrong=True
+        )
     package = PathFinder.find_spec(PACKAGE)
     if package is None or package.origin is None:
         return _Found(None, "no compiled core was built")
