@@ -74,7 +74,7 @@ class Space:
         self.pixels: Options
         self.channels: Options
         self.inputs: InputTraffic
-        self.pixels, self.channels, self.inputs, self._cut = options or every_option(work, machine)
+        self.pixels, self.channels, self.inputs, self.cut = options or every_option(work, machine)
         self.pooled = pooled_options(work, self.pixels) if work.is_pooled else None
         self._mark()
         self._footprint = self._footprints()
@@ -314,8 +314,8 @@ class Space:
             ):  # a part of the buffer of their own; of one tile of pixels weights pass it
                 reused = [refetches("weights", mode_of(order), tiles) < pixel_tiles for order in self.orders]
                 weights = np.where(np.all(reused, axis=0) & (of_weights > machine.weights_bits), NEVER, 0.0)
-            if pixel_tiles == 1 and self._cut is not None:  # all pixels in a tile are none of the options
-                weights = weights + np.where(self._cut[self.channels.owner], NEVER, 0.0)
+            if pixel_tiles == 1 and self.cut is not None:  # all pixels in a tile are none of the options
+                weights = weights + np.where(self.cut[self.channels.owner], NEVER, 0.0)
             beside = 1 + (machine.double("inputs") & changes("outputs", tiles) & (not machine.stays))
             resident = work.resident[self.channels.owner]
             columns.append(
@@ -366,13 +366,13 @@ class ArrayBounds:
         )
         alternatives = self.bounds.cycles(list(self.pixel_terms), list(self.channel_terms))
         self._known: dict[View, Floats] = {}
-        self._alternatives = Products.stack([Products.of(*zip(*each, strict=True)) for each in alternatives])
+        self.alternatives = Products.stack([Products.of(*zip(*each, strict=True)) for each in alternatives])
 
     def array(self, view: View) -> Any:
         """Array cycles that no tiling of a view is below; those of ``Space.sides`` are kept."""
         if view in self._known:
             return self._known[view]
-        cycles = view(self._alternatives).max(axis=0)
+        cycles = view(self.alternatives).max(axis=0)
         if view in self.space.sides:
             self._known[view] = cycles
         return cycles

@@ -191,7 +191,7 @@ class DataflowBounds:
         result += ideal.setup[0] + self.waits.min() * ideal.latency[0].min()
         result *= MARGIN
         if self.objective != LATENCY:
-            energy = view(self._energy(ideal)).max(axis=0) + leakage(result, ideal)
+            energy = view(self.energy_forms(ideal)).max(axis=0) + leakage(result, ideal)
             result = ideal.value(result, (energy + traffic * _of_a_bit(ideal)) * _ENERGY_MARGIN)
         result[footprint > room] = np.inf
         return result, traffic
@@ -433,7 +433,7 @@ class DataflowBounds:
         """Bits between buffer and array at least, one quantity for each alternative."""
         return self._linear(lambda _, bits: buffer_bits(bits), 0.0)
 
-    def _energy(self, ideal: Rates) -> Products:
+    def energy_forms(self, ideal: Rates) -> Products:
         """Energy at least of MACs and on the array, at the prices of *ideal*, one quantity for each alternative."""
         if self._priced is None or self._priced[0] is not ideal:
 

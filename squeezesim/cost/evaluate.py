@@ -113,6 +113,10 @@ def evaluate_each(
     once = _blank((len(machines), len(owners)), axes)  # before the first step
     misfits: list[str | None] = [None] * len(machines)
     for family, members in families.items():
+        if _may_overflow(layers, family):
+            for number in members:
+                misfits[number] = f"{accelerators[number].name}: {_TOO_LONG}"
+            continue
         index, rates = np.array(members), Rates.of([machines[number] for number in members])
         found, refused = _family_costs(layers, mappings, family, rates, axes, advance, homes)
         for key, column in found.items():
@@ -132,9 +136,7 @@ def evaluate_each(
             slowest = rates.bytes_per_cycle[member].min()
             slots, before = family.pes * family.most_macs, float(once["cycles"][number].sum())
             if misfits[number] is None and _overflows(own, repeats, slots, slowest, before):
-                misfits[number] = (
-                    f"{accelerators[number].name}: the network takes more than 2^62 PE-cycles, which are not counted"
-                )
+                misfits[number] = f"{accelerators[number].name}: {_TOO_LONG}"
     for number, misfit in enumerate(misfits):
         if misfit is not None:
             _fill(columns, number, _blank((len(layers),), axes))
@@ -179,6 +181,17 @@ def _costs(
         **columns,
         **axes._asdict(),
     )
+
+
+_TOO_LONG = "the network takes more than 2^62 PE-cycles, which are not counted"
+
+
+def _may_overflow(layers: Sequence[Layer], family: Machine) -> bool:
+    """Whether cycles that come with each block, step or tile pass 2^62 in some layer, if each does a MAC."""
+    of_units = (max(unit.interval, unit.preload, unit.latency) for unit in family.units)
+    longest = max(family.weight_swap, *of_units, 1)
+    macs = max((layer.macs // layer.repeat for layer in layers), default=0)
+    return longest * macs > 1 << 62
 
 
 def _overflows(costs: Columns, repeats: Ints, pes: int, bytes_per_cycle: float, before: float) -> bool:

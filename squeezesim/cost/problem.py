@@ -96,6 +96,11 @@ class Workload:
     def __len__(self) -> int:
         return len(self.n)
 
+    @property
+    def columns(self) -> tuple[Any, ...]:
+        """All columns, in order."""
+        return tuple(_columns(self))
+
     def take(self, index: Any) -> Workload:
         """Return the rows *index*: an index array, a mask or a slice."""
         return Workload(*[*(column[index] for column in _columns(self)), self.pools])

@@ -61,7 +61,7 @@ class Shares:
         self._work = work
         every = tuple(LOOPS)
         apart = any("psums" in part.holds and "outputs" not in part.holds for part in machine.parts)
-        self._finished = machine.psums_stay or apart
+        self.is_finished = machine.psums_stay or apart
         self.parts = [(part.bits, part.holds) for part in machine.parts] or [(0, every)]
 
     def together(self, bits: Sequence[Any], row: Ints, open_windows: Any = 0.0) -> Any:
@@ -83,7 +83,7 @@ class Shares:
                 ("outputs", self.finished(sums, row) + open_windows),
             ):
                 taken = taken + of if operand in holds else taken
-            if "psums" in holds and self._finished:
+            if "psums" in holds and self.is_finished:
                 taken = taken + sums
             if "weights" in holds:
                 taken = taken + resident
@@ -92,7 +92,7 @@ class Shares:
 
     def finished(self, sums: Any, row: Ints) -> Any:
         """Bits of outputs whose partial sums would take *sums*."""
-        if not self._finished:
+        if not self.is_finished:
             return sums
         return sums / self._work.accumulator_bits[row] * self._work.activation_bits[row]
 
@@ -107,7 +107,7 @@ class Shares:
         found = []
         for size, holds in self.parts:
             sums = self.finished(ones * ("outputs" in holds), row) + ones * (
-                "psums" in holds and self._finished
+                "psums" in holds and self.is_finished
             )
             of_part = np.stack([ones * ("inputs" in holds), ones * ("weights" in holds), sums])
             found.append(of_part / size * self.whole if size else of_part)

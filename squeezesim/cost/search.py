@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from squeezesim.cost import compiled
 from squeezesim.cost.bounds import Space
 from squeezesim.cost.candidates import Candidates, DataflowBounds, Tilings
 from squeezesim.cost.dataflow import Dataflow, flows_of
@@ -323,6 +324,7 @@ class Search:
         self.space = Space(work, machine, room, most, options, orders, required)
         self.flows = [DataflowBounds(self.space, flow) for flow in dataflows]
         self.caches = [ScheduleCache(flow) for flow in self.flows]
+        self.is_compiled = compiled.serves(machine, dataflows)
         self._optimistic: tuple[Rates, Rates] | None = None
         # Tilings of each dataflow that are played before the others are bounded, by pixel and channel option.
         self._played: list[list[tuple[Ints, Ints]]] = []
@@ -332,6 +334,11 @@ class Search:
 
         Time is saved where the machines are alike.
         """
+        if self.is_compiled:
+            found = compiled.choose(self.space, self.flows, rates)
+            return Choice(
+                dict(zip((LATENCY, ENERGY, EDP, TRAFFIC), found.measures, strict=True)), *found.tilings
+            )
         shape, objective = (len(rates), len(self.space.work)), self.space.machine.objective
         measures = {name: np.full(shape, np.inf) for name in (LATENCY, ENERGY, EDP, TRAFFIC)}
         choice = Choice(measures, *(np.zeros(shape, np.int64) for _ in range(5)))

@@ -70,9 +70,12 @@ def enumerate_all(problem: Workload, machine: Machine, flow: Dataflow, nests: Ne
 
 @contextmanager
 def small_parts(data: st.DataObject) -> Iterator[None]:
-    """The search of few tilings goes the ways of one of very many."""
+    """The search goes through NumPy, or of few tilings the ways of one of very many; or the core does it."""
     with pytest.MonkeyPatch.context() as patch:
+        if data.draw(st.booleans(), label="NumPy"):
+            patch.setattr("squeezesim.cost.compiled.library", lambda: None)
         if data.draw(st.booleans(), label="small parts"):
+            patch.setattr("squeezesim.cost.compiled.library", lambda: None)
             few = data.draw(st.integers(1, 40), label="few")
             for name in ("views.FEW", "prune.FEW", "prune._FEW", "search._SOME", "search._MANY"):
                 patch.setattr(f"squeezesim.cost.{name}", few)

@@ -1,6 +1,13 @@
-/* What the compiled core exports. C11, without dependencies and without Python's API. */
+/* What the parts of the compiled core share. C11, without dependencies and without Python's API.
+ *
+ * Names and numbers are those of the NumPy model. Integers are exact: the product of a layer's loop sizes is at most
+ * 2^50. */
+
 #ifndef SQUEEZESIM_KERNEL_H
 #define SQUEEZESIM_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 /* The version of the functions below, as ABI in __init__.py: raise both when a signature or a meaning changes. */
 #define SQUEEZESIM_ABI 1
@@ -18,5 +25,83 @@
 
 SQUEEZESIM_EXPORT int squeezesim_abi(void);
 SQUEEZESIM_EXPORT const char *squeezesim_source(void);
+
+/* A row of `Workload`, by its columns in order. */
+typedef struct {
+    int64_t n, g, k, c, y, x, fy, fx, iy, ix, sy, sx, dy, dx, py, px;
+    int64_t weight_bits, activation_bits, accumulator_bits;
+    int64_t macs_at_once, cycles_at_once;
+    int64_t nonzeros, block_kept, block_size, stored_weights, constants, added, second;
+    int64_t input_bits, factor_bits, output_bits, resident, valid, pool, pointwise;
+} Problem;
+
+/* Numbers of `Machine` that say what a tile costs on the array. */
+typedef struct {
+    int64_t rows, cols, ports, weight_swap, psum_words;
+    int64_t systolic; /* booleans */
+    int64_t chooses_blocks;
+    int64_t os_skips;   /* whether zeros are skipped in `os` */
+    int64_t structured; /* whether PEs hold what patterns keep */
+    int64_t paced;      /* whether a PE does more or less than a MAC a cycle with some widths */
+} Array;
+
+/* What stays in the PEs of a unit. */
+enum { OUTPUTS_STAY, WEIGHTS_STAY, INPUTS_STAY };
+
+/* Numbers of `machine.Unit`, and of `Machine` for a unit. */
+typedef struct {
+    int64_t n, g, k, c, y, x, fy, fx, t, p; /* iterations at once (`Unit.by`); 1: the loop runs in time */
+    int64_t stationary;
+    int64_t interval;     /* cycles of a step */
+    int64_t ports;        /* words a cycle of what stays; 0: never limiting */
+    int64_t preload;      /* cycles at least */
+    int64_t output_words; /* a cycle; 0: never limiting */
+    int64_t latency;      /* cycles for each tile */
+    int64_t psums_stay;   /* boolean: no partial sums leave the array */
+} Unit;
+
+/* Sizes of a tile. */
+typedef struct {
+    int64_t n, y, x, g, k, c;
+} Tile;
+
+/* What words are moved for. Partial sums are read from the buffer as often as they are written. */
+enum {
+    REGISTER_INPUTS,
+    REGISTER_WEIGHTS,
+    REGISTER_PSUMS,
+    BETWEEN_INPUTS,
+    BETWEEN_WEIGHTS,
+    BETWEEN_PSUMS,
+    BUFFER_INPUTS,
+    BUFFER_WEIGHTS,
+    BUFFER_PSUMS,
+    ACCESSES
+};
+
+/* Cycles of the array for a tile, stream and fill, and words of each access. */
+typedef struct {
+    int64_t cycles;
+    double words[ACCESSES];
+} TileCost;
+
+/* ceil(a / b) of a >= 0, b > 0. */
+static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Cycles in which a PE does so many MACs, one after the other (`Workload.paced`). */
+static inline int64_t paced(const Problem *p, int64_t macs) {
+    if (p->macs_at_once == p->cycles_at_once) return macs;
+    return ceil_div(macs * p->cycles_at_once, p->macs_at_once);
+}
+
+/* Filter taps. */
+static inline int64_t taps_of(const Problem *p) { return p->fy * p->fx; }
+
+/* What a tile costs in each dataflow, and on a unit. */
+void ws_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost);
+void os_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost);
+void unit_tile(const Problem *p, const Unit *u, const Tile *t, TileCost *cost);
 
 #endif

@@ -1,5 +1,350 @@
-#include "kernel.h"
+/* The search for the best tiling of every problem on every machine of a family: `cost.search` in compiled form.
+ *
+ * It compares the same tilings by the same measures, and finds the same ones. Pairs of a pixel option and a channel
+ * option go through sieves, each closer and slower than the one before: closed forms of the array, traffic under the
+ * best order, modes with what their tiles cost on the array exactly. What is left is played. Values are exact; bounds
+ * are rounded down. */
+
+#include "search.h"
+
+#include <stdlib.h>
 
 int squeezesim_abi(void) { return SQUEEZESIM_ABI; }
 
 const char *squeezesim_source(void) { return SQUEEZESIM_SOURCE; }
+
+/* ---- what is asked ----------------------------------------------------------------------------------------------- */
+
+/* Energies whose ratio is no more than this are the same but for rounding. */
+static const double EQUAL = 1 + 1e-12;
+
+typedef struct {
+    double cycles, energy, value, traffic;
+    int64_t flow, mode, pixel, channel, number;
+    bool found;
+} Best;
+
+typedef struct {
+    bool within; /* the slack: of those with values up to *limit* the least traffic; else the least value */
+    bool strict; /* only fewer cycles than the best are looked for */
+    double limit;
+    Best best;
+} Query;
+
+static int compared(double one, double other, bool rounded) {
+    double ratio = rounded ? EQUAL : 1;
+    return one * ratio < other ? -1 : other * ratio < one ? 1 : 0;
+}
+
+/* Whether a tiling comes before another one (`search.BY_VALUE`, `search.WITHIN_SLACK`). */
+static bool is_before(const State *s, const Best *one, const Best *other, bool within) {
+    if (!other->found) return true;
+    int way = 0;
+    if (within) way = compared(one->traffic, other->traffic, false);
+    if (!way) way = compared(one->value, other->value, s->in->objective != LATENCY);
+    if (!way && s->in->objective != LATENCY) way = compared(one->cycles, other->cycles, false);
+    if (!way) way = compared(one->energy, other->energy, true);
+    if (!way) way = compared(one->traffic, other->traffic, false);
+    if (way) return way < 0;
+    return one->flow == other->flow ? one->number < other->number : one->flow < other->flow;
+}
+
+/* Bound up to which tilings that move so many bits can still come first. */
+static double up_to(const State *s, const Query *query, double traffic) {
+    const Best *best = &query->best;
+    if (!best->found) return query->limit;
+    if (!query->within) return s->in->objective == LATENCY ? best->value - query->strict : best->value * EQUAL;
+    if (traffic < best->traffic) return query->limit;
+    return traffic == best->traffic ? lesser(best->value, query->limit) : -1;
+}
+
+/* ---- tilings ----------------------------------------------------------------------------------------------------- */
+
+static double mode_value(const State *s, int flow, const OnArray *array, const Mode *mode, double cycles) {
+    if (s->in->objective == LATENCY) return cycles;
+    double energy = energy_of(s, flow, array->words, &mode->moved, cycles);
+    return value_of(s, cycles, energy * (1 - 1e-10));
+}
+
+static int number_of(const Mode *mode) {
+    const int *levels = mode->levels;
+    int within = (levels[INPUTS] * LEVELS + levels[WEIGHTS]) * LEVELS + levels[OUTPUTS];
+    return mode->order * PER_ORDER + within;
+}
+
+/* The most promising of the modes that can come first; NULL: none is left. */
+static Mode *next_of(const State *s, const Query *query, Mode *modes, int count) {
+    Mode *first = NULL;
+    for (Mode *mode = modes; mode < modes + count; mode++) {
+        if (mode->bound > up_to(s, query, mode->traffic)) continue;
+        bool less = first && query->within && mode->traffic < first->traffic;
+        bool more = first && query->within && mode->traffic > first->traffic;
+        if (!first || less || (!more && mode->bound < first->bound)) first = mode;
+    }
+    return first;
+}
+
+/* Play the modes of a pair that can come first. */
+static void visit(State *s, int flow, const Pair *pair, Query *query) {
+    Tiling t;
+    tiling_of(s, pair->pixel, pair->channel, &t);
+    Mode modes[ORDERS * PER_ORDER];
+    int count = 0, left = 0;
+    for (int order = 0; order < ORDERS; order++) {
+        Nest nest;
+        if (!(s->in->memory->orders >> order & 1) || !nest_of(s, &t, order, &nest)) continue;
+        double traffic = traffic_at_least(s, &t, order, &nest);
+        if (!isfinite(traffic) || pair->bound > up_to(s, query, traffic)) continue;
+        count += modes_of(s, &t, order, &nest, modes + count);
+    }
+    for (int number = 0; number < count; number++) {
+        Mode *mode = &modes[number];
+        double cycles = bound_of(s, &t, mode, pair->cycles, NULL);
+        if (least_value(s, cycles, pair->energy, mode->traffic) <= up_to(s, query, mode->traffic))
+            modes[left++] = *mode;
+    }
+    if (!left) return;
+    OnArray array;
+    array_of(s, flow, &t, &array);
+    for (int number = 0; number < left; number++) {
+        double cycles = bound_of(s, &t, &modes[number], array.total, &array);
+        modes[number].bound = mode_value(s, flow, &array, &modes[number], cycles);
+    }
+    for (Mode *mode; (mode = next_of(s, query, modes, left));) {
+        Best found = {.flow = flow, .mode = number_of(mode), .pixel = t.pixel, .channel = t.channel};
+        found.number = (found.mode * s->pixel_count + t.pixel) * s->channel_count + t.channel;
+        found.traffic = mode->traffic;
+        found.cycles = play(s, &t, &array, mode->order, mode->levels);
+        found.energy = energy_of(s, flow, array.words, &mode->moved, found.cycles);
+        found.value = value_of(s, found.cycles, found.energy);
+        found.found = true;
+        mode->bound = INFINITY;
+        if (found.value <= up_to(s, query, mode->traffic) && is_before(s, &found, &query->best, query->within))
+            query->best = found;
+    }
+}
+
+/* ---- branch and bound -------------------------------------------------------------------------------------------- */
+
+/* Whether a pair is more promising than the best so far: by its bound, or of those up to a limit by its traffic. */
+static bool is_better(const Query *query, const Pair *pair, const Pair *best) {
+    if (!query->within || pair->traffic == best->traffic) return pair->bound < best->bound;
+    return pair->traffic < best->traffic;
+}
+
+/* Make *best* the most promising pair of a pixel option, if one is more promising. */
+static void improve_channel(State *s, int number, int64_t pixel, const Query *query, Pair *best) {
+    double limit = query->within ? query->limit : best->bound;
+    int64_t count = screen(s, number, pixel, limit, query->within ? best->traffic : INFINITY);
+    for (int64_t at = 0; at < count; at++) {
+        Pair *pair = &s->found[at];
+        if (is_better(query, pair, best) && refine(s, pair, limit) && is_better(query, pair, best)) *best = *pair;
+    }
+}
+
+/* The same of a channel option, of several tiles of pixels. */
+static void improve_pixel(State *s, int number, int64_t channel, const Query *query, Pair *best) {
+    for (int64_t pixel = 0; pixel < s->pixel_count - 1; pixel++) {
+        double limit = query->within ? query->limit : best->bound;
+        Pair pair = screen_one(s, number, pixel, channel);
+        if (pair.bound <= limit && is_better(query, &pair, best) && refine(s, &pair, limit) &&
+            is_better(query, &pair, best))
+            *best = pair;
+    }
+}
+
+static void push(State *s, Pair pair) {
+    if (s->pair_count == s->pair_capacity) {
+        size_t capacity = s->pair_capacity ? s->pair_capacity * 2 : 1 << 12;
+        Pair *pairs = realloc(s->pairs, capacity * sizeof(Pair));
+        if (!pairs) {
+            s->failed = true;
+            return;
+        }
+        s->pairs = pairs;
+        s->pair_capacity = capacity;
+    }
+    s->pairs[s->pair_count++] = pair;
+}
+
+static int in_order(const Pair *a, const Pair *b) {
+    if (a->pixel != b->pixel) return a->pixel < b->pixel ? -1 : 1;
+    return a->channel < b->channel ? -1 : a->channel > b->channel;
+}
+
+static int by_bound(const void *one, const void *other) {
+    const Pair *a = one, *b = other;
+    return a->bound != b->bound ? (a->bound < b->bound ? -1 : 1) : in_order(a, b);
+}
+
+static int by_traffic(const void *one, const void *other) {
+    const Pair *a = one, *b = other;
+    return a->traffic != b->traffic ? (a->traffic < b->traffic ? -1 : 1) : by_bound(one, other);
+}
+
+/* Rank the pixel options by the best that their pairs can be; how many there are. */
+static int64_t rank(State *s, int number, const Query *query) {
+    int64_t count = s->pixel_count - (s->in->cut[s->row] != 0);
+    for (int64_t pixel = 0; pixel < count; pixel++)
+        s->ranked[pixel] = screen_least(s, number, pixel, query->within ? query->limit : INFINITY);
+    qsort(s->ranked, (size_t)count, sizeof(Pair), query->within ? by_traffic : by_bound);
+    return count;
+}
+
+/* Play promising pairs: the best of some pixel options, and of all pixels in one tile. */
+static void descend(State *s, int number, Query *query) {
+    enum { SOME = 8 };
+    const Pair none = {.bound = INFINITY, .traffic = INFINITY};
+    Pair best = none;
+    int64_t count = rank(s, number, query);
+    for (int64_t place = 0; place < count && place < SOME; place++)
+        improve_channel(s, number, s->ranked[place].pixel, query, &best);
+    if (isfinite(best.bound)) {
+        improve_pixel(s, number, best.channel, query, &best);
+        improve_channel(s, number, best.pixel, query, &best);
+        visit(s, number, &best, query);
+    }
+    best = none;
+    if (!s->in->cut[s->row]) improve_channel(s, number, s->pixel_count - 1, query, &best);
+    if (isfinite(best.bound)) visit(s, number, &best, query);
+}
+
+static void sort(State *s, const Query *query) {
+    if (s->pair_count) qsort(s->pairs, s->pair_count, sizeof(Pair), query->within ? by_traffic : by_bound);
+}
+
+static void visit_first(State *s, int number, Query *query, size_t most_pairs) {
+    for (size_t at = 0; at < s->pair_count && at < most_pairs && !s->failed; at++) {
+        const Pair *pair = &s->pairs[at];
+        if (pair->bound <= up_to(s, query, pair->traffic)) visit(s, number, pair, query);
+    }
+}
+
+/* Play the most promising of many pairs, and drop those that cannot come first any more. */
+static void thin(State *s, int number, Query *query) {
+    enum { SOME = 256 };
+    sort(s, query);
+    visit_first(s, number, query, SOME);
+    size_t left = 0;
+    for (size_t at = SOME; at < s->pair_count; at++)
+        if (s->pairs[at].bound <= up_to(s, query, s->pairs[at].traffic)) s->pairs[left++] = s->pairs[at];
+    s->pair_count = left;
+}
+
+/* Play all pairs of a dataflow that can come first, the most promising before. */
+static void scan(State *s, int number, Query *query) {
+    size_t many = 1 << 15; /* pairs, of which some are played before others are looked for */
+    s->pair_count = 0;
+    int64_t pixels = rank(s, number, query);
+    for (int64_t place = 0; place < pixels && !s->failed; place++) {
+        double limit = up_to(s, query, 0), most_bits = query->within ? query->best.traffic : INFINITY;
+        const Pair *least_pair = &s->ranked[place];
+        if (least_pair->bound > limit || least_pair->traffic > most_bits) continue;
+        int64_t count = screen(s, number, least_pair->pixel, limit, most_bits);
+        for (int64_t at = 0; at < count; at++) {
+            Pair *pair = &s->found[at];
+            if (pair->bound <= up_to(s, query, pair->traffic) && refine(s, pair, limit) &&
+                pair->bound <= up_to(s, query, pair->traffic))
+                push(s, *pair);
+        }
+        if (s->pair_count < many) continue;
+        thin(s, number, query);
+        many = 2 * s->pair_count > many ? 2 * many : many;
+    }
+    sort(s, query);
+    visit_first(s, number, query, s->pair_count);
+}
+
+/* Choose for the problem on the machine: the least value, then within the slack the least traffic. */
+static void choose(State *s, int64_t machine) {
+    const Input *in = s->in;
+    bool slack = s->rates->slack > 0 && in->objective == LATENCY;
+    Query query = {.limit = INFINITY, .strict = slack};
+    for (int flow = 0; flow < in->flows && !s->failed; flow++) descend(s, flow, &query);
+    for (int flow = 0; flow < in->flows && !s->failed; flow++) scan(s, flow, &query);
+    if (slack) {
+        query.within = true;
+        query.limit = (1 + s->rates->slack) * query.best.value;
+        for (int flow = 0; flow < in->flows && !s->failed; flow++) descend(s, flow, &query);
+        for (int flow = 0; flow < in->flows && !s->failed; flow++) scan(s, flow, &query);
+    }
+    const Best *best = &query.best;
+    int64_t at = machine * in->problems + s->row, each = in->machines * in->problems;
+    double weighted = s->rates->cycle_weight * best->cycles + s->rates->energy_weight * best->energy;
+    const double measures[] = {best->cycles, best->energy, weighted, best->traffic};
+    for (int column = 0; column < 4; column++) in->measures[column * each + at] = measures[column];
+    const int64_t choice[] = {best->flow, best->mode, best->pixel + in->pixel_offsets[s->row],
+                              best->channel + in->channel_offsets[s->row], best->number};
+    for (int column = 0; column < 5; column++) in->choice[column * each + at] = choice[column];
+}
+
+/* ---- from problem to problem ------------------------------------------------------------------------------------- */
+
+static bool begin(State *s, const Input *in) {
+    s->in = in;
+    fill_orders(s->orders, (unsigned)in->memory->orders);
+    size_t longest = 0;
+    for (int64_t row = 0; row < in->problems; row++) {
+        longest = (size_t)most((int64_t)longest, in->channel_offsets[row + 1] - in->channel_offsets[row]);
+        longest = (size_t)most((int64_t)longest, in->pixel_offsets[row + 1] - in->pixel_offsets[row]);
+    }
+    s->rounding = calloc(longest, sizeof(double));
+    s->rounding_single = calloc(longest, sizeof(double));
+    s->found = calloc(longest, sizeof(Pair));
+    s->ranked = calloc(longest, sizeof(Pair));
+    s->run_forms = calloc((size_t)in->flows, sizeof *s->run_forms);
+    s->tables = calloc((size_t)in->flows, sizeof(Table));
+    if (!s->rounding || !s->rounding_single || !s->found || !s->ranked || !s->run_forms || !s->tables) return false;
+    for (int flow = 0; flow < in->flows; flow++)
+        if (!table_init(&s->tables[flow])) return false;
+    return true;
+}
+
+static void end(State *s) {
+    for (int flow = 0; flow < s->in->flows; flow++) {
+        if (s->tables) table_free(&s->tables[flow]);
+        for (int number = 0; s->run_forms && number < 2; number++) free(s->run_forms[flow][number]);
+    }
+    free(s->tables);
+    free(s->run_forms);
+    free(s->terms);
+    free(s->found);
+    free(s->ranked);
+    free(s->rounding);
+    free(s->rounding_single);
+    free(s->pairs);
+}
+
+static bool take_problem(State *s, int64_t row) {
+    const Input *in = s->in;
+    s->row = row;
+    for (int64_t column = 0; column < (int64_t)PROBLEM_COLUMNS; column++)
+        (&s->problem.n)[column] = in->work[column * in->problems + row];
+    s->pooling = in->pooling[row];
+    const Problem *p = &s->problem;
+    s->stored_slice = (double)p->stored_weights / (double)(p->g * p->k * p->c);
+    int64_t pixels = in->pixel_offsets[in->problems], channels = in->channel_offsets[in->problems];
+    s->pixel_count = in->pixel_offsets[row + 1] - in->pixel_offsets[row];
+    s->channel_count = in->channel_offsets[row + 1] - in->channel_offsets[row];
+    for (int column = 0; column < PIXEL_COLUMNS; column++)
+        s->pixels[column] = in->pixels + column * pixels + in->pixel_offsets[row];
+    for (int column = 0; column < CHANNEL_COLUMNS; column++)
+        s->channels[column] = in->channels + column * channels + in->channel_offsets[row];
+    for (int flow = 0; flow < in->flows; flow++) table_clear(&s->tables[flow]);
+    return screen_problem(s);
+}
+
+/* Search all problems on all machines; 0, or 1 where there was no memory. */
+int squeezesim_search(const Input *in) {
+    State state = {.failed = false};
+    bool there = begin(&state, in);
+    for (int64_t row = 0; there && row < in->problems && !state.failed; row++) {
+        there = take_problem(&state, row);
+        for (int64_t machine = 0; there && machine < in->machines && !state.failed; machine++) {
+            take_machine(&state, machine);
+            choose(&state, machine);
+        }
+    }
+    end(&state);
+    return !there || state.failed;
+}

@@ -1,0 +1,262 @@
+/* Weight stationary: what a tile costs, and which blocks of weights it is cut into (`cost/dataflow/ws.py`).
+ *
+ * A block of r × s weights stays in the PEs while all pixels of the tile pass it in `stream` cycles; the next
+ * one is preloaded beside it. The block of the remainders comes first, and nothing overlaps its preload:
+ *
+ *     cycles = preload(first) + stream + Σ over the other blocks max(stream, preload) + blocks · swap
+ *            = min(preload(first), stream) + Σ over all blocks max(stream, preload) + blocks · swap
+ *
+ * Tiles that wait for preloads take the r and s of the fewest cycles, of equal ones of the fewest words, then
+ * the first that `_block_sizes` lists. The search goes through the same list in another order, and leaves out
+ * blocks that a bound rules out. */
+
+#include "kernel.h"
+
+/* The weights of a tile, and what all ways to cut them into blocks share. */
+typedef struct {
+    int64_t copies;               /* taps · groups; each has rows · cols weights */
+    int64_t rows, cols;           /* of the array that all input and output channels take */
+    int64_t most_high, most_wide; /* of a block as large as the array */
+    int64_t stream;               /* cycles in which the pixels pass a block */
+    int64_t swap, ports;
+} Weights;
+
+/* How rows of a block are preloaded: so many at once, in so many cycles; 0 where they have no columns. */
+typedef struct {
+    int64_t rows_at_once, cycles;
+} Load;
+
+/* Output channels cut into blocks of `wide` columns: `full` ones, and one of `edge` unless that is 0. */
+typedef struct {
+    int64_t wide, full, edge;
+    int64_t folds; /* blocks along the columns */
+    Load of_full, of_edge, of_last;
+    int64_t preloads; /* cycles to preload all blocks at least (`least_preloads`) */
+} Columns;
+
+/* Parts of the list of `_block_sizes`, each in the order of columns, then of rows. */
+enum { WHOLE, ALL_ROWS, HIDDEN_ROWS, MULTIPLES, MULTIPLES_OF_EDGE };
+
+/* Blocks, by what they are compared: the first entry that differs decides. */
+typedef struct {
+    int64_t cycles, words, place, wide, high;
+    int64_t folds_c, folds_k;
+} Blocks;
+
+/* Rows of blocks as multiples of `step`: those that are loaded at once. */
+typedef struct {
+    int64_t step, place;
+} Steps;
+
+/* max(⌊ports / columns⌋, 1) rows at once, in ⌈columns / ports⌉ cycles. */
+static Load load_of(int64_t cols, int64_t ports) {
+    if (cols > ports) return (Load){1, ceil_div(cols, ports)};
+    return (Load){ports / most(cols, 1), cols > 0};
+}
+
+/* Cycles to preload a block of so many rows. */
+static int64_t preload(int64_t rows, Load load) {
+    if (load.rows_at_once == 1) return rows * load.cycles;
+    return ceil_div(rows, load.rows_at_once) * load.cycles;
+}
+
+static Weights weights_of(const Problem *p, const Array *a, const Tile *t) {
+    int64_t rows = t->c;
+    if (a->structured && p->block_size > 1)
+        rows = t->c / p->block_size * p->block_kept + least(t->c % p->block_size, p->block_kept);
+    return (Weights){
+        .copies = taps_of(p) * t->g,
+        .rows = rows,
+        .cols = t->k,
+        .most_high = least(rows, a->rows),
+        .most_wide = least(t->k, a->cols),
+        .stream = paced(p, t->n * t->y * t->x),
+        .swap = a->weight_swap,
+        .ports = a->ports,
+    };
+}
+
+static Columns columns_of(const Weights *w, int64_t wide) {
+    Columns c = {.wide = wide, .full = w->cols / wide};
+    c.edge = w->cols - c.full * wide;
+    c.folds = c.full + (c.edge > 0);
+    c.of_full = load_of(wide, w->ports);
+    c.of_edge = load_of(c.edge, w->ports);
+    c.of_last = c.edge ? c.of_edge : c.of_full;
+    return c;
+}
+
+/* Cycles to preload all blocks of these columns at least, as if all rows were one block. */
+static int64_t least_preloads(const Weights *w, const Columns *c) {
+    return w->copies * (c->full * preload(w->rows, c->of_full) + preload(w->rows, c->of_edge));
+}
+
+/* Σ of max(stream, preload) over the blocks of so many rows of a tap and group. */
+static int64_t passed(const Weights *w, const Columns *c, int64_t rows) {
+    int64_t cycles = c->full * most(w->stream, preload(rows, c->of_full));
+    return c->edge ? cycles + most(w->stream, preload(rows, c->of_edge)) : cycles;
+}
+
+/* Inputs read, sums read and written for each tap, group and pixel. */
+static int64_t words_of(const Weights *w, const Columns *c, int64_t folds) {
+    return c->folds * w->rows + 2 * folds * w->cols;
+}
+
+/* Blocks of these columns and so many rows. */
+static Blocks blocks_of(const Weights *w, const Columns *c, int64_t high, int64_t place) {
+    int64_t full = w->rows / high, edge = w->rows - full * high, folds = full + (edge > 0);
+    int64_t all = full * passed(w, c, high) + (edge ? passed(w, c, edge) : 0);
+    int64_t first = least(w->stream, preload(edge ? edge : high, c->of_last));
+    return (Blocks){
+        .cycles = first + w->copies * (all + folds * c->folds * w->swap),
+        .words = words_of(w, c, folds),
+        .place = place,
+        .wide = c->wide,
+        .high = high,
+        .folds_c = folds,
+        .folds_k = c->folds,
+    };
+}
+
+/* Whether blocks are taken rather than other ones. */
+static bool is_better(const Blocks *one, const Blocks *other) {
+    if (one->cycles != other->cycles) return one->cycles < other->cycles;
+    if (one->words != other->words) return one->words < other->words;
+    if (one->place != other->place) return one->place < other->place;
+    if (one->wide != other->wide) return one->wide < other->wide;
+    return one->high < other->high;
+}
+
+static void consider(Blocks found, Blocks *best) {
+    if (is_better(&found, best)) *best = found;
+}
+
+/* What blocks of these columns and so many folds of the rows, or more, cost at least:
+ *
+ *     cycles >= max(stream + preloads of all rows as one block, blocks · stream) + blocks · swap */
+static Blocks least_of(const Weights *w, const Columns *c, int64_t folds, int64_t place) {
+    int64_t blocks = w->copies * folds * c->folds;
+    return (Blocks){
+        .cycles = most(c->preloads + w->stream, blocks * w->stream) + blocks * w->swap,
+        .words = words_of(w, c, folds),
+        .place = place,
+        .wide = c->wide,
+    };
+}
+
+/* Cycles that pixels take longer than preloads of blocks of the same columns, at least: `full` ones have up
+ * to `high` rows, the last one up to `edge`. */
+static int64_t least_waiting(int64_t stream, Load load, int64_t full, int64_t high, int64_t edge) {
+    return full * most(stream - preload(high, load), 0) + most(stream - preload(edge, load), 0);
+}
+
+/* Cycles of blocks of `low` to `high` rows at least, where any of them are so many folds of the rows:
+ *
+ *     min(preload(first), stream) + Σ over all blocks (preload + max(stream − preload, 0)) + blocks · swap */
+static int64_t least_between(const Weights *w, const Columns *c, int64_t folds, int64_t low, int64_t high) {
+    int64_t full = folds - 1, edge = w->rows - full * low;
+    int64_t waiting = c->full * least_waiting(w->stream, c->of_full, full, high, edge);
+    if (c->edge) waiting += least_waiting(w->stream, c->of_edge, full, high, edge);
+    int64_t first = least(w->stream, preload(w->rows - full * high, c->of_last));
+    return first + c->preloads + w->copies * (waiting + folds * c->folds * w->swap);
+}
+
+/* Consider blocks of `low` to `high` steps of rows, half by half, where a bound does not rule them out. */
+static void consider_between(
+    const Weights *w, const Columns *c, Steps steps, int64_t low, int64_t high, Blocks *best
+) {
+    if (low > high) return;
+    int64_t folds = ceil_div(w->rows, high * steps.step);
+    Blocks bound = least_of(w, c, folds, steps.place);
+    bound.high = low * steps.step;
+    if (!is_better(&bound, best)) return;
+    if (low == high) {
+        consider(blocks_of(w, c, high * steps.step, steps.place), best);
+        return;
+    }
+    if (folds == ceil_div(w->rows, low * steps.step)) {
+        bound.cycles = most(bound.cycles, least_between(w, c, folds, low * steps.step, high * steps.step));
+        if (!is_better(&bound, best)) return;
+    }
+    int64_t middle = low + (high - low) / 2;
+    consider_between(w, c, steps, middle + 1, high, best); /* fewer words */
+    consider_between(w, c, steps, low, middle, best);
+}
+
+/* The next columns below of blocks that can be the best (`_widths`): a multiple of the ports, or ⌊ports/i⌋;
+ * 0: there are none. */
+static int64_t narrower(int64_t wide, int64_t ports) {
+    if (wide > ports) return (wide - 1) / ports * ports;
+    return ports / (ports / wide + 1);
+}
+
+/* The most rows whose preload is not waited for. */
+static int64_t hidden_rows(const Weights *w, const Columns *c) {
+    int64_t rows = w->stream / c->of_full.cycles * c->of_full.rows_at_once;
+    return most(least(rows, w->most_high), 1);
+}
+
+/* Consider blocks of as many rows as the array has, and of the most whose preload is hidden. Return whether
+ * blocks of other rows can take fewer cycles. */
+static bool choose_columns(const Weights *w, int64_t folds, Blocks *best) {
+    int64_t preloads = w->copies * ceil_div(w->rows * w->cols, w->ports), fewest = INT64_MAX;
+    for (int64_t wide = w->most_wide; wide > 0; wide = narrower(wide, w->ports)) {
+        /* Were all ports always in use, fewer columns would have no fewer cycles and words. */
+        Columns c = {.folds = ceil_div(w->cols, wide), .preloads = preloads};
+        Blocks bound = least_of(w, &c, folds, ALL_ROWS);
+        if (!is_better(&bound, best)) break;
+        c = columns_of(w, wide);
+        c.preloads = least_preloads(w, &c);
+        bound = least_of(w, &c, folds, ALL_ROWS);
+        if (!is_better(&bound, best)) continue;
+        fewest = least(fewest, bound.cycles);
+        consider(blocks_of(w, &c, w->most_high, ALL_ROWS), best);
+        consider(blocks_of(w, &c, hidden_rows(w, &c), HIDDEN_ROWS), best);
+    }
+    return fewest < best->cycles;
+}
+
+/* Consider blocks of other rows, of columns that can take fewer cycles than what `choose_columns` chose.
+ * `_block_sizes` lists none of other columns, though they may take as many cycles and move fewer words. */
+static void choose_rows(const Weights *w, int64_t folds, Blocks *best) {
+    int64_t cycles = best->cycles;
+    for (int64_t wide = w->most_wide; wide > 0; wide = narrower(wide, w->ports)) {
+        Columns c = columns_of(w, wide);
+        c.preloads = least_preloads(w, &c);
+        if (least_of(w, &c, folds, MULTIPLES).cycles >= cycles) continue;
+        int64_t hidden = hidden_rows(w, &c), last = w->most_high - 1;
+        int64_t step = c.of_full.rows_at_once;
+        consider_between(w, &c, (Steps){step, MULTIPLES}, hidden / step + 1, last / step, best);
+        step = c.of_edge.rows_at_once;
+        consider_between(w, &c, (Steps){step, MULTIPLES_OF_EDGE}, hidden / step + 1, last / step, best);
+    }
+}
+
+/* The blocks with which a tile takes the fewest cycles, of `whole` ones and all others (`_block_sizes`). */
+static Blocks fastest(const Weights *w, Blocks whole) {
+    Blocks best = whole;
+    if (choose_columns(w, whole.folds_c, &best)) choose_rows(w, whole.folds_c, &best);
+    return best;
+}
+
+void ws_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost) {
+    Weights w = weights_of(p, a, t);
+    Columns c = columns_of(&w, w.most_wide);
+    Blocks blocks = blocks_of(&w, &c, w.most_high, WHOLE);
+    if (a->chooses_blocks && w.stream < preload(w.most_high, c.of_full)) blocks = fastest(&w, blocks);
+
+    double pixels = (double)(t->n * t->y * t->x), taps = (double)taps_of(p);
+    double held = (double)(t->g * t->k * w.rows), slices = (double)(t->g * t->k * t->c);
+    double macs = pixels * held * taps, read = pixels * (double)(w.copies * t->c * blocks.folds_k);
+    *cost = (TileCost){
+        .cycles = blocks.cycles + (a->systolic ? blocks.high + blocks.wide - 2 : 0),
+        .words = {
+            [REGISTER_WEIGHTS] = macs + held * taps,
+            [BETWEEN_PSUMS] = macs,
+            [BETWEEN_INPUTS] = a->systolic ? pixels * slices * taps - read : 0.0,
+            [BUFFER_INPUTS] = read,
+            [BUFFER_WEIGHTS] = slices * taps,
+            [BUFFER_PSUMS] = pixels * (double)(w.copies * blocks.folds_c * w.cols),
+        },
+    };
+}
