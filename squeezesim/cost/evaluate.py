@@ -111,12 +111,13 @@ def evaluate_each(
     repeats = np.array([layer.repeat for layer in layers], np.int64)
     owners = [n for n, layer in enumerate(layers) if has_weights(layer) and (homes or layer.repeat > 1)]
     once = _blank((len(machines), len(owners)), axes)  # before the first step
-    misfits: list[str | None] = [None] * len(machines)
+    wrapping = {number for family in families if _may_overflow(layers, family) for number in families[family]}
+    misfits: list[str | None] = [
+        f"{accelerator.name}: {_TOO_LONG}" if number in wrapping else None
+        for number, accelerator in enumerate(accelerators)
+    ]
+    families = {family: members for family, members in families.items() if not {*members} <= wrapping}
     for family, members in families.items():
-        if _may_overflow(layers, family):
-            for number in members:
-                misfits[number] = f"{accelerators[number].name}: {_TOO_LONG}"
-            continue
         index, rates = np.array(members), Rates.of([machines[number] for number in members])
         found, refused = _family_costs(layers, mappings, family, rates, axes, advance, homes)
         for key, column in found.items():
@@ -130,13 +131,14 @@ def evaluate_each(
         for member, (layer, reason) in refused.items():
             misfits[members[member]] = _misfit(layer, reason, family, accelerators[members[member]])
         for member, number in enumerate(members):
-            if misfits[number] is None and (reason := overfull(layers, machines[number])):
-                misfits[number] = f"{accelerators[number].name}: {reason}"
             own = {key: columns[key][number] for key in ("cycles", "dram_bytes")}
             slowest = rates.bytes_per_cycle[member].min()
             slots, before = family.pes * family.most_macs, float(once["cycles"][number].sum())
-            if misfits[number] is None and _overflows(own, repeats, slots, slowest, before):
-                misfits[number] = f"{accelerators[number].name}: {_TOO_LONG}"
+            reason = overfull(layers, machines[number])
+            if not reason and _overflows(own, repeats, slots, slowest, before):
+                reason = _TOO_LONG
+            if misfits[number] is None and reason:
+                misfits[number] = f"{accelerators[number].name}: {reason}"
     for number, misfit in enumerate(misfits):
         if misfit is not None:
             _fill(columns, number, _blank((len(layers),), axes))

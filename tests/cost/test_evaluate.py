@@ -325,14 +325,14 @@ def test_cycles_that_integers_do_not_hold_are_refused() -> None:
     ("name", "changes"),
     [
         ("ws_32x32", {"array.weight_swap_cycles": 10**9}),
-        ("dpu_b4096", {"array.units.conv.latency": 2**31 - 1}),
+        ("dpu_b4096", {"array.units.conv.latency": 2**16}),
     ],
 )
 def test_cycles_of_blocks_and_tiles_that_could_wrap_are_refused(
     name: str, changes: dict[str, object]
 ) -> None:
     hw = Accelerator.named(name).replace(changes)
-    layer = Layer.matmul("a", m=2**12, n=2**12, k=2**10)
+    layer = Layer.matmul("a", m=2**16, n=2**16, k=2**15)
     _, misfits = evaluate_each([layer], [hw])
     assert misfits == [f"{name}: the network takes more than 2^62 PE-cycles, which are not counted"]
 
