@@ -26,7 +26,7 @@ from packaging.tags import sys_tags
 
 # The baseline of the processor and no rounding but that of each operation: every machine computes the same.
 FLAGS = (
-    "-O2",
+    "-O3",
     "-std=c11",
     "-fPIC",
     "-shared",

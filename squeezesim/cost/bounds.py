@@ -312,7 +312,13 @@ class Space:
             if (
                 machine.weights_bits
             ):  # a part of the buffer of their own; of one tile of pixels weights pass it
-                reused = [refetches("weights", mode_of(order), tiles) < pixel_tiles for order in self.orders]
+                # Several tiles of pixels are those of an image, or images one by one.
+                several = [tiles | {"N": number, "S": pixel_tiles // number} for number in {1, pixel_tiles}]
+                reused = [
+                    refetches("weights", mode_of(order), each) < pixel_tiles
+                    for order in self.orders
+                    for each in several
+                ]
                 weights = np.where(np.all(reused, axis=0) & (of_weights > machine.weights_bits), NEVER, 0.0)
             if pixel_tiles == 1 and self.cut is not None:  # all pixels in a tile are none of the options
                 weights = weights + np.where(self.cut[self.channels.owner], NEVER, 0.0)

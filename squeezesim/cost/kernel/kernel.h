@@ -96,6 +96,10 @@ static inline int64_t paced(const Problem *p, int64_t macs) {
     return ceil_div(macs * p->cycles_at_once, p->macs_at_once);
 }
 
+/* fmin and fmax are calls, since they look at what is not a number. */
+static inline double lesser(double a, double b) { return a < b ? a : b; }
+static inline double larger(double a, double b) { return a > b ? a : b; }
+
 /* Filter taps. */
 static inline int64_t taps_of(const Problem *p) { return p->fy * p->fx; }
 
@@ -103,5 +107,8 @@ static inline int64_t taps_of(const Problem *p) { return p->fy * p->fx; }
 void ws_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost);
 void os_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost);
 void unit_tile(const Problem *p, const Unit *u, const Tile *t, TileCost *cost);
+
+/* Cycles that a tile in `os` is not below where blocks are chosen, found sooner. */
+double os_least(const Problem *p, const Array *a, const Tile *t);
 
 #endif

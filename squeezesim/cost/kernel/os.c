@@ -297,11 +297,11 @@ static double ending_of(double k, double chunks, double last, double loaded, dou
     static const double more[] = {0, 1, 2, 3, 4, 6, 9, 14};
     double found = each * 14 + last;
     for (int i = 0; i < 7 && each * more[i] + last < found; i++) {
-        const double fewer = chunks + more[i + 1] - 1, before = fmax(fewer - 1, 1);
+        const double fewer = chunks + more[i + 1] - 1, before = larger(fewer - 1, 1);
         const double equal = (last * k - before * loaded) / (last + before * passed);
         const double one = last * (k - 1) / before + last - loaded - passed;
-        const double ends = fmax(fmin(one, last * fmin(equal, k / fewer)), last);
-        found = fmin(found, each * more[i] + (fewer == 1 ? last * k : ends));
+        const double ends = larger(lesser(one, last * lesser(equal, k / fewer)), last);
+        found = lesser(found, each * more[i] + (fewer == 1 ? last * k : ends));
     }
     return found;
 }
@@ -309,8 +309,8 @@ static double ending_of(double k, double chunks, double last, double loaded, dou
 /* Whether so many cycles, a whole number, are more than a bound, which may be rounded up. */
 static bool is_above(int64_t cycles, double bound) { return (double)cycles > ceil(bound * (1 - 4e-15)); }
 
-/* Whether no blocks and chunks take fewer cycles than whole arrays, by `_least`. */
-static bool is_least(const Work *w, const Used *whole, const Blocks *b, int64_t cycles)
+/* Cycles that no blocks and chunks of a tile are below (`_least`); whole arrays are cut into blocks `b`. */
+static double least_of(const Work *w, const Used *whole, const Blocks *b)
 {
     const bool flat = w->p->pointwise;
     const int64_t ports = w->a->ports, chunks = ceil_div(w->k, whole->words), count = count_of(b);
@@ -322,15 +322,14 @@ static bool is_least(const Work *w, const Used *whole, const Blocks *b, int64_t 
     const double drains = outputs + c * (double)w->least * pace;
     const int64_t aside = least(b->rows[0] + b->rows[1], b->columns[0] + b->columns[1]);
     const int64_t others = (flat ? 1 : w->n * aside) * w->stream;
-    if (is_above(cycles, fmax((double)(work + others + 1), drains + c))) return false;
-    if (cycles <= work + last) return true;
     double ending = (double)last;
     if (w->k > 1) {
         const double loaded = c * (double)(b->preload[0][0] + w->paced);
         const double passed = c * (double)(w->least + (w->a->os_skips != 0)) * pace;
         ending = ending_of((double)w->k, (double)chunks, (double)last, loaded, passed, (double)each);
     }
-    return !is_above(cycles, fmax((double)work + ending, drains + c * ((double)preload / (double)count)));
+    const double as_few = larger((double)work + ending, drains + c * ((double)preload / (double)count));
+    return lesser(as_few, larger((double)(work + others + 1), drains + c));
 }
 
 /* The fastest use that was found, of equal ones that which moves the fewest words. */
@@ -423,7 +422,7 @@ static void seed(Best *best, const Blocks *b, const Terms *terms, Used use)
 {
     const Work *w = best->w;
     const int64_t loaded = terms->preload * w->c, left = terms->drain - terms->blocks * w->c * w->least;
-    const double balanced = fmax(sqrt((double)(terms->last * w->k) / (double)(loaded * w->g)), 1);
+    const double balanced = larger(sqrt((double)(terms->last * w->k) / (double)(loaded * w->g)), 1);
     const double k = (double)w->k;
     const int64_t tried[3] = {(int64_t)ceil(k / balanced), (int64_t)ceil(k / (balanced + 1)),
                               left > 0 ? ceil_div(loaded, left) : best->whole.words};
@@ -484,8 +483,8 @@ static double chunks_of(const Best *best, double preload, double drain, double b
     const Work *w = best->w;
     const double each = preload * (double)(w->g * w->c), shortest = (double)best->shortest;
     const double beside = (double)best->item + (double)w->c * ending;
-    const double as_few = drain * shortest + fmax(before * shortest - beside, 0);
-    return each * (double)best->chunks + fmin(as_few, each + drain + fmax(before - beside, 0));
+    const double as_few = drain * shortest + larger(before * shortest - beside, 0);
+    return each * (double)best->chunks + lesser(as_few, each + drain + larger(before - beside, 0));
 }
 
 /* Whether a bound, which may be rounded up, is more than so many cycles. */
@@ -535,13 +534,13 @@ static double least_of_windows(const Best *best, const Along *down, const Along 
     const Work *w = best->w;
     const double n = (double)w->n, blocks = n * (double)(down->count * across->count);
     const double ports = 1 / (double)w->a->ports;
-    const double preload = fmax(n * down->words * across->words * ports, blocks);
+    const double preload = larger(n * down->words * across->words * ports, blocks);
     const double work =
         blocks * (double)w->stream + chunks_of(best, preload, down->last_drain * across->last_drain, 0, 0);
-    const double first = fmax(down->first * across->first * ports, 1);
+    const double first = larger(down->first * across->first * ports, 1);
     const double drains = n * down->drain * across->drain * (double)(w->g * w->k) + (double)w->c * first +
                           (double)best->weights_cycles;
-    return fmax(work, drains) + (w->a->systolic ? (double)(down->size + across->size - 2) : 0);
+    return larger(work, drains) + (w->a->systolic ? (double)(down->size + across->size - 2) : 0);
 }
 
 enum { TOGETHER = 64 }; /* columns that are held at once */
@@ -595,11 +594,11 @@ static void lines(Best *best, Promise *promise, int64_t pixels, double work, dou
     int64_t from = least(pixels, w->a->cols), to = from;
     if (w->a->systolic) {
         /* Rows + columns - 2 come on top; rows · columns are no fewer than the pixels. */
-        const double sum = (double)(limit(best, promise) + 2) - floor(fmax(work, drains) * (1 - 1e-14));
+        const double sum = (double)(limit(best, promise) + 2) - floor(larger(work, drains) * (1 - 1e-14));
         const double root = sum * sum - 4 * (double)pixels;
         const double half = root > 0 ? sqrt(root) / 2 : 0;
-        from = most(ceil_div(pixels, w->a->rows), (int64_t)fmax(sum / 2 - half - 1, 1));
-        to = (int64_t)fmin((double)to, sum / 2 + half + 1);
+        from = most(ceil_div(pixels, w->a->rows), (int64_t)larger(sum / 2 - half - 1, 1));
+        to = (int64_t)lesser((double)to, sum / 2 + half + 1);
     } else if (filled > 0 && ceil_div(pixels, filled) <= w->a->rows) {
         from = to = least(pixels, filled);
     }
@@ -610,7 +609,7 @@ static void lines(Best *best, Promise *promise, int64_t pixels, double work, dou
         /* Each line takes a cycle. */
         const double slower = (double)(most(rows - line, 0) * (w->x / pixels) * w->g * w->k);
         const Used use = {rows, cols, pixels, best->whole.words};
-        visit(best, promise, fmax(work, drains + slower) + skew, use);
+        visit(best, promise, larger(work, drains + slower) + skew, use);
     }
 }
 
@@ -628,8 +627,16 @@ static void of_pixels(Best *best, Promise *promise, int64_t pixels)
         (double)(count * w->stream) + chunks_of(best, preload, (double)last_line, before, (double)last);
     const int64_t drain = (count - 1) * line + last_line;
     const double drains = (double)(drain * w->g * w->k + w->c * first + best->weights_cycles);
-    if (!exceeds(fmax(work, drains) + (double)least_skew(w, pixels), limit(best, promise)))
+    if (!exceeds(larger(work, drains) + (double)least_skew(w, pixels), limit(best, promise)))
         lines(best, promise, pixels, work, drains, line);
+}
+
+/* The most pixels, of no more than so many, that can be the last of a step in some lines (`_steps`). */
+static int64_t step_below(const Work *w, int64_t pixels)
+{
+    const int64_t ports = w->a->ports, cols = w->a->cols;
+    if (w->a->systolic || cols % ports || pixels >= w->x) return pixels;
+    return pixels / ports * ports;
 }
 
 /* Blocks of pixels of matrix products, and their lines, that can be better. */
@@ -653,7 +660,8 @@ static void products(Best *best, Promise *promise)
         const int64_t left = spare - least_skew(w, even), drain = most(left / best->shortest, left - each);
         int64_t low = left < 1 ? pixels + 1 : even;
         if (count > 1 && drain < preload) low = most(low, ceil_div(x - drain * wide, count - 1));
-        for (; pixels >= low; pixels--) of_pixels(best, promise, pixels);
+        for (pixels = step_below(w, pixels); pixels >= low; pixels = step_below(w, pixels - 1))
+            of_pixels(best, promise, pixels);
         pixels = even - 1;
     }
 }
@@ -710,7 +718,7 @@ void os_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost)
     Used use = whole_of(&w);
     Blocks b = blocks_of(&w, &use);
     int64_t cycles = cycles_of_use(&w, &b, &use);
-    if (a->chooses_blocks && !is_least(&w, &use, &b, cycles)) {
+    if (a->chooses_blocks && is_above(cycles, least_of(&w, &use, &b))) {
         use = fastest(&w, &use, &cycles);
         b = blocks_of(&w, &use);
     }
@@ -725,4 +733,12 @@ void os_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost)
     cost->words[BUFFER_INPUTS] = loaded;
     cost->words[BUFFER_WEIGHTS] = weights;
     cost->words[BUFFER_PSUMS] = pixels * (double)(t->g * t->k);
+}
+
+double os_least(const Problem *p, const Array *a, const Tile *t)
+{
+    const Work w = work_of(p, a, t);
+    const Used whole = whole_of(&w);
+    const Blocks b = blocks_of(&w, &whole);
+    return floor(least_of(&w, &whole, &b) * (1 - 4e-15));
 }

@@ -216,8 +216,8 @@ int64_t screen(State *s, int number, int64_t pixel, double limit, double most_bi
     return count;
 }
 
-/* The best that a pair of a pixel option can be: the least bound, or of those up to *limit* the least traffic. */
-Pair screen_least(const State *s, int number, int64_t pixel, double limit) {
+/* The best that pairs of a pixel option can be: the least bound and the least traffic of any. */
+Pair screen_least(const State *s, int number, int64_t pixel) {
     Row row = row_of(s, number, pixel);
     int64_t runs = runs_of(s);
     const double *of_runs = s->terms + TERMS * s->channel_count, *const *run_forms = row.run_forms;
@@ -225,7 +225,6 @@ Pair screen_least(const State *s, int number, int64_t pixel, double limit) {
     for (int64_t run = 0; run < runs; run++) {
         const double *energy = s->in->objective != LATENCY ? run_forms[1] + run : NULL;
         Pair pair = screened(s, &row, of_runs + run, runs, run_forms[0] + run, energy, runs);
-        if (pair.bound > limit) continue;
         best.bound = lesser(best.bound, pair.bound);
         best.traffic = lesser(best.traffic, pair.traffic);
     }

@@ -84,6 +84,26 @@ static Mode *next_of(const State *s, const Query *query, Mode *modes, int count)
     return first;
 }
 
+/* Whether a mode could at best take as many cycles as the best tiling, and would come after it: it takes more energy. */
+static bool cannot_tie(const State *s, int flow, const Query *query, const OnArray *array, const Mode *mode) {
+    const Best *best = &query->best;
+    if (s->in->objective != LATENCY || !best->found || mode->bound <= best->cycles - 1) return false;
+    if (query->within && mode->traffic != best->traffic) return false;
+    return energy_of(s, flow, array->words, &mode->moved, best->cycles) > best->energy * EQUAL;
+}
+
+/* Keep the modes that can come first, if the array takes so many cycles and so much energy; how many there are. */
+static int keep_modes(const State *s, const Tiling *t, double array, double energy, const Query *query, Mode *modes,
+                      int count) {
+    int left = 0;
+    for (int number = 0; number < count; number++) {
+        const Mode *mode = &modes[number];
+        double value = least_value(s, bound_of(s, t, mode, array, NULL), energy, mode->traffic);
+        if (value <= up_to(s, query, mode->traffic)) modes[left++] = *mode;
+    }
+    return left;
+}
+
 /* Play the modes of a pair that can come first. */
 static void visit(State *s, int flow, const Pair *pair, Query *query) {
     Tiling t;
@@ -97,20 +117,21 @@ static void visit(State *s, int flow, const Pair *pair, Query *query) {
         if (!isfinite(traffic) || pair->bound > up_to(s, query, traffic)) continue;
         count += modes_of(s, &t, order, &nest, modes + count);
     }
-    for (int number = 0; number < count; number++) {
-        Mode *mode = &modes[number];
-        double cycles = bound_of(s, &t, mode, pair->cycles, NULL);
-        if (least_value(s, cycles, pair->energy, mode->traffic) <= up_to(s, query, mode->traffic))
-            modes[left++] = *mode;
-    }
+    left = keep_modes(s, &t, pair->cycles, pair->energy, query, modes, count);
+    double cycles = left ? array_at_least(s, flow, &t) : 0;
+    if (cycles > pair->cycles) left = keep_modes(s, &t, cycles, pair->energy, query, modes, left);
     if (!left) return;
     OnArray array;
     array_of(s, flow, &t, &array);
     for (int number = 0; number < left; number++) {
-        double cycles = bound_of(s, &t, &modes[number], array.total, &array);
+        cycles = bound_of(s, &t, &modes[number], array.total, &array);
         modes[number].bound = mode_value(s, flow, &array, &modes[number], cycles);
     }
     for (Mode *mode; (mode = next_of(s, query, modes, left));) {
+        if (cannot_tie(s, flow, query, &array, mode)) {
+            mode->bound = INFINITY;
+            continue;
+        }
         Best found = {.flow = flow, .mode = number_of(mode), .pixel = t.pixel, .channel = t.channel};
         found.number = (found.mode * s->pixel_count + t.pixel) * s->channel_count + t.channel;
         found.traffic = mode->traffic;
@@ -182,13 +203,13 @@ static int by_traffic(const void *one, const void *other) {
     return a->traffic != b->traffic ? (a->traffic < b->traffic ? -1 : 1) : by_bound(one, other);
 }
 
-/* Rank the pixel options by the best that their pairs can be; how many there are. */
-static int64_t rank(State *s, int number, const Query *query) {
-    int64_t count = s->pixel_count - (s->in->cut[s->row] != 0);
-    for (int64_t pixel = 0; pixel < count; pixel++)
-        s->ranked[pixel] = screen_least(s, number, pixel, query->within ? query->limit : INFINITY);
-    qsort(s->ranked, (size_t)count, sizeof(Pair), query->within ? by_traffic : by_bound);
-    return count;
+static int by_bound(const void *one, const void *other);
+static int by_traffic(const void *one, const void *other);
+
+static int64_t options_of(const State *s) { return s->pixel_count - (s->in->cut[s->row] != 0); }
+
+static void sort(Pair *pairs, size_t count, const Query *query) {
+    if (count) qsort(pairs, count, sizeof(Pair), query->within ? by_traffic : by_bound);
 }
 
 /* Play promising pairs: the best of some pixel options, and of all pixels in one tile. */
@@ -196,9 +217,10 @@ static void descend(State *s, int number, Query *query) {
     enum { SOME = 8 };
     const Pair none = {.bound = INFINITY, .traffic = INFINITY};
     Pair best = none;
-    int64_t count = rank(s, number, query);
+    int64_t count = options_of(s);
+    sort(s->ranked[number], (size_t)count, query);
     for (int64_t place = 0; place < count && place < SOME; place++)
-        improve_channel(s, number, s->ranked[place].pixel, query, &best);
+        improve_channel(s, number, s->ranked[number][place].pixel, query, &best);
     if (isfinite(best.bound)) {
         improve_pixel(s, number, best.channel, query, &best);
         improve_channel(s, number, best.pixel, query, &best);
@@ -207,10 +229,6 @@ static void descend(State *s, int number, Query *query) {
     best = none;
     if (!s->in->cut[s->row]) improve_channel(s, number, s->pixel_count - 1, query, &best);
     if (isfinite(best.bound)) visit(s, number, &best, query);
-}
-
-static void sort(State *s, const Query *query) {
-    if (s->pair_count) qsort(s->pairs, s->pair_count, sizeof(Pair), query->within ? by_traffic : by_bound);
 }
 
 static void visit_first(State *s, int number, Query *query, size_t most_pairs) {
@@ -223,7 +241,7 @@ static void visit_first(State *s, int number, Query *query, size_t most_pairs) {
 /* Play the most promising of many pairs, and drop those that cannot come first any more. */
 static void thin(State *s, int number, Query *query) {
     enum { SOME = 256 };
-    sort(s, query);
+    sort(s->pairs, s->pair_count, query);
     visit_first(s, number, query, SOME);
     size_t left = 0;
     for (size_t at = SOME; at < s->pair_count; at++)
@@ -235,10 +253,9 @@ static void thin(State *s, int number, Query *query) {
 static void scan(State *s, int number, Query *query) {
     size_t many = 1 << 15; /* pairs, of which some are played before others are looked for */
     s->pair_count = 0;
-    int64_t pixels = rank(s, number, query);
-    for (int64_t place = 0; place < pixels && !s->failed; place++) {
+    for (int64_t place = 0; place < options_of(s) && !s->failed; place++) {
         double limit = up_to(s, query, 0), most_bits = query->within ? query->best.traffic : INFINITY;
-        const Pair *least_pair = &s->ranked[place];
+        const Pair *least_pair = &s->ranked[number][place];
         if (least_pair->bound > limit || least_pair->traffic > most_bits) continue;
         int64_t count = screen(s, number, least_pair->pixel, limit, most_bits);
         for (int64_t at = 0; at < count; at++) {
@@ -251,7 +268,7 @@ static void scan(State *s, int number, Query *query) {
         thin(s, number, query);
         many = 2 * s->pair_count > many ? 2 * many : many;
     }
-    sort(s, query);
+    sort(s->pairs, s->pair_count, query);
     visit_first(s, number, query, s->pair_count);
 }
 
@@ -260,6 +277,9 @@ static void choose(State *s, int64_t machine) {
     const Input *in = s->in;
     bool slack = s->rates->slack > 0 && in->objective == LATENCY;
     Query query = {.limit = INFINITY, .strict = slack};
+    for (int flow = 0; flow < in->flows; flow++)
+        for (int64_t pixel = 0; pixel < options_of(s); pixel++)
+            s->ranked[flow][pixel] = screen_least(s, flow, (int32_t)pixel);
     for (int flow = 0; flow < in->flows && !s->failed; flow++) descend(s, flow, &query);
     for (int flow = 0; flow < in->flows && !s->failed; flow++) scan(s, flow, &query);
     if (slack) {
@@ -291,18 +311,21 @@ static bool begin(State *s, const Input *in) {
     s->rounding = calloc(longest, sizeof(double));
     s->rounding_single = calloc(longest, sizeof(double));
     s->found = calloc(longest, sizeof(Pair));
-    s->ranked = calloc(longest, sizeof(Pair));
+    s->ranked = calloc((size_t)in->flows, sizeof(Pair *));
     s->run_forms = calloc((size_t)in->flows, sizeof *s->run_forms);
     s->tables = calloc((size_t)in->flows, sizeof(Table));
     if (!s->rounding || !s->rounding_single || !s->found || !s->ranked || !s->run_forms || !s->tables) return false;
-    for (int flow = 0; flow < in->flows; flow++)
-        if (!table_init(&s->tables[flow])) return false;
+    for (int flow = 0; flow < in->flows; flow++) {
+        s->ranked[flow] = calloc(longest, sizeof(Pair));
+        if (!s->ranked[flow] || !table_init(&s->tables[flow])) return false;
+    }
     return true;
 }
 
 static void end(State *s) {
     for (int flow = 0; flow < s->in->flows; flow++) {
         if (s->tables) table_free(&s->tables[flow]);
+        if (s->ranked) free(s->ranked[flow]);
         for (int number = 0; s->run_forms && number < 2; number++) free(s->run_forms[flow][number]);
     }
     free(s->tables);

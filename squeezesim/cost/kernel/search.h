@@ -27,10 +27,6 @@ enum { MOST_PARTS = 8 };
 extern const int NESTS[ORDERS][LOOPS];   /* loops from the outermost to the innermost */
 extern const unsigned OWN[OPERANDS];     /* loops that each operand has */
 
-/* fmin and fmax are calls, since they look at what is not a number. */
-static inline double lesser(double a, double b) { return a < b ? a : b; }
-static inline double larger(double a, double b) { return a > b ? a : b; }
-
 /* ceil of what is not negative; the baseline of a processor may have no instruction for it. */
 static inline double rounded_to_integer(double value) {
     if (value >= 0x1p62) return value;
@@ -160,7 +156,7 @@ typedef struct {
     double *terms;                 /* of the channel options and of runs of them, see screen.c */
     double *(*run_forms)[2];       /* closed forms of each dataflow, of cycles and of energy, for the same runs */
     Pair *found;                   /* of one pixel option */
-    Pair *ranked;                  /* the best that the pairs of each pixel option can be */
+    Pair **ranked;                 /* of each dataflow, the best that the pairs of each pixel option can be */
     /* of the machine */
     const Rates *rates;
     double cycles_per_bit, constant;      /* of all ports together; cycles that nothing hides */
@@ -221,6 +217,7 @@ void table_clear(Table *table);
 void table_free(Table *table);
 const TileCost *tile_cost(State *s, int flow, const Tile *tile); /* valid until the next call */
 void array_of(State *s, int flow, const Tiling *t, OnArray *array);
+double array_at_least(const State *s, int flow, const Tiling *t); /* cycles; 0 where that takes as long as array_of */
 
 void fill_orders(Order *orders, unsigned among);
 void tiling_of(const State *s, int64_t pixel, int64_t channel, Tiling *t);
@@ -244,7 +241,7 @@ bool refine(const State *s, Pair *pair, double limit);
 
 bool screen_problem(State *s);
 int64_t screen(State *s, int number, int64_t pixel, double limit, double most_bits);
-Pair screen_least(const State *s, int number, int64_t pixel, double limit);
+Pair screen_least(const State *s, int number, int64_t pixel);
 Pair screen_one(const State *s, int number, int64_t pixel, int64_t channel);
 
 #endif

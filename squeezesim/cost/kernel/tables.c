@@ -91,21 +91,46 @@ static double buffer_bits(const Problem *p, const TileCost *cost) {
            cost->words[BUFFER_WEIGHTS] * (double)p->weight_bits + sums;
 }
 
+/* Axes whose last tile differs from the others. */
+static unsigned uneven_of(const Tiling *t) {
+    unsigned uneven = 0;
+    for (int axis = 0; axis < AXES; axis++)
+        uneven |= (unsigned)((&t->size.n)[axis] != (&t->last.n)[axis]) << axis;
+    return uneven;
+}
+
+/* The tile that is the last along axes *last*, and how many there are. */
+static double tile_of(const Tiling *t, unsigned uneven, unsigned last, Tile *tile) {
+    double count = 1;
+    *tile = t->size;
+    for (int axis = 0; axis < AXES; axis++) {
+        double tiles = (double)t->tiles[axis];
+        if (last >> axis & 1) (&tile->n)[axis] = (&t->last.n)[axis];
+        else count *= uneven >> axis & 1 ? tiles - 1 : tiles;
+    }
+    return count;
+}
+
+double array_at_least(const State *s, int flow, const Tiling *t) {
+    if (s->in->flow[flow].kind != OF_OS || !s->in->array->chooses_blocks) return 0;
+    unsigned uneven = uneven_of(t);
+    double total = 0;
+    for (unsigned last = uneven;; last = (last - 1) & uneven) {
+        Tile tile;
+        double count = tile_of(t, uneven, last, &tile);
+        total += count * os_least(&s->problem, s->in->array, &tile);
+        if (!last) return total;
+    }
+}
+
 void array_of(State *s, int flow, const Tiling *t, OnArray *array) {
     const Problem *p = &s->problem;
     array->total = 0;
-    array->uneven = 0;
+    array->uneven = uneven_of(t);
     memset(array->words, 0, sizeof array->words);
-    for (int axis = 0; axis < AXES; axis++)
-        array->uneven |= (unsigned)((&t->size.n)[axis] != (&t->last.n)[axis]) << axis;
     for (unsigned last = array->uneven;; last = (last - 1) & array->uneven) {
-        Tile tile = t->size;
-        double count = 1;
-        for (int axis = 0; axis < AXES; axis++) {
-            double tiles = (double)t->tiles[axis];
-            if (last >> axis & 1) (&tile.n)[axis] = (&t->last.n)[axis];
-            else count *= array->uneven >> axis & 1 ? tiles - 1 : tiles;
-        }
+        Tile tile;
+        double count = tile_of(t, array->uneven, last, &tile);
         const TileCost *cost = tile_cost(s, flow, &tile);
         array->count[last] = count;
         array->cycles[last] = array->begins[last] = (double)cost->cycles;
