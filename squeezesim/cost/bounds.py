@@ -269,7 +269,10 @@ class Space:
         With *required* operands those of the mode with the least; ``NEVER``, or more, where no mode is allowed.
         """
         bits = self._fullest(self._footprint.at(pixel, channel, self.last_pixel[pixel]))
-        if self.required or (self.pooled and self.machine.weights_bits):
+        by_images = "NKCP" in self.orders and not {"PKC", "PCK"} & {
+            *self.orders
+        }  # whether N or S is cut matters
+        if self.required or (self.machine.weights_bits and (self.pooled or by_images)):
             bits = np.maximum(bits, self.residency.least_footprint(pixel, channel))
         return np.asarray(bits)
 

@@ -92,20 +92,37 @@ static bool cannot_tie(const State *s, int flow, const Query *query, const OnArr
     return energy_of(s, flow, array->words, &mode->moved, best->cycles) > best->energy * EQUAL;
 }
 
-/* Keep the modes that can come first, if the array takes so many cycles and so much energy; how many there are. */
+/* Keep the modes that can come first, if the array takes so many cycles and so much energy; how many there are.
+ *
+ * What the others are not below is entered into *closer*. */
 static int keep_modes(const State *s, const Tiling *t, double array, double energy, const Query *query, Mode *modes,
-                      int count) {
+                      int count, double *closer) {
     int left = 0;
     for (int number = 0; number < count; number++) {
         const Mode *mode = &modes[number];
         double value = least_value(s, bound_of(s, t, mode, array, NULL), energy, mode->traffic);
         if (value <= up_to(s, query, mode->traffic)) modes[left++] = *mode;
+        else *closer = lesser(*closer, value);
     }
     return left;
 }
 
-/* Play the modes of a pair that can come first. */
+static int64_t key_of(const State *s, int flow, const Pair *pair) {
+    return (flow * s->pixel_count + pair->pixel) * s->channel_count + pair->channel;
+}
+
+static void remember(State *s, int flow, const Pair *pair, double closer) {
+    if (!seen_enter(&s->seen, key_of(s, flow, pair), closer)) s->failed = true;
+}
+
+/* What no mode of a pair is below, if it was visited on this machine; else 0. */
+static double remembered(const State *s, int flow, const Pair *pair) {
+    return seen_find(&s->seen, key_of(s, flow, pair));
+}
+
+/* Play the modes of a pair that can come first, and remember what none of its modes is below. */
 static void visit(State *s, int flow, const Pair *pair, Query *query) {
+    double closer = INFINITY;
     Tiling t;
     tiling_of(s, pair->pixel, pair->channel, &t);
     Mode modes[ORDERS * PER_ORDER];
@@ -114,18 +131,26 @@ static void visit(State *s, int flow, const Pair *pair, Query *query) {
         Nest nest;
         if (!(s->in->memory->orders >> order & 1) || !nest_of(s, &t, order, &nest)) continue;
         double traffic = traffic_at_least(s, &t, order, &nest);
-        if (!isfinite(traffic) || pair->bound > up_to(s, query, traffic)) continue;
+        if (!isfinite(traffic)) continue;
+        if (pair->bound > up_to(s, query, traffic)) {
+            closer = lesser(closer, pair->bound);
+            continue;
+        }
         count += modes_of(s, &t, order, &nest, modes + count);
     }
-    left = keep_modes(s, &t, pair->cycles, pair->energy, query, modes, count);
+    left = keep_modes(s, &t, pair->cycles, pair->energy, query, modes, count, &closer);
     double cycles = left ? array_at_least(s, flow, &t) : 0;
-    if (cycles > pair->cycles) left = keep_modes(s, &t, cycles, pair->energy, query, modes, left);
-    if (!left) return;
+    if (cycles > pair->cycles) left = keep_modes(s, &t, cycles, pair->energy, query, modes, left, &closer);
+    if (!left) {
+        remember(s, flow, pair, closer);
+        return;
+    }
     OnArray array;
     array_of(s, flow, &t, &array);
     for (int number = 0; number < left; number++) {
         cycles = bound_of(s, &t, &modes[number], array.total, &array);
         modes[number].bound = mode_value(s, flow, &array, &modes[number], cycles);
+        closer = lesser(closer, modes[number].bound);
     }
     for (Mode *mode; (mode = next_of(s, query, modes, left));) {
         if (cannot_tie(s, flow, query, &array, mode)) {
@@ -143,6 +168,7 @@ static void visit(State *s, int flow, const Pair *pair, Query *query) {
         if (found.value <= up_to(s, query, mode->traffic) && is_before(s, &found, &query->best, query->within))
             query->best = found;
     }
+    remember(s, flow, pair, closer);
 }
 
 /* ---- branch and bound -------------------------------------------------------------------------------------------- */
@@ -260,6 +286,7 @@ static void scan(State *s, int number, Query *query) {
         int64_t count = screen(s, number, least_pair->pixel, limit, most_bits);
         for (int64_t at = 0; at < count; at++) {
             Pair *pair = &s->found[at];
+            if (query->within) pair->bound = larger(pair->bound, remembered(s, number, pair));
             if (pair->bound <= up_to(s, query, pair->traffic) && refine(s, pair, limit) &&
                 pair->bound <= up_to(s, query, pair->traffic))
                 push(s, *pair);
@@ -314,6 +341,7 @@ static bool begin(State *s, const Input *in) {
     s->ranked = calloc((size_t)in->flows, sizeof(Pair *));
     s->run_forms = calloc((size_t)in->flows, sizeof *s->run_forms);
     s->tables = calloc((size_t)in->flows, sizeof(Table));
+    if (!seen_init(&s->seen)) return false;
     if (!s->rounding || !s->rounding_single || !s->found || !s->ranked || !s->run_forms || !s->tables) return false;
     for (int flow = 0; flow < in->flows; flow++) {
         s->ranked[flow] = calloc(longest, sizeof(Pair));
@@ -333,6 +361,7 @@ static void end(State *s) {
     free(s->terms);
     free(s->found);
     free(s->ranked);
+    seen_free(&s->seen);
     free(s->rounding);
     free(s->rounding_single);
     free(s->pairs);
@@ -365,6 +394,7 @@ int squeezesim_search(const Input *in) {
         there = take_problem(&state, row);
         for (int64_t machine = 0; there && machine < in->machines && !state.failed; machine++) {
             take_machine(&state, machine);
+            seen_clear(&state.seen);
             choose(&state, machine);
         }
     }

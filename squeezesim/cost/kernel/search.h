@@ -122,6 +122,13 @@ typedef struct {
     size_t count, capacity, mask;
 } Table;
 
+/* Numbers by key. */
+typedef struct {
+    int64_t *keys; /* -1: none */
+    double *values;
+    size_t count, mask;
+} Seen;
+
 /* What follows from an order alone, and from which of its loops have several tiles. */
 typedef struct {
     unsigned inside[LOOPS];   /* loops inside each loop */
@@ -145,6 +152,7 @@ typedef struct {
     Pair *pairs;
     size_t pair_count, pair_capacity;
     bool failed; /* no memory */
+    Seen seen;   /* bounds of pairs that were visited on the machine */
     /* of the problem */
     int64_t row;
     Problem problem;
@@ -218,6 +226,12 @@ void table_free(Table *table);
 const TileCost *tile_cost(State *s, int flow, const Tile *tile); /* valid until the next call */
 void array_of(State *s, int flow, const Tiling *t, OnArray *array);
 double array_at_least(const State *s, int flow, const Tiling *t); /* cycles; 0 where that takes as long as array_of */
+
+bool seen_init(Seen *seen);
+void seen_clear(Seen *seen);
+void seen_free(Seen *seen);
+bool seen_enter(Seen *seen, int64_t key, double value);
+double seen_find(const Seen *seen, int64_t key); /* 0: it was not entered */
 
 void fill_orders(Order *orders, unsigned among);
 void tiling_of(const State *s, int64_t pixel, int64_t channel, Tiling *t);

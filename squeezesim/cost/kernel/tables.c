@@ -1,4 +1,5 @@
-/* Costs of tiles on the array, each found once for a problem, and what they make of whole tilings. */
+/* Tables: costs of tiles on the array, each found once for a problem, with what they make of whole tilings; numbers by
+ * key. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,4 +145,59 @@ void array_of(State *s, int flow, const Tiling *t, OnArray *array) {
         for (int access = 0; access < ACCESSES; access++) array->words[access] += count * cost->words[access];
         if (!last) break;
     }
+}
+
+/* ---- numbers by key ---------------------------------------------------------------------------------------------- */
+
+static bool seen_make(Seen *seen, size_t slots) {
+    seen->count = 0;
+    seen->mask = slots - 1;
+    seen->keys = malloc(slots * sizeof(int64_t));
+    seen->values = malloc(slots * sizeof(double));
+    if (!seen->keys || !seen->values) return false;
+    memset(seen->keys, 0xff, slots * sizeof(int64_t));
+    return true;
+}
+
+bool seen_init(Seen *seen) { return seen_make(seen, 2 * FIRST_CAPACITY); }
+
+void seen_free(Seen *seen) {
+    free(seen->keys);
+    free(seen->values);
+}
+
+void seen_clear(Seen *seen) {
+    if (seen->count) memset(seen->keys, 0xff, (seen->mask + 1) * sizeof(int64_t));
+    seen->count = 0;
+}
+
+static size_t place_of(const Seen *seen, int64_t key) {
+    uint64_t mixed = (uint64_t)key * 0x9E3779B97F4A7C15u;
+    size_t at = (size_t)(mixed ^ (mixed >> 29)) & seen->mask;
+    while (seen->keys[at] >= 0 && seen->keys[at] != key) at = (at + 1) & seen->mask;
+    return at;
+}
+
+double seen_find(const Seen *seen, int64_t key) {
+    size_t at = place_of(seen, key);
+    return seen->keys[at] == key ? seen->values[at] : 0;
+}
+
+bool seen_enter(Seen *seen, int64_t key, double value) {
+    if (2 * seen->count > seen->mask) {
+        Seen more;
+        if (!seen_make(&more, 2 * (seen->mask + 1))) {
+            seen_free(&more);
+            return false;
+        }
+        for (size_t at = 0; at <= seen->mask; at++)
+            if (seen->keys[at] >= 0) seen_enter(&more, seen->keys[at], seen->values[at]);
+        seen_free(seen);
+        *seen = more;
+    }
+    size_t at = place_of(seen, key);
+    seen->count += seen->keys[at] != key;
+    seen->keys[at] = key;
+    seen->values[at] = value;
+    return true;
 }
