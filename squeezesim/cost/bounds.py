@@ -11,14 +11,14 @@ with it the loop over pixels disappears, and operands stay that would otherwise 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow.base import Dataflow
+from squeezesim.cost.dataflow.base import Dataflow, Terms
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import (
     InputTraffic,
@@ -45,14 +45,73 @@ class Volumes(NamedTuple):
     ]  # through the port of each memory, in its own best mode; () where there is one
 
 
-class Space:
-    """All tilings of all problems for one family of machines: their options, footprints and traffic.
+class OptionSpace:
+    """All tilings of all problems for one family of machines, by their options.
+
+    The tilings are those of *options*, by default ``every_option``, in modes of loop *orders* in which each element of
+    *required* operands is loaded once, those of outputs where these live in the buffer: all problems are alike in that.
+    """
+
+    def __init__(
+        self,
+        work: Workload,
+        machine: Machine,
+        options: MapSpace | None = None,
+        orders: Sequence[str] = ORDERS,
+        required: Sequence[str] = (),
+    ) -> None:
+        if not machine.stays and {"PKC", "KCP"} <= {*orders}:
+            # It saves the traffic of what stays for an image, and is one of these two elsewhere.
+            orders = [order for order in orders if order != "NKCP"]
+        if not work.output_bits.all() and "outputs" not in required:
+            required = (*required, "outputs")
+        self.work, self.machine, self.orders, self.required = work, machine, orders, required
+        self.has_every_option = options is None
+        self.pixels: Options
+        self.channels: Options
+        self.inputs: InputTraffic
+        self.pixels, self.channels, self.inputs, self.cut = options or every_option(work, machine)
+        self.pooled = pooled_options(work, self.pixels) if work.is_pooled else None
+        self.added_bits = work.added * work.g * work.k * work.pixels
+        # Of outputs that are pooled what they are before: each is read from the buffer once more.
+        self.unpooled_bits = np.where(work.pool > 0, work.g * work.k * work.pixels * work.activation_bits, 0)
+        self.least_footprint: Floats  # bits that each problem needs at its smallest tile
+
+    @property
+    def counts(self) -> Ints:
+        """Tilings of each problem, in one mode."""
+        return np.diff(self.pixels.offsets) * np.diff(self.channels.offsets)
+
+    @cached_property
+    def residency(self) -> Residency:
+        """What the buffer holds of each operand."""
+        space = MapSpace(self.pixels, self.channels, self.inputs)
+        return Residency(self.work, self.machine, space, self.orders, self.required, self.pooled)
+
+    def tiles(self, pixel: Ints, channel: Ints) -> Iterator[tuple[tuple[bool, ...], Ints, Ints, Ints]]:
+        """Different tiles of the tilings: where they are the last, the tiling of each, how many there are, their sizes.
+
+        The first and the last are by axis (n, y, x, g, k, c).
+        """
+        for last_pixels, pixels, outer in self.pixels.corners(pixel):
+            for last_channels, channels, inner in self.channels.corners(channel):
+                count = (pixels * channels).astype(np.int64)
+                owner = np.flatnonzero(count)
+                sizes = np.stack([size[owner] for size in (*outer, *inner)])
+                yield (*last_pixels, *last_channels), owner, count[owner], sizes
+
+    def tile_sizes(self, pixel: Ints, channel: Ints) -> Ints:
+        """Tile sizes of the given options along ``traffic.AXES``."""
+        sizes = [axis[pixel] for axis in self.pixels.sizes] + [axis[channel] for axis in self.channels.sizes]
+        return np.stack(sizes)
+
+
+class Space(OptionSpace):
+    """The same with footprints and traffic of tilings, and bounds of both for sets of them.
 
     Options with which no tiling fits a buffer of *room* bits are left out, but for one of each problem. Of a problem
     with more than *most* tilings before that, a selection of the sizes along each axis stands for all of them: an
-    eighth as many tilings. The tilings are those of *options*, by default ``every_option``, in modes of loop *orders*
-    in which each element of *required* operands is loaded once, those of outputs where these live in the buffer: all
-    problems are alike in that.
+    eighth as many tilings.
     """
 
     def __init__(
@@ -65,17 +124,7 @@ class Space:
         orders: Sequence[str] = ORDERS,
         required: Sequence[str] = (),
     ) -> None:
-        if not machine.stays and {"PKC", "KCP"} <= {*orders}:
-            # It saves the traffic of what stays for an image, and is one of these two elsewhere.
-            orders = [order for order in orders if order != "NKCP"]
-        if not work.output_bits.all() and "outputs" not in required:
-            required = (*required, "outputs")
-        self.work, self.machine, self.orders, self.required = work, machine, orders, required
-        self.pixels: Options
-        self.channels: Options
-        self.inputs: InputTraffic
-        self.pixels, self.channels, self.inputs, self.cut = options or every_option(work, machine)
-        self.pooled = pooled_options(work, self.pixels) if work.is_pooled else None
+        super().__init__(work, machine, options, orders, required)
         self._mark()
         self._footprint = self._footprints()
         last = (self.pixels.offsets[1:] - 1)[self.channels.owner]
@@ -89,18 +138,9 @@ class Space:
         self.startup = self._startup()
         ports = range(len(machine.memories)) if machine.stores else ()
         self._ports = [[operand for operand in LOOPS if machine.home(operand) == port] for port in ports]
-        self.added_bits = work.added * work.g * work.k * work.pixels
-        # Of outputs that are pooled what they are before: each is read from the buffer once more.
-        self.unpooled_bits = np.where(work.pool > 0, work.g * work.k * work.pixels * work.activation_bits, 0)
         self.whole = np.flatnonzero(self.whole_footprint <= room)
         self.sides: tuple[View, ...] = (self.rows, self.columns, self.wholes)
         self._volumes: dict[tuple[View, float], Volumes] = {}
-
-    @cached_property
-    def residency(self) -> Residency:
-        """What the buffer holds of each operand."""
-        space = MapSpace(self.pixels, self.channels, self.inputs)
-        return Residency(self.work, self.machine, space, self.orders, self.required, self.pooled)
 
     @cached_property
     def _bounds(self) -> TrafficBounds:
@@ -234,23 +274,6 @@ class Space:
             int(channels[row]), int(channels[row + 1])
         )
 
-    def tiles(self, pixel: Ints, channel: Ints) -> Iterator[tuple[tuple[bool, ...], Ints, Ints, Ints]]:
-        """Different tiles of the tilings: where they are the last, the tiling of each, how many there are, their sizes.
-
-        The first and the last are by axis (n, y, x, g, k, c).
-        """
-        for last_pixels, pixels, outer in self.pixels.corners(pixel):
-            for last_channels, channels, inner in self.channels.corners(channel):
-                count = (pixels * channels).astype(np.int64)
-                owner = np.flatnonzero(count)
-                sizes = np.stack([size[owner] for size in (*outer, *inner)])
-                yield (*last_pixels, *last_channels), owner, count[owner], sizes
-
-    def tile_sizes(self, pixel: Ints, channel: Ints) -> Ints:
-        """Tile sizes of the given options along ``traffic.AXES``."""
-        sizes = [axis[pixel] for axis in self.pixels.sizes] + [axis[channel] for axis in self.channels.sizes]
-        return np.stack(sizes)
-
     def volumes(self, view: View, room: float = np.inf) -> Volumes:
         """Bits of the tilings of a view where there is that much *room*; those of ``sides`` are kept."""
         if (view, room) in self._volumes:
@@ -361,27 +384,49 @@ class Space:
         return Products.of(rows, columns).apart()
 
 
-class ArrayBounds:
-    """Array cycles that no tiling of a dataflow is below, and terms for the accesses of whole layers."""
+class ArrayForms:
+    """Closed forms of what whole tilings of a dataflow cost on the array: Σ over tiles of the terms of each option.
+
+    ``alternatives`` are cycles that no tiling is below.
+    """
+
+    def __init__(self, space: OptionSpace, flow: Dataflow) -> None:
+        machine, bounds = space.machine, flow.bounds
+        self.space, self.bounds = space, bounds
+        self.pixel_terms = self._total(
+            space.pixels, lambda problem, n, y, x: bounds.pixel_terms(problem, n, y, x, machine)
+        )
+        self.channel_terms = self._total(
+            space.channels, lambda problem, g, k, c: bounds.channel_terms(problem, g, k, c, machine)
+        )
+        alternatives = bounds.cycles(list(self.pixel_terms), list(self.channel_terms))
+        self.alternatives = Products.stack([Products.of(*zip(*each, strict=True)) for each in alternatives])
+
+    def _total(self, options: Options, terms: Callable[[Workload, Ints, Ints, Ints], Terms]) -> Floats:
+        """Σ over the tiles of each option; problems that differ in where operands live alone have the same options."""
+        work = self.space.work
+        first, number = work.on_array if self.space.has_every_option else (np.arange(len(work)),) * 2
+        if len(first) == len(work):
+            return options.total(work, terms)
+        kept = np.flatnonzero(np.isin(options.owner, first))
+        found = options.take_problems(kept).total(work, terms)
+        begins = np.searchsorted(options.owner[kept], first)[number][options.owner]
+        return found[:, begins + np.arange(len(options.owner)) - options.offsets[options.owner]]
+
+
+class ArrayBounds(ArrayForms):
+    """Array cycles that no tiling of a dataflow is below."""
 
     def __init__(self, space: Space, flow: Dataflow) -> None:
-        machine, work = space.machine, space.work
-        self.space, self.bounds = space, flow.bounds
-        self.pixel_terms = space.pixels.total(
-            work, lambda problem, n, y, x: self.bounds.pixel_terms(problem, n, y, x, machine)
-        )
-        self.channel_terms = space.channels.total(
-            work, lambda problem, g, k, c: self.bounds.channel_terms(problem, g, k, c, machine)
-        )
-        alternatives = self.bounds.cycles(list(self.pixel_terms), list(self.channel_terms))
+        super().__init__(space, flow)
+        self._sides = space.sides
         self._known: dict[View, Floats] = {}
-        self.alternatives = Products.stack([Products.of(*zip(*each, strict=True)) for each in alternatives])
 
     def array(self, view: View) -> Any:
         """Array cycles that no tiling of a view is below; those of ``Space.sides`` are kept."""
         if view in self._known:
             return self._known[view]
         cycles = view(self.alternatives).max(axis=0)
-        if view in self.space.sides:
+        if view in self._sides:
             self._known[view] = cycles
         return cycles

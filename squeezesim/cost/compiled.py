@@ -21,11 +21,11 @@ from squeezesim.cost.pooling import Windows, windows_of
 from squeezesim.cost.problem import Floats, Ints
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates
 from squeezesim.cost.traffic import LOOPS, ORDERS, capacity
-from squeezesim.cost.views import Products
+from squeezesim.cost.views import NEVER, Products
 
 if TYPE_CHECKING:
-    from squeezesim.cost.bounds import Space
-    from squeezesim.cost.candidates import DataflowBounds
+    from squeezesim.cost.array_costs import DataflowCosts
+    from squeezesim.cost.bounds import OptionSpace
 
 _UNIT = 2
 _STATIONARY = ("outputs", "weights", "inputs")
@@ -151,41 +151,21 @@ class _Given:
         return _Forms(*rows.shape[:2], self.array(rows), self.array(columns))
 
 
-def choose(space: Space, flows: Sequence[DataflowBounds], rates: Rates) -> Chosen:
+def choose(space: OptionSpace, flows: Sequence[DataflowCosts], rates: Rates) -> Chosen:
     """Choose the tiling of each problem on each machine of *rates*.
 
     Raises:
         MemoryError: there is none for the tilings that are left.
     """
-    machine, work, given = space.machine, space.work, _Given()
-    shape = len(rates), len(work)
+    given, shape = _Given(), (len(rates), len(space.work))
     found = Chosen(np.empty((4, *shape)), np.empty((5, *shape), np.int64))
-    pixels, channels = space.pixels, space.channels
-    last, most, kept = space.pooled or (
-        np.multiply.reduce(pixels.last),
-        np.multiply.reduce(pixels.sizes),
-        np.zeros_like(pixels.owner),
-    )
-    source = _Input(
-        problems=shape[1],
-        machines=shape[0],
-        flows=len(flows),
-        objective=_OBJECTIVES.index(machine.objective),
-        work=given.integers(*work.columns),
-        pooling=given.array(_pooling(space).T),
-        cut=given.integers(np.zeros(len(work)) if space.cut is None else space.cut),
-        waits=given.integers(flows[0].waits),
-        pixel_offsets=given.integers(pixels.offsets),
-        channel_offsets=given.integers(channels.offsets),
-        pixels=given.integers(*pixels.sizes, *pixels.last, *pixels.tiles, *space.inputs, last, most, kept),
-        channels=given.integers(*channels.sizes, *channels.last, *channels.tiles),
-        array=given.structure(_array(machine)),
-        memory=given.structure(_memory(space)),
-        rates=given.structure(_rates(machine, rates)),
-        flow=given.structure(_flows(flows, rates, given)),
-        measures=given.array(found.measures),
-        choice=given.array(found.tilings),
-    )
+    source = _source(space, given)
+    source.machines, source.flows = len(rates), len(flows)
+    source.waits = given.integers(flows[0].waits)
+    source.array = given.structure(_array(space.machine))
+    source.rates = given.structure(_rates(space.machine, rates))
+    source.flow = given.structure(_flows(flows, rates, given))
+    source.measures, source.choice = given.array(found.measures), given.array(found.tilings)
     core = library()
     assert core is not None
     if core.squeezesim_search(ctypes.byref(source)):
@@ -193,7 +173,45 @@ def choose(space: Space, flows: Sequence[DataflowBounds], rates: Rates) -> Chose
     return found
 
 
-def _pooling(space: Space) -> Ints:
+def least_footprint(space: OptionSpace) -> Floats:
+    """Bits of the buffer that each problem needs at its smallest tile; ``NEVER`` where no mode is allowed.
+
+    Raises:
+        MemoryError: there is none.
+    """
+    given, found = _Given(), np.empty(len(space.work))
+    source = _source(space, given)
+    source.measures = given.array(found)
+    core = library()
+    assert core is not None
+    if core.squeezesim_least_footprints(ctypes.byref(source)):
+        raise MemoryError("there is no memory for the smallest tiles")
+    return np.minimum(found, NEVER)
+
+
+def _source(space: OptionSpace, given: _Given) -> _Input:
+    """The problems with their options."""
+    pixels, channels = space.pixels, space.channels
+    last, most, kept = space.pooled or (
+        np.multiply.reduce(pixels.last),
+        np.multiply.reduce(pixels.sizes),
+        np.zeros_like(pixels.owner),
+    )
+    return _Input(
+        problems=len(space.work),
+        objective=_OBJECTIVES.index(space.machine.objective),
+        work=given.integers(*space.work.columns),
+        pooling=given.array(_pooling(space).T),
+        cut=given.integers(np.zeros(len(space.work)) if space.cut is None else space.cut),
+        pixel_offsets=given.integers(pixels.offsets),
+        channel_offsets=given.integers(channels.offsets),
+        pixels=given.integers(*pixels.sizes, *pixels.last, *pixels.tiles, *space.inputs, last, most, kept),
+        channels=given.integers(*channels.sizes, *channels.last, *channels.tiles),
+        memory=given.structure(_memory(space)),
+    )
+
+
+def _pooling(space: OptionSpace) -> Ints:
     """Windows along y and x, what leaves of a channel, bits of an open window, and what is read to be pooled."""
     work = space.work
     one, none = np.ones(len(work), np.int64), np.zeros(len(work), np.int64)
@@ -223,7 +241,7 @@ def _used(machine: Machine) -> list[int]:
     return sorted({machine.home(operand) for operand in LOOPS})
 
 
-def _memory(space: Space) -> _Memory:
+def _memory(space: OptionSpace) -> _Memory:
     machine, shares, operands = space.machine, space.residency.shares, [*LOOPS]
     used = _used(machine)
     parts = (_Part * _MOST_PARTS)(
@@ -285,7 +303,7 @@ def _rates(machine: Machine, rates: Rates) -> Any:
     return (_Rates * len(rates)).from_buffer_copy(table.tobytes())
 
 
-def _flows(flows: Sequence[DataflowBounds], rates: Rates, given: _Given) -> Any:
+def _flows(flows: Sequence[DataflowCosts], rates: Rates, given: _Given) -> Any:
     result = (_Flow * len(flows))()
     ideal = rates.optimistic()
     for entry, flow in zip(result, flows, strict=True):

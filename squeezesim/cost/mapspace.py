@@ -209,6 +209,13 @@ class Options:
         offsets = np.searchsorted(owner, np.arange(len(self.offsets)))
         return Options(owner, offsets, sizes, last, tiles)
 
+    def take_problems(self, index: Ints) -> Options:
+        """Return the options *index*, ascending, all of some problems, for ``total`` alone."""
+        sizes, last, tiles = (
+            Sizes(*(axis[index] for axis in part)) for part in (self.sizes, self.last, self.tiles)
+        )
+        return Options(self.owner[index], self.offsets, sizes, last, tiles)
+
     def least(self, values: Any) -> Any:
         """The least of each problem; *values* have the options along their last axis."""
         return np.minimum.reduceat(values, self.offsets[:-1], axis=-1)

@@ -101,6 +101,14 @@ class Workload:
         """All columns, in order."""
         return tuple(_columns(self))
 
+    @property
+    def on_array(self) -> tuple[Ints, Ints]:
+        """The first of the problems that are alike on the array, where operands live apart, and which each one is."""
+        table = np.stack([getattr(self, name) for name in _ON_ARRAY])
+        _, first, number = np.unique(table, axis=1, return_index=True, return_inverse=True)
+        ranks = np.argsort(np.argsort(first))
+        return np.sort(first), ranks[number.ravel()]
+
     def take(self, index: Any) -> Workload:
         """Return the rows *index*: an index array, a mask or a slice."""
         return Workload(*[*(column[index] for column in _columns(self)), self.pools])
@@ -219,6 +227,18 @@ IN_MEMORY = Homes()
 
 _NAMES = tuple(field.name for field in fields(Workload) if field.name != "pools")
 _columns = attrgetter(*_NAMES)
+_HOMES = (
+    "stored_weights",
+    "constants",
+    "added",
+    "second",
+    "input_bits",
+    "factor_bits",
+    "output_bits",
+    "resident",
+    "pool",
+)
+_ON_ARRAY = tuple(name for name in _NAMES if name not in _HOMES)
 _Row = tuple[Any, ...]
 
 

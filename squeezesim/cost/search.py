@@ -28,7 +28,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from squeezesim.cost import compiled
-from squeezesim.cost.bounds import Space
+from squeezesim.cost.array_costs import DataflowCosts
+from squeezesim.cost.bounds import OptionSpace, Space
 from squeezesim.cost.candidates import Candidates, DataflowBounds, Tilings
 from squeezesim.cost.dataflow import Dataflow, flows_of
 from squeezesim.cost.energy import AccessBits, Bits, add_bits, layer_energy, level_bits, total
@@ -45,7 +46,7 @@ from squeezesim.cost.traffic import AXES, MODE_NUMBERS, MODES, ORDERS, C, G, K, 
 class ScheduleCache:
     """The schedule of each tiling, made once, and the exact value of the objective that follows from it."""
 
-    def __init__(self, flow: DataflowBounds) -> None:
+    def __init__(self, flow: DataflowCosts) -> None:
         self.flow = flow
         pixels, channels = np.diff(flow.space.pixels.offsets), np.diff(flow.space.channels.offsets)
         counts = len(MODES) * pixels * channels
@@ -300,45 +301,19 @@ class Choice(NamedTuple):
         return Tilings(row, *(column[machine, row] for column in self[2:]))
 
 
-class Search:
-    """The search for one family of machines, which share the space of tilings and the schedules played so far.
+class BoundedSearch:
+    """The search in NumPy, by bounds on sets of tilings; ``Search`` says what is searched."""
 
-    No machine's buffer has more than *room* bits for tiles. *dataflows* are by default those of the family, *options*
-    and loop *orders* all that there are. Each element of *required* operands is loaded once.
-    """
-
-    def __init__(
-        self,
-        work: Workload,
-        machine: Machine,
-        room: float,
-        dataflows: Sequence[Dataflow] = (),
-        options: MapSpace | None = None,
-        orders: Sequence[str] = ORDERS,
-        required: Sequence[str] = (),
-    ) -> None:
-        dataflows = dataflows or list(flows_of(machine).values())
-        mapped = any(flow.bounds.exact is False for flow in dataflows)
-        units = {unit.name for unit in machine.units} & {flow.name for flow in dataflows}
-        most = _MOST_ON_UNITS if units else _MOST_MAPPED if mapped else np.inf
-        self.space = Space(work, machine, room, most, options, orders, required)
-        self.flows = [DataflowBounds(self.space, flow) for flow in dataflows]
+    def __init__(self, space: Space, dataflows: Sequence[Dataflow]) -> None:
+        self.space = space
+        self.flows = [DataflowBounds(space, flow) for flow in dataflows]
         self.caches = [ScheduleCache(flow) for flow in self.flows]
-        self.is_compiled = compiled.serves(machine, dataflows)
         self._optimistic: tuple[Rates, Rates] | None = None
         # Tilings of each dataflow that are played before the others are bounded, by pixel and channel option.
         self._played: list[list[tuple[Ints, Ints]]] = []
 
     def choose(self, rates: Rates) -> Choice:
-        """Return the choice for each machine; some tiling of each problem must fit every machine.
-
-        Time is saved where the machines are alike.
-        """
-        if self.is_compiled:
-            found = compiled.choose(self.space, self.flows, rates)
-            return Choice(
-                dict(zip((LATENCY, ENERGY, EDP, TRAFFIC), found.measures, strict=True)), *found.tilings
-            )
+        """As ``Search.choose``."""
         shape, objective = (len(rates), len(self.space.work)), self.space.machine.objective
         measures = {name: np.full(shape, np.inf) for name in (LATENCY, ENERGY, EDP, TRAFFIC)}
         choice = Choice(measures, *(np.zeros(shape, np.int64) for _ in range(5)))
@@ -361,11 +336,6 @@ class Search:
                     for part in _parts(len(rates), candidates):
                         self._choose_within(number, candidates, rates, part, limit, choice, provisional)
         return choice
-
-    def sums(self, rates: Rates, counts: Ints | int = 1) -> Floats:
-        """Σ cycles and Σ energy of what ``choose`` takes, (machines, 2), *counts* times each problem."""
-        measures = self.choose(rates).measures
-        return np.stack([(measures[name] * counts).sum(axis=-1) for name in (LATENCY, ENERGY)], axis=-1)
 
     def _incumbents(self, rates: Rates) -> tuple[Floats, list[OptionBounds]]:
         """Values that some tiling reaches, (dataflows, machines, problems), and bounds of options.
@@ -683,6 +653,61 @@ def _least(segment: Ints, index: Ints, values: Any, name: str = "") -> Ints:
     begins = np.flatnonzero(np.diff(segment, prepend=-1))
     least = np.repeat(np.minimum.reduceat(values, begins), np.diff(np.append(begins, len(segment))))
     return np.asarray(index[~_is_less(least, values, name)])
+
+
+class Search:
+    """The search for one family of machines, which share the space of tilings and the schedules played so far.
+
+    No machine's buffer has more than *room* bits for tiles. *dataflows* are by default those of the family, *options*
+    and loop *orders* all that there are. Each element of *required* operands is loaded once. The compiled core
+    searches the dataflows that it knows.
+    """
+
+    def __init__(
+        self,
+        work: Workload,
+        machine: Machine,
+        room: float,
+        dataflows: Sequence[Dataflow] = (),
+        options: MapSpace | None = None,
+        orders: Sequence[str] = ORDERS,
+        required: Sequence[str] = (),
+    ) -> None:
+        dataflows = dataflows or list(flows_of(machine).values())
+        mapped = any(flow.bounds.exact is False for flow in dataflows)
+        units = {unit.name for unit in machine.units} & {flow.name for flow in dataflows}
+        most = _MOST_ON_UNITS if units else _MOST_MAPPED if mapped else np.inf
+        self.space: OptionSpace
+        self.flows: Sequence[DataflowCosts]
+        self._bounded: BoundedSearch | None = None
+        if compiled.serves(machine, dataflows):
+            self.space = OptionSpace(work, machine, options, orders, required)
+            if (self.space.counts > most).any():
+                self.space = Space(work, machine, room, most, options, orders, required)
+            else:
+                self.space.least_footprint = compiled.least_footprint(self.space)
+            self.flows = [DataflowCosts(self.space, flow) for flow in dataflows]
+            self.caches = [ScheduleCache(flow) for flow in self.flows]
+        else:
+            space = Space(work, machine, room, most, options, orders, required)
+            self._bounded = BoundedSearch(space, dataflows)
+            self.space, self.flows, self.caches = space, self._bounded.flows, self._bounded.caches
+
+    def choose(self, rates: Rates) -> Choice:
+        """Return the choice for each machine; some tiling of each problem must fit every machine.
+
+        Time is saved where the machines are alike.
+        """
+        if self._bounded is not None:
+            return self._bounded.choose(rates)
+        found = compiled.choose(self.space, self.flows, rates)
+        measures = dict(zip((LATENCY, ENERGY, EDP, TRAFFIC), found.measures, strict=True))
+        return Choice(measures, *found.tilings)
+
+    def sums(self, rates: Rates, counts: Ints | int = 1) -> Floats:
+        """Σ cycles and Σ energy of what ``choose`` takes, (machines, 2), *counts* times each problem."""
+        measures = self.choose(rates).measures
+        return np.stack([(measures[name] * counts).sum(axis=-1) for name in (LATENCY, ENERGY)], axis=-1)
 
 
 class BestTiling(NamedTuple):

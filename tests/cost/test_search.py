@@ -17,7 +17,8 @@ from squeezesim.cost.dataflow.base import NO_BOUNDS
 from squeezesim.cost.dataflow.unit import dataflow_of
 from squeezesim.cost.machine import Machine, Store, Unit
 from squeezesim.cost.problem import Workload
-from squeezesim.cost.search import best, lower_bound
+from squeezesim.cost.rates import Rates
+from squeezesim.cost.search import Search, best, lower_bound
 from squeezesim.cost.traffic import AXES, MODE_NUMBERS, MODES, ORDERS, Mode
 from squeezesim.cost.views import Products, winners
 from squeezesim.network.layer import Layer
@@ -85,6 +86,23 @@ def small_parts(data: st.DataObject) -> Iterator[None]:
             patch.setattr("squeezesim.cost.search._FIRST", 1)
             patch.setattr("squeezesim.cost.search._MANY_LEFT", data.draw(st.integers(0, 4), label="left"))
         yield
+
+
+@pytest.mark.parametrize("by_core", [True, False])
+def test_weights_that_each_image_loads_anew_need_not_fit_their_part(
+    by_core: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of images one by one under NKCP no tile of weights serves two tiles of pixels: it passes the part for weights."""
+    if not by_core:
+        monkeypatch.setattr("squeezesim.cost.compiled.library", lambda: None)
+    on = one_machine(weights_bits=8 * 8, buffer_bits=8 * 4096, stays=False)
+    problem = problem_of(Layer.conv("a", n=3, c=8, k=8, oy=4, ox=4, fy=3, fx=3, iy=6, ix=6), on)
+    search = Search(problem, on, 8 * 4096.0, orders=("NKCP",))
+    whole = [sizes for sizes in tilings(problem, on) if sizes["k"] == sizes["c"] == 8 and sizes["y"] == 4]
+    footprints = [Tiling(problem, sizes, Mode("NKCP"), on).footprint() for sizes in whole if sizes["n"] == 1]
+    assert search.space.least_footprint[0] <= min(footprints) < on.buffer_bits
+    choice = search.choose(Rates.of([on]))
+    assert np.isfinite(choice.measures["latency"]).all()
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])

@@ -17,6 +17,11 @@
 
 enum { RUN = 64 }; /* channel options that are bounded together */
 
+/* Whether so many bits of operands fit the buffer. */
+static bool fit_together(const State *s, double inputs, double weights, double sums) {
+    return together(s, inputs, weights, sums, 0) <= s->rates->room;
+}
+
 /* Terms of a channel option. */
 enum { INPUT_CHANNELS, SLICES, FILTERS, LAST_FILTERS, AGAIN, AGAIN_BESIDE, CUT, SPILL, SPILL_BESIDE, TERMS };
 
@@ -240,4 +245,42 @@ Pair screen_one(const State *s, int number, int64_t pixel, int64_t channel) {
     Pair pair = screened(s, &row, s->terms + channel, s->channel_count, cycles, energy, channels);
     pair.channel = (int32_t)channel;
     return pair;
+}
+
+/* ---- the smallest tile -------------------------------------------------------------------------------------------- */
+
+/* Bits of the buffer that a pair, or any of a run of them, takes at least: a slot of each operand. */
+static double slots_of(const State *s, int64_t pixel, const double *terms, int64_t stride) {
+    const Problem *p = &s->problem;
+    double inputs = (double)(s->pixels[LARGEST][pixel] * p->input_bits) * terms[INPUT_CHANNELS * stride];
+    int64_t of_tile = s->pixels[SIZE][pixel] * s->pixels[SIZE + 1][pixel] * s->pixels[SIZE + 2][pixel];
+    double weights = s->in->memory->weights_bits ? 0 : (double)(taps_of(p) * p->factor_bits) * terms[SLICES * stride];
+    double sums = (double)(of_tile * p->accumulator_bits) * terms[FILTERS * stride];
+    return together(s, inputs, weights, sums, 0);
+}
+
+static double footprint_of_pair(const State *s, int64_t pixel, int64_t channel) {
+    double least_bits = INFINITY;
+    Tiling t;
+    tiling_of(s, pixel, channel, &t);
+    for (int order = 0; order < ORDERS; order++) {
+        Nest nest;
+        if ((s->in->memory->orders >> order & 1) && nest_of(s, &t, order, &nest))
+            least_bits = lesser(least_bits, footprint_at_least(s, &nest));
+    }
+    return least_bits;
+}
+
+double least_footprint(const State *s) {
+    int64_t runs = runs_of(s), pixels = s->pixel_count - (s->in->cut[s->row] != 0);
+    const double *of_runs = s->terms + TERMS * s->channel_count;
+    double best = INFINITY;
+    for (int64_t pixel = 0; pixel < pixels; pixel++)
+        for (int64_t run = 0; run < runs; run++) {
+            if (slots_of(s, pixel, of_runs + run, runs) >= best) continue;
+            for (int64_t at = run * RUN; at < least((run + 1) * RUN, s->channel_count); at++)
+                if (slots_of(s, pixel, s->terms + at, s->channel_count) < best)
+                    best = lesser(best, footprint_of_pair(s, pixel, at));
+        }
+    return best;
 }

@@ -401,3 +401,15 @@ int squeezesim_search(const Input *in) {
     end(&state);
     return !there || state.failed;
 }
+
+/* Bits of the buffer that each problem takes at its smallest tile, in `measures`; 0, or 1 where there was no memory. */
+int squeezesim_least_footprints(const Input *in) {
+    State state = {.failed = false};
+    bool there = begin(&state, in);
+    for (int64_t row = 0; there && row < in->problems; row++) {
+        there = take_problem(&state, row);
+        if (there) in->measures[row] = least_footprint(&state);
+    }
+    end(&state);
+    return !there;
+}

@@ -217,6 +217,7 @@ typedef struct {
 } OnArray;
 
 SQUEEZESIM_EXPORT int squeezesim_search(const Input *in);
+SQUEEZESIM_EXPORT int squeezesim_least_footprints(const Input *in);
 
 /* ---- its parts --------------------------------------------------------------------------------------------------- */
 
@@ -235,9 +236,10 @@ double seen_find(const Seen *seen, int64_t key); /* 0: it was not entered */
 
 void fill_orders(Order *orders, unsigned among);
 void tiling_of(const State *s, int64_t pixel, int64_t channel, Tiling *t);
-bool fit_together(const State *s, double inputs, double weights, double sums);
+double together(const State *s, double inputs, double weights, double sums, double open);
 bool nest_of(const State *s, const Tiling *t, int order, Nest *nest); /* whether the order can be the best */
 int modes_of(const State *s, const Tiling *t, int order, const Nest *nest, Mode *modes);
+double footprint_at_least(const State *s, const Nest *nest);
 double traffic_at_least(const State *s, const Tiling *t, int order, const Nest *nest);
 int64_t moved_weights(const State *s, int64_t count);
 static inline int64_t all_moved(const Moved *m) { return m->inputs + m->weights + m->outputs + m->sums; }
@@ -256,6 +258,7 @@ bool refine(const State *s, Pair *pair, double limit);
 bool screen_problem(State *s);
 int64_t screen(State *s, int number, int64_t pixel, double limit, double most_bits);
 Pair screen_least(const State *s, int number, int64_t pixel);
+double least_footprint(const State *s);
 Pair screen_one(const State *s, int number, int64_t pixel, int64_t channel);
 
 #endif

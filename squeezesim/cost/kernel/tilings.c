@@ -173,7 +173,7 @@ bool nest_of(const State *s, const Tiling *t, int number, Nest *nest) {
 }
 
 /* Bits of the buffer that operands take together (`Shares.together`). */
-static double together(const State *s, double inputs, double weights, double sums, double open) {
+double together(const State *s, double inputs, double weights, double sums, double open) {
     const Memory *memory = s->in->memory;
     const Problem *p = &s->problem;
     double resident = (double)p->resident, found = 0;
@@ -191,11 +191,6 @@ static double together(const State *s, double inputs, double weights, double sum
         found = larger(found, part->bits > 0 ? taken / part->bits * memory->whole : taken);
     }
     return found;
-}
-
-/* Whether so many bits of operands fit the buffer. */
-bool fit_together(const State *s, double inputs, double weights, double sums) {
-    return together(s, inputs, weights, sums, 0) <= s->rates->room;
 }
 
 static double footprint_of(const State *s, const Nest *nest, const int *levels) {
@@ -261,14 +256,23 @@ int modes_of(const State *s, const Tiling *t, int order, const Nest *nest, Mode 
     return count;
 }
 
+/* The level at which an operand takes the fewest bits. */
+static int lowest_of(const Nest *nest, int operand) {
+    const double *bits = nest->bits[operand];
+    int lowest = bits[SINGLE] <= bits[SLOTS] ? SINGLE : SLOTS;
+    return bits[STAYS] < bits[lowest] ? STAYS : lowest;
+}
+
+/* Bits of the buffer that an order takes at least; inf: it has no mode. */
+double footprint_at_least(const State *s, const Nest *nest) {
+    const int lowest[OPERANDS] = {lowest_of(nest, INPUTS), lowest_of(nest, WEIGHTS), lowest_of(nest, OUTPUTS)};
+    return footprint_of(s, nest, lowest);
+}
+
 /* Traffic that an order moves at least: each operand stays that fits beside the others' least; inf: nothing fits. */
 double traffic_at_least(const State *s, const Tiling *t, int order, const Nest *nest) {
     int lowest[OPERANDS], levels[OPERANDS];
-    for (int operand = 0; operand < OPERANDS; operand++) {
-        const double *bits = nest->bits[operand];
-        lowest[operand] = bits[SINGLE] <= bits[SLOTS] ? SINGLE : SLOTS;
-        if (bits[STAYS] < bits[lowest[operand]]) lowest[operand] = STAYS;
-    }
+    for (int operand = 0; operand < OPERANDS; operand++) lowest[operand] = lowest_of(nest, operand);
     if (!(footprint_of(s, nest, lowest) <= s->rates->room)) return INFINITY;
     for (int operand = 0; operand < OPERANDS; operand++) {
         int before = lowest[operand];
