@@ -167,7 +167,7 @@ each_axis = pytest.mark.parametrize("axis", ["n", "g"])
 
 
 @each_axis
-@settings(max_examples=10)
+@settings(max_examples=200)
 @given(st.data())
 def test_images_and_groups_together_are_never_worse(axis: str, data: st.DataObject) -> None:
     check_parts(axis, data)
@@ -175,9 +175,9 @@ def test_images_and_groups_together_are_never_worse(axis: str, data: st.DataObje
 
 @pytest.mark.slow
 @each_axis
-@settings(max_examples=200)
+@settings(max_examples=2000)
 @given(st.data())
-def test_images_and_groups_together_are_never_worse_in_200_cases(axis: str, data: st.DataObject) -> None:
+def test_images_and_groups_together_are_never_worse_in_2000_cases(axis: str, data: st.DataObject) -> None:
     check_parts(axis, data)
 
 
@@ -185,7 +185,7 @@ each_improvement = pytest.mark.parametrize("change", IMPROVEMENTS, ids=lambda ch
 
 
 @each_improvement
-@settings(max_examples=10)
+@settings(max_examples=200)
 @given(st.data())
 def test_better_is_never_worse(change: Improvement, data: st.DataObject) -> None:
     check(change, data)
@@ -193,7 +193,7 @@ def test_better_is_never_worse(change: Improvement, data: st.DataObject) -> None
 
 @pytest.mark.slow
 @each_improvement
-@settings(max_examples=200)
+@settings(max_examples=2000)
 @given(st.data())
-def test_better_is_never_worse_in_200_cases(change: Improvement, data: st.DataObject) -> None:
+def test_better_is_never_worse_in_2000_cases(change: Improvement, data: st.DataObject) -> None:
     check(change, data)

@@ -137,7 +137,7 @@ def test_the_core_makes_the_same_choices(case: Case) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=10_000)
+@settings(max_examples=2_000)
 @given(cases())
-def test_the_core_makes_the_same_choices_in_10000_cases(case: Case) -> None:
+def test_the_core_makes_the_same_choices_in_2000_cases(case: Case) -> None:
     check(case)
