@@ -197,6 +197,7 @@ class Space(OptionSpace):
 
     def _keep(self, pixels: Ints, channels: Ints) -> None:
         """Keep the options *pixels* and *channels*, those of the smallest tilings among them."""
+        self.has_every_option = False
         self.pixels, self.channels = self.pixels.take(pixels), self.channels.take(channels)
         self.whole_footprint = self.whole_footprint[channels]
         self.smallest = [

@@ -19,12 +19,6 @@ const char *squeezesim_source(void) { return SQUEEZESIM_SOURCE; }
 static const double EQUAL = 1 + 1e-12;
 
 typedef struct {
-    double cycles, energy, value, traffic;
-    int64_t flow, mode, pixel, channel, number;
-    bool found;
-} Best;
-
-typedef struct {
     bool within; /* the slack: of those with values up to *limit* the least traffic; else the least value */
     bool strict; /* only fewer cycles than the best are looked for */
     double limit;
@@ -279,6 +273,7 @@ static void thin(State *s, int number, Query *query) {
 static void scan(State *s, int number, Query *query) {
     size_t many = 1 << 15; /* pairs, of which some are played before others are looked for */
     s->pair_count = 0;
+    sort(s->ranked[number], (size_t)options_of(s), query);
     for (int64_t place = 0; place < options_of(s) && !s->failed; place++) {
         double limit = up_to(s, query, 0), most_bits = query->within ? query->best.traffic : INFINITY;
         const Pair *least_pair = &s->ranked[number][place];
@@ -299,6 +294,16 @@ static void scan(State *s, int number, Query *query) {
     visit_first(s, number, query, s->pair_count);
 }
 
+/* Find a promising tiling: what was the best on the machine before, or by a descent of each dataflow. */
+static void start(State *s, Query *query, const Best *before) {
+    if (before->found) {
+        Pair pair = screen_one(s, (int)before->flow, before->pixel, before->channel);
+        if (isfinite(pair.bound)) visit(s, (int)before->flow, &pair, query);
+        if (query->best.found) return;
+    }
+    for (int flow = 0; flow < s->in->flows && !s->failed; flow++) descend(s, flow, query);
+}
+
 /* Choose for the problem on the machine: the least value, then within the slack the least traffic. */
 static void choose(State *s, int64_t machine) {
     const Input *in = s->in;
@@ -307,13 +312,15 @@ static void choose(State *s, int64_t machine) {
     for (int flow = 0; flow < in->flows; flow++)
         for (int64_t pixel = 0; pixel < options_of(s); pixel++)
             s->ranked[flow][pixel] = screen_least(s, flow, (int32_t)pixel);
-    for (int flow = 0; flow < in->flows && !s->failed; flow++) descend(s, flow, &query);
+    start(s, &query, &s->fastest);
     for (int flow = 0; flow < in->flows && !s->failed; flow++) scan(s, flow, &query);
+    s->fastest = query.best;
     if (slack) {
         query.within = true;
         query.limit = (1 + s->rates->slack) * query.best.value;
-        for (int flow = 0; flow < in->flows && !s->failed; flow++) descend(s, flow, &query);
+        start(s, &query, &s->leanest);
         for (int flow = 0; flow < in->flows && !s->failed; flow++) scan(s, flow, &query);
+        s->leanest = query.best;
     }
     const Best *best = &query.best;
     int64_t at = machine * in->problems + s->row, each = in->machines * in->problems;
@@ -382,6 +389,7 @@ static bool take_problem(State *s, int64_t row) {
         s->pixels[column] = in->pixels + column * pixels + in->pixel_offsets[row];
     for (int column = 0; column < CHANNEL_COLUMNS; column++)
         s->channels[column] = in->channels + column * channels + in->channel_offsets[row];
+    s->fastest.found = s->leanest.found = false;
     for (int flow = 0; flow < in->flows; flow++) table_clear(&s->tables[flow]);
     return screen_problem(s);
 }

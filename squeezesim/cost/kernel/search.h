@@ -145,6 +145,13 @@ typedef struct {
     int32_t pixel, channel;
 } Pair;
 
+/* A tiling that was played. */
+typedef struct {
+    double cycles, energy, value, traffic;
+    int64_t flow, mode, pixel, channel, number;
+    bool found;
+} Best;
+
 typedef struct {
     const Input *in;
     Order orders[ORDERS];
@@ -164,6 +171,7 @@ typedef struct {
     double *terms;                 /* of the channel options and of runs of them, see screen.c */
     double *(*run_forms)[2];       /* closed forms of each dataflow, of cycles and of energy, for the same runs */
     Pair *found;                   /* of one pixel option */
+    Best fastest, leanest;         /* on the machine before: of all tilings, and within the slack */
     Pair **ranked;                 /* of each dataflow, the best that the pairs of each pixel option can be */
     /* of the machine */
     const Rates *rates;
