@@ -86,7 +86,10 @@ def cases(draw: st.DrawFn) -> Case:
         )
         for room in rooms
     ]
-    work, _ = workload_of(each, on, [at] * len(each))
+    places = [at] * len(each)
+    if draw(st.booleans()):  # a layer in two places
+        each, places = [*each, each[0]], [*places, at._replace(inputs=not at.inputs)]
+    work, _ = workload_of(each, on, places)
     family, rates = on.family(priced=False), Rates.of(several)
     if on.objective == EDP:
         weights = [draw(st.sampled_from([(1.0, 0.0), (1.0, 1.0), (0.02, 1.0), (1.0, 0.03)])) for _ in several]
