@@ -1,7 +1,7 @@
 /* What tilings are not below: closed forms for options and pairs of them, closer bounds of modes.
  *
  *     cycles >= setup + latency + max(first load + array + last store,
- *                                     all traffic / bandwidth + rounding + what the last tile computes beyond its store,
+ *                                     all traffic / bandwidth + rounding + the last tile's array beyond its store,
  *                                     array of the tiles beside which an operand is not moved + that operand)
  *
  * The reasons are those of `cost.bounds`, `cost.rounding` and `DataflowBounds.refined`. */

@@ -54,8 +54,7 @@ typedef struct {
 } Items;
 
 /* floor(a b / c) where the quotient, though not the product, has 63 bits. */
-static int64_t share(int64_t a, int64_t b, int64_t c)
-{
+static int64_t share(int64_t a, int64_t b, int64_t c) {
     int64_t product;
     if (!__builtin_mul_overflow(a, b, &product)) return product / c;
     __extension__ typedef __int128 Wide;
@@ -63,16 +62,14 @@ static int64_t share(int64_t a, int64_t b, int64_t c)
 }
 
 /* The same, rounded up. */
-static int64_t share_up(int64_t a, int64_t b, int64_t c)
-{
+static int64_t share_up(int64_t a, int64_t b, int64_t c) {
     const int64_t down = share(a, b, c);
     return down + ((uint64_t)a * (uint64_t)b != (uint64_t)down * (uint64_t)c);
 }
 
 static int64_t paced_of(const Work *w, int64_t macs) { return w->paced ? paced(w->p, macs) : macs; }
 
-static Work work_of(const Problem *p, const Array *a, const Tile *t)
-{
+static Work work_of(const Problem *p, const Array *a, const Tile *t) {
     Work w = {.p = p, .a = a, .n = t->n, .y = t->y, .x = t->x, .g = t->g, .k = t->k, .c = t->c};
     const int64_t slices = t->g * t->k * t->c;
     w.paced = p->macs_at_once != p->cycles_at_once;
@@ -93,44 +90,37 @@ static Work work_of(const Problem *p, const Array *a, const Tile *t)
 }
 
 /* Input positions that a run of outputs makes a window hold along an axis (`window_extent`). */
-static int64_t window(const Work *w, int axis, int64_t outputs)
-{
+static int64_t window(const Work *w, int axis, int64_t outputs) {
     return (outputs - 1) * w->step[axis] + w->extent[axis];
 }
 
 /* Cycles in which a channel of so many pixels leaves in lines of so many columns. */
-static int64_t lines_of(int64_t pixels, int64_t cols, int64_t ports)
-{
+static int64_t lines_of(int64_t pixels, int64_t cols, int64_t ports) {
     return pixels / cols * ceil_div(cols, ports) + ceil_div(pixels % cols, ports);
 }
 
 /* Σ over all blocks. */
-static int64_t total(const Blocks *b, const int64_t values[2][2])
-{
+static int64_t total(const Blocks *b, const int64_t values[2][2]) {
     const int64_t full = b->columns[0] * values[0][0] + b->columns[1] * values[0][1];
     const int64_t edge = b->columns[0] * values[1][0] + b->columns[1] * values[1][1];
     return b->images * (b->rows[0] * full + b->rows[1] * edge);
 }
 
-static int64_t last_of(const Blocks *b, const int64_t values[2][2])
-{
+static int64_t last_of(const Blocks *b, const int64_t values[2][2]) {
     return values[b->rows[1]][b->columns[1]];
 }
 
 /* Drain of the block before the last, if there is one. */
-static int64_t before_last(const Blocks *b)
-{
+static int64_t before_last(const Blocks *b) {
     if (b->columns[0] + b->columns[1] > 1) return b->drain[b->rows[1]][0];
     return b->rows[0] + b->rows[1] > 1 ? b->drain[0][b->columns[1]] : last_of(b, b->drain);
 }
 
-static int64_t count_of(const Blocks *b)
-{
+static int64_t count_of(const Blocks *b) {
     return b->images * (b->rows[0] + b->rows[1]) * (b->columns[0] + b->columns[1]);
 }
 
-static Blocks blocks_of(const Work *w, const Used *use)
-{
+static Blocks blocks_of(const Work *w, const Used *use) {
     const int64_t ports = w->a->ports;
     Blocks b = {.images = w->n};
     if (w->p->pointwise) { /* it fills the array line by line */
@@ -162,8 +152,7 @@ static Blocks blocks_of(const Work *w, const Used *use)
     return b;
 }
 
-static Dealt dealt_of(const Work *w, int64_t words)
-{
+static Dealt dealt_of(const Work *w, int64_t words) {
     Dealt d = {.several = ceil_div(w->k, words) - 1};
     d.last_chunk = w->k - d.several * words;
     d.last = w->larger ? share(w->larger, d.last_chunk, w->k) : 0;
@@ -172,8 +161,7 @@ static Dealt dealt_of(const Work *w, int64_t words)
 }
 
 /* Cycles in which the weights of an item pass; `larger` of its slices are dealt evenly over its windows. */
-static int64_t cycles_of(const Work *w, int64_t channels, int64_t larger)
-{
+static int64_t cycles_of(const Work *w, int64_t channels, int64_t larger) {
     if (!w->paced) return w->c * w->least * channels + larger;
     const int64_t weights = w->least * channels + larger / w->c, more = larger % w->c;
     return (w->c - more) * paced_of(w, weights) + more * paced_of(w, weights + 1);
@@ -181,16 +169,14 @@ static int64_t cycles_of(const Work *w, int64_t channels, int64_t larger)
 
 /* The two kinds of `count` items with `larger` slices in all, `fewest` in any. */
 static void split(const Work *w, int64_t channels, int64_t count, int64_t larger, int64_t fewest,
-                  Items found[2])
-{
+                  Items found[2]) {
     const int64_t more = larger - count * fewest;
     found[0] = (Items){count - more, cycles_of(w, channels, fewest)};
     found[1] = (Items){more, more ? cycles_of(w, channels, fewest + 1) : 0};
 }
 
 /* Cycles in which the weights of a tile pass a block of pixels. */
-static int64_t stream_of(const Work *w, const Dealt *d, int64_t words)
-{
+static int64_t stream_of(const Work *w, const Dealt *d, int64_t words) {
     if (!w->paced) return w->passed;
     const int64_t items = w->g * d->several;
     Items full[2] = {{0, 0}, {0, 0}}, last[2];
@@ -202,8 +188,7 @@ static int64_t stream_of(const Work *w, const Dealt *d, int64_t words)
 
 /* Σ of max(0, drained · drain - work) over `count` items of each block that are not its first. */
 static int64_t beyond(const Work *w, const Blocks *b, int64_t drained, int64_t channels, int64_t count,
-                      int64_t larger, int64_t fewest)
-{
+                      int64_t larger, int64_t fewest) {
     Items items[2];
     int64_t sum = 0;
     if (count == 0) return 0;
@@ -221,8 +206,7 @@ static int64_t beyond(const Work *w, const Blocks *b, int64_t drained, int64_t c
 }
 
 /* Σ of max(0, last chunk · drain of the block before - first item of the block after) (`_neighbours`). */
-static int64_t between(const Work *w, const Blocks *b, int64_t last_chunk, int64_t first)
-{
+static int64_t between(const Work *w, const Blocks *b, int64_t last_chunk, int64_t first) {
     const int64_t n = b->images, edge = b->columns[1];
     const int64_t ends = b->drain[0][edge], ends_edge = b->drain[1][edge];
     const struct {
@@ -244,8 +228,7 @@ static int64_t between(const Work *w, const Blocks *b, int64_t last_chunk, int64
 }
 
 /* Cycles of a tile in which only a drain goes on, but for the last one. */
-static int64_t waiting(const Work *w, const Blocks *b, const Dealt *d, int64_t words)
-{
+static int64_t waiting(const Work *w, const Blocks *b, const Dealt *d, int64_t words) {
     const int64_t g = w->g, several = d->several, last_chunk = d->last_chunk;
     /* Most tiles have so many input channels that no drain is ever waited for. */
     if (w->c * (paced_of(w, last_chunk) + 1) >= least(w->k, words) * b->drain[0][0]) return 0;
@@ -262,8 +245,7 @@ static int64_t waiting(const Work *w, const Blocks *b, const Dealt *d, int64_t w
 }
 
 /* Cycles of the array (`cost_of_use`). */
-static int64_t cycles_of_use(const Work *w, const Blocks *b, const Used *use)
-{
+static int64_t cycles_of_use(const Work *w, const Blocks *b, const Used *use) {
     const Dealt d = dealt_of(w, use->words);
     const int64_t skew = w->a->systolic ? use->rows + use->cols - 2 : 0;
     return count_of(b) * stream_of(w, &d, use->words) + total(b, b->preload) * w->g * (d.several + 1) * w->c +
@@ -274,14 +256,12 @@ static int64_t cycles_of_use(const Work *w, const Blocks *b, const Used *use)
 static int64_t words_of(const Blocks *b) { return total(b, b->words); }
 
 /* Words of inputs and weights that the buffer gives (`cost_of_use`). */
-static int64_t moved_of(const Work *w, const Blocks *b, int64_t chunks)
-{
+static int64_t moved_of(const Work *w, const Blocks *b, int64_t chunks) {
     return words_of(b) * w->g * chunks * w->c + count_of(b) * w->passed;
 }
 
 /* All of the array, as far as a tile has pixels and channels for it. */
-static Used whole_of(const Work *w)
-{
+static Used whole_of(const Work *w) {
     const int64_t cols = least(w->x, w->a->cols), words = least(w->k, w->a->psum_words);
     if (w->p->pointwise) {
         const int64_t pixels = least(w->x, w->a->rows * w->a->cols);
@@ -292,8 +272,7 @@ static Used whole_of(const Work *w)
 }
 
 /* Cycles beyond work in `chunks` that a tile takes at least with so many or more, `each` for one of them. */
-static double ending_of(double k, double chunks, double last, double loaded, double passed, double each)
-{
+static double ending_of(double k, double chunks, double last, double loaded, double passed, double each) {
     static const double more[] = {0, 1, 2, 3, 4, 6, 9, 14};
     double found = each * 14 + last;
     for (int i = 0; i < 7 && each * more[i] + last < found; i++) {
@@ -310,8 +289,7 @@ static double ending_of(double k, double chunks, double last, double loaded, dou
 static bool is_above(int64_t cycles, double bound) { return (double)cycles > ceil(bound * (1 - 4e-15)); }
 
 /* Cycles that no blocks and chunks of a tile are below (`_least`); whole arrays are cut into blocks `b`. */
-static double least_of(const Work *w, const Used *whole, const Blocks *b)
-{
+static double least_of(const Work *w, const Used *whole, const Blocks *b) {
     const bool flat = w->p->pointwise;
     const int64_t ports = w->a->ports, chunks = ceil_div(w->k, whole->words), count = count_of(b);
     const int64_t preload = ceil_div(words_of(b), ports), each = preload * w->g * w->c;
@@ -364,8 +342,7 @@ typedef struct {
 } Promise;
 
 /* Cost a use and keep it if it is better. */
-static void keep(Best *best, const Blocks *b, const Used *use, int64_t chunks)
-{
+static void keep(Best *best, const Blocks *b, const Used *use, int64_t chunks) {
     const int64_t taken = cycles_of_use(best->w, b, use), moved = moved_of(best->w, b, chunks);
     const int64_t order[][2] = {{taken, best->cycles},          {moved, best->moved},
                                 {use->words, best->use.words},  {use->pixels, best->use.pixels},
@@ -380,8 +357,7 @@ static void keep(Best *best, const Blocks *b, const Used *use, int64_t chunks)
 
 /* Cycles in which the weights of an item pass, at most: it has its share of the larger slices, which is
  * rounded up twice, and each of its windows is paced. */
-static int64_t most_of_item(const Work *w, int64_t channels)
-{
+static int64_t most_of_item(const Work *w, int64_t channels) {
     const int64_t even = w->c * w->least * channels;
     const int64_t larger = w->larger ? (int64_t)(w->density * (double)channels) + 3 : 0;
     const int64_t weights = even + least(larger, w->c * channels);
@@ -390,8 +366,7 @@ static int64_t most_of_item(const Work *w, int64_t channels)
 }
 
 /* Cycles that blocks with chunks of `words` sums are not below, the larger of the two of os_use.py. */
-static int64_t least_with(const Work *w, const Terms *b, int64_t words, int64_t chunks)
-{
+static int64_t least_with(const Work *w, const Terms *b, int64_t words, int64_t chunks) {
     const int64_t g = w->g, c = w->c, last_chunk = w->k - (chunks - 1) * words;
     const int64_t full = most_of_item(w, words), loaded = c * b->preload;
     const int64_t beside = b->drain * words - loaded;
@@ -412,14 +387,12 @@ static int64_t least_with(const Work *w, const Terms *b, int64_t words, int64_t 
 }
 
 /* Whether a use of so many cycles at least can be better. */
-static bool can_be_better(const Best *best, const Blocks *b, int64_t cycles, int64_t chunks)
-{
+static bool can_be_better(const Best *best, const Blocks *b, int64_t cycles, int64_t chunks) {
     return cycles < best->cycles || (cycles == best->cycles && moved_of(best->w, b, chunks) <= best->moved);
 }
 
 /* Cost one promising chunk: work and last drain, or all drains, are the least at some number of chunks. */
-static void seed(Best *best, const Blocks *b, const Terms *terms, Used use)
-{
+static void seed(Best *best, const Blocks *b, const Terms *terms, Used use) {
     const Work *w = best->w;
     const int64_t loaded = terms->preload * w->c, left = terms->drain - terms->blocks * w->c * w->least;
     const double balanced = larger(sqrt((double)(terms->last * w->k) / (double)(loaded * w->g)), 1);
@@ -438,8 +411,7 @@ static void seed(Best *best, const Blocks *b, const Terms *terms, Used use)
 }
 
 /* Try blocks with all chunks that can be better. */
-static void enter(Best *best, Used use, bool promising)
-{
+static void enter(Best *best, Used use, bool promising) {
     const Work *w = best->w;
     const Blocks b = blocks_of(w, &use);
     const Terms terms = {
@@ -478,8 +450,7 @@ static void enter(Best *best, Used use, bool promising)
 /* Cycles of preloads and drains that no chunks are below. The drain of the block before the last is waited
  * for beside the first item of the last, with the preload `ending`. The fewest chunks have the shortest last
  * one at least; one more takes all preloads once more. */
-static double chunks_of(const Best *best, double preload, double drain, double before, double ending)
-{
+static double chunks_of(const Best *best, double preload, double drain, double before, double ending) {
     const Work *w = best->w;
     const double each = preload * (double)(w->g * w->c), shortest = (double)best->shortest;
     const double beside = (double)best->item + (double)w->c * ending;
@@ -491,15 +462,13 @@ static double chunks_of(const Best *best, double preload, double drain, double b
 static bool exceeds(double bound, int64_t cycles) { return bound * (1 - 1e-14) > (double)cycles; }
 
 /* Cycles that the bound of blocks must not be above. */
-static int64_t limit(const Best *best, const Promise *promise)
-{
+static int64_t limit(const Best *best, const Promise *promise) {
     const bool closer = promise->alone && promise->bound < (double)best->cycles;
     return closer ? (int64_t)promise->bound : best->cycles;
 }
 
 /* Enter blocks with all of their chunks if they can be better, or look for the most promising. */
-static void visit(Best *best, Promise *promise, double bound, Used use)
-{
+static void visit(Best *best, Promise *promise, double bound, Used use) {
     if (exceeds(bound, limit(best, promise))) return;
     if (!promise->alone) {
         enter(best, use, false);
@@ -516,8 +485,7 @@ typedef struct {
     double drain, last_drain; /* of all and of the last one: rows along y, cycles of a row along x */
 } Along;
 
-static Along along(const Work *w, int axis, int64_t length, int64_t size)
-{
+static Along along(const Work *w, int axis, int64_t length, int64_t size) {
     const int64_t count = ceil_div(length, size), end = length - (count - 1) * size;
     Along found = {.size = size, .count = count, .first = (double)window(w, axis, size)};
     found.words = (double)(w->step[axis] * (length - count) + w->extent[axis] * count);
@@ -529,8 +497,7 @@ static Along along(const Work *w, int axis, int64_t length, int64_t size)
 }
 
 /* Cycles that blocks of r rows and s columns are not below with any chunks. */
-static double least_of_windows(const Best *best, const Along *down, const Along *across)
-{
+static double least_of_windows(const Best *best, const Along *down, const Along *across) {
     const Work *w = best->w;
     const double n = (double)w->n, blocks = n * (double)(down->count * across->count);
     const double ports = 1 / (double)w->a->ports;
@@ -546,8 +513,7 @@ static double least_of_windows(const Best *best, const Along *down, const Along 
 enum { TOGETHER = 64 }; /* columns that are held at once */
 
 /* Blocks of r rows and s columns of pixels that can be better. */
-static void windows(Best *best, Promise *promise)
-{
+static void windows(Best *best, Promise *promise) {
     const Work *w = best->w;
     const Along whole = along(w, 0, w->y, best->whole.rows);
     /* Each block takes the stream beside a cycle of preload for each channel and chunk. */
@@ -580,14 +546,12 @@ static void windows(Best *best, Promise *promise)
 }
 
 /* Rows and columns that b pixels stand in less 2, at least: their product is b or more. */
-static int64_t least_skew(const Work *w, int64_t pixels)
-{
+static int64_t least_skew(const Work *w, int64_t pixels) {
     return w->a->systolic ? (int64_t)(2 * sqrt((double)pixels)) - 2 : 0;
 }
 
 /* Lines of b pixels of a matrix product (`_lines`), where one pixel more is another step (`_steps`). */
-static void lines(Best *best, Promise *promise, int64_t pixels, double work, double drains, int64_t line)
-{
+static void lines(Best *best, Promise *promise, int64_t pixels, double work, double drains, int64_t line) {
     const Work *w = best->w;
     const int64_t ports = w->a->ports, filled = w->a->cols / ports * ports;
     const bool all = pixels == w->x || pixels % ports == 0;
@@ -614,8 +578,7 @@ static void lines(Best *best, Promise *promise, int64_t pixels, double work, dou
 }
 
 /* Blocks of so many pixels of a matrix product, in all lines. */
-static void of_pixels(Best *best, Promise *promise, int64_t pixels)
-{
+static void of_pixels(Best *best, Promise *promise, int64_t pixels) {
     const Work *w = best->w;
     const int64_t ports = w->a->ports;
     const int64_t wide = least(ports, w->a->cols); /* pixels that drain in a cycle, at most */
@@ -632,16 +595,14 @@ static void of_pixels(Best *best, Promise *promise, int64_t pixels)
 }
 
 /* The most pixels, of no more than so many, that can be the last of a step in some lines (`_steps`). */
-static int64_t step_below(const Work *w, int64_t pixels)
-{
+static int64_t step_below(const Work *w, int64_t pixels) {
     const int64_t ports = w->a->ports, cols = w->a->cols;
     if (w->a->systolic || cols % ports || pixels >= w->x) return pixels;
     return pixels / ports * ports;
 }
 
 /* Blocks of pixels of matrix products, and their lines, that can be better. */
-static void products(Best *best, Promise *promise)
-{
+static void products(Best *best, Promise *promise) {
     const Work *w = best->w;
     const int64_t x = w->x, ports = w->a->ports, wide = least(ports, w->a->cols);
     const int64_t preload = ceil_div(x, ports), each = preload * w->g * w->c;
@@ -667,8 +628,7 @@ static void products(Best *best, Promise *promise)
 }
 
 /* What takes the fewest cycles, and those that it takes. */
-static Used fastest(const Work *w, const Used *whole, int64_t *cycles)
-{
+static Used fastest(const Work *w, const Used *whole, int64_t *cycles) {
     const int64_t chunks = ceil_div(w->k, whole->words);
     Best best = {
         .w = w,
@@ -694,8 +654,7 @@ static Used fastest(const Work *w, const Used *whole, int64_t *cycles)
     return best.use;
 }
 
-static int64_t greatest_divisor(int64_t a, int64_t b)
-{
+static int64_t greatest_divisor(int64_t a, int64_t b) {
     while (b) {
         const int64_t rest = a % b;
         a = b;
@@ -705,15 +664,13 @@ static int64_t greatest_divisor(int64_t a, int64_t b)
 }
 
 /* Words that a PE takes from its neighbours while a filter slice passes. */
-static int64_t moves_of(const Problem *p)
-{
+static int64_t moves_of(const Problem *p) {
     const int64_t shared_y = greatest_divisor(p->sy, p->dy), shared_x = greatest_divisor(p->sx, p->dx);
     const int64_t own_y = least(p->fy, p->sy / shared_y), own_x = least(p->fx, p->sx / shared_x);
     return p->fy * (p->fx - own_x) * (p->dx / shared_x) + (p->fy - own_y) * (p->dy / shared_y) * own_x;
 }
 
-void os_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost)
-{
+void os_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost) {
     const Work w = work_of(p, a, t);
     Used use = whole_of(&w);
     Blocks b = blocks_of(&w, &use);
@@ -735,8 +692,7 @@ void os_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost)
     cost->words[BUFFER_PSUMS] = pixels * (double)(t->g * t->k);
 }
 
-double os_least(const Problem *p, const Array *a, const Tile *t)
-{
+double os_least(const Problem *p, const Array *a, const Tile *t) {
     const Work w = work_of(p, a, t);
     const Used whole = whole_of(&w);
     const Blocks b = blocks_of(&w, &whole);

@@ -8,8 +8,8 @@
  *     KCP     tiles of K - 1                     never                              tiles of C - 1
  *     NKCP    tiles of K - 1                     tiles of images - 1 if K, C cut    tiles of C - 1
  *
- * unless it can stay: then its least extent would fit the buffer by itself. Of all pixels in one tile KCP moves what PKC
- * does, and no sums. The least of each term bounds a run. */
+ * unless it can stay: then its least extent would fit the buffer by itself. Of all pixels in one tile KCP moves what
+ * PKC does, and no sums. The least of each term bounds a run. */
 
 #include <stdlib.h>
 
@@ -90,7 +90,7 @@ bool screen_problem(State *s) {
     return there;
 }
 
-/* ---- a pixel option beside channel options ------------------------------------------------------------------------ */
+/* ---- a pixel option beside channel options ----------------------------------------------------------------------- */
 
 /* Bits that are moved again for each of a term of inputs, of CUT and of a term of sums. */
 typedef struct {
@@ -247,7 +247,7 @@ Pair screen_one(const State *s, int number, int64_t pixel, int64_t channel) {
     return pair;
 }
 
-/* ---- the smallest tile -------------------------------------------------------------------------------------------- */
+/* ---- the smallest tile ------------------------------------------------------------------------------------------- */
 
 /* Bits of the buffer that a pair, or any of a run of them, takes at least: a slot of each operand. */
 static double slots_of(const State *s, int64_t pixel, const double *terms, int64_t stride) {

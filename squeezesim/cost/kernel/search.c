@@ -78,7 +78,7 @@ static Mode *next_of(const State *s, const Query *query, Mode *modes, int count)
     return first;
 }
 
-/* Whether a mode could at best take as many cycles as the best tiling, and would come after it: it takes more energy. */
+/* Whether a mode could at best take as many cycles as the best tiling, and more energy. */
 static bool cannot_tie(const State *s, int flow, const Query *query, const OnArray *array, const Mode *mode) {
     const Best *best = &query->best;
     if (s->in->objective != LATENCY || !best->found || mode->bound <= best->cycles - 1) return false;
@@ -114,53 +114,53 @@ static double remembered(const State *s, int flow, const Pair *pair) {
     return seen_find(&s->seen, key_of(s, flow, pair));
 }
 
+/* The modes of a pair that can come first, before its tiles are costed; how many there are. */
+static int modes_left(const State *s, int flow, const Tiling *t, const Pair *pair, const Query *query, Mode *modes,
+                      double *closer) {
+    int count = 0;
+    for (int order = 0; order < ORDERS; order++) {
+        Nest nest;
+        if (!(s->in->memory->orders >> order & 1) || !nest_of(s, t, order, &nest)) continue;
+        double traffic = traffic_at_least(s, t, order, &nest);
+        if (!isfinite(traffic)) continue;
+        if (pair->bound > up_to(s, query, traffic)) *closer = lesser(*closer, pair->bound);
+        else count += modes_of(s, t, order, &nest, modes + count);
+    }
+    count = keep_modes(s, t, pair->cycles, pair->energy, query, modes, count, closer);
+    double cycles = count ? array_at_least(s, flow, t) : 0;
+    if (cycles > pair->cycles) count = keep_modes(s, t, cycles, pair->energy, query, modes, count, closer);
+    return count;
+}
+
+/* Play a mode, and make it the best if it comes first. */
+static void play_mode(const State *s, int flow, const Tiling *t, const OnArray *array, const Mode *mode, Query *query) {
+    Best found = {.found = true, .flow = flow, .mode = number_of(mode), .pixel = t->pixel, .channel = t->channel};
+    found.number = (found.mode * s->pixel_count + t->pixel) * s->channel_count + t->channel;
+    found.traffic = mode->traffic;
+    found.cycles = play(s, t, array, mode->order, mode->levels);
+    found.energy = energy_of(s, flow, array->words, &mode->moved, found.cycles);
+    found.value = value_of(s, found.cycles, found.energy);
+    if (found.value <= up_to(s, query, mode->traffic) && is_before(s, &found, &query->best, query->within))
+        query->best = found;
+}
+
 /* Play the modes of a pair that can come first, and remember what none of its modes is below. */
 static void visit(State *s, int flow, const Pair *pair, Query *query) {
     double closer = INFINITY;
     Tiling t;
-    tiling_of(s, pair->pixel, pair->channel, &t);
     Mode modes[ORDERS * PER_ORDER];
-    int count = 0, left = 0;
-    for (int order = 0; order < ORDERS; order++) {
-        Nest nest;
-        if (!(s->in->memory->orders >> order & 1) || !nest_of(s, &t, order, &nest)) continue;
-        double traffic = traffic_at_least(s, &t, order, &nest);
-        if (!isfinite(traffic)) continue;
-        if (pair->bound > up_to(s, query, traffic)) {
-            closer = lesser(closer, pair->bound);
-            continue;
-        }
-        count += modes_of(s, &t, order, &nest, modes + count);
-    }
-    left = keep_modes(s, &t, pair->cycles, pair->energy, query, modes, count, &closer);
-    double cycles = left ? array_at_least(s, flow, &t) : 0;
-    if (cycles > pair->cycles) left = keep_modes(s, &t, cycles, pair->energy, query, modes, left, &closer);
-    if (!left) {
-        remember(s, flow, pair, closer);
-        return;
-    }
+    tiling_of(s, pair->pixel, pair->channel, &t);
+    int left = modes_left(s, flow, &t, pair, query, modes, &closer);
     OnArray array;
-    array_of(s, flow, &t, &array);
+    if (left) array_of(s, flow, &t, &array);
     for (int number = 0; number < left; number++) {
-        cycles = bound_of(s, &t, &modes[number], array.total, &array);
+        double cycles = bound_of(s, &t, &modes[number], array.total, &array);
         modes[number].bound = mode_value(s, flow, &array, &modes[number], cycles);
         closer = lesser(closer, modes[number].bound);
     }
-    for (Mode *mode; (mode = next_of(s, query, modes, left));) {
-        if (cannot_tie(s, flow, query, &array, mode)) {
-            mode->bound = INFINITY;
-            continue;
-        }
-        Best found = {.flow = flow, .mode = number_of(mode), .pixel = t.pixel, .channel = t.channel};
-        found.number = (found.mode * s->pixel_count + t.pixel) * s->channel_count + t.channel;
-        found.traffic = mode->traffic;
-        found.cycles = play(s, &t, &array, mode->order, mode->levels);
-        found.energy = energy_of(s, flow, array.words, &mode->moved, found.cycles);
-        found.value = value_of(s, found.cycles, found.energy);
-        found.found = true;
+    for (Mode *mode; left && (mode = next_of(s, query, modes, left));) {
+        if (!cannot_tie(s, flow, query, &array, mode)) play_mode(s, flow, &t, &array, mode, query);
         mode->bound = INFINITY;
-        if (found.value <= up_to(s, query, mode->traffic) && is_before(s, &found, &query->best, query->within))
-            query->best = found;
     }
     remember(s, flow, pair, closer);
 }
@@ -222,9 +222,6 @@ static int by_traffic(const void *one, const void *other) {
     const Pair *a = one, *b = other;
     return a->traffic != b->traffic ? (a->traffic < b->traffic ? -1 : 1) : by_bound(one, other);
 }
-
-static int by_bound(const void *one, const void *other);
-static int by_traffic(const void *one, const void *other);
 
 static int64_t options_of(const State *s) { return s->pixel_count - (s->in->cut[s->row] != 0); }
 
@@ -308,7 +305,8 @@ static void start(State *s, Query *query, const Best *before) {
 static void choose(State *s, int64_t machine) {
     const Input *in = s->in;
     bool slack = s->rates->slack > 0 && in->objective == LATENCY;
-    Query query = {.limit = INFINITY, .strict = slack};
+    const Best none = {.cycles = INFINITY, .energy = INFINITY, .value = INFINITY, .traffic = INFINITY};
+    Query query = {.limit = INFINITY, .strict = slack, .best = none};
     for (int flow = 0; flow < in->flows; flow++)
         for (int64_t pixel = 0; pixel < options_of(s); pixel++)
             s->ranked[flow][pixel] = screen_least(s, flow, (int32_t)pixel);
@@ -324,7 +322,8 @@ static void choose(State *s, int64_t machine) {
     }
     const Best *best = &query.best;
     int64_t at = machine * in->problems + s->row, each = in->machines * in->problems;
-    double weighted = s->rates->cycle_weight * best->cycles + s->rates->energy_weight * best->energy;
+    double weighted = INFINITY;
+    if (best->found) weighted = s->rates->cycle_weight * best->cycles + s->rates->energy_weight * best->energy;
     const double measures[] = {best->cycles, best->energy, weighted, best->traffic};
     for (int column = 0; column < 4; column++) in->measures[column * each + at] = measures[column];
     const int64_t choice[] = {best->flow, best->mode, best->pixel + in->pixel_offsets[s->row],
