@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost import compiled
+from squeezesim.cost.costs import Costs
 from squeezesim.cost.dataflow import flows_of
+from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import MapSpace, options_of, tried_sizes
 from squeezesim.cost.problem import Workload, workload_of
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates
 from squeezesim.cost.search import TRAFFIC, Choice, Search
 from squeezesim.cost.traffic import ORDERS
+from squeezesim.hardware import Accelerator
+from squeezesim.load import load
 from tests.cost.cases import buffer_parts, homes, layers, least_bits, machines, usual_layers
 from tests.reference.cases import units
 
@@ -144,3 +148,42 @@ def test_the_core_makes_the_same_choices(case: Case) -> None:
 @given(cases())
 def test_the_core_makes_the_same_choices_in_2000_cases(case: Case) -> None:
     check(case)
+
+
+def check_network(name: str, hw: Accelerator) -> None:
+    layers = load(name).layers
+    ours = evaluate(layers, [hw])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "library", lambda: None)
+        theirs = evaluate(layers, [hw])
+    for field in fields(Costs):
+        one, other = getattr(ours, field.name), getattr(theirs, field.name)
+        if isinstance(one, np.ndarray):
+            np.testing.assert_array_equal(one, other, err_msg=field.name)
+        else:
+            assert one == other
+
+
+SEARCHED = ("os_32x32", "ws_32x32", "hybrid_32x32", "squeezelerator_8x8", "squeezelerator_16x16", "dpu_b4096")
+"""Shipped accelerators that the core knows."""
+
+
+@pytest.mark.parametrize("accelerator", ["hybrid_32x32", "dpu_b4096"])
+def test_all_arrays_of_a_network_are_equal(accelerator: str) -> None:
+    check_network("squeezenext_23", Accelerator.named(accelerator))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v2", "shufflenet_v2_x1_0", "ghostnet", "alexnet", "resnet18"]
+)
+@pytest.mark.parametrize("accelerator", SEARCHED)
+def test_all_arrays_of_networks_are_equal(accelerator: str, name: str) -> None:
+    check_network(name, Accelerator.named(accelerator))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["squeezenext_23", "mobilenet_v2", "resnet18"])
+def test_all_arrays_of_networks_whose_maps_stay_are_equal(name: str) -> None:
+    keeps = {"memory.global_buffer.keeps": ["activations"]}
+    check_network(name, Accelerator.named("hybrid_32x32").replace(keeps))
