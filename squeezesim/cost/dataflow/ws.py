@@ -206,7 +206,7 @@ def _block_sizes(whole: Blocks, stream: Ints, machine: Machine) -> tuple[Ints, I
     swaps = of.count * machine.weight_swap
     bound = _least_preloads(of, machine) + stream[tile] + swaps
     bound = np.maximum(bound, of.count * stream[tile] + swaps)
-    left = np.flatnonzero((bound < least[tile]) & (hidden < of.high))
+    left = np.flatnonzero((bound <= least[tile]) & (hidden < of.high))  # of ties the fewest words
     for cols in (wide, of.cols % wide):
         found += _multiples(_rows_at_once(cols, machine)[left], tile[left], of.take(left), hidden[left])
     return _best(found, whole, stream, machine)

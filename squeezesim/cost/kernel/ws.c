@@ -213,17 +213,16 @@ static bool choose_columns(const Weights *w, int64_t folds, Blocks *best) {
         consider(blocks_of(w, &c, w->most_high, ALL_ROWS), best);
         consider(blocks_of(w, &c, hidden_rows(w, &c), HIDDEN_ROWS), best);
     }
-    return fewest < best->cycles;
+    return fewest <= best->cycles;
 }
 
-/* Consider blocks of other rows, of columns that can take fewer cycles than what `choose_columns` chose.
- * `_block_sizes` lists none of other columns, though they may take as many cycles and move fewer words. */
+/* Consider blocks of other rows, of columns that can take as few cycles as what `choose_columns` chose. */
 static void choose_rows(const Weights *w, int64_t folds, Blocks *best) {
     int64_t cycles = best->cycles;
     for (int64_t wide = w->most_wide; wide > 0; wide = narrower(wide, w->ports)) {
         Columns c = columns_of(w, wide);
         c.preloads = least_preloads(w, &c);
-        if (least_of(w, &c, folds, MULTIPLES).cycles >= cycles) continue;
+        if (least_of(w, &c, folds, MULTIPLES).cycles > cycles) continue;
         int64_t hidden = hidden_rows(w, &c), last = w->most_high - 1;
         int64_t step = c.of_full.rows_at_once;
         consider_between(w, &c, (Steps){step, MULTIPLES}, hidden / step + 1, last / step, best);
