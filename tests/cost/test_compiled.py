@@ -174,9 +174,7 @@ def test_all_arrays_of_a_network_are_equal(accelerator: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["mobilenet_v2", "shufflenet_v2_x1_0", "ghostnet", "alexnet", "resnet18"]
-)
+@pytest.mark.parametrize("name", ["mobilenet_v2", "shufflenet_v2_x1_0", "ghostnet", "alexnet", "resnet18"])
 @pytest.mark.parametrize("accelerator", SEARCHED)
 def test_all_arrays_of_networks_are_equal(accelerator: str, name: str) -> None:
     check_network(name, Accelerator.named(accelerator))
