@@ -175,9 +175,9 @@ def test_images_and_groups_together_are_never_worse(axis: str, data: st.DataObje
 
 @pytest.mark.slow
 @each_axis
-@settings(max_examples=800)
+@settings(max_examples=400)
 @given(st.data())
-def test_images_and_groups_together_are_never_worse_in_800_cases(axis: str, data: st.DataObject) -> None:
+def test_images_and_groups_together_are_never_worse_in_400_cases(axis: str, data: st.DataObject) -> None:
     check_parts(axis, data)
 
 
@@ -193,7 +193,7 @@ def test_better_is_never_worse(change: Improvement, data: st.DataObject) -> None
 
 @pytest.mark.slow
 @each_improvement
-@settings(max_examples=800)
+@settings(max_examples=400)
 @given(st.data())
-def test_better_is_never_worse_in_800_cases(change: Improvement, data: st.DataObject) -> None:
+def test_better_is_never_worse_in_400_cases(change: Improvement, data: st.DataObject) -> None:
     check(change, data)
