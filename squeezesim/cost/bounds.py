@@ -293,9 +293,8 @@ class Space(OptionSpace):
         With *required* operands those of the mode with the least; ``NEVER``, or more, where no mode is allowed.
         """
         bits = self._fullest(self._footprint.at(pixel, channel, self.last_pixel[pixel]))
-        by_images = "NKCP" in self.orders and not {"PKC", "PCK"} & {
-            *self.orders
-        }  # whether N or S is cut matters
+        # Whether several tiles of pixels are those of an image, or images, matters where no other order is left.
+        by_images = "NKCP" in self.orders and not {"PKC", "PCK"} & {*self.orders}
         if self.required or (self.machine.weights_bits and (self.pooled or by_images)):
             bits = np.maximum(bits, self.residency.least_footprint(pixel, channel))
         return np.asarray(bits)

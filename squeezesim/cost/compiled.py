@@ -15,7 +15,7 @@ import numpy as np
 from squeezesim.cost.dataflow import Dataflow
 from squeezesim.cost.dataflow.os import OS
 from squeezesim.cost.dataflow.ws import WS
-from squeezesim.cost.kernel import library
+from squeezesim.cost.kernel import core
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pooling import Windows, windows_of
 from squeezesim.cost.problem import Floats, Ints
@@ -112,7 +112,7 @@ class Chosen(NamedTuple):
 def serves(machine: Machine, flows: Sequence[Dataflow]) -> bool:
     """Whether the core searches *flows* of a family of machines."""
     known = all(_kind(flow, machine) is not None for flow in flows)
-    return known and len(machine.parts) <= _MOST_PARTS and library() is not None
+    return known and len(machine.parts) <= _MOST_PARTS and core() is not None
 
 
 def _kind(flow: Dataflow, machine: Machine) -> int | None:
@@ -166,10 +166,7 @@ def choose(space: OptionSpace, flows: Sequence[DataflowCosts], rates: Rates) -> 
     source.rates = given.structure(_rates(space.machine, rates))
     source.flow = given.structure(_flows(flows, rates, given))
     source.measures, source.choice = given.array(found.measures), given.array(found.tilings)
-    core = library()
-    assert core is not None
-    if core.squeezesim_search(ctypes.byref(source)):
-        raise MemoryError("there is no memory for the tilings that are left")
+    _call("squeezesim_search", source)
     return found
 
 
@@ -182,11 +179,15 @@ def least_footprint(space: OptionSpace) -> Floats:
     given, found = _Given(), np.empty(len(space.work))
     source = _source(space, given)
     source.measures = given.array(found)
-    core = library()
-    assert core is not None
-    if core.squeezesim_least_footprints(ctypes.byref(source)):
-        raise MemoryError("there is no memory for the smallest tiles")
+    _call("squeezesim_least_footprints", source)
     return np.minimum(found, NEVER)
+
+
+def _call(name: str, source: _Input) -> None:
+    functions = core()
+    assert functions is not None
+    if getattr(functions, name)(ctypes.byref(source)):
+        raise MemoryError("there is no memory for the tilings of a layer")
 
 
 def _source(space: OptionSpace, given: _Given) -> _Input:

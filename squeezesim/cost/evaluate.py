@@ -113,7 +113,7 @@ def evaluate_each(
     once = _blank((len(machines), len(owners)), axes)  # before the first step
     wrapping = {number for family in families if _may_overflow(layers, family) for number in families[family]}
     misfits: list[str | None] = [
-        f"{accelerator.name}: {_TOO_LONG}" if number in wrapping else None
+        f"{accelerator.name}: {_MAY_WRAP}" if number in wrapping else None
         for number, accelerator in enumerate(accelerators)
     ]
     families = {family: members for family, members in families.items() if not {*members} <= wrapping}
@@ -186,6 +186,7 @@ def _costs(
 
 
 _TOO_LONG = "the network takes more than 2^62 PE-cycles, which are not counted"
+_MAY_WRAP = "swaps, intervals or latencies could take more than 2^62 cycles of a layer, which are not counted"
 
 
 def _may_overflow(layers: Sequence[Layer], family: Machine) -> bool:

@@ -26,7 +26,7 @@ from squeezesim.load import load
 from tests.cost.cases import buffer_parts, homes, layers, least_bits, machines, usual_layers
 from tests.reference.cases import units
 
-pytestmark = pytest.mark.skipif(compiled.library() is None, reason="no compiled core was built")
+pytestmark = pytest.mark.skipif(compiled.core() is None, reason="no compiled core was built")
 
 ROOMS = st.sampled_from([1.0, 1.0, 1.1, 1.3, 1.6, 2.0, 3.0, 5.0, 10.0, 1000.0])
 """Of a buffer, in smallest tiles."""
@@ -120,7 +120,7 @@ def tilings_of(search: Search, choice: Choice) -> Any:
 def check(case: Case) -> None:
     ours = case.search()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "library", lambda: None)
+        patch.setattr(compiled, "core", lambda: None)
         theirs = case.search()
     # Shares of parts of a buffer are rounded down there.
     np.testing.assert_allclose(ours.space.least_footprint, theirs.space.least_footprint, rtol=2e-12)
@@ -154,7 +154,7 @@ def check_network(name: str, hw: Accelerator) -> None:
     layers = load(name).layers
     ours = evaluate(layers, [hw])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "library", lambda: None)
+        patch.setattr(compiled, "core", lambda: None)
         theirs = evaluate(layers, [hw])
     for field in fields(Costs):
         one, other = getattr(ours, field.name), getattr(theirs, field.name)

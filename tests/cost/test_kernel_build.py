@@ -38,7 +38,7 @@ import site, sys
 sys.path[:0] = sys.argv[2:]
 site.addsitedir(sys.argv[1])
 from squeezesim.cost import kernel
-print(*{kernel.library() is not None for _ in range(3)}, kernel.status(), sep=": ")
+print(*{kernel.core() is not None for _ in range(3)}, kernel.status(), sep=": ")
 """
 
 
@@ -303,7 +303,7 @@ def test_a_library_that_does_not_load_is_left_aside(
     monkeypatch.syspath_prepend(tmp_path)
     reason = "the compiled core does not load; install again"
     with pytest.warns(kernel.KernelWarning, match=f"^NumPy computes, since {reason}$") as warned:
-        assert [kernel.library() for _ in range(2)] == [None, None]
+        assert [kernel.core() for _ in range(2)] == [None, None]
     assert len(warned) == 1
     assert kernel.status() == f"NumPy, since {reason}"
 
@@ -311,18 +311,16 @@ def test_a_library_that_does_not_load_is_left_aside(
 @pytest.mark.usefixtures("fresh")
 def test_none_is_no_library_and_another_choice_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQUEEZESIM_KERNEL", "none")
-    assert kernel.library() is None
+    assert kernel.core() is None
     assert kernel.status() == "NumPy, since SQUEEZESIM_KERNEL=none"
     kernel._find.cache_clear()
     monkeypatch.setenv("SQUEEZESIM_KERNEL", "off")
     with pytest.warns(kernel.KernelWarning, match="SQUEEZESIM_KERNEL is 'off'; it can be none, system, zig"):
-        assert kernel.library() is None
+        assert kernel.core() is None
 
 
 def test_the_command_line_says_it_as_a_note(tmp_path: Path) -> None:
-    code = (
-        "from squeezesim import cli; from squeezesim.cost import kernel; cli._show_notes(); kernel.library()"
-    )
+    code = "from squeezesim import cli; from squeezesim.cost import kernel; cli._show_notes(); kernel.core()"
     command = [sys.executable, "-c", code]
     done = subprocess.run(
         command,

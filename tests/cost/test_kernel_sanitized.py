@@ -18,7 +18,7 @@ import ctypes, sys
 import pytest
 from squeezesim.cost import compiled
 core = ctypes.CDLL(sys.argv[1])
-compiled.library = lambda: core
+compiled.core = lambda: core
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[2:]]))
 """
 

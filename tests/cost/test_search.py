@@ -74,9 +74,9 @@ def small_parts(data: st.DataObject) -> Iterator[None]:
     """The search goes through NumPy, or of few tilings the ways of one of very many; or the core does it."""
     with pytest.MonkeyPatch.context() as patch:
         if data.draw(st.booleans(), label="NumPy"):
-            patch.setattr("squeezesim.cost.compiled.library", lambda: None)
+            patch.setattr("squeezesim.cost.compiled.core", lambda: None)
         if data.draw(st.booleans(), label="small parts"):
-            patch.setattr("squeezesim.cost.compiled.library", lambda: None)
+            patch.setattr("squeezesim.cost.compiled.core", lambda: None)
             few = data.draw(st.integers(1, 40), label="few")
             for name in ("views.FEW", "prune.FEW", "prune._FEW", "search._SOME", "search._MANY"):
                 patch.setattr(f"squeezesim.cost.{name}", few)
@@ -94,7 +94,7 @@ def test_weights_that_each_image_loads_anew_need_not_fit_their_part(
 ) -> None:
     """Of images one by one under NKCP no tile of weights serves two tiles of pixels: it passes the part for weights."""
     if not by_core:
-        monkeypatch.setattr("squeezesim.cost.compiled.library", lambda: None)
+        monkeypatch.setattr("squeezesim.cost.compiled.core", lambda: None)
     on = one_machine(weights_bits=8, stays=False)
     problem = problem_of(Layer.conv("a", n=3, c=2, k=2, oy=4, ox=4, fy=3, fx=3, iy=6, ix=6), on)
     one_image = {"n": 1, "y": 4, "x": 4, "g": 1, "k": 2, "c": 1}

@@ -36,7 +36,7 @@ class KernelWarning(RuntimeWarning):
 class _Found(NamedTuple):
     """The library, or why there is none; *is_wrong*, if one is there that should be another."""
 
-    library: CDLL | None
+    core: CDLL | None
     reason: str = ""
     is_wrong: bool = False
 
@@ -56,18 +56,18 @@ def digest() -> str:
     return whole.hexdigest()
 
 
-def library() -> CDLL | None:
+def core() -> CDLL | None:
     """The compiled core, or None where NumPy computes; warns once if an installed core is not used."""
     found = _find()
     if found.is_wrong:
         _warn(found.reason)
-    return found.library
+    return found.core
 
 
 def status() -> str:
     """What computes, and why, in one short sentence without a full stop."""
     found = _find()
-    return "compiled core" if found.library is not None else f"NumPy, since {found.reason}"
+    return "compiled core" if found.core is not None else f"NumPy, since {found.reason}"
 
 
 @cache
