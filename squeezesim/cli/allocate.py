@@ -125,12 +125,13 @@ def allocate(
                 cache=not no_cache,
                 progress=output.status,
             )
-            made = _made(done, files, plot, top=top, front=front)
     finally:
         output.status("")
-    for path, content in made:
-        atomic_write(path, content)
-    _print(done, format, top=top, front=front)
+    with output.ahead_of_files(lambda: _print(done, format, top=top, front=front)):
+        with output.before_files():
+            made = _made(done, files, plot, top=top, front=front)
+        for path, content in made:
+            atomic_write(path, content)
     if made and format == "table":
         output.wrote([path for path, _ in made], after=True)
 

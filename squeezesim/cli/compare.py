@@ -139,6 +139,7 @@ def compare(
     from squeezesim.explore.compare.compare import comparison
     from squeezesim.explore.compare.comparison import saved
     from squeezesim.explore.compare.gate import conditions, judge
+    from squeezesim.explore.compare.render import check_drawable
 
     wanted = conditions(fail_if or ())
     accuracy = options.parse_accuracies(top1 or ())
@@ -146,8 +147,10 @@ def compare(
     found = _results(models, request)
     compared = comparison(found, baseline=baseline, against=before, top1=accuracy)
     verdicts = judge(compared, wanted)
-    _write(compared, files, by, verdicts, top)
-    _print(compared, format, by, verdicts, top)
+    if any(path.suffix.lower() in output.FIGURES for path in files):
+        check_drawable(compared)
+    with output.ahead_of_files(lambda: _print(compared, format, by, verdicts, top)):
+        _write(compared, files, by, verdicts, top)
     if format == "table" and files:
         output.wrote(files, after=True)
     unmodelled = any(result.report.unmodelled for result in compared.results)

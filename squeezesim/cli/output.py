@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -175,6 +175,26 @@ def before_files() -> Iterator[None]:
     except KeyboardInterrupt:
         say("nothing was written")
         raise
+
+
+@contextmanager
+def ahead_of_files(show: Callable[[], None]) -> Iterator[None]:
+    """Print what *show* prints, then run the block, which makes files and may take long.
+
+    What stdout refuses is no reason to write no files: it is raised after them.
+    """
+    refused: OSError | None = None
+    try:
+        with before_files():
+            show()
+            sys.stdout.flush()
+    except OSError as error:
+        refused = error
+        abandon(sys.stdout)
+    begin()
+    yield
+    if refused is not None:
+        raise refused
 
 
 def abandon(stream: TextIO) -> None:

@@ -135,21 +135,28 @@ def profile(
     with output.before_files():
         reports = _reports(model, saved, request)
         rows = [select(report, by, sort, top) for report in reports]
-        files = [*(("-o", path) for path in out or ()), *([("--plot", plot)] if plot else [])]
-        words = options.words("profile", [model], request.given, files)
-        output.status("writing files")
-        contents = made(
-            [(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths],
-            html=lambda report: page([report], words, advise=not saved, cache=not no_cache),
-        )
-    for path, content in contents:
-        atomic_write(path, content)
-    if format == "csv":
-        _print_csv(reports, rows)
-    elif format == "json":
-        _print_json(reports)
-    else:
-        _print_tables(reports, targets, by=by, sort=sort, top=top)
+
+    def show() -> None:
+        if format == "csv":
+            _print_csv(reports, rows)
+        elif format == "json":
+            _print_json(reports)
+        else:
+            _print_tables(reports, by=by, sort=sort, top=top)
+
+    with output.ahead_of_files(show):
+        with output.before_files():
+            output.status("writing files")
+            files = [*(("-o", path) for path in out or ()), *([("--plot", plot)] if plot else [])]
+            words = options.words("profile", [model], request.given, files)
+            contents = made(
+                [(report, path) for report, paths in zip(reports, targets, strict=False) for path in paths],
+                html=lambda report: page([report], words, advise=not saved, cache=not no_cache),
+            )
+        for path, content in contents:
+            atomic_write(path, content)
+    if contents and format == "table":
+        output.wrote([path for path, _ in contents], after=True)
     options.fail_if_unmodelled(reports[0].network, strict)
 
 
@@ -246,14 +253,7 @@ def _print_json(reports: Sequence[Report]) -> None:
     output.write(texts[0] if len(texts) == 1 else f"[\n{','.join(texts)}]\n")
 
 
-def _print_tables(
-    reports: Sequence[Report],
-    targets: Sequence[Sequence[Path]],
-    *,
-    by: str,
-    sort: str | None,
-    top: int | None,
-) -> None:
+def _print_tables(reports: Sequence[Report], *, by: str, sort: str | None, top: int | None) -> None:
     from squeezesim.report.text import show
 
     console = output.console()
@@ -261,6 +261,3 @@ def _print_tables(
         if number:
             output.tell()
         show(report, console, by=by, sort=sort, top=top)
-    written = [str(path) for paths in targets for path in paths]
-    if written:
-        output.wrote(written, after=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from squeezesim.cli import options, output
+
+if TYPE_CHECKING:
+    from squeezesim.explore.sensitivity import Study
 
 SHORT = "Say how much each parameter of an accelerator matters to MODEL."
 EXAMPLES = """\b
@@ -46,12 +49,10 @@ def sensitivity(
     networks, how they rank by energy under each energy table.
     """
     del debug
-    from squeezesim.explore.sensitivity import draw, sections, study
-    from squeezesim.files import atomic_write, json_line
+    from squeezesim.explore.sensitivity import draw, study
+    from squeezesim.files import atomic_write
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.inputs import networks_of
-    from squeezesim.report.files import csv_text
-    from squeezesim.report.text import plain, print_sections
 
     output.choice("--format", format, output.FORMATS)
     output.check_figure(plot)
@@ -61,8 +62,19 @@ def sensitivity(
     networks = networks_of(map(request.load, models))
     output.status(f"changing parameters of {accelerator.name}")
     found = study(networks, accelerator, change)
-    if plot:
-        atomic_write(plot, draw(found, plot.suffix.lower()[1:]))
+    with output.ahead_of_files(lambda: _print(found, format, top)):
+        if plot:
+            atomic_write(plot, draw(found, plot.suffix.lower()[1:]))
+    if plot and format == "table":
+        output.wrote([plot], after=True)
+
+
+def _print(found: Study, format: str, top: int) -> None:
+    from squeezesim.explore.sensitivity import sections
+    from squeezesim.files import json_line
+    from squeezesim.report.files import csv_text
+    from squeezesim.report.text import plain, print_sections
+
     if format != "table" and found.kept:
         output.say(f"note: {found.kept}")
     if format == "csv":
@@ -77,5 +89,3 @@ def sensitivity(
             print_sections(sections(found, top), console)
         else:
             output.tell_all(plain(sections(found, top)))
-        if plot:
-            output.wrote([plot], after=True)

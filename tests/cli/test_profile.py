@@ -340,8 +340,38 @@ def test_an_interruption_leaves_no_file(run: Run, monkeypatch: pytest.MonkeyPatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr("squeezesim.report.figures.registry.figure", interrupted)
-    assert run(*SMALL) == (130, "", "nothing was written\nerror: interrupted\n")
+    code, out, err = run(*SMALL)
+    assert (code, err) == (130, "nothing was written\nerror: interrupted\n")
+    assert out == run(*SMALL, "--no-files").out
     assert files() == []
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "json"])
+def test_the_answer_does_not_wait_for_the_figure(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], format: str
+) -> None:
+    printed: list[str] = []
+
+    def figure(*_: object) -> bytes:
+        printed.append(capsys.readouterr().out)
+        return b"figure"
+
+    answer = run(*SMALL, "--no-files", "--format", format).out
+    monkeypatch.setattr("squeezesim.report.figures.registry.figure", figure)
+    rest = run(*SMALL, "--plot", "a.png", "--format", format).out
+    assert printed == [answer]
+    assert rest == ("\nwrote a.png\n" if format == "table" else "")
+    assert Path("a.png").read_bytes() == b"figure"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_files_are_written_where_stdout_is_full(run: Run) -> None:
+    del run  # which makes the folder
+    command = [sys.executable, "-m", "squeezesim", *SMALL, "-o", "a.csv"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: cannot write to stdout: No space left on device\n")
+    assert Path("a.csv").read_text().startswith("name,")
 
 
 def in_terminal(width: int, **environment: str) -> str:
