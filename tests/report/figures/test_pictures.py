@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
+import matplotlib.style
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from squeezesim.cli import main
@@ -16,6 +21,7 @@ from tests.report.figures.drawn import difference
 from tests.report.figures.gallery import PAGE, ROOT, commands, target
 from tests.report.figures.references import DPI, FOLDER, MANY, NAMES, drawn, picture
 
+Pixels = NDArray[np.uint8]
 TOLERANCE = 1e-4
 """Part of the pixels: fewer than those of one short word."""
 
@@ -23,6 +29,30 @@ TOLERANCE = 1e-4
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_looks_as_it_did(name: str) -> None:
     assert difference(picture(name), (FOLDER / f"{name}.png").read_bytes()) < TOLERANCE
+
+
+def pixels(data: bytes) -> Pixels:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("name", [f"{kind}-dark" for kind in KINDS] + ["utilization-many"])
+def test_a_figure_is_drawn_once_and_as_matplotlib_saves_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Matplotlib draws twice, once to lay out; neither that nor places of labels without text change a pixel."""
+    calls: list[Figure] = []
+    draw = Figure.draw
+
+    def counted(figure: Figure, *arguments: Any) -> None:
+        calls.append(figure)
+        draw(figure, *arguments)
+
+    saved = io.BytesIO()
+    with mpl.style.context("default"):
+        drawn(name).savefig(saved, format="png", dpi=DPI)
+    monkeypatch.setattr(Figure, "draw", counted)
+    assert np.array_equal(pixels(picture(name)), pixels(saved.getvalue()))
+    assert len(calls) == 1
 
 
 def without(name: str, part: str) -> Figure:
