@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -93,7 +94,8 @@ def distinct(problem: Workload, tile: Tile, machine: Machine) -> tuple[list[byte
     return rows.view(f"V{rows.shape[1] * rows.itemsize}").ravel().tolist(), first, number
 
 
-_ODD = np.random.default_rng(0).integers(0, 1 << 63, 32, np.uint64) * np.uint64(2) + np.uint64(1)
+_DRAW = Random(0)
+_ODD = np.array([_DRAW.getrandbits(64) | 1 for _ in range(32)], np.uint64)
 
 
 def take(tile: Tile, index: Ints) -> Tile:
@@ -243,7 +245,7 @@ class _Best:
         """Cost uses of the tiles *owner* and keep the best; of equal ones not that which came first."""
         taken, moved = self.cost(self.tiles.problem.take(owner), take(self.tiles.tile, owner), use)
         left = np.flatnonzero(taken <= self.most[owner])
-        at = np.unique(owner[left])
+        at = np.flatnonzero(np.bincount(owner[left]))
         entered = np.stack([*use, moved, taken, owner])[:, left]
         entered = np.concatenate(
             [entered, np.stack([*self.use, self.moved, self.most, every(self.most)])[:, at]], 1
