@@ -39,7 +39,7 @@ def models(
     """
     del debug
     output.choice("--format", format, output.FORMATS)
-    from squeezesim.report.text import sort_rows
+    from squeezesim.report.selection import sort_rows
     from squeezesim.zoo.registry import catalogue
 
     rows = [_row(entry) for entry in catalogue().values()]

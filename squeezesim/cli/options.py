@@ -438,7 +438,7 @@ def parse_accuracies(texts: Sequence[str]) -> dict[str, float]:
 
 def is_report(text: str) -> bool:
     """Return whether *text* is the path of a saved report."""
-    from squeezesim.explore.compare.comparison import is_report
+    from squeezesim.report.files import is_report
 
     return is_report(text)
 

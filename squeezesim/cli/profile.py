@@ -130,7 +130,7 @@ def profile(
     from squeezesim.cli.output import page
     from squeezesim.files import atomic_write
     from squeezesim.report.files import made
-    from squeezesim.report.text import select
+    from squeezesim.report.selection import select
 
     with output.before_files():
         reports = _reports(model, saved, request)

@@ -36,7 +36,8 @@ class FrozenDict(dict[K, V]):
 class Part(BaseModel):
     """A section of an accelerator: frozen, and without room for unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    # A validator is built when it is used: most parts are only ever validated as a part of an accelerator.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
 
 def number(value: object) -> object:

@@ -17,7 +17,6 @@ from squeezesim.mapping import Mapping
 from squeezesim.report import metrics
 from squeezesim.report.data import ReportData
 from squeezesim.report.metrics import ARROW
-from squeezesim.report.serialize import decode, encode
 
 KEY = "squeezesim.report"
 """Key of the file's metadata that holds the names and the totals, as JSON."""
@@ -77,12 +76,20 @@ def made(
     return [(path, writers[file_format(path)](report)) for report, path in files]
 
 
+def is_report(text: str | PathLike[str]) -> bool:
+    """Return whether *text* is the path of a saved report: it ends in ``.json``, but not as other files here do."""
+    name = fspath(text).lower()
+    return name.endswith(".json") and not name.endswith((".graph.json", ".mapping.json"))
+
+
 def load(path: str | PathLike[str]) -> ReportData:
     """Read the report in a ``.json`` file.
 
     Raises:
         ReportError: the file is missing, unreadable, larger than 256 MiB, malformed or of another version.
     """
+    from squeezesim.report.serialize import decode
+
     content = read_bytes(path, MAX_BYTES, "report", ReportError)
     try:
         return decode(content)
@@ -139,6 +146,12 @@ def _html(report: ReportData) -> str:
     return page([report])
 
 
+def _json(report: ReportData) -> str:
+    from squeezesim.report.serialize import encode
+
+    return encode(report)
+
+
 def _mapping(report: ReportData) -> str:
     return Mapping.of(report.network, report.accelerator.name, report.costs).to_json()
 
@@ -147,11 +160,6 @@ def _markdown(report: ReportData) -> str:
     from squeezesim.report.text import report_markdown
 
     return report_markdown(report)
-
-
-def _parquet(report: ReportData) -> bytes:
-
-    return parquet(report)
 
 
 def _png(report: ReportData) -> bytes:
@@ -175,10 +183,10 @@ def _trace(report: ReportData) -> str:
 _WRITERS: dict[str, Callable[[ReportData], str | bytes]] = {
     ".csv": _csv,
     ".html": _html,
-    ".json": encode,
+    ".json": _json,
     ".mapping.json": _mapping,
     ".md": _markdown,
-    ".parquet": _parquet,
+    ".parquet": parquet,
     ".png": _png,
     ".svg": _svg,
     ".trace.json": _trace,

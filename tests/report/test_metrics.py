@@ -20,8 +20,9 @@ from squeezesim.explore.sweep.render import best_rows, check_sort, sections
 from squeezesim.explore.sweep.sweep import plan
 from squeezesim.report.metrics import METRICS, Metric, bounds, column_table, header, words
 from squeezesim.report.report import Report
+from squeezesim.report.selection import select
 from squeezesim.report.serialize import encode, report_schema
-from squeezesim.report.text import plain, select
+from squeezesim.report.text import plain
 from tests.report.cases import report
 
 NAME = "busy_share"

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from squeezesim.errors import UsageError
 from squeezesim.report.report import Report
-from squeezesim.report.text import grid, select, show, text
+from squeezesim.report.selection import select
+from squeezesim.report.text import grid, show, text
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, network, report, reports
 

@@ -11,7 +11,6 @@ from squeezesim.explore.compare import comparison as baselines
 from squeezesim.explore.compare.comparison import (
     Comparison,
     Result,
-    is_report,
     names_of_empty,
     of_report,
     saved,
@@ -21,6 +20,7 @@ from squeezesim.explore.compare.comparison import (
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.inputs import accelerators_of, network_of
 from squeezesim.network import Network
+from squeezesim.report.files import is_report
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 

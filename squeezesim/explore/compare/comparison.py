@@ -122,12 +122,6 @@ class Result:
         return f"{self.network} on {self.accelerator}"
 
 
-def is_report(text: str | PathLike[str]) -> bool:
-    """Return whether *text* is the path of a saved report: it ends in ``.json``, but not as other files here do."""
-    name = fspath(text).lower()
-    return name.endswith(".json") and not name.endswith((".graph.json", ".mapping.json"))
-
-
 def saved(path: str | PathLike[str]) -> Result:
     """Return the result in the file *path*.
 
