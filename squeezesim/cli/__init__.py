@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -33,6 +34,9 @@ from squeezesim.cli import (
     validate,
 )
 from squeezesim.errors import ArgumentError, SqueezesimError
+
+if TYPE_CHECKING:
+    from typer.models import CommandInfo, TyperInfo
 
 _COMPLETING = "_SQUEEZESIM_COMPLETE"  # set by the script that --install-completion installs
 _SPELLED = {"samples": "sample"}  # options that are not called as the argument of the function
@@ -141,7 +145,8 @@ def _describe_system_error(error: OSError) -> str:
 
 def _shorten_startup() -> None:
     """Save time of a short run, most of which is to import and to build what is imported."""
-    gc.set_threshold(10_000)  # what is imported stays: it is no use to look through it for garbage
+    gc.set_threshold(250_000)  # what is imported stays: it is no use to look through it for garbage
+    atexit.register(gc.freeze)  # and so does what is there at the end
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # sought in all that is installed
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices are small: threads take longer to start
 
@@ -176,7 +181,7 @@ def _run(words: list[str]) -> int:
     """Run the command without click's own ways to end one, which leave stdout half-written and say so on two lines."""
     if words in ([], ["hw"]):
         words = [*words, "--help"]
-    command = typer.main.get_command(_app_of_command(words))
+    command = typer.main.get_command(_app_of(words))
     try:
         with command.make_context("squeezesim", words) as context:
             command.invoke(context)
@@ -187,14 +192,41 @@ def _run(words: list[str]) -> int:
     return OK
 
 
-def _app_of_command(words: list[str]) -> typer.Typer:
-    """The application, if *words* begin with a command with that one alone: building the others takes time."""
-    named = [command for command in app.registered_commands if words[:1] == [command.name]]
-    if not named:
-        return app
-    part = copy(app)
-    part.registered_commands, part.registered_groups = named, []
+def _app_of(words: list[str]) -> typer.Typer:
+    """The application with what *words* need of it, since to build the options of all commands takes time."""
+    if words in (["--help"], ["-h"]):
+        return _outline(app)
+    commands = [command for command in app.registered_commands if words[:1] == [command.name]]
+    groups = [group for group in app.registered_groups if words[:1] == [group.name]]
+    return _part(app, commands, groups) if commands or groups else app
+
+
+def _part(whole: typer.Typer, commands: list[CommandInfo], groups: list[TyperInfo]) -> typer.Typer:
+    part = copy(whole)
+    part.registered_commands, part.registered_groups = commands, groups
     return part
+
+
+def _outline(whole: typer.Typer) -> typer.Typer:
+    """The application with commands that have no options, of which its help shows none."""
+    commands, groups = list(map(copy, whole.registered_commands)), list(map(copy, whole.registered_groups))
+    for command in commands:
+        assert command.callback is not None
+        command.callback = _without_options(command.callback)
+    for group in groups:
+        if group.typer_instance is not None:
+            group.typer_instance = _outline(group.typer_instance)
+    return _part(whole, commands, groups)
+
+
+def _without_options(callback: Callable[..., Any]) -> Callable[[], None]:
+    """A function that takes nothing, with the name and the docstring of *callback*."""
+
+    def outline() -> None:
+        pass
+
+    outline.__name__, outline.__doc__ = callback.__name__, callback.__doc__
+    return outline
 
 
 def _option(argument: str) -> str:

@@ -42,6 +42,18 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    "words", [("--help",), ("-h",), ("hw", "--help"), ("profile", "--help"), ("hw", "list")]
+)
+def test_what_is_built_of_the_application_says_what_all_of_it_does(
+    run: Run, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = run(*words)
+    assert part.code == 0
+    monkeypatch.setattr("squeezesim.cli._app_of", lambda _: app)
+    assert run(*words) == part
+
+
+@pytest.mark.parametrize(
     ("command", "arguments"),
     [
         ("", ["frob"]),
