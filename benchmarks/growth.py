@@ -27,6 +27,8 @@ ANY_ARRAY = {
 }
 SHAPES = random.Random(1).sample(list(product(range(64, 192, 8), repeat=2)), 256)
 """Input and output channels of layers that differ and are of about one size, in no order."""
+SIDES = (8, 16, 32, 64, 128, 256)
+"""Channels, rows and columns of a layer of ever more tilings."""
 FITTED = ("growth with", "n from", "to", "p of time", "p of memory")
 POINTS = ("growth with", "n", "time", "for each", "peak memory")
 HOW = """\
@@ -110,10 +112,10 @@ def layers(*, different: bool) -> Series:
     return Series(label, {count: job(count) for count in (8, 16, 32, 64, 128, 256)})
 
 
-def layer() -> Series:
+def layer(sides: Sequence[int] = SIDES) -> Series:
     """One layer of ever more tilings."""
     accelerator = sq.Accelerator.named("os_32x32")
-    layers = [sq.Layer.conv("layer", c=n, k=n, oy=n, ox=n, fy=3, fx=3) for n in (8, 16, 32, 64, 128, 256)]
+    layers = [sq.Layer.conv("layer", c=n, k=n, oy=n, ox=n, fy=3, fx=3) for n in sides]
     networks = [sq.Network.from_layers([each]) for each in layers]
     return Series(
         "tilings of a layer",
