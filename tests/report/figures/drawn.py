@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -27,6 +27,7 @@ ALIKE = 64
 """Of 255: what a pixel at the edge of a letter may be lighter or darker, and what a palette rounds."""
 
 
+@cache
 def chain(count: int, stage: int = 30) -> Report:
     """A report of *count* different layers, *stage* in each stage."""
     layers = [
@@ -46,6 +47,7 @@ def chain(count: int, stage: int = 30) -> Report:
     return simulate(Network.from_layers(layers, name="chain"), accelerator())
 
 
+@cache
 def toy(bandwidth: float | None = 32) -> Report:
     """Three layers without stages; the buffer's bandwidth is limited where it is given."""
     layers = [

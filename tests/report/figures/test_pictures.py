@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.style
@@ -16,7 +17,7 @@ from PIL import Image, ImageChops
 
 from squeezesim.cli import main
 from squeezesim.report.figures.registry import KINDS
-from squeezesim.report.figures.style import render
+from squeezesim.report.figures.style import new_figure, render
 from tests.report.figures.drawn import difference
 from tests.report.figures.gallery import PAGE, ROOT, commands, target
 from tests.report.figures.references import DPI, FOLDER, MANY, NAMES, drawn, picture
@@ -26,33 +27,46 @@ TOLERANCE = 1e-4
 """Part of the pixels: fewer than those of one short word."""
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_figure_looks_as_it_did(name: str) -> None:
-    assert difference(picture(name), (FOLDER / f"{name}.png").read_bytes()) < TOLERANCE
-
-
 def pixels(data: bytes) -> Pixels:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-@pytest.mark.parametrize("name", [f"{kind}-dark" for kind in KINDS] + ["utilization-many"])
-def test_a_figure_is_drawn_once_and_as_matplotlib_saves_it(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Matplotlib draws twice, once to lay out; neither that nor places of labels without text change a pixel."""
-    calls: list[Figure] = []
-    draw = Figure.draw
+class Counted(NamedTuple):
+    """A picture, and how often matplotlib drew it."""
 
-    def counted(figure: Figure, *arguments: Any) -> None:
+    data: bytes
+    draws: int
+
+
+@cache
+def counted(name: str) -> Counted:
+    calls: list[Figure] = []
+    of_figures = type(new_figure((1, 1), "white", None))
+    draw = of_figures.draw
+
+    def one(figure: Figure, *arguments: Any) -> None:
         calls.append(figure)
         draw(figure, *arguments)
 
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(of_figures, "draw", one)
+        return Counted(picture(name), len(calls))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_looks_as_it_did_and_is_drawn_once(name: str) -> None:
+    made = counted(name)
+    assert difference(made.data, (FOLDER / f"{name}.png").read_bytes()) < TOLERANCE
+    assert made.draws == 1
+
+
+@pytest.mark.parametrize("name", [f"{kind}-dark" for kind in KINDS] + ["utilization-many"])
+def test_a_figure_is_what_matplotlib_saves(name: str) -> None:
+    """Matplotlib draws twice, once to lay out; neither that nor places of labels without text change a pixel."""
     saved = io.BytesIO()
     with mpl.style.context("default"):
         drawn(name).savefig(saved, format="png", dpi=DPI)
-    monkeypatch.setattr(Figure, "draw", counted)
-    assert np.array_equal(pixels(picture(name)), pixels(saved.getvalue()))
-    assert len(calls) == 1
+    assert np.array_equal(pixels(counted(name).data), pixels(saved.getvalue()))
 
 
 def without(name: str, part: str) -> Figure:
