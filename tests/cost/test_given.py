@@ -91,9 +91,9 @@ def test_it_costs_what_the_event_simulator_says(data: st.DataObject, layer: Laye
 
 
 @pytest.mark.usefixtures("on_machines")
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    drawn=st.lists(layers(), min_size=1, max_size=2),
+    drawn=st.lists(layers(), min_size=2, max_size=4),
     machine=machines(buffer_bits=1 << 20),
     objective=st.sampled_from(["latency", "energy", "edp"]),
     flows=st.sampled_from([FLOWS, *((flow,) for flow in FLOWS)]),
