@@ -1,9 +1,10 @@
-"""Compiles the core, squeezesim/cost/kernel/, into the wheel, normal and editable.
+"""Compiles the core, squeezesim/cost/kernel/, into the wheel, normal and editable, and modules to bytecode.
 
 The system's C compiler builds it: $CC, cc, gcc or clang, the first whose library loads. Where none does, and PyPI has
 ziglang for the platform, the build asks for that and lets it compile. Where nothing works, the wheel is pure Python and
 NumPy computes: no installation fails for want of a compiler. SQUEEZESIM_KERNEL=none, system or zig decides by hand.
-Files are made in a temporary folder alone.
+The core is made in a temporary folder; bytecode is kept beside the modules of an editable installation, whose modules
+pip does not compile as it does those of others.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from compileall import compile_dir
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +71,9 @@ class KernelBuildHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the library and enter it in *build_data*."""
+        if version == "editable":
+            # Else the first command compiles them, and each one where PYTHONDONTWRITEBYTECODE is set.
+            compile_dir(Path(self.root, "squeezesim"), quiet=2)
         choice, platform = self._choice(), _platform()
         if choice == "none" or not platform:
             self.app.display_info("no compiled core")

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from importlib.util import cache_from_source
 from pathlib import Path
 from runpy import run_path
 from sysconfig import get_platform
@@ -153,11 +154,13 @@ def test_nothing_is_written_where_sources_and_packages_are(wheel: Path, tmp_path
 
 
 @needs_compiler
-def test_an_editable_wheel_has_the_library(checkout: Path, tmp_path: Path) -> None:
+def test_an_editable_wheel_has_the_library_and_keeps_the_bytecode(checkout: Path, tmp_path: Path) -> None:
     pytest.importorskip("editables")
     made = build(checkout, "editable", tmp_path / "built")
     assert LIBRARY in names(made)
     assert not any(name.startswith("squeezesim/") for name in names(made))
+    modules = list((checkout / "squeezesim").rglob("*.py"))
+    assert [file for file in modules if not Path(cache_from_source(str(file))).is_file()] == []
     site = install(made, tmp_path / "site")
     assert tell(site) == ("True: compiled core", "")
 
