@@ -58,6 +58,7 @@ CASES = tuple(
         Case("--help", ("--help",)),
         Case("profile squeezenext_23: first ever", PROFILE, traced=False, compiled=False),
         Case("profile squeezenext_23: again", PROFILE),
+        Case("profile squeezenext_23: again, with its files and figure", PROFILE[:4]),
         Case("profile torchvision:regnet_y_400mf: traced", TRACED, traced=False),
         Case("profile torchvision:regnet_y_400mf: again", TRACED),
         Case("allocate, 1,140 allocations × 2 accelerators: first", ALLOCATE, traced=False),
