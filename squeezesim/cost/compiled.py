@@ -88,7 +88,6 @@ class _Flow(ctypes.Structure):
     _fields_ = [
         ("kind", _Integer),
         ("unit", _Pointer),
-        ("cycles", _Forms),
         ("energy", _Forms),
         ("executed", _Pointer),
     ]
@@ -168,6 +167,20 @@ def choose(space: OptionSpace, flows: Sequence[DataflowCosts], rates: Rates) -> 
     source.measures, source.choice = given.array(found.measures), given.array(found.tilings)
     _call("squeezesim_search", source)
     return found
+
+
+def cycle_forms(space: OptionSpace, flow: DataflowCosts) -> Products:
+    """Closed forms of cycles as the core has them, which are those of ``ArrayForms``."""
+    given, known = _Given(), flow.array.alternatives
+    rows, columns = np.zeros_like(known.rows), np.zeros_like(known.columns)
+    source = _source(space, given)
+    source.array, source.flow = given.structure(_array(space.machine)), given.structure(_flow(flow, given))
+    functions, products = core(), _Integer(rows.shape[0] * rows.shape[1])
+    assert functions is not None
+    into = (_Pointer(given.array(part)) for part in (rows, columns))
+    if functions.squeezesim_forms(ctypes.byref(source), _Integer(0), products, *into):
+        raise ValueError("the core has another number of closed forms")
+    return Products(rows, columns)
 
 
 def least_footprint(space: OptionSpace) -> Floats:
@@ -305,27 +318,28 @@ def _rates(machine: Machine, rates: Rates) -> Any:
 
 
 def _flows(flows: Sequence[DataflowCosts], rates: Rates, given: _Given) -> Any:
-    result = (_Flow * len(flows))()
-    ideal = rates.optimistic()
+    result, ideal = (_Flow * len(flows))(*(_flow(flow, given) for flow in flows)), rates.optimistic()
     for entry, flow in zip(result, flows, strict=True):
-        machine = flow.space.machine
-        entry.kind = _kind(flow.flow, machine)
-        if entry.kind == _UNIT:
-            unit = next(unit for unit in machine.units if unit.name == flow.flow.name)
-            entry.unit = given.structure(
-                _Unit(
-                    *(unit.by(loop) for loop in _LOOPS),
-                    _STATIONARY.index(unit.stationary),
-                    unit.interval,
-                    unit.ports,
-                    unit.preload,
-                    unit.output_words,
-                    unit.latency,
-                    machine.psums_stay,
-                )
-            )
-        entry.cycles = given.forms(flow.array.alternatives)
         if flow.objective != LATENCY:
             entry.energy = given.forms(flow.energy_forms(ideal))
-        entry.executed = given.integers(flow.executed)
     return result
+
+
+def _flow(flow: DataflowCosts, given: _Given) -> _Flow:
+    machine = flow.space.machine
+    entry = _Flow(kind=_kind(flow.flow, machine), executed=given.integers(flow.executed))
+    if entry.kind == _UNIT:
+        unit = next(unit for unit in machine.units if unit.name == flow.flow.name)
+        entry.unit = given.structure(
+            _Unit(
+                *(unit.by(loop) for loop in _LOOPS),
+                _STATIONARY.index(unit.stationary),
+                unit.interval,
+                unit.ports,
+                unit.preload,
+                unit.output_words,
+                unit.latency,
+                machine.psums_stay,
+            )
+        )
+    return entry

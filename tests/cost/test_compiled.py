@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost import compiled
+from squeezesim.cost.array_costs import DataflowCosts
+from squeezesim.cost.bounds import OptionSpace
 from squeezesim.cost.costs import Costs
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.evaluate import evaluate
@@ -141,6 +143,29 @@ def check(case: Case) -> None:
 @given(cases())
 def test_the_core_makes_the_same_choices(case: Case) -> None:
     check(case)
+
+
+def check_forms(case: Case) -> None:
+    """The closed forms of the core are those of NumPy, to the last bit."""
+    space = OptionSpace(case.work, case.family, case.options, case.orders, case.required)
+    for flow in flows_of(case.family).values():
+        costs = DataflowCosts(space, flow)
+        ours, theirs = compiled.cycle_forms(space, costs), costs.array.alternatives
+        np.testing.assert_array_equal(ours.rows, theirs.rows)
+        np.testing.assert_array_equal(ours.columns, theirs.columns)
+
+
+@settings(max_examples=200)
+@given(cases())
+def test_the_core_has_the_same_closed_forms(case: Case) -> None:
+    check_forms(case)
+
+
+@pytest.mark.slow
+@settings(max_examples=2_000)
+@given(cases())
+def test_the_core_has_the_same_closed_forms_in_2000_cases(case: Case) -> None:
+    check_forms(case)
 
 
 @pytest.mark.slow

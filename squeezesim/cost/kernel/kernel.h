@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* The version of the functions below, as ABI in __init__.py: raise both when a signature or a meaning changes. */
-#define SQUEEZESIM_ABI 1
+#define SQUEEZESIM_ABI 2
 
 /* The digest of the sources, which the build passes: the loader takes no library of other sources. */
 #ifndef SQUEEZESIM_SOURCE
@@ -90,6 +90,17 @@ static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
+/* A divisor of many: floor(a / by) for 0 <= a < 2^51. */
+typedef struct {
+    int64_t by;
+    double inverse;
+} Divisor;
+
+static inline Divisor divisor_of(int64_t by) { return (Divisor){by, 1 / (double)by}; }
+/* A half is farther from the next integer than rounding goes. */
+static inline int64_t over(int64_t a, const Divisor *d) { return (int64_t)(((double)a + 0.5) * d->inverse); }
+static inline int64_t over_up(int64_t a, const Divisor *d) { return over(a + d->by - 1, d); }
+
 /* Cycles in which a PE does so many MACs, one after the other (`Workload.paced`). */
 static inline int64_t paced(const Problem *p, int64_t macs) {
     if (p->macs_at_once == p->cycles_at_once) return macs;
@@ -108,7 +119,42 @@ void ws_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost);
 void os_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost);
 void unit_tile(const Problem *p, const Unit *u, const Tile *t, TileCost *cost);
 
-/* Cycles that a tile in `os` is not below where blocks are chosen, found sooner. */
+/* Cycles that a tile is not below where blocks are chosen, found sooner. */
+double ws_least(const Problem *p, const Array *a, const Tile *t);
 double os_least(const Problem *p, const Array *a, const Tile *t);
+
+/* Sizes of the pixels of a tile along n, y, x, or of its channels along g, k, c. */
+typedef struct {
+    int64_t a, b, c;
+} Side;
+
+/* Terms of sides of tiles: what closed forms of cycles are made of (`Bounds`). */
+enum { WS_STREAM, WS_SHARE };
+enum { WS_BLOCKS, WS_PRELOADS, WS_FIRST, WS_SWAPS };
+enum { OS_BLOCKS, OS_PRELOAD, OS_DRAIN, OS_LAST_DRAIN };
+enum { OS_STREAM, OS_WINDOWS, OS_OUTPUTS, OS_LAST_CHUNK };
+enum { UNIT_PARTS, UNIT_STREAM, UNIT_PIXELS, UNIT_FIRST_PIXELS };
+enum {
+    UNIT_CYCLES,
+    UNIT_BLOCKS,
+    UNIT_INPUTS,
+    UNIT_OUTPUTS,
+    UNIT_FIRST,
+    UNIT_PRELOADS,
+    UNIT_EXPOSED,
+    UNIT_LATENCY,
+    MOST_TERMS
+};
+
+typedef struct {
+    double of[MOST_TERMS];
+} Terms;
+
+void ws_pixels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms);
+void ws_channels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms);
+void os_pixels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms);
+void os_channels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms);
+void unit_pixels(const Problem *p, const Unit *u, int64_t count, const Side *sides, Terms *terms);
+void unit_channels(const Problem *p, const Unit *u, int64_t count, const Side *sides, Terms *terms);
 
 #endif

@@ -25,6 +25,7 @@ typedef struct {
     const Array *a;
     int64_t n, y, x, g, k, c;
     int64_t least, larger;      /* weights of a smaller slice that pass; slices of one more */
+    int64_t slices, rest;       /* of the layer, and how many of them have one more */
     double density;             /* larger slices of an output channel */
     int64_t passed;             /* weights that pass, of all slices */
     int64_t stream;             /* cycles at least in which they do */
@@ -69,18 +70,27 @@ static int64_t share_up(int64_t a, int64_t b, int64_t c) {
 
 static int64_t paced_of(const Work *w, int64_t macs) { return w->paced ? paced(w->p, macs) : macs; }
 
+/* Take other channels of the same problem. */
+static void take_channels(Work *w, int64_t g, int64_t k, int64_t c) {
+    const int64_t slices = g * k * c;
+    w->g = g;
+    w->k = k;
+    w->c = c;
+    w->larger = w->rest ? share_up(slices, w->rest, w->slices) : 0; /* balanced_nonzeros */
+    w->passed = slices * w->least + w->larger;
+}
+
 static Work work_of(const Problem *p, const Array *a, const Tile *t) {
-    Work w = {.p = p, .a = a, .n = t->n, .y = t->y, .x = t->x, .g = t->g, .k = t->k, .c = t->c};
-    const int64_t slices = t->g * t->k * t->c;
+    Work w = {.p = p, .a = a, .n = t->n, .y = t->y, .x = t->x, .slices = p->g * p->k * p->c};
     w.paced = p->macs_at_once != p->cycles_at_once;
     w.least = taps_of(p);
-    if (a->os_skips) { /* balanced_nonzeros */
-        const int64_t all = p->g * p->k * p->c, each = p->nonzeros / all, rest = p->nonzeros % all;
+    if (a->os_skips) {
+        const int64_t each = p->nonzeros / w.slices;
         w.least = most(each, 1);
-        w.larger = each && rest ? share_up(slices, rest, all) : 0;
+        w.rest = each ? p->nonzeros % w.slices : 0;
     }
+    take_channels(&w, t->g, t->k, t->c);
     w.density = (double)w.larger / (double)(t->g * t->k);
-    w.passed = slices * w.least + w.larger;
     w.stream = paced_of(&w, w.passed);
     w.extent[0] = (p->fy - 1) * p->dy + 1;
     w.extent[1] = (p->fx - 1) * p->dx + 1;
@@ -332,7 +342,7 @@ typedef struct {
     int64_t before;  /* drain of the one before */
     int64_t ending;  /* preload of the last one */
     int64_t skew;
-} Terms;
+} Least;
 
 /* Blocks that are looked for alone: those of the least bound. */
 typedef struct {
@@ -366,7 +376,7 @@ static int64_t most_of_item(const Work *w, int64_t channels) {
 }
 
 /* Cycles that blocks with chunks of `words` sums are not below, the larger of the two of os_use.py. */
-static int64_t least_with(const Work *w, const Terms *b, int64_t words, int64_t chunks) {
+static int64_t least_with(const Work *w, const Least *b, int64_t words, int64_t chunks) {
     const int64_t g = w->g, c = w->c, last_chunk = w->k - (chunks - 1) * words;
     const int64_t full = most_of_item(w, words), loaded = c * b->preload;
     const int64_t beside = b->drain * words - loaded;
@@ -392,7 +402,7 @@ static bool can_be_better(const Best *best, const Blocks *b, int64_t cycles, int
 }
 
 /* Cost one promising chunk: work and last drain, or all drains, are the least at some number of chunks. */
-static void seed(Best *best, const Blocks *b, const Terms *terms, Used use) {
+static void seed(Best *best, const Blocks *b, const Least *terms, Used use) {
     const Work *w = best->w;
     const int64_t loaded = terms->preload * w->c, left = terms->drain - terms->blocks * w->c * w->least;
     const double balanced = larger(sqrt((double)(terms->last * w->k) / (double)(loaded * w->g)), 1);
@@ -414,7 +424,7 @@ static void seed(Best *best, const Blocks *b, const Terms *terms, Used use) {
 static void enter(Best *best, Used use, bool promising) {
     const Work *w = best->w;
     const Blocks b = blocks_of(w, &use);
-    const Terms terms = {
+    const Least terms = {
         .blocks = count_of(&b),
         .preload = total(&b, b.preload),
         .first = b.preload[0][0],
@@ -697,4 +707,55 @@ double os_least(const Problem *p, const Array *a, const Tile *t) {
     const Used whole = whole_of(&w);
     const Blocks b = blocks_of(&w, &whole);
     return floor(least_of(&w, &whole, &b) * (1 - 4e-15));
+}
+
+/* Last drain over preload of the tiles for which the bound is tight. */
+static const double FLATTEST = 1.25;
+
+void os_pixels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms) {
+    for (int64_t at = 0; at < count; at++) {
+        const Work w = work_of(p, a, &(Tile){sides[at].a, sides[at].b, sides[at].c, 1, 1, 1});
+        const Used whole = whole_of(&w);
+        const Blocks b = blocks_of(&w, &whole);
+        double *found = terms[at].of;
+        found[OS_BLOCKS] = (double)count_of(&b);
+        if (!a->chooses_blocks) {
+            found[OS_PRELOAD] = (double)total(&b, b.preload);
+            found[OS_DRAIN] = (double)total(&b, b.drain);
+            found[OS_LAST_DRAIN] = (double)last_of(&b, b.drain);
+            continue;
+        }
+        const int64_t preload = ceil_div(words_of(&b), a->ports), end = (w.x - 1) % whole.pixels + 1;
+        const int64_t last = p->pointwise ? ceil_div(end, a->ports) : last_of(&b, b.drain);
+        found[OS_PRELOAD] = (double)preload;
+        found[OS_DRAIN] = (double)(w.n * w.y * ceil_div(w.x, a->ports));
+        found[OS_LAST_DRAIN] = lesser((double)last, (double)preload * FLATTEST);
+    }
+}
+
+void os_channels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms) {
+    const Work of_layer = work_of(p, a, &(Tile){p->n, p->y, p->x, 1, 1, 1});
+    const Used whole = whole_of(&of_layer);
+    const int64_t line = ceil_div(p->pointwise ? whole.pixels : whole.cols, a->ports);
+    const double longest = (double)(p->pointwise ? line : whole.rows * line);
+    const double pace = (double)p->cycles_at_once / (double)p->macs_at_once;
+    const Divisor by_words = divisor_of(a->psum_words);
+    for (int64_t at = 0; at < count; at++) {
+        Work w = of_layer;
+        take_channels(&w, sides[at].a, sides[at].b, sides[at].c);
+        const int64_t words = least(w.k, a->psum_words), chunks = over_up(w.k, &by_words);
+        const int64_t last = w.k - (chunks - 1) * words;
+        double *found = terms[at].of;
+        found[OS_WINDOWS] = (double)(w.g * chunks * w.c);
+        found[OS_OUTPUTS] = (double)(w.g * w.k);
+        if (!a->chooses_blocks) {
+            const Dealt d = dealt_of(&w, words);
+            found[OS_STREAM] = (double)stream_of(&w, &d, words);
+            found[OS_LAST_CHUNK] = (double)last;
+            continue;
+        }
+        const double fewest = lesser((double)last, (double)(w.g * w.c) / FLATTEST + 1);
+        found[OS_STREAM] = (double)w.passed * pace;
+        found[OS_LAST_CHUNK] = lesser(fewest, found[OS_STREAM] / longest);
+    }
 }

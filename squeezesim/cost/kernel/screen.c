@@ -15,7 +15,7 @@
 
 #include "search.h"
 
-enum { RUN = 64 }; /* channel options that are bounded together */
+enum { RUN = 64 }; /* channel options, or runs, that are bounded together */
 
 /* Whether so many bits of operands fit the buffer. */
 static bool fit_together(const State *s, double inputs, double weights, double sums) {
@@ -64,13 +64,13 @@ static bool fill_terms(State *s) {
 }
 
 /* The closed forms of a dataflow for runs of channel options. */
-static bool fill_forms(State *s, const Forms *forms, double **to) {
-    int64_t channels = s->in->channel_offsets[s->in->problems], sums = forms->alternatives * forms->terms;
-    double *found = realloc(*to, (size_t)(sums * runs_of(s) + 1) * sizeof(double));
+static bool fill_runs(const State *s, Closed *forms) {
+    int64_t sums = forms->of.alternatives * forms->of.terms;
+    double *found = realloc(forms->runs, (size_t)(sums * runs_of(s) + 1) * sizeof(double));
     if (!found) return false;
-    *to = found;
+    forms->runs = found;
     for (int64_t sum = 0; sum < sums; sum++)
-        reduce(s, forms->columns + sum * channels + s->in->channel_offsets[s->row], found + sum * runs_of(s));
+        reduce(s, forms->of.columns + sum * forms->channels, found + sum * runs_of(s));
     return true;
 }
 
@@ -83,31 +83,13 @@ bool screen_problem(State *s) {
     }
     bool there = fill_terms(s);
     for (int flow = 0; flow < s->in->flows && there; flow++) {
-        there = fill_forms(s, &s->in->flow[flow].cycles, &s->run_forms[flow][0]);
-        if (there && s->in->objective != LATENCY)
-            there = fill_forms(s, &s->in->flow[flow].energy, &s->run_forms[flow][1]);
+        there = take_forms(s, flow) && fill_runs(s, &s->forms[flow][0]);
+        if (there && s->in->objective != LATENCY) there = fill_runs(s, &s->forms[flow][1]);
     }
     return there;
 }
 
 /* ---- a pixel option beside channel options ----------------------------------------------------------------------- */
-
-/* Bits that are moved again for each of a term of inputs, of CUT and of a term of sums. */
-typedef struct {
-    double inputs, weights, sums;
-    int of_inputs, of_sums;
-} Again;
-
-typedef struct {
-    int64_t pixel;
-    const Flow *flow;
-    const double *const *run_forms;
-    double traffic;                     /* of what is moved once */
-    Again again[ORDERS];                /* of what is moved again, under the orders that there are */
-    int orders;
-    double inputs, outputs;             /* bits of the first load and the last store, of a channel */
-    double largest, weights, sums;      /* bits of a slot of each operand, of a channel, slice or filter */
-} Row;
 
 /* What a pixel option moves again under each order, of each term. */
 static void fill_again(const State *s, Row *row) {
@@ -147,9 +129,9 @@ static void fill_again(const State *s, Row *row) {
         if (memory->orders >> order & 1) row->again[row->orders++] = again[order];
 }
 
-static Row row_of(const State *s, int number, int64_t pixel) {
+void take_pixel(State *s, int number, int64_t pixel) {
     const Problem *p = &s->problem;
-    Row row = {.pixel = pixel, .flow = &s->in->flow[number], .run_forms = (const double *const *)s->run_forms[number]};
+    Row row = {.pixel = pixel, .forms = s->forms[number]};
     double elements = (double)s->pixels[s->in->memory->stays ? ONCE : TOTAL][pixel];
     double outputs = (double)(p->g * p->k * p->n * p->y * p->x) * (double)p->second;
     outputs += (double)(p->g * p->k * s->pooling.outputs) * (double)p->output_bits;
@@ -162,89 +144,151 @@ static Row row_of(const State *s, int number, int64_t pixel) {
     int64_t of_tile = s->pixels[SIZE][pixel] * s->pixels[SIZE + 1][pixel] * s->pixels[SIZE + 2][pixel];
     row.sums = (double)of_tile * (double)p->accumulator_bits;
     fill_again(s, &row);
-    return row;
+    s->beside = row;
 }
 
-static double form_of(const State *s, const Forms *forms, const Row *row, const double *columns, int64_t stride) {
-    int64_t pixels = s->in->pixel_offsets[s->in->problems];
-    const double *rows = forms->rows + s->in->pixel_offsets[s->row] + row->pixel;
-    double result = 0;
-    for (int64_t alternative = 0; alternative < forms->alternatives; alternative++) {
-        double sum = 0;
-        for (int64_t term = 0; term < forms->terms; term++, rows += pixels, columns += stride)
-            sum += *rows * *columns;
-        result = larger(sum, result);
+/* So many channel options, or runs of them, beside the pixel option: their terms and columns are *stride* apart. */
+typedef struct {
+    int64_t count, stride, strides[2];
+    const double *terms, *columns[2];
+} Several;
+
+/* What is known of each of them. */
+typedef struct {
+    double bound[RUN], traffic[RUN], cycles[RUN], energy[RUN];
+} Bounds;
+
+static Several some_runs(const State *s, int64_t from) {
+    const Closed *forms = s->beside.forms;
+    int64_t runs = runs_of(s);
+    return (Several){.count = least(RUN, runs - from),
+                     .stride = runs,
+                     .strides = {runs, runs},
+                     .terms = s->terms + TERMS * s->channel_count + from,
+                     .columns = {forms[0].runs + from, forms[1].runs ? forms[1].runs + from : NULL}};
+}
+
+static Several some_channels(const State *s, int64_t from, int64_t count) {
+    const Closed *forms = s->beside.forms;
+    return (Several){.count = count,
+                     .stride = s->channel_count,
+                     .strides = {forms[0].channels, forms[1].channels},
+                     .terms = s->terms + from,
+                     .columns = {forms[0].of.columns + from, forms[1].runs ? forms[1].of.columns + from : NULL}};
+}
+
+/* A closed form of each: the most of its alternatives. */
+static void forms_of(const State *s, const Several *of, int number, double *found) {
+    const Closed *forms = &s->beside.forms[number];
+    const double *row = forms->of.rows + s->beside.pixel, *columns = of->columns[number];
+    for (int64_t at = 0; at < of->count; at++) found[at] = 0;
+    for (int64_t alternative = 0; alternative < forms->of.alternatives; alternative++) {
+        double sums[RUN] = {0};
+        for (int64_t term = 0; term < forms->of.terms; term++, row += forms->pixels, columns += of->strides[number]) {
+            const double factor = *row;
+            if (factor == 0) continue;
+            for (int64_t at = 0; at < of->count; at++) sums[at] += factor * columns[at];
+        }
+        for (int64_t at = 0; at < of->count; at++) found[at] = larger(sums[at], found[at]);
     }
-    return result;
 }
 
-/* A pair, or the best that a run of them can be: its bounds by terms at *terms* and columns of the closed forms. */
-static Pair screened(const State *s, const Row *row, const double *terms, int64_t stride, const double *cycles,
-                     const double *energy, int64_t columns) {
-    Pair pair = {.bound = INFINITY, .traffic = INFINITY, .pixel = (int32_t)row->pixel};
-    double channels = terms[INPUT_CHANNELS * stride], slices = terms[SLICES * stride], again = INFINITY;
-    if (!fit_together(s, row->largest * channels, row->weights * slices, row->sums * terms[FILTERS * stride]))
-        return pair;
-    for (const Again *of = row->again; of < row->again + row->orders; of++)
-        again = lesser(again, of->inputs * terms[of->of_inputs * stride] + of->weights * terms[CUT * stride] +
-                                  of->sums * terms[of->of_sums * stride]);
-    pair.traffic = row->traffic + again;
-    pair.cycles = form_of(s, &row->flow->cycles, row, cycles, columns);
-    if (s->in->objective != LATENCY) pair.energy = form_of(s, &row->flow->energy, row, energy, columns);
-    double exposed = row->inputs * channels + slices * s->stored_slice + (double)s->problem.constants +
-                     row->outputs * terms[LAST_FILTERS * stride];
-    double slower = larger(pair.cycles + exposed * s->cycles_per_bit, pair.traffic * s->cycles_per_bit);
-    pair.bound = least_value(s, slower + s->constant, pair.energy, pair.traffic);
-    return pair;
-}
-
-/* The pairs of a pixel option whose bounds are up to *limit* and that move up to *most* bits, in s->found. */
-int64_t screen(State *s, int number, int64_t pixel, double limit, double most_bits) {
-    const Input *in = s->in;
-    bool priced = in->objective != LATENCY;
-    Row row = row_of(s, number, pixel);
-    int64_t runs = runs_of(s), channels = in->channel_offsets[in->problems], offset = in->channel_offsets[s->row];
-    const double *of_runs = s->terms + TERMS * s->channel_count, *const *run_forms = row.run_forms;
-    const double *cycles = row.flow->cycles.columns + offset;
-    const double *energy = priced ? row.flow->energy.columns + offset : cycles;
-    int64_t count = 0;
-    for (int64_t run = 0; run < runs; run++) {
-        const double *run_energy = priced ? run_forms[1] + run : NULL;
-        Pair whole = screened(s, &row, of_runs + run, runs, run_forms[0] + run, run_energy, runs);
-        if (whole.bound > limit || whole.traffic > most_bits) continue;
-        for (int64_t at = run * RUN; at < least((run + 1) * RUN, s->channel_count); at++) {
-            Pair pair = screened(s, &row, s->terms + at, s->channel_count, cycles + at, energy + at, channels);
-            pair.channel = (int32_t)at;
-            if (pair.bound <= limit && pair.traffic <= most_bits) s->found[count++] = pair;
+/* Traffic of each at least. */
+static void traffic_of(const State *s, const Several *of, double *found) {
+    const Row *row = &s->beside;
+    const double *cut = of->terms + CUT * of->stride;
+    for (int order = 0; order < row->orders; order++) {
+        const Again *again = &row->again[order];
+        const double *inputs = of->terms + again->of_inputs * of->stride;
+        const double *sums = of->terms + again->of_sums * of->stride;
+        for (int64_t at = 0; at < of->count; at++) {
+            double bits = again->inputs * inputs[at] + again->weights * cut[at] + again->sums * sums[at];
+            found[at] = order ? lesser(found[at], row->traffic + bits) : row->traffic + bits;
         }
     }
+}
+
+/* Bound each of some pairs, or the best that each of some runs of them can be; inf: none fits the buffer. */
+static void bound_all(const State *s, const Several *of, Bounds *found) {
+    const Row *row = &s->beside;
+    const double *channels = of->terms + INPUT_CHANNELS * of->stride, *slices = of->terms + SLICES * of->stride;
+    const double *filters = of->terms + FILTERS * of->stride, *last_filters = of->terms + LAST_FILTERS * of->stride;
+    const double once = (double)s->problem.constants, rate = s->cycles_per_bit;
+    bool priced = s->in->objective != LATENCY;
+    traffic_of(s, of, found->traffic);
+    forms_of(s, of, 0, found->cycles);
+    if (priced) forms_of(s, of, 1, found->energy);
+    for (int64_t at = 0; at < of->count; at++) {
+        double exposed = row->inputs * channels[at] + slices[at] * s->stored_slice + once;
+        exposed += row->outputs * last_filters[at];
+        double slower = larger(found->cycles[at] + exposed * rate, found->traffic[at] * rate);
+        found->bound[at] = slower + s->constant;
+    }
+    for (int64_t at = 0; at < of->count; at++) {
+        found->bound[at] = least_value(s, found->bound[at], priced ? found->energy[at] : 0, found->traffic[at]);
+        if (!fit_together(s, row->largest * channels[at], row->weights * slices[at], row->sums * filters[at]))
+            found->bound[at] = found->traffic[at] = INFINITY;
+    }
+}
+
+static Pair pair_at(const State *s, const Bounds *of, int64_t at, int64_t channel) {
+    return (Pair){
+        .bound = of->bound[at],
+        .traffic = of->traffic[at],
+        .cycles = of->cycles[at],
+        .energy = s->in->objective != LATENCY ? of->energy[at] : 0,
+        .pixel = (int32_t)s->beside.pixel,
+        .channel = (int32_t)channel,
+    };
+}
+
+/* The best that the pairs of each run can be, in s->runs; their number. */
+int64_t screen_runs(State *s) {
+    int64_t runs = runs_of(s);
+    for (int64_t from = 0; from < runs; from += RUN) {
+        Several of = some_runs(s, from);
+        Bounds bounds;
+        bound_all(s, &of, &bounds);
+        for (int64_t at = 0; at < of.count; at++) s->runs[from + at] = pair_at(s, &bounds, at, (from + at) * RUN);
+    }
+    return runs;
+}
+
+/* The pairs of a run whose bounds are up to *limit* and that move up to *most* bits, in s->found; their number. */
+int64_t screen_run(State *s, const Pair *run, double limit, double most_bits) {
+    Several of = some_channels(s, run->channel, least(RUN, s->channel_count - run->channel));
+    Bounds bounds;
+    int64_t count = 0;
+    bound_all(s, &of, &bounds);
+    for (int64_t at = 0; at < of.count; at++)
+        if (bounds.bound[at] <= limit && bounds.traffic[at] <= most_bits)
+            s->found[count++] = pair_at(s, &bounds, at, run->channel + at);
     return count;
 }
 
 /* The best that pairs of a pixel option can be: the least bound and the least traffic of any. */
-Pair screen_least(const State *s, int number, int64_t pixel) {
-    Row row = row_of(s, number, pixel);
-    int64_t runs = runs_of(s);
-    const double *of_runs = s->terms + TERMS * s->channel_count, *const *run_forms = row.run_forms;
+Pair screen_least(State *s, int number, int64_t pixel) {
     Pair best = {.bound = INFINITY, .traffic = INFINITY, .pixel = (int32_t)pixel};
-    for (int64_t run = 0; run < runs; run++) {
-        const double *energy = s->in->objective != LATENCY ? run_forms[1] + run : NULL;
-        Pair pair = screened(s, &row, of_runs + run, runs, run_forms[0] + run, energy, runs);
-        best.bound = lesser(best.bound, pair.bound);
-        best.traffic = lesser(best.traffic, pair.traffic);
+    take_pixel(s, number, pixel);
+    for (int64_t from = 0; from < runs_of(s); from += RUN) {
+        Several of = some_runs(s, from);
+        Bounds bounds;
+        bound_all(s, &of, &bounds);
+        for (int64_t at = 0; at < of.count; at++) {
+            best.bound = lesser(best.bound, bounds.bound[at]);
+            best.traffic = lesser(best.traffic, bounds.traffic[at]);
+        }
     }
     return best;
 }
 
 /* One pair, as screened. */
-Pair screen_one(const State *s, int number, int64_t pixel, int64_t channel) {
-    Row row = row_of(s, number, pixel);
-    int64_t channels = s->in->channel_offsets[s->in->problems], at = s->in->channel_offsets[s->row] + channel;
-    const double *cycles = row.flow->cycles.columns + at;
-    const double *energy = s->in->objective != LATENCY ? row.flow->energy.columns + at : NULL;
-    Pair pair = screened(s, &row, s->terms + channel, s->channel_count, cycles, energy, channels);
-    pair.channel = (int32_t)channel;
-    return pair;
+Pair screen_one(State *s, int number, int64_t pixel, int64_t channel) {
+    take_pixel(s, number, pixel);
+    Several of = some_channels(s, channel, 1);
+    Bounds bounds;
+    bound_all(s, &of, &bounds);
+    return pair_at(s, &bounds, 0, channel);
 }
 
 /* ---- the smallest tile ------------------------------------------------------------------------------------------- */

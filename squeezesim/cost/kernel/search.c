@@ -86,15 +86,17 @@ static bool cannot_tie(const State *s, int flow, const Query *query, const OnArr
     return energy_of(s, flow, array->words, &mode->moved, best->cycles) > best->energy * EQUAL;
 }
 
-/* Keep the modes that can come first, if the array takes so many cycles and so much energy; how many there are.
+/* Keep the modes that can come first, if a pair takes so many cycles on the array, or those of *at_least*; how many
+ * there are.
  *
  * What the others are not below is entered into *closer*. */
-static int keep_modes(const State *s, const Tiling *t, double array, double energy, const Query *query, Mode *modes,
-                      int count, double *closer) {
+static int keep_modes(const State *s, const Tiling *t, const Pair *pair, const OnArray *at_least, const Query *query,
+                      Mode *modes, int count, double *closer) {
+    double array = at_least ? larger(at_least->total, pair->cycles) : pair->cycles;
     int left = 0;
     for (int number = 0; number < count; number++) {
         const Mode *mode = &modes[number];
-        double value = least_value(s, bound_of(s, t, mode, array, NULL), energy, mode->traffic);
+        double value = least_value(s, bound_of(s, t, mode, array, at_least), pair->energy, mode->traffic);
         if (value <= up_to(s, query, mode->traffic)) modes[left++] = *mode;
         else *closer = lesser(*closer, value);
     }
@@ -126,9 +128,10 @@ static int modes_left(const State *s, int flow, const Tiling *t, const Pair *pai
         if (pair->bound > up_to(s, query, traffic)) *closer = lesser(*closer, pair->bound);
         else count += modes_of(s, t, order, &nest, modes + count);
     }
-    count = keep_modes(s, t, pair->cycles, pair->energy, query, modes, count, closer);
-    double cycles = count ? array_at_least(s, flow, t) : 0;
-    if (cycles > pair->cycles) count = keep_modes(s, t, cycles, pair->energy, query, modes, count, closer);
+    count = keep_modes(s, t, pair, NULL, query, modes, count, closer);
+    OnArray at_least;
+    if (count && array_at_least(s, flow, t, &at_least))
+        count = keep_modes(s, t, pair, &at_least, query, modes, count, closer);
     return count;
 }
 
@@ -173,13 +176,26 @@ static bool is_better(const Query *query, const Pair *pair, const Pair *best) {
     return pair->traffic < best->traffic;
 }
 
+/* The most promising of the runs that are left; NULL: none can have a better pair. */
+static Pair *next_run(const State *s, const Query *query, int64_t count, const Pair *best) {
+    Pair *first = NULL;
+    for (Pair *run = s->runs; run < s->runs + count; run++)
+        if (is_better(query, run, first ? first : best) && run->bound <= query->limit) first = run;
+    return first;
+}
+
 /* Make *best* the most promising pair of a pixel option, if one is more promising. */
 static void improve_channel(State *s, int number, int64_t pixel, const Query *query, Pair *best) {
-    double limit = query->within ? query->limit : best->bound;
-    int64_t count = screen(s, number, pixel, limit, query->within ? best->traffic : INFINITY);
-    for (int64_t at = 0; at < count; at++) {
-        Pair *pair = &s->found[at];
-        if (is_better(query, pair, best) && refine(s, pair, limit) && is_better(query, pair, best)) *best = *pair;
+    take_pixel(s, number, pixel);
+    int64_t runs = screen_runs(s);
+    for (Pair *run; (run = next_run(s, query, runs, best));) {
+        double limit = query->within ? query->limit : best->bound;
+        int64_t count = screen_run(s, run, limit, query->within ? best->traffic : INFINITY);
+        run->bound = run->traffic = INFINITY; /* it is done */
+        for (int64_t at = 0; at < count; at++) {
+            Pair *pair = &s->found[at];
+            if (is_better(query, pair, best) && refine(s, pair, limit) && is_better(query, pair, best)) *best = *pair;
+        }
     }
 }
 
@@ -266,23 +282,36 @@ static void thin(State *s, int number, Query *query) {
     s->pair_count = left;
 }
 
+/* Bits that tilings which come first can move. */
+static double most_moved(const Query *query) { return query->within ? query->best.traffic : INFINITY; }
+
+/* Add the pairs of a pixel option that can come first. */
+static void collect(State *s, int number, int64_t pixel, const Query *query) {
+    double limit = up_to(s, query, 0), most_bits = most_moved(query);
+    take_pixel(s, number, pixel);
+    int64_t runs = screen_runs(s);
+    for (const Pair *run = s->runs; run < s->runs + runs; run++) {
+        if (run->bound > limit || run->traffic > most_bits) continue;
+        int64_t count = screen_run(s, run, limit, most_bits);
+        for (Pair *pair = s->found; pair < s->found + count; pair++) {
+            if (query->within) pair->bound = larger(pair->bound, remembered(s, number, pair));
+            if (pair->bound <= up_to(s, query, pair->traffic) && refine(s, pair, limit) &&
+                pair->bound <= up_to(s, query, pair->traffic))
+                push(s, *pair);
+        }
+    }
+}
+
 /* Play all pairs of a dataflow that can come first, the most promising before. */
 static void scan(State *s, int number, Query *query) {
     size_t many = 1 << 15; /* pairs, of which some are played before others are looked for */
     s->pair_count = 0;
     sort(s->ranked[number], (size_t)options_of(s), query);
     for (int64_t place = 0; place < options_of(s) && !s->failed; place++) {
-        double limit = up_to(s, query, 0), most_bits = query->within ? query->best.traffic : INFINITY;
+        double limit = up_to(s, query, 0), most_bits = most_moved(query);
         const Pair *least_pair = &s->ranked[number][place];
         if (least_pair->bound > limit || least_pair->traffic > most_bits) continue;
-        int64_t count = screen(s, number, least_pair->pixel, limit, most_bits);
-        for (int64_t at = 0; at < count; at++) {
-            Pair *pair = &s->found[at];
-            if (query->within) pair->bound = larger(pair->bound, remembered(s, number, pair));
-            if (pair->bound <= up_to(s, query, pair->traffic) && refine(s, pair, limit) &&
-                pair->bound <= up_to(s, query, pair->traffic))
-                push(s, *pair);
-        }
+        collect(s, number, least_pair->pixel, query);
         if (s->pair_count < many) continue;
         thin(s, number, query);
         many = 2 * s->pair_count > many ? 2 * many : many;
@@ -309,7 +338,7 @@ static void choose(State *s, int64_t machine) {
     Query query = {.limit = INFINITY, .strict = slack, .best = none};
     for (int flow = 0; flow < in->flows; flow++)
         for (int64_t pixel = 0; pixel < options_of(s); pixel++)
-            s->ranked[flow][pixel] = screen_least(s, flow, (int32_t)pixel);
+            s->ranked[flow][pixel] = screen_least(s, flow, pixel);
     start(s, &query, &s->fastest);
     for (int flow = 0; flow < in->flows && !s->failed; flow++) scan(s, flow, &query);
     s->fastest = query.best;
@@ -344,11 +373,12 @@ static bool begin(State *s, const Input *in) {
     s->rounding = calloc(longest, sizeof(double));
     s->rounding_single = calloc(longest, sizeof(double));
     s->found = calloc(longest, sizeof(Pair));
+    s->runs = calloc(longest, sizeof(Pair));
     s->ranked = calloc((size_t)in->flows, sizeof(Pair *));
-    s->run_forms = calloc((size_t)in->flows, sizeof *s->run_forms);
+    s->forms = calloc((size_t)in->flows, sizeof *s->forms);
     s->tables = calloc((size_t)in->flows, sizeof(Table));
-    if (!seen_init(&s->seen)) return false;
-    if (!s->rounding || !s->rounding_single || !s->found || !s->ranked || !s->run_forms || !s->tables) return false;
+    if (!seen_init(&s->seen) || !s->rounding || !s->rounding_single || !s->found || !s->runs) return false;
+    if (!s->ranked || !s->forms || !s->tables) return false;
     for (int flow = 0; flow < in->flows; flow++) {
         s->ranked[flow] = calloc(longest, sizeof(Pair));
         if (!s->ranked[flow] || !table_init(&s->tables[flow])) return false;
@@ -360,12 +390,16 @@ static void end(State *s) {
     for (int flow = 0; flow < s->in->flows; flow++) {
         if (s->tables) table_free(&s->tables[flow]);
         if (s->ranked) free(s->ranked[flow]);
-        for (int number = 0; s->run_forms && number < 2; number++) free(s->run_forms[flow][number]);
+        for (int number = 0; s->forms && number < 2; number++) {
+            free(s->forms[flow][number].own);
+            free(s->forms[flow][number].runs);
+        }
     }
     free(s->tables);
-    free(s->run_forms);
+    free(s->forms);
     free(s->terms);
     free(s->found);
+    free(s->runs);
     free(s->ranked);
     seen_free(&s->seen);
     free(s->rounding);
@@ -373,7 +407,7 @@ static void end(State *s) {
     free(s->pairs);
 }
 
-static bool take_problem(State *s, int64_t row) {
+void take_row(State *s, int64_t row) {
     const Input *in = s->in;
     s->row = row;
     for (int64_t column = 0; column < (int64_t)PROBLEM_COLUMNS; column++)
@@ -388,8 +422,12 @@ static bool take_problem(State *s, int64_t row) {
         s->pixels[column] = in->pixels + column * pixels + in->pixel_offsets[row];
     for (int column = 0; column < CHANNEL_COLUMNS; column++)
         s->channels[column] = in->channels + column * channels + in->channel_offsets[row];
+}
+
+static bool take_problem(State *s, int64_t row) {
+    take_row(s, row);
     s->fastest.found = s->leanest.found = false;
-    for (int flow = 0; flow < in->flows; flow++) table_clear(&s->tables[flow]);
+    for (int flow = 0; flow < s->in->flows; flow++) table_clear(&s->tables[flow]);
     return screen_problem(s);
 }
 

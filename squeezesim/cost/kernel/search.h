@@ -1,5 +1,6 @@
 /* What the parts of the search share: what it is given, its state, and single tilings.
  *
+ *     forms.c      closed forms of cycles
  *     tables.c     costs of tiles, each found once
  *     tilings.c    what the buffer holds of a tiling in a mode, and what passes between memories and buffer
  *     pipeline.c   its cycles, step by step
@@ -77,7 +78,7 @@ enum { OF_WS, OF_OS, OF_UNIT };
 typedef struct {
     int64_t kind;
     const Unit *unit;
-    Forms cycles, energy;    /* of the array; energy where the objective looks at it */
+    Forms energy;            /* of the array, of all problems, where the objective looks at it */
     const int64_t *executed; /* MACs of each problem */
 } Flow;
 
@@ -152,6 +153,31 @@ typedef struct {
     bool found;
 } Best;
 
+/* Closed forms of the problem. */
+typedef struct {
+    Forms of;
+    int64_t pixels, channels; /* how far apart rows and columns stand */
+    double *own;              /* memory of both, unless they are given */
+    double *runs;             /* columns of runs of channel options, see screen.c */
+} Closed;
+
+/* Bits that are moved again for each of a term of inputs, of CUT and of a term of sums. */
+typedef struct {
+    double inputs, weights, sums;
+    int of_inputs, of_sums;
+} Again;
+
+/* A pixel option beside channel options. */
+typedef struct {
+    int64_t pixel;
+    const Closed *forms;                /* of cycles and of energy */
+    double traffic;                     /* of what is moved once */
+    Again again[ORDERS];                /* of what is moved again, under the orders that there are */
+    int orders;
+    double inputs, outputs;             /* bits of the first load and the last store, of a channel */
+    double largest, weights, sums;      /* bits of a slot of each operand, of a channel, slice or filter */
+} Row;
+
 typedef struct {
     const Input *in;
     Order orders[ORDERS];
@@ -169,8 +195,9 @@ typedef struct {
     double stored_slice; /* bits of the weights of an input and an output channel in their memory */
     int64_t least_g, least_k;      /* of the channel options */
     double *terms;                 /* of the channel options and of runs of them, see screen.c */
-    double *(*run_forms)[2];       /* closed forms of each dataflow, of cycles and of energy, for the same runs */
-    Pair *found;                   /* of one pixel option */
+    Closed (*forms)[2];            /* of each dataflow, of cycles and of energy */
+    Row beside;                    /* the pixel option that channel options are screened with */
+    Pair *runs, *found;            /* of it: of runs of channel options, and of channel options of one */
     Best fastest, leanest;         /* on the machine before: of all tilings, and within the slack */
     Pair **ranked;                 /* of each dataflow, the best that the pairs of each pixel option can be */
     /* of the machine */
@@ -226,15 +253,21 @@ typedef struct {
 
 SQUEEZESIM_EXPORT int squeezesim_search(const Input *in);
 SQUEEZESIM_EXPORT int squeezesim_least_footprints(const Input *in);
+SQUEEZESIM_EXPORT int squeezesim_forms(
+    const Input *in, int64_t number, int64_t products, double *rows, double *columns
+);
 
 /* ---- its parts --------------------------------------------------------------------------------------------------- */
+
+void take_row(State *s, int64_t row);
+bool take_forms(State *s, int number);
 
 bool table_init(Table *table);
 void table_clear(Table *table);
 void table_free(Table *table);
 const TileCost *tile_cost(State *s, int flow, const Tile *tile); /* valid until the next call */
 void array_of(State *s, int flow, const Tiling *t, OnArray *array);
-double array_at_least(const State *s, int flow, const Tiling *t); /* cycles; 0 where that takes as long as array_of */
+bool array_at_least(const State *s, int flow, const Tiling *t, OnArray *array); /* cycles; false: array_of is as fast */
 
 bool seen_init(Seen *seen);
 void seen_clear(Seen *seen);
@@ -264,9 +297,11 @@ double least_value(const State *s, double cycles, double energy, double traffic)
 bool refine(const State *s, Pair *pair, double limit);
 
 bool screen_problem(State *s);
-int64_t screen(State *s, int number, int64_t pixel, double limit, double most_bits);
-Pair screen_least(const State *s, int number, int64_t pixel);
+void take_pixel(State *s, int number, int64_t pixel);
+int64_t screen_runs(State *s);
+int64_t screen_run(State *s, const Pair *run, double limit, double most_bits);
+Pair screen_least(State *s, int number, int64_t pixel);
+Pair screen_one(State *s, int number, int64_t pixel, int64_t channel);
 double least_footprint(const State *s);
-Pair screen_one(const State *s, int number, int64_t pixel, int64_t channel);
 
 #endif

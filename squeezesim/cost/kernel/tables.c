@@ -112,15 +112,19 @@ static double tile_of(const Tiling *t, unsigned uneven, unsigned last, Tile *til
     return count;
 }
 
-double array_at_least(const State *s, int flow, const Tiling *t) {
-    if (s->in->flow[flow].kind != OF_OS || !s->in->array->chooses_blocks) return 0;
-    unsigned uneven = uneven_of(t);
-    double total = 0;
-    for (unsigned last = uneven;; last = (last - 1) & uneven) {
+bool array_at_least(const State *s, int flow, const Tiling *t, OnArray *array) {
+    int64_t kind = s->in->flow[flow].kind;
+    if (kind == OF_UNIT || !s->in->array->chooses_blocks) return false;
+    array->total = 0;
+    array->uneven = uneven_of(t);
+    for (unsigned last = array->uneven;; last = (last - 1) & array->uneven) {
         Tile tile;
-        double count = tile_of(t, uneven, last, &tile);
-        total += count * os_least(&s->problem, s->in->array, &tile);
-        if (!last) return total;
+        double count = tile_of(t, array->uneven, last, &tile);
+        double cycles = (kind == OF_OS ? os_least : ws_least)(&s->problem, s->in->array, &tile);
+        array->count[last] = count;
+        array->cycles[last] = array->begins[last] = cycles;
+        array->total += count * cycles;
+        if (!last) return true;
     }
 }
 

@@ -60,20 +60,26 @@ static int64_t preload(int64_t rows, Load load) {
     return ceil_div(rows, load.rows_at_once) * load.cycles;
 }
 
-static Weights weights_of(const Problem *p, const Array *a, const Tile *t) {
-    int64_t rows = t->c;
+/* The weights of a tile without what its pixels say. */
+static Weights channels_of(const Problem *p, const Array *a, int64_t g, int64_t k, int64_t c) {
+    int64_t rows = c;
     if (a->structured && p->block_size > 1)
-        rows = t->c / p->block_size * p->block_kept + least(t->c % p->block_size, p->block_kept);
+        rows = c / p->block_size * p->block_kept + least(c % p->block_size, p->block_kept);
     return (Weights){
-        .copies = taps_of(p) * t->g,
+        .copies = taps_of(p) * g,
         .rows = rows,
-        .cols = t->k,
+        .cols = k,
         .most_high = least(rows, a->rows),
-        .most_wide = least(t->k, a->cols),
-        .stream = paced(p, t->n * t->y * t->x),
+        .most_wide = least(k, a->cols),
         .swap = a->weight_swap,
         .ports = a->ports,
     };
+}
+
+static Weights weights_of(const Problem *p, const Array *a, const Tile *t) {
+    Weights w = channels_of(p, a, t->g, t->k, t->c);
+    w.stream = paced(p, t->n * t->y * t->x);
+    return w;
 }
 
 static Columns columns_of(const Weights *w, int64_t wide) {
@@ -258,4 +264,48 @@ void ws_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost) {
             [BUFFER_PSUMS] = pixels * (double)(w.copies * blocks.folds_c * w.cols),
         },
     };
+}
+
+double ws_least(const Problem *p, const Array *a, const Tile *t) {
+    Weights w = weights_of(p, a, t);
+    int64_t folds_c = ceil_div(w.rows, w.most_high), folds_k = ceil_div(w.cols, w.most_wide);
+    int64_t rows = w.rows - (folds_c - 1) * w.most_high, cols = w.cols - (folds_k - 1) * w.most_wide;
+    Columns c = {.folds = folds_k, .preloads = w.copies * ceil_div(w.rows * w.cols, w.ports)};
+    int64_t blocks = w.copies * folds_c * folds_k;
+    /* More blocks than those of the whole array take a preload and the stream once more at least. */
+    int64_t first = least(preload(rows, load_of(cols, w.ports)), 1 + w.stream);
+    return (double)most(least_of(&w, &c, folds_c, WHOLE).cycles, blocks * (w.stream + w.swap) + first);
+}
+
+void ws_pixels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms) {
+    double longest = (double)most(a->rows * ceil_div(a->cols, a->ports) - 1, 1);
+    for (int64_t at = 0; at < count; at++) {
+        double stream = (double)paced(p, sides[at].a * sides[at].b * sides[at].c);
+        terms[at].of[WS_STREAM] = stream;
+        terms[at].of[WS_SHARE] = a->chooses_blocks ? lesser(stream / longest, 1.0) : 1.0;
+    }
+}
+
+void ws_channels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms) {
+    Divisor by_rows = divisor_of(a->rows), by_cols = divisor_of(a->cols), by_ports = divisor_of(a->ports);
+    Load full = load_of(a->cols, a->ports), load = full;
+    int64_t before = a->cols;
+    for (int64_t at = 0; at < count; at++) {
+        Weights w = channels_of(p, a, sides[at].a, sides[at].b, sides[at].c);
+        int64_t folds_c = over_up(w.rows, &by_rows), folds_k = over_up(w.cols, &by_cols), preloads;
+        int64_t rows = w.rows - (folds_c - 1) * a->rows, cols = w.cols - (folds_k - 1) * a->cols;
+        int64_t blocks = w.copies * folds_c * folds_k, swaps = blocks * w.swap;
+        if (cols != before) load = load_of(before = cols, w.ports);
+        if (a->chooses_blocks) {
+            preloads = most(w.copies * over_up(w.rows * w.cols, &by_ports), blocks);
+        } else { /* of the full and the last rows of blocks, each of full and of the last columns */
+            int64_t of_full = (folds_k - 1) * preload(a->rows, full) + preload(a->rows, load);
+            int64_t of_last = (folds_k - 1) * preload(rows, full) + preload(rows, load);
+            preloads = w.copies * ((folds_c - 1) * of_full + of_last);
+        }
+        terms[at].of[WS_BLOCKS] = (double)blocks;
+        terms[at].of[WS_PRELOADS] = (double)(preloads + swaps);
+        terms[at].of[WS_FIRST] = (double)preload(rows, load);
+        terms[at].of[WS_SWAPS] = (double)swaps;
+    }
 }
