@@ -10,8 +10,7 @@
 
 #include "search.h"
 
-/* Sums of a dozen terms are rounded by some 1e-15, a transfer may take 1e-12 less than its volume. */
-static const double MARGIN = 1 - 1e-11, ENERGY_MARGIN = 1 - 1e-10;
+static const double ENERGY_MARGIN = 1 - 1e-10;
 
 double value_of(const State *s, double cycles, double energy) {
     if (s->in->objective == LATENCY) return cycles;
@@ -28,10 +27,8 @@ void take_machine(State *s, int64_t machine) {
 
 /* ---- pairs ------------------------------------------------------------------------------------------------------- */
 
-/* The objective of tilings that take so many cycles and so much energy on the array, and move so many bits. */
-double least_value(const State *s, double cycles, double energy, double traffic) {
-    cycles *= MARGIN;
-    if (s->in->objective == LATENCY) return cycles;
+/* Cycles weighed with the energy of tilings that take so much on the array, and move so many bits. */
+double least_weighted(const State *s, double cycles, double energy, double traffic) {
     const Rates *r = s->rates;
     double memory = lesser(lesser(r->memory[INPUTS], r->memory[WEIGHTS]), r->memory[OUTPUTS]);
     double a_bit = memory + lesser(r->buffer_read, r->buffer_write);
@@ -197,5 +194,5 @@ double bound_of(const State *s, const Tiling *t, const Mode *mode, double array,
         if (exact && between != OPERANDS)
             slower = larger(slower, apart_of(t, exact, mode->order, innermost) + beside * s->cycles_per_bit);
     }
-    return (larger(slower, moving) + s->constant) * MARGIN;
+    return rounded_down(larger(slower, moving) + s->constant);
 }

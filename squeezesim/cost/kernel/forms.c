@@ -8,16 +8,17 @@
 
 #include "search.h"
 
-enum { TOGETHER = 64, CORNERS = 8, MOST_ALTERNATIVES = 4, MOST_PRODUCTS = 3 };
+enum { MOST_ALTERNATIVES = 4, MOST_PRODUCTS = 3 };
 
-/* Sums of terms over the tiles of an option, and how many tiles there are. */
+/* Sums of terms over the tiles of options, and how many tiles there are. */
 typedef struct {
-    double terms[MOST_TERMS], tiles;
+    Terms terms;
+    double tiles[TOGETHER];
 } Sums;
 
-/* Factors of a side by alternative; those that are not there are 0. */
+/* Factors of a side by alternative, of each option; those that are not there are 0. */
 typedef struct {
-    double each[MOST_ALTERNATIVES][MOST_PRODUCTS];
+    const double *each[MOST_ALTERNATIVES][MOST_PRODUCTS];
 } Factors;
 
 /* What a dataflow's closed forms are made of. */
@@ -42,123 +43,144 @@ static Of of_flow(const State *s, int number) {
     return of;
 }
 
-static void terms_of(const Of *of, bool channels, int64_t count, const Side *sides, Terms *terms) {
+static void terms_of(const Of *of, bool channels, const Sides *sides, Terms *terms) {
     if (of->flow->kind == OF_UNIT)
-        (channels ? unit_channels : unit_pixels)(of->problem, of->flow->unit, count, sides, terms);
+        (channels ? unit_channels : unit_pixels)(of->problem, of->flow->unit, sides, terms);
     else if (of->flow->kind == OF_WS)
-        (channels ? ws_channels : ws_pixels)(of->problem, of->array, count, sides, terms);
+        (channels ? ws_channels : ws_pixels)(of->problem, of->array, sides, terms);
     else
-        (channels ? os_channels : os_pixels)(of->problem, of->array, count, sides, terms);
+        (channels ? os_channels : os_pixels)(of->problem, of->array, sides, terms);
 }
 
-/* Different tiles of an option, and how many there are of each: tiles along an axis have one size, but for the last. */
-static int corners_of(const int64_t *const *columns, int64_t at, Side *sides, double *weights) {
-    int64_t size[3][2], number[3][2];
-    int kinds[3], count = 0;
-    for (int axis = 0; axis < 3; axis++) {
-        int64_t others = columns[TILES + axis][at] - 1;
-        kinds[axis] = others > 0;
-        size[axis][0] = columns[SIZE + axis][at];
-        number[axis][0] = others;
-        size[axis][kinds[axis]] = columns[LAST + axis][at];
-        number[axis][kinds[axis]] = 1;
-    }
-    for (int a = 0; a <= kinds[0]; a++)
-        for (int b = 0; b <= kinds[1]; b++)
-            for (int c = 0; c <= kinds[2]; c++) {
-                weights[count] = (double)(number[0][a] * number[1][b] * number[2][c]);
-                sides[count++] = (Side){size[0][a], size[1][b], size[2][c]};
-            }
-    return count;
+/* Options from one on that differ along the last axis alone, at most TOGETHER. */
+static int64_t row_of(const int64_t *const *columns, int64_t from, int64_t count) {
+    int64_t until = from + 1, most_of = least(count, from + TOGETHER);
+    while (until < most_of && columns[SIZE][until] == columns[SIZE][from] &&
+           columns[SIZE + 1][until] == columns[SIZE + 1][from])
+        until++;
+    return until - from;
 }
 
-/* Sums of the terms of some options. */
+/* Add the terms of tiles that have *sides*, a number of times that differs along the last axis. */
+static void add(const Of *of, bool channels, const Sides *sides, double times, const double number[TOGETHER],
+                Sums *sums) {
+    int terms_of_tile = of->flow->kind == OF_UNIT ? MOST_TERMS : 4;
+    Terms terms;
+    terms_of(of, channels, sides, &terms);
+    for (int term = 0; term < terms_of_tile; term++)
+        for (int64_t at = 0; at < sides->count; at++)
+            sums->terms.of[term][at] += times * number[at] * terms.of[term][at];
+}
+
+/* Sums of the terms of a row of options: tiles along an axis have one size, but for the last. */
 static void sum_up(const Of *of, bool channels, const int64_t *const *columns, int64_t from, int64_t count,
-                   Sums sums[TOGETHER]) {
-    Side sides[CORNERS * TOGETHER];
-    double weights[CORNERS * TOGETHER];
-    Terms terms[CORNERS * TOGETHER];
-    int ends[TOGETHER], corners = 0, terms_of_tile = of->flow->kind == OF_UNIT ? MOST_TERMS : 4;
+                   Sums *sums) {
+    const int64_t *const *tiles = columns + TILES;
+    const double none[TOGETHER] = {0}, outer = (double)(tiles[0][from] * tiles[1][from]);
+    double one[TOGETHER], others[TOGETHER];
+    *sums = (Sums){.tiles = {0}};
     for (int64_t at = 0; at < count; at++) {
-        corners += corners_of(columns, from + at, sides + corners, weights + corners);
-        ends[at] = corners;
+        one[at] = 1;
+        others[at] = (double)(tiles[2][from + at] - 1);
+        sums->tiles[at] = outer * (others[at] + 1);
     }
-    terms_of(of, channels, corners, sides, terms);
-    for (int64_t at = 0, corner = 0; at < count; at++) {
-        const int64_t *const *c = columns + TILES;
-        Sums *sum = &sums[at];
-        *sum = (Sums){.tiles = (double)(c[0][from + at] * c[1][from + at] * c[2][from + at])};
-        for (; corner < ends[at]; corner++)
-            for (int term = 0; term < terms_of_tile; term++)
-                sum->terms[term] += weights[corner] * terms[corner].of[term];
+    bool several = memcmp(others, none, (size_t)count * sizeof(double)) != 0;
+    for (int corner = 0; corner < 4; corner++) {
+        bool last_a = corner >> 1, last_b = corner & 1;
+        double times = 1;
+        if (!last_a) times *= (double)(tiles[0][from] - 1);
+        if (!last_b) times *= (double)(tiles[1][from] - 1);
+        if (times == 0) continue;
+        Sides sides = {columns[last_a ? LAST : SIZE][from], columns[(last_b ? LAST : SIZE) + 1][from], count,
+                       columns[SIZE + 2] + from};
+        if (several) add(of, channels, &sides, times, others, sums);
+        sides.c = columns[LAST + 2] + from;
+        add(of, channels, &sides, times, one, sums);
     }
 }
 
 /* ---- alternatives ------------------------------------------------------------------------------------------------ */
 
+static void take_two(Factors *to, int alternative, const double *one, const double *other) {
+    to->each[alternative][0] = one;
+    to->each[alternative][1] = other;
+}
+
 static Factors rows_of_unit(const Unit *u, const Sums *p) {
-    double stream = p->terms[UNIT_STREAM], pixels = p->terms[UNIT_PIXELS];
-    Factors found = {{{stream, p->tiles}}};
+    const double(*t)[TOGETHER] = p->terms.of;
+    bool weights = u->stationary == WEIGHTS_STAY, inputs = u->stationary == INPUTS_STAY;
+    Factors found = {{{t[UNIT_STREAM], p->tiles}}};
     int at = 1;
-    if (u->stationary == WEIGHTS_STAY) found.each[0][2] = p->tiles;
-    if (u->stationary == INPUTS_STAY && u->ports) found.each[0][2] = p->terms[UNIT_FIRST_PIXELS];
-    const double of_pixels[] = {pixels, p->tiles}, of_blocks[] = {p->tiles, stream};
-    const double of_parts[] = {p->terms[UNIT_PARTS], p->tiles};
-    if (u->output_words) memcpy(found.each[at++], of_pixels, sizeof of_pixels);
-    if (u->stationary == WEIGHTS_STAY) memcpy(found.each[at++], of_blocks, sizeof of_blocks);
-    if (u->stationary == INPUTS_STAY && u->ports) memcpy(found.each[at++], of_pixels, sizeof of_pixels);
-    if (u->stationary == INPUTS_STAY && u->preload) memcpy(found.each[at++], of_parts, sizeof of_parts);
+    if (weights) found.each[0][2] = p->tiles;
+    if (inputs && u->ports) found.each[0][2] = t[UNIT_FIRST_PIXELS];
+    if (u->output_words) take_two(&found, at++, t[UNIT_PIXELS], p->tiles);
+    if (weights) take_two(&found, at++, p->tiles, t[UNIT_STREAM]);
+    if (inputs && u->ports) take_two(&found, at++, t[UNIT_PIXELS], p->tiles);
+    if (inputs && u->preload) take_two(&found, at++, t[UNIT_PARTS], p->tiles);
     return found;
 }
 
-static Factors columns_of_unit(const Unit *u, const Sums *c) {
-    double latency = c->terms[UNIT_LATENCY], ports = (double)u->ports;
-    Factors found = {{{c->terms[UNIT_CYCLES], latency}}};
+static const double *divided(double values[TOGETHER], int64_t by) {
+    for (int at = 0; at < TOGETHER; at++) values[at] /= (double)by;
+    return values;
+}
+
+static Factors columns_of_unit(const Unit *u, Sums *c) {
+    double(*t)[TOGETHER] = c->terms.of;
+    bool weights = u->stationary == WEIGHTS_STAY, inputs = u->stationary == INPUTS_STAY;
+    Factors found = {{{t[UNIT_CYCLES], t[UNIT_LATENCY]}}};
     int at = 1;
-    if (u->stationary == WEIGHTS_STAY) found.each[0][2] = c->terms[UNIT_EXPOSED];
-    if (u->stationary == INPUTS_STAY && u->ports) found.each[0][2] = c->terms[UNIT_FIRST] / ports;
-    const double of_outputs[] = {c->terms[UNIT_OUTPUTS] / (double)u->output_words, latency};
-    const double of_blocks[] = {c->terms[UNIT_PRELOADS] + latency, 1};
-    const double of_inputs[] = {c->terms[UNIT_INPUTS] / ports, latency};
-    const double of_parts[] = {c->terms[UNIT_BLOCKS] * (double)u->preload, latency};
-    if (u->output_words) memcpy(found.each[at++], of_outputs, sizeof of_outputs);
-    if (u->stationary == WEIGHTS_STAY) memcpy(found.each[at++], of_blocks, sizeof of_blocks);
-    if (u->stationary == INPUTS_STAY && u->ports) memcpy(found.each[at++], of_inputs, sizeof of_inputs);
-    if (u->stationary == INPUTS_STAY && u->preload) memcpy(found.each[at++], of_parts, sizeof of_parts);
+    if (weights) found.each[0][2] = t[UNIT_EXPOSED];
+    if (inputs && u->ports) found.each[0][2] = divided(t[UNIT_FIRST], u->ports);
+    if (u->output_words) take_two(&found, at++, divided(t[UNIT_OUTPUTS], u->output_words), t[UNIT_LATENCY]);
+    if (weights) {
+        for (int each = 0; each < TOGETHER; each++) t[UNIT_PRELOADS][each] += t[UNIT_LATENCY][each];
+        for (int each = 0; each < TOGETHER; each++) c->tiles[each] = 1;
+        take_two(&found, at++, t[UNIT_PRELOADS], c->tiles);
+    }
+    if (inputs && u->ports) take_two(&found, at++, divided(t[UNIT_INPUTS], u->ports), t[UNIT_LATENCY]);
+    if (inputs && u->preload) {
+        for (int each = 0; each < TOGETHER; each++) t[UNIT_BLOCKS][each] *= (double)u->preload;
+        take_two(&found, at++, t[UNIT_BLOCKS], t[UNIT_LATENCY]);
+    }
     return found;
 }
 
 static Factors rows_of(const Of *of, const Sums *p) {
-    const double *t = p->terms;
+    const double(*t)[TOGETHER] = p->terms.of;
     if (of->flow->kind == OF_UNIT) return rows_of_unit(of->flow->unit, p);
     if (of->flow->kind == OF_WS)
         return (Factors){{{t[WS_STREAM], t[WS_SHARE], p->tiles}, {p->tiles, t[WS_STREAM]}}};
     return (Factors){{{t[OS_BLOCKS], t[OS_PRELOAD], t[OS_LAST_DRAIN]}, {t[OS_DRAIN]}}};
 }
 
-static Factors columns_of(const Of *of, const Sums *c) {
-    const double *t = c->terms;
+static Factors columns_of(const Of *of, Sums *c) {
+    double(*t)[TOGETHER] = c->terms.of;
     if (of->flow->kind == OF_UNIT) return columns_of_unit(of->flow->unit, c);
-    if (of->flow->kind == OF_WS)
-        return (Factors){
-            {{t[WS_BLOCKS], t[WS_FIRST] - c->tiles, t[WS_SWAPS] + c->tiles}, {t[WS_PRELOADS], c->tiles}}};
-    return (Factors){{{t[OS_STREAM], t[OS_WINDOWS], t[OS_LAST_CHUNK]}, {t[OS_OUTPUTS]}}};
+    if (of->flow->kind == OF_OS)
+        return (Factors){{{t[OS_STREAM], t[OS_WINDOWS], t[OS_LAST_CHUNK]}, {t[OS_OUTPUTS]}}};
+    for (int at = 0; at < TOGETHER; at++) {
+        t[WS_FIRST][at] -= c->tiles[at];
+        t[WS_SWAPS][at] += c->tiles[at];
+    }
+    return (Factors){{{t[WS_BLOCKS], t[WS_FIRST], t[WS_SWAPS]}, {t[WS_PRELOADS], c->tiles}}};
 }
 
 /* Enter the factors of all options of a side, *stride* apart by alternative and product. */
 static void fill(const Of *of, bool channels, const int64_t *const *columns, int64_t count, int64_t stride,
                  double *found) {
-    Sums sums[TOGETHER];
-    for (int64_t from = 0; from < count; from += TOGETHER) {
-        int64_t some = least(TOGETHER, count - from);
-        sum_up(of, channels, columns, from, some, sums);
-        for (int64_t at = 0; at < some; at++) {
-            Factors factors = (channels ? columns_of : rows_of)(of, &sums[at]);
-            for (int64_t alternative = 0; alternative < of->alternatives; alternative++)
-                for (int64_t product = 0; product < of->products; product++)
-                    found[(alternative * of->products + product) * stride + from + at] =
-                        factors.each[alternative][product];
-        }
+    static const double none[TOGETHER];
+    Sums sums;
+    for (int64_t from = 0, some; from < count; from += some) {
+        some = row_of(columns, from, count);
+        sum_up(of, channels, columns, from, some, &sums);
+        Factors factors = channels ? columns_of(of, &sums) : rows_of(of, &sums);
+        double *to = found + from;
+        for (int64_t alternative = 0; alternative < of->alternatives; alternative++)
+            for (int64_t product = 0; product < of->products; product++, to += stride) {
+                const double *values = factors.each[alternative][product];
+                memcpy(to, values ? values : none, (size_t)some * sizeof(double));
+            }
     }
 }
 

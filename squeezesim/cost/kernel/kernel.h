@@ -90,16 +90,20 @@ static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* A divisor of many: floor(a / by) for 0 <= a < 2^51. */
+/* A divisor of whole numbers up to 2^50: (a + 1/2) / b is farther from the next integer than it is rounded, and adding
+ * 3 · 2^51 rounds to an integer. */
 typedef struct {
-    int64_t by;
-    double inverse;
+    double by, inverse;
 } Divisor;
 
-static inline Divisor divisor_of(int64_t by) { return (Divisor){by, 1 / (double)by}; }
-/* A half is farther from the next integer than rounding goes. */
-static inline int64_t over(int64_t a, const Divisor *d) { return (int64_t)(((double)a + 0.5) * d->inverse); }
-static inline int64_t over_up(int64_t a, const Divisor *d) { return over(a + d->by - 1, d); }
+static inline Divisor divisor_of(int64_t by) { return (Divisor){(double)by, 1 / (double)by}; }
+
+static inline double over(double a, Divisor d) {
+    const double whole = 0x1.8p52;
+    return ((a + 0.5) * d.inverse - 0.5 + whole) - whole;
+}
+
+static inline double over_up(double a, Divisor d) { return over(a + (d.by - 1), d); }
 
 /* Cycles in which a PE does so many MACs, one after the other (`Workload.paced`). */
 static inline int64_t paced(const Problem *p, int64_t macs) {
@@ -123,12 +127,7 @@ void unit_tile(const Problem *p, const Unit *u, const Tile *t, TileCost *cost);
 double ws_least(const Problem *p, const Array *a, const Tile *t);
 double os_least(const Problem *p, const Array *a, const Tile *t);
 
-/* Sizes of the pixels of a tile along n, y, x, or of its channels along g, k, c. */
-typedef struct {
-    int64_t a, b, c;
-} Side;
-
-/* Terms of sides of tiles: what closed forms of cycles are made of (`Bounds`). */
+/* Terms of the pixels or of the channels of tiles: what closed forms of cycles are made of (`Bounds`). */
 enum { WS_STREAM, WS_SHARE };
 enum { WS_BLOCKS, WS_PRELOADS, WS_FIRST, WS_SWAPS };
 enum { OS_BLOCKS, OS_PRELOAD, OS_DRAIN, OS_LAST_DRAIN };
@@ -146,15 +145,23 @@ enum {
     MOST_TERMS
 };
 
+enum { TOGETHER = 64 }; /* tiles whose terms are found at once */
+
+/* Pixels of tiles along n, y, x, or channels along g, k, c: tiles that differ along the last axis alone. */
 typedef struct {
-    double of[MOST_TERMS];
+    int64_t a, b, count;
+    const int64_t *c;
+} Sides;
+
+typedef struct {
+    double of[MOST_TERMS][TOGETHER];
 } Terms;
 
-void ws_pixels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms);
-void ws_channels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms);
-void os_pixels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms);
-void os_channels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms);
-void unit_pixels(const Problem *p, const Unit *u, int64_t count, const Side *sides, Terms *terms);
-void unit_channels(const Problem *p, const Unit *u, int64_t count, const Side *sides, Terms *terms);
+void ws_pixels(const Problem *p, const Array *a, const Sides *sides, Terms *terms);
+void ws_channels(const Problem *p, const Array *a, const Sides *sides, Terms *terms);
+void os_pixels(const Problem *p, const Array *a, const Sides *sides, Terms *terms);
+void os_channels(const Problem *p, const Array *a, const Sides *sides, Terms *terms);
+void unit_pixels(const Problem *p, const Unit *u, const Sides *sides, Terms *terms);
+void unit_channels(const Problem *p, const Unit *u, const Sides *sides, Terms *terms);
 
 #endif

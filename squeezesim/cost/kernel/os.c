@@ -520,8 +520,6 @@ static double least_of_windows(const Best *best, const Along *down, const Along 
     return larger(work, drains) + (w->a->systolic ? (double)(down->size + across->size - 2) : 0);
 }
 
-enum { TOGETHER = 64 }; /* columns that are held at once */
-
 /* Blocks of r rows and s columns of pixels that can be better. */
 static void windows(Best *best, Promise *promise) {
     const Work *w = best->w;
@@ -712,50 +710,72 @@ double os_least(const Problem *p, const Array *a, const Tile *t) {
 /* Last drain over preload of the tiles for which the bound is tight. */
 static const double FLATTEST = 1.25;
 
-void os_pixels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms) {
-    for (int64_t at = 0; at < count; at++) {
-        const Work w = work_of(p, a, &(Tile){sides[at].a, sides[at].b, sides[at].c, 1, 1, 1});
+void os_pixels(const Problem *p, const Array *a, const Sides *sides, Terms *terms) {
+    double (*found)[TOGETHER] = terms->of;
+    for (int64_t at = 0; at < sides->count; at++) {
+        const Work w = work_of(p, a, &(Tile){sides->a, sides->b, sides->c[at], 1, 1, 1});
         const Used whole = whole_of(&w);
         const Blocks b = blocks_of(&w, &whole);
-        double *found = terms[at].of;
-        found[OS_BLOCKS] = (double)count_of(&b);
+        found[OS_BLOCKS][at] = (double)count_of(&b);
         if (!a->chooses_blocks) {
-            found[OS_PRELOAD] = (double)total(&b, b.preload);
-            found[OS_DRAIN] = (double)total(&b, b.drain);
-            found[OS_LAST_DRAIN] = (double)last_of(&b, b.drain);
+            found[OS_PRELOAD][at] = (double)total(&b, b.preload);
+            found[OS_DRAIN][at] = (double)total(&b, b.drain);
+            found[OS_LAST_DRAIN][at] = (double)last_of(&b, b.drain);
             continue;
         }
         const int64_t preload = ceil_div(words_of(&b), a->ports), end = (w.x - 1) % whole.pixels + 1;
         const int64_t last = p->pointwise ? ceil_div(end, a->ports) : last_of(&b, b.drain);
-        found[OS_PRELOAD] = (double)preload;
-        found[OS_DRAIN] = (double)(w.n * w.y * ceil_div(w.x, a->ports));
-        found[OS_LAST_DRAIN] = lesser((double)last, (double)preload * FLATTEST);
+        found[OS_PRELOAD][at] = (double)preload;
+        found[OS_DRAIN][at] = (double)(w.n * w.y * ceil_div(w.x, a->ports));
+        found[OS_LAST_DRAIN][at] = lesser((double)last, (double)preload * FLATTEST);
     }
 }
 
-void os_channels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms) {
-    const Work of_layer = work_of(p, a, &(Tile){p->n, p->y, p->x, 1, 1, 1});
-    const Used whole = whole_of(&of_layer);
+/* Weights that pass of tiles (`work_of`). */
+static void passed_of(Work *w, const Sides *sides, double passed[TOGETHER]) {
+    const double slices = (double)(sides->a * sides->b), each = (double)w->least;
+    if ((double)w->slices * (double)(w->rest + 1) < 0x1p50) {
+        const Divisor by_all = divisor_of(w->slices);
+        const double rest = (double)w->rest;
+        for (int64_t at = 0; at < sides->count; at++) passed[at] = slices * (double)sides->c[at];
+        for (int64_t at = 0; at < sides->count; at++)
+            passed[at] = passed[at] * each + over_up(passed[at] * rest, by_all);
+        return;
+    }
+    for (int64_t at = 0; at < sides->count; at++) {
+        take_channels(w, sides->a, sides->b, sides->c[at]);
+        passed[at] = (double)w->passed;
+    }
+}
+
+void os_channels(const Problem *p, const Array *a, const Sides *sides, Terms *terms) {
+    const int64_t words = least(sides->b, a->psum_words), chunks = ceil_div(sides->b, words);
+    const double last = (double)(sides->b - (chunks - 1) * words), outputs = (double)(sides->a * sides->b);
+    const double groups = (double)sides->a, windows = (double)(sides->a * chunks);
+    Work w = work_of(p, a, &(Tile){p->n, p->y, p->x, 1, 1, 1});
+    const Used whole = whole_of(&w);
     const int64_t line = ceil_div(p->pointwise ? whole.pixels : whole.cols, a->ports);
     const double longest = (double)(p->pointwise ? line : whole.rows * line);
     const double pace = (double)p->cycles_at_once / (double)p->macs_at_once;
-    const Divisor by_words = divisor_of(a->psum_words);
-    for (int64_t at = 0; at < count; at++) {
-        Work w = of_layer;
-        take_channels(&w, sides[at].a, sides[at].b, sides[at].c);
-        const int64_t words = least(w.k, a->psum_words), chunks = over_up(w.k, &by_words);
-        const int64_t last = w.k - (chunks - 1) * words;
-        double *found = terms[at].of;
-        found[OS_WINDOWS] = (double)(w.g * chunks * w.c);
-        found[OS_OUTPUTS] = (double)(w.g * w.k);
-        if (!a->chooses_blocks) {
+    double (*found)[TOGETHER] = terms->of, passed[TOGETHER], channels[TOGETHER];
+    for (int64_t at = 0; at < sides->count; at++) channels[at] = (double)sides->c[at];
+    for (int64_t at = 0; at < sides->count; at++) {
+        found[OS_WINDOWS][at] = windows * channels[at];
+        found[OS_OUTPUTS][at] = outputs;
+    }
+    if (!a->chooses_blocks) {
+        for (int64_t at = 0; at < sides->count; at++) {
+            take_channels(&w, sides->a, sides->b, sides->c[at]);
             const Dealt d = dealt_of(&w, words);
-            found[OS_STREAM] = (double)stream_of(&w, &d, words);
-            found[OS_LAST_CHUNK] = (double)last;
-            continue;
+            found[OS_STREAM][at] = (double)stream_of(&w, &d, words);
+            found[OS_LAST_CHUNK][at] = last;
         }
-        const double fewest = lesser((double)last, (double)(w.g * w.c) / FLATTEST + 1);
-        found[OS_STREAM] = (double)w.passed * pace;
-        found[OS_LAST_CHUNK] = lesser(fewest, found[OS_STREAM] / longest);
+        return;
+    }
+    passed_of(&w, sides, passed);
+    for (int64_t at = 0; at < sides->count; at++) {
+        const double stream = passed[at] * pace, fewest = lesser(last, groups * channels[at] / FLATTEST + 1);
+        found[OS_STREAM][at] = stream;
+        found[OS_LAST_CHUNK][at] = lesser(fewest, stream / longest);
     }
 }

@@ -27,39 +27,43 @@ enum { INPUT_CHANNELS, SLICES, FILTERS, LAST_FILTERS, AGAIN, AGAIN_BESIDE, CUT, 
 
 static int64_t runs_of(const State *s) { return ceil_div(s->channel_count, RUN); }
 
+/* The least of some values. */
+static double least_of(const double *values, int64_t count) {
+    double found[4] = {INFINITY, INFINITY, INFINITY, INFINITY}; /* each waits for itself alone */
+    int64_t at = 0;
+    for (; at + 4 <= count; at += 4)
+        for (int lane = 0; lane < 4; lane++) found[lane] = lesser(found[lane], values[at + lane]);
+    for (; at < count; at++) found[0] = lesser(found[0], values[at]);
+    return lesser(lesser(found[0], found[1]), lesser(found[2], found[3]));
+}
+
 static void reduce(const State *s, const double *values, double *runs) {
-    for (int64_t at = 0; at < s->channel_count; at++) {
-        int64_t run = at / RUN;
-        runs[run] = at % RUN ? lesser(runs[run], values[at]) : values[at];
-    }
+    for (int64_t from = 0; from < s->channel_count; from += RUN)
+        *runs++ = least_of(values + from, least(RUN, s->channel_count - from));
 }
 
 /* Terms of the channel options of the problem. */
 static bool fill_terms(State *s) {
-    size_t entries = (size_t)(s->channel_count + runs_of(s));
-    double *terms = realloc(s->terms, TERMS * entries * sizeof(double));
+    int64_t count = s->channel_count;
+    double *terms = realloc(s->terms, (size_t)(TERMS * (count + runs_of(s))) * sizeof(double));
     if (!terms) return false;
     s->terms = terms;
-    double *runs = terms + TERMS * s->channel_count;
     const int64_t *const *c = s->channels;
-    for (int64_t at = 0; at < s->channel_count; at++) {
-        double slices = (double)(c[SIZE][at] * c[SIZE + 1][at] * c[SIZE + 2][at]);
-        int64_t of_k = c[TILES + 1][at] - 1, of_c = c[TILES + 2][at] - 1;
-        const double values[TERMS] = {
-            [INPUT_CHANNELS] = (double)(c[SIZE][at] * c[SIZE + 2][at]),
-            [SLICES] = slices,
-            [FILTERS] = (double)(c[SIZE][at] * c[SIZE + 1][at]),
-            [LAST_FILTERS] = (double)(c[LAST][at] * c[LAST + 1][at]),
-            [AGAIN] = (double)(of_c ? of_k : 0),
-            [AGAIN_BESIDE] = (double)of_k,
-            [CUT] = of_k || of_c,
-            [SPILL] = (double)(of_k ? of_c : 0),
-            [SPILL_BESIDE] = (double)of_c,
-        };
-        for (int term = 0; term < TERMS; term++) terms[term * s->channel_count + at] = values[term];
+    for (int64_t at = 0; at < count; at++) {
+        double g = (double)c[SIZE][at], k = (double)c[SIZE + 1][at], channels = (double)c[SIZE + 2][at];
+        double of_k = (double)(c[TILES + 1][at] - 1), of_c = (double)(c[TILES + 2][at] - 1);
+        terms[INPUT_CHANNELS * count + at] = g * channels;
+        terms[SLICES * count + at] = g * k * channels;
+        terms[FILTERS * count + at] = g * k;
+        terms[LAST_FILTERS * count + at] = (double)(c[LAST][at] * c[LAST + 1][at]);
+        terms[AGAIN * count + at] = of_c > 0 ? of_k : 0;
+        terms[AGAIN_BESIDE * count + at] = of_k;
+        terms[CUT * count + at] = of_k + of_c > 0;
+        terms[SPILL * count + at] = of_k > 0 ? of_c : 0;
+        terms[SPILL_BESIDE * count + at] = of_c;
     }
     for (int term = 0; term < TERMS; term++)
-        reduce(s, terms + term * s->channel_count, runs + term * runs_of(s));
+        reduce(s, terms + term * count, terms + TERMS * count + term * runs_of(s));
     return true;
 }
 
@@ -208,27 +212,46 @@ static void traffic_of(const State *s, const Several *of, double *found) {
     }
 }
 
+/* Make the bounds of those infinite that do not fit the buffer. */
+static void leave_out(const State *s, const Several *of, Bounds *found) {
+    const Row *row = &s->beside;
+    const double *channels = of->terms + INPUT_CHANNELS * of->stride, *slices = of->terms + SLICES * of->stride;
+    const double *filters = of->terms + FILTERS * of->stride;
+    double taken[RUN], room = s->rates->room;
+    if (s->in->memory->is_plain)
+        for (int64_t at = 0; at < of->count; at++)
+            taken[at] = row->largest * channels[at] + row->weights * slices[at] + row->sums * filters[at] +
+                        (double)s->problem.resident;
+    else
+        for (int64_t at = 0; at < of->count; at++)
+            taken[at] = together(s, row->largest * channels[at], row->weights * slices[at],
+                                 row->sums * filters[at], 0);
+    for (int64_t at = 0; at < of->count; at++) {
+        found->bound[at] = taken[at] <= room ? found->bound[at] : INFINITY;
+        found->traffic[at] = taken[at] <= room ? found->traffic[at] : INFINITY;
+    }
+}
+
 /* Bound each of some pairs, or the best that each of some runs of them can be; inf: none fits the buffer. */
 static void bound_all(const State *s, const Several *of, Bounds *found) {
     const Row *row = &s->beside;
     const double *channels = of->terms + INPUT_CHANNELS * of->stride, *slices = of->terms + SLICES * of->stride;
-    const double *filters = of->terms + FILTERS * of->stride, *last_filters = of->terms + LAST_FILTERS * of->stride;
-    const double once = (double)s->problem.constants, rate = s->cycles_per_bit;
-    bool priced = s->in->objective != LATENCY;
+    const double *last_filters = of->terms + LAST_FILTERS * of->stride, rate = s->cycles_per_bit;
+    const double once = (double)s->problem.constants, stored = s->stored_slice, constant = s->constant;
     traffic_of(s, of, found->traffic);
     forms_of(s, of, 0, found->cycles);
-    if (priced) forms_of(s, of, 1, found->energy);
     for (int64_t at = 0; at < of->count; at++) {
-        double exposed = row->inputs * channels[at] + slices[at] * s->stored_slice + once;
+        double exposed = row->inputs * channels[at] + slices[at] * stored + once;
         exposed += row->outputs * last_filters[at];
         double slower = larger(found->cycles[at] + exposed * rate, found->traffic[at] * rate);
-        found->bound[at] = slower + s->constant;
+        found->bound[at] = rounded_down(slower + constant);
     }
-    for (int64_t at = 0; at < of->count; at++) {
-        found->bound[at] = least_value(s, found->bound[at], priced ? found->energy[at] : 0, found->traffic[at]);
-        if (!fit_together(s, row->largest * channels[at], row->weights * slices[at], row->sums * filters[at]))
-            found->bound[at] = found->traffic[at] = INFINITY;
+    if (s->in->objective != LATENCY) {
+        forms_of(s, of, 1, found->energy);
+        for (int64_t at = 0; at < of->count; at++)
+            found->bound[at] = least_weighted(s, found->bound[at], found->energy[at], found->traffic[at]);
     }
+    leave_out(s, of, found);
 }
 
 static Pair pair_at(const State *s, const Bounds *of, int64_t at, int64_t channel) {

@@ -277,7 +277,14 @@ double seen_find(const Seen *seen, int64_t key); /* 0: it was not entered */
 
 void fill_orders(Order *orders, unsigned among);
 void tiling_of(const State *s, int64_t pixel, int64_t channel, Tiling *t);
-double together(const State *s, double inputs, double weights, double sums, double open);
+double together_in_parts(const State *s, double inputs, double weights, double sums, double open);
+
+/* Bits of the buffer that operands take together (`Shares.together`). */
+static inline double together(const State *s, double inputs, double weights, double sums, double open) {
+    if (s->in->memory->is_plain) return inputs + weights + sums + open + (double)s->problem.resident;
+    return together_in_parts(s, inputs, weights, sums, open);
+}
+
 bool nest_of(const State *s, const Tiling *t, int order, Nest *nest); /* whether the order can be the best */
 int modes_of(const State *s, const Tiling *t, int order, const Nest *nest, Mode *modes);
 double footprint_at_least(const State *s, const Nest *nest);
@@ -293,7 +300,17 @@ double value_of(const State *s, double cycles, double energy);
 double energy_of(const State *s, int flow, const double *words, const Moved *moved, double cycles);
 double bound_of(const State *s, const Tiling *t, const Mode *mode, double array, const OnArray *exact);
 double rounding_of(const State *s, int64_t channel, bool is_single);
-double least_value(const State *s, double cycles, double energy, double traffic);
+double least_weighted(const State *s, double cycles, double energy, double traffic);
+
+/* Sums of a dozen terms are rounded by some 1e-15, a transfer may take 1e-12 less than its volume. */
+static inline double rounded_down(double cycles) { return cycles * (1 - 1e-11); }
+
+/* The objective of tilings that take so many cycles and so much energy on the array, and move so many bits. */
+static inline double least_value(const State *s, double cycles, double energy, double traffic) {
+    if (s->in->objective == LATENCY) return rounded_down(cycles);
+    return least_weighted(s, rounded_down(cycles), energy, traffic);
+}
+
 bool refine(const State *s, Pair *pair, double limit);
 
 bool screen_problem(State *s);

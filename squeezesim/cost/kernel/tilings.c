@@ -172,12 +172,10 @@ bool nest_of(const State *s, const Tiling *t, int number, Nest *nest) {
     return true;
 }
 
-/* Bits of the buffer that operands take together (`Shares.together`). */
-double together(const State *s, double inputs, double weights, double sums, double open) {
+double together_in_parts(const State *s, double inputs, double weights, double sums, double open) {
     const Memory *memory = s->in->memory;
     const Problem *p = &s->problem;
     double resident = (double)p->resident, found = 0;
-    if (memory->is_plain) return inputs + weights + sums + open + resident;
     double outputs = sums;
     if (memory->is_finished) outputs = sums / (double)p->accumulator_bits * (double)p->activation_bits;
     for (int64_t number = 0; number < memory->parts; number++) {

@@ -242,17 +242,16 @@ void unit_tile(const Problem *p, const Unit *u, const Tile *t, TileCost *cost) {
     accesses(p, u, t, &loops, cost->words);
 }
 
-void unit_pixels(const Problem *p, const Unit *u, int64_t count, const Side *sides, Terms *terms) {
-    for (int64_t at = 0; at < count; at++) {
-        const Side *z = &sides[at];
-        const Loops loops = loops_of(p, u, &(Tile){z->a, z->b, z->c, 1, 1, 1});
+void unit_pixels(const Problem *p, const Unit *u, const Sides *sides, Terms *terms) {
+    double (*found)[TOGETHER] = terms->of;
+    for (int64_t at = 0; at < sides->count; at++) {
+        const Loops loops = loops_of(p, u, &(Tile){sides->a, sides->b, sides->c[at], 1, 1, 1});
         const int64_t parts = blocks_of(loops.pixels);
         const Nest pixels = {3, {loops.pixels[0], loops.pixels[1], loops.pixels[2]}};
-        double *found = terms[at].of;
-        found[UNIT_PARTS] = (double)parts;
-        found[UNIT_STREAM] = (double)(u->stationary == WEIGHTS_STAY ? paced(p, parts * u->interval) : parts);
-        found[UNIT_PIXELS] = (double)(z->a * z->b * z->c);
-        found[UNIT_FIRST_PIXELS] = (double)first_block(&pixels, 0);
+        found[UNIT_PARTS][at] = (double)parts;
+        found[UNIT_STREAM][at] = (double)(u->stationary == WEIGHTS_STAY ? paced(p, parts * u->interval) : parts);
+        found[UNIT_PIXELS][at] = (double)(sides->a * sides->b * sides->c[at]);
+        found[UNIT_FIRST_PIXELS][at] = (double)first_block(&pixels, 0);
     }
 }
 
@@ -274,21 +273,20 @@ static int64_t preloads_of(const Unit *u, const Loops *l) {
     return cycles;
 }
 
-void unit_channels(const Problem *p, const Unit *u, int64_t count, const Side *sides, Terms *terms) {
+void unit_channels(const Problem *p, const Unit *u, const Sides *sides, Terms *terms) {
     const bool weights = u->stationary == WEIGHTS_STAY;
-    for (int64_t at = 0; at < count; at++) {
-        const Side *z = &sides[at];
-        const Loops l = loops_of(p, u, &(Tile){1, 1, 1, z->a, z->b, z->c});
+    double (*found)[TOGETHER] = terms->of;
+    for (int64_t at = 0; at < sides->count; at++) {
+        const Loops l = loops_of(p, u, &(Tile){1, 1, 1, sides->a, sides->b, sides->c[at]});
         const Nest summed = {3, {l.summed[0], l.summed[1], l.summed[2]}};
         const int64_t first = first_of(l.g) * first_block(&summed, 0) * (weights ? first_of(l.k) : 1);
-        double *found = terms[at].of;
-        found[UNIT_CYCLES] = (double)cycles_of(p, u, &l);
-        found[UNIT_BLOCKS] = (double)(parts_of(l.g) * blocks_of(l.summed));
-        found[UNIT_INPUTS] = (double)(z->a * z->c * taps_of(p));
-        found[UNIT_OUTPUTS] = (double)(z->a * z->b);
-        found[UNIT_FIRST] = (double)first;
-        found[UNIT_PRELOADS] = (double)(weights ? preloads_of(u, &l) : 0);
-        found[UNIT_EXPOSED] = (double)(weights ? preload(u, first) : u->preload);
-        found[UNIT_LATENCY] = (double)u->latency;
+        found[UNIT_CYCLES][at] = (double)cycles_of(p, u, &l);
+        found[UNIT_BLOCKS][at] = (double)(parts_of(l.g) * blocks_of(l.summed));
+        found[UNIT_INPUTS][at] = (double)(sides->a * sides->c[at] * taps_of(p));
+        found[UNIT_OUTPUTS][at] = (double)(sides->a * sides->b);
+        found[UNIT_FIRST][at] = (double)first;
+        found[UNIT_PRELOADS][at] = (double)(weights ? preloads_of(u, &l) : 0);
+        found[UNIT_EXPOSED][at] = (double)(weights ? preload(u, first) : u->preload);
+        found[UNIT_LATENCY][at] = (double)u->latency;
     }
 }

@@ -60,26 +60,24 @@ static int64_t preload(int64_t rows, Load load) {
     return ceil_div(rows, load.rows_at_once) * load.cycles;
 }
 
-/* The weights of a tile without what its pixels say. */
-static Weights channels_of(const Problem *p, const Array *a, int64_t g, int64_t k, int64_t c) {
-    int64_t rows = c;
-    if (a->structured && p->block_size > 1)
-        rows = c / p->block_size * p->block_kept + least(c % p->block_size, p->block_kept);
-    return (Weights){
-        .copies = taps_of(p) * g,
-        .rows = rows,
-        .cols = k,
-        .most_high = least(rows, a->rows),
-        .most_wide = least(k, a->cols),
-        .swap = a->weight_swap,
-        .ports = a->ports,
-    };
+/* Rows of the array that so many input channels take. */
+static inline int64_t rows_of(const Problem *p, const Array *a, int64_t c) {
+    if (!a->structured || p->block_size <= 1) return c;
+    return c / p->block_size * p->block_kept + least(c % p->block_size, p->block_kept);
 }
 
 static Weights weights_of(const Problem *p, const Array *a, const Tile *t) {
-    Weights w = channels_of(p, a, t->g, t->k, t->c);
-    w.stream = paced(p, t->n * t->y * t->x);
-    return w;
+    int64_t rows = rows_of(p, a, t->c);
+    return (Weights){
+        .copies = taps_of(p) * t->g,
+        .rows = rows,
+        .cols = t->k,
+        .most_high = least(rows, a->rows),
+        .most_wide = least(t->k, a->cols),
+        .stream = paced(p, t->n * t->y * t->x),
+        .swap = a->weight_swap,
+        .ports = a->ports,
+    };
 }
 
 static Columns columns_of(const Weights *w, int64_t wide) {
@@ -277,35 +275,39 @@ double ws_least(const Problem *p, const Array *a, const Tile *t) {
     return (double)most(least_of(&w, &c, folds_c, WHOLE).cycles, blocks * (w.stream + w.swap) + first);
 }
 
-void ws_pixels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms) {
+void ws_pixels(const Problem *p, const Array *a, const Sides *sides, Terms *terms) {
     double longest = (double)most(a->rows * ceil_div(a->cols, a->ports) - 1, 1);
-    for (int64_t at = 0; at < count; at++) {
-        double stream = (double)paced(p, sides[at].a * sides[at].b * sides[at].c);
-        terms[at].of[WS_STREAM] = stream;
-        terms[at].of[WS_SHARE] = a->chooses_blocks ? lesser(stream / longest, 1.0) : 1.0;
+    for (int64_t at = 0; at < sides->count; at++) {
+        double stream = (double)paced(p, sides->a * sides->b * sides->c[at]);
+        terms->of[WS_STREAM][at] = stream;
+        terms->of[WS_SHARE][at] = a->chooses_blocks ? lesser(stream / longest, 1.0) : 1.0;
     }
 }
 
-void ws_channels(const Problem *p, const Array *a, int64_t count, const Side *sides, Terms *terms) {
-    Divisor by_rows = divisor_of(a->rows), by_cols = divisor_of(a->cols), by_ports = divisor_of(a->ports);
-    Load full = load_of(a->cols, a->ports), load = full;
-    int64_t before = a->cols;
-    for (int64_t at = 0; at < count; at++) {
-        Weights w = channels_of(p, a, sides[at].a, sides[at].b, sides[at].c);
-        int64_t folds_c = over_up(w.rows, &by_rows), folds_k = over_up(w.cols, &by_cols), preloads;
-        int64_t rows = w.rows - (folds_c - 1) * a->rows, cols = w.cols - (folds_k - 1) * a->cols;
-        int64_t blocks = w.copies * folds_c * folds_k, swaps = blocks * w.swap;
-        if (cols != before) load = load_of(before = cols, w.ports);
-        if (a->chooses_blocks) {
-            preloads = most(w.copies * over_up(w.rows * w.cols, &by_ports), blocks);
-        } else { /* of the full and the last rows of blocks, each of full and of the last columns */
-            int64_t of_full = (folds_k - 1) * preload(a->rows, full) + preload(a->rows, load);
-            int64_t of_last = (folds_k - 1) * preload(rows, full) + preload(rows, load);
-            preloads = w.copies * ((folds_c - 1) * of_full + of_last);
-        }
-        terms[at].of[WS_BLOCKS] = (double)blocks;
-        terms[at].of[WS_PRELOADS] = (double)(preloads + swaps);
-        terms[at].of[WS_FIRST] = (double)preload(rows, load);
-        terms[at].of[WS_SWAPS] = (double)swaps;
+/* Cycles to preload a block of so many rows. */
+static inline double preload_of(double rows, Load load, Divisor rows_at_once) {
+    return over_up(rows, rows_at_once) * (double)load.cycles;
+}
+
+void ws_channels(const Problem *p, const Array *a, const Sides *sides, Terms *terms) {
+    const int64_t folds_k = ceil_div(sides->b, a->cols), cols = sides->b - (folds_k - 1) * a->cols;
+    const Load full = load_of(a->cols, a->ports), last = load_of(cols, a->ports);
+    const Divisor by_rows = divisor_of(a->rows), by_ports = divisor_of(a->ports);
+    const Divisor of_full = divisor_of(full.rows_at_once), of_last = divisor_of(last.rows_at_once);
+    const double copies = (double)(taps_of(p) * sides->a), k = (double)sides->b, others = (double)(folds_k - 1);
+    const double high = (double)a->rows, swap = (double)a->weight_swap;
+    const double of_all = others * preload_of(high, full, of_full) + preload_of(high, last, of_last);
+    double all[TOGETHER];
+    for (int64_t at = 0; at < sides->count; at++) all[at] = (double)rows_of(p, a, sides->c[at]);
+    for (int64_t at = 0; at < sides->count; at++) {
+        const double folds = over_up(all[at], by_rows), rows = all[at] - (folds - 1) * high;
+        const double blocks = copies * folds * (double)folds_k, first = preload_of(rows, last, of_last);
+        double preloads;
+        if (a->chooses_blocks) preloads = larger(copies * over_up(all[at] * k, by_ports), blocks);
+        else preloads = copies * ((folds - 1) * of_all + others * preload_of(rows, full, of_full) + first);
+        terms->of[WS_BLOCKS][at] = blocks;
+        terms->of[WS_SWAPS][at] = blocks * swap;
+        terms->of[WS_PRELOADS][at] = preloads + blocks * swap;
+        terms->of[WS_FIRST][at] = first;
     }
 }
