@@ -27,6 +27,11 @@ settings.register_profile("few", settings.get_profile("squeezesim"), max_example
 # .ci/run, of what is slow: a quarter of the cases, no fewer than the default run draws.
 settings.register_profile("quarter", settings.get_profile("squeezesim"))
 settings.load_profile("squeezesim")
+FEWER: dict[str, Callable[[int], int]] = {
+    "few": lambda cases: min(cases, FEW),
+    "quarter": lambda cases: max(cases // 4, min(cases, FEW)),
+}
+"""How many cases a test draws that asks for a number of its own, by profile."""
 
 
 # Without torch, the tests of what needs it are left out and counted: files that import it, and tests marked ``torch``.
@@ -44,10 +49,8 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     profile = config.getoption("--hypothesis-profile")
-    if profile == "few":
-        draw_fewer(items, lambda cases: min(cases, FEW))
-    if profile == "quarter":
-        draw_fewer(items, lambda cases: max(cases // 4, min(cases, FEW)))
+    if profile in FEWER:
+        draw_fewer(items, FEWER[profile])
     if WITHOUT_TORCH:
         for item in items:
             if item.get_closest_marker("torch"):
@@ -60,6 +63,12 @@ def draw_fewer(items: list[pytest.Item], fewer: Callable[[int], int]) -> None:
     for test in (function for function in functions if hasattr(function, "is_hypothesis_test")):
         own = test._hypothesis_internal_use_settings or settings()
         test._hypothesis_internal_use_settings = settings(own, max_examples=fewer(own.max_examples))
+
+
+@pytest.fixture
+def drawn(pytestconfig: pytest.Config) -> Callable[[int], int]:
+    """How many of so many cases a property inside a test draws, which no profile reaches."""
+    return FEWER.get(pytestconfig.getoption("--hypothesis-profile"), lambda cases: cases)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -107,8 +108,8 @@ def test_units_equal_the_simulated_ones() -> None:
 
 
 @pytest.mark.slow
-def test_units_equal_the_simulated_ones_on_2000_tiles() -> None:
-    check_units(at_least(2000))
+def test_units_equal_the_simulated_ones_on_2000_tiles(drawn: Callable[[int], int]) -> None:
+    check_units(drawn(at_least(2000)))
 
 
 def slow_networks(k: int = 1, *, oy: int, rows: int) -> Case:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -129,8 +130,8 @@ def test_no_other_use_is_faster_nor_below_the_bounds() -> None:
 
 
 @pytest.mark.slow
-def test_no_other_use_is_faster_nor_below_the_bounds_of_3000_tiles() -> None:
-    check_uses(at_least(3000))
+def test_no_other_use_is_faster_nor_below_the_bounds_of_3000_tiles(drawn: Callable[[int], int]) -> None:
+    check_uses(drawn(at_least(3000)))
 
 
 def check_larger(count: int) -> None:
@@ -156,8 +157,8 @@ def test_a_better_array_is_never_slower() -> None:
 
 
 @pytest.mark.slow
-def test_a_better_array_is_never_slower_on_3000_tiles() -> None:
-    check_larger(at_least(3000))
+def test_a_better_array_is_never_slower_on_3000_tiles(drawn: Callable[[int], int]) -> None:
+    check_larger(drawn(at_least(3000)))
 
 
 @settings(max_examples=30, deadline=None)
