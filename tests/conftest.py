@@ -24,12 +24,13 @@ settings.register_profile(
 # .ci/lowest, .ci/without_torch: whether the code runs with other versions; the arithmetic is tested with one of each.
 FEW = 10
 settings.register_profile("few", settings.get_profile("squeezesim"), max_examples=FEW)
-# .ci/run, of what is slow: a quarter of the cases, no fewer than the default run draws.
+# .ci/run, of what is slow: a quarter of the cases, and no more than 250, beside those that the default run draws.
+MOST = 250
 settings.register_profile("quarter", settings.get_profile("squeezesim"))
 settings.load_profile("squeezesim")
 FEWER: dict[str, Callable[[int], int]] = {
     "few": lambda cases: min(cases, FEW),
-    "quarter": lambda cases: max(cases // 4, min(cases, FEW)),
+    "quarter": lambda cases: min(max(cases // 4, min(cases, FEW)), MOST),
 }
 """How many cases a test draws that asks for a number of its own, by profile."""
 
@@ -73,12 +74,16 @@ def drawn(pytestconfig: pytest.Config) -> Callable[[int], int]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """What is imported and collected stays until the end: the garbage collector need not look at it with each test."""
+    """What is imported and collected stays until the end: the garbage collector need not look at it with each test.
+
+    Nor need it look for cycles after each 700 new objects, a few per cent of the time of a test.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
 
