@@ -26,7 +26,7 @@ from tests.cost.cases import (
     machine,
     machines,
     macs_at_most,
-    measures,
+    measures_of,
     problem_of,
     tilings,
 )
@@ -203,7 +203,10 @@ def test_bounds_hold_for_every_tiling(layer: Layer, on: Machine, data: st.DataOb
     sizes = data.draw(st.sampled_from(tilings(problem, on)), label="sizes")
     bound = lower_bound(problem, on, RS, sizes)
     assert lower_bound(problem, on, RS) <= bound * (1 + 1e-9)
-    assert bound <= min(measures(problem, on, RS, sizes, Mode(nest)).value(on.objective) for nest in ORDERS)
+    assert bound <= min(
+        cost.value(on.objective)
+        for cost in measures_of(problem, on, RS, sizes, [Mode(nest) for nest in ORDERS])
+    )
 
 
 @settings(max_examples=60, deadline=None)
