@@ -178,7 +178,9 @@ def test_advice_is_that_of_the_same_cycles() -> None:
     assert {kind for kind, _ in found} == {kind for kind, _ in expected}
 
 
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize(
+    "theme", [pytest.param(theme, marks=[pytest.mark.slow] * (theme != "light")) for theme in THEMES]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_in_figures(kind: str, theme: str) -> None:
     options: dict[str, Any] = {"top1": {made().network.name: 60.0}} if kind == "tradeoff" else {}

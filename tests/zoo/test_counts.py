@@ -19,13 +19,13 @@ QUICK = [
     "resnet18",
     "ghostnet",
     "mobilenet_v1",
-    "mobilenet_v2",
     "mobilenet_v3_small",
     "shufflenet_v1_g3",
     "shufflenet_v2_x1_0",
     "deit_tiny",
 ]
 LONGER = [
+    "mobilenet_v2",
     "squeezenext_23_g",
     "squeezenet_1_1",
     "alexnet_owt",

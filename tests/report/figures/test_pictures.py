@@ -60,7 +60,13 @@ def test_a_figure_looks_as_it_did_and_is_drawn_once(name: str) -> None:
     assert made.draws == 1
 
 
-@pytest.mark.parametrize("name", [f"{kind}-dark" for kind in KINDS] + ["utilization-many"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("stages-dark", "utilization-many")))
+        for name in NAMES
+    ],
+)
 def test_a_figure_is_what_matplotlib_saves(name: str) -> None:
     """Matplotlib draws twice, once to lay out; neither that nor places of labels without text change a pixel."""
     saved = io.BytesIO()
