@@ -92,6 +92,7 @@ class Improvements(NamedTuple):
     each: Sequence[Improvement]
     flows: Sequence[str] = FLOWS
     fixed: Mapping[str, Any] = {}  # of the machine before
+    drawn: st.SearchStrategy[Layer] = layers() | usual_layers()
 
 
 IMPROVEMENTS = [
@@ -127,7 +128,12 @@ IMPROVEMENTS = [
     Improvements(
         "swap of weights", [Improvement("shorter swap", less("weight_swap"), CUTS)], ("ws", "ws os")
     ),
-    Improvements("networks", [Improvement("wider networks", wider, ("weights", "inputs", "psums"))], ("rs",)),
+    Improvements(
+        "networks",
+        [Improvement("wider networks", wider, ("weights", "inputs", "psums"))],
+        ("rs",),
+        drawn=layers(),  # the search of `rs` takes long for usual ones, which are drawn above
+    ),
     Improvements(
         "double buffering",
         [Improvement("double buffering", double_buffered, tuple(LOOPS))],
@@ -178,7 +184,7 @@ def reached(layer: Layer, machines: Sequence[Machine]) -> list[float]:
 
 
 def check(changes: Improvements, data: st.DataObject) -> None:
-    layer = data.draw(layers() | usual_layers(), label="layer")
+    layer = data.draw(changes.drawn, label="layer")
     objective = data.draw(st.sampled_from(["latency", "latency", "energy"]), label="objective")
     flow = data.draw(st.sampled_from(changes.flows), label="flow")
     machine = data.draw(machines_for(flow, **{"objective": objective, **changes.fixed}), label="machine")

@@ -107,7 +107,7 @@ def test_equals_a_full_enumeration_of_what_is_left(
 
 
 @pytest.mark.usefixtures("on_machines")
-@settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
+@settings(max_examples=30, deadline=None, suppress_health_check=[*HealthCheck])
 @given(layers(largest=4), st.lists(constraints(), max_size=1), OPERANDS, st.data())
 def test_equals_a_full_enumeration_of_what_loads_operands_once(
     layer: Layer, rules: list[Constraint], stays: list[str], data: st.DataObject

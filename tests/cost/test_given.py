@@ -75,7 +75,7 @@ def drawn_mappings(draw: st.DrawFn, layer: Layer, machine: Machine) -> LayerMapp
 
 
 @pytest.mark.usefixtures("on_machines")
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), layer=layers(), machine=machines(dataflows=FLOWS, buffer_bits=1 << 30))
 def test_it_costs_what_the_event_simulator_says(data: st.DataObject, layer: Layer, machine: Machine) -> None:
     mapping = data.draw(drawn_mappings(layer, machine))

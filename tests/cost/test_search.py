@@ -107,7 +107,7 @@ def test_weights_that_each_image_loads_anew_need_not_fit_their_part(
     assert found <= measures_of(problem, on, flow, one_image, [Mode("NKCP")])[0].cycles
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(layers(largest=4, most=8), st.data())
 def test_equals_a_full_enumeration(layer: Layer, data: st.DataObject) -> None:
     check_against_enumeration(layer, data, most=8)
@@ -164,7 +164,7 @@ def check_against_enumeration(layer: Layer, data: st.DataObject, most: int) -> N
     check_choice(played, expected, objective, slack)
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
 @given(layers(largest=4, most=8), st.lists(units(), min_size=1, max_size=2), st.data())
 def test_units_equal_a_full_enumeration(layer: Layer, drawn: list[Unit], data: st.DataObject) -> None:
     check_units_against_enumeration(layer, drawn, data)
@@ -179,7 +179,7 @@ def test_units_equal_a_full_enumeration_on_500_layers(
     check_units_against_enumeration(layer, drawn, data)
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
 @given(layers(largest=5, most=12), buffer_parts(), st.data())
 def test_parts_of_the_buffer_equal_a_full_enumeration(
     layer: Layer, parts: dict[str, Any], data: st.DataObject
@@ -267,7 +267,7 @@ def check_choice(found: Measures, expected: list[Measures], objective: str, slac
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(layers(largest=3), machines())
 def test_the_loop_orders_cause_the_traffic_of_all_six(layer: Layer, machine: Machine) -> None:
     problem = problem_of(layer, machine)
@@ -322,7 +322,7 @@ def test_no_lower_bound_is_above_what_a_tiling_costs(
         assert objective != "latency" or closest >= cost.dram_bits * per_bit * (1 - 1e-5)
 
 
-@pytest.mark.parametrize("rate", [1.0, 4.0])
+@pytest.mark.parametrize("rate", [pytest.param(1.0, marks=pytest.mark.slow), 4.0])
 def test_what_is_added_to_outputs_is_bounded_tile_by_tile(rate: float) -> None:
     """It comes with each tile of outputs, where the operand that lacks the innermost loop does not."""
     layer = dataclasses.replace(Layer.conv("conv", c=1, k=4, oy=2, ox=2, fy=1, fx=1), second_elements=16)

@@ -39,7 +39,7 @@ from tests.reference.cases import (
 )
 
 
-@settings(max_examples=at_least(200), deadline=None)
+@settings(max_examples=at_least(100), deadline=None)
 @given(array_cases())
 def test_closed_forms_equal_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
@@ -59,7 +59,7 @@ def crowded() -> Case:
     return Case(layer, whole(layer, on), on, "rs", False, 0)
 
 
-@settings(max_examples=at_least(300), deadline=None)
+@settings(max_examples=at_least(150), deadline=None)
 @given(row_stationary_cases())
 @example(crowded())
 def test_row_stationary_equals_the_simulated_array(case: Case) -> None:
@@ -104,7 +104,7 @@ def check_units(count: int) -> None:
 
 
 def test_units_equal_the_simulated_ones() -> None:
-    check_units(at_least(200))
+    check_units(at_least(100))
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def slow_networks(k: int = 1, *, oy: int, rows: int) -> Case:
     return Case(layer, whole(layer, on), on, "rs", False, 0)
 
 
-@settings(max_examples=at_least(300), deadline=None)
+@settings(max_examples=at_least(150), deadline=None)
 @given(paced_cases())
 @example(
     slow_networks(oy=13, rows=1)
@@ -129,19 +129,19 @@ def test_paces_of_the_networks_equal_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
 
 
-@settings(max_examples=at_least(200), deadline=None)
+@settings(max_examples=at_least(100), deadline=None)
 @given(systolic_cases())
 def test_scalesims_arrays_equal_the_simulated_ones(case: Case) -> None:
     assert differences(case) == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=at_least(150), deadline=None)
 @given(waiting_cases())
 def test_waiting_for_drains_equals_the_simulated_array(case: Case) -> None:
     assert differences(case) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(small_layers(), st.sampled_from(sorted(DATAFLOWS)), st.integers(0, 1 << 16))
 def test_computes_what_torch_computes(layer: Layer, flow: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
