@@ -44,7 +44,7 @@ _Integers, _Reals = _Integer * len(LOOPS), _Real * len(LOOPS)
 
 class _Array(ctypes.Structure):
     _fields_ = _fields(_Integer, "rows cols ports weight_swap psum_words") + _fields(
-        _Integer, "systolic chooses_blocks os_skips structured paced"
+        _Integer, "systolic chooses_blocks moves_least os_skips structured paced"
     )
 
 
@@ -244,6 +244,7 @@ def _array(machine: Machine) -> _Array:
         psum_words=machine.psum_words,
         systolic=machine.systolic,
         chooses_blocks=machine.chooses_blocks,
+        moves_least=machine.moves_least,
         os_skips="os" in machine.skips_zeros,
         structured=bool(machine.structured),
         paced=bool(machine.paces),

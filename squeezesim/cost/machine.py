@@ -176,12 +176,16 @@ class Machine:
 
     @property
     def chooses_blocks(self) -> bool:
-        """Whether tiles may use less than the array where that takes fewer cycles.
+        """Whether tiles may use less than the array where that takes fewer cycles."""
+        return not self.whole_blocks
 
-        Smaller blocks move more words: by energy, and where the buffer can be too slow for them, all is used.
+    @property
+    def moves_least(self) -> bool:
+        """Whether tiles are laid on the array so that they move the fewest words; those of equal words differ.
+
+        Blocks that are faster may move more: by energy, and where the buffer can be too slow for them, none are taken.
         """
-        fast_buffer = math.isinf(self.buffer_bits_per_cycle)
-        return not self.whole_blocks and self.objective != "energy" and fast_buffer
+        return self.objective == "energy" or math.isfinite(self.buffer_bits_per_cycle)
 
     def pace(self, weight_bits: int, activation_bits: int) -> tuple[int, int]:
         """MACs that a PE does with operands of these widths, and in how many cycles; one of the two is 1."""

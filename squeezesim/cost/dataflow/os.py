@@ -17,7 +17,8 @@ the ports while the next chunk or block computes; that one can end only when the
 ``waiting`` is what drains take longer than the work beside them. With ``mapper.blocks: best`` every tile takes the
 r ≤ R rows, s ≤ cols columns and chunks of q of the fewest cycles (``used``, by ``os_use``): the whole array where
 nothing is faster, of equal ones those that move the fewest words. By energy, and where the buffer can be too slow for
-what smaller blocks move, tiles take whole arrays and chunks.
+what smaller blocks move, tiles take the fastest of those that move the fewest words: as many blocks and chunks as of
+the whole array.
 
 Hand-worked: 3×3, 8 → 16 channels, 28×28 pixels on 16×16 PEs with 16 ports, nothing skipped, 64 psum words:
 4 blocks; stream 4 · 128 · 9 = 4,608; windows of 18×18, 18×14, 14×18 and 14×14 take 21 + 16 + 16 + 13 = 66 cycles,
@@ -292,7 +293,14 @@ def _known(*_: Any) -> dict[bytes, tuple[int, ...]]:
 
 def _used_of(keys: list[bytes], problem: Workload, tile: Tile, machine: Machine) -> tuple[Used, Ints]:
     """As ``_used``, for tiles that *keys* tell apart."""
-    array = machine.rows, machine.cols, machine.ports, machine.psum_words, machine.systolic
+    array = (
+        machine.rows,
+        machine.cols,
+        machine.ports,
+        machine.psum_words,
+        machine.systolic,
+        machine.moves_least,
+    )
     known = _known(*array, "os" in machine.skips_zeros, bool(machine.paces))
     found = [known.get(key) for key in keys]
     missing = np.array([number for number, values in enumerate(found) if values is None], np.int64)
@@ -303,7 +311,7 @@ def _used_of(keys: list[bytes], problem: Workload, tile: Tile, machine: Machine)
         solved = zip(*(column.tolist() for column in (*use, cycles)), strict=True)
         for number, row in zip(missing.tolist(), solved, strict=True):
             found[number] = known[keys[number]] = row
-    rows, cols, pixels, words, cycles = np.array(found, np.int64).T
+    rows, cols, pixels, words, cycles = np.array(found, np.int64).reshape(-1, len(Used._fields) + 1).T
     return Used(rows, cols, pixels, words), cycles
 
 
@@ -486,13 +494,13 @@ def _least_accesses(
 ) -> Sequence[Accesses]:
     """Those of the fewest blocks and chunks; the more blocks there are, the fewer weights go from PE to PE."""
     words = dict(_accesses(problem, _Pixel(*pixel), _Channel(*channel), machine))
-    if machine.chooses_blocks:
+    if machine.chooses_blocks and not machine.moves_least:
         words.pop(Access("inter_pe", "weights"), None)
     return [words]
 
 
 def _are_exact(_: Workload, tile: Tile, machine: Machine) -> Bools:
-    return np.full(tile.n.shape, not machine.chooses_blocks)
+    return np.full(tile.n.shape, machine.moves_least or not machine.chooses_blocks)
 
 
 def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:

@@ -1,7 +1,8 @@
 """What tiles of ``os`` use of the array: the rows, columns and chunks that take the fewest cycles.
 
 ``fastest`` is exact: nothing is faster of all rows r ≤ R, columns s ≤ cols and chunks of q ≤ ``psum_words`` sums, of a
-matrix product of all b pixels in lines of s. What an array has a larger one has too, so a larger one is never slower.
+matrix product of all b pixels in lines of s; with ``Machine.moves_least`` of those that move as few words as the whole
+array. What an array has a larger one has too, so a larger one is never slower.
 
 It leaves out only what cannot win. With B blocks that take the preload P and the drain D of a channel, S for the stream
 of a block, m = ⌈K/q⌉ chunks, the last of L channels, and d for the drain of the last block, no use is below
@@ -134,8 +135,10 @@ class _Best:
         self.use = Used(*(column.copy() for column in whole))
         self.most = cycles - 1  # what is entered must not take more
         self.moved = np.full(len(cycles), _NEVER)
+        self.allowed = cost(tiles.problem, tiles.tile, whole)[1] if machine.moves_least else self.moved.copy()
         self.chunks = ceil_div(tiles.tile.k, whole.words)
         self.filters = Filters.of(tiles.problem)
+        self.blocks = blocks_of(self.filters, tiles.tile, whole, machine.ports).count
         problem, (_, _, _, g, k, c) = tiles.problem, tiles.tile
         numbers = (g, k, c, tiles.stream, tiles.weights, problem.macs_at_once, problem.cycles_at_once)
         self._numbers = np.stack(numbers)
@@ -206,6 +209,9 @@ class _Best:
         beside = spare - terms.drain * terms.g * terms.k - terms.c * terms.first
         most = beside * terms.macs // (terms.c * terms.weights * terms.cycles)
         fewest = np.where(chunks < self.chunks[owner], terms.k + 1, ceil_div(terms.k, np.maximum(chunks, 1)))
+        if self.machine.moves_least:  # as many blocks and chunks as of the whole array
+            fewest = np.maximum(fewest, ceil_div(terms.k, self.chunks[owner]))
+            fewest = np.where(terms.blocks > self.blocks[owner], terms.k + 1, fewest)
         return fewest, np.minimum(most, self.whole.words[owner])
 
     def _least(self, terms: _Terms, words: Ints) -> Ints:
@@ -244,7 +250,7 @@ class _Best:
     def _keep(self, owner: Ints, use: Used) -> None:
         """Cost uses of the tiles *owner* and keep the best; of equal ones not that which came first."""
         taken, moved = self.cost(self.tiles.problem.take(owner), take(self.tiles.tile, owner), use)
-        left = np.flatnonzero(taken <= self.most[owner])
+        left = np.flatnonzero((taken <= self.most[owner]) & (moved <= self.allowed[owner]))
         at = np.flatnonzero(np.bincount(owner[left]))
         entered = np.stack([*use, moved, taken, owner])[:, left]
         entered = np.concatenate(

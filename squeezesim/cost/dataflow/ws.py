@@ -16,8 +16,9 @@ A PE of several MACs a cycle (``precision.rates``) takes as many pixels at once,
 in as many.
 
 Every tile takes the r and s of the fewest cycles, of equal ones those that move the fewest words: whole arrays of
-weights where no preload is waited for, often fewer where one is (``_block_sizes``). By energy it takes the whole array,
-which moves the least, and so it does where the buffer can be too slow for what smaller blocks move.
+weights where no preload is waited for, often fewer where one is, or where the way through a systolic array is shorter
+(``_block_sizes``). By energy, and where the buffer can be too slow for what smaller blocks move, it takes those of the
+fewest words, of equal ones the fastest: as many blocks as of the whole array.
 
 Where the machine packs a layer's pattern N:M (``sparsity.structured``), C is ``Workload.packed(C)``, about C·N/M: a PE
 holds one of the weights that stay of M input channels, and takes its input from theirs. All inputs and all weights are
@@ -124,6 +125,14 @@ class Blocks:
         """Cycles of the array."""
         return np.asarray(self.count * stream + self.fill(stream, machine))
 
+    def taken(self, stream: Ints, machine: Machine) -> Ints:
+        """Cycles of the array, the way through a systolic one included."""
+        return self.cycles(stream, machine) + self.skew(machine)
+
+    def skew(self, machine: Machine) -> Ints:
+        """Cycles of the way through a systolic array."""
+        return np.asarray((self.high + self.wide - 2) * machine.systolic)
+
     def take(self, index: Ints) -> Blocks:
         """Those of the tiles *index*."""
         return Blocks(
@@ -147,29 +156,45 @@ def _whole_blocks(problem: Workload, g: Ints, k: Ints, c: Ints, machine: Machine
     return Blocks(copies, rows, k, np.minimum(rows, machine.rows), np.minimum(k, machine.cols))
 
 
-def _waits(whole: Blocks, stream: Ints, machine: Machine) -> Bools:
-    """Whether a block as large as the array waits for its preload, so that a smaller one may be better.
+def _cut_alike(whole: Blocks, stream: Ints, machine: Machine) -> Bools:
+    """Whether the best blocks are as many as of the whole array, along the rows and along the columns.
 
-    Where none does, all blocks take as long, and the whole array has the fewest of them and the smallest first one.
+    One block more takes the stream once more, and saves the first preload and the way through the array at most.
     """
-    return np.asarray(machine.chooses_blocks & (stream < _preload(whole.high, whole.wide, machine)))
+    longest = _preload(whole.high, whole.wide, machine) + machine.systolic * (whole.high + whole.wide)
+    return np.asarray((stream >= longest) | machine.moves_least | (not machine.chooses_blocks))
+
+
+def _chooses(whole: Blocks, stream: Ints, machine: Machine) -> Bools:
+    """Whether a block smaller than the array may be better.
+
+    Where no preload is waited for, blocks that are as many take as long, and those of the whole array have the smallest
+    first one; through a systolic one the way is longer.
+    """
+    waits = stream < _preload(whole.high, whole.wide, machine)
+    return np.asarray(machine.chooses_blocks & (waits | machine.systolic))
 
 
 def blocks_of(problem: Workload, tile: Tile, machine: Machine) -> Blocks:
     """The blocks that each tile is cut into."""
     whole = _whole_blocks(problem, tile.g, tile.k, tile.c, machine)
     stream = problem.paced(tile.n * tile.y * tile.x)
-    some = np.flatnonzero(_waits(whole, stream, machine))
+    some = np.flatnonzero(_chooses(whole, stream, machine))
     if len(some) == 0:
         return whole
     part = whole.take(some)
     first, inverse = numbered(stream[some], part.copies, part.rows, part.cols)
-    high, wide = _block_sizes(part.take(first), stream[some[first]], machine)
-    whole.high[some], whole.wide[some] = high[inverse], wide[inverse]
+    at_once = max(
+        _CHUNK // (machine.cols if machine.systolic else len(_widths(machine.cols, machine.ports))), 1
+    )
+    runs = [first[start : start + at_once] for start in range(0, len(first), at_once)]
+    sizes = [_block_sizes(part.take(run), stream[some[run]], machine) for run in runs]
+    whole.high[some], whole.wide[some] = np.concatenate(sizes, axis=1)[:, inverse]
     return whole
 
 
 _CHUNK = 1 << 18  # block sizes that are costed together
+_NEVER = np.iinfo(np.int64).max
 
 
 @lru_cache(maxsize=256)
@@ -181,35 +206,61 @@ def _widths(cols: int, ports: int) -> Ints:
 
 
 def _block_sizes(whole: Blocks, stream: Ints, machine: Machine) -> tuple[Ints, Ints]:
-    """Rows and columns of the blocks with which tiles take the fewest cycles, of all r ≤ R and s ≤ cols.
+    """Rows and columns of the best blocks of tiles, of all r ≤ R and s ≤ cols.
 
     More columns that are loaded in as many cycles make the last block smaller, and nothing larger: so s is ⌊ports/i⌋, a
     multiple of the ports, or all. For the same reason r is a multiple of the rows that are loaded at once, of a full
-    block or of the narrower last one, or all, and no fewer than the most whose preload is not waited for. What is left
-    is costed where the bound
+    block or of the narrower last one, or all, and no fewer than the most whose preload is not waited for. Of a systolic
+    array, whose way counts as well, all rows and columns are tried. What is left is costed where the bound
 
         cycles ≥ max(stream + Σ over blocks of columns ⌈C / rows at once⌉ · ⌈columns / ports⌉ + swaps, blocks · stream)
 
     does not rule it out.
     """
-    widths = np.minimum(_widths(machine.cols, machine.ports)[:, None], whole.cols)
-    tiles = np.broadcast_to(np.arange(len(stream)), widths.shape)
-    new = np.diff(widths, axis=0, prepend=0) > 0
-    tile, wide = tiles[new], widths[new]
+    tile, wide = _columns(whole, stream, machine)
     of = replace(whole.take(tile), wide=wide)
     hidden = stream[tile] // ceil_div(wide, machine.ports) * _rows_at_once(wide, machine)
     hidden = np.clip(hidden, 1, of.high)
     found = [(np.arange(len(stream)), whole), (tile, of), (tile, replace(of, high=hidden))]
-    least = np.full(len(stream), np.iinfo(np.int64).max)
+    least = np.full(len(stream), _NEVER)
     for index, blocks in found:
-        np.minimum.at(least, index, blocks.cycles(stream[index], machine))
+        taken = blocks.taken(stream[index], machine)
+        if machine.moves_least:
+            taken = np.where(blocks.words > whole.words[index], _NEVER, taken)
+        np.minimum.at(least, index, taken)
+    above = hidden
+    if machine.systolic or machine.moves_least:  # rows of as many blocks as can be better
+        most = least[tile] // (of.copies * of.folds[1] * stream[tile])
+        most = of.folds[0] if machine.moves_least else np.maximum(most, 1)
+        fewest = ceil_div(of.rows, most) - 1
+        above = fewest if machine.systolic else np.maximum(fewest, hidden)
     swaps = of.count * machine.weight_swap
     bound = _least_preloads(of, machine) + stream[tile] + swaps
     bound = np.maximum(bound, of.count * stream[tile] + swaps)
-    left = np.flatnonzero((bound <= least[tile]) & (hidden < of.high))  # of ties the fewest words
-    for cols in (wide, of.cols % wide):
-        found += _multiples(_rows_at_once(cols, machine)[left], tile[left], of.take(left), hidden[left])
+    if machine.systolic:
+        bound = bound + above + wide - 1
+    left = np.flatnonzero((bound <= least[tile]) & (above + 1 < of.high))  # of ties the fewest words
+    steps = [_rows_at_once(cols, machine) for cols in (wide, of.cols % wide)]
+    for step in [np.ones_like(wide)] if machine.systolic else steps:
+        found += _multiples(step[left], tile[left], of.take(left), above[left])
     return _best(found, whole, stream, machine)
+
+
+def _columns(whole: Blocks, stream: Ints, machine: Machine) -> tuple[Ints, Ints]:
+    """Columns of blocks that are tried, ascending, and the tile of each."""
+    if not machine.systolic:
+        widths = np.minimum(_widths(machine.cols, machine.ports)[:, None], whole.cols)
+        tiles = np.broadcast_to(np.arange(len(stream)), widths.shape)
+        wanted = np.diff(widths, axis=0, prepend=0) > 0
+        if machine.moves_least:
+            wanted &= ceil_div(whole.cols, widths) == whole.folds[1]
+        return tiles[wanted], widths[wanted]
+    # Each block takes the stream.
+    most = whole.taken(stream, machine) // (whole.copies * whole.folds[0] * stream)
+    fewest = ceil_div(whole.cols, whole.folds[1] if machine.moves_least else np.maximum(most, 1))
+    counts = whole.wide - fewest + 1
+    tiles = np.repeat(np.arange(len(counts)), counts)
+    return tiles, fewest[tiles] + np.arange(len(tiles)) - (np.cumsum(counts) - counts)[tiles]
 
 
 def _multiples(step: Ints, tile: Ints, of: Blocks, above: Ints) -> Iterator[tuple[Ints, Blocks]]:
@@ -233,11 +284,13 @@ def _multiples(step: Ints, tile: Ints, of: Blocks, above: Ints) -> Iterator[tupl
 def _best(
     found: Sequence[tuple[Ints, Blocks]], whole: Blocks, stream: Ints, machine: Machine
 ) -> tuple[Ints, Ints]:
-    """Rows and columns of the fastest blocks of each tile, of equal ones of those that move the fewest words."""
-    cycles = np.full(len(stream), np.iinfo(np.int64).max)
+    """Rows and columns of the best blocks of each tile, of equal ones the first."""
+    cycles = np.full(len(stream), _NEVER)
     words, high, wide = cycles.copy(), whole.high.copy(), whole.wide.copy()
     for tile, blocks in found:
-        taken, moved = blocks.cycles(stream[tile], machine), blocks.words
+        taken, moved = blocks.taken(stream[tile], machine), blocks.words
+        if machine.moves_least:
+            taken = np.where(moved > whole.words[tile], _NEVER, taken)
         order = np.lexsort((moved, taken, tile))
         first = order[np.flatnonzero(np.diff(tile[order], prepend=-1))]
         at = tile[first]
@@ -320,9 +373,7 @@ def _terms_of(blocks: Blocks, g: Ints, c: Ints, preloads: Ints, machine: Machine
 def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:
     blocks, pixels = blocks_of(problem, tile, machine), tile.n * tile.y * tile.x
     stream = problem.paced(pixels)
-    fill = blocks.fill(stream, machine)
-    if machine.systolic:
-        fill += blocks.high + blocks.wide - 2
+    fill = blocks.fill(stream, machine) + blocks.skew(machine)
 
     def accesses() -> Accesses:
         pixel = _pixel_terms(problem, tile.n, tile.y, tile.x, machine)
@@ -361,9 +412,9 @@ def _accesses(
 
 
 def _are_whole(problem: Workload, tile: Tile, machine: Machine) -> Bools:
-    """Whether tiles of these channels, and of as many pixels or more, are cut into blocks as large as the array."""
+    """Whether tiles of these channels, and of as many pixels or more, are as many blocks as of the whole array."""
     whole = _whole_blocks(problem, tile.g, tile.k, tile.c, machine)
-    return ~_waits(whole, problem.paced(tile.n * tile.y * tile.x), machine)
+    return _cut_alike(whole, problem.paced(tile.n * tile.y * tile.x), machine)
 
 
 _BOUNDS = Bounds(_pixel_terms, _channel_terms, _cycles, _accesses, _are_whole)

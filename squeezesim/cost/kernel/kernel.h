@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* The version of the functions below, as ABI in __init__.py: raise both when a signature or a meaning changes. */
-#define SQUEEZESIM_ABI 2
+#define SQUEEZESIM_ABI 3
 
 /* The digest of the sources, which the build passes: the loader takes no library of other sources. */
 #ifndef SQUEEZESIM_SOURCE
@@ -40,6 +40,7 @@ typedef struct {
     int64_t rows, cols, ports, weight_swap, psum_words;
     int64_t systolic; /* booleans */
     int64_t chooses_blocks;
+    int64_t moves_least; /* whether the fewest words come before the fewest cycles */
     int64_t os_skips;   /* whether zeros are skipped in `os` */
     int64_t structured; /* whether PEs hold what patterns keep */
     int64_t paced;      /* whether a PE does more or less than a MAC a cycle with some widths */

@@ -326,6 +326,7 @@ typedef struct {
     Used whole, use;
     int64_t cycles; /* what is entered must not take more */
     int64_t moved;
+    int64_t allowed; /* words that are moved at most */
     int64_t chunks;         /* the fewest */
     int64_t shortest;       /* output channels at least of the last one of so many */
     int64_t item;           /* cycles at most of the weights of one */
@@ -354,6 +355,7 @@ typedef struct {
 /* Cost a use and keep it if it is better. */
 static void keep(Best *best, const Blocks *b, const Used *use, int64_t chunks) {
     const int64_t taken = cycles_of_use(best->w, b, use), moved = moved_of(best->w, b, chunks);
+    if (moved > best->allowed) return;
     const int64_t order[][2] = {{taken, best->cycles},          {moved, best->moved},
                                 {use->words, best->use.words},  {use->pixels, best->use.pixels},
                                 {use->cols, best->use.cols},    {use->rows, best->use.rows}};
@@ -424,6 +426,7 @@ static void seed(Best *best, const Blocks *b, const Least *terms, Used use) {
 static void enter(Best *best, Used use, bool promising) {
     const Work *w = best->w;
     const Blocks b = blocks_of(w, &use);
+    if (moved_of(w, &b, best->chunks) > best->allowed) return;
     const Least terms = {
         .blocks = count_of(&b),
         .preload = total(&b, b.preload),
@@ -439,7 +442,7 @@ static void enter(Best *best, Used use, bool promising) {
     const int64_t work = terms.blocks * w->stream, aside = spare - work - terms.last;
     const int64_t beside = spare - terms.drain * w->g * w->k - w->c * terms.first;
     if (aside < each * best->chunks || beside <= 0) return;
-    const int64_t fewest = ceil_div(w->k, aside / each);
+    const int64_t fewest = ceil_div(w->k, w->a->moves_least ? best->chunks : aside / each);
     const int64_t macs = beside * w->p->macs_at_once / (w->c * w->least * w->p->cycles_at_once);
     for (int64_t words = least(macs, best->whole.words); words >= fewest;) {
         const int64_t chunks = ceil_div(w->k, words), even = most(ceil_div(w->k, chunks), fewest);
@@ -644,11 +647,16 @@ static Used fastest(const Work *w, const Used *whole, int64_t *cycles) {
         .use = *whole,
         .cycles = *cycles - 1,
         .moved = INT64_MAX,
+        .allowed = INT64_MAX,
         .chunks = chunks,
         .shortest = w->k - (chunks - 1) * whole->words,
         .item = most_of_item(w, whole->words),
         .weights_cycles = w->c * paced_of(w, w->least),
     };
+    if (w->a->moves_least) {
+        const Blocks b = blocks_of(w, whole);
+        best.allowed = moved_of(w, &b, chunks);
+    }
     enter(&best, *whole, true);
     Promise promise = {.alone = true, .bound = INFINITY};
     void (*const others)(Best *, Promise *) = w->p->pointwise ? products : windows;

@@ -6,8 +6,9 @@
  *     cycles = preload(first) + stream + Σ over the other blocks max(stream, preload) + blocks · swap
  *            = min(preload(first), stream) + Σ over all blocks max(stream, preload) + blocks · swap
  *
- * Tiles that wait for preloads take the r and s of the fewest cycles, of equal ones of the fewest words, then
- * the first that `_block_sizes` lists. The search goes through the same list in another order, and leaves out
+ * and r + s - 2 if the array is systolic. Tiles that wait for preloads, and those of systolic arrays, take the r
+ * and s of the fewest cycles, of equal ones of the fewest words, then the first that `_block_sizes` lists; where
+ * the fewest words come first, of those that move as many as the whole array. The search goes through the same list in another order, and leaves out
  * blocks that a bound rules out. */
 
 #include "kernel.h"
@@ -19,6 +20,8 @@ typedef struct {
     int64_t most_high, most_wide; /* of a block as large as the array */
     int64_t stream;               /* cycles in which the pixels pass a block */
     int64_t swap, ports;
+    int64_t systolic; /* boolean: the way through the array counts */
+    int64_t words;    /* that are moved at most for each tap, group and pixel */
 } Weights;
 
 /* How rows of a block are preloaded: so many at once, in so many cycles; 0 where they have no columns. */
@@ -77,6 +80,8 @@ static Weights weights_of(const Problem *p, const Array *a, const Tile *t) {
         .stream = paced(p, t->n * t->y * t->x),
         .swap = a->weight_swap,
         .ports = a->ports,
+        .systolic = a->systolic,
+        .words = INT64_MAX,
     };
 }
 
@@ -106,13 +111,18 @@ static int64_t words_of(const Weights *w, const Columns *c, int64_t folds) {
     return c->folds * w->rows + 2 * folds * w->cols;
 }
 
+/* Cycles of the way through a systolic array. */
+static int64_t skew(const Weights *w, int64_t high, int64_t wide) {
+    return w->systolic ? high + wide - 2 : 0;
+}
+
 /* Blocks of these columns and so many rows. */
 static Blocks blocks_of(const Weights *w, const Columns *c, int64_t high, int64_t place) {
     int64_t full = w->rows / high, edge = w->rows - full * high, folds = full + (edge > 0);
     int64_t all = full * passed(w, c, high) + (edge ? passed(w, c, edge) : 0);
     int64_t first = least(w->stream, preload(edge ? edge : high, c->of_last));
     return (Blocks){
-        .cycles = first + w->copies * (all + folds * c->folds * w->swap),
+        .cycles = first + w->copies * (all + folds * c->folds * w->swap) + skew(w, high, c->wide),
         .words = words_of(w, c, folds),
         .place = place,
         .wide = c->wide,
@@ -131,17 +141,22 @@ static bool is_better(const Blocks *one, const Blocks *other) {
     return one->high < other->high;
 }
 
-static void consider(Blocks found, Blocks *best) {
-    if (is_better(&found, best)) *best = found;
+/* Whether blocks that cost so much at least can be taken rather than other ones. */
+static bool can_be_better(const Weights *w, const Blocks *bound, const Blocks *best) {
+    return bound->words <= w->words && is_better(bound, best);
 }
 
-/* What blocks of these columns and so many folds of the rows, or more, cost at least:
+static void consider(const Weights *w, Blocks found, Blocks *best) {
+    if (can_be_better(w, &found, best)) *best = found;
+}
+
+/* What blocks of these columns, of `low` rows or more and so many folds of the rows or more, cost at least:
  *
- *     cycles >= max(stream + preloads of all rows as one block, blocks · stream) + blocks · swap */
-static Blocks least_of(const Weights *w, const Columns *c, int64_t folds, int64_t place) {
+ *     cycles >= max(stream + preloads of all rows as one block, blocks · stream) + blocks · swap + skew */
+static Blocks least_of(const Weights *w, const Columns *c, int64_t low, int64_t folds, int64_t place) {
     int64_t blocks = w->copies * folds * c->folds;
     return (Blocks){
-        .cycles = most(c->preloads + w->stream, blocks * w->stream) + blocks * w->swap,
+        .cycles = most(c->preloads + w->stream, blocks * w->stream) + blocks * w->swap + skew(w, low, c->wide),
         .words = words_of(w, c, folds),
         .place = place,
         .wide = c->wide,
@@ -162,7 +177,8 @@ static int64_t least_between(const Weights *w, const Columns *c, int64_t folds, 
     int64_t waiting = c->full * least_waiting(w->stream, c->of_full, full, high, edge);
     if (c->edge) waiting += least_waiting(w->stream, c->of_edge, full, high, edge);
     int64_t first = least(w->stream, preload(w->rows - full * high, c->of_last));
-    return first + c->preloads + w->copies * (waiting + folds * c->folds * w->swap);
+    const int64_t swaps = w->copies * folds * c->folds * w->swap;
+    return first + c->preloads + w->copies * waiting + swaps + skew(w, low, c->wide);
 }
 
 /* Consider blocks of `low` to `high` steps of rows, half by half, where a bound does not rule them out. */
@@ -171,11 +187,11 @@ static void consider_between(
 ) {
     if (low > high) return;
     int64_t folds = ceil_div(w->rows, high * steps.step);
-    Blocks bound = least_of(w, c, folds, steps.place);
+    Blocks bound = least_of(w, c, low * steps.step, folds, steps.place);
     bound.high = low * steps.step;
-    if (!is_better(&bound, best)) return;
+    if (!can_be_better(w, &bound, best)) return;
     if (low == high) {
-        consider(blocks_of(w, c, high * steps.step, steps.place), best);
+        consider(w, blocks_of(w, c, high * steps.step, steps.place), best);
         return;
     }
     if (folds == ceil_div(w->rows, low * steps.step)) {
@@ -187,11 +203,12 @@ static void consider_between(
     consider_between(w, c, steps, low, middle, best);
 }
 
-/* The next columns below of blocks that can be the best (`_widths`): a multiple of the ports, or ⌊ports/i⌋;
+/* The next columns below of blocks that can be the best (`_columns`): a multiple of the ports, or ⌊ports/i⌋;
  * 0: there are none. */
-static int64_t narrower(int64_t wide, int64_t ports) {
-    if (wide > ports) return (wide - 1) / ports * ports;
-    return ports / (ports / wide + 1);
+static int64_t narrower(const Weights *w, int64_t wide) {
+    if (w->systolic) return wide - 1;
+    if (wide > w->ports) return (wide - 1) / w->ports * w->ports;
+    return w->ports / (w->ports / wide + 1);
 }
 
 /* The most rows whose preload is not waited for. */
@@ -204,18 +221,19 @@ static int64_t hidden_rows(const Weights *w, const Columns *c) {
  * blocks of other rows can take fewer cycles. */
 static bool choose_columns(const Weights *w, int64_t folds, Blocks *best) {
     int64_t preloads = w->copies * ceil_div(w->rows * w->cols, w->ports), fewest = INT64_MAX;
-    for (int64_t wide = w->most_wide; wide > 0; wide = narrower(wide, w->ports)) {
-        /* Were all ports always in use, fewer columns would have no fewer cycles and words. */
-        Columns c = {.folds = ceil_div(w->cols, wide), .preloads = preloads};
-        Blocks bound = least_of(w, &c, folds, ALL_ROWS);
-        if (!is_better(&bound, best)) break;
+    for (int64_t wide = w->most_wide; wide > 0; wide = narrower(w, wide)) {
+        /* Were all ports always in use, fewer columns would have no fewer cycles and words but for the way. */
+        Columns c = {.folds = ceil_div(w->cols, wide), .preloads = preloads, .wide = 1};
+        Blocks bound = least_of(w, &c, 1, folds, ALL_ROWS);
+        bound.wide = 0;
+        if (!can_be_better(w, &bound, best)) break;
         c = columns_of(w, wide);
         c.preloads = least_preloads(w, &c);
-        bound = least_of(w, &c, folds, ALL_ROWS);
-        if (!is_better(&bound, best)) continue;
+        bound = least_of(w, &c, 1, folds, ALL_ROWS);
+        if (!can_be_better(w, &bound, best)) continue;
         fewest = least(fewest, bound.cycles);
-        consider(blocks_of(w, &c, w->most_high, ALL_ROWS), best);
-        consider(blocks_of(w, &c, hidden_rows(w, &c), HIDDEN_ROWS), best);
+        consider(w, blocks_of(w, &c, w->most_high, ALL_ROWS), best);
+        consider(w, blocks_of(w, &c, hidden_rows(w, &c), HIDDEN_ROWS), best);
     }
     return fewest <= best->cycles;
 }
@@ -223,21 +241,24 @@ static bool choose_columns(const Weights *w, int64_t folds, Blocks *best) {
 /* Consider blocks of other rows, of columns that can take as few cycles as what `choose_columns` chose. */
 static void choose_rows(const Weights *w, int64_t folds, Blocks *best) {
     int64_t cycles = best->cycles;
-    for (int64_t wide = w->most_wide; wide > 0; wide = narrower(wide, w->ports)) {
+    for (int64_t wide = w->most_wide; wide > 0; wide = narrower(w, wide)) {
         Columns c = columns_of(w, wide);
         c.preloads = least_preloads(w, &c);
-        if (least_of(w, &c, folds, MULTIPLES).cycles > cycles) continue;
-        int64_t hidden = hidden_rows(w, &c), last = w->most_high - 1;
-        int64_t step = c.of_full.rows_at_once;
+        const Blocks bound = least_of(w, &c, 1, folds, MULTIPLES);
+        if (bound.words > w->words || bound.cycles > cycles) continue;
+        int64_t hidden = w->systolic ? 0 : hidden_rows(w, &c), last = w->most_high - 1;
+        int64_t step = w->systolic ? 1 : c.of_full.rows_at_once;
         consider_between(w, &c, (Steps){step, MULTIPLES}, hidden / step + 1, last / step, best);
+        if (w->systolic) continue;
         step = c.of_edge.rows_at_once;
         consider_between(w, &c, (Steps){step, MULTIPLES_OF_EDGE}, hidden / step + 1, last / step, best);
     }
 }
 
-/* The blocks with which a tile takes the fewest cycles, of `whole` ones and all others (`_block_sizes`). */
-static Blocks fastest(const Weights *w, Blocks whole) {
+/* The best blocks of a tile, of `whole` ones and all others (`_block_sizes`). */
+static Blocks best_of(Weights *w, Blocks whole, bool moves_least) {
     Blocks best = whole;
+    if (moves_least) w->words = whole.words;
     if (choose_columns(w, whole.folds_c, &best)) choose_rows(w, whole.folds_c, &best);
     return best;
 }
@@ -246,13 +267,14 @@ void ws_tile(const Problem *p, const Array *a, const Tile *t, TileCost *cost) {
     Weights w = weights_of(p, a, t);
     Columns c = columns_of(&w, w.most_wide);
     Blocks blocks = blocks_of(&w, &c, w.most_high, WHOLE);
-    if (a->chooses_blocks && w.stream < preload(w.most_high, c.of_full)) blocks = fastest(&w, blocks);
+    if (a->chooses_blocks && (a->systolic || w.stream < preload(w.most_high, c.of_full)))
+        blocks = best_of(&w, blocks, a->moves_least);
 
     double pixels = (double)(t->n * t->y * t->x), taps = (double)taps_of(p);
     double held = (double)(t->g * t->k * w.rows), slices = (double)(t->g * t->k * t->c);
     double macs = pixels * held * taps, read = pixels * (double)(w.copies * t->c * blocks.folds_k);
     *cost = (TileCost){
-        .cycles = blocks.cycles + (a->systolic ? blocks.high + blocks.wide - 2 : 0),
+        .cycles = blocks.cycles,
         .words = {
             [REGISTER_WEIGHTS] = macs + held * taps,
             [BETWEEN_PSUMS] = macs,
@@ -268,11 +290,11 @@ double ws_least(const Problem *p, const Array *a, const Tile *t) {
     Weights w = weights_of(p, a, t);
     int64_t folds_c = ceil_div(w.rows, w.most_high), folds_k = ceil_div(w.cols, w.most_wide);
     int64_t rows = w.rows - (folds_c - 1) * w.most_high, cols = w.cols - (folds_k - 1) * w.most_wide;
-    Columns c = {.folds = folds_k, .preloads = w.copies * ceil_div(w.rows * w.cols, w.ports)};
+    Columns c = {.wide = 1, .folds = folds_k, .preloads = w.copies * ceil_div(w.rows * w.cols, w.ports)};
     int64_t blocks = w.copies * folds_c * folds_k;
     /* More blocks than those of the whole array take a preload and the stream once more at least. */
     int64_t first = least(preload(rows, load_of(cols, w.ports)), 1 + w.stream);
-    return (double)most(least_of(&w, &c, folds_c, WHOLE).cycles, blocks * (w.stream + w.swap) + first);
+    return (double)most(least_of(&w, &c, 1, folds_c, WHOLE).cycles, blocks * (w.stream + w.swap) + first);
 }
 
 void ws_pixels(const Problem *p, const Array *a, const Sides *sides, Terms *terms) {

@@ -49,8 +49,17 @@ def test_hand_worked_layer_that_is_loaded_faster_in_smaller_blocks() -> None:
     on = machine(rows=16, cols=16, ports=31)
     layer = Layer(name="fc", op="linear", kind="mac", k=32, c=32)
     assert whole(WS, layer, on).cycles == 2 * (7 + 7 + 2) + 3 * 1 + 1
-    assert whole(WS, layer, replace(on, objective="energy")).cycles == 4 * 16 + 1
-    assert whole(WS, layer, replace(on, buffer_bits_per_cycle=1e9)).cycles == 4 * 16 + 1
+    for frugal in (replace(on, objective="energy"), replace(on, buffer_bits_per_cycle=1e9)):
+        assert whole(WS, layer, frugal).cycles == 4 * 16 + 1
+
+
+def test_hand_worked_layer_whose_blocks_are_as_many_and_smaller() -> None:
+    """20 pixels, 16 → 20 channels: two blocks of 16 and 4 columns, or of 10 through a systolic array: 6 cycles less."""
+    systolic = machine(rows=16, cols=16, ports=256, systolic=True)
+    layer = Layer(name="a", op="conv2d", kind="mac", k=20, c=16, ox=20, ix=20)
+    assert whole(WS, layer, replace(systolic, whole_blocks=True)).cycles == 1 + 2 * 20 + 16 + 16 - 2
+    assert whole(WS, layer, systolic).cycles == 1 + 2 * 20 + 16 + 10 - 2
+    assert whole(WS, layer, replace(systolic, objective="energy")).cycles == 1 + 2 * 20 + 16 + 10 - 2
 
 
 def cycles_of(copies: int, pixels: int, rows: Sequence[int], cols: Sequence[int], on: Machine) -> int:
@@ -78,6 +87,8 @@ def waiting_tiles(draw: st.DrawFn) -> tuple[Machine, Workload, Tile]:
         cols=draw(st.integers(1, 20)),
         ports=draw(st.integers(1, 45)),
         weight_swap=draw(st.sampled_from([0, 0, 1, 3])),
+        systolic=draw(st.booleans()),
+        objective=draw(st.sampled_from(["latency", "latency", "energy"])),
     )
     k, c = draw(st.integers(1, 60)), draw(st.integers(1, 60))
     pixels, g = draw(st.integers(1, 30)), draw(st.integers(1, 12))
@@ -86,20 +97,31 @@ def waiting_tiles(draw: st.DrawFn) -> tuple[Machine, Workload, Tile]:
     return on, problem, untiled(problem)
 
 
-@settings(max_examples=150)
+@settings(max_examples=200)
 @given(waiting_tiles())
-def test_no_other_blocks_are_faster(case: tuple[Machine, Workload, Tile]) -> None:
+def test_no_other_blocks_are_better(case: tuple[Machine, Workload, Tile]) -> None:
+    """By latency none take fewer cycles; by energy none of those that move as few words do."""
     on, problem, tile = case
     _, _, x, g, k, c = (int(size[0]) for size in tile)
-    least = min(
-        cycles_of(g, x, rows, cols, on) for rows in every_size(c, on.rows) for cols in every_size(k, on.cols)
+    best = min(
+        (
+            (len(cols) * c + 2 * len(rows) * k) * (on.objective == "energy"),
+            cycles_of(g, x, rows, cols, on) + (rows[0] + cols[0] - 2) * on.systolic,
+        )
+        for rows in every_size(c, on.rows)
+        for cols in every_size(k, on.cols)
     )
-    assert WS.tile_cost(problem, tile, on).cycles[0] == least
+    found = WS.tile_cost(problem, tile, on)
+    assert found.cycles[0] == best[1]
+    if on.objective == "energy":
+        words = Words(found)
+        moved = words("buffer", "inputs", "read") + 2 * words("buffer", "psums", "write")
+        assert moved == best[0] * g * x
 
 
 @given(waiting_tiles(), st.sampled_from(["rows", "cols", "ports"]), st.sampled_from([1, 2, 5, 20, 236]))
 def test_a_larger_array_is_never_slower(case: tuple[Machine, Workload, Tile], axis: str, more: int) -> None:
-    on, problem, tile = case
+    on, problem, tile = replace(case[0], objective="latency"), *case[1:]
     larger = replace(on, **{axis: getattr(on, axis) + more})
     assert WS.tile_cost(problem, tile, larger).cycles[0] <= WS.tile_cost(problem, tile, on).cycles[0]
 
@@ -121,7 +143,8 @@ def test_smaller_blocks_move_no_less(case: tuple[Machine, Workload, Tile]) -> No
         Words(WS.tile_cost(problem, tile, replace(on, objective=o))) for o in ("latency", "energy")
     )
     for access in fastest.accesses:
-        assert fastest(*access) >= least(*access)
+        if access != ("inter_pe", "inputs", "access"):  # of a systolic array: what the buffer does not give
+            assert fastest(*access) >= least(*access)
 
 
 @given(layers(), machines(), st.integers(1, 200), st.data())
