@@ -1,12 +1,12 @@
 """Mappings of networks: how each layer is tiled, in which order, what stays; written to files and read back.
 
-    {"format": "squeezesim.mapping", "version": 2, "network": …, "accelerator": …, "layers": [
+    {"format": "squeezesim.mapping", "version": 3, "network": …, "accelerator": …, "layers": [
     {"name": "conv1", "dataflow": "rs", "order": "PKC", "tile": {"n": 1, "y": 7, "x": 55, "g": 1, "k": 96, "c": 1},
-     "stays": ["weights"]}]}
+     "stays": ["weights"]}], "placement": [{"name": "conv1", "outputs": "buffer", "kept_bytes": 193600}]}
 
-Version 1 had no ``stays`` and ``single``, which may be left out. A file may name some layers of a network; the others
-are searched. What is added to it later raises the version, and every later version of squeezesim reads the files of all
-versions before it.
+Version 1 had no ``stays`` and ``single``, which may be left out; version 2 no ``placement``, which says where operands
+live, in a memory unless it is said. A file may name some layers of a network; the others are searched. What is added to
+it later raises the version, and every later version of squeezesim reads the files of all versions before it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.cost.given import LayerMapping
+from squeezesim.cost.costs import HOMED, HOMES
+from squeezesim.cost.given import LayerHomes, LayerMapping
 from squeezesim.cost.traffic import AXES, MODES
 from squeezesim.errors import MappingError, UsageError, nearest
 from squeezesim.files import atomic_write, json_line, parse_json, read_bytes
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from squeezesim.network import Layer, Network
 
 FORMAT = "squeezesim.mapping"
-VERSION = 2
+VERSION = 3
 
 MAX_BYTES = 64 * 2**20
 """Largest mapping that is read."""
@@ -35,6 +36,7 @@ MAX_BYTES = 64 * 2**20
 _KEYS = ("format", "version", "network", "accelerator", "layers")
 _LAYER_KEYS = ("name", "dataflow", "order", "tile")
 _HELD_KEYS = ("stays", "single")  # since version 2, optional
+_PLACEMENT = "placement"  # since version 3, optional
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Mapping:
         network: what it was made for; it may be costed with any network that has its layers.
         accelerator: the same.
         source: the file that it was read from.
+        placement: where operands live that are not all in memories, by the layer's name, of layers without MACs too.
 
     Example:
         >>> import squeezesim as sq
@@ -59,10 +62,11 @@ class Mapping:
     network: str = ""
     accelerator: str = ""
     source: str = field(default="", compare=False)
+    placement: dict[str, LayerHomes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, network: Network, accelerator: str, costs: Costs) -> Mapping:
-        """Return the mappings of the layers of *network* with MACs, on the only accelerator of *costs*."""
+        """Return the mappings of the layers of *network*, on the only accelerator of *costs*."""
         layers = {
             layer.name: LayerMapping(costs.dataflows[flow], mode.order, tuple(tile), mode.stays, mode.single)
             for layer, flow, mode, tile in zip(
@@ -74,7 +78,14 @@ class Mapping:
             )
             if layer.kind == "mac"
         }
-        return cls(layers, network.name, accelerator)
+        placement = {
+            layer.name: LayerHomes(tuple(HOMES[home] for home in homes), kept)
+            for layer, homes, kept in zip(
+                network.layers, costs.homes[0].tolist(), costs.kept_bytes[0].tolist(), strict=True
+            )
+            if kept or any(homes)
+        }
+        return cls(layers, network.name, accelerator, placement=placement)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Mapping:
@@ -119,7 +130,20 @@ class Mapping:
             )
             for name, mapping in self.layers.items()
         ]
-        return "\n".join(["{", *lines, '"layers": [', ",\n".join(rows), "]", "}"]) + "\n"
+        text = ["{", *lines, '"layers": [', ",\n".join(rows), "]"]
+        if self.placement:
+            placed = [
+                json_line(
+                    {
+                        "name": name,
+                        **{key: home for key, home in zip(HOMED, at.homes, strict=True) if home != HOMES[0]},
+                        **({} if at.kept_bytes is None else {"kept_bytes": at.kept_bytes}),
+                    }
+                )
+                for name, at in self.placement.items()
+            ]
+            text[-1:] = ["],", f'"{_PLACEMENT}": [', ",\n".join(placed), "]"]
+        return "\n".join([*text, "}"]) + "\n"
 
     def of_layers(self, layers: Sequence[Layer]) -> dict[int, LayerMapping]:
         """Return the mappings by the index of their layer among *layers*.
@@ -134,6 +158,20 @@ class Mapping:
             if layers[index[name]].kind != "mac":
                 raise MappingError(f"layer {show(name)} has no MACs; allowed: layers that have some")
         return {index[name]: mapping for name, mapping in self.layers.items()}
+
+    def homes_of_layers(self, layers: Sequence[Layer]) -> dict[int, LayerHomes]:
+        """Return where operands live by the index of their layer among *layers*.
+
+        Raises:
+            MappingError: there is no such layer.
+        """
+        index = {layer.name: number for number, layer in enumerate(layers)}
+        for name in self.placement:
+            if name not in index:
+                raise MappingError(
+                    f"{_PLACEMENT}: layer {show(name)} is none of the network's{nearest(str(name), index)}"
+                )
+        return {index[name]: at for name, at in self.placement.items()}
 
 
 GivenMapping = Mapping | str | PathLike[str]
@@ -162,7 +200,7 @@ def _decode(content: bytes, source: str) -> Mapping:
     version = document["version"]
     if type(version) is not int or not 1 <= version <= VERSION:
         raise MappingError(f"a mapping of version {show(version)}; this program reads 1 to {VERSION}")
-    _check_keys("a mapping", document, _KEYS)
+    _check_keys("a mapping", document, _KEYS, [_PLACEMENT] if version > 2 else ())
     network, accelerator = (_text(key, document[key], empty=True) for key in ("network", "accelerator"))
     rows = document["layers"]
     if not isinstance(rows, list):
@@ -190,7 +228,32 @@ def _decode(content: bytes, source: str) -> Mapping:
                 raise MappingError(f"layer {show(name)}: {key} must be a list, found {show(operands)}")
         sizes = tuple(tile[axis] for axis in AXES)
         layers[name] = LayerMapping(row["dataflow"], row["order"], sizes, *map(tuple, held.values()))
-    return Mapping(layers, network, accelerator, source)
+    return Mapping(layers, network, accelerator, source, _placement(document.get(_PLACEMENT, [])))
+
+
+def _placement(rows: object) -> dict[str, LayerHomes]:
+    if not isinstance(rows, list):
+        raise MappingError(f"{_PLACEMENT} must be a list, found {show(rows)}")
+    found: dict[str, LayerHomes] = {}
+    for number, row in enumerate(rows, start=1):
+        where = f"entry {number} of {_PLACEMENT}"
+        if not isinstance(row, dict):
+            raise MappingError(f"{where} must be an object, found {show(row)}")
+        name = _text(f"{where}: name", row.get("name"))
+        where = f"{_PLACEMENT} of layer {show(name)}"
+        if name in found:
+            raise MappingError(f"{where} is there twice; allowed: once")
+        _check_keys(where, row, ["name"], [*HOMED, "kept_bytes"])
+        homes = tuple(row.get(key, HOMES[0]) for key in HOMED)
+        for key, home in zip(HOMED, homes, strict=True):
+            if home not in HOMES:
+                near = nearest(home, HOMES) if isinstance(home, str) else ""
+                raise MappingError(f"{where}: {key} {show(home)}; allowed: {', '.join(HOMES)}{near}")
+        kept = row.get("kept_bytes")
+        if kept is not None and (type(kept) is not int or kept < 0):
+            raise MappingError(f"{where}: kept_bytes must be an integer of at least 0, found {show(kept)}")
+        found[name] = LayerHomes(homes, kept)
+    return found
 
 
 def _check_keys(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from squeezesim.cost.evaluate import evaluate
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.residents import given_places
 from squeezesim.errors import MappingError
 from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, network_of
 from squeezesim.mapping import GivenMapping, Mapping, mapping_of
@@ -19,7 +21,7 @@ def simulate(
     name or the path of a file. Batch-norm, bias and activations are first made part of the layer that they follow.
 
     Each layer has the best tiling that is found; those of *mapping*, a ``Mapping`` or the path of a file, have the one
-    that it says.
+    that it says, and operands live where it says, or in memories.
 
     Raises:
         ModelError: the network is unknown or cannot run, or no layer of it multiplies.
@@ -35,7 +37,9 @@ def simulate(
     layers, given = runs.fused.layers, Mapping({}) if mapping is None else mapping_of(mapping)
     try:
         mappings = given.of_layers(layers)
-        costs = evaluate(layers, [machine], mappings)
+        homes = given.homes_of_layers(layers)
+        places = given_places(layers, Machine.of(machine), homes) if homes else ()
+        costs = evaluate(layers, [machine], mappings, places=places)
     except MappingError as error:
         raise MappingError(f"{repr(given.source) if given.source else 'mapping'}: {error}") from None
     mapped = tuple(layers[number].name for number in sorted(mappings))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.given import LayerMapping
@@ -24,6 +24,7 @@ from squeezesim.report.report import Report
 from squeezesim.report.serialize import decode, encode
 from squeezesim.simulate import simulate
 from tests.cost.cases import layers
+from tests.cost.test_placement import designs, networks
 from tests.report.cases import accelerator, network
 
 MACHINES = ("squeezelerator_16x16", "ws_32x32", "hybrid_32x32", "eyeriss")
@@ -54,6 +55,42 @@ def test_the_mapping_of_a_result_costs_the_same_bit_for_bit(
     assert after.costs.equals(before.costs)
     assert after.mapped == tuple(layer.name for layer in net.layers)
     assert simulate(net, on, mapping=before.mapping).costs.equals(before.costs)
+
+
+@settings(max_examples=40)
+@given(networks(), designs())
+def test_what_stays_is_written_and_costs_the_same_bit_for_bit(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[Layer], on: Accelerator
+) -> None:
+    assume(any(layer.kind == "mac" for layer in drawn))
+    net = Network(name="net", layers=tuple(drawn), inputs=(("x", (1, 8, 4, 4)),))
+    before = simulate(net, on)
+    path = tmp_path_factory.mktemp("placement") / "net.mapping.json"
+    before.save(path)
+    assert Mapping.load(path) == before.mapping
+    assert simulate(net, on, mapping=path).costs.equals(before.costs)
+
+
+@pytest.mark.parametrize("name", ["squeezenext_23", "resnet50"])
+def test_the_mapping_of_a_built_in_network_whose_maps_stay(name: str) -> None:
+    report = simulate(name, "hybrid_32x32")
+    homes = report.costs.homes[0]
+    assert (homes > 0).any()
+    again = simulate(name, "hybrid_32x32", mapping=report.mapping)
+    assert again.costs.equals(report.costs)
+    # Without what it says of places every map passes DRAM.
+    apart = simulate(name, "hybrid_32x32", mapping=replace(report.mapping, placement={}))
+    assert not (apart.costs.homes > 0).any()
+    assert apart.tally.dram_bytes.sum() > report.tally.dram_bytes.sum()
+
+
+def test_a_place_without_bytes_takes_the_least_of_the_buffer() -> None:
+    report = simulate("squeezenext_23", "hybrid_32x32")
+    layers = {name: replace(at, kept_bytes=None) for name, at in report.mapping.placement.items()}
+    again = simulate("squeezenext_23", "hybrid_32x32", mapping=replace(report.mapping, placement=layers))
+    assert again.costs.homes.tolist() == report.costs.homes.tolist()
+    assert (again.costs.kept_bytes <= report.costs.kept_bytes).all()
+    assert again.tally.cycles.sum() == report.tally.cycles.sum()
 
 
 def some_given() -> Report:
@@ -138,17 +175,21 @@ def layer(**changes: Any) -> dict[str, Any]:
     return {**GOOD, "layers": [{**LAYER, **changes}]}
 
 
+def placed(*rows: Any) -> dict[str, Any]:
+    return {**GOOD, "version": 3, "placement": rows}
+
+
 @pytest.mark.parametrize(
     ("document", "words"),
     [
         ([], 'no mapping: it must be an object with "format": "squeezesim.mapping"'),
         ({**GOOD, "format": "squeezesim.report"}, "no mapping: "),
-        ({**GOOD, "version": 3}, "a mapping of version 3; this program reads 1 to 2"),
+        ({**GOOD, "version": 4}, "a mapping of version 4; this program reads 1 to 3"),
         (
             {key: value for key, value in GOOD.items() if key != "version"},
-            "a mapping lacks 'version'; this program reads 1 to 2",
+            "a mapping lacks 'version'; this program reads 1 to 3",
         ),
-        ({**GOOD, "version": True}, "a mapping of version True; this program reads 1 to 2"),
+        ({**GOOD, "version": True}, "a mapping of version True; this program reads 1 to 3"),
         (
             {**GOOD, "layer": []},
             "a mapping: unknown key 'layer'; allowed: format, version, network, accelerator, ",
@@ -184,6 +225,31 @@ def layer(**changes: Any) -> dict[str, Any]:
             "layer 'stage1.b': k must be an integer from 1 to 24, found 1000",
         ),
         (layer(tile={**TILE, "y": 16}), "layer 'stage1.b': the tile needs 22,784 bytes of the buffer, "),
+        (
+            {**GOOD, "placement": []},
+            "a mapping: unknown key 'placement'; allowed: format, version, network, ",
+        ),
+        (placed(3), "entry 1 of placement must be an object, found 3"),
+        (placed({}), "entry 1 of placement: name must be printable text"),
+        (
+            placed({"name": "stage1.b", "output": "buffer"}),
+            "placement of layer 'stage1.b': unknown key 'output'; allowed: name, inputs, weights, second, outputs, "
+            "kept_bytes; did you mean 'outputs'",
+        ),
+        (
+            placed({"name": "stage1.b", "outputs": "bufer"}),
+            "placement of layer 'stage1.b': outputs 'bufer'; allowed: memory, buffer, both; did you mean 'buffer'",
+        ),
+        (
+            placed({"name": "stage1.b", "kept_bytes": -1}),
+            "placement of layer 'stage1.b': kept_bytes must be an integer of at least 0, found -1",
+        ),
+        (placed({"name": "a"}, {"name": "a"}), "placement of layer 'a' is there twice; allowed: once"),
+        (placed({"name": "stage1.c"}), "placement: layer 'stage1.c' is none of the network's; did you mean"),
+        (
+            placed({"name": "stage1.b", "outputs": "buffer"}),
+            "layer 'stage1.b': inputs in memory, weights in memory, second in memory, outputs in buffer; allowed ",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, document: Any, words: str) -> None:

@@ -26,7 +26,7 @@ class Cause(NamedTuple):
     Attributes:
         label: in a legend.
         phrase: what the PE slots do that it takes.
-        summary: the same of a whole network, where that is said otherwise.
+        summary: its name in a list; ``lost to …`` where there is none.
         bound: the bottleneck while it takes them; ``compute`` where something slower beside that may hide it.
         waits: whether the array stands still meanwhile.
     """
@@ -44,33 +44,30 @@ def _causes(*causes: Cause) -> dict[str, Cause]:
 
 
 CAUSES = _causes(
-    Cause("edge", "edge: PEs without work", "are idle"),
-    Cause("zeros", "zeros: zero weights not skipped", "are spent on zero weights"),
-    Cause(
-        *("fill", "fill: preload and drain", "preload and drain the array"),
-        summary="fill and drain the array",
-    ),
-    Cause("dram", "dram: waiting for DRAM", "wait for DRAM", bound="dram", waits=True),
+    Cause("edge", "edge: PEs without work", "are idle", "idle PEs"),
+    Cause("zeros", "zeros: zero weights not skipped", "are spent on zero weights", "zero weights"),
+    Cause("fill", "fill: preload and drain", "preload and drain the array", "fill and drain"),
+    Cause("dram", "dram: waiting for DRAM", "wait for DRAM", "DRAM stalls", bound="dram", waits=True),
     Cause(
         *("buffer", "buffer: waiting for the buffer", "wait for the buffer's bandwidth"),
-        summary="wait for the buffer",
+        summary="buffer stalls",
         bound="buffer",
     ),
     Cause(
         *("startup", "startup: first load, last store", "wait for the first load and the last store"),
-        summary="wait for first loads and last stores",
+        summary="prologue and epilogue transfers",
         bound="startup",
         waits=True,
     ),
     Cause(
         *("setup", "setup: once a layer", "set the layer up"),
-        summary="pass while layers are set up",
+        summary="set-up",
         bound="startup",
         waits=True,
     ),
     Cause(
         *("vector", "vector: vector lanes at work", "pass while vector lanes work"),
-        summary="pass while the vector lanes work",
+        summary="vector work",
         bound="vector",
     ),
 )

@@ -66,12 +66,14 @@ def evaluate(
     accelerators: Sequence[Accelerator],
     mappings: Mapping[int, LayerMapping] = NO_MAPPINGS,
     homes: Sequence[Homes] = (),
+    places: Sequence[Place] = (),
 ) -> Costs:
     """Cost every layer on every accelerator, with the best dataflow, tiling and loop order.
 
     Where the buffer may keep feature maps, or weights of a recurrence, those live in it with which the network costs
-    least (``placement``), unless the *homes* of each layer are given; then all joins that can join the layer before.
-    Layers whose index has one of *mappings*, all with MACs, are costed in that instead; then nothing is kept.
+    least (``placement``), unless the *homes* of each layer are given, or the whole *places*; then all joins that can
+    join the layer before. Layers whose index has one of *mappings*, all with MACs, are costed in that instead; then
+    nothing else is kept.
 
     With the objective ``edp`` the layers are one network: (Σ cycles) · (Σ energy) of all of them is least. Layers that
     are equal in shape are costed once; accelerators that share their array, dataflows, widths and the like share all
@@ -82,7 +84,12 @@ def evaluate(
         HardwareError: a layer does not fit the global buffer even at its smallest tile, or constraints leave it none.
         MappingError: a mapping does not fit its layer or an accelerator, or does not keep a constraint.
     """
-    costs, misfits = evaluate_each(layers, accelerators, mappings=mappings, homes=homes)
+    if homes:
+        places = [
+            Place(at, layer.input_elements * (not at.inputs), not at.outputs)
+            for layer, at in zip(layers, homes, strict=True)
+        ]
+    costs, misfits = evaluate_each(layers, accelerators, mappings=mappings, places=places)
     for misfit in misfits:
         if misfit is not None:
             raise HardwareError(misfit)
@@ -94,7 +101,7 @@ def evaluate_each(
     accelerators: Sequence[Accelerator],
     advance: Advance = ignore,
     mappings: Mapping[int, LayerMapping] = NO_MAPPINGS,
-    homes: Sequence[Homes] = (),
+    places: Sequence[Place] = (),
 ) -> tuple[Costs, list[str | None]]:
     """Cost every layer on every accelerator, and say for each why the network does not fit it, or None.
 
@@ -109,7 +116,7 @@ def evaluate_each(
         families.setdefault(family_of(machine), []).append(number)
     columns = _blank((len(machines), len(layers)), axes)
     repeats = np.array([layer.repeat for layer in layers], np.int64)
-    owners = [n for n, layer in enumerate(layers) if has_weights(layer) and (homes or layer.repeat > 1)]
+    owners = [n for n, layer in enumerate(layers) if has_weights(layer) and (places or layer.repeat > 1)]
     once = _blank((len(machines), len(owners)), axes)  # before the first step
     wrapping = {number for family in families if _may_overflow(layers, family) for number in families[family]}
     misfits: list[str | None] = [
@@ -119,7 +126,7 @@ def evaluate_each(
     families = {family: members for family, members in families.items() if not {*members} <= wrapping}
     for family, members in families.items():
         index, rates = np.array(members), Rates.of([machines[number] for number in members])
-        found, refused = _family_costs(layers, mappings, family, rates, axes, advance, homes)
+        found, refused = _family_costs(layers, mappings, family, rates, axes, advance, places)
         for key, column in found.items():
             columns[key][index] = column
         stay = found["homes"][:, owners, HOMED.index("weights")] == HOMES.index("buffer")
@@ -260,29 +267,24 @@ def _family_costs(
     rates: Rates,
     axes: Axes,
     advance: Advance,
-    homes: Sequence[Homes] = (),
+    places: Sequence[Place] = (),
 ) -> tuple[Columns, Refused]:
     """Costs of one step of each layer on each machine of a family, with what joins it there."""
-    if homes:
-        fixed = [
-            Place(at, layer.input_elements * (not at.inputs), not at.outputs)
-            for layer, at in zip(layers, homes, strict=True)
-        ]
-        placed: Iterable[tuple[Ints, Sequence[Place]]] = [(np.arange(len(rates)), fixed)]
-    elif family.keeps_maps and not mappings:
+    placed: Iterable[tuple[Ints, Sequence[Place]]] = [(np.arange(len(rates)), places)]
+    if family.keeps_maps and not mappings and not places:
         residents = residents_of(layers, family, rates, axes)
         placed, rates = residents.alike(layers), residents.rates
-    if homes or (family.keeps_maps and not mappings):
+    if places or (family.keeps_maps and not mappings):
         run = as_run(layers, family), {*joined(layers, family)}
-        weighted = not homes
+        weighted = not places
         return _placed_costs(layers, *run, mappings, family, rates, axes, advance, placed, weighted=weighted)
     if mappings or not any(staying(layers, family)):
         return _joined_costs(layers, mappings, family, rates, axes, advance)
     columns, refused = _blank((len(rates), len(layers)), axes), Refused()
-    for index, places in _places_of_steps(layers, family, rates, axes):
-        at = [place.homes for place in places]
+    for index, same in _places_of_steps(layers, family, rates, axes):
+        at = [place.homes for place in same]
         found, misfits = _joined_costs(layers, {}, family, rates.take(index), axes, advance, at)
-        _enter_places(found, layers, places)
+        _enter_places(found, layers, same)
         _fill(columns, index, found)
         refused |= {int(index[member]): reason for member, reason in misfits.items()}
     return columns, refused

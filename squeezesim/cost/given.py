@@ -58,6 +58,19 @@ class LayerMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerHomes:
+    """Where the operands of a layer live.
+
+    Attributes:
+        homes: of each of ``costs.HOMED`` operands one of ``costs.HOMES``.
+        kept_bytes: what whole tensors take of the buffer while it runs; None: as little as there can be.
+    """
+
+    homes: tuple[str, ...]
+    kept_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """Layers with their mappings, as tilings of a search with no other options; indices are of the layers."""
 

@@ -98,8 +98,7 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
         after: dict[State, int] = {}
         own: dict[tuple[int, int, int], Edge] = {}
         for state, source in before.items():
-            for during, place in _places(maps, number, state, capacity):
-                left = tuple(pair for pair in during if maps.classes[pair[0]].last > number)
+            for left, place in places_after(maps, number, state, capacity):
                 key = keys.setdefault(Key(shapes[number], place.homes, place.loaded), len(keys))
                 target = after.setdefault(left, len(after))
                 own.setdefault((source, target, key), Edge(source, target, key, place))
@@ -120,8 +119,8 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
     return Graph(edges, states, [*keys], cut)
 
 
-def _places(maps: Maps, number: int, state: State, capacity: int) -> Iterator[tuple[State, Place]]:
-    """Each state in which a layer can run after *state*, and where its operands live then."""
+def places_after(maps: Maps, number: int, state: State, capacity: int) -> Iterator[tuple[State, Place]]:
+    """Yield each way to run layer *number* after *state*: what it leaves in the buffer, where its operands live."""
     alive, written = maps.alive[number], maps.written[number]
     droppable = [home for home, how in state if how == _BOTH]
     begins = written != OUTSIDE and maps.classes[written].first == number
@@ -137,7 +136,8 @@ def _places(maps: Maps, number: int, state: State, capacity: int) -> Iterator[tu
                 resident -= over[1]
             if resident > capacity:
                 continue
-            yield tuple(sorted(held.items())), _place(maps, number, held, how, resident)
+            left = sorted(pair for pair in held.items() if maps.classes[pair[0]].last > number)
+            yield tuple(left), _place(maps, number, held, how, resident)
 
 
 def _ways(maps: Maps, written: int) -> tuple[int, ...]:

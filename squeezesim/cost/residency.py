@@ -171,7 +171,7 @@ class Residency:
     def footprint(self, mode: Ints, pixel: Ints, channel: Ints) -> Floats:
         """Bits of the buffer that tilings take in *mode*; infinite where weights exceed their own part of it."""
         result = np.empty(len(mode))
-        for order in np.unique(ORDER_OF[mode]).tolist():
+        for order in sorted({*ORDER_OF[mode].tolist()}):  # np.unique would import numpy.ma
             of = np.flatnonzero(ORDER_OF[mode] == order)
             bits = self._levels(order, pixel[of], channel[of], canonical=False)
             levels = _LEVELS[mode[of] % PER_ORDER].T

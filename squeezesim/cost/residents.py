@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from squeezesim.cost.constraints import constrained_problems, searched_together
-from squeezesim.cost.costs import Axes
+from squeezesim.cost.costs import HOMED, HOMES, Axes
+from squeezesim.cost.given import LayerHomes
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.maps import Maps, maps_of
@@ -18,10 +19,12 @@ from squeezesim.cost.placement import (
     Passage,
     Place,
     Placement,
+    State,
     Value,
     best_placements,
     graph_of,
     passages_of,
+    places_after,
 )
 from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Ints
 from squeezesim.cost.product import least_product
@@ -30,8 +33,10 @@ from squeezesim.cost.recurrence import first_loads, has_weights
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import capacity
 from squeezesim.cost.vector import Streams, vector_costs
-from squeezesim.errors import UsageError
+from squeezesim.errors import MappingError, UsageError
 from squeezesim.network.layer import Layer
+
+_IN_MEMORIES = LayerHomes((HOMES[0],) * len(HOMED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,44 @@ def maps_on(layers: Sequence[Layer], machine: Machine) -> Maps:
         for number, layer in enumerate(as_run(layers, machine))
     ]
     return maps_of(layers, run, joins, machine)
+
+
+def given_places(
+    layers: Sequence[Layer], machine: Machine, homes: Mapping[int, LayerHomes]
+) -> Sequence[Place]:
+    """Return the place of each of *layers* where operands live as *homes* say; of others in memories.
+
+    Of several placements the one that takes the least of the buffer, layer by layer, is returned.
+
+    Raises:
+        MappingError: there is no such placement.
+    """
+    maps, room = maps_on(layers, machine), int(capacity(machine, Rates.of([machine]))[0])
+    ways: dict[State, tuple[Place, ...]] = {(): ()}
+    for number, layer in enumerate(layers):
+        wanted = homes.get(number, _IN_MEMORIES)
+        after: dict[State, tuple[Place, ...]] = {}
+        least = dict[State, int]()
+        for state, path in ways.items():
+            for left, place in places_after(maps, number, state, room):
+                found = LayerHomes(
+                    tuple(HOMES[home] for home in place.home_of(layer)),
+                    None if wanted.kept_bytes is None else place.homes.resident // 8,
+                )
+                resident = place.homes.resident
+                if found == wanted and (left not in least or resident < least[left]):
+                    least[left], after[left] = resident, (*path, place)
+        if not after:
+            named = ", ".join(
+                f"{operand} in {home}" for operand, home in zip(HOMED, wanted.homes, strict=True)
+            )
+            beside = "" if wanted.kept_bytes is None else f", {wanted.kept_bytes:,} bytes kept"
+            raise MappingError(
+                f"layer {layer.name!r}: {named}{beside}; allowed here: in the buffer what the layers before left "
+                "there, and outputs that may stay and fit; in memory what they wrote there"
+            )
+        ways = after
+    return next(iter(ways.values()))
 
 
 def _shapes(maps: Maps, family: Machine) -> tuple[list[int], list[int]]:
@@ -283,7 +326,9 @@ class _Values:
 
 def _alike(fits: Bools) -> Iterator[tuple[Ints, Ints]]:
     """Machines, and problems that fit the same machines, from what fits, (machines, problems)."""
-    patterns, of = np.unique(fits, axis=1, return_inverse=True)
-    for number, pattern in enumerate(patterns.T):
-        if pattern.any():
-            yield np.flatnonzero(pattern), np.flatnonzero(of.reshape(-1) == number)
+    of: dict[tuple[bool, ...], list[int]] = {}
+    for number, pattern in enumerate(fits.T.tolist()):
+        of.setdefault(tuple(pattern), []).append(number)
+    for pattern, numbers in of.items():
+        if any(pattern):
+            yield np.flatnonzero(pattern), np.array(numbers)
