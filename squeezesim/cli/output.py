@@ -299,7 +299,7 @@ def _check(path: Path) -> None:
 def page(reports: Sequence[Report], words: Sequence[str], *, advise: bool, cache: bool) -> str:
     """Return the page that the command of *words* writes.
 
-    Where *advise* is set, what would save time is simulated, for a single result: in a comparison the results are each
+    Where *advise* is set, proposals are simulated, for a single result: in a comparison the results are each
     other's proposals.
     """
     import shlex

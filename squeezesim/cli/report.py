@@ -92,7 +92,7 @@ def report(
     written = [*(["--no-advice"] if no_advice else []), "-o", str(out)]
     words = [*options.words("report", models, request.given), *written]
     advise = bool(hw) and not no_advice
-    output.status("simulating what would save time" if advise and len(reports) == 1 else "writing the page")
+    output.status("simulating proposals" if advise and len(reports) == 1 else "writing the page")
     atomic_write(out, page(reports, words, advise=advise, cache=not no_cache))
     output.wrote([out])
     for made in reports:

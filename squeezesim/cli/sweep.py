@@ -113,7 +113,7 @@ def sweep(
     no_cache: options.NoCache = False,
     debug: options.Debug = False,
 ) -> None:
-    """Cost MODEL on every accelerator that the values of parameters make, and keep the results as Parquet.
+    """Evaluate MODEL over a design space, and keep the results as Parquet.
 
     Accelerators are costed together; every number is that of squeezesim profile on each. The folder grows by a file for
     at most 1,024 designs: an interrupted sweep goes on from there when the same command is given again.

@@ -77,10 +77,10 @@ class Runs:
         return Report(fused, self._accelerator, self._costs.take([self._rows[shape] for shape in shapes]))
 
 
-KINDS = ("mapping", "dataflow", "buffer", "bandwidth", "channels", "kernel", "blocks")
+KINDS = ("mapping", "dataflow", "keeps", "buffer", "bandwidth", "channels", "kernel", "blocks")
 
-RETRAINED = "the network is trained anew; what that does to its accuracy is not known here"
-"""What every change to a network takes for granted."""
+RETRAINED = "needs retraining; accuracy not modelled"
+"""What every change to a network comes with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Proposal:
     Attributes:
         kind: one of ``KINDS``.
         change: what is changed, from what to what.
-        assumption: what the numbers take for granted.
+        assumption: what the numbers assume.
         before: the report as it is.
         after: the report of the changed network or accelerator.
         layer: the layer that was asked for, empty where none was.
@@ -141,7 +141,7 @@ class Proposal:
         text = f"{self.change}: {self._saving()}"
         if (cycles := self.saved_layer_cycles) is not None:
             text += f" of the network, {self._of_layer(cycles)}"
-        return f"{text}; {', '.join(self._others())}. It is assumed that {self.assumption}"
+        return f"{text}; {', '.join(self._others())}; {self.assumption}"
 
     def __repr__(self) -> str:
         return f"<Proposal {self.kind}: {self.change}: {self._saving()}>"
@@ -375,7 +375,7 @@ def mappings(report: Report, layer: str = "") -> Iterator[Proposal]:
         change = f"mapping of {units.plural(len(report.mapped), 'layer')}, given → searched"
         after = simulate(report.network, report.accelerator)
         yield Proposal(
-            "mapping", change, "a compiler can choose any tiling that is searched", report, after, layer
+            "mapping", change, "assumes a compiler that can choose any tiling", report, after, layer
         )
 
 
@@ -398,23 +398,29 @@ def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, s
                 "dataflow",
                 {"array.dataflows": [*own, name]},
                 text,
-                f"an array with {'both' if len(own) == 1 else 'all of them'} keeps its size, clock and energy "
-                "per access",
+                "assumes the same size, clock and energy per access",
             )
     memory, buffer = accelerator.memory, accelerator.memory.global_buffer
+    if not (buffer.keeps or buffer.parts):
+        yield (
+            "keeps",
+            {"memory.global_buffer.keeps": ["activations"]},
+            "memory.global_buffer.keeps [] → [activations]",
+            "assumes software that leaves feature maps in the buffer from layer to layer",
+        )
     size = buffer.size_kib
     yield (
         "buffer",
         {"memory.global_buffer.size_kib": 2 * size},
         f"memory.global_buffer.size_kib {size:g} → {2 * size:g}",
-        "the larger buffer runs at the same clock, with the energy that the table has for it",
+        "assumes the same clock; energy per access as in the table",
     )
     if int(report.tally.total().part("time", "buffer")[0]) and buffer.bytes_per_cycle:
         yield (
             "bandwidth",
             {"memory.global_buffer.bytes_per_cycle": 2 * buffer.bytes_per_cycle},
             f"memory.global_buffer.bytes_per_cycle {buffer.bytes_per_cycle:g} → {2 * buffer.bytes_per_cycle:g}",
-            "a wider port has the same energy per access",
+            "assumes the same energy per access",
         )
     stores = ((f"memory.stores.{name}", store.bandwidth_gb_s) for name, store in memory.stores.items())
     for name, rate in (("memory.dram", memory.dram.bandwidth_gb_s), *stores):
@@ -422,7 +428,7 @@ def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, s
             "bandwidth",
             {f"{name}.bandwidth_gb_s": 2 * rate},
             f"{name}.bandwidth_gb_s {rate:g} → {2 * rate:g}",
-            "the memory's latency, usable fraction and energy per byte stay as they are",
+            "assumes the same latency, usable fraction and energy per byte",
         )
 
 
@@ -435,11 +441,11 @@ _EACH = 2  # of each kind
 def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bool = True) -> list[Proposal]:
     """Return the *most* changes that save most cycles of the network, or of *layer* and some of it, the best first.
 
-    Tried are another dataflow beside the array's own, twice the buffer and twice the bandwidth of each memory; channels
-    down to a multiple of the array's columns; and, of a built-in network, a first filter that is smaller by two, where
-    its size is an option, and a block moved between two stages. Where mappings were given, searching them is all that
-    is tried. Of each kind at most two are returned, and none that saves less than 0.1 %. Each is simulated: what it
-    saves is the difference of two reports.
+    Tried are another dataflow beside the array's own, feature maps that stay in the buffer, twice the buffer and twice
+    the bandwidth of each memory; channels down to a multiple of the array's columns; and, of a built-in network, a
+    first filter that is smaller by two, where its size is an option, and a block moved between two stages. Where
+    mappings were given, searching them is all that is tried. Of each kind at most two are returned, and none that saves
+    less than 0.1 %. Each is simulated: what it saves is the difference of two reports.
 
     Args:
         report: what ``simulate`` returned.
@@ -515,14 +521,14 @@ def sections(
         Section(f"{report.network.name} on {report.accelerator.name}", summary(report)),
         Section("what takes the time", _numbered(explained)),
         *([Section("feature maps that pass DRAM", _numbered(passing[:MOST_PASSING]))] if passing else []),
-        Section("what would save time", _numbered(proposals) if proposals else [NOTHING]),
-        Section("taken for granted", assumptions(report, proposals)),
+        Section("proposals", _numbered(proposals) if proposals else [NOTHING]),
+        Section("assumptions", assumptions(report, proposals)),
         *caveats(report),
     ]
 
 
 def assumptions(report: Report, proposals: Sequence[Proposal]) -> list[str]:
-    """Return what the numbers take for granted, beside what single proposals do."""
+    """Return what the numbers assume, beside what single proposals do."""
     several, machine = len(report.accelerator.array.dataflows) > 1, report.machine
     memory = label_of(machine.memory_names[machine.home("outputs")], LEVELS)
     return [

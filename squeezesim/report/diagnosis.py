@@ -392,7 +392,7 @@ def _buffer(case: Case) -> str:
 def _startup(case: Case) -> str:
     spent = units.share(case.lost_share("startup"))
     ends = "first loads and last stores" if case.many else "first load and last store"
-    return f"{case.its} {ends}, which no other layer hides, take {spent} of {case.its} cycles"
+    return f"exposed {ends} take {spent} of {case.its} cycles"
 
 
 def _setup(case: Case) -> str:
@@ -466,15 +466,15 @@ def _kept_maps(report: ReportData) -> Iterable[str]:
     if memory.placement == "layer":
         yield "memory.placement layer: no feature map stays in the buffer"
         return
-    if report.mapped:
-        yield "mappings are given, so that every feature map passes DRAM; memory.global_buffer.keeps has no effect"
+    if report.mapped and not costs.homes.any():
+        yield "mappings are given that keep no feature map in the buffer; every one passes DRAM"
         return
     written = sum(layer.kind != "view" for layer in report.network.layers)
     kept = sum(home > 0 for home in costs.homes[0, :, HOMED.index("outputs")].tolist())
     moved, least = int(report.tally.dram_bytes.sum()), least_dram_bytes(report)
     yield (
-        f"the buffer keeps {kept:,} of {units.plural(written, 'feature map')}; DRAM moves {units.size(moved)}, where "
-        f"weights, inputs and outputs once are {units.size(min(least, moved))}"
+        f"{kept:,} of {units.plural(written, 'feature map')} stay in the buffer; DRAM traffic "
+        f"{units.size(moved)}, compulsory {units.size(min(least, moved))}"
     )
     if (cut := first_cut(report.network.layers, report.machine)) is not None:
         yield (
@@ -486,9 +486,9 @@ def _kept_maps(report: ReportData) -> Iterable[str]:
 def _kept_weights(report: ReportData) -> Iterable[str]:
     """The weights of recurrences that stay in the buffer from step to step."""
     layers, machine = report.ran, report.machine
-    if report.mapped and any(staying(layers, machine)):
-        yield "mappings are given, so that the weights of recurrences are loaded in every step"
     inside = report.costs.homes[0, :, HOMED.index("weights")] == HOMES.index("buffer")
+    if report.mapped and not inside.any() and any(staying(layers, machine)):
+        yield "mappings are given, so that the weights of recurrences are loaded in every step"
     kept = [layer for layer, stays in zip(layers, inside, strict=True) if stays and has_weights(layer)]
     if kept:
         size = sum(weight_bits(layer, machine) for layer in kept) // 8
@@ -643,7 +643,7 @@ def _idle_vector(report: ReportData) -> Iterable[str]:
     ops = Counter(layer.op for layer in report.network.layers if layer.kind == "vector")
     if ops and report.accelerator.vector.model == "none":
         counted = ", ".join(f"{count} {op}" for op, count in ops.most_common())
-        yield f"vector.model is none here, so that {counted} cost nothing"
+        yield f"not modelled on this accelerator (vector.model is none): {counted}, which are free"
 
 
 def _widths(report: ReportData) -> Iterable[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from squeezesim.cost.constraints import Limits, matches, runs
-from squeezesim.cost.costs import BOUNDS, OPERANDS, cause_named, label_of
+from squeezesim.cost.costs import OPERANDS, cause_named, label_of, spaced
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.given import LayerMapping
 from squeezesim.cost.machine import LEVELS, Machine
@@ -81,14 +81,10 @@ def summary(report: ReportData) -> list[str]:
     lines = [
         f"it takes {units.count(cycles)} cycles ({quantity('latency_us', totals['latency_us'])}), layer after "
         f"layer, at {units.share(totals['utilization'])} utilization",
-        "of its PE-cycles "
-        + _list_shares([cause.summary or cause.phrase for cause in causes], lost, "{share} {name}"),
-        "by stage: "
-        + _list_shares([name or "none" for name in names], stages.cycles / cycles, "{name} {share}"),
-        "by bottleneck: "
-        + _list_shares(
-            [label_of(name, BOUNDS) for name in tally.bounds], tally.time[0] / cycles, "{name} {share}", "; "
-        ),
+        "lost PE-cycles: " + _list_shares([cause.summary or spaced(cause.name) for cause in causes], lost),
+        "time by stage: " + _list_shares([name or "none" for name in names], stages.cycles / cycles),
+        "time by bottleneck: "
+        + _list_shares([_bound(name) for name in tally.bounds], tally.time[0] / cycles),
     ]
     return [line for line in lines if not line.endswith(" ")]
 
@@ -279,9 +275,16 @@ def _details(case: Case) -> list[str]:
     return lines
 
 
-def _list_shares(names: list[str], shares: Floats, form: str, between: str = ", ") -> str:
+def _bound(name: str) -> str:
+    """A bottleneck as the attribute of time: ``DRAM-bound``."""
+    if name == "startup":  # what nothing bounds but the layer's own beginning and end
+        return "prologue, epilogue and set-up"
+    return "DRAM-bound" if name == "dram" else f"{spaced(name)}-bound"
+
+
+def _list_shares(names: list[str], shares: Floats, form: str = "{name} {share}") -> str:
     """Parts of at least 1 %, the largest first."""
     order = [index for index in np.argsort(-shares, kind="stable").tolist() if shares[index] >= _LISTED]
-    return between.join(
+    return ", ".join(
         form.format(name=names[index], share=units.share(float(shares[index]))) for index in order
     )

@@ -120,7 +120,7 @@ def test_where_nothing_helps(run: Run) -> None:
     Path("slow.yaml").write_text(slow.to_yaml(), encoding="utf-8")
     code, out, _ = run("explain", "tiny.graph.json", "--hw", "slow.yaml")
     assert code == 0
-    assert f"what would save time\n  {NOTHING}\n" in out
+    assert f"proposals\n  {NOTHING}\n" in out
     assert ALIKE in out
     assert APART not in out
 

@@ -88,7 +88,7 @@ def test_an_interruption_leaves_a_clean_line(monkeypatch: pytest.MonkeyPatch) ->
         (["layers", "small.graph.json"], "tracing small.graph.json"),
         (
             ["report", "small.graph.json", "--hw", "small_8x8.yaml", "-o", "a.html"],
-            "simulating what would save time",
+            "simulating proposals",
         ),
     ],
 )

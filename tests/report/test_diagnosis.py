@@ -468,7 +468,9 @@ def test_of_a_table_the_rows_that_are_read_are_compulsory() -> None:
 
 def test_vector_layers_that_cost_nothing() -> None:
     counted = said(network(), accelerator({"vector.model": "none"}))
-    assert counted == ("vector.model is none here, so that 1 add, 1 avg_pool cost nothing",)
+    assert counted == (
+        "not modelled on this accelerator (vector.model is none): 1 add, 1 avg_pool, which are free",
+    )
     assert said(network(), accelerator({"vector.model": "lanes"})) == ()
 
 

@@ -226,7 +226,7 @@ def test_the_summary_has_the_network_s_numbers(made: Report) -> None:
     assert lines[0].startswith("it takes ")
     whole = made.tally.total()
     shares = whole.losses[0] / (made.machine.pes * int(whole.cycles[0]))
-    listed = [line for line in lines if line.startswith("of its PE-cycles ")]
+    listed = [line for line in lines if line.startswith("lost PE-cycles: ")]
     assert len(listed) == int((shares >= 0.01).any())
     for line in listed:
         assert line.count("%") == (shares >= 0.01).sum()
@@ -235,7 +235,7 @@ def test_the_summary_has_the_network_s_numbers(made: Report) -> None:
 
 def test_summary_of_a_known_network() -> None:
     lines = summary(simulate(network(), accelerator()))
-    assert [line.partition(" ")[0] for line in lines] == ["it", "of", "by", "by"]
+    assert [line.partition(" ")[0] for line in lines] == ["it", "lost", "time", "time"]
     made = report()
     whole = made.tally.total()
     bounds = whole.time[0] / whole.cycles[0]

@@ -136,10 +136,12 @@ def _fitted(grid: Grid, width: int | None) -> Grid:
 def _subject(study: Study, result: Result) -> list[str]:
     space, options = study.space, study.bases[0].values
     stages = units.plural(len(space.least), "stage")
-    what = f"of {units.plural(space.blocks, 'block')} over {stages}" if space.blocks else f"over {stages}"
+    what = f"place {units.plural(space.blocks, 'block')} in {stages}" if space.blocks else f"fill {stages}"
+    each = list(dict.fromkeys(space.ranges))
+    sizes = f"{each[0]} each" if len(each) == 1 else f"{', '.join(space.ranges)} blocks"
     values = {name: dict.fromkeys(base.values[name] for base in study.bases) for name in options}
     tried = [f"{name}={','.join(map(str, listed))}" for name, listed in values.items()]
-    lines = [f"{units.plural(study.count, 'allocation')} {what} that have {', '.join(space.ranges)} blocks"]
+    lines = [f"{units.plural(study.count, 'way')} to {what} ({sizes.replace('-', '–')})"]
     lines[0] += f", with {' and '.join(tried)}" if tried else ""
     if study.budgets:
         labels = ", ".join(budget.label for budget in study.budgets)

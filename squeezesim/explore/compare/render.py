@@ -38,7 +38,13 @@ _MOST = 4  # parameters that a sentence names
 
 def notes(comparison: Comparison) -> list[str]:
     """Return the sentences, each once."""
-    found = [*_changed(comparison), *_ideal(comparison), *_energies(comparison), *_own(comparison)]
+    found = [
+        *_changed(comparison),
+        *_versions(comparison),
+        *_ideal(comparison),
+        *_energies(comparison),
+        *_own(comparison),
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -62,6 +68,22 @@ def _changed(comparison: Comparison) -> Iterator[str]:
             more = f" and {len(paths) - _MOST} more" if len(paths) > _MOST else ""
             whose = f"{result.accelerator} of {_whose(result)} differs from that of {_whose(other)}"
             yield f"{whose}: {', '.join(listed)}{more}"
+
+
+def _versions(comparison: Comparison) -> Iterator[str]:
+    """Results that are compared with those of another version, whose numbers may differ for that."""
+    for place, result in enumerate(comparison.results):
+        other = comparison.baseline(place)
+        if other is not None and _version(other) != _version(result):
+            yield (
+                f"{_whose(other)} is by {_version(other)}, {_whose(result)} by {_version(result)}; "
+                "the changelog says what changes in numbers"
+            )
+
+
+def _version(result: Result) -> str:
+    version = result.report.made_by.version
+    return f"squeezesim {version}" if version else "an earlier squeezesim"
 
 
 def _whose(result: Result) -> str:
