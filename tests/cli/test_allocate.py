@@ -37,7 +37,7 @@ def test_a_pipe_gets_every_section_and_column(run: Run) -> None:
     table = sq.allocate("squeezenext_23_v5", HW, stages=RANGES, where="params <= 800k")
     assert lines[:4] == [
         "squeezenext_23_v5 on squeezelerator_16x16",
-        "  54 allocations over 4 stages that have 1-3, 2-4, 6-8, 1-2 blocks",
+        "  54 ways to fill 4 stages (1–3, 2–4, 6–8, 1–2 blocks)",
         f"  {len(table)} of them within --max-params 800k",
         f"  {table.pareto.sum()} on the Pareto front of latency_us, energy_mac_equiv, params, macs, late_share",
     ]
@@ -110,7 +110,7 @@ def test_files_hold_what_is_printed(run: Run) -> None:
     for name, form in (("all.csv", "csv"), ("all.json", "json")):
         assert Path(name).read_text(encoding="utf-8") == run(*MODEL, *NARROW, "--format", form).out
     page = Path("all.md").read_text(encoding="utf-8")
-    assert page.startswith("# squeezenext_23_v5 on squeezelerator_16x16\n\n- 54 allocations over 4 stages")
+    assert page.startswith("# squeezenext_23_v5 on squeezelerator_16x16\n\n- 54 ways to fill 4 stages")
     assert "| 1-2-6-1 | 746.5 | " in page
     assert Path("all.png").read_bytes().startswith(b"\x89PNG")
     assert run(*MODEL, *NARROW, "--plot", "again.png").code == 0
@@ -186,7 +186,7 @@ def test_options_are_columns(run: Run) -> None:
         *(("7", depth) for depth in ("1-1-1-1", "1-2-1-1")),
     ]
     text = run(*MODEL, *ranges, "--set", "conv1=5,7").out
-    assert "  4 allocations over 4 stages that have 1, 1-2, 1, 1 blocks, with conv1=5,7\n" in text
+    assert "  4 ways to fill 4 stages (1, 1–2, 1, 1 blocks), with conv1=5,7\n" in text
 
 
 def test_an_accelerator_without_allocations_in_the_budgets_says_so(run: Run) -> None:
@@ -203,7 +203,7 @@ def test_one_allocation_is_the_network_itself(run: Run) -> None:
     code, out, _ = run(*MODEL, *ranges, "--plot", "one.png")
     assert code == 0
     lines = out.splitlines()
-    assert lines[1] == "  1 allocation over 4 stages that have 2, 4, 14, 1 blocks"
+    assert lines[1] == "  1 way to fill 4 stages (2, 4, 14, 1 blocks)"
     assert lines[lines.index("the allocation of least latency") + 2].startswith(
         "  2-4-14-1       1,235  ±0.0 %"
     )
