@@ -59,8 +59,15 @@ def test_no_text_covers_another_at_300_layers(kind: str) -> None:
 
 @pytest.mark.slow
 @kinds
-@pytest.mark.parametrize("name", ["squeezenext_23", "mobilenet_v1", "densenet121"])
-@pytest.mark.parametrize("hardware", ["squeezelerator_16x16", "hybrid_32x32"])
+@pytest.mark.parametrize(
+    ("name", "hardware"),
+    [
+        ("squeezenext_23", "squeezelerator_16x16"),
+        ("squeezenext_23", "hybrid_32x32"),
+        ("mobilenet_v1", "squeezelerator_16x16"),
+        ("densenet121", "hybrid_32x32"),
+    ],
+)
 def test_no_text_covers_another_in_real_networks(kind: str, name: str, hardware: str) -> None:
     assert overlaps(draw(kind, simulate(load(name), Accelerator.named(hardware)))) == []
 
