@@ -17,7 +17,7 @@ from squeezesim.network.network import Network
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 
-PLAIN = Accelerator.named("hybrid_32x32")
+PLAIN = Accelerator.named("hybrid_32x32").replace({"memory.global_buffer.keeps": []})
 ADDS = PLAIN.replace({"array.post_ops": ["add"]})
 
 
