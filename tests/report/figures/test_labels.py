@@ -33,7 +33,7 @@ def spots(draw: st.DrawFn) -> list[Spot]:
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(spots())
 def test_names_cover_neither_each_other_nor_the_edge(found: list[Spot]) -> None:
     axes = panel()
@@ -77,7 +77,7 @@ def crossings(axes: Axes, found: Sequence[Spot]) -> list[tuple[str, str]]:
     return wrong
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(spots())
 def test_names_and_lines_keep_off_circles_and_names(found: list[Spot]) -> None:
     axes = panel()
@@ -136,7 +136,7 @@ def test_without_room_for_all_names_every_one_is_there_and_covers_least() -> Non
     assert len(axes.texts) == 30
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(spots())
 def test_names_that_may_be_left_out_cover_no_circle(found: list[Spot]) -> None:
     axes = panel()
