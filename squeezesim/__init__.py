@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from squeezesim._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from squeezesim.cost.given import LayerMapping
+    from squeezesim.cost.given import LayerHomes, LayerMapping
     from squeezesim.errors import (
         HardwareError,
         MappingError,
@@ -53,6 +53,7 @@ __all__ = [
     "Accelerator",
     "HardwareError",
     "Layer",
+    "LayerHomes",
     "LayerMapping",
     "Mapping",
     "MappingError",
@@ -84,7 +85,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "squeezesim.cost.given": ("LayerMapping",),
+    "squeezesim.cost.given": ("LayerHomes", "LayerMapping"),
     "squeezesim.errors": (
         "HardwareError",
         "MappingError",

@@ -64,6 +64,11 @@ class LayerHomes:
     Attributes:
         homes: of each of ``costs.HOMED`` operands one of ``costs.HOMES``.
         kept_bytes: what whole tensors take of the buffer while it runs; None: as little as there can be.
+
+    Example: a layer that leaves its outputs in the buffer.
+
+        >>> LayerHomes(("memory", "memory", "memory", "buffer")).kept_bytes is None
+        True
     """
 
     homes: tuple[str, ...]

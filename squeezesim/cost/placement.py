@@ -17,9 +17,9 @@ with Expensive Edge Evaluations via Lazy Best-First Search", ICAPS 2016.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import compress, product
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +28,11 @@ from squeezesim.cost.maps import OUTSIDE, Maps
 from squeezesim.cost.problem import IN_MEMORY, Floats, Homes
 from squeezesim.network.layer import Layer
 
-MOST_STATES = 4096
-"""States after a layer of which more are not followed: those with the most maps in the buffer are."""
+MOST_STATES = 512
+"""States after a layer of which more are not followed: those with the most maps in the buffer are, and alone."""
+
+_MOST_DROPPED = 4
+"""Maps in both that may be dropped before a layer in all combinations; of more, one of them or all are."""
 
 _KEPT, _BOTH = 1, 2  # how a class is in the buffer: alone, or in a memory too
 
@@ -86,10 +89,10 @@ class Graph:
     cut: int | None  # the first layer after which some states were left out
 
 
-def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
+def graph_of(maps: Maps, shapes: Sequence[int], capacity: int, ample: Container[int] = frozenset()) -> Graph:
     """Return every placement of *maps* in a buffer with *capacity* bits for them and tiles as a graph.
 
-    *shapes* number the layers by what they cost.
+    *shapes* number the layers by what they cost. Classes of *ample* stay in the buffer, since nothing is better.
     """
     keys: dict[Key, int] = {}
     before: dict[State, int] = {(): 0}
@@ -98,13 +101,13 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
         after: dict[State, int] = {}
         own: dict[tuple[int, int, int], Edge] = {}
         for state, source in before.items():
-            for left, place in places_after(maps, number, state, capacity):
+            for left, place in places_after(maps, number, state, capacity, ample):
                 key = keys.setdefault(Key(shapes[number], place.homes, place.loaded), len(keys))
                 target = after.setdefault(left, len(after))
                 own.setdefault((source, target, key), Edge(source, target, key, place))
         if len(after) > MOST_STATES:
             cut = number if cut is None else cut
-            kept = sorted(after, key=lambda state: -sum(how for _, how in state))[:MOST_STATES]
+            kept = sorted(after, key=_fullness)[:MOST_STATES]
             kept += [()] * (() in after and () not in kept)
             renumbered = {after[state]: place for place, state in enumerate(kept)}
             own = {
@@ -119,16 +122,22 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int) -> Graph:
     return Graph(edges, states, [*keys], cut)
 
 
-def places_after(maps: Maps, number: int, state: State, capacity: int) -> Iterator[tuple[State, Place]]:
+def _fullness(state: State) -> tuple[int, int]:
+    return -len(state), sum(how for _, how in state)
+
+
+def places_after(
+    maps: Maps, number: int, state: State, capacity: int, ample: Container[int] = frozenset()
+) -> Iterator[tuple[State, Place]]:
     """Yield each way to run layer *number* after *state*: what it leaves in the buffer, where its operands live."""
     alive, written = maps.alive[number], maps.written[number]
-    droppable = [home for home, how in state if how == _BOTH]
     begins = written != OUTSIDE and maps.classes[written].first == number
     weights: list[dict[int, int]] = [{maps.begun[number]: _KEPT}, {}] if number in maps.begun else [{}]
-    for stay, dropped in product(weights, product((False, True), repeat=len(droppable))):
-        gone = {home for home, drop in zip(droppable, dropped, strict=True) if drop}
+    for stay, gone in product(
+        weights, _dropped([home for home, how in state if how == _BOTH and home not in ample])
+    ):
         kept = {home: how for home, how in state if home not in gone} | stay
-        for how in _ways(maps, written) if begins else (kept.get(written, 0),):
+        for how in _ways(maps, written, ample) if begins else (kept.get(written, 0),):
             held = {**kept, written: how} if how and begins else kept
             resident = sum(alive.get(home, 0) for home in held)
             over = maps.overwritten[number]
@@ -140,11 +149,21 @@ def places_after(maps: Maps, number: int, state: State, capacity: int) -> Iterat
             yield tuple(left), _place(maps, number, held, how, resident)
 
 
-def _ways(maps: Maps, written: int) -> tuple[int, ...]:
+def _dropped(both: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Yield which of the classes that are in both may be dropped together."""
+    if len(both) <= _MOST_DROPPED:
+        yield from (tuple(compress(both, drops)) for drops in product((False, True), repeat=len(both)))
+    else:
+        yield from ((), *((each,) for each in both), tuple(both))
+
+
+def _ways(maps: Maps, written: int, ample: Container[int]) -> tuple[int, ...]:
     """How a class that begins can be in the buffer."""
     of = maps.classes[written]
     if not of.is_read:
         return (0,)
+    if written in ample:
+        return (_BOTH if of.is_output else _KEPT,)
     if of.is_output:
         return (0, _BOTH)
     return (0, _KEPT, _BOTH) if of.readers > 1 else (0, _KEPT)

@@ -26,7 +26,7 @@ from squeezesim.cost.placement import (
     passages_of,
     places_after,
 )
-from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Ints
+from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Ints, operands_of
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
 from squeezesim.cost.recurrence import first_loads, has_weights
@@ -73,7 +73,10 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
     maps = maps_on(layers, family)
     shapes, examples = _shapes(maps, family)
     room = capacity(family, rates)
-    graphs = {bits: graph_of(maps, shapes, bits) for bits in dict.fromkeys(room.tolist())}
+    graphs = {
+        bits: graph_of(maps, shapes, bits, _ample(maps, family, rates, bits))
+        for bits in dict.fromkeys(room.tolist())
+    }
     of = [graphs[bits] for bits in room.tolist()]
 
     def placed(machines: Ints, weighted: Rates) -> tuple[list[Placement | None], Floats]:
@@ -127,7 +130,9 @@ def first_cut(layers: Sequence[Layer], machine: Machine) -> int | None:
     maps = maps_on(layers, machine)
     if 3 ** max((len(alive) for alive in maps.alive), default=0) <= MOST_STATES:  # each map has three homes
         return None
-    return graph_of(maps, range(len(layers)), int(capacity(machine, Rates.of([machine]))[0])).cut
+    rates = Rates.of([machine])
+    room = int(capacity(machine, rates)[0])
+    return graph_of(maps, range(len(layers)), room, _ample(maps, machine, rates, room)).cut
 
 
 def maps_on(layers: Sequence[Layer], machine: Machine) -> Maps:
@@ -167,7 +172,7 @@ def given_places(
                     least[left], after[left] = resident, (*path, place)
         if not after:
             named = ", ".join(
-                f"{operand} in {home}" for operand, home in zip(HOMED, wanted.homes, strict=True)
+                f"{operand} in {home}" for operand, home in zip(HOMED, wanted.homes, strict=False)
             )
             beside = "" if wanted.kept_bytes is None else f", {wanted.kept_bytes:,} bytes kept"
             raise MappingError(
@@ -176,6 +181,32 @@ def given_places(
             )
         ways = after
     return next(iter(ways.values()))
+
+
+def _ample(maps: Maps, family: Machine, rates: Rates, capacity: float) -> frozenset[int]:
+    """Classes that stay in the buffer in some best placement by latency: there is room for them and for any tile.
+
+    A tile takes no more than two slots for all of each operand. Where the port of the buffer may be the bottleneck, or
+    its words cost more energy than a memory's, staying is no gain for certain.
+    """
+    buffer = np.maximum(rates.per_bit["buffer", "read"], rates.per_bit["buffer", "write"])
+    memory = np.minimum.reduce([rates.per_bit[name, "access"] for name in rates.memories])
+    if (
+        family.objective != LATENCY
+        or np.isfinite(rates.buffer_bits_per_cycle).any()
+        or (buffer > memory).any()
+    ):
+        return frozenset()
+    full = set[int]()
+    for run, alive in zip(maps.layers, maps.alive, strict=True):
+        operands = operands_of(run, family)
+        read = (run.input_elements + run.second_elements) * operands.activation_bits
+        weights = run.g * run.k * run.c * run.fy * run.fx * operands.weight_bits
+        outputs = run.n * run.g * run.k * run.oy * run.ox
+        tile = 2 * (read + weights + (outputs + run.output_elements) * operands.accumulator_bits)
+        if sum(alive.values()) + tile * (run.kind == "mac") > capacity:
+            full |= alive.keys()
+    return frozenset(range(len(maps.classes))) - full - {*maps.begun.values()}
 
 
 def _shapes(maps: Maps, family: Machine) -> tuple[list[int], list[int]]:

@@ -93,7 +93,7 @@ def designs(draw: st.DrawFn) -> Accelerator:
     """Buffers that hold some of the maps, and DRAM that is slow or not."""
     return small(
         **{
-            "memory.global_buffer.size_kib": draw(among(0.25, 0.5, 1.0, 2.0)),
+            "memory.global_buffer.size_kib": draw(among(0.25, 0.5, 1.0, 2.0, 8.0)),
             "memory.dram.bandwidth_gb_s": draw(among(0.25, 1.0, 8.0)),
             "mapper.objective": draw(among("latency", "latency", "energy")),
             "array.post_ops": [*draw(among((), ("add",)))],
@@ -353,6 +353,23 @@ def test_the_residual_block_worked_by_hand() -> None:
     tight = evaluate(layers, [small(**{"memory.global_buffer.size_kib": 0.1875})])
     assert tight.dram_bytes[0].sum() == 64 + 16 + 16 + 64 + 128
     assert np.all(tight.kept_bytes <= 192)
+
+
+def test_many_branches_that_are_read_twice_stay_together() -> None:
+    """24 maps of which each is read at once and at the end: 3^24 ways to place them, and room for all."""
+    names = [f"a{number}" for number in range(24)]
+    conv = replace(Layer.conv("a0", c=4, k=4, oy=4, ox=4, fy=1, fx=1), inputs=("x",))
+    layers = [replace(conv, name=name) for name in names]
+    layers += [replace(conv, name=f"{name}.{turn}", inputs=(name,)) for turn in (1, 2) for name in names]
+    on = small(**{"memory.global_buffer.size_kib": 16.0})
+    costs = evaluate(layers, [on])
+    assert costs.kept_bytes[0, 24:48].tolist() == [24 * 64] * 24
+    # All inputs of the first 24, weights of all, outputs of the last 48: each once.
+    assert costs.dram_bytes[0].sum() == 24 * 64 + 72 * 16 + 48 * 64
+    energy = evaluate(
+        layers[:6] + layers[24:30] + layers[48:54], [on.replace({"mapper.objective": "energy"})]
+    )
+    assert energy.kept_bytes[0, 6:12].tolist() == [6 * 64] * 6
 
 
 def test_maps_of_recurrences_and_inputs_of_the_network_stay_nowhere() -> None:
