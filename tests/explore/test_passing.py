@@ -25,7 +25,7 @@ def test_maps_that_pass_dram_and_the_size_that_keeps_them() -> None:
 
 
 def test_a_buffer_that_keeps_everything_or_nothing_has_none() -> None:
-    network, on = sq.load("squeezenet_1_1"), sq.Accelerator.named("os_32x32")
+    network, on = sq.load("squeezenet_1_1"), sq.Accelerator.named("squeezelerator_16x16")
     assert passing_of(sq.simulate(network, on)) == []
     large = on.replace(KEEPS | {"memory.global_buffer.size_kib": 4096})
     assert passing_of(sq.simulate(network, large)) == []

@@ -260,14 +260,16 @@ def test_a_step_of_a_long_text_reads_its_keys_and_values_once() -> None:
     """32 heads of queries and 8 of keys and values, 128 values each, after 4,096 tokens.
 
     K and V are 2 · 8 · 4,096 · 128 values of 8 bits, 8.39 MB. Beside them are queries and results, 32 · 128 each, and
-    32 · 4,096 scores, which are written, read and written by the softmax, and read again.
+    32 · 4,096 scores, which are written, read and written by the softmax, and read again, or stay in the buffer.
     """
     shapes = [(1, 32, 1, 128), (1, 8, 4096, 128), (1, 8, 4096, 128)]
     found = trace(Function(attend), inputs=shapes)
-    costs = sq.simulate(found, "ws_32x32").costs
+    on = sq.Accelerator.named("ws_32x32")
+    costs = sq.simulate(found, on.replace({"memory.placement": "layer"})).costs
     pairs, scores = 2 * 8 * 4096 * 128, 32 * 4096
     assert costs.dram_bytes.sum() == pairs + 2 * 32 * 128 + 4 * scores == 8_921_088
     assert costs.cycles.sum() < 720_000
+    assert sq.simulate(found, on).costs.dram_bytes.sum() == pairs + 2 * 32 * 128
 
 
 def test_operators_that_name_a_kernel_are_attention_too() -> None:

@@ -149,8 +149,8 @@ def test_it_is_in_texts(by: str) -> None:
     assert NAME in text.text(made(), by=by).split()
     losses, tally = made().losses, made().tally
     sentences = " | ".join(summary(made()))
-    assert f"{share(losses[NAME].sum() / losses.pe_cycles.sum())} are lost to dummy" in sentences
-    assert f"dummy {share(tally.part('time', NAME).sum() / tally.cycles.sum())}" in sentences
+    assert f"dummy {share(losses[NAME].sum() / losses.pe_cycles.sum())}" in sentences
+    assert f"dummy-bound {share(tally.part('time', NAME).sum() / tally.cycles.sum())}" in sentences
 
 
 def test_it_is_the_cause_of_findings_and_explanations() -> None:

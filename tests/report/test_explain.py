@@ -130,7 +130,8 @@ def test_by_edp_the_best_tiling_of_another_dataflow_is_that_beside_the_other_lay
     name = layers[-1].name
     found = next(part for part in explain(made) if part.layers == (name,))
     ((flow, ratio),) = found.ratios.items()
-    beside = Mapping({other: given for other, given in made.mapping.layers.items() if other != name})
+    others = {other: given for other, given in made.mapping.layers.items() if other != name}
+    beside = Mapping(others, placement=made.mapping.placement)
     best = simulate(made.network, on.replace({"array.dataflows": [flow]}), mapping=beside)
     products = [float(each.tally.cycles.sum()) * float(each.tally.energy.sum()) for each in (best, made)]
     assert ratio == pytest.approx(products[0] / products[1], rel=1e-12)
