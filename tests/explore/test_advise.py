@@ -328,7 +328,7 @@ def test_a_layer_that_is_not_there_is_one_line() -> None:
 def test_the_page_s_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "explain.md").read_text(encoding="utf-8")
     exec(compile(page.partition("```python\n")[2].partition("```")[0], "explain.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("stem.conv 0.09")
+    assert capsys.readouterr().out.startswith("stem.conv 0.12")
 
 
 def test_the_page_names_every_kind() -> None:
