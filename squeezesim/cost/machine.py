@@ -150,6 +150,7 @@ class Machine:
     weight_form: str = "smallest"  # in one of compress.storage.FORMS
     vector_lanes: int  # 0: vector layers cost nothing
     pool_lanes: int = 0  # 0: the same
+    elementwise_lanes: int = 0
     softmax_lanes: int = 0
     clock_hz: float
     energy: EnergyCosts
@@ -272,6 +273,7 @@ class Machine:
             slack=0.0,
             vector_lanes=0,
             pool_lanes=0,
+            elementwise_lanes=0,
             softmax_lanes=0,
             clock_hz=1.0,
             energy=self.energy if priced else _FREE,
@@ -330,6 +332,7 @@ class Machine:
             weight_form=accelerator.sparsity.form,
             vector_lanes=accelerator.vector_lanes,
             pool_lanes=accelerator.lanes_for("pool"),
+            elementwise_lanes=accelerator.lanes_for("elementwise"),
             softmax_lanes=accelerator.lanes_for("softmax"),
             clock_hz=accelerator.clock_mhz * 1e6,
             energy=energy_costs(accelerator),

@@ -47,6 +47,7 @@ class Rates:
     energy_weight: Floats
     vector_lanes: Ints
     pool_lanes: Ints
+    elementwise_lanes: Ints
     softmax_lanes: Ints
     clock_hz: Floats
     energy: Prices
@@ -122,7 +123,7 @@ WEIGHTS = {LATENCY: (1.0, 0.0), ENERGY: (0.0, 1.0), EDP: (1.0, 1.0)}
 
 _ARRAYS = ("bytes_per_cycle", "latency", "cycle_weight", "energy_weight")
 _PRICES = tuple(field.name for field in fields(Prices))
-_LANES = ("vector_lanes", "pool_lanes", "softmax_lanes")
+_LANES = ("vector_lanes", "pool_lanes", "elementwise_lanes", "softmax_lanes")
 _NUMBERS = ("buffer_bits", "buffer_bits_per_cycle", "setup", "slack", *_LANES, "clock_hz")
 
 

@@ -4,8 +4,9 @@ Operands stream through the buffer while the lanes work, so that the slower of t
 
     cycles = setup + DRAM latency · 2 + max(⌈vector_ops / lanes⌉, ⌈input bytes / rate⌉ + ⌈output bytes / rate⌉)
 
-Pooling and softmax may have lanes of their own. Where operands live in several memories, it is the slowest of their
-ports. What lives in the buffer passes no port and waits for no latency, but for the buffer's bandwidth.
+Pooling, element-wise work and softmax may have lanes of their own. Where operands live in several memories, it is the
+slowest of their ports. What lives in the buffer passes no port and waits for no latency, but for the buffer's
+bandwidth.
 """
 
 from __future__ import annotations
@@ -59,7 +60,12 @@ def lanes_of(layers: Sequence[Layer], rates: Machine | Rates) -> Any:
     """Operations a cycle of each of *layers*: those of the lanes for its kind of work."""
     kinds = np.array([vector_kind(layer.op) for layer in layers])
     lanes: Any = rates.vector_lanes + np.zeros(len(layers), np.int64)
-    for kind, own in (("pool", rates.pool_lanes), ("softmax", rates.softmax_lanes)):
+    engines = (
+        ("pool", rates.pool_lanes),
+        ("elementwise", rates.elementwise_lanes),
+        ("softmax", rates.softmax_lanes),
+    )
+    for kind, own in engines:
         lanes = np.where((kinds == kind) & (np.asarray(own) > 0), own, lanes)
     return lanes
 

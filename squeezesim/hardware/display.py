@@ -51,6 +51,7 @@ def rows(accelerator: Specification) -> list[Row]:
         ('array.rows', '8', 'PEs')
     """
     data = to_dict(accelerator)
+    data["array"]["units"] = {name: dict(unit) for name, unit in accelerator.array.units.items()}
     overridden = [f"{OVERRIDES}.{level}" for level in LEVELS if level in accelerator.energy.overrides]
     found = []
     shared = not accelerator.array.units or accelerator.array.dataflows
@@ -101,7 +102,7 @@ def every_path(accelerator: Specification) -> Iterator[str]:
     for path in parameters():
         section, named = above.get(path, ("", {}))
         for name, each in named.items():
-            for key, value in each.model_dump().items():
+            for key, value in each:
                 below = value if isinstance(value, dict) else {"": value}
                 yield from (f"{section}.{name}.{key}{f'.{loop}' if loop else ''}" for loop in below)
         yield path
@@ -284,8 +285,7 @@ def facts(accelerator: Specification) -> dict[str, str]:
 
 
 def _lanes(accelerator: Specification) -> str:
-    vector = accelerator.vector
-    own = [f", {own} for {kind}" for kind, own in (("pool", vector.pool), ("softmax", vector.softmax)) if own]
+    own = [f", {lanes} for {kind}" for kind, lanes in accelerator.vector.own().items()]
     return f"{accelerator.vector_lanes} lanes{''.join(own)}"
 
 

@@ -583,11 +583,21 @@ class Vector(Part):
         description="the same of pooling, which an engine of its own may do; null: `lanes`",
         json_schema_extra={"unit": "ops/cycle"},
     )
+    elementwise: Lanes | None = Field(
+        None,
+        description="the same of all that is neither pooling nor softmax; null: `lanes`",
+        json_schema_extra={"unit": "ops/cycle"},
+    )
     softmax: Lanes | None = Field(
         None,
         description="the same of softmax; null: `lanes`",
         json_schema_extra={"unit": "ops/cycle"},
     )
+
+    def own(self) -> dict[str, int]:
+        """Return the operations per cycle of kinds of work that have an engine of their own."""
+        given = {kind: getattr(self, kind) for kind in ("pool", "elementwise", "softmax")}
+        return {kind: lanes for kind, lanes in given.items() if lanes}
 
 
 class Energy(Part):
@@ -732,8 +742,7 @@ class Specification(Part):
 
     def lanes_for(self, op: str) -> int:
         """Vector operations per cycle of layers *op*; 0 where the model is ``none``."""
-        own = {"pool": self.vector.pool, "softmax": self.vector.softmax}.get(vector_kind(op))
-        return self.vector_lanes if own is None or not self.vector_lanes else own
+        return self.vector_lanes and self.vector.own().get(vector_kind(op), self.vector_lanes)
 
     @property
     def vector_lanes(self) -> int:

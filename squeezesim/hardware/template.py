@@ -103,13 +103,18 @@ class Numbers:
                 "  latency_slack: 0.05  # share of time that is given for fewer DRAM bytes",
                 "",
                 "vector:",
-                "  lanes: null  # operations a cycle of pooling, additions, softmax; null: one for each column",
+                f"  lanes: null  # operations a cycle of pooling, additions, softmax; null: {self._lanes()}",
                 "",
                 "energy:",
                 "  table: cacti_45nm  # one of docs/hardware.md, or overrides of your own",
                 "",
             ]
         )
+
+    def _lanes(self) -> str:
+        if not self.units:
+            return "one for each column"
+        return f"one for each {'column or ' * bool(self.pes)}output of a unit's step"
 
     def _shared(self) -> list[str]:
         if not self.pes:
@@ -133,18 +138,17 @@ class Numbers:
         for text in self.units:
             name, sign, loops = text.partition("=")
             pairs = [part.strip().partition(":") for part in loops.split(",")]
-            for loop, colon, count in pairs:
+            for _, colon, count in pairs:
                 if not sign or not colon or not count.strip().isdigit():
                     raise UsageError(f"--unit {text!r}; allowed: NAME=LOOP:COUNT,…, as conv=c:16,k:16,x:8")
-                if loop.strip() not in LOOPS:
-                    known = tuple(LOOPS)
-                    raise UsageError(
-                        f"--unit {text!r} unrolls {loop.strip()!r}; allowed: {', '.join(known)}"
-                        f"{nearest(loop.strip(), known)}"
-                    )
+            loops_given, known = [loop.strip() for loop, _, _ in pairs], tuple(LOOPS)
+            mistakes += [
+                f"--unit {text!r} unrolls {loop!r}; allowed: {', '.join(known)}{nearest(loop, known)}"
+                for loop in dict.fromkeys(loops_given)
+                if loop not in known
+            ]
             unroll = {loop.strip(): int(count) for loop, _, count in pairs}
             if len(unroll) < len(pairs):
-                loops_given = [loop.strip() for loop, _, _ in pairs]
                 twice = next(loop for loop in loops_given if loops_given.count(loop) > 1)
                 mistakes.append(f"--unit {text!r} unrolls {twice!r} twice; allowed: once")
             if wrong := misnamed(name.strip(), dataflows.names()):
@@ -154,7 +158,7 @@ class Numbers:
                     f"--unit {text!r} is the second one named {name.strip()!r}; allowed: another name"
                 )
             names.append(name.strip())
-            mistakes += [f"--unit {text!r}: {mistake}" for mistake in _mistakes(unroll)]
+            mistakes += [f"--unit {text!r}: {mistake}" for mistake in _mistakes(unroll, known)]
             given = ", ".join(f"{loop}: {count}" for loop, count in unroll.items())
             lines.append(f"    {name.strip()}: {{unroll: {{{given}}}, stationary: outputs}}")
         if mistakes:
@@ -162,10 +166,11 @@ class Numbers:
         return lines
 
 
-def _mistakes(unroll: Mapping[str, int]) -> list[str]:
-    """What is wrong with the loops of a unit."""
+def _mistakes(unroll: Mapping[str, int], known: Sequence[str]) -> list[str]:
+    """What is wrong with the *known* loops of a unit, if it has any."""
+    named = {loop: count for loop, count in unroll.items() if loop in known}
     try:
-        Unit.model_validate({"unroll": unroll})
+        Unit.model_validate({"unroll": named or {known[0]: 1}})
     except ValidationError as error:
         found = (
             explain({**detail, "loc": ("array", "units", "unit", *detail["loc"])})

@@ -446,7 +446,14 @@ METRICS: dict[str, Metric] = {
             can_be_empty=True,
         ),
         Metric(
-            "array.pes", "integer", "", "rows · columns of the array", header="PEs", format="{:,.0f}".format
+            *(
+                "array.pes",
+                "integer",
+                "",
+                "rows · columns of the array, or PEs of its largest unit if these are more",
+            ),
+            header="PEs",
+            format="{:,.0f}".format,
         ),
     )
 }

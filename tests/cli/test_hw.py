@@ -111,6 +111,7 @@ def test_a_new_file_of_units(run: Run) -> None:
     made = Accelerator.from_yaml("dpu.yml")
     assert made.array.flows == ("conv", "depthwise")
     assert made.array.units["depthwise"].unroll == {"g": 16, "x": 4}
+    assert "null: one for each output of a unit's step" in Path("dpu.yml").read_text(encoding="utf-8")
 
 
 def test_a_new_file_like_a_shipped_one_keeps_its_comments(run: Run) -> None:
@@ -157,10 +158,12 @@ def test_every_mistake_in_a_unit_of_a_new_file_names_its_option(run: Run) -> Non
         "c=c:65536,k:65536": ": unrolls 4,294,967,296 iterations; allowed: up to 16,777,216 in all",
         "d=t:4,fy:3": ": unrolls t and fy; allowed: t, which is fy · fx, or these",
     }
-    options = [word for text in (*mistakes, "e=k:4") for word in ("--unit", text)]
+    loops = "unrolls {!r}; allowed: n, g, k, c, y, x, fy, fx, t, p"
+    several = [f"--unit 'z=z:1,q:2' {loops.format(loop)}" for loop in "zq"]
+    options = [word for text in (*mistakes, "z=z:1,q:2", "e=k:4") for word in ("--unit", text)]
     code, _, err = run("hw", "new", "a.yaml", *options)
     lines = [f"--unit {text!r} {mistake}".replace("' :", "':") for text, mistake in mistakes.items()]
-    assert (code, err) == (2, "error: " + "\n".join(lines) + "\n")
+    assert (code, err) == (2, "error: " + "\n".join([*lines, *several]) + "\n")
     code, _, err = run("hw", "new", "a.yaml", "--unit", "e=k:4", "--unit", "e=k:8")
     assert (code, err) == (2, "error: --unit 'e=k:8' is the second one named 'e'; allowed: another name\n")
     assert not Path("a.yaml").exists()

@@ -447,7 +447,7 @@ def test_compressed_weights_by_hand() -> None:
     assert whole.equals(evaluate([dataclasses.replace(layer, weight_density=None)], [dense]))
 
 
-def test_pooling_and_softmax_may_have_lanes_of_their_own() -> None:
+def test_kinds_of_vector_work_may_have_lanes_of_their_own() -> None:
     lanes = {"vector.model": "lanes", "vector.lanes": 16, "vector.pool": 64, "vector.softmax": 8}
     made = [
         Layer(name=op, op=op, kind="vector", input_elements=1, output_elements=1, vector_ops=64_000)
@@ -455,12 +455,12 @@ def test_pooling_and_softmax_may_have_lanes_of_their_own() -> None:
     ]
     hw = [
         BASE.replace(lanes),
-        BASE.replace({**lanes, "vector.pool": None}),
-        BASE.replace({"vector.pool": 64}),
+        BASE.replace({**lanes, "vector.pool": None, "vector.elementwise": 32}),
+        BASE.replace({"vector.pool": 64, "vector.elementwise": 64}),
     ]
     costs = evaluate(made, hw)
     found = costs.losses[:, :, list(CAUSES).index("vector")] // 256
-    assert found.tolist() == [[4000, 1000, 8000, 1000], [4000, 4000, 8000, 4000], [0, 0, 0, 0]]
+    assert found.tolist() == [[4000, 1000, 8000, 1000], [2000, 4000, 8000, 4000], [0, 0, 0, 0]]
     timelines = [
         _of_lanes(layer, Machine.of(hw[0]), Streams(layer.input_elements, stored=True)) for layer in made
     ]

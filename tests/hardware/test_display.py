@@ -179,6 +179,14 @@ def test_a_row_for_every_parameter() -> None:
     assert [row.path for row in rows(HW)] == [path for path in parameters() if path != OVERRIDES]
 
 
+def test_rows_have_what_a_unit_leaves_out() -> None:
+    found = {row.path: row for row in rows(Accelerator.named("dpu_b4096"))}
+    assert found["array.units.conv.stationary"].value == "outputs"
+    assert found["array.units.conv.interval"][1:3] == ("1", "cycles")
+    assert found["array.units.depthwise.output_words"][1:3] == ("null", "words/cycle")
+    assert "array.units.conv.unroll.y" not in found
+
+
 def test_rows_have_value_unit_and_provenance() -> None:
     by_path = {row.path: row for row in rows(HW)}
     assert by_path["array.ports"] == Row("array.ports", "null", "words/cycle", "", "")

@@ -404,16 +404,16 @@ def numeric_column(
 def _pes(base: Accelerator, columns: Mapping[str, Sequence[Value]], count: int) -> NDArray[np.float64]:
     """PEs of each design: rows · cols, or those of the largest unit if it has more."""
     array = base.array
-    paths: list[tuple[str, ...]] = [("array.rows", "array.cols")] * bool(array.dataflows)
-    paths += [
-        tuple(f"array.units.{name}.unroll.{loop}" for loop in unit.unroll)
-        for name, unit in array.units.items()
-    ]
-    intervals = [1] * bool(array.dataflows) + [unit.interval for unit in array.units.values()]
+    shared = [("array.rows", "array.cols")] * bool(array.dataflows)
     sizes = [
-        np.prod([numeric_column(path, base, columns, count) for path in factors], axis=0) // interval
-        for factors, interval in zip(paths, intervals, strict=True)
+        np.prod([numeric_column(path, base, columns, count) for path in factors], axis=0)
+        for factors in shared
     ]
+    for name in array.units:
+        unit = f"{UNITS}.{name}"
+        unrolled = {path for path in (*own_numbers(base), *columns) if path.startswith(f"{unit}.unroll.")}
+        places = np.prod([numeric_column(path, base, columns, count) for path in sorted(unrolled)], axis=0)
+        sizes.append(places // numeric_column(f"{unit}.interval", base, columns, count))
     return np.asarray(np.max(sizes, axis=0), np.float64)
 
 

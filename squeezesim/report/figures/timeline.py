@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.cost.costs import OPERANDS, label_of
-from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.recurrence import has_weights
 from squeezesim.cost.timeline import Slices, tile_count
@@ -104,7 +104,7 @@ def timeline(
 def _chosen(report: ReportData, names: Sequence[str]) -> list[int]:
     """Return the places of the layers *names*, or of the slowest, those in the order in which they run."""
     cycles = report.tally.cycles
-    flows, known = dataflows(report.costs), ("", *DATAFLOWS)
+    flows, known = dataflows(report.costs), ("", *flows_of(report.machine))
     if not names:
         slowest = np.argsort(-cycles, kind="stable").tolist()
         return sorted([place for place in slowest if cycles[place] and flows[place] in known][:SLOWEST])

@@ -214,6 +214,10 @@ def test_sweeps_rank_by_the_pes_of_units() -> None:
     assert found.tolist() == [1024, 1024, 2048, 2048, 4096, 4096]
     rows = {path: pa.array(column) for path, column in designs.columns.items()}
     assert ranking_column(pa.table(rows), base, "array.pes").tolist() == found.tolist()
+    # Loops that the file does not unroll, and steps of several cycles.
+    further = Designs(base, {"array.units.conv.unroll.y": (1, 3, 1), "array.units.conv.interval": (1, 2, 2)})
+    assert further.where(["array.pes > 1024"]).columns["array.units.conv.unroll.y"] == (1, 3)
+    assert numeric_column("array.pes", base, further.columns, 3).tolist() == [2048, 3072, 1024]
 
 
 def test_conditions_know_the_numbers_of_units_and_of_parts_of_the_buffer() -> None:

@@ -338,6 +338,14 @@ def test_a_timeline_ends_with_the_layer_s_cycles() -> None:
     assert slowest == set(sorted(cycles, key=lambda name: -cycles[name])[:3])
 
 
+def test_a_timeline_has_layers_on_units() -> None:
+    units = {"conv": {"unroll": {"c": 4, "k": 8}}, "depthwise": {"unroll": {"g": 8}, "runs": ["depthwise"]}}
+    made = simulate(network(), accelerator({"array.units": units, "array.dataflows": []}))
+    cycles = {row["name"]: row["cycles"] for row in made.rows() if row["unit"]}
+    drawn = made.plot.timeline(layers=[*cycles])
+    assert [extents(axes)[:, 2].max() for axes in drawn.axes] == [*cycles.values()]
+
+
 def test_many_tiles_are_drawn_as_few_shapes() -> None:
     made = simulate(load("mobilenet_v1"), Accelerator.named("squeezelerator_8x8"))
     most = max(made.rows(), key=lambda row: np.prod([int(v[1:]) for v in row["tiling"].split()[1:2]] or [0]))
