@@ -31,7 +31,7 @@ from squeezesim.network.layer import Layer
 MOST_STATES = 512
 """States after a layer of which more are not followed: those with the most maps in the buffer are, and alone."""
 
-_MOST_DROPPED = 4
+MOST_DROPPED = 4
 """Maps in both that may be dropped before a layer in all combinations; of more, one of them or all are."""
 
 _KEPT, _BOTH = 1, 2  # how a class is in the buffer: alone, or in a memory too
@@ -87,6 +87,7 @@ class Graph:
     states: Sequence[Sequence[State]]  # after each layer
     keys: Sequence[Key]
     cut: int | None  # the first layer after which some states were left out
+    undropped: int | None  # the first layer before which some combinations of maps in both are not dropped
 
 
 def graph_of(maps: Maps, shapes: Sequence[int], capacity: int, ample: Container[int] = frozenset()) -> Graph:
@@ -96,11 +97,13 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int, ample: Container[
     """
     keys: dict[Key, int] = {}
     before: dict[State, int] = {(): 0}
-    edges, states, cut = [], [], None
+    edges, states, cut, undropped = [], [], None, None
     for number in range(len(maps.layers)):
         after: dict[State, int] = {}
         own: dict[tuple[int, int, int], Edge] = {}
         for state, source in before.items():
+            if undropped is None and len(_droppable(state, ample)) > MOST_DROPPED:
+                undropped = number
             for left, place in places_after(maps, number, state, capacity, ample):
                 key = keys.setdefault(Key(shapes[number], place.homes, place.loaded), len(keys))
                 target = after.setdefault(left, len(after))
@@ -119,7 +122,7 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int, ample: Container[
         edges.append([*own.values()])
         states.append([*after])
         before = after
-    return Graph(edges, states, [*keys], cut)
+    return Graph(edges, states, [*keys], cut, undropped)
 
 
 def _fullness(state: State) -> tuple[int, int]:
@@ -133,9 +136,7 @@ def places_after(
     alive, written = maps.alive[number], maps.written[number]
     begins = written != OUTSIDE and maps.classes[written].first == number
     weights: list[dict[int, int]] = [{maps.begun[number]: _KEPT}, {}] if number in maps.begun else [{}]
-    for stay, gone in product(
-        weights, _dropped([home for home, how in state if how == _BOTH and home not in ample])
-    ):
+    for stay, gone in product(weights, _dropped(_droppable(state, ample))):
         kept = {home: how for home, how in state if home not in gone} | stay
         for how in _ways(maps, written, ample) if begins else (kept.get(written, 0),):
             held = {**kept, written: how} if how and begins else kept
@@ -149,9 +150,14 @@ def places_after(
             yield tuple(left), _place(maps, number, held, how, resident)
 
 
+def _droppable(state: State, ample: Container[int]) -> list[int]:
+    """Classes that are in both, and could be dropped."""
+    return [home for home, how in state if how == _BOTH and home not in ample]
+
+
 def _dropped(both: Sequence[int]) -> Iterator[tuple[int, ...]]:
     """Yield which of the classes that are in both may be dropped together."""
-    if len(both) <= _MOST_DROPPED:
+    if len(both) <= MOST_DROPPED:
         yield from (tuple(compress(both, drops)) for drops in product((False, True), repeat=len(both)))
     else:
         yield from ((), *((each,) for each in both), tuple(both))

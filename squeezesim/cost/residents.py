@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.maps import Maps, maps_of
 from squeezesim.cost.placement import (
-    MOST_STATES,
+    MOST_DROPPED,
     Key,
     Passage,
     Place,
@@ -125,14 +126,27 @@ def ways_through(
     return found
 
 
-def first_cut(layers: Sequence[Layer], machine: Machine) -> int | None:
-    """Return the first layer after which there are more states of the buffer than are followed; None: all are."""
+class LeftOut(NamedTuple):
+    """The first layers at which some placements were left out of the search; None where none was.
+
+    Attributes:
+        states: after it there are more states of the buffer than are followed.
+        drops: before it more maps are in both than are dropped in all combinations.
+    """
+
+    states: int | None = None
+    drops: int | None = None
+
+
+def left_out(layers: Sequence[Layer], machine: Machine) -> LeftOut:
+    """Return where the search for the best placement of *layers* left something out."""
     maps = maps_on(layers, machine)
-    if 3 ** max((len(alive) for alive in maps.alive), default=0) <= MOST_STATES:  # each map has three homes
-        return None
+    if max((len(alive) for alive in maps.alive), default=0) <= MOST_DROPPED:  # 3 ** 4 states at most
+        return LeftOut()
     rates = Rates.of([machine])
     room = int(capacity(machine, rates)[0])
-    return graph_of(maps, range(len(layers)), room, _ample(maps, machine, rates, room)).cut
+    graph = graph_of(maps, range(len(layers)), room, _ample(maps, machine, rates, room))
+    return LeftOut(graph.cut, graph.undropped)
 
 
 def maps_on(layers: Sequence[Layer], machine: Machine) -> Maps:

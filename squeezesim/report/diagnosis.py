@@ -18,10 +18,10 @@ from squeezesim.cost.costs import ALONE, BOUNDS, HOMED, HOMES, OPERANDS, cause_n
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.lowering import POOLS, joined
 from squeezesim.cost.machine import LEVELS
-from squeezesim.cost.placement import MOST_STATES
+from squeezesim.cost.placement import MOST_DROPPED, MOST_STATES
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.recurrence import has_weights, staying, weight_bits
-from squeezesim.cost.residents import first_cut
+from squeezesim.cost.residents import left_out
 from squeezesim.cost.search import WITHIN_SLACK
 from squeezesim.cost.traffic import AXES
 from squeezesim.escapes import visible
@@ -476,10 +476,16 @@ def _kept_maps(report: ReportData) -> Iterable[str]:
         f"{kept:,} of {units.plural(written, 'feature map')} stay in the buffer; DRAM traffic "
         f"{units.size(moved)}, compulsory {units.size(min(least, moved))}"
     )
-    if (cut := first_cut(report.network.layers, report.machine)) is not None:
+    layers, found = report.network.layers, left_out(report.network.layers, report.machine)
+    if found.states is not None:
         yield (
-            f"after {report.network.layers[cut].name} there are more than {MOST_STATES:,} ways to fill the buffer, of "
+            f"after {layers[found.states].name} there are more than {MOST_STATES:,} ways to fill the buffer, of "
             "which the fullest were followed: another placement may be better"
+        )
+    if found.drops is not None:
+        yield (
+            f"before {layers[found.drops].name} more than {MOST_DROPPED} feature maps can be in both homes, of which "
+            "none, one or all were dropped at once: another placement may be better"
         )
 
 

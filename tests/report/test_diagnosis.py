@@ -579,3 +579,25 @@ def test_more_ways_to_fill_the_buffer_than_are_followed(branches: int, objective
         "after branch9 there are more than 512 ways to fill the buffer, of which the fullest were followed: "
         "another placement may be better"
     ] * is_cut
+
+
+@pytest.mark.parametrize(("branches", "size_kib", "is_cut"), [(4, 32, False), (5, 32, True), (5, 2, False)])
+def test_more_maps_in_both_homes_than_are_dropped_in_all_ways(
+    branches: int, size_kib: int, is_cut: bool
+) -> None:
+    """Maps of 512 bytes that are read twice; 2 KiB hold four of them and no tile."""
+    sizes: dict[str, Any] = {"k": 4, "c": 4, "oy": 8, "ox": 8, "iy": 8, "ix": 8}
+    sizes |= {"input_elements": 256, "output_elements": 256}
+    names = [f"branch{number}" for number in range(branches)]
+    layers = [Layer(name=name, op="conv2d", kind="mac", inputs=("x",), **sizes) for name in names]
+    for end in ("one", "two"):
+        layers += [
+            Layer(name=f"{name}.{end}", op="conv2d", kind="mac", inputs=(name,), **sizes) for name in names
+        ]
+    buffer = {"memory.global_buffer.keeps": ["activations"], "memory.global_buffer.size_kib": size_kib}
+    on = accelerator({**buffer, "mapper.objective": "energy"})
+    notes = simulate(Network(name="many", layers=tuple(layers), inputs=(("x", (1, 4, 8, 8)),)), on).notes
+    assert [note for note in notes if "both homes" in note] == [
+        "before branch0.one more than 4 feature maps can be in both homes, of which none, one or all were dropped at "
+        "once: another placement may be better"
+    ] * is_cut
