@@ -20,11 +20,11 @@ from squeezesim.papers.squeezenext_networks import (
     families,
 )
 from squeezesim.report import units
+from squeezesim.report.equal import equal_layers
 from squeezesim.report.figures.charts import Unit, grouped_bars, shade_stages, stacked_bars
 from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, dot, draw_grid_lines, patch
 from squeezesim.report.figures.tradeoff import Circle, draw_circles, name_circles
 from squeezesim.report.grid import Column, Grid
-from squeezesim.report.metrics import equal_layers
 from squeezesim.report.text import Section
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import Any
 
 from squeezesim._version import __version__
 from squeezesim.cost.costs import Costs
+from squeezesim.cost.evaluate import evaluate_each
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Operands, operands_of
@@ -136,6 +137,16 @@ class ReportData:
     def memory_words(self) -> str:
         """What operands pass: ``DRAM``, or ``memories`` where some live beside it."""
         return "DRAM" if len(self.memories) == 1 else "memories"
+
+    @cached_property
+    def where_maps_stay(self) -> ReportData | None:
+        """The same where feature maps may stay in the buffer, costed anew; None where they may here, or cannot."""
+        buffer = self.accelerator.memory.global_buffer
+        if buffer.keeps or buffer.parts or self.mapped:
+            return None
+        changed = self.accelerator.replace({"memory.global_buffer.keeps": ["activations"]})
+        (costs, (misfit,)) = evaluate_each(self.network.layers, [changed])
+        return None if misfit else ReportData(self.network, changed, costs)
 
     @cached_property
     def scale(self) -> Scale:

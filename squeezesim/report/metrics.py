@@ -14,6 +14,7 @@ import numpy as np
 from squeezesim.cost.costs import BOUNDS, CAUSES, HOMED, HOMES, OPERANDS, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
+from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.traffic import MODES, Mode
 from squeezesim.errors import UsageError, nearest
@@ -67,7 +68,7 @@ class Metric:
         better: which values are better; where none is said to be, a Pareto front takes less.
         can_be_empty: there may be no value.
         is_optional: a column of some reports alone; of the others ``of_layers`` is None.
-        axis: the field of ``Costs`` with the names of what there is such a column of in a report.
+        axis: the field of ``Costs``, or of a report, with the names of what there is such a column of in a report.
         tables: those that it is a column of, where it is computed.
         beside: the metric that it follows in tables of networks and comparisons, where that is not the one before it.
         short: what the header in an HTML page says of it; by default *meaning*.
@@ -87,7 +88,7 @@ class Metric:
     better: Literal["less", "more"] | None = None
     can_be_empty: bool = False
     is_optional: bool = False
-    axis: Literal["causes", "operands"] | None = None
+    axis: Literal["causes", "operands", "memories"] | None = None
     tables: tuple[Table, ...] = ("layer", "group", "network", "comparison")
     beside: str = ""
     short: str = ""
@@ -194,6 +195,24 @@ def _moved(operand: str) -> Metric:
         lambda tally, _: tally.part("dram", operand),
         tables=("layer",),
         axis="operands",
+    )
+
+
+def _passed(memory: str) -> Metric:
+    """Bytes that pass the port of *memory*, where there are several memories."""
+
+    def column(report: ReportData) -> Ints | None:
+        if len(report.memories) == 1:
+            return None
+        parts = (report.tally.part("dram", operand) for operand in report.memories.get(memory, ()))
+        return np.asarray(sum(parts, np.zeros(len(report.network.layers), np.int64)))
+
+    return Metric(
+        *(f"memory_{memory}_bytes", "integer", "bytes"),
+        f"of `dram_bytes` between {label_of(memory, LEVELS)} and the buffer; there where there are several memories",
+        of_layers=column,
+        is_optional=True,
+        axis="memories",
     )
 
 
@@ -327,6 +346,7 @@ METRICS: dict[str, Metric] = {
             *("inputs_in", "text", ""),
             "where it reads its inputs: `memory`, `buffer`, or `both`, a part in each; empty without cycles",
             of_layers=lambda report: _homes(report, "inputs"),
+            header="inputs in",
             format=units.word,
             is_optional=True,
         ),
@@ -334,6 +354,7 @@ METRICS: dict[str, Metric] = {
             *("output_in", "text", ""),
             "where its outputs live until they have been read: `memory`, `buffer`, or `both`; empty without cycles",
             of_layers=lambda report: _homes(report, "outputs"),
+            header="output in",
             format=units.word,
             is_optional=True,
         ),
@@ -410,6 +431,7 @@ METRICS: dict[str, Metric] = {
             tables=("layer",),
         ),
         *map(_moved, OPERANDS),
+        _passed("dram"),
         *map(_lost, CAUSES),
         _of_layer(
             *("repeat", "integer"),
@@ -464,7 +486,11 @@ a name in conditions, objectives and orders.
 """
 
 
-_FURTHER: dict[str, Callable[[str], Metric]] = {r"lost_(\w+)": _lost, r"dram_(\w+)_bytes": _moved}
+_FURTHER: dict[str, Callable[[str], Metric]] = {
+    r"lost_(\w+)": _lost,
+    r"dram_(\w+)_bytes": _moved,
+    r"memory_(\w+)_bytes": _passed,
+}
 
 
 def find_metric(name: str) -> Metric | None:
@@ -481,11 +507,12 @@ def find_metric(name: str) -> Metric | None:
 
 
 def metrics_of_layers(report: ReportData) -> list[Metric]:
-    """Return the columns of the layers of *report*, with those of the causes and operands that it has, in its order."""
+    """Return the columns of the layers of *report*, with those of the causes, operands and memories that it has."""
     found: list[Metric] = []
     for axis, metrics in groupby(metrics_of("layer"), key=attrgetter("axis")):
-        makers = {"causes": _lost, "operands": _moved}
-        found += map(makers[axis], getattr(report.costs, axis)) if axis else metrics
+        makers = {"causes": _lost, "operands": _moved, "memories": _passed}
+        names = report.memories if axis == "memories" else getattr(report.costs, axis or "causes")
+        found += map(makers[axis], names) if axis else metrics
     return found
 
 
@@ -764,37 +791,3 @@ def shown_energy(*reports: ReportData) -> str:
     """Return the column of energies that all *reports* have: in µJ where none of their tables is relative."""
     absolute = all(report.scale.has_joules for report in reports)
     return "energy_uj" if absolute else "energy_mac_equiv"
-
-
-@dataclass(frozen=True, slots=True)
-class Equals:
-    """Equal layers of a stage; *places* are theirs among all layers."""
-
-    stage: str
-    label: str
-    places: tuple[int, ...]
-
-    def __str__(self) -> str:
-        count = len(self.places)
-        return f"{count} × ({self.label})" if count > 1 else self.label
-
-
-def equal_layers(layers: Iterable[Layer]) -> list[Equals]:
-    """Return *layers* with equal ones of a stage together, in the order of the first of each.
-
-    Equal are those between as many channels, with filters and strides of the same size: a 3×1 and a 1×3 filter are.
-    """
-    members: dict[tuple[str, str], list[int]] = {}
-    for place, layer in enumerate(layers):
-        members.setdefault((layer.stage, _label(layer)), []).append(place)
-    return [Equals(stage, label, tuple(places)) for (stage, label), places in members.items()]
-
-
-def _label(layer: Layer) -> str:
-    """What makes layers of a stage equal, as ``64→32 1×1/2`` or ``add 64``."""
-    if layer.kind != "mac":
-        return f"{layer.op} {layer.g * layer.k}"
-    short, long = sorted((layer.fy, layer.fx))
-    stride = "" if layer.stride == (1, 1) else f"/{layer.stride[0]}"
-    depthwise = " depthwise" if layer.g > 1 and layer.c == 1 else ""
-    return f"{layer.g * layer.c}→{layer.g * layer.k} {long}×{short}{stride}{depthwise}"

@@ -385,7 +385,7 @@ def report_schema() -> Schema:
     layer |= {name: layer[name] | {"pattern": f"^({_NAME})?$"} for name in ("dataflow", "bound")}
     required = [*(metric.name for metric in columns if not metric.is_optional), *exact]
     required = [name for name in required if name not in ("stays", "single", "homes")]
-    named = _further("integer", "lost_{}", "dram_{}_bytes")
+    named = _further("integer", "lost_{}", "dram_{}_bytes", "memory_{}_bytes")
     document = {
         "format": {"const": FORMAT},
         "version": {"const": VERSION},

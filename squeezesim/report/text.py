@@ -54,7 +54,7 @@ _COSTS = {
 LAYER_COLUMNS: Mapping[str, int] = {
     **{"name": 0, "stage": 9, "op": 10, "outputs": 5, "taps": 6, "dataflow": 1, "repeat": 0},
     **_COSTS,
-    "tiling": 11,
+    **{"inputs_in": 11, "output_in": 12, "kept_bytes": 13, "tiling": 14},
 }
 """All columns of a table of layers, with the ranks by which they go."""
 
@@ -65,6 +65,7 @@ def columns(report: ReportData, by: str, bars: int = 0) -> dict[str, Shown]:
     if all(layer.repeat == 1 for layer in report.network.layers):
         hidden.add("repeat")
     ranks = LAYER_COLUMNS if by == "layer" else {by: 0, "layers": 1, **_COSTS}
+    hidden |= {name for name in ranks if METRICS[name].is_optional and METRICS[name].column(report) is None}
     share = partial(meter, width=bars) if bars else units.share
     cells: dict[str, Callable[[Row], str]] = {
         "outputs": lambda row: f"{row['groups'] * row['k']}×{row['oy']}×{row['ox']}",
@@ -240,9 +241,7 @@ def _totals(report: ReportData) -> list[str]:
     least = diagnosis.least_dram_bytes(report)
     if least < report.tally.dram_bytes.sum():
         values[metrics.words("dram_bytes")] += f", {units.size(least)} of it compulsory"
-        buffer = report.accelerator.memory.global_buffer
-        if not buffer.keeps and not buffer.parts:
-            values[metrics.words("dram_bytes")] += "; memory.global_buffer.keeps lets feature maps stay"
+        values[metrics.words("dram_bytes")] += _where_maps_stay(report)
     if len(report.memories) > 1:
         tally = report.tally
         parts = (
@@ -255,6 +254,19 @@ def _totals(report: ReportData) -> list[str]:
         values["weights"] += f" compressed, {compressed} of it values"
     width = max(map(len, values))
     return [f"{label:<{width}}  {value}" for label, value in values.items()]
+
+
+def _where_maps_stay(report: ReportData) -> str:
+    """What the network moves and takes where feature maps may stay in the buffer; nothing where that is no less."""
+    other = report.where_maps_stay
+    if other is None or not other.costs.homes.any():
+        return ""
+    energy = metrics.shown_energy(report)
+    totals = metrics.totals(other)
+    moved, latency, spent = (
+        metrics.quantity(name, totals[name]) for name in ("dram_bytes", "latency_us", energy)
+    )
+    return f"; with memory.global_buffer.keeps [activations] {moved}, {latency}, {spent}"
 
 
 def _wrap(line: str, width: int, indent: str = "") -> str:

@@ -4,7 +4,7 @@ import dataclasses
 
 from squeezesim.load import load
 from squeezesim.network import Layer
-from squeezesim.report.metrics import equal_layers
+from squeezesim.report.equal import equal_layers
 
 
 def test_a_3x1_and_a_1x3_filter_are_equal() -> None:

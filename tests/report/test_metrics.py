@@ -145,3 +145,32 @@ def test_what_a_metric_is_called() -> None:
     assert words("energy_uj") == words("energy_mac_equiv") == "energy"
     assert header("energy_mac_equiv") == "energy (MACs)"
     assert header("memory.global_buffer.size_kib") == "size_kib"
+
+
+def test_columns_of_memories_are_what_has_their_price() -> None:
+    stores = {
+        "sram": {"bandwidth_gb_s": 4, "holds": ["activations"]},
+        "flash": {"bandwidth_gb_s": 0.5, "holds": ["weights"]},
+    }
+    one = report({"memory.stores": stores})
+    bits = one.costs.bits[0].sum(axis=-1)
+    for name in ("dram", "sram", "flash"):
+        moved = [row[f"memory_{name}_bytes"] for row in one.rows()]
+        of_port = bits[:, one.costs.accesses.index(name)] / 8
+        assert moved == pytest.approx(of_port.tolist(), abs=2)  # operands are rounded up to bytes
+        assert (sum(moved) > 0) == (name != "dram")
+    for row in one.rows():
+        assert row["dram_bytes"] == sum(row[f"memory_{name}_bytes"] for name in ("dram", "sram", "flash"))
+    assert header("memory_flash_bytes") == "memory_flash_bytes"
+    Draft202012Validator(report_schema()).validate(json.loads(encode(one)))
+
+
+def test_tables_of_layers_say_where_operands_live() -> None:
+    one = report({"memory.global_buffer.keeps": ["activations"]})
+    lines = str(one).splitlines()
+    heading = next(line for line in lines if line.split()[:1] == ["layer"])
+    assert heading.split()[-6:] == ["inputs", "in", "output", "in", "kept", "tiling"]
+    stays = [row["name"] for row in one.rows() if row["output_in"] == "buffer"]
+    assert stays
+    assert all(any(line.split()[:1] == [name] and "buffer" in line for line in lines) for name in stays)
+    assert "inputs in" not in str(report())

@@ -277,7 +277,13 @@ def test_the_dictionary_has_every_column_with_its_type(made: Report) -> None:
 def test_the_dictionary_has_the_columns_of_some_reports() -> None:
     every = [metric.name for metric in metrics_of("layer")]
     of_maps = ("inputs_in", "output_in", "kept_bytes")
-    own = ("unit", "macs_per_pe", *of_maps, *(name for name in every if name.startswith("scalesim")))
+    own = (
+        "unit",
+        "macs_per_pe",
+        *of_maps,
+        "memory_dram_bytes",
+        *(name for name in every if name.startswith("scalesim")),
+    )
     some: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         "scalesim": (("scalesim",), {"array.dataflows": ["scalesim_ws"]}),
         "unit": (("unit",), {"array.units": {"conv": {"unroll": {"k": 8, "c": 4}}}}),

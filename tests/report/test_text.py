@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from squeezesim.errors import UsageError
+from squeezesim.report.files import made as made_files
+from squeezesim.report.metrics import quantity
 from squeezesim.report.report import Report
 from squeezesim.report.selection import select
 from squeezesim.report.text import grid, show, text
@@ -185,3 +187,20 @@ def test_filters_and_strides_are_written_short() -> None:
         "head.pool": "16×16/16",
         "head.fc": "1×1",
     }
+
+
+def test_a_report_says_what_staying_would_save() -> None:
+    other = simulate(network(), accelerator({"memory.global_buffer.keeps": ["activations"]}))
+    totals, line = other.totals, next(line for line in text(REPORT).splitlines() if "compulsory" in line)
+    said = [quantity(name, totals[name]) for name in ("dram_bytes", "latency_us", "energy_mac_equiv")]
+    assert line.endswith(f"; with memory.global_buffer.keeps [activations] {', '.join(said)}")
+    assert totals["dram_bytes"] < (REPORT.totals["dram_bytes"] or 0)
+    assert "keeps" not in text(other).partition("total")[2].partition("notes")[0]
+    assert "keeps" not in text(simulate(network(), accelerator({"memory.placement": "layer"})))
+
+
+def test_saving_files_of_numbers_simulates_nothing_again() -> None:
+    made = report()
+    for suffix in (".csv", ".json", ".parquet"):
+        dict(made_files([(made, f"r{suffix}")]))
+    assert "where_maps_stay" not in made.__dict__

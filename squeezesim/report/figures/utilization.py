@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from squeezesim.report import metrics
+from squeezesim.report.equal import equal_layers
 from squeezesim.report.figures.charts import (
     Places,
     cause_labels,
@@ -18,7 +19,6 @@ from squeezesim.report.figures.charts import (
     width_of,
 )
 from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, patch
-from squeezesim.report.metrics import equal_layers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

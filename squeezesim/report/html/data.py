@@ -97,7 +97,7 @@ def table(report: ReportData) -> Table:
 def numbers(report: ReportData) -> dict[str, list[Any]]:
     """Return a column of plain values for each key of the table, one entry for every layer."""
     rows = [round_floats(row) for row in table_rows(report)]
-    keys = (*LAYER_COLUMNS, *_FURTHER)
+    keys = [key for key in (*LAYER_COLUMNS, *_FURTHER) if key in _MADE or key in rows[0]]
     return {key: [_MADE[key](row) if key in _MADE else row[key] for row in rows] for key in keys}
 
 

@@ -23,13 +23,13 @@ from squeezesim.hardware.energy import energy_costs
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.report import units
+from squeezesim.report.equal import equal_layers
 from squeezesim.report.figures.labels import SHAPES, radius_of, size_of
 from squeezesim.report.figures.losses import waterfall
 from squeezesim.report.figures.roofline import ceilings
 from squeezesim.report.figures.stages import titles
 from squeezesim.report.figures.style import theme_named
 from squeezesim.report.liveness import liveness
-from squeezesim.report.metrics import equal_layers
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, network, report, reports
