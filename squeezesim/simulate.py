@@ -38,7 +38,7 @@ def simulate(
     try:
         mappings = given.of_layers(layers)
         homes = given.homes_of_layers(layers)
-        places = given_places(layers, Machine.of(machine), homes) if homes else ()
+        places = [at.place for at in given_places(layers, Machine.of(machine), homes)] if homes else ()
         costs = evaluate(layers, [machine], mappings, places=places)
     except MappingError as error:
         raise MappingError(f"{repr(given.source) if given.source else 'mapping'}: {error}") from None

@@ -57,8 +57,10 @@ class Maps:
         written: of each layer the class of what it writes; ``OUTSIDE`` where that cannot stay, or it writes nothing.
         reads: of each layer what it reads.
         alive: of each layer the bits of each class that are there while it runs, those that it writes among them.
-        overwritten: of each layer the class that its outputs may be written over, with the bits of that.
+        overwritten: of each layer the classes of which one may be written over by its outputs, being as large.
         begun: of the first layer of each recurrence the class of its weights.
+        bits: of what each layer writes.
+        last: the last layer that reads what each layer writes; itself where none does.
     """
 
     layers: Sequence[Layer]
@@ -66,8 +68,10 @@ class Maps:
     written: Sequence[int]
     reads: Sequence[tuple[Reads, ...]]
     alive: Sequence[Mapping[int, int]]
-    overwritten: Sequence[tuple[int, int] | None]
+    overwritten: Sequence[tuple[int, ...]]
     begun: Mapping[int, int]
+    bits: Sequence[int]
+    last: Sequence[int]
 
 
 def maps_of(
@@ -131,7 +135,7 @@ def maps_of(
             alive[each][number] = stays.bits
         for owner in stays.owners:
             read_of[owner] += (Reads(number, "weights", 0),)
-    return Maps(run, classes, of, read_of, alive, over, begun)
+    return Maps(run, classes, of, read_of, alive, over, begun, bits, last)
 
 
 def sources_of(layers: Sequence[Layer], joined: Mapping[int, int] = NOTHING) -> list[tuple[int, ...]]:
@@ -253,12 +257,13 @@ def _overwritten(
     of: Sequence[int],
     bits: Sequence[int],
     last: Sequence[int],
-) -> tuple[int, int] | None:
-    """The class, and the bits, that the outputs of an element-wise layer, or of one that adds, may be written over."""
+) -> tuple[int, ...]:
+    """The classes that the outputs of an element-wise layer, or of one that adds, may be written over one of."""
     in_place = layer.kind == "vector" and vector_kind(layer.op) == "elementwise"
+    found = []
     for source, read in reads:
         may = read.operand == "second" or (in_place and read.operand == "inputs")
         apart = read.home not in (OUTSIDE, of[number])
         if may and apart and last[source] == number and bits[source] == bits[number]:
-            return read.home, bits[number]
-    return None
+            found.append(read.home)
+    return tuple(found)

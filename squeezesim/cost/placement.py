@@ -104,7 +104,7 @@ def graph_of(maps: Maps, shapes: Sequence[int], capacity: int, ample: Container[
         for state, source in before.items():
             if undropped is None and len(_droppable(state, ample)) > MOST_DROPPED:
                 undropped = number
-            for left, place in places_after(maps, number, state, capacity, ample):
+            for left, place, _ in places_after(maps, number, state, capacity, ample):
                 key = keys.setdefault(Key(shapes[number], place.homes, place.loaded), len(keys))
                 target = after.setdefault(left, len(after))
                 own.setdefault((source, target, key), Edge(source, target, key, place))
@@ -130,24 +130,31 @@ def _fullness(state: State) -> tuple[int, int]:
 
 
 def places_after(
-    maps: Maps, number: int, state: State, capacity: int, ample: Container[int] = frozenset()
-) -> Iterator[tuple[State, Place]]:
-    """Yield each way to run layer *number* after *state*: what it leaves in the buffer, where its operands live."""
+    maps: Maps,
+    number: int,
+    state: State,
+    capacity: int,
+    ample: Container[int] = frozenset(),
+    most_dropped: int = MOST_DROPPED,
+) -> Iterator[tuple[State, Place, Mapping[int, int]]]:
+    """Yield each way to run layer *number* after *state*.
+
+    That is what it leaves in the buffer, where its operands live, and what is in the buffer meanwhile, and how.
+    """
     alive, written = maps.alive[number], maps.written[number]
     begins = written != OUTSIDE and maps.classes[written].first == number
     weights: list[dict[int, int]] = [{maps.begun[number]: _KEPT}, {}] if number in maps.begun else [{}]
-    for stay, gone in product(weights, _dropped(_droppable(state, ample))):
+    for stay, gone in product(weights, _dropped(_droppable(state, ample), most_dropped)):
         kept = {home: how for home, how in state if home not in gone} | stay
         for how in _ways(maps, written, ample) if begins else (kept.get(written, 0),):
             held = {**kept, written: how} if how and begins else kept
             resident = sum(alive.get(home, 0) for home in held)
-            over = maps.overwritten[number]
-            if over is not None and over[0] in held and how:
-                resident -= over[1]
+            if how and any(home in held for home in maps.overwritten[number]):
+                resident -= maps.bits[number]
             if resident > capacity:
                 continue
             left = sorted(pair for pair in held.items() if maps.classes[pair[0]].last > number)
-            yield tuple(left), _place(maps, number, held, how, resident)
+            yield tuple(left), _place(maps, number, held, how, resident), held
 
 
 def _droppable(state: State, ample: Container[int]) -> list[int]:
@@ -155,9 +162,9 @@ def _droppable(state: State, ample: Container[int]) -> list[int]:
     return [home for home, how in state if how == _BOTH and home not in ample]
 
 
-def _dropped(both: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Yield which of the classes that are in both may be dropped together."""
-    if len(both) <= MOST_DROPPED:
+def _dropped(both: Sequence[int], most: int) -> Iterator[tuple[int, ...]]:
+    """Yield which of the classes that are in both may be dropped together, of more than *most* not all of those."""
+    if len(both) <= most:
         yield from (tuple(compress(both, drops)) for drops in product((False, True), repeat=len(both)))
     else:
         yield from ((), *((each,) for each in both), tuple(both))

@@ -38,6 +38,7 @@ from squeezesim.errors import MappingError, UsageError
 from squeezesim.network.layer import Layer
 
 _IN_MEMORIES = LayerHomes((HOMES[0],) * len(HOMED))
+_MOST_GIVEN = 10  # maps that may be dropped before a layer in all combinations, where homes are given
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +160,14 @@ def maps_on(layers: Sequence[Layer], machine: Machine) -> Maps:
     return maps_of(layers, run, joins, machine)
 
 
-def given_places(
-    layers: Sequence[Layer], machine: Machine, homes: Mapping[int, LayerHomes]
-) -> Sequence[Place]:
+class Held(NamedTuple):
+    """Where the operands of a layer live, and the classes of maps and weights that are in the buffer meanwhile."""
+
+    place: Place
+    classes: frozenset[int]
+
+
+def given_places(layers: Sequence[Layer], machine: Machine, homes: Mapping[int, LayerHomes]) -> list[Held]:
     """Return the place of each of *layers* where operands live as *homes* say; of others in memories.
 
     Of several placements the one that takes the least of the buffer, layer by layer, is returned.
@@ -170,20 +176,20 @@ def given_places(
         MappingError: there is no such placement.
     """
     maps, room = maps_on(layers, machine), int(capacity(machine, Rates.of([machine]))[0])
-    ways: dict[State, tuple[Place, ...]] = {(): ()}
+    ways: dict[State, tuple[Held, ...]] = {(): ()}
     for number, layer in enumerate(layers):
         wanted = homes.get(number, _IN_MEMORIES)
-        after: dict[State, tuple[Place, ...]] = {}
+        after: dict[State, tuple[Held, ...]] = {}
         least = dict[State, int]()
         for state, path in ways.items():
-            for left, place in places_after(maps, number, state, room):
+            for left, place, held in places_after(maps, number, state, room, most_dropped=_MOST_GIVEN):
                 found = LayerHomes(
                     tuple(HOMES[home] for home in place.home_of(layer)),
                     None if wanted.kept_bytes is None else place.homes.resident // 8,
                 )
                 resident = place.homes.resident
                 if found == wanted and (left not in least or resident < least[left]):
-                    least[left], after[left] = resident, (*path, place)
+                    least[left], after[left] = resident, (*path, Held(place, frozenset(held)))
         if not after:
             named = ", ".join(
                 f"{operand} in {home}" for operand, home in zip(HOMED, wanted.homes, strict=False)
@@ -194,7 +200,7 @@ def given_places(
                 "there, and outputs that may stay and fit; in memory what they wrote there"
             )
         ways = after
-    return next(iter(ways.values()))
+    return list(next(iter(ways.values())))
 
 
 def _ample(maps: Maps, family: Machine, rates: Rates, capacity: float) -> frozenset[int]:

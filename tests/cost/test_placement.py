@@ -17,8 +17,10 @@ from squeezesim.cost.costs import HOMED, Axes
 from squeezesim.cost.evaluate import evaluate, evaluate_each
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.placement import places_after
 from squeezesim.cost.problem import Homes, workload_of
 from squeezesim.cost.rates import Rates
+from squeezesim.cost.residents import maps_on
 from squeezesim.cost.timeline import timeline
 from squeezesim.cost.vector import Streams, vector_costs
 from squeezesim.hardware.accelerator import Accelerator
@@ -353,6 +355,21 @@ def test_the_residual_block_worked_by_hand() -> None:
     tight = evaluate(layers, [small(**{"memory.global_buffer.size_kib": 0.1875})])
     assert tight.dram_bytes[0].sum() == 64 + 16 + 16 + 64 + 128
     assert np.all(tight.kept_bytes <= 192)
+
+
+@pytest.mark.parametrize(("inside", "bits"), [((), 512), ((0,), 512), ((1,), 512), ((0, 1), 1024)])
+def test_a_sum_is_written_over_whichever_input_is_in_the_buffer(inside: tuple[int, ...], bits: int) -> None:
+    conv = replace(Layer.conv("a", c=4, k=4, oy=4, ox=4, fy=1, fx=1), inputs=("x",))
+    layers = [
+        vector("x", "relu", ("input",), 64, 64),
+        conv,
+        vector("sum", "add", ("a", "x"), 128, 64),
+        vector("end", "relu", ("sum",), 64, 64),
+    ]
+    maps = maps_on(layers, Machine.of(small()))
+    state = tuple((home, 1) for home in inside)
+    found = {place.homes.outputs: place.homes.resident for _, place, _ in places_after(maps, 2, state, 8192)}
+    assert found == {True: bits, False: 512 * len(inside)}
 
 
 def test_many_branches_that_are_read_twice_stay_together() -> None:
