@@ -50,7 +50,7 @@ class _Array(ctypes.Structure):
 
 class _Unit(ctypes.Structure):
     _fields_ = _fields(_Integer, " ".join(_LOOPS)) + _fields(
-        _Integer, "stationary interval ports preload output_words latency psums_stay"
+        _Integer, "stationary interval ports preload output_words latency psums_stay blocks"
     )
 
 
@@ -341,6 +341,7 @@ def _flow(flow: DataflowCosts, given: _Given) -> _Flow:
                 unit.output_words,
                 unit.latency,
                 machine.psums_stay,
+                machine.chooses_blocks * (1 if machine.moves_least else 2),
             )
         )
     return entry

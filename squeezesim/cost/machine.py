@@ -205,15 +205,17 @@ class Machine:
     def multiples(self, axis: str, pointwise: bool) -> tuple[int, ...]:
         """Sizes to whose multiples tiles are rounded along an *axis*; *pointwise*: of a matrix product's pixels.
 
-        Of whole arrays, and of units, those that fill them. Where tiles may use less, the same of every array, so that
-        the tiles of a larger one are those of a smaller one too.
+        Of whole arrays, and of units, those that fill them. Where tiles may use less, the same of every array and unit,
+        so that the tiles of a larger one are those of a smaller one too.
         """
         whole = self.rows * self.cols
         shared = {"y": self.rows, "x": whole if pointwise else self.cols, "k": self.cols, "c": self.rows}
         if not self.whole_blocks and {*self.dataflows} <= {"ws", "os", "rs"}:
             shared = dict.fromkeys(shared, _ROUNDED)
         found = [shared.get(axis, 1)] if self.dataflows else []
-        found += [unit.by("p" if pointwise and axis == "x" else axis) for unit in self.units]
+        for unit in self.units:
+            filled = unit.by("p" if pointwise and axis == "x" else axis)
+            found.append(filled if self.whole_blocks else _ROUNDED * (axis != "n"))
         return tuple(sorted({size for size in found if size > 1})) or (1,)
 
     @property

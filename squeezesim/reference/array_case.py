@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from squeezesim.cost.dataflow import DATAFLOWS, flows_of, os, rs, ws
+from squeezesim.cost.dataflow import DATAFLOWS, flows_of, os, rs, unit_blocks, ws
 from squeezesim.cost.dataflow.base import Access
 from squeezesim.cost.dataflow.base import Tile as Tiles
-from squeezesim.cost.machine import Machine
+from squeezesim.cost.machine import Machine, Unit
 from squeezesim.cost.problem import Workload, workload_of
 from squeezesim.network import Layer
 from squeezesim.reference.array import ACCESSES, Buffer, Counts, Ints, is_matrix_product
@@ -36,7 +36,7 @@ def simulate_array(
 
     *sums* are partial sums that the buffer holds already. *mapping* is what `rs` needs, e, p, q, r, t and taps; or what
     is used of the array, by default all: of `ws` rows and columns, of `os` those, output channels of a chunk, and
-    pixels of a block of a matrix product.
+    pixels of a block of a matrix product, of a unit iterations of each of its loops.
 
     Example: a 1×1 convolution from 2 to 2 channels on one pixel takes 2×2 weight-stationary PEs with two ports
     3 cycles, two of which load the weights.
@@ -46,8 +46,10 @@ def simulate_array(
         run_row_stationary(layer, buffer, machine, Mapping(*mapping))
     elif dataflow.startswith("scalesim_"):
         run_systolic(dataflow, layer, buffer, machine)
-    elif unit := next((each for each in machine.units if each.name == dataflow), None):
-        run_unit(unit, layer, buffer, machine)
+    elif unit := _unit_named(dataflow, machine):
+        sizes = mapping or [size for _, size in unit.unroll]
+        unroll = tuple((loop, size) for (loop, _), size in zip(unit.unroll, sizes, strict=True))
+        run_unit(unit._replace(unroll=unroll), layer, buffer, machine)
     else:
         used: dict[str, Any] = dict(zip(_USED, mapping, strict=False))
         on = dataclasses.replace(machine, **used)
@@ -56,6 +58,10 @@ def simulate_array(
         else:
             run_output_stationary(layer, buffer, on, *mapping[len(_USED) :])
     return buffer.outputs, buffer.counts
+
+
+def _unit_named(name: str, machine: Machine) -> Unit | None:
+    return next((unit for unit in machine.units if unit.name == name), None)
 
 
 _USED = ("rows", "cols", "psum_words")
@@ -125,6 +131,11 @@ def found_mapping(case: Case) -> tuple[int, ...]:
     if case.dataflow == "os":
         use = os.used(work, tile, case.machine)
         return tuple(int(value[0]) for value in (use.rows, use.cols, use.words, use.pixels))
+    if unit := _unit_named(case.dataflow, case.machine):
+        names = ["p"] if unit.by("p") > 1 else [*"nyx"]
+        names += [*"gkc"] + (["t"] if unit.by("t") > 1 else ["fy", "fx"])
+        cuts = dict(zip(names, unit_blocks.used(unit, work, tile, case.machine).every, strict=True))
+        return tuple(int(np.ravel(cuts[loop].size)[0]) if loop in cuts else 1 for loop, _ in unit.unroll)
     if case.dataflow != "rs":
         return ()
     found = rs.mapping(work, tile, case.machine)

@@ -312,7 +312,7 @@ def least_bits(layer: Layer, on: Machine) -> int:
 
 
 def multiples_of(problem: Workload, machine: Machine) -> dict[str, tuple[int, ...]]:
-    """Sizes to which tiles are rounded along each axis: of whole arrays and of units those that fill them, else 16."""
+    """Sizes to which tiles are rounded along each axis: of whole arrays and units those that fill them, else 16."""
     pointwise = bool(problem.pointwise[0])
     columns = machine.rows * machine.cols if pointwise else machine.cols
     shared = {"y": machine.rows, "x": columns, "k": machine.cols, "c": machine.rows}
@@ -322,8 +322,8 @@ def multiples_of(problem: Workload, machine: Machine) -> dict[str, tuple[int, ..
     for axis in AXES:
         sizes = [shared.get(axis, 1)] if machine.dataflows else []
         for unit in machine.units:
-            unroll = dict(unit.unroll)
-            sizes.append(unroll.get("p" if pointwise and axis == "x" else axis, 1))
+            filled = dict(unit.unroll).get("p" if pointwise and axis == "x" else axis, 1)
+            sizes.append(filled if machine.whole_blocks else 1 if axis == "n" else 16)
         found[axis] = tuple(sizes)
     return found
 

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squeezesim.cost.machine import Machine
+from squeezesim.cost.machine import Machine, Unit
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import LOOPS, capacity
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, least_bits, machines, usual_layers
+from tests.reference.cases import units
 
 FLOWS = ("ws", "ws", "os", "os", "ws os", "ws os", "rs", "ws os rs")
 """One or several on an array, as often as they are drawn: the search of `rs` takes the longest."""
@@ -232,6 +233,68 @@ def test_images_and_groups_together_are_never_worse(data: st.DataObject) -> None
 @given(st.data())
 def test_images_and_groups_together_are_never_worse_in_400_cases(data: st.DataObject) -> None:
     check_parts(data)
+
+
+def better_units(unit: Unit, data: st.DataObject) -> dict[str, Unit]:
+    """*unit* with more of one thing, and with less of what takes time; its pipeline stays."""
+    added = st.sampled_from([1, 1, 2, 3, 8])
+    unroll = dict(unit.unroll)
+    flat = {"t": ("fy", "fx"), "p": ("n", "y", "x")}
+    beside = {*unroll, *(part for loop in unroll for part in flat.get(loop, ()))}
+    others = [
+        loop
+        for loop in (*"gkcyxn", "fy", "fx", "t")
+        if loop not in beside and not {*flat.get(loop, ())} & beside
+    ]
+    longer = dict.fromkeys(unroll, 1)
+    if others:
+        longer[data.draw(st.sampled_from(others), label="loop")] = 1
+    found = {
+        f"more places along {loop}": unit._replace(
+            unroll=tuple((unroll | {loop: unroll.get(loop, 1) + data.draw(added, label=loop)}).items())
+        )
+        for loop in longer
+    }
+    for key, step in (("ports", 1), ("output_words", 1), ("preload", -1), ("latency", -1)):
+        if value := getattr(unit, key):  # 0 ports or words never limit
+            found[key] = unit._replace(**{key: value + step})
+    if unit.interval > 1:
+        found["interval"] = unit._replace(interval=unit.interval - 1)
+    return found
+
+
+def check_units(data: st.DataObject) -> None:
+    """No layer is slower where a unit has more of anything, nor beside another unit."""
+    layer = data.draw(layers() | usual_layers(), label="layer")
+    unit = data.draw(units(), label="unit")
+    if data.draw(st.booleans(), label="usual sizes"):
+        sizes, words = st.sampled_from([2, 4, 6, 8, 12, 14, 16]), st.sampled_from([0, 1, 4, 8, 16])
+        unroll = tuple((loop, data.draw(sizes, label=loop)) for loop, _ in unit.unroll)
+        unit = unit._replace(unroll=unroll, interval=1, ports=data.draw(words), output_words=data.draw(words))
+    on = data.draw(machines(**FAST, dataflows=(), units=(unit,)), label="machine")
+    after = {name: (each,) for name, each in better_units(unit, data).items()}
+    other = data.draw(units(), label="another unit")._replace(name="other")
+    if (other.by("p") > 1) == (unit.by("p") > 1):  # else the pixels of matrix products stand in rows
+        after["another unit"] = (unit, other)
+    better = {name: replace(on, units=each) for name, each in after.items()}
+    smallest = max(least_bits(layer, each) for each in (on, *better.values()))
+    bits = int(smallest * data.draw(ROOMS, label="room"))
+    (before,), *found = reached([layer], [replace(each, buffer_bits=bits) for each in (on, *better.values())])
+    for name, (value,) in zip(better, found, strict=True):
+        assert value <= before, name
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_larger_units_are_never_slower(data: st.DataObject) -> None:
+    check_units(data)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000)
+@given(st.data())
+def test_larger_units_are_never_slower_in_2000_cases(data: st.DataObject) -> None:
+    check_units(data)
 
 
 each_improvement = pytest.mark.parametrize("changes", IMPROVEMENTS, ids=lambda changes: changes.name)

@@ -21,6 +21,9 @@ and ``latency``. Outputs that stay have a second set of accumulators, what else 
 that a block ends leave while it runs. Outputs are the tile's: where it does not hold all input channels, partial sums
 leave likewise.
 
+A block need not fill the unit: where blocks would wait for what they preload or for outputs that leave, ⌈D⌉ is ⌈D/u⌉
+with the u ≤ U of the fewest cycles along the loops that cut blocks (``unit_blocks``); in steps U iterations go on.
+
 An operand is read from the buffer in each step, but not again where all loops that went on since are ones that it
 does not have: loops in space that it does not have are a broadcast. What stays is read once for each block.
 
@@ -31,9 +34,8 @@ m = 4 · 9 = 36; blocks 2 · 14 · 2 = 56, of 128 or, at the right edge, 96 outp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial, reduce
-from itertools import product
 from operator import mul
 from typing import Any, NamedTuple
 
@@ -48,182 +50,34 @@ from squeezesim.cost.dataflow.base import (
     Tile,
     TileCost,
     buffer_words,
-    ceil_div,
+)
+from squeezesim.cost.dataflow.unit_blocks import (
+    Loops,
+    arrive,
+    chooses,
+    classes_of,
+    count_of,
+    first_of,
+    times_of,
+    used,
 )
 from squeezesim.cost.machine import Machine, Unit
 from squeezesim.cost.problem import Floats, Ints, Workload
 from squeezesim.hardware.dataflows import Declaration, SpatialMap
 
 
-class Cut(NamedTuple):
-    """A loop of tiles cut into parts of up to U iterations."""
-
-    full: Ints  # parts of U iterations
-    size: int  # U
-    rest: Ints  # iterations of the part after them; 0: there is none
-
-    @classmethod
-    def of(cls, extent: Ints, by: int) -> Cut:
-        """Cut *extent* iterations into parts of *by*."""
-        full, rest = np.divmod(extent, by)
-        return cls(full, by, rest)
-
-    @property
-    def parts(self) -> Ints:
-        """Number of parts, full or not."""
-        return np.asarray(self.full + (self.rest > 0))
-
-    @property
-    def first(self) -> Ints:
-        """Iterations of the first part."""
-        return np.where(self.full > 0, self.size, self.rest)
-
-    @property
-    def last(self) -> Ints:
-        """Iterations of the last part."""
-        return np.where(self.rest > 0, self.rest, self.size)
-
-    def classes(self) -> Iterator[tuple[Ints, Ints]]:
-        """(number, iterations) of full parts and of the other one."""
-        yield self.full, np.full_like(self.full, self.size)
-        yield (self.rest > 0) * 1, self.rest
-
-    def steps(self) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """(number, iterations before, iterations after) of each kind of succession of two parts."""
-        size = np.full_like(self.full, self.size)
-        yield np.maximum(self.full - 1, 0), size, size
-        yield ((self.full > 0) & (self.rest > 0)) * 1, size, self.rest
-
-
-Nest = Sequence[Cut]
-"""Loops, the last one innermost."""
-
-
-def _count(nest: Nest) -> Any:
-    return reduce(mul, (cut.parts for cut in nest), 1)
-
-
-def _first(nest: Nest) -> Any:
-    return reduce(mul, (cut.first for cut in nest), 1)
-
-
-def _last(nest: Nest) -> Any:
-    return reduce(mul, (cut.last for cut in nest), 1)
-
-
-def _classes(nest: Nest) -> Iterator[tuple[Any, Any]]:
-    """(number, iterations in all) of each class of blocks of a nest."""
-    for each in product(*(cut.classes() for cut in nest)):
-        counts, sizes = zip(*each, strict=True)
-        yield reduce(mul, counts), reduce(mul, sizes)
-
-
-def _successions(nest: Nest) -> Iterator[tuple[Any, Any, Any]]:
-    """(number, iterations before, iterations after) of each kind of succession of two blocks of a nest."""
-    for level, cut in enumerate(nest):
-        ended, begun = _last(nest[level + 1 :]), _first(nest[level + 1 :])
-        for outer, (count, before, after) in product(
-            product(*(each.classes() for each in nest[:level])), cut.steps()
-        ):
-            several = reduce(mul, (number for number, _ in outer), count * 1)
-            beside = reduce(mul, (size for _, size in outer), 1)
-            yield several, beside * before * ended, beside * after * begun
-
-
-class Loops(NamedTuple):
-    """The loops of tiles on a unit, cut: pixels, groups, output channels, and what is summed up."""
-
-    pixels: tuple[Cut, ...]  # n, y, x, or p
-    g: Cut
-    k: Cut
-    summed: tuple[Cut, ...]  # c and fy, fx, or t
-
-    @classmethod
-    def of(cls, unit: Unit, problem: Workload, tile: Tile) -> Loops:
-        """Cut the loops of tiles."""
-        return cls(_pixels(unit, tile.n, tile.y, tile.x), *_channels(unit, problem, tile.g, tile.k, tile.c))
-
-
-def _pixels(unit: Unit, n: Ints, y: Ints, x: Ints) -> tuple[Cut, ...]:
-    if unit.by("p") > 1:
-        return (Cut.of(n * y * x, unit.by("p")),)
-    return tuple(Cut.of(extent, unit.by(loop)) for loop, extent in zip("nyx", (n, y, x), strict=True))
-
-
-def _channels(unit: Unit, problem: Workload, g: Ints, k: Ints, c: Ints) -> tuple[Cut, Cut, tuple[Cut, ...]]:
-    taps: tuple[Cut, ...] = (Cut.of(problem.taps, unit.by("t")),)
-    if unit.by("t") == 1:
-        taps = Cut.of(problem.fy, unit.by("fy")), Cut.of(problem.fx, unit.by("fx"))
-    return Cut.of(g, unit.by("g")), Cut.of(k, unit.by("k")), (Cut.of(c, unit.by("c")), *taps)
-
-
 def tile_cost(unit: Unit, problem: Workload, tile: Tile, machine: Machine) -> TileCost:
     """Return what tiles cost on *unit*."""
-    loops = Loops.of(unit, problem, tile)
-    cycles, stream = _TIMES[unit.stationary](unit, problem, loops)
-    pixels, channels = tile.n * tile.y * tile.x, tile.g * tile.k * tile.c * problem.taps
-    pixel = _pixel_terms(unit, problem, tile.n, tile.y, tile.x)
-    channel = _channel_terms(unit, problem, tile.g, tile.k, tile.c)
+    loops = used(unit, problem, tile, machine)
+    cycles, stream = times_of(unit, problem, loops)
 
     def accesses() -> Accesses:
+        pixel, channel = _pixel_terms(unit, problem, loops), _channel_terms(unit, problem, loops, machine)
         terms = [np.asarray(term) * 1.0 for term in pixel], [np.asarray(term) * 1.0 for term in channel]
         return _accesses(unit, *terms, machine)
 
-    return TileCost(stream, cycles + unit.latency - stream, pixels * channels, accesses)
-
-
-def _outputs(unit: Unit, problem: Workload, loops: Loops) -> tuple[Ints, Ints]:
-    """Cycles, and those in which the PEs multiply, where outputs stay."""
-    nest = (loops.g, loops.k, *loops.pixels)
-    m = problem.paced(_count(loops.summed) * unit.interval)
-    stream = _count(nest) * m
-    if not unit.output_words:
-        return stream, stream
-    cycles = stream
-    for count, outputs in _classes(nest):
-        cycles = cycles + count * np.maximum(ceil_div(outputs, unit.output_words) - m, 0)
-    last = ceil_div(_last(nest), unit.output_words)
-    return cycles - np.maximum(last - m, 0) + last, stream
-
-
-def _weights(unit: Unit, problem: Workload, loops: Loops) -> tuple[Ints, Ints]:
-    """The same where weights stay."""
-    pixels = reduce(mul, (cut.full * cut.size + cut.rest for cut in loops.pixels))
-    m = problem.paced(_count(loops.pixels) * unit.interval)
-    return _preloaded(unit, (loops.g, loops.k), loops.summed, m, pixels)
-
-
-def _inputs(unit: Unit, problem: Workload, loops: Loops) -> tuple[Ints, Ints]:
-    """The same where inputs stay."""
-    filters = loops.k.full * loops.k.size + loops.k.rest
-    m = problem.paced(loops.k.parts * unit.interval)
-    return _preloaded(unit, (*loops.pixels, loops.g), loops.summed, m, filters)
-
-
-def _preloaded(unit: Unit, kept: Nest, summed: Nest, m: Ints, made: Ints) -> tuple[Ints, Ints]:
-    """Cycles where blocks of *kept* × *summed* words are preloaded, each for *m* cycles.
-
-    One of *kept* makes *made* outputs.
-    """
-
-    def preload(words: Any) -> Any:
-        return np.maximum(_arrive(unit, words), unit.preload)
-
-    def leave(iterations: Any) -> Any:
-        return ceil_div(iterations * made, unit.output_words) if unit.output_words else 0 * iterations
-
-    stream = _count(kept) * _count(summed) * m
-    cycles = stream + preload(_first(kept) * _first(summed))
-    for several, size in _classes(kept):
-        for count, _, after in _successions(summed):
-            cycles = cycles + several * count * np.maximum(preload(size * after) - m, 0)
-    for count, before, after in _successions(kept):
-        waiting = np.maximum(leave(before), preload(after * _first(summed))) - m
-        cycles = cycles + count * np.maximum(waiting, 0)
-    return cycles + np.maximum(leave(_last(kept)) - m, 0), stream
-
-
-_TIMES = {"outputs": _outputs, "weights": _weights, "inputs": _inputs}
+    macs = tile.n * tile.y * tile.x * tile.g * tile.k * tile.c * problem.taps
+    return TileCost(stream, cycles + unit.latency - stream, macs, accesses)
 
 
 class _Pixel(NamedTuple):
@@ -259,17 +113,18 @@ class _Channel(NamedTuple):
     latency: Any
 
 
-def _pixel_terms(unit: Unit, problem: Workload, n: Ints, y: Ints, x: Ints) -> _Pixel:
-    cuts, pixels = _pixels(unit, n, y, x), n * y * x
-    parts = _count(cuts)
+def _pixel_terms(unit: Unit, problem: Workload, loops: Loops) -> _Pixel:
+    cuts, pixels = loops.pixels, reduce(mul, (cut.extent for cut in loops.pixels))
+    parts = count_of(cuts)
     stream = problem.paced(parts * unit.interval) if unit.stationary == "weights" else parts
     alone = np.where(parts == 1, pixels, 0)
-    return _Pixel(parts, stream, pixels, alone, pixels - alone, _first(cuts), np.ones_like(pixels))
+    return _Pixel(parts, stream, pixels, alone, pixels - alone, first_of(cuts), np.ones_like(pixels))
 
 
-def _channel_terms(unit: Unit, problem: Workload, g: Ints, k: Ints, c: Ints) -> _Channel:
-    groups, filters, summed = _channels(unit, problem, g, k, c)
-    parts, slices = _count(summed), g * k * c * problem.taps
+def _channel_terms(unit: Unit, problem: Workload, loops: Loops, machine: Machine) -> _Channel:
+    _, groups, filters, summed = loops
+    g, k, of_sum = groups.extent, filters.extent, reduce(mul, (cut.extent for cut in summed))
+    parts, slices = count_of(summed), g * k * of_sum
     blocks = groups.parts * filters.parts * parts
     sides = {
         "outputs": (groups.parts * filters.parts, parts),
@@ -279,14 +134,20 @@ def _channel_terms(unit: Unit, problem: Workload, g: Ints, k: Ints, c: Ints) -> 
     in_space = parts == 1
     steady = in_space if unit.stationary == "outputs" else blocks == 1
     again = 0 if unit.stationary == "weights" else np.where(steady, 0, slices)
-    inputs, first = g * c * problem.taps, _first((groups, *summed))
+    inputs, first = g * of_sum, first_of((groups, *summed))
     by_filter = inputs * filters.parts
     preloads, exposed = np.zeros_like(slices), np.full_like(slices, unit.preload)
     if unit.stationary == "weights":
         first = first * filters.first
-        for count, size in _classes((groups, filters, *summed)):
-            preloads = preloads + count * np.maximum(_arrive(unit, size), unit.preload)
-        exposed = np.maximum(_arrive(unit, first), unit.preload)
+        for count, size in classes_of((groups, filters, *summed)):
+            preloads = preloads + count * np.maximum(arrive(unit, size), unit.preload)
+        exposed = np.maximum(arrive(unit, first), unit.preload)
+    if chooses(unit, machine):  # a block may be a word
+        first = 0 * first
+        if unit.stationary == "weights":
+            least = max(unit.preload, unit.ports > 0)
+            preloads = np.maximum(blocks * least, arrive(unit, slices))
+            exposed = np.full_like(slices, least)
     only_once = unit.stationary == "inputs"
     return _Channel(
         cycles=blocks if unit.stationary == "weights" else outside * problem.paced(steps * unit.interval),
@@ -306,11 +167,6 @@ def _channel_terms(unit: Unit, problem: Workload, g: Ints, k: Ints, c: Ints) -> 
         exposed=exposed,
         latency=np.full_like(slices, unit.latency),
     )
-
-
-def _arrive(unit: Unit, words: Ints) -> Ints:
-    """Cycles in which *words* of what stays arrive."""
-    return ceil_div(words, unit.ports) if unit.ports else 0 * words
 
 
 def _cycles(unit: Unit, pixel: Sequence[Any], channel: Sequence[Any]) -> Sequence[Products]:
@@ -355,6 +211,21 @@ def _accesses(unit: Unit, pixel: Sequence[Floats], channel: Sequence[Floats], ma
     }
 
 
+def _moves_more(unit: Unit, machine: Machine) -> bool:
+    """Whether tiles may move more words than on all of *unit*."""
+    return chooses(unit, machine) and not machine.moves_least
+
+
+def _least_accesses(
+    unit: Unit, pixel: Sequence[Floats], channel: Sequence[Floats], machine: Machine
+) -> Accesses:
+    """Words of whole layers; smaller blocks move more of them, but for sums that go from PE to PE."""
+    words = dict(_accesses(unit, pixel, channel, machine))
+    if _moves_more(unit, machine) and unit.stationary != "outputs":
+        words[Access("inter_pe", "psums")] = 0.0 * words[Access("inter_pe", "psums")]
+    return words
+
+
 @lru_cache(maxsize=256)
 def dataflow_of(unit: Unit) -> Dataflow:
     """Return *unit* as a dataflow, whose name is the unit's.
@@ -364,11 +235,19 @@ def dataflow_of(unit: Unit) -> Dataflow:
         >>> dataflow_of(unit).declared.stationary
         'outputs'
     """
+
+    def whole(problem: Workload, **sizes: Ints) -> Loops:
+        one = np.ones_like(next(iter(sizes.values())))
+        return Loops.of(unit, problem, Tile(**(dict.fromkeys(Tile._fields, one) | sizes)))
+
     bounds = Bounds(
-        pixel_terms=lambda problem, n, y, x, _machine: _pixel_terms(unit, problem, n, y, x),
-        channel_terms=lambda problem, g, k, c, _machine: _channel_terms(unit, problem, g, k, c),
+        pixel_terms=lambda problem, n, y, x, _: _pixel_terms(unit, problem, whole(problem, n=n, y=y, x=x)),
+        channel_terms=lambda problem, g, k, c, machine: _channel_terms(
+            unit, problem, whole(problem, g=g, k=k, c=c), machine
+        ),
         cycles=lambda pixel, channel: _cycles(unit, pixel, channel),
-        accesses=lambda _problem, pixel, channel, machine: [_accesses(unit, pixel, channel, machine)],
+        accesses=lambda _, pixel, channel, machine: [_least_accesses(unit, pixel, channel, machine)],
+        exact=lambda _, tile, machine: np.full(tile.n.shape, not _moves_more(unit, machine)),
     )
     declared = Declaration(unit.name, SpatialMap((), ()), unit.stationary, ports="none")
     return Dataflow(declared, partial(tile_cost, unit), bounds)

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* The version of the functions below, as ABI in __init__.py: raise both when a signature or a meaning changes. */
-#define SQUEEZESIM_ABI 3
+#define SQUEEZESIM_ABI 4
 
 /* The digest of the sources, which the build passes: the loader takes no library of other sources. */
 #ifndef SQUEEZESIM_SOURCE
@@ -49,6 +49,9 @@ typedef struct {
 /* What stays in the PEs of a unit. */
 enum { OUTPUTS_STAY, WEIGHTS_STAY, INPUTS_STAY };
 
+/* Blocks of tiles on a unit: of all of it, of as many parts of each loop as on all of it, or any. */
+enum { WHOLE_BLOCKS, AS_MANY_BLOCKS, ANY_BLOCKS };
+
 /* Numbers of `machine.Unit`, and of `Machine` for a unit. */
 typedef struct {
     int64_t n, g, k, c, y, x, fy, fx, t, p; /* iterations at once (`Unit.by`); 1: the loop runs in time */
@@ -59,6 +62,7 @@ typedef struct {
     int64_t output_words; /* a cycle; 0: never limiting */
     int64_t latency;      /* cycles for each tile */
     int64_t psums_stay;   /* boolean: no partial sums leave the array */
+    int64_t blocks;       /* those that may be chosen */
 } Unit;
 
 /* Sizes of a tile. */
@@ -127,6 +131,8 @@ void unit_tile(const Problem *p, const Unit *u, const Tile *t, TileCost *cost);
 /* Cycles that a tile is not below where blocks are chosen, found sooner. */
 double ws_least(const Problem *p, const Array *a, const Tile *t);
 double os_least(const Problem *p, const Array *a, const Tile *t);
+double unit_least(const Problem *p, const Unit *u, const Tile *t);
+bool unit_chooses(const Unit *u); /* whether tiles may use less of a unit */
 
 /* Terms of the pixels or of the channels of tiles: what closed forms of cycles are made of (`Bounds`). */
 enum { WS_STREAM, WS_SHARE };

@@ -113,14 +113,16 @@ static double tile_of(const Tiling *t, unsigned uneven, unsigned last, Tile *til
 }
 
 bool array_at_least(const State *s, int flow, const Tiling *t, OnArray *array) {
+    const Unit *unit = s->in->flow[flow].unit;
     int64_t kind = s->in->flow[flow].kind;
-    if (kind == OF_UNIT || !s->in->array->chooses_blocks) return false;
+    if (kind == OF_UNIT ? !unit_chooses(unit) : !s->in->array->chooses_blocks) return false;
     array->total = 0;
     array->uneven = uneven_of(t);
     for (unsigned last = array->uneven;; last = (last - 1) & array->uneven) {
         Tile tile;
         double count = tile_of(t, array->uneven, last, &tile);
-        double cycles = (kind == OF_OS ? os_least : ws_least)(&s->problem, s->in->array, &tile);
+        double cycles = kind == OF_UNIT ? unit_least(&s->problem, unit, &tile)
+                                        : (kind == OF_OS ? os_least : ws_least)(&s->problem, s->in->array, &tile);
         array->count[last] = count;
         array->cycles[last] = array->begins[last] = cycles;
         array->total += count * cycles;

@@ -4,7 +4,9 @@
  * to preload block b and o(b) cycles in which its outputs leave:
  *
  *     outputs stay            m + Σ over all blocks but the last of max(m, o(b)) + o(last)
- *     weights, inputs stay    p(first) + Σ over blocks of max(m, o(b), p(next)) */
+ *     weights, inputs stay    p(first) + Σ over blocks of max(m, o(b), p(next))
+ *
+ * A tile is cut into the blocks of the fewest cycles (`cost/dataflow/unit_blocks.py`). */
 
 #include "kernel.h"
 
@@ -148,10 +150,17 @@ static int64_t leave(const Unit *u, int64_t outputs) {
     return u->output_words ? ceil_div(outputs, u->output_words) : 0;
 }
 
+/* Cycles of a block: of its steps. */
+static int64_t cycles_of_block(const Problem *p, const Unit *u, const Loops *l) {
+    int64_t steps = parts_of(l->k);
+    if (u->stationary != INPUTS_STAY) steps = blocks_of(u->stationary == OUTPUTS_STAY ? l->summed : l->pixels);
+    return paced(p, steps * u->interval);
+}
+
 /* Cycles where outputs stay: those of all blocks leave beside the next one, of the last one alone. */
 static int64_t outputs_stay(const Problem *p, const Unit *u, const Loops *l) {
     Nest nest = {5, {l->g, l->k, l->pixels[0], l->pixels[1], l->pixels[2]}};
-    int64_t m = paced(p, blocks_of(l->summed) * u->interval);
+    int64_t m = cycles_of_block(p, u, l);
     int64_t cycles = count_of(&nest) * m;
     if (!u->output_words) return cycles;
     Class blocks[CLASSES];
@@ -188,7 +197,7 @@ static int64_t weights_stay(const Problem *p, const Unit *u, const Loops *l) {
     Preloaded of = {
         .kept = {2, {l->g, l->k}},
         .summed = {3, {l->summed[0], l->summed[1], l->summed[2]}},
-        .m = paced(p, blocks_of(l->pixels) * u->interval),
+        .m = cycles_of_block(p, u, l),
         .made = extent_of(l->pixels[0]) * extent_of(l->pixels[1]) * extent_of(l->pixels[2]),
     };
     return preloaded(u, &of);
@@ -198,7 +207,7 @@ static int64_t inputs_stay(const Problem *p, const Unit *u, const Loops *l) {
     Preloaded of = {
         .kept = {4, {l->pixels[0], l->pixels[1], l->pixels[2], l->g}},
         .summed = {3, {l->summed[0], l->summed[1], l->summed[2]}},
-        .m = paced(p, parts_of(l->k) * u->interval),
+        .m = cycles_of_block(p, u, l),
         .made = extent_of(l->k),
     };
     return preloaded(u, &of);
@@ -232,15 +241,121 @@ static void accesses(const Problem *p, const Unit *u, const Tile *t, const Loops
     words[BUFFER_PSUMS] = leaving;
 }
 
+static int64_t cycles_of(const Problem *p, const Unit *u, const Loops *l) {
+    if (u->stationary == OUTPUTS_STAY) return outputs_stay(p, u, l);
+    return u->stationary == WEIGHTS_STAY ? weights_stay(p, u, l) : inputs_stay(p, u, l);
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
+
+enum { MOST_CUTS = 7, EACH = 16 };
+
+/* Blocks that are tried, and the best of them. */
+typedef struct {
+    const Problem *problem;
+    const Unit *unit;
+    Loops loops;
+    int cuts;
+    Cut *cut[MOST_CUTS];           /* of `loops`, those that make blocks; the outermost first */
+    int64_t fewest[MOST_CUTS + 1]; /* blocks of a loop and all further in, on all of the unit */
+    int64_t m;                     /* cycles of a block */
+    int64_t cycles, count;         /* of the best */
+    Loops best;
+} Blocks;
+
+/* The blocks of a tile on all of a unit. */
+static void blocks_init(Blocks *b, const Problem *p, const Unit *u, const Tile *t) {
+    *b = (Blocks){.problem = p, .unit = u, .loops = loops_of(p, u, t)};
+    Loops *l = &b->loops;
+    if (u->stationary != INPUTS_STAY) {
+        b->cut[b->cuts++] = &l->g;
+        b->cut[b->cuts++] = &l->k;
+    }
+    if (u->stationary != WEIGHTS_STAY)
+        for (int i = 0; i < 3; i++) b->cut[b->cuts++] = &l->pixels[i];
+    if (u->stationary == INPUTS_STAY) b->cut[b->cuts++] = &l->g;
+    if (u->stationary != OUTPUTS_STAY)
+        for (int i = 0; i < 3; i++) b->cut[b->cuts++] = &l->summed[i];
+    b->fewest[b->cuts] = 1;
+    for (int at = b->cuts - 1; at >= 0; at--) b->fewest[at] = b->fewest[at + 1] * parts_of(*b->cut[at]);
+    b->m = cycles_of_block(p, u, l);
+    b->count = b->fewest[0];
+}
+
+bool unit_chooses(const Unit *u) {
+    bool preloads = u->stationary != OUTPUTS_STAY && (u->ports || u->preload);
+    return u->blocks != WHOLE_BLOCKS && (u->output_words || preloads);
+}
+
+/* Cycles that no blocks fall below, but for the latency. */
+static int64_t least_of(const Blocks *b) {
+    const Unit *u = b->unit;
+    const Loops *l = &b->loops;
+    int64_t outputs = extent_of(l->g) * extent_of(l->k), words = 1, count = b->fewest[0];
+    for (int i = 0; i < 3; i++) outputs *= extent_of(l->pixels[i]);
+    int64_t leaving = leave(u, outputs);
+    if (u->stationary == OUTPUTS_STAY) return most(count * b->m + (u->output_words > 0), b->m + leaving);
+    for (int at = 0; at < b->cuts; at++) words *= extent_of(*b->cut[at]);
+    int64_t least = most(u->preload, u->ports > 0), arriving = u->ports ? ceil_div(words, u->ports) : 0;
+    int64_t waiting = least + (count - 1) * most(b->m, least) + b->m;
+    return most(most(waiting, b->m + arriving), least + leaving);
+}
+
+/* The next smaller number of iterations that a block may have along a loop. */
+static int64_t smaller(int64_t size) { return size > EACH ? (size - 1) / 8 * 8 : size - 1; }
+
+/* Try all blocks along the loops from *at* on, of *count* parts of those further out. */
+static void try_blocks(Blocks *b, int at, int64_t count) {
+    if (at == b->cuts) {
+        int64_t cycles = cycles_of(b->problem, b->unit, &b->loops);
+        if (cycles > b->cycles || (cycles == b->cycles && count >= b->count)) return;
+        b->cycles = cycles;
+        b->count = count;
+        b->best = b->loops;
+        return;
+    }
+    const Cut whole = *b->cut[at];
+    const int64_t extent = extent_of(whole);
+    for (int64_t size = whole.size, tried = 0; size > 0; size = smaller(size)) {
+        int64_t parts = ceil_div(extent, size);
+        if (parts == 1 && tried) continue;
+        if (b->unit->blocks == AS_MANY_BLOCKS && parts > parts_of(whole)) break;
+        if (count * parts * b->fewest[at + 1] * b->m >= b->cycles) break;
+        tried = size;
+        *b->cut[at] = cut_of(extent, size);
+        try_blocks(b, at + 1, count * parts);
+    }
+    *b->cut[at] = whole;
+}
+
+/* Cut a tile into the blocks of the fewest cycles, of equal ones the fewest; return these cycles. */
+static int64_t choose_blocks(const Problem *p, const Unit *u, const Tile *t, Loops *loops) {
+    *loops = loops_of(p, u, t);
+    const int64_t whole = cycles_of(p, u, loops);
+    if (!unit_chooses(u)) return whole;
+    Blocks b;
+    blocks_init(&b, p, u, t);
+    if (whole == least_of(&b)) return whole;
+    b.cycles = whole;
+    b.best = *loops;
+    try_blocks(&b, 0, 1);
+    *loops = b.best;
+    return b.cycles;
+}
+
+double unit_least(const Problem *p, const Unit *u, const Tile *t) {
+    Blocks b;
+    blocks_init(&b, p, u, t);
+    return (double)(least_of(&b) + u->latency);
+}
+
 void unit_tile(const Problem *p, const Unit *u, const Tile *t, TileCost *cost) {
-    Loops loops = loops_of(p, u, t);
-    int64_t cycles;
-    if (u->stationary == OUTPUTS_STAY) cycles = outputs_stay(p, u, &loops);
-    else if (u->stationary == WEIGHTS_STAY) cycles = weights_stay(p, u, &loops);
-    else cycles = inputs_stay(p, u, &loops);
-    cost->cycles = cycles + u->latency;
+    Loops loops;
+    cost->cycles = choose_blocks(p, u, t, &loops) + u->latency;
     accesses(p, u, t, &loops, cost->words);
 }
+
+/* ---- closed forms ------------------------------------------------------------------------------------------------ */
 
 void unit_pixels(const Problem *p, const Unit *u, const Sides *sides, Terms *terms) {
     double (*found)[TOGETHER] = terms->of;
@@ -256,7 +371,7 @@ void unit_pixels(const Problem *p, const Unit *u, const Sides *sides, Terms *ter
 }
 
 /* Cycles of a part of the pixels; where weights stay, blocks. */
-static int64_t cycles_of(const Problem *p, const Unit *u, const Loops *l) {
+static int64_t cycles_of_part(const Problem *p, const Unit *u, const Loops *l) {
     int64_t groups = parts_of(l->g), filters = parts_of(l->k), summed = blocks_of(l->summed);
     if (u->stationary == OUTPUTS_STAY) return groups * filters * paced(p, summed * u->interval);
     if (u->stationary == INPUTS_STAY) return groups * summed * paced(p, filters * u->interval);
@@ -280,13 +395,20 @@ void unit_channels(const Problem *p, const Unit *u, const Sides *sides, Terms *t
         const Loops l = loops_of(p, u, &(Tile){1, 1, 1, sides->a, sides->b, sides->c[at]});
         const Nest summed = {3, {l.summed[0], l.summed[1], l.summed[2]}};
         const int64_t first = first_of(l.g) * first_block(&summed, 0) * (weights ? first_of(l.k) : 1);
-        found[UNIT_CYCLES][at] = (double)cycles_of(p, u, &l);
+        found[UNIT_CYCLES][at] = (double)cycles_of_part(p, u, &l);
         found[UNIT_BLOCKS][at] = (double)(parts_of(l.g) * blocks_of(l.summed));
         found[UNIT_INPUTS][at] = (double)(sides->a * sides->c[at] * taps_of(p));
         found[UNIT_OUTPUTS][at] = (double)(sides->a * sides->b);
-        found[UNIT_FIRST][at] = (double)first;
-        found[UNIT_PRELOADS][at] = (double)(weights ? preloads_of(u, &l) : 0);
-        found[UNIT_EXPOSED][at] = (double)(weights ? preload(u, first) : u->preload);
+        int64_t exposed = weights ? preload(u, first) : u->preload, preloads = weights ? preloads_of(u, &l) : 0;
+        if (unit_chooses(u) && weights) { /* a block may be a word */
+            int64_t blocks = parts_of(l.g) * parts_of(l.k) * blocks_of(l.summed);
+            int64_t words = sides->a * sides->b * sides->c[at] * taps_of(p);
+            exposed = most(u->preload, u->ports > 0);
+            preloads = most(blocks * exposed, u->ports ? ceil_div(words, u->ports) : 0);
+        }
+        found[UNIT_FIRST][at] = (double)(unit_chooses(u) ? 0 : first);
+        found[UNIT_PRELOADS][at] = (double)preloads;
+        found[UNIT_EXPOSED][at] = (double)exposed;
         found[UNIT_LATENCY][at] = (double)u->latency;
     }
 }

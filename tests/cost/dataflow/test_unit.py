@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow import DATAFLOWS, Tile, flows_of
@@ -28,6 +28,7 @@ from squeezesim.reference.array_case import Case, closed_form, whole
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.cost.cases import layers, machine, problem_of
+from tests.reference.cases import units
 
 CONV = Layer.conv("conv", c=64, k=32, oy=14, ox=14, fy=3, fx=3, padding=1)
 POINTWISE = Layer.conv("pointwise", c=16, k=10, oy=2, ox=6, fy=1, fx=1)
@@ -82,12 +83,79 @@ def test_weights_stay() -> None:
 
 
 def test_inputs_stay() -> None:
-    # Rows of 4 + 2 pixels, 8 of 16 channels: 2 · 2 · 2 blocks for 10 output channels each; 32 words arrive in 4 cycles.
+    # Rows of 3 + 3 pixels, 8 of 16 channels: 2 · 2 · 2 blocks for 10 output channels each; 24 words arrive in 3 cycles.
     found = costs(POINTWISE, unroll={"c": 8, "x": 4}, stationary="inputs", ports=8)
-    assert found["cycles"] == 4 + 8 * 10
+    assert found["cycles"] == 3 + 8 * 10
     assert found["buffer_inputs"] == 12 * 16
     assert found["buffer_weights"] == 16 * 10 * 4
     assert found["buffer_psums_written"] == 12 * 10 * 2
+
+
+def test_whole_blocks_use_all_of_a_unit() -> None:
+    # Rows of 4 + 2 pixels: 32 words arrive in 4 cycles.
+    unit = Unit("unit", (("c", 8), ("x", 4)), "inputs", ports=8)
+    for whole_blocks, first in ((True, 4), (False, 3)):
+        on = machine(dataflows=(), units=(unit,), whole_blocks=whole_blocks)
+        found = closed_form(Case(POINTWISE, whole(POINTWISE, on), on, "unit", resumed=False, seed=0))
+        assert found["cycles"] == first + 8 * 10
+
+
+def test_blocks_are_those_of_the_fewest_cycles() -> None:
+    # 9 columns of 8 channels leave 8 at once, in steps of a cycle: a block of 9 takes 2 cycles, 8 + 1 one each.
+    layer = Layer.conv("a", c=1, k=8, oy=1, ox=9, fy=1, fx=1)
+    found = costs(layer, unroll={"x": 9}, output_words=8)
+    assert found["cycles"] == 1 + 8 * 2
+    wide = Layer.conv("a", c=2, k=8, oy=1, ox=36, fy=1, fx=1)
+    # Whole: 32 blocks of 2 steps, of 9 outputs in 2 cycles. With 3 words a cycle 9 take 3, as do 8: four blocks a row.
+    assert costs(wide, unroll={"x": 9}, output_words=8)["cycles"] == 32 * 2 + 2
+    assert costs(wide, unroll={"x": 9}, output_words=3)["cycles"] == 2 + 31 * 3 + 3
+    # Where a block waits for 12 outputs, 6 + 6 beside each other leave sooner than 11 + 1 do.
+    tall = Layer.conv("a", c=6, k=12, oy=3, ox=1, fy=1, fx=1)
+    several = {
+        size: costs(tall, unroll={"k": size, "y": 2}, output_words=2)["cycles"] for size in (6, 11, 12)
+    }
+    assert several == {6: 6 + 3 * 6 + 3, 11: 6 + 3 * 6 + 3, 12: 6 + 12 + 6}
+
+
+def check_blocks(layer: Layer, unit: Unit, rate: float, priced: bool) -> None:
+    """All sizes of blocks of the loops of a unit, each on a unit of that size that has no choice."""
+    on = machine(
+        dataflows=(),
+        units=(unit,),
+        buffer_bits_per_cycle=rate,
+        objective="energy" if priced else "latency",
+    )
+    tile = whole(layer, on)
+    found = closed_form(Case(layer, tile, on, "unit", resumed=False, seed=0))
+    every = []
+    for sizes in product(*(range(1, size + 1) for _, size in unit.unroll)):
+        smaller = unit._replace(
+            unroll=tuple((loop, size) for (loop, _), size in zip(unit.unroll, sizes, strict=True))
+        )
+        fixed = dataclasses.replace(on, units=(smaller,), whole_blocks=True)
+        if fixed.flattens == on.flattens:
+            every.append(closed_form(Case(layer, tile, fixed, "unit", resumed=False, seed=0)))
+    full = every[-1]
+    moved = {name for name in full if name.startswith(("buffer", "inter", "register"))}
+    if on.moves_least:
+        assert all(found[name] == full[name] for name in moved)
+        every = [each for each in every if all(each[name] == full[name] for name in moved)]
+    assert found["cycles"] == min(each["cycles"] for each in every)
+
+
+@settings(max_examples=15)
+@given(layers(largest=12), units(), st.sampled_from([float("inf"), 16.0]), st.booleans())
+def test_no_blocks_that_fit_are_faster(layer: Layer, unit: Unit, rate: float, priced: bool) -> None:
+    check_blocks(layer, unit, rate, priced)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000)
+@given(layers(largest=12), units(), st.sampled_from([float("inf"), 16.0]), st.booleans())
+def test_no_blocks_that_fit_are_faster_on_2000_tiles(
+    layer: Layer, unit: Unit, rate: float, priced: bool
+) -> None:
+    check_blocks(layer, unit, rate, priced)
 
 
 def test_sums_that_stay_in_the_array_leave_it_once() -> None:
@@ -124,12 +192,12 @@ def test_weights_of_rows_and_columns_are_those_of_ws(layer: Layer, rows: int, co
 
 def test_only_pixels_that_a_unit_flattens_stand_in_one() -> None:
     flat, rows = Unit("flat", (("p", 8), ("k", 4))), Unit("rows", (("x", 8), ("k", 4)))
-    for units, pointwise, cycles in (((flat,), True, 2), ((rows,), False, 2), ((flat, rows), False, 2)):
-        on = machine(dataflows=(), units=units, setup=0, dram_latency=0)
+    for several, pointwise, cycles in (((flat,), True, 2), ((rows,), False, 2), ((flat, rows), False, 2)):
+        on = machine(dataflows=(), units=several, setup=0, dram_latency=0)
         work = problem_of(POINTWISE, on)
         assert bool(work.pointwise[0]) is pointwise
         sizes = Tile(*(getattr(work, axis) for axis in Tile._fields))
-        blocks = flows_of(on)[units[0].name].tile_cost(work, sizes, on).stream[0] / (16 * 3)
+        blocks = flows_of(on)[several[0].name].tile_cost(work, sizes, on).stream[0] / (16 * 3)
         assert blocks == cycles
 
 
