@@ -15,8 +15,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The default run draws the same cases each time and needs no deadline: the first example of a test may import torch,
 # on a machine that others use too.
 settings.register_profile("squeezesim", deadline=None, derandomize=True)
-# pytest tests/reference --hypothesis-profile=thorough: 100,000 tiles on the simulated array and in the event simulator.
+# --hypothesis-profile=thorough, once for a change of what it tests: 100,000 tiles on the simulated array and in the event
+# simulator (tests/reference); of tests with a number of cases of their own, five times as many.
 settings.register_profile("thorough", deadline=None, max_examples=50_000)
+MORE = 5
 # make fuzz: fresh cases; nothing is kept, so that each run of a seed is the same.
 settings.register_profile(
     "fuzz", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=False
@@ -28,7 +30,8 @@ settings.register_profile("few", settings.get_profile("squeezesim"), max_example
 MOST = 250
 settings.register_profile("quarter", settings.get_profile("squeezesim"))
 settings.load_profile("squeezesim")
-FEWER: dict[str, Callable[[int], int]] = {
+DRAWN: dict[str, Callable[[int], int]] = {
+    "thorough": lambda cases: MORE * cases,
     "few": lambda cases: min(cases, FEW),
     "quarter": lambda cases: min(max(cases // 4, min(cases, FEW)), MOST),
 }
@@ -50,26 +53,26 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     profile = config.getoption("--hypothesis-profile")
-    if profile in FEWER:
-        draw_fewer(items, FEWER[profile])
+    if profile in DRAWN:
+        change_draws(items, DRAWN[profile])
     if WITHOUT_TORCH:
         for item in items:
             if item.get_closest_marker("torch"):
                 item.add_marker(pytest.mark.skip(reason="needs torch"))
 
 
-def draw_fewer(items: list[pytest.Item], fewer: Callable[[int], int]) -> None:
-    """Lower the number of cases of tests that have one of their own, which no profile changes."""
+def change_draws(items: list[pytest.Item], drawn: Callable[[int], int]) -> None:
+    """Change the number of cases of tests that have one of their own, which no profile changes."""
     functions = {getattr(item, "function", None) for item in items}
     for test in (function for function in functions if hasattr(function, "is_hypothesis_test")):
         own = test._hypothesis_internal_use_settings or settings()
-        test._hypothesis_internal_use_settings = settings(own, max_examples=fewer(own.max_examples))
+        test._hypothesis_internal_use_settings = settings(own, max_examples=drawn(own.max_examples))
 
 
 @pytest.fixture
 def drawn(pytestconfig: pytest.Config) -> Callable[[int], int]:
     """How many of so many cases a property inside a test draws, which no profile reaches."""
-    return FEWER.get(pytestconfig.getoption("--hypothesis-profile"), lambda cases: cases)
+    return DRAWN.get(pytestconfig.getoption("--hypothesis-profile"), lambda cases: cases)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -229,9 +229,9 @@ def test_images_and_groups_together_are_never_worse(data: st.DataObject) -> None
 
 
 @pytest.mark.slow
-@settings(max_examples=400)
+@settings(max_examples=2000)
 @given(st.data())
-def test_images_and_groups_together_are_never_worse_in_400_cases(data: st.DataObject) -> None:
+def test_images_and_groups_together_are_never_worse_in_2000_cases(data: st.DataObject) -> None:
     check_parts(data)
 
 
@@ -309,7 +309,7 @@ def test_better_is_never_worse(changes: Improvements, data: st.DataObject) -> No
 
 @pytest.mark.slow
 @each_improvement
-@settings(max_examples=400)
+@settings(max_examples=2000)
 @given(st.data())
-def test_better_is_never_worse_in_400_cases(changes: Improvements, data: st.DataObject) -> None:
+def test_better_is_never_worse_in_2000_cases(changes: Improvements, data: st.DataObject) -> None:
     check(changes, data)
