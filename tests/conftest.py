@@ -15,8 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The default run draws the same cases each time and needs no deadline: the first example of a test may import torch,
 # on a machine that others use too.
 settings.register_profile("squeezesim", deadline=None, derandomize=True)
-# --hypothesis-profile=thorough, once for a change of what it tests: 100,000 tiles on the simulated array and in the event
-# simulator (tests/reference); of tests with a number of cases of their own, five times as many.
+# --hypothesis-profile=thorough: 100,000 tiles on the simulated array and in the event simulator (tests/reference), and
+# of tests with a number of cases of their own five times as many.
 settings.register_profile("thorough", deadline=None, max_examples=50_000)
 MORE = 5
 # make fuzz: fresh cases; nothing is kept, so that each run of a seed is the same.

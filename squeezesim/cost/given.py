@@ -142,7 +142,7 @@ def _check(
         if value not in allowed:
             near = nearest(value, allowed) if isinstance(value, str) else ""
             raise MappingError(f"{where}: {key} {show(value)}; allowed here: {', '.join(allowed)}{near}")
-    _check_operands(where, mapping)
+    _check_operands(where, mapping, family)
     if len(mapping.tile) != len(AXES):
         raise MappingError(f"{where}: a tile has sizes along {', '.join(AXES)}, found {show(mapping.tile)}")
     for axis, size, extent in zip(AXES, mapping.tile, extents, strict=True):
@@ -156,9 +156,13 @@ def _check(
         raise MappingError(f"{where}: {broken}")
 
 
-def _check_operands(where: str, mapping: LayerMapping) -> None:
+def _check_operands(where: str, mapping: LayerMapping, family: Machine) -> None:
     """Check what stays and what has one slot."""
     for key, operands in (("stays", mapping.stays), ("single", mapping.single)):
+        if operands and not family.stays:
+            raise MappingError(
+                f"{where}: {key} {', '.join(map(show, operands))} needs mapper.residency: best; here it is order"
+            )
         for operand in operands:
             if operand not in LOOPS:
                 near = nearest(operand, LOOPS) if isinstance(operand, str) else ""

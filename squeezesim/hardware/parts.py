@@ -498,8 +498,8 @@ class Mapper(Part):
     )
     blocks: Literal["best", "whole"] = Field(
         "best",
-        description="how much of the array a tile uses in `ws`, in `os` and on units: `whole`: all rows, columns, "
-        "partial sums and places of loops; `best`: as many as take the fewest cycles",
+        description="how much of the array a tile uses, but in SCALE-Sim's dataflows: `whole`: all of it, in `rs` the "
+        "longest strips and the largest blocks; `best`: what is best by the objective",
     )
     constraints: tuple[Constraint, ...] = Field(
         (),

@@ -14,7 +14,8 @@ import numpy as np
 
 from squeezesim.cost.costs import cause_named
 from squeezesim.cost.dataflow import Tile as ArrayTile
-from squeezesim.cost.dataflow.rs import filter_parts, mapping
+from squeezesim.cost.dataflow.rs import mapping
+from squeezesim.cost.dataflow.rs_passes import filter_parts
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.given import LayerMapping
 from squeezesim.cost.machine import Machine

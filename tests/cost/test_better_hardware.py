@@ -26,9 +26,6 @@ from tests.reference.cases import units
 FLOWS = ("ws", "ws", "os", "os", "ws os", "ws os", "rs", "ws os rs")
 """One or several on an array, as often as they are drawn: the search of `rs` takes the longest."""
 
-FRUGAL = ("ws", "os", "ws os")
-"""Those that use all of the array by energy; of `rs` a larger array can have a dearer set of strips."""
-
 ROUNDING = 1e-9
 """Of energies, which are sums of floats."""
 
@@ -109,8 +106,7 @@ IMPROVEMENTS = [
             Improvement("more rows", more("rows"), GROWTHS),
             Improvement("more columns", more("cols"), GROWTHS),
         ],
-        FRUGAL,
-        {"objective": "energy"},
+        fixed={"objective": "energy"},
     ),
     Improvements(
         "memories",

@@ -71,7 +71,8 @@ def drawn_mappings(draw: st.DrawFn, layer: Layer, machine: Machine) -> LayerMapp
     sizes = [draw(st.one_of(st.just(extent), st.integers(1, extent))) for extent in extents]
     mode = draw(st.sampled_from(MODES))
     flow = draw(st.sampled_from(machine.dataflows))
-    return LayerMapping(flow, mode.order, tuple(sizes), mode.stays, mode.single)
+    stays, single = (mode.stays, mode.single) if machine.stays else ((), ())
+    return LayerMapping(flow, mode.order, tuple(sizes), stays, single)
 
 
 @pytest.mark.usefixtures("on_machines")
@@ -221,6 +222,16 @@ def test_what_a_layer_cannot_have_is_one_line(changes: dict[str, Any], words: st
     with pytest.raises(MappingError) as caught:
         evaluate([CONVOLUTION], [Accelerator.named("os_32x32")], {0: mapping})
     assert str(caught.value) == f"layer 'conv': {words}"
+
+
+def test_nothing_stays_where_the_machine_keeps_what_its_loop_order_keeps() -> None:
+    mapping = LayerMapping("os", "PKC", (1, 12, 12, 1, 16, 8), single=("weights",))
+    ordered = Accelerator.named("os_32x32").replace({"mapper.residency": "order"})
+    with pytest.raises(MappingError) as caught:
+        evaluate([CONVOLUTION], [ordered], {0: mapping})
+    assert (
+        str(caught.value) == "layer 'conv': single 'weights' needs mapper.residency: best; here it is order"
+    )
 
 
 def test_a_tile_that_does_not_fit_says_how_many_bytes_it_needs_and_has() -> None:
