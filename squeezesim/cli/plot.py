@@ -68,7 +68,7 @@ def plot(
 
     utilization: cycles of each layer by cause, utilization as a line. stages: time and energy by stage, networks side
     by side. losses: from the cycles of the MACs alone to all cycles. roofline: layers below the ceilings of array, DRAM
-    and buffer. energy: by level, that of DRAM by operand. memory: live activations and weights beside the buffer.
+    and buffer. energy: by level, that of DRAM by operand. memory: tensors in the buffer and in DRAM, or what is live.
     tradeoff: accuracy against latency and energy. timeline: load, compute and store of the tiles of layers.
     """
     del debug

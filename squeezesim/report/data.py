@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from squeezesim._version import __version__
@@ -13,8 +15,9 @@ from squeezesim.cost.costs import Costs
 from squeezesim.cost.evaluate import evaluate_each
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
+from squeezesim.cost.occupancy import Occupancy, occupancy
 from squeezesim.cost.problem import Operands, operands_of
-from squeezesim.errors import ReportError
+from squeezesim.errors import MappingError, ReportError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Network
 from squeezesim.network.checks import MAX_TEXT, show
@@ -147,6 +150,16 @@ class ReportData:
         changed = self.accelerator.replace({"memory.global_buffer.keeps": ["activations"]})
         (costs, (misfit,)) = evaluate_each(self.network.layers, [changed])
         return None if misfit else ReportData(self.network, changed, costs)
+
+    @cached_property
+    def occupancy(self) -> Occupancy | None:
+        """What is in the buffer while each layer runs; None where nothing stays, or homes that were read contradict."""
+        if not self.costs.kept_bytes.any():
+            return None
+        inputs = {name: prod(shape) for name, shape in self.network.inputs}
+        with suppress(MappingError):
+            return occupancy(self.network.layers, inputs, self.machine, self.costs)
+        return None
 
     @cached_property
     def scale(self) -> Scale:

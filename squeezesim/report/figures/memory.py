@@ -1,4 +1,4 @@
-"""The figure ``memory``: live activations and weights along the network, beside the size of the buffer."""
+"""The figure ``memory``: what is in the buffer along the network, or what is live where nothing stays there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from squeezesim.report import units
 from squeezesim.report.figures.charts import byte_unit, name_layers, shade_stages, width_of
 from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, labels, patch
+from squeezesim.report.figures.tensors import draw_tensors
 from squeezesim.report.liveness import liveness
 
 if TYPE_CHECKING:
@@ -30,13 +31,17 @@ _COLOURS = {"read": 4, "written": 0, "kept": 3, "weights": 1}  # places in the t
 
 
 def memory(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figure:
-    """Draw, for each layer, the bytes of the activations that are live while it runs, and of its weights.
+    """Draw, for each layer, what the buffer holds while it runs, and the activations that are in a memory.
 
-    They follow from the edges of the network; the line is the size of the global buffer. Views are left out.
+    Each tensor is a rectangle from the layer that writes it to the last that reads it, at its address; the line is the
+    room that tensors and tiles share. Where nothing stays in the buffer, it draws the bytes of the activations that are
+    live, from the edges of the network, and of each layer's weights. Views are left out.
 
     Raises:
         UsageError: *ax* are not two axes, or there is no such theme.
     """
+    if report.occupancy is not None:
+        return draw_tensors(report, report.occupancy, ax, theme)
     layers = [place for place, layer in enumerate(report.network.layers) if layer.kind != "view"]
     live = liveness(report.network, report.operands, report.machine.activation_bits)
     stages = [report.network.layers[place].stage for place in layers]

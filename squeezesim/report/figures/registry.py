@@ -41,7 +41,7 @@ KINDS: Mapping[str, Kind] = {
     "losses": Kind("from the cycles of the MACs alone to all cycles", losses),
     "roofline": Kind("layers below the ceilings of array, DRAM and buffer", roofline),
     "energy": Kind("energy by level, that of DRAM by operand", energy),
-    "memory": Kind("live activations and weights beside the buffer", memory),
+    "memory": Kind("tensors in the buffer and in DRAM, or what is live where nothing stays", memory),
     "tradeoff": Kind("accuracy against latency and energy", tradeoff, several=True, options=("top1",)),
     "timeline": Kind("load, compute and store of the tiles of a few layers", timeline, options=("layers",)),
 }

@@ -10,12 +10,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from squeezesim.report.figures.style import THEMES
+from squeezesim.report.figures.tensors import HELD
 
 STATIC = Path(__file__).with_name("static")
 LIBRARY = "vendor/d3.min.js"
 SCRIPTS = (
     *("format.js", "state.js", "parts.js"),
-    *("bars.js", "rows.js", "waterfall.js", "roofline.js", "graph.js", "table.js", "result.js"),
+    *("bars.js", "rows.js", "waterfall.js", "roofline.js", "memory.js", "graph.js", "table.js", "result.js"),
     *("comparison.js", "page.js"),
 )
 """In the order in which they run."""
@@ -80,6 +81,8 @@ def _colours(names: Names) -> str:
         found = getattr(light, kind)(names[prefix]), getattr(dark, kind)(names[prefix])
         for name in found[0]:
             parts[f"{prefix}-{_class(name)}"] = (found[0][name], found[1][name])
+    for kind, place in HELD.items():
+        parts[f"held-{kind}"] = light.series[place], dark.series[place]
     values = "".join(f"--{name}: light-dark({a}, {b});\n" for name, (a, b) in (pairs | parts).items())
     classes = "".join(f".fill-{name} {{ --part: var(--{name}); }}\n" for name in parts)
     return f":root {{\n{values}}}\n{classes}"

@@ -23,6 +23,7 @@ from squeezesim.report import metrics, units
 from squeezesim.report.figures import charts
 from squeezesim.report.figures.losses import waterfall
 from squeezesim.report.figures.roofline import ceilings
+from squeezesim.report.figures.tensors import kind_of
 from squeezesim.report.grid import short_names
 from squeezesim.report.html.assets import PREFIXES, Names
 from squeezesim.report.metrics import METRICS, format_value, groups
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from squeezesim.cost.occupancy import Tensor
     from squeezesim.network import Layer
     from squeezesim.report.data import ReportData
     from squeezesim.report.figures.charts import Energies
@@ -227,6 +229,7 @@ def _clipped(edges: Iterable[tuple[int, int]], lanes: Sequence[int], first: int,
 LONGEST = 18
 """Letters of a name below a bar."""
 _LETTERS = (24, 18, 14, 10, 7)  # of names on a card, tried until all fit
+_LETTERS_OF_TENSORS = 10
 
 
 def names_of(reports: Sequence[ReportData]) -> Names:
@@ -260,6 +263,7 @@ def payload(report: ReportData, energies: Energies, known: Names) -> dict[str, A
             for label, cause, start, end in waterfall(report)
         ],
         "roofline": _roofline(report),
+        "memory": _memory(report),
         "cards": [
             card._asdict() | _names(layer_names[card.first : card.first + card.rows])
             for card in cards(report.network.layers)
@@ -319,6 +323,42 @@ def _roofline(report: ReportData) -> dict[str, Any]:
             }
             for roof in ceilings(report, layers)
         ],
+    }
+
+
+def _memory(report: ReportData) -> dict[str, Any] | None:
+    """Tensors in the buffer and in a memory as rectangles [layer, home, begin, end, from, to]; None where none stays.
+
+    A layer is from its place − ½ to place + ½, homes are ``figures.tensors.HELD``, addresses bytes.
+    """
+    found = report.occupancy
+    if found is None:
+        return None
+    place = {layer.name: number for number, layer in enumerate(report.network.layers)}
+
+    def rectangles(tensors: Sequence[Tensor], *, is_buffer: bool) -> list[list[Any]]:
+        return [
+            [
+                place.get(each.name, -1),
+                kind_of(each, is_buffer=is_buffer),
+                begin,
+                end,
+                low // 8,
+                (low + each.bits) // 8,
+            ]
+            for each in tensors
+            for begin, end, low in each.pieces
+        ]
+
+    tiles = enumerate(zip(found.tiles_at, found.tiles, strict=True))
+    return {
+        "size": found.capacity // 8,
+        "addresses": found.has_addresses,
+        "memory": label_of(report.machine.memory_names[report.machine.home("outputs")], LEVELS),
+        "inside": rectangles(found.stays, is_buffer=True),
+        "outside": rectangles(found.outside, is_buffer=False),
+        "short": short_names([layer.name for layer in report.network.layers], _LETTERS_OF_TENSORS),
+        "tiles": [[layer, at // 8, (at + bits) // 8] for layer, (at, bits) in tiles if bits],
     }
 
 

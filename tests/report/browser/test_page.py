@@ -99,6 +99,23 @@ def test_a_bar_that_is_hovered_marks_its_row_and_its_other_marks(show: Open, squ
     assert page.locator(".layer.hovered").get_attribute("aria-label") == bar.get_attribute("aria-label")
 
 
+def test_a_tensor_that_is_hovered_marks_its_row_and_says_where_it_is(show: Open) -> None:
+    report = simulate(sq.load("squeezenext_23"), sq.Accelerator.named("os_32x32"))
+    page = show([report])
+    marks = page.locator("[data-chart=memory] .mark")
+    found = report.occupancy
+    assert found is not None
+    assert marks.count() == len(found.stays) + len(found.outside) - len(report.network.inputs)
+    place = next(number for number, each in enumerate(found.stays) if each.name == "stage1.block1.conv2")
+    marks.nth(place).hover()
+    size = found.stays[place].bits / 8192
+    tip = page.locator("#tip").inner_text()
+    assert f"{size:.1f} KiB in the buffer" in tip
+    assert "from stage1.block1.conv2 to stage1.block1.expand" in tip
+    row = page.locator("table.layers tbody tr.hovered th")
+    assert row.inner_text() == "stage1.block1.conv2"
+
+
 def test_a_row_that_is_hovered_marks_its_bar(show: Open, squeezenext: Report) -> None:
     page = show([squeezenext])
     page.locator("table.layers tbody tr").nth(4).hover()
@@ -171,7 +188,8 @@ def test_the_theme_follows_the_system_until_one_is_chosen(show: Open) -> None:
 @pytest.mark.parametrize("several", [False, True])
 def test_axe_finds_nothing(show: Open, scheme: str, several: bool) -> None:
     """Roles, names, focus, landmarks and contrast by the rules of axe-core."""
-    reports = [cases.report(), cases.report({"array.rows": 4})] if several else [cases.report()]
+    kept = {"memory.global_buffer.keeps": ["activations"]}
+    reports = [cases.report(), cases.report({"array.rows": 4})] if several else [cases.report(kept)]
     page = show(reports, scheme=scheme)
     page.get_by_role("button", name="stage1.depthwise").first.click()
     results = Axe().run(page)

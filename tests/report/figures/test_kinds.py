@@ -52,6 +52,11 @@ def test_no_text_covers_another(kind: str, case: str | int) -> None:
     assert overlaps(draw(kind, made)) == []
 
 
+@pytest.mark.parametrize("name", ["squeezenext_23", "resnet50"])
+def test_no_text_covers_another_among_tensors(name: str) -> None:
+    assert overlaps(draw("memory", simulate(load(name), Accelerator.named("os_32x32")))) == []
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "utilization"])
 def test_no_text_covers_another_at_300_layers(kind: str) -> None:
     assert overlaps(draw(kind, chain(300))) == []

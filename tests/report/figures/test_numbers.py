@@ -270,6 +270,33 @@ def test_memory_is_what_is_live() -> None:
     assert "global buffer: 16.0 KiB" in legend(REPORT.plot.memory())
 
 
+def test_memory_has_a_rectangle_for_each_tensor() -> None:
+    made = report({"memory.global_buffer.keeps": ["activations"]})
+    inside, outside = made.plot.memory().axes
+    occupancy = made.occupancy
+    assert occupancy is not None
+    shown = [number for number, layer in enumerate(made.network.layers) if layer.kind != "view"]
+    sides = [
+        (*path.vertices.min(axis=0), *path.vertices.max(axis=0))
+        for drawn in inside.collections
+        for path in drawn.get_paths()
+    ]
+    for place, number in enumerate(
+        shown
+    ):  # at the left of the middle, where sums are not yet in place of others
+        found = {
+            (bottom, top) for left, bottom, right, top in sides if left < place - 0.25 < right and bottom < 16
+        }
+        kept = made.costs.kept_bytes[0, number] + occupancy.tiles[number] / 8
+        begun = [each for each in occupancy.stays if each.over and each.first == number]
+        assert sum(top - bottom for bottom, top in found) * 1024 == pytest.approx(kept), (place, begun)
+    assert sum(len(drawn.get_paths()) for drawn in outside.collections) == len(occupancy.outside)
+    assert [line.get_ydata()[0] for line in inside.lines] == [16]
+    assert "room for tensors and tiles: 16.0 KiB" in legend(made.plot.memory())
+    kept_most = units.size(int(made.costs.kept_bytes.max()))
+    assert made.plot.memory().get_suptitle().endswith(f"keeps at most {kept_most}")
+
+
 def test_circles_of_the_tradeoff() -> None:
     made, other = REPORT, toy()
     latency, energy = made.plot.tradeoff(others=other, top1={"small": 61, "toy": 55.5}).axes

@@ -21,9 +21,10 @@ from squeezesim.cost.costs import CAUSES
 from squeezesim.cost.machine import LEVELS
 from squeezesim.network import Layer, Network
 from squeezesim.report.data import Maker
+from squeezesim.report.figures.charts import Energies
 from squeezesim.report.html import assets
 from squeezesim.report.html.comparison import accelerators, compare
-from squeezesim.report.html.data import table
+from squeezesim.report.html.data import names_of, payload, table
 from squeezesim.report.html.page import page, snippet
 from squeezesim.report.metrics import energy_column
 from squeezesim.report.report import Report
@@ -145,6 +146,24 @@ def test_the_data_adds_up() -> None:
     assert data["legends"]["levels"]["keys"] == list(LEVELS)  # type: ignore[index]
     assert result["waterfall"][-1]["to"] == report.totals["cycles"]
     assert result["layers"]["cycles"] == cycles
+
+
+def test_tensors_are_those_of_the_report() -> None:
+    assert '"memory":null' in page([cases.report()])
+    report = cases.report({"memory.global_buffer.keeps": ["activations"]})
+    memory = payload(report, Energies([report]), names_of([report]))["memory"]
+    found = report.occupancy
+    assert found is not None
+    assert sum(top - bottom for *_, bottom, top in memory["inside"]) * 8 == sum(
+        each.bits for each in found.stays
+    )
+    assert {report.network.layers[layer].name for layer, *_ in memory["inside"]} == {
+        each.name for each in found.stays
+    }
+    assert [layer for layer, *_ in memory["outside"]].count(-1) == len(report.network.inputs)
+    assert memory["size"] == 16 * 1024
+    assert 'data-chart="memory"' in page([report])
+    assert 'data-chart="memory"' not in page([cases.report()])
 
 
 def test_the_table_is_that_of_the_terminal() -> None:

@@ -128,10 +128,13 @@ function layerLines(result, layer) {
 
 let marked = 0;
 
-/** Make marks, each bound to {layer}, options of a list: pointer and arrow keys hover, a click and Enter choose. */
-function listed(list, marks, result, state, { label, from }) {
+/**
+ * Make marks, each bound to {layer}, options of a list: pointer and arrow keys hover, a click and Enter choose.
+ * What is said of a mark is `lines`, by default that of its layer.
+ */
+function listed(list, marks, result, state, { label, from, lines = (d) => layerLines(result, d.layer) }) {
   const layers = marks.data().map((d) => d.layer);
-  const say = (mark, layer) => tip.show(mark, result.layers.name[layer], layerLines(result, layer));
+  const say = (mark, d) => tip.show(mark, result.layers.name[d.layer], lines(d));
   list
     .attr("role", "listbox")
     .attr("tabindex", 0)
@@ -139,10 +142,10 @@ function listed(list, marks, result, state, { label, from }) {
   marks
     .attr("role", "option")
     .attr("id", () => `mark-${(marked += 1)}`)
-    .attr("aria-label", (d) => `${result.layers.name[d.layer]}: ${layerLines(result, d.layer).join(", ")}`)
+    .attr("aria-label", (d) => `${result.layers.name[d.layer]}: ${lines(d).join(", ")}`)
     .on("pointerenter", (event, d) => {
       state.hover(d.layer, from);
-      say(event.currentTarget, d.layer);
+      say(event.currentTarget, d);
     })
     .on("pointerleave", () => {
       state.hover(null, from);
@@ -155,7 +158,7 @@ function listed(list, marks, result, state, { label, from }) {
     list.attr("aria-activedescendant", mark.id);
     state.hover(layers[bounded], from);
     mark.scrollIntoView({ block: "nearest", inline: "nearest" });
-    say(mark, layers[bounded]);
+    say(mark, marks.data()[bounded]);
   };
   const moves = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageDown: 10, PageUp: -10 };
   list

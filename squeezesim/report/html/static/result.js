@@ -28,6 +28,7 @@ function showResult(root, data, result) {
     write: format.size,
     pick: pickRow,
   });
+  if (result.memory) memoryChart(chart("memory"), result, state);
   graphChart(chart("graph"), result, state, pickStage);
 
   for (const row of root.querySelectorAll("table.stages tbody tr")) {
