@@ -219,3 +219,35 @@ def unit_cases(draw: st.DrawFn) -> Case:
         resumed=draw(st.booleans()),
         seed=draw(st.integers(0, 1 << 16)),
     )
+
+
+@st.composite
+def waiting_unit_cases(draw: st.DrawFn) -> Case:
+    """A layer on a unit whose blocks are short and of unequal sizes, so that smaller ones often wait less."""
+    loops = draw(st.sampled_from(["kx", "cx", "kc", "kp", "gx"]))
+    sizes = {loop: draw(st.sampled_from([3, 4, 5])) for loop in loops}
+    words = st.sampled_from([2, 3, 1, 4])
+    unit = Unit(
+        "unit",
+        tuple(sizes.items()),
+        draw(st.sampled_from(["outputs", "weights", "inputs"])),
+        ports=draw(words),
+        output_words=draw(words),
+    )
+    extents = {  # a little more than some parts
+        loop: sizes.get(loop, 1) * draw(st.sampled_from([1, 2])) + draw(st.sampled_from([1, 2, 0]))
+        for loop in "gkcx"
+    }
+    groups = extents["g"] if "g" in sizes else 1
+    layer = Layer.conv(
+        "waits",
+        c=groups * extents["c"],
+        k=groups * extents["k"],
+        groups=groups,
+        oy=1,
+        ox=extents["x"],
+        fy=1,
+        fx=1,
+    )
+    on = machine(dataflows=(), units=(unit,))
+    return Case(layer, whole(layer, on), on, "unit", draw(st.booleans()), draw(st.integers(0, 99)))

@@ -36,6 +36,7 @@ from tests.reference.cases import (
     systolic_cases,
     unit_cases,
     waiting_cases,
+    waiting_unit_cases,
 )
 
 
@@ -110,6 +111,29 @@ def test_units_equal_the_simulated_ones() -> None:
 @pytest.mark.slow
 def test_units_equal_the_simulated_ones_on_2000_tiles(drawn: Callable[[int], int]) -> None:
     check_units(drawn(at_least(2000)))
+
+
+def check_waiting_units(count: int) -> None:
+    smaller: Counter[bool] = Counter()
+
+    @settings(max_examples=count, deadline=None)
+    @given(waiting_unit_cases())
+    def check(case: Case) -> None:
+        assert differences(case) == []
+        whole_blocks = replace(case, machine=replace(case.machine, whole_blocks=True))
+        smaller[closed_form(case)["cycles"] < closed_form(whole_blocks)["cycles"]] += 1
+
+    check()
+    assert smaller[True] > count / 5
+
+
+def test_units_in_smaller_blocks_equal_the_simulated_ones() -> None:
+    check_waiting_units(at_least(30))
+
+
+@pytest.mark.slow
+def test_units_in_smaller_blocks_equal_the_simulated_ones_on_2000_tiles(drawn: Callable[[int], int]) -> None:
+    check_waiting_units(drawn(at_least(2000)))
 
 
 def slow_networks(k: int = 1, *, oy: int, rows: int) -> Case:
