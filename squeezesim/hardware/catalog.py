@@ -8,19 +8,9 @@ from squeezesim.errors import HardwareError, nearest
 from squeezesim.hardware import scalesim_cfg
 from squeezesim.hardware.config import Record, load
 from squeezesim.hardware.energy import energy_costs
+from squeezesim.hardware.shipped import directory, names
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def directory() -> Path:
-    """Return the folder of the shipped files: in the package (wheel) or beside it (editable install)."""
-    inside = _PACKAGE / "hwconfigs"
-    return inside if inside.is_dir() else _PACKAGE.parent / "hwconfigs"
-
-
-def names() -> tuple[str, ...]:
-    """Return the names of the shipped accelerators, sorted."""
-    return tuple(sorted(path.stem for path in directory().glob("*.yaml")))
+__all__ = ["check", "directory", "named", "names", "resolve"]
 
 
 def named(name: str, kind: type[Record]) -> Record:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from squeezesim.errors import HardwareError, UsageError, nearest
-from squeezesim.hardware import buffer_part, constraint, rate, store, unit
+from squeezesim.hardware import buffer_part, constraint, rate, shipped, store, unit
 from squeezesim.hardware.dataflows import DECLARED
 from squeezesim.hardware.named import allowed_words, choices_of
 from squeezesim.hardware.part import FrozenDict
@@ -34,7 +34,16 @@ NAMED: dict[str, Any] = {UNITS: unit, PARTS: buffer_part.PARTS, STORES: store.ST
 """Sections whose keys are names that the file gives, and what knows the parameters below a name."""
 
 _OF_ROWS = ("array.rows", "array.cols")
-_BESIDE = ("provenance", "notes", CONSTRAINTS, *NAMED)  # what a file says beside its parameters
+LIKE, CHANGES = "like", "set"
+_HEADING = ("name", "description", "source", "notes")
+_BESIDE = (
+    "provenance",
+    "notes",
+    LIKE,
+    CHANGES,
+    CONSTRAINTS,
+    *NAMED,
+)  # what a file says beside its parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,7 @@ def _below(section: str, path: str) -> str:
 def choices(path: str) -> tuple[str, ...]:
     """Return the words that the value at *path* (or an item of its list) may be; () where it is no choice."""
     if path == "provenance":
-        return ("paper", "datasheet", "calibrated")
+        return ("paper", "datasheet", "calibrated", "guess")
     if named := _named(path):
         return tuple(NAMED[named].choices(_below(named, path)))
     parameter = parameters().get(_without_index(path))
@@ -141,6 +150,8 @@ def allowed_text(path: str) -> str:
         PARTS: "a mapping of up to 8 names of parts, each with any of "
         + ", ".join(buffer_part.PARTS.paths()),
         STORES: "a mapping of up to 8 names of stores, each with any of " + ", ".join(store.STORES.paths()),
+        LIKE: "the name of a shipped accelerator",
+        CHANGES: "a mapping of dotted paths such as 'array.rows'",
         "notes": "a text of up to 1000 characters" if item else "texts of up to 1000 characters",
     }
     if path in beside or path.startswith(f"{OVERRIDES}."):
@@ -475,6 +486,8 @@ def to_yaml(accelerator: Specification) -> str:
 
 def _build(data: object, kind: type[Record]) -> Record | list[Mistake]:
     """The accelerator, or what is wrong with its data."""
+    if isinstance(data, Mapping) and (LIKE in data or CHANGES in data):
+        return _build_like(data, kind)
     provenance: dict[str, object] = {}
     values = _unwrap(data, "", provenance)
     misplaced = isinstance(values, dict) and "provenance" in values
@@ -484,13 +497,76 @@ def _build(data: object, kind: type[Record]) -> Record | list[Mistake]:
     if misplaced:
         message = "provenance is no section; allowed: {value: …, provenance: …} at a parameter"
         mistakes.append(Mistake(("provenance",), message))
+    validated = _validated(values, kind)
+    if isinstance(validated, list):
+        return without_renamed([*mistakes, *validated])
+    return mistakes or validated
+
+
+def _validated(values: object, kind: type[Record]) -> Record | list[Mistake]:
+    """The accelerator of plain values with their ``provenance``, or what is wrong with them."""
     try:
         accelerator = kind.model_validate(values)
     except ValidationError as error:
-        mistakes += [explain(detail) for detail in error.errors(include_url=False)]
-        return without_renamed(mistakes)
-    mistakes += _absent_dataflows(accelerator)
-    return mistakes or accelerator
+        return [explain(detail) for detail in error.errors(include_url=False)]
+    return [*_absent_dataflows(accelerator)] or accelerator
+
+
+def _build_like(data: Mapping[str, object], kind: type[Record]) -> Record | list[Mistake]:
+    """The shipped accelerator that ``like`` names with the parameters of ``set`` in place of its own."""
+    mistakes = [_key_beside_like(key) for key in data if key not in (*_HEADING, LIKE, CHANGES)]
+    name, given = data.get(LIKE), data.get(CHANGES, {})
+    if name not in shipped.names():
+        known = ", ".join(shipped.names())
+        hint = nearest(name, shipped.names()) if isinstance(name, str) else ""
+        mistakes.append(Mistake((LIKE,), f"{LIKE} is {shown(name)}; allowed: {known}{hint}"))
+    if not isinstance(given, Mapping):
+        text = f"{CHANGES} is {shown(given)}; allowed: a mapping of dotted paths such as 'array.rows'"
+        return [*mistakes, Mistake((CHANGES,), text)]
+    mistakes += [
+        Mistake((CHANGES, path), unknown_path(path))
+        for path in given
+        if not is_path(path) or (not is_leaf(path) and path != CONSTRAINTS)
+    ]
+    if mistakes:
+        return mistakes
+    base = load(shipped.directory() / f"{name}.yaml", kind)
+    values = {**to_dict(base), **dict.fromkeys(_HEADING[:3], ""), **{key: data[key] for key in data}}
+    provenance: dict[str, object] = {key: each.model_dump() for key, each in base.provenance.items()}
+    for path, item in given.items():
+        provenance.pop(path, None)
+        *above, key = path.split(".")
+        section = values
+        for step in above:
+            section = section.setdefault(step, {})
+        section[key] = _unwrap(item, path, provenance)
+    del values[LIKE]
+    values.pop(CHANGES, None)
+    if "name" not in data:
+        del values["name"]
+    validated = _validated({**values, "provenance": provenance}, kind)
+    return [_in_changes(each, given) for each in validated] if isinstance(validated, list) else validated
+
+
+def _key_beside_like(key: str) -> Mistake:
+    known = (*_HEADING, LIKE, CHANGES)
+    text = f"key {key!r} stands beside {LIKE}; allowed: {', '.join(known)}, and dotted paths in {CHANGES}"
+    return Mistake((key,), text)
+
+
+def _at(mistake: Mistake, location: Location) -> Mistake:
+    return Mistake(location, mistake.message, mistake.kind)
+
+
+def _in_changes(mistake: Mistake, given: Mapping[str, object]) -> Mistake:
+    """A mistake of the whole accelerator where it stands in the file: at the path in ``set`` that it is about."""
+    about = _dotted(mistake.location)
+    for path in given:
+        if about == path or about.startswith((f"{path}.", f"{path}[")):
+            rest = mistake.location[path.count(".") + 1 :]
+            return _at(mistake, (CHANGES, path, *rest))
+    below = next((path for path in given if path.startswith(f"{about}.")), None)
+    return mistake if below is None else _at(mistake, (CHANGES, below))
 
 
 def _absent_dataflows(accelerator: Specification) -> Iterator[Mistake]:

@@ -9,7 +9,9 @@ from squeezesim.errors import HardwareError
 from squeezesim.escapes import visible
 from squeezesim.hardware.buffer_part import BufferPart
 from squeezesim.hardware.config import (
+    CHANGES,
     CONSTRAINTS,
+    LIKE,
     OVERRIDES,
     PARTS,
     RATES,
@@ -352,6 +354,16 @@ def schema() -> dict[str, Any]:
     for name, key in (("Energy", "overrides"), ("Unit", "unroll")):
         node = definitions[name]["properties"][key]
         node["additionalProperties"] = _annotatable(node["additionalProperties"], annotation)
+    required = whole.pop("required")
+    whole["anyOf"] = [{"required": required}, {"required": ["name", LIKE]}]
+    whole["properties"][LIKE] = {
+        "type": "string",
+        "description": f"shipped accelerator whose parameters these are, but for those of `{CHANGES}`",
+    }
+    whole["properties"][CHANGES] = {
+        "type": "object",
+        "description": f"parameters in place of those of `{LIKE}`, by their dotted paths",
+    }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
 
 

@@ -641,9 +641,10 @@ def _decimal(value: float) -> Fraction:
 class Provenance(Part):
     """Where a parameter's value comes from."""
 
-    provenance: Literal["paper", "datasheet", "calibrated"] = Field(description="kind of source")
+    provenance: Literal["paper", "datasheet", "calibrated", "guess"] = Field(description="kind of source")
     source: str = Field(
-        "", description="the source itself: a paper, a data sheet, what was calibrated against what"
+        "",
+        description="the source itself: a paper, a data sheet, what was calibrated against what, why one guesses so",
     )
 
 

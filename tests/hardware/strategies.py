@@ -148,5 +148,7 @@ def annotated_accelerators(draw: st.DrawFn) -> dict[str, Any]:
     """Accelerators with the provenance of some of their values."""
     data = draw(ACCELERATORS)
     for path in draw(st.lists(st.sampled_from(leaves(data)), unique=True, max_size=4)):
-        annotate(data, path, draw(st.sampled_from(["paper", "datasheet", "calibrated"])), draw(TEXTS))
+        annotate(
+            data, path, draw(st.sampled_from(["paper", "datasheet", "calibrated", "guess"])), draw(TEXTS)
+        )
     return data

@@ -69,3 +69,52 @@ def test_message(change: str, expected: str) -> None:
 )
 def test_values_are_shown_as_in_yaml(value: object, text: str) -> None:
     assert shown(value) == text
+
+
+LIKE = """\
+name: small
+like: dpu_b4096
+set:
+  array.units.conv.unroll.k: {value: 8, provenance: guess, source: half}
+  memory.dram.usable_fraction: 0.5
+"""
+
+
+def test_a_file_like_another_has_its_values_but_for_those_of_set() -> None:
+    base = Accelerator.named("dpu_b4096")
+    made = from_text(Source("f.yaml", LIKE), Accelerator)
+    changed = {"array.units.conv.unroll.k": 8, "memory.dram.usable_fraction": 0.5}
+    same = {"name": "small", "description": "", "source": ""}
+    assert made == base.replace({**changed, **same}).model_copy(update={"provenance": made.provenance})
+    guessed = made.provenance["array.units.conv.unroll.k"]
+    assert (guessed.provenance, guessed.source) == ("guess", "half")
+    assert "memory.dram.usable_fraction" not in made.provenance
+    assert made.provenance["clock_mhz"] == base.provenance["clock_mhz"]
+    assert from_text(Source("f.yaml", made.to_yaml()), Accelerator) == made
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("dpu_b4096", "dpu_b409", "f.yaml:2:1: like is 'dpu_b409'; allowed: "),
+        ("unroll.k:", "unrol.k:", "f.yaml:4:3: unknown parameter 'array.units.conv.unrol.k'; allowed: "),
+        (
+            "value: 8",
+            "value: 0",
+            "f.yaml:4:3: array.units.conv.unroll.k is 0; allowed: an integer from 1 to 65536",
+        ),
+        (
+            "provenance: guess",
+            "provenance: hearsay",
+            "f.yaml:4:41: provenance of array.units.conv.unroll.k is",
+        ),
+        ("set:", "clock_mhz: 3\nset:", "f.yaml:3:12: key 'clock_mhz' stands beside like; allowed: name, "),
+        ("name: small\n", "", "f.yaml:1:1: name is missing; allowed: "),
+        (LIKE[LIKE.index("set") :], "set: 3", "f.yaml:3:1: set is 3; allowed: a mapping of dotted paths"),
+        ("like: dpu_b4096\n", "", "f.yaml:1:1: like is null; allowed: "),
+    ],
+)
+def test_mistakes_of_a_file_like_another(old: str, new: str, message: str) -> None:
+    with pytest.raises(HardwareError) as error:
+        from_text(Source("f.yaml", LIKE.replace(old, new)), Accelerator)
+    assert str(error.value).startswith(message)
