@@ -69,10 +69,12 @@ def test_widths_that_follow_the_array() -> None:
     """Null is one for each column, whatever the array is made to be; a number stays."""
     for name in Accelerator.names():
         if not Accelerator.named(name).array.dataflows:
-            with pytest.raises(HardwareError, match=r"array\.cols: dpu_b4096 has units alone; allowed: "):
+            with pytest.raises(HardwareError, match=rf"array\.cols: {name} has units alone; allowed: "):
                 Accelerator.named(name).replace({"array.cols": 24})
             continue
-        wide = Accelerator.named(name).replace({"array.cols": 24, "vector.model": "lanes"})
+        wide = Accelerator.named(name).replace(
+            {"array.cols": 24, "vector.model": "lanes", "vector.lanes": None}
+        )
         assert wide.array.port_words == (24 if wide.array.ports is None else wide.array.ports)
         assert wide.vector_lanes == 24
     fixed = wide.replace({"array.ports": 3, "vector.lanes": 5})

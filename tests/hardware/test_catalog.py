@@ -11,18 +11,40 @@ import pytest
 from squeezesim.errors import HardwareError
 from squeezesim.hardware import Accelerator, energy_costs
 from squeezesim.hardware.catalog import check, directory
+from squeezesim.hardware.config import from_text
 from squeezesim.hardware.display import fixed_widths
 from squeezesim.hardware.parts import Sparsity
+from squeezesim.yaml_tree import Source
 
 ROOT = Path(__file__).parents[2]
 NAMES = (
+    "dpu_b1024",
+    "dpu_b1152",
+    "dpu_b1600",
+    "dpu_b2304",
+    "dpu_b3136",
     "dpu_b4096",
+    "dpu_b512",
+    "dpu_b800",
+    "edge_tpu",
+    "ethos_u55_128",
+    "ethos_u55_256",
+    "ethos_u55_64",
     "eyeriss",
     "eyeriss_isca16",
+    "gemmini_16x16",
     "hybrid_32x32",
+    "nvdla_1024",
+    "nvdla_128",
+    "nvdla_2048",
+    "nvdla_256",
+    "nvdla_32",
+    "nvdla_512",
+    "nvdla_64",
     "os_32x32",
     "squeezelerator_16x16",
     "squeezelerator_8x8",
+    "vta_pynq",
     "ws_32x32",
 )
 
@@ -69,6 +91,28 @@ def test_squeezelerator(name: str, pes: int, kib: int) -> None:
         "energy.overrides.dram",
     }
     assert all(origin.source for origin in hw.provenance.values())
+
+
+def test_the_file_of_the_page_is_the_shipped_one() -> None:
+    """What docs/hardware.md makes of a data sheet, and the file with its sources."""
+    page = (ROOT / "docs" / "hardware.md").read_text(encoding="utf-8")
+    block = next(part for part in page.split("```yaml\n")[1:] if part.startswith("name: dpu_b4096"))
+    written = from_text(Source("hardware.md", block.partition("```")[0]), Accelerator)
+    shipped = Accelerator.named("dpu_b4096")
+    heading = {"description": shipped.description, "source": shipped.source, "notes": shipped.notes}
+    assert written.model_copy(update={**heading, "provenance": shipped.provenance}) == shipped
+
+
+def test_smaller_dpus_have_fewer_macs_and_smaller_banks() -> None:
+    names = [f"dpu_b{ops}" for ops in (512, 800, 1024, 1152, 1600, 2304, 3136, 4096)]
+    for name in names:
+        hw = Accelerator.named(name)
+        unroll, parts = hw.array.units["conv"].unroll, hw.memory.global_buffer.parts
+        assert 2 * hw.array.pes == int(name.removeprefix("dpu_b"))  # operations a cycle are its name
+        assert unroll["c"] == unroll["k"] == hw.array.units["depthwise"].unroll["g"]
+        assert parts["weights"].size_kib == 2 * unroll["c"] * unroll["k"]
+        assert parts["maps"].size_kib == 4 * unroll["c"] * unroll["x"]
+        assert all(origin.source for origin in hw.provenance.values())
 
 
 def test_the_three_designs_differ_in_their_dataflows_only() -> None:
