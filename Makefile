@@ -50,9 +50,10 @@ reports:
 figures:
 	$(python) -m tests.report.figures
 
-# What validate computes, docs/validation.md; fails where a bound is broken.
+# What validate computes, docs/validation.md, with the errors that hw list prints and the figure of the devices; fails
+# where a bound is broken.
 validation:
-	$(python) -m squeezesim validate --format markdown -o docs/validation.md
+	$(python) -m tests.validation
 
 # The site of docs/, in site/.
 docs:

@@ -49,11 +49,18 @@ def _scalesim(options: Options) -> Check:
     return check()
 
 
+def _devices(options: Options) -> Check:
+    from squeezesim.papers.devices.check import check
+
+    return check(quick=options.quick, progress=options.progress)
+
+
 SOURCES: dict[str, Callable[[Options], Check]] = {
     "squeezenext": _squeezenext,
     "array": _array,
     "scalesim": _scalesim,
     "eyeriss": _eyeriss,
+    "devices": _devices,
 }
 
 
