@@ -27,16 +27,20 @@ def list_(format: options.Format = "table", debug: options.Debug = False) -> Non
     del debug
     output.choice("--format", format, output.FORMATS)
     from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.hardware.shipped import GROUPS, group
     from squeezesim.report.grid import Column, Grid
 
-    found = [_summary(Accelerator.named(name)) for name in Accelerator.names()]
+    order = sorted(Accelerator.names(), key=lambda name: (list(GROUPS).index(group(name)), _by_number(name)))
+    found = [_summary(Accelerator.named(name)) for name in order]
     if format != "table":
         _print(found, format)
         return
     columns = [
         Column("name", left=True),
+        Column("group", left=True),
         Column("PEs"),
-        Column("dataflows", left=True),
+        Column("mean error", left=True),
+        Column("dataflows", rank=1, left=True),
         Column("bits", rank=1),
         Column("MHz", rank=1),
         Column("buffer", rank=1),
@@ -47,7 +51,9 @@ def list_(format: options.Format = "table", debug: options.Debug = False) -> Non
     cells = [
         [
             row["name"],
+            row["group"],
             f"{row['rows']}×{row['cols']}" if row["rows"] else f"{row['pes']:,}",
+            row["error"],
             row["dataflows"],
             f"{row['weight_bits']}/{row['activation_bits']}/{row['accumulator_bits']}",
             f"{row['clock_mhz']:g}",
@@ -61,10 +67,21 @@ def list_(format: options.Format = "table", debug: options.Debug = False) -> Non
     output.print_grid(Grid(columns, cells))
 
 
+def _by_number(name: str) -> tuple[str, int]:
+    """A name and the number at its end, so that ``dpu_b512`` stands before ``dpu_b1024``."""
+    stem = name.rstrip("0123456789")
+    return stem, int(name[len(stem) :] or 0)
+
+
 def _summary(hardware: Accelerator) -> dict[str, Any]:
+    from squeezesim.hardware.shipped import group
+    from squeezesim.papers.devices.errors import text
+
     bits, memory = hardware.precision, hardware.memory
     return {
         "name": hardware.name,
+        "group": group(hardware.name),
+        "error": text(hardware.name),
         "rows": hardware.array.rows if hardware.array.dataflows else None,
         "cols": hardware.array.cols if hardware.array.dataflows else None,
         "pes": hardware.array.pes,

@@ -8,18 +8,31 @@ from pathlib import Path
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.hardware.catalog import directory
 from squeezesim.hardware.display import rows, schema
+from squeezesim.hardware.shipped import GROUPS
 from tests.cli.conftest import Run
 
 
 def test_list_names_every_shipped_accelerator(run: Run) -> None:
     code, out, err = run("hw", "list")
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == ["name", *Accelerator.names()]
+    listed = [line.split()[0] for line in out.splitlines() if line and not line[0].isdigit()]
+    assert listed[0] == "name"
+    assert sorted(listed[1:]) == [*Accelerator.names()]
+
+
+def test_list_has_groups_and_errors(run: Run) -> None:
+    found = json.loads(run("hw", "list", "--format", "json").out)
+    assert [*dict.fromkeys(row["group"] for row in found)] == [*GROUPS]
+    by_name = {row["name"]: row for row in found}
+    assert by_name["os_32x32"]["error"] == by_name["dpu_b512"]["error"] == "not validated"
+    assert re.fullmatch(r"\d+\.\d % of 5 networks, \d+\.\d % of 25 layers", by_name["dpu_b4096"]["error"])
+    dpus = [row["name"] for row in found if row["name"].startswith("dpu")]
+    assert dpus[:3] == ["dpu_b512", "dpu_b800", "dpu_b1024"]
 
 
 def test_list_has_the_pes_of_units(run: Run) -> None:
     line = next(line for line in run("hw", "list").out.splitlines() if line.startswith("dpu_b4096"))
-    assert line.split()[1] == "2,048"
+    assert line.split()[1:3] == ["device", "2,048"]
     rows_found = {row["name"]: row for row in json.loads(run("hw", "list", "--format", "json").out)}
     assert [rows_found["dpu_b4096"][key] for key in ("rows", "cols", "pes")] == [None, None, 2048]
     assert [rows_found["os_32x32"][key] for key in ("rows", "cols", "pes")] == [32, 32, 1024]
