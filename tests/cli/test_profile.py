@@ -181,8 +181,7 @@ def test_a_built_in_network_by_name(run: Run) -> None:
         (
             ["profile", "alexnet", "--hw", "os_32x23"],
             "no accelerator 'os_32x23', neither a file nor a name; allowed: a YAML file, a SCALE-Sim .cfg or "
-            "dpu_b4096, eyeriss, eyeriss_isca16, hybrid_32x32, os_32x32, squeezelerator_16x16, squeezelerator_8x8, "
-            "ws_32x32; "
+            f"{', '.join(Accelerator.names())}; "
             "did you mean 'os_32x32' or 'ws_32x32'?",
         ),
         (
