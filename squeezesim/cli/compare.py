@@ -144,7 +144,8 @@ def compare(
     wanted = conditions(fail_if or ())
     accuracy = options.parse_accuracies(top1 or ())
     before = [saved(path) for path in against or ()]
-    found = _results(models, request)
+    with request.pointing():
+        found = _results(models, request)
     compared = comparison(found, baseline=baseline, against=before, top1=accuracy)
     verdicts = judge(compared, wanted)
     if any(path.suffix.lower() in output.FIGURES for path in files):

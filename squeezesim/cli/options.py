@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from squeezesim.cli import output
-from squeezesim.errors import UsageError, installed, nearest
+from squeezesim.errors import HardwareError, UsageError, installed, nearest
 
 if TYPE_CHECKING:
     from squeezesim.hardware.accelerator import Accelerator
@@ -330,8 +331,27 @@ class Request:
             network = self.load(text)
             for accelerator in accelerators:
                 output.status(f"simulating {network.name} on {accelerator.name}")
-                reports.append(simulate(network, accelerator, mapping=mapping))
+                with self.pointing():
+                    reports.append(simulate(network, accelerator, mapping=mapping))
         return reports
+
+    @contextmanager
+    def pointing(self) -> Iterator[None]:
+        """Say where in the file of an accelerator its units stand, where none of them runs a layer."""
+        from squeezesim.cost.constraints import UNRUN
+        from squeezesim.hardware import config
+
+        try:
+            yield
+        except HardwareError as error:
+            for text, accelerator in zip(self.hw or (), self.accelerators, strict=True):
+                of_accelerator, _, message = str(error).partition(": ")
+                is_file = Path(text).suffix in (".yaml", ".yml") and Path(text).is_file()
+                if of_accelerator == accelerator.name and message.endswith(UNRUN) and is_file:
+                    names = [*accelerator.array.units]
+                    of_one = (names[0], "runs") if len(names) == 1 else ()
+                    raise config.pointing(text, ("array", "units", *of_one), message) from None
+            raise
 
 
 def _changed(accelerator: Accelerator, settings: Sequence[str]) -> Accelerator:

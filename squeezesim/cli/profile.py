@@ -177,13 +177,14 @@ def _reports(model: str, saved: bool, request: options.Request) -> list[Report]:
         return [Report.load(model)]
     network = request.load(model)
     output.status(f"simulating {network.name}")
-    return [
-        replace(
-            simulate(network, accelerator, mapping=request.given_mapping),
-            made_by=Maker.of(options.words("profile", [model], {**request.given, "--hw": [text]})),
-        )
-        for text, accelerator in zip(request.given["--hw"], request.accelerators, strict=True)
-    ]
+    with request.pointing():
+        return [
+            replace(
+                simulate(network, accelerator, mapping=request.given_mapping),
+                made_by=Maker.of(options.words("profile", [model], {**request.given, "--hw": [text]})),
+            )
+            for text, accelerator in zip(request.given["--hw"], request.accelerators, strict=True)
+        ]
 
 
 def _settings(request: options.Request) -> list[str]:

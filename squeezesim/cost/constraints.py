@@ -69,6 +69,10 @@ def kind_of(layer: Layer) -> str:
     return next((kind for kind in ("depthwise", "grouped") if KINDS[kind](layer)), "conv")
 
 
+UNRUN = "allowed: one whose array.units.NAME.runs has it"
+"""How the message ends where no unit runs a layer."""
+
+
 def runs(layer: Layer, machine: Machine) -> tuple[str, ...]:
     """Return the dataflows and units that can run *layer*."""
     kind = kind_of(layer)
@@ -179,7 +183,7 @@ class Limits:
                 if "," in own
                 else f"unit {own} runs no {self.unrun}"
             )
-            return [f"{text}; allowed: one whose array.units.NAME.runs has it"] * len(work)
+            return [f"{text}; {UNRUN}"] * len(work)
         for what, left in (
             (f"dataflow{' or unit' if machine.units else ''} of the array", self.dataflows),
             ("loop order", self.orders),

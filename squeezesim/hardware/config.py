@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from squeezesim.errors import HardwareError, UsageError, nearest
+from squeezesim.errors import HardwareError, SqueezesimError, UsageError, nearest
 from squeezesim.hardware import buffer_part, constraint, rate, shipped, store, unit
 from squeezesim.hardware.dataflows import DECLARED
 from squeezesim.hardware.named import allowed_words, choices_of
@@ -386,6 +386,12 @@ def _dotted(location: Sequence[str | int]) -> str:
 def load(path: str | PathLike[str], kind: type[Record]) -> Record:
     """Read the accelerator in a YAML file; HardwareError with all mistakes, each with its line and a caret."""
     return from_text(read_source(path), kind)
+
+
+def pointing(path: str | PathLike[str], location: Location, message: str) -> SqueezesimError:
+    """Return the error *message* about what stands at *location* in a YAML file that was read, with line and caret."""
+    source = read_source(path)
+    return source.error(message, Mistake(location, message).position(parse(source)))
 
 
 def from_text(source: Source, kind: type[Record]) -> Record:

@@ -182,6 +182,19 @@ def test_every_mistake_in_a_unit_of_a_new_file_names_its_option(run: Run) -> Non
     assert not Path("a.yaml").exists()
 
 
+def test_units_that_run_no_layer_are_shown_in_their_file(run: Run) -> None:
+    Path("dw.yaml").write_text(
+        "name: dw\nclock_mhz: 300\narray:\n  units:\n    narrow: {unroll: {g: 16}, runs: [depthwise]}\n"
+        "memory: {global_buffer: {size_kib: 256}, dram: {bandwidth_gb_s: 4}}\n"
+    )
+    message = "layer 'stem.conv1': unit narrow runs no conv; allowed: one whose array.units.NAME.runs has it"
+    line = "      narrow: {unroll: {g: 16}, runs: [depthwise]}\n"
+    for command in ("profile", "explain", "compare"):
+        code, out, err = run(command, "squeezenet_1_1", "--hw", "dw.yaml")
+        assert (code, out) == (2, "")
+        assert err == f"error: dw.yaml:5:37: {message}\n{line}{' ' * line.index('[')}^\n"
+
+
 def test_a_size_out_of_range_is_shown_in_the_new_file(run: Run) -> None:
     code, _, err = run("hw", "new", "a.yaml", "--pes", "0x4")
     assert (code, err.splitlines()[0]) == (
