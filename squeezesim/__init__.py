@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from squeezesim.explore.compare.compare import compare
     from squeezesim.explore.pareto import pareto
     from squeezesim.explore.sensitivity import sensitivity
+    from squeezesim.explore.sizes import buffer_sizes
     from squeezesim.explore.sweep.sweep import sweep
     from squeezesim.frontends.torch.rules import register_operator
     from squeezesim.frontends.torch.weights import densities, weights
@@ -66,6 +67,7 @@ __all__ = [
     "UsageError",
     "advise",
     "allocate",
+    "buffer_sizes",
     "compare",
     "compress",
     "densities",
@@ -100,6 +102,7 @@ _HOMES = {
     "squeezesim.explore.compare.compare": ("compare",),
     "squeezesim.explore.pareto": ("pareto",),
     "squeezesim.explore.sensitivity": ("sensitivity",),
+    "squeezesim.explore.sizes": ("buffer_sizes",),
     "squeezesim.explore.sweep.sweep": ("sweep",),
     "squeezesim.frontends.torch.rules": ("register_operator",),
     "squeezesim.frontends.torch.weights": (

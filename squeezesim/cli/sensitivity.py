@@ -1,16 +1,22 @@
-"""squeezesim sensitivity: how much each parameter of an accelerator matters."""
+"""squeezesim sensitivity: how much each parameter of an accelerator matters, and what the buffer's size does."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from squeezesim.cli import options, output
+from squeezesim.errors import UsageError
 
 if TYPE_CHECKING:
     from squeezesim.explore.sensitivity import Study
+    from squeezesim.explore.sizes import Sizes
+    from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.network import Network
+    from squeezesim.report.text import Section
 
 SHORT = "Say how much each parameter of an accelerator matters to MODEL."
 EXAMPLES = """\b
@@ -18,6 +24,8 @@ Examples:
   squeezesim sensitivity squeezenext_23 --hw squeezelerator_16x16
   squeezesim sensitivity squeezenext_23 squeezenet_1_0 mobilenet_v1 --hw os_32x32 --plot tornado.svg
   squeezesim sensitivity alexnet --hw my.yaml --change 0.25 --format csv
+  squeezesim sensitivity squeezenext_23 --hw os_32x32 --sizes auto --plot sizes.svg
+  squeezesim sensitivity squeezenext_23 --hw os_32x32 --sizes 64:4096:x2 --format csv
 """
 
 
@@ -33,9 +41,17 @@ def sensitivity(
     top: Annotated[
         int, typer.Option(min=1, metavar="N", help="Show N parameters of each network in tables.")
     ] = 12,
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIB",
+            help="Instead: latency and DRAM traffic over sizes of the buffer, and the feature maps that begin to stay "
+            "at each: auto, or sizes as in sweep --set, 64:4096:x2.",
+        ),
+    ] = None,
     plot: Annotated[
         Path | None,
-        options.plot_option("Write the tornado plot: .png or .svg."),
+        options.plot_option("Write the tornado plot, or the curves over sizes: .png or .svg."),
     ] = None,
     input_: options.Input = None,
     batch: options.Batch = None,
@@ -49,7 +65,6 @@ def sensitivity(
     networks, how they rank by energy under each energy table.
     """
     del debug
-    from squeezesim.explore.sensitivity import draw, study
     from squeezesim.files import atomic_write
     from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.inputs import networks_of
@@ -58,34 +73,82 @@ def sensitivity(
     output.check_figure(plot)
     output.check_writable([plot] if plot else [], inputs=hw)
     accelerator = Accelerator.resolve(options.only("--hw", hw))
+    wanted = _sizes(sizes)
     request = options.Request(inputs=input_, batch=batch, cache=not no_cache)
     networks = networks_of(map(request.load, models))
-    output.status(f"changing parameters of {accelerator.name}")
-    found = study(networks, accelerator, change)
-    with output.ahead_of_files(lambda: _print(found, format, top)):
+    found = (
+        _elasticities(networks, accelerator, change, top)
+        if sizes is None
+        else _over(networks, accelerator, wanted)
+    )
+    with output.ahead_of_files(lambda: _print(found, format)):
         if plot:
-            atomic_write(plot, draw(found, plot.suffix.lower()[1:]))
+            atomic_write(plot, found.draw(plot.suffix.lower()[1:]))
     if plot and format == "table":
         output.wrote([plot], after=True)
 
 
-def _print(found: Study, format: str, top: int) -> None:
-    from squeezesim.explore.sensitivity import sections
+class _Found(NamedTuple):
+    """A study, and what is printed of it; of tables *notes* are a part."""
+
+    study: Study | Sizes
+    notes: Sequence[str]
+    sections: Callable[[], list[Section]]
+    draw: Callable[[str], bytes]
+
+
+def _elasticities(networks: Sequence[Network], accelerator: Accelerator, change: float, top: int) -> _Found:
+    from squeezesim.explore.sensitivity import draw, sections, study
+
+    output.status(f"changing parameters of {accelerator.name}")
+    found = study(networks, accelerator, change)
+    return _Found(
+        found,
+        [found.kept] if found.kept else [],
+        lambda: sections(found, top),
+        lambda form: draw(found, form),
+    )
+
+
+def _over(networks: Sequence[Network], accelerator: Accelerator, sizes: list[float] | None) -> _Found:
+    from squeezesim.explore.sizes import draw, sections, sizes_study
+
+    output.status(f"changing the buffer of {accelerator.name}")
+    found = sizes_study(networks, accelerator, sizes)
+    return _Found(found, found.notes, lambda: sections(found), lambda form: draw(found, form))
+
+
+def _sizes(given: str | None) -> list[float] | None:
+    """The sizes that are *given* in KiB; None: those of the accelerator."""
+    if given in (None, "auto"):
+        return None
+    from squeezesim.explore.sweep.design_space import parse_axis
+
+    axis = parse_axis("memory.global_buffer.size_kib", str(given))
+    if not axis.values or not all(isinstance(value, int | float) for value in axis.values):
+        raise UsageError(
+            f"--sizes {given!r}; allowed: auto, numbers in KiB as 64,128 or from:to:step, from:to:xFACTOR"
+        )
+    return [float(str(value)) for value in axis.values]
+
+
+def _print(found: _Found, format: str) -> None:
     from squeezesim.files import json_line
     from squeezesim.report.files import csv_text
     from squeezesim.report.text import plain, print_sections
 
-    if format != "table" and found.kept:
-        output.say(f"note: {found.kept}")
+    if format != "table":
+        for note in found.notes:
+            output.say(f"note: {note}")
     if format == "csv":
-        output.write(csv_text(found.rows()))
+        output.write(csv_text(found.study.rows()))
     elif format == "json":
         from dataclasses import asdict
 
-        output.write(json_line(asdict(found)) + "\n")
+        output.write(json_line(asdict(found.study)) + "\n")
     else:
         console = output.console()
         if console.is_terminal:
-            print_sections(sections(found, top), console)
+            print_sections(found.sections(), console)
         else:
-            output.tell_all(plain(sections(found, top)))
+            output.tell_all(plain(found.sections()))

@@ -43,3 +43,24 @@ def test_mistakes_are_one_line(run: Run, arguments: tuple[str, ...], message: st
     result = run(*SMALL, *arguments)
     assert (result.code, result.out) == (2, "")
     assert result.err == f"error: {message}\n"
+
+
+def test_sizes_of_the_buffer(run: Run) -> None:
+    found = run(*SMALL, "--sizes", "8:32:x2", "--plot", "a.svg")
+    assert (found.code, found.err) == (0, "")
+    lines = found.out.splitlines()
+    assert lines[0].startswith("small on small_8x8, which has 16 KiB; compulsory DRAM traffic ")
+    assert [line.split()[0] for line in lines[2:5]] == ["8", "16", "32"]
+    assert lines[-1] == "wrote a.svg"
+    csv = run(*SMALL, "--sizes", "8,16", "--format", "csv")
+    assert csv.out.splitlines()[0].startswith("network,size_kib,latency_us,energy_uj")
+    assert csv.err == (
+        "note: no feature map stays: memory.global_buffer.keeps is not [activations], or memory.placement is layer\n"
+    )
+    points = json.loads(run(*SMALL, "--sizes", "8,16", "--format", "json").out)["points"]
+    assert [point["size_kib"] for point in points] == [8, 16]
+    bad = run(*SMALL, "--sizes", "8:16")
+    assert (bad.code, bad.err) == (
+        2,
+        "error: --sizes '8:16'; allowed: auto, numbers in KiB as 64,128 or from:to:step, from:to:xFACTOR\n",
+    )
