@@ -42,6 +42,7 @@ from squeezesim.frontends.onnx.values import (
     carried_bits,
     quantised,
     runs_of,
+    scales_of,
     shape_of,
     sizes_of,
     tensor_type,
@@ -196,6 +197,7 @@ class _Recorded:
     factors: tuple[Use, ...] = ()
     others: tuple[Use, ...] = ()
     is_scale: bool = False  # it multiplies or divides by one number
+    scales: int = 0  # scales and zero points of its weights
 
 
 def _unscaled(recorded: Sequence[_Recorded]) -> Sequence[_Recorded]:
@@ -228,7 +230,7 @@ def _owning(number: int, item: _Recorded, ledger: Ledger) -> tuple[Layer, tuple[
         return replace(layer, params=params), tuple(sorted({*shared, *also} - {number}))
     layer = layer.owning(params, owned)
     scales = ledger.read(item.factors) - layer.weight_elements if layer.weight_bits is not None else 0
-    layer = layer.reading(ledger.read(item.others) + max(scales, 0))
+    layer = layer.reading(ledger.read(item.others) + max(scales, 0) + item.scales)
     return layer, tuple(sorted({*shared, *also} - {number}))
 
 
@@ -557,6 +559,7 @@ class _Walk:
             )
         if rule is moves or is_empty:
             runs = runs_of(node, inputs[0], shapes[0]) if inputs and shapes else None
+            data = replace(data, scales=0 if data.layers else scales_of(node, inputs))
             return replace(data, bits=carried_bits(node, inputs), rows=_rows(inputs, shapes), runs=runs)
         is_open = any(value and value.shape is None for value in inputs)
         result: Layer | list[Part] | None = None
@@ -649,7 +652,10 @@ class _Walk:
             layer = quantised(part.layer, widths)
             carried = tuple(first + index for index in part.carried)
             factors, others = tuple(uses[True]), tuple(uses[False])
-            recorded = _Recorded(layer, place, tuple(reads), carried, factors, others, _scales(node, inputs))
+            scales = scales_of(node, inputs, added) if layer.kind == "mac" and factors else 0
+            recorded = _Recorded(
+                layer, place, tuple(reads), carried, factors, others, _scales(node, inputs), scales
+            )
             self.recorded.append(recorded)
         return len(self.recorded) - 1
 

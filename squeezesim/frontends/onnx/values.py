@@ -108,6 +108,7 @@ class Value:
         bits: the width that it was quantised to.
         rows: its shape before its leading dimensions were flattened, as before a ``Gemm``.
         runs: where slices of it are equal, the runs of each dimension, see ``runs_of``.
+        scales: scales and zero points that integers of the file were made numbers with.
     """
 
     type: TypeProto
@@ -117,6 +118,7 @@ class Value:
     bits: int | None = None
     rows: Shape | None = None
     runs: Runs | None = None
+    scales: int = 0
 
     @property
     def shape(self) -> Shape | None:
@@ -370,6 +372,24 @@ def carried_bits(node: NodeProto, inputs: Sequence[Value | None]) -> int | None:
     if source is None:
         return None
     return QUANTISED.get(source.element) if node.op_type == "DequantizeLinear" else source.bits
+
+
+_SCALES = {
+    "DequantizeLinear": (1, 2),
+    "ConvInteger": (3,),
+    "MatMulInteger": (3,),
+    "QLinearConv": (4, 5),
+    "QLinearMatMul": (4, 5),
+    "QGemm": (4, 5),
+}
+"""Scales and zero points of the weights among the inputs of operators, by place."""
+
+
+def scales_of(node: NodeProto, inputs: Sequence[Value | None], added: Sequence[int] = ()) -> int:
+    """Return how many scales and zero points of weights a node reads: its own, those of *inputs* but *added* ones."""
+    read = [inputs[place] for place in _SCALES.get(node.op_type, ()) if place < len(inputs)]
+    own = sum(prod(value.shape) for value in read if value is not None and value.shape is not None)
+    return own + sum(value.scales for place, value in enumerate(inputs) if value and place not in added)
 
 
 def quantised(layer: Layer, sources: Sequence[Value]) -> Layer:

@@ -414,6 +414,30 @@ def test_products_of_integers(op: str, names: int, tmp_path: Path) -> None:
     layer = only(network(tmp_path, made))
     assert (layer.macs, layer.params) == (210, 42)
     assert (layer.weight_bits, layer.activation_bits) == (8, 8)
+    assert layer.constants == (2 if names == 8 else 0)  # scale and zero point of the weights
+
+
+def test_scales_and_zero_points_of_weights_are_read(tmp_path: Path) -> None:
+    """Those of each of 4 filters, and biases, through a transposition; activations have theirs in the hardware."""
+    made = model(
+        [
+            node("DequantizeLinear", ["x", "xs", "xz"], "d"),
+            node("DequantizeLinear", ["w", "ws", "wz"], "f", axis=3),
+            node("Transpose", ["f"], "t", perm=[3, 0, 1, 2]),
+            node("DequantizeLinear", ["b", "ws"], "c", axis=0),
+            node("Conv", ["d", "t", "c"]),
+        ],
+        {"x": (1, 3, 8, 8)},
+        [
+            *(scale("xs"), zero("xz", UINT8), weights("w", (3, 3, 3, 4), INT8)),
+            *(weights("ws", (4,)), weights("wz", (4,), INT8), weights("b", (4,), TensorProto.INT32)),
+        ],
+    )
+    made.graph.input[0].type.tensor_type.elem_type = UINT8
+    for quantiser in made.graph.initializer[:2]:
+        quantiser.ClearField("dims")
+    layer = only(network(tmp_path, made).fused)
+    assert (layer.params, layer.constants) == (108 + 4, 4 + 4 + 4)
 
 
 @pytest.mark.parametrize(("element", "bits"), [(INT8, 8), (TensorProto.INT4, 4)])
