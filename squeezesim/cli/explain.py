@@ -93,15 +93,17 @@ def explain(
     request.check([model])
     output.check_writable(out or (), inputs=[model, *request.files])
 
-    from squeezesim.explore.advise import advise, document, sections
+    from squeezesim.explore.advise import document, proposals_of, sections
     from squeezesim.explore.passing import passing_of
     from squeezesim.files import atomic_write
     from squeezesim.report.explain import explain as explained
 
     (report,) = request.reports([model])
     output.status(f"simulating changes to {report.network.name} and {report.accelerator.name}")
-    proposals = advise(report, layer, cache=not no_cache)
-    found = report, explained(report, layer), proposals, [] if layer else passing_of(report)
+    passing = passing_of(report)
+    proposals = proposals_of(report, layer, passing, cache=not no_cache)
+    shown = [each for each in passing if layer in (None, each.layer)]
+    found = report, explained(report, layer), proposals, shown
     parts = sections(*found)
     texts = {"json": document(*found)} if "json" in (format, *map(_format_of, out or ())) else {}
     for path in out or ():

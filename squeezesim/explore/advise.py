@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import islice, permutations
 from operator import gt
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from squeezesim.cost.machine import LEVELS
 from squeezesim.errors import HardwareError, ModelError, UsageError
 from squeezesim.explore.allocate.additive import Base, Pieces, Sums, cut, depth_of, option_of
 from squeezesim.explore.allocate.placed import Paths
-from squeezesim.explore.passing import Passing
+from squeezesim.explore.buffers import best_share, sizes_that_keep
+from squeezesim.explore.passing import Passing, passing_of
 from squeezesim.files import json_page, round_floats
 from squeezesim.load import load
 from squeezesim.network import Network
@@ -77,7 +78,18 @@ class Runs:
         return Report(fused, self._accelerator, self._costs.take([self._rows[shape] for shape in shapes]))
 
 
-KINDS = ("mapping", "dataflow", "keeps", "buffer", "bandwidth", "channels", "kernel", "blocks")
+KINDS = (
+    "mapping",
+    "dataflow",
+    "keeps",
+    "buffer",
+    "size",
+    "share",
+    "bandwidth",
+    "channels",
+    "kernel",
+    "blocks",
+)
 
 RETRAINED = "needs retraining; accuracy not modelled"
 """What every change to a network comes with."""
@@ -387,6 +399,20 @@ def accelerators(report: Report, layer: str = "") -> Iterator[Proposal]:
             yield Proposal(kind, change, assumption, report, simulate(report.network, changed), layer)
 
 
+def buffers(report: Report, passing: Sequence[Passing], layer: str = "") -> Iterator[Proposal]:
+    """Yield buffers that keep the maps of *passing* that move most, and another share of one of the same size."""
+    for change in islice(sizes_that_keep(report, passing), _EACH):
+        after = simulate(report.network, report.accelerator.replace(change.values))
+        yield Proposal("size", change.text, _AS_IN_THE_TABLE, report, after, layer)
+    if share := best_share(report):
+        after = simulate(report.network, report.accelerator.replace(share.values))
+        assumption = "assumes the same size in all; energy per access as in the table"
+        yield Proposal("share", share.text, assumption, report, after, layer)
+
+
+_AS_IN_THE_TABLE = "assumes the same clock; energy per access as in the table"
+
+
 def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, str]]:
     accelerator = report.accelerator
     own = accelerator.array.dataflows
@@ -413,7 +439,7 @@ def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, s
         "buffer",
         {"memory.global_buffer.size_kib": 2 * size},
         f"memory.global_buffer.size_kib {size:g} → {2 * size:g}",
-        "assumes the same clock; energy per access as in the table",
+        _AS_IN_THE_TABLE,
     )
     if int(report.tally.total().part("time", "buffer")[0]) and buffer.bytes_per_cycle:
         yield (
@@ -441,7 +467,8 @@ _EACH = 2  # of each kind
 def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bool = True) -> list[Proposal]:
     """Return the *most* changes that save most cycles of the network, or of *layer* and some of it, the best first.
 
-    Tried are another dataflow beside the array's own, feature maps that stay in the buffer, twice the buffer and twice
+    Tried are another dataflow beside the array's own, feature maps that stay in the buffer, twice the buffer, the
+    sizes that keep feature maps which do not stay, another share of a buffer in parts, and twice
     the bandwidth of each memory; channels down to a multiple of the array's columns; and, of a built-in network, a
     first filter that is smaller by two, where its size is an option, and a block moved between two stages. Where
     mappings were given, searching them is all that is tried. Of each kind at most two are returned, and none that saves
@@ -462,10 +489,17 @@ def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bo
         >>> advise(report)[0].kind
         'kernel'
     """
+    return proposals_of(report, layer, passing_of(report), most, cache=cache)
+
+
+def proposals_of(
+    report: Report, layer: str | None, passing: Sequence[Passing], most: int = 8, *, cache: bool = True
+) -> list[Proposal]:
+    """Return what ``advise`` does, of a report whose maps that pass a memory are known."""
     explained = explain(report, layer)  # raises where there is no such layer
     longest = {name for part in explained[:MOST] for name in part.layers}
     best: list[Proposal] = []
-    tried = _tried(report, longest, layer or "", cache=cache)
+    tried = _tried(report, longest, layer or "", passing, cache=cache)
     found = [each for each in tried if each.saved_cycles > 0 and _gain(each) > 0]
     for each in sorted(found, key=_gain, reverse=True):
         if sum(other.kind == each.kind for other in best) < _EACH and _gain(each) >= LEAST * _cycles(each):
@@ -473,12 +507,15 @@ def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bo
     return best[:most]
 
 
-def _tried(report: Report, longest: set[str], layer: str, *, cache: bool) -> Iterator[Proposal]:
+def _tried(
+    report: Report, longest: set[str], layer: str, passing: Sequence[Passing], *, cache: bool
+) -> Iterator[Proposal]:
     if report.mapped:  # other changes are searched, so that they would not be what saves
         yield from mappings(report, layer)
         return
     runs = Runs(report)
     yield from accelerators(report, layer)
+    yield from buffers(report, passing, layer)
     yield from channels(report, runs, longest, layer)
     if own := BuiltIn.of(report, cache=cache):
         if any(each.name in longest for each in report.network.layers if each.stage == "stem"):
