@@ -2,8 +2,8 @@
 
 One process, with the layers, the array, the DMA's loads, its stores and the vector unit as threads, and the loads and
 stores of each memory beside DRAM; tiles are complete events. Counters are constant from one event to the next: the
-bytes that move meanwhile / time, and the executed MACs / (PEs · cycles), those of a layer spread over the cycles in
-which the array works on it.
+bytes that move meanwhile / time by memory, the executed MACs / (PEs · cycles), those of a layer spread over the cycles
+in which the array works on it, and what whole tensors take of the buffer.
 
 Source: Google, "Trace Event Format": JSON objects with a phase ``ph``, ``ts`` and ``dur`` in µs; what is on one thread
 nests or does not overlap. Perfetto reads times in whole nanoseconds and no exponents.
@@ -69,7 +69,7 @@ def tracks(line: Timeline, each: int, memories: Iterable[str]) -> Work:
     """
 
     def moved(name: str, *, load: bool) -> list[list[Run]]:
-        parts = [part for part in line.transfers if part.load == load]
+        parts = [part for part in line.transfers if part.load == load and (part.end > part.start).any()]
         return [_runs([part for part in parts if part.store == memory], each, name) for memory in memories]
 
     memories = tuple(memories)
@@ -168,6 +168,9 @@ LAYERS, ARRAY, LOADS, STORES, VECTOR = THREADS = range(1, 6)
 """Threads; the loads and the stores of memories beside DRAM are further ones."""
 _NAMES = ("layers", "array", "DMA in", "DMA out", "vector unit")
 
+KEPT = "buffer keeps KiB"
+"""The counter of what whole tensors take of the buffer, where some stay."""
+
 Event = dict[str, Any]
 
 
@@ -231,7 +234,7 @@ def _events(report: ReportData) -> Iterator[Event]:
     layers, costs = report.ran, report.costs
     steps = [tile_count(layer, costs, index, machine) for index, layer in enumerate(layers)]
     counts = [count * layer.repeat for count, layer in zip(steps, layers, strict=True)]
-    begin, shown, slots = 0, None, report.tally.slots_in_a_cycle(report.scale)
+    begin, shown, held, slots = 0, None, -1, report.tally.slots_in_a_cycle(report.scale)
     rows, slices = metrics.rows(report), tiles_in_slice(counts)
     for index, (layer, tiles, row) in enumerate(zip(layers, counts, rows, strict=True)):
         cycles = int(costs.cycles[0, index])
@@ -249,6 +252,9 @@ def _events(report: ReportData) -> Iterator[Event]:
             each = tiles
             done = unplayed(report, index, tiles)
         yield _layer(layer, row, begin, tiles, each)
+        if report.costs.kept_bytes.any() and (kept := int(costs.kept_bytes[0, index])) != held:
+            yield _counter(KEPT, begin, {"kept": kept / 1024})
+            held = kept
         yield from _work(layer, done, begin)
         executed = int(costs.executed[0, index])
         for start, values in rates(done, executed, cycles, float(slots[index])):
@@ -257,6 +263,8 @@ def _events(report: ReportData) -> Iterator[Event]:
             shown = values
         begin += cycles
     yield from _counts(begin, (0.0,) * (2 * len(report.memories) + 1), machine)
+    if held >= 0:
+        yield _counter(KEPT, begin, {"kept": 0.0})
 
 
 def _layer(layer: Layer, row: dict[str, Any], begin: int, tiles: int, each: int) -> Event:
@@ -299,7 +307,11 @@ def _counts(at: int, values: Sequence[float], machine: Machine) -> Iterator[Even
         for name, loaded, stored in zip(names, moved[: len(names)], moved[len(names) :], strict=True)
     }
     for name, numbers in (series | {"utilization %": {"executed": 100 * used}}).items():
-        yield {"name": name, "ph": "C", "pid": PROCESS, "tid": 0, "ts": at, "args": round_floats(numbers)}
+        yield _counter(name, at, numbers)
+
+
+def _counter(name: str, at: int, numbers: dict[str, float]) -> Event:
+    return {"name": name, "ph": "C", "pid": PROCESS, "tid": 0, "ts": at, "args": round_floats(numbers)}
 
 
 def _timed(events: Iterator[Event], clock_mhz: float) -> Iterator[Event]:

@@ -56,9 +56,10 @@ def checked(made: Report) -> list[Event]:
         if event["ph"] == "M":
             assert event["name"] in ("process_name", "thread_name", "thread_sort_index")
     named = {event["tid"] for event in events if event["name"] == "thread_name"}
-    assert {event["tid"] for event in slices(events)} <= named == set(THREADS)
+    ports = {*range(1, len(THREADS) + 2 * len(made.memories) - 1)}
+    assert {event["tid"] for event in events if event["ph"] == "X"} <= named == ports
     tracks: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for event in slices(events):
+    for event in slices(events, *ports):
         tracks[event["tid"]].append((nanoseconds(event["ts"]), nanoseconds(event["dur"])))
     for track in tracks.values():
         open_until: list[int] = []
@@ -110,6 +111,36 @@ def test_counters_and_slices_add_up_to_the_report(made: Report) -> None:
     whole = made.totals["latency_us"] * made.totals["utilization"]  # type: ignore[operator]
     assert busy == pytest.approx(whole, rel=0.01)
     assert all(event["args"]["executed"] <= 100 for event in events if event["name"] == "utilization %")
+
+
+def test_every_port_has_its_tracks_and_its_counter() -> None:
+    stores = {
+        "sram": {"bandwidth_gb_s": 4, "latency_cycles": 8, "holds": ["activations"]},
+        "flash": {"bandwidth_gb_s": 0.5, "holds": ["weights"]},
+    }
+    made = report({"memory.stores": stores})
+    events = checked(made)
+    names = {event["args"]["name"]: event["tid"] for event in events if event["name"] == "thread_name"}
+    for memory in ("sram", "flash"):
+        threads = [names[f"{memory} {way}"] for way in ("in", "out")]
+        moved = sum(event["args"]["bytes"] for event in slices(events, *threads))
+        whole = sum(row[f"memory_{memory}_bytes"] for row in made.rows())
+        assert moved == pytest.approx(whole, abs=len(events))
+        gigabytes = sum(integral(events, f"{memory} GB/s", way) for way in ("in", "out"))
+        assert gigabytes * 1e3 == pytest.approx(whole, rel=0.01)
+    assert not slices(events, LOADS, STORES)  # nothing lives in DRAM
+
+
+def test_what_the_buffer_keeps_is_a_counter() -> None:
+    made = report({"memory.global_buffer.keeps": ["activations"]})
+    events = checked(made)
+    kept = sum(row["kept_bytes"] / 1024 * row["latency_us"] for row in made.rows())
+    assert kept > 0
+    assert integral(events, module.KEPT, "kept") == pytest.approx(kept, rel=1e-3)
+    stays = {row["name"] for row in made.rows() if row["output_in"] == "buffer"}
+    assert stays
+    assert not stays & {event["args"]["layer"] for event in slices(events, STORES)}
+    assert module.KEPT not in {event["name"] for event in checked(report())}
 
 
 def test_a_network_on_a_real_accelerator() -> None:
