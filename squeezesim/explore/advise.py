@@ -434,13 +434,21 @@ def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, s
             "memory.global_buffer.keeps [] → [activations]",
             "assumes software that leaves feature maps in the buffer from layer to layer",
         )
-    size = buffer.size_kib
-    yield (
-        "buffer",
-        {"memory.global_buffer.size_kib": 2 * size},
-        f"memory.global_buffer.size_kib {size:g} → {2 * size:g}",
-        _AS_IN_THE_TABLE,
-    )
+    parts = {f"memory.global_buffer.parts.{name}": part.size_kib for name, part in buffer.parts.items()}
+    for name, size in (parts or {"memory.global_buffer": buffer.size_kib}).items():
+        yield (
+            "buffer",
+            {f"{name}.size_kib": 2 * size},
+            f"{name}.size_kib {size:g} → {2 * size:g}",
+            _AS_IN_THE_TABLE,
+        )
+    if int(report.tally.total().part("losses", "fill")[0]):
+        ran = {*dataflows(report.costs)}
+        for name, unit in accelerator.array.units.items():
+            for key in ("ports", "output_words"):
+                if name in ran and (words := getattr(unit, key)):
+                    path = f"array.units.{name}.{key}"
+                    yield "unit", {path: 2 * words}, f"{path} {words} → {2 * words}", "assumes the same clock"
     if int(report.tally.total().part("time", "buffer")[0]) and buffer.bytes_per_cycle:
         yield (
             "bandwidth",
@@ -467,12 +475,13 @@ _EACH = 2  # of each kind
 def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bool = True) -> list[Proposal]:
     """Return the *most* changes that save most cycles of the network, or of *layer* and some of it, the best first.
 
-    Tried are another dataflow beside the array's own, feature maps that stay in the buffer, twice the buffer, the
-    sizes that keep feature maps which do not stay, another share of a buffer in parts, and twice
-    the bandwidth of each memory; channels down to a multiple of the array's columns; and, of a built-in network, a
-    first filter that is smaller by two, where its size is an option, and a block moved between two stages. Where
-    mappings were given, searching them is all that is tried. Of each kind at most two are returned, and none that saves
-    less than 0.1 %. Each is simulated: what it saves is the difference of two reports.
+    Tried are another dataflow beside the array's own, feature maps that stay in the buffer, twice the buffer or
+    each part of it, the sizes that keep feature maps which do not stay, another share of a buffer in parts, twice
+    the bandwidth of each memory, twice the ports and output words of units; channels down to a multiple of the
+    array's columns; and, of a built-in network, a first filter that is smaller by two, where its size is an option,
+    and a block moved between two stages. Where mappings were given, searching them is all that is tried. Of each
+    kind at most two are returned, and none that saves less than 0.1 %. Each is simulated: what it saves is the
+    difference of two reports.
 
     Args:
         report: what ``simulate`` returned.

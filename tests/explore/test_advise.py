@@ -335,3 +335,22 @@ def test_the_page_names_every_kind() -> None:
     page = (Path(__file__).parents[2] / "docs" / "explain.md").read_text(encoding="utf-8")
     kinds = re.findall(r"^\| `(\w+)` \|", page.partition("## Proposals")[2], re.MULTILINE)
     assert tuple(kinds) == KINDS
+
+
+def test_ports_and_output_words_of_units_that_run_layers_are_proposed() -> None:
+    own = {
+        "conv": {"unroll": {"c": 4, "k": 8}, "stationary": "weights", "ports": 2, "output_words": 1},
+        "idle": {"unroll": {"g": 2}, "runs": ["grouped"], "output_words": 1},
+    }
+    parts = {"all": {"size_kib": 16, "holds": ["inputs", "weights", "outputs"]}}
+    changes = {"array.units": own, "array.dataflows": [], "memory.global_buffer": {"parts": parts}}
+    made = simulate(report().network, accelerator(changes))
+    found = {each.change: each for each in accelerators(made)}
+    assert [text for text, each in found.items() if each.kind == "unit"] == [
+        "array.units.conv.ports 2 → 4",
+        "array.units.conv.output_words 1 → 2",
+    ]
+    assert all(each.saved_cycles > 0 for each in found.values() if each.kind == "unit")
+    assert [text for text, each in found.items() if each.kind == "buffer"] == [
+        "memory.global_buffer.parts.all.size_kib 16 → 32"
+    ]
