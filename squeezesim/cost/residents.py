@@ -111,7 +111,10 @@ def ways_through(
     """
     maps = maps_on(layers, family)
     shapes, examples = _shapes(maps, family)
-    graph = graph_of(maps, shapes, int(capacity(family, rates)[0]))
+    room = int(capacity(family, rates)[0])
+    # Of a map between two parts every home has to be there, since other parts may stand before and after it.
+    between = {home for part in parts for home in maps.alive[part[-1]] if maps.classes[home].last > part[-1]}
+    graph = graph_of(maps, shapes, room, _ample(maps, family, rates, room) - between)
     values = _Values(maps, examples, family, replace(rates, slack=0.0 * rates.slack), axes)
     fixed = [maps.layers[example].kind != "mac" for example in examples]
     found = []

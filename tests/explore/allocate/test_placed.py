@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import squeezesim as sq
+from squeezesim.cost import residents
 from squeezesim.errors import UsageError
 from squeezesim.explore.allocate.additive import Pieces, cut
 from squeezesim.explore.allocate.placed import Paths
@@ -34,6 +35,28 @@ def test_every_allocation_of_a_small_network() -> None:
         check(paths, model, depth, on)
         by_stage = paths.latency_by_stage(depth)
         assert by_stage.sum() == pytest.approx(sq.simulate(network(model, depth), on).totals["latency_us"])
+
+
+def test_maps_that_stay_without_a_choice_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within blocks there is room for all maps of the narrow network; those between blocks have every home still."""
+    model, deepest = "resnet34@width=0.25", (2, 1, 2, 1)
+    pieces, on = pieces_of(model, deepest), keeping("os_32x32")
+    depths = np.array([*product((1, 2), (1,), (1, 2), (1,))])
+    found = Paths.of(pieces, on).tally(depths)
+    stays, ample = list[int](), residents._ample
+
+    def counted(*given: Any) -> frozenset[int]:
+        stays.append(len(ample(*given)))
+        return ample(*given)
+
+    monkeypatch.setattr(residents, "_ample", counted)
+    again = Paths.of(pieces, on).tally(depths)
+    monkeypatch.setattr(residents, "_ample", lambda *_: frozenset())
+    chosen = Paths.of(pieces, on).tally(depths)
+    assert max(stays) > len(pieces.network.layers) // 2
+    for each in (again, chosen):
+        assert found.cycles.tolist() == each.cycles.tolist()
+        assert found.energy.sum(axis=-1) == pytest.approx(each.energy.sum(axis=-1))
 
 
 @pytest.mark.parametrize(
