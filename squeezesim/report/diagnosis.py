@@ -347,6 +347,8 @@ def _edge(case: Case) -> str:
         return f"{own_unit}, so that {empty} of {case.its} PE-cycles are idle"
     own = f" and {case.its} "
     reason = f"{case.its} {own.join(partly)}" if partly else f"{case.it} fills the array only in part"
+    if not partly and (limits := _limits(case)):
+        reason = f"{limits}, and {case.its} blocks are smaller than it"
     return f"{reason}, so that {empty} of {case.its} PE-cycles are idle"
 
 
@@ -360,7 +362,19 @@ def _zeros(case: Case) -> str:
 
 
 def _fill(case: Case) -> str:
-    return f"filling and draining the array takes {units.share(case.lost_share('fill'))} of {case.its} cycles"
+    text = f"filling and draining the array takes {units.share(case.lost_share('fill'))} of {case.its} cycles"
+    return f"{text}: {limits}" if (limits := _limits(case)) else text
+
+
+def _limits(case: Case) -> str:
+    """What blocks of a layer's unit wait for; nothing where that never limits."""
+    unit = case.report.accelerator.array.units.get(case.dataflow)
+    if unit is None:
+        return ""
+    words = {"port": unit.ports, "output word": unit.output_words}
+    limits = [f"{units.plural(count, noun)} a cycle" for noun, count in words.items() if count]
+    limits += [f"preloads of {unit.preload_cycles:,} cycles at least"] * bool(unit.preload_cycles)
+    return f"unit {case.dataflow} has {' and '.join(limits)}" if limits else ""
 
 
 def _memory(case: Case, name: str) -> str:

@@ -222,6 +222,21 @@ def test_filling_the_array() -> None:
     assert row["lost_fill"] >= 64 * (64 * 64 - 64)
 
 
+def test_blocks_of_a_unit_that_wait() -> None:
+    layer = Layer.conv("a", c=4, k=16, oy=16, ox=16, fy=1, fx=1)
+    unit = {"unroll": {"c": 4, "k": 8}, "stationary": "weights", "ports": 4, "output_words": 1}
+    on = {"array.units": {"conv": unit}, "array.dataflows": []}
+    has = "unit conv has 4 ports a cycle and 1 output word a cycle"
+    # 16 · 256 outputs leave one by one: those of 8 channels wait, or each channel is a block, 4 of 32 PEs.
+    waiting, row = why(layer, **on, mapper__blocks="whole")
+    assert f"cycles: {has}" in str(waiting)
+    smaller, less = why(layer, **on)
+    assert f"{has}, and its blocks are smaller than it, so that 87.3 % of its PE-cycles are idle" in str(
+        smaller
+    )
+    assert less["cycles"] < row["cycles"]
+
+
 def test_zero_weights_that_are_not_skipped() -> None:
     made = simulate(
         Network.from_layers([Layer.matmul("a", m=64, n=64, k=64)]),
