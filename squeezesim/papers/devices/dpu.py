@@ -230,7 +230,8 @@ DPU = Device(
     missing=(
         "what starts a layer, and some 5 % of 3×3 layers: see what stays unexplained; short layers are far off",
         "feature maps that stay in a part of the buffer: with one buffer that keeps them a frame of resnet50 moves "
-        "30 MB and networks are 22 % too fast, so that the time of maps that pass DRAM stands for the starts of layers that are missing",
+        "30 MB and networks are 22 % too fast, so that the time of maps that pass DRAM stands for the starts of layers "
+        "that are missing",
         "the host's work of a frame, half a millisecond",
     ),
     tables=_tables,

@@ -85,8 +85,8 @@ def _tables(ran: Sequence[Ran]) -> Iterable[Table]:
         ("network", "measured", "on the chip", "over the link", "error"),
         tuple(cells),
         f"No key says it: {_KEPT_MB:g} MB of weights stay from one inference to the next, the others, inputs and "
-        f"outputs pass a link of {link:.3f} GB/s, calibrated on {_CALIBRATED}, and the array waits for nothing. What is "
-        "left of MobileNet v1 is work of the host.",
+        f"outputs pass a link of {link:.3f} GB/s, calibrated on {_CALIBRATED}, and the array waits for nothing. "
+        "What is left of MobileNet v1 is work of the host.",
     )
 
 

@@ -29,14 +29,14 @@ class Error(NamedTuple):
 
 
 def mean_of(accelerator: str, rows: str, errors: Iterable[float]) -> Error:
-    """Return the mean of the sizes of *errors*, as exactly as it is committed.
+    """Return the mean of the sizes of *errors*, to a tenth of a per cent, as it is committed.
 
     Example:
         >>> mean_of("chip", "layers", [0.1, -0.2]).text
         '15.0 % of 2 layers'
     """
     sizes = [abs(error) for error in errors]
-    return Error(accelerator, rows, len(sizes), round(sum(sizes) / len(sizes), 5))
+    return Error(accelerator, rows, len(sizes), round(sum(sizes) / len(sizes), 3))
 
 
 def text(accelerator: str) -> str:
@@ -62,5 +62,5 @@ def committed() -> Mapping[str, tuple[Error, ...]]:
 
 def written(errors: Iterable[Error]) -> str:
     """Return the file of *errors*."""
-    lines = [f"{each.accelerator},{each.rows},{each.number},{each.mean:.5f}" for each in errors]
+    lines = [f"{each.accelerator},{each.rows},{each.number},{each.mean:.3f}" for each in errors]
     return "\n".join(["accelerator,rows,number,mean_error", *lines, ""])
