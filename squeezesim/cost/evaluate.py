@@ -21,7 +21,7 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.placement import Place
 from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Homes, Ints
 from squeezesim.cost.product import least_product
-from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
+from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates
 from squeezesim.cost.recurrence import first_loads, has_weights, staying
 from squeezesim.cost.residents import residents_of
 from squeezesim.cost.search import Search
@@ -126,17 +126,20 @@ def evaluate_each(
     families = {family: members for family, members in families.items() if not {*members} <= wrapping}
     for family, members in families.items():
         index, rates = np.array(members), Rates.of([machines[number] for number in members])
-        found, refused = _family_costs(layers, mappings, family, rates, axes, advance, places)
+        first, alike = rates.distinct()
+        several = rates.take(first)
+
+        def advance_all(part: float, each: float = len(alike) / len(first)) -> None:
+            advance(part * each)
+
+        found, refused = _family_costs(layers, mappings, family, several, axes, advance_all, places)
         for key, column in found.items():
-            columns[key][index] = column
-        stay = found["homes"][:, owners, HOMED.index("weights")] == HOMES.index("buffer")
-        if stay.any():
-            loads = first_loads([layers[number] for number in owners], family, rates, axes)
-            for key in _SUMS:
-                if key in loads:
-                    once[key][index] = loads[key] * stay.reshape(*stay.shape, *[1] * (loads[key].ndim - 2))
-        for member, (layer, reason) in refused.items():
-            misfits[members[member]] = _misfit(layer, reason, family, accelerators[members[member]])
+            columns[key][index] = column[alike]
+        for key, column in _loaded_once(layers, owners, found, family, several, axes).items():
+            once[key][index] = column[alike]
+        for number, which in zip(members, alike.tolist(), strict=True):
+            if which in refused:
+                misfits[number] = _misfit(*refused[which], family, accelerators[number])
         for member, number in enumerate(members):
             own = {key: columns[key][number] for key in ("cycles", "dram_bytes")}
             slowest = rates.bytes_per_cycle[member].min()
@@ -151,6 +154,21 @@ def evaluate_each(
             _fill(columns, number, _blank((len(layers),), axes))
             _fill(once, number, _blank((len(owners),), axes))
     return _costs(columns, machines, repeats, axes, owners, once), misfits
+
+
+def _loaded_once(
+    layers: Sequence[Layer], owners: Sequence[int], found: Columns, family: Machine, rates: Rates, axes: Axes
+) -> Columns:
+    """Costs of loading the weights of layers *owners* before the first step, where they stay in the buffer."""
+    stay = found["homes"][:, owners, HOMED.index("weights")] == HOMES.index("buffer")
+    if not stay.any():
+        return {}
+    loads = first_loads([layers[number] for number in owners], family, rates, axes)
+    return {
+        key: loads[key] * stay.reshape(*stay.shape, *[1] * (loads[key].ndim - 2))
+        for key in _SUMS
+        if key in loads
+    }
 
 
 def evaluate_placed(
@@ -570,7 +588,7 @@ def _weighted(
             several = counts[id(problems)][part]
             numbers, rows = (each[_within(chosen[id(problems)][1], part)] for each in chosen[id(problems)])
             cycles[np.ix_(~fits, numbers)] = energy[np.ix_(~fits, numbers)] = UNFIT
-            for cluster in clusters(weighted.take(np.flatnonzero(fits))):
+            for cluster in search.groups(weighted.take(np.flatnonzero(fits))):
                 where = np.flatnonzero(fits)[cluster]
                 measures = search.choose(weighted.take(where)).measures
                 totals = [(measures[name] * several).sum(axis=-1) for name in (LATENCY, ENERGY)]
@@ -591,7 +609,7 @@ def _within(rows: Ints, part: slice) -> Bools:
 
 def _search(search: Search, rates: Rates, fitting: Ints, axes: Axes, columns: Columns) -> Iterator[Ints]:
     """Enter what the problems of *search* cost on machines *fitting* of *rates* into *columns*; yield those done."""
-    for cluster in clusters(rates.take(fitting)):
+    for cluster in search.groups(rates.take(fitting)):
         index = fitting[cluster]
         cluster_rates = rates.take(index)
         choice = search.choose(cluster_rates)

@@ -107,6 +107,21 @@ class Rates:
         more = ("buffer_bits", "buffer_bits_per_cycle", "bytes_per_cycle", "slack", "clock_hz")
         return replace(better, **{name: getattr(larger, name) for name in more})
 
+    def distinct(self) -> tuple[Ints, Ints]:
+        """Machines that all others cost the same as one of, and which of them each machine is the same as.
+
+        The clock counts where there is leakage: all else is in cycles.
+        """
+        columns = [getattr(self, name) for name in (*_NUMBERS, *_ARRAYS) if name != "clock_hz"]
+        columns += [np.where(self.energy.leakage_mw > 0, self.clock_hz, 0.0), *self.per_bit.values()]
+        columns += [getattr(self.energy, name) for name in _PRICES]
+        table = np.concatenate([column.reshape(len(self), -1) for column in columns], axis=1)
+        seen: dict[bytes, int] = {}
+        number = [seen.setdefault(row.tobytes(), len(seen)) for row in table.astype(np.float64)]
+        first = np.full(len(seen), len(self))
+        np.minimum.at(first, number, np.arange(len(self)))
+        return first, np.array(number, np.int64)
+
     def _each(self, change: Any) -> Rates:
         prices = {name: change(getattr(self.energy, name)) for name in _PRICES}
         numbers = {name: change(getattr(self, name)) for name in (*_NUMBERS, *_ARRAYS)}
@@ -128,6 +143,7 @@ _NUMBERS = ("buffer_bits", "buffer_bits_per_cycle", "setup", "slack", *_LANES, "
 
 
 _MOST = 128  # machines of a cluster
+_TOGETHER = 64  # machines that are searched before progress is told, and Ctrl-C heard
 _SPREAD = 1.0  # largest ratio of numbers in a cluster, as a power of two
 
 
@@ -146,6 +162,13 @@ def clusters(rates: Rates) -> Iterator[Ints]:
         ]
     )
     yield from _halved(np.arange(len(rates)), logarithms)
+
+
+def in_order(rates: Rates) -> Iterator[Ints]:
+    """Group machines of a family, by buffer, then bandwidth: the best tiling on one is often that on the next."""
+    order = np.lexsort((*rates.latency.T, *rates.bytes_per_cycle.T, rates.buffer_bits))
+    for start in range(0, len(order), _TOGETHER):
+        yield order[start : start + _TOGETHER]
 
 
 def _halved(index: Ints, logarithms: Floats) -> Iterator[Ints]:

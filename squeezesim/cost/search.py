@@ -39,7 +39,7 @@ from squeezesim.cost.pipeline import Points, Schedule, Timing, concat, schedule_
 from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.cost.product import least_product
 from squeezesim.cost.prune import PROMISING, BoundedTilings, OptionBounds
-from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates
+from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters, in_order
 from squeezesim.cost.traffic import AXES, MODE_NUMBERS, MODES, ORDERS, C, G, K, Mode, N, X, Y, capacity
 
 
@@ -703,6 +703,12 @@ class Search:
         found = compiled.choose(self.space, self.flows, rates)
         measures = dict(zip((LATENCY, ENERGY, EDP, TRAFFIC), found.measures, strict=True))
         return Choice(measures, *found.tilings)
+
+    def groups(self, rates: Rates) -> Iterator[Ints]:
+        """Group machines as ``choose`` is the fastest: indices of each group."""
+        # The core bounds each machine by itself; closed forms of energy are of the best prices of a group.
+        alone = self._bounded is None and self.space.machine.objective == LATENCY
+        return in_order(rates) if alone else clusters(rates)
 
     def sums(self, rates: Rates, counts: Ints | int = 1) -> Floats:
         """Σ cycles and Σ energy of what ``choose`` takes, (machines, 2), *counts* times each problem."""

@@ -15,7 +15,7 @@ from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.evaluate import evaluate, evaluate_each
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import Points, play, schedule_of
-from squeezesim.cost.rates import Rates, clusters
+from squeezesim.cost.rates import Rates, clusters, in_order
 from squeezesim.cost.search import best
 from squeezesim.cost.traffic import AXES, MODES
 from squeezesim.errors import HardwareError
@@ -159,3 +159,26 @@ def test_clusters_part_the_machines(numbers: list[tuple[int, float, int]]) -> No
         assert best.buffer_bits[0] == rates.buffer_bits.max()
         assert best.dram_bytes_per_cycle[0] == rates.dram_bytes_per_cycle.max()
         assert best.dram_latency[0] == rates.dram_latency.min()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.sampled_from([1.0, 2.0]), st.sampled_from([1e8, 1e9])), min_size=1
+    ),
+    st.booleans(),
+)
+def test_machines_that_cost_the_same_are_one(numbers: list[tuple[int, float, float]], leaks: bool) -> None:
+    prices = dataclasses.replace(machine().energy, leakage_mw=float(leaks))
+    rates = Rates.of(
+        [
+            machine(buffer_bits=bits, dram_bytes_per_cycle=rate, clock_hz=clock, energy=prices)
+            for bits, rate, clock in numbers
+        ]
+    )
+    first, number = rates.distinct()
+    keys = [each if leaks else each[:2] for each in numbers]
+    assert [keys[one] for one in first[number].tolist()] == keys
+    assert len(first) == len(set(keys))
+    assert first.tolist() == [keys.index(key) for key in dict.fromkeys(keys)]
+    groups = list(in_order(rates))
+    assert sorted(np.concatenate(groups).tolist()) == list(range(len(numbers)))

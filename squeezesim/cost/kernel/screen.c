@@ -12,6 +12,7 @@
  * PKC does, and no sums. The least of each term bounds a run. */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "search.h"
 
@@ -78,21 +79,6 @@ static bool fill_runs(const State *s, Closed *forms) {
     return true;
 }
 
-bool screen_problem(State *s) {
-    const int64_t *const *c = s->channels;
-    s->least_g = s->least_k = INT64_MAX;
-    for (int64_t at = 0; at < s->channel_count; at++) {
-        s->least_g = least(s->least_g, c[SIZE][at]);
-        s->least_k = least(s->least_k, c[SIZE + 1][at]);
-    }
-    bool there = fill_terms(s);
-    for (int flow = 0; flow < s->in->flows && there; flow++) {
-        there = take_forms(s, flow) && fill_runs(s, &s->forms[flow][0]);
-        if (there && s->in->objective != LATENCY) there = fill_runs(s, &s->forms[flow][1]);
-    }
-    return there;
-}
-
 /* ---- a pixel option beside channel options ----------------------------------------------------------------------- */
 
 /* What a pixel option moves again under each order, of each term. */
@@ -157,9 +143,9 @@ typedef struct {
     const double *terms, *columns[2];
 } Several;
 
-/* What is known of each of them. */
+/* What is known of each of them; the bound alone depends on the rates of the machine. */
 typedef struct {
-    double bound[RUN], traffic[RUN], cycles[RUN], energy[RUN];
+    double bound[RUN], traffic[RUN], cycles[RUN], exposed[RUN], energy[RUN];
 } Bounds;
 
 static Several some_runs(const State *s, int64_t from) {
@@ -212,8 +198,8 @@ static void traffic_of(const State *s, const Several *of, double *found) {
     }
 }
 
-/* Make the bounds of those infinite that do not fit the buffer. */
-static void leave_out(const State *s, const Several *of, Bounds *found) {
+/* Make the traffic of those infinite that do not fit the buffer. */
+static void leave_out(const State *s, const Several *of, double *traffic) {
     const Row *row = &s->beside;
     const double *channels = of->terms + INPUT_CHANNELS * of->stride, *slices = of->terms + SLICES * of->stride;
     const double *filters = of->terms + FILTERS * of->stride;
@@ -226,32 +212,39 @@ static void leave_out(const State *s, const Several *of, Bounds *found) {
         for (int64_t at = 0; at < of->count; at++)
             taken[at] = together(s, row->largest * channels[at], row->weights * slices[at],
                                  row->sums * filters[at], 0);
-    for (int64_t at = 0; at < of->count; at++) {
-        found->bound[at] = taken[at] <= room ? found->bound[at] : INFINITY;
-        found->traffic[at] = taken[at] <= room ? found->traffic[at] : INFINITY;
-    }
+    for (int64_t at = 0; at < of->count; at++) traffic[at] = taken[at] <= room ? traffic[at] : INFINITY;
 }
 
-/* Bound each of some pairs, or the best that each of some runs of them can be; inf: none fits the buffer. */
-static void bound_all(const State *s, const Several *of, Bounds *found) {
+/* Measure each of some pairs, or the best that each of some runs of them can be; inf traffic: none fits the buffer. */
+static void measure_all(const State *s, const Several *of, Bounds *found) {
     const Row *row = &s->beside;
     const double *channels = of->terms + INPUT_CHANNELS * of->stride, *slices = of->terms + SLICES * of->stride;
-    const double *last_filters = of->terms + LAST_FILTERS * of->stride, rate = s->cycles_per_bit;
-    const double once = (double)s->problem.constants, stored = s->stored_slice, constant = s->constant;
+    const double *last_filters = of->terms + LAST_FILTERS * of->stride;
+    const double once = (double)s->problem.constants, stored = s->stored_slice;
     traffic_of(s, of, found->traffic);
     forms_of(s, of, 0, found->cycles);
-    for (int64_t at = 0; at < of->count; at++) {
-        double exposed = row->inputs * channels[at] + slices[at] * stored + once;
-        exposed += row->outputs * last_filters[at];
-        double slower = larger(found->cycles[at] + exposed * rate, found->traffic[at] * rate);
-        found->bound[at] = rounded_down(slower + constant);
+    for (int64_t at = 0; at < of->count; at++)
+        found->exposed[at] = row->inputs * channels[at] + slices[at] * stored + once + row->outputs * last_filters[at];
+    if (s->in->objective != LATENCY) forms_of(s, of, 1, found->energy);
+    leave_out(s, of, found->traffic);
+}
+
+/* Bound what was measured, on the machine. */
+static void bound_all(const State *s, int64_t count, const double *traffic, const double *cycles,
+                      const double *exposed, const double *energy, double *bound) {
+    const double rate = s->cycles_per_bit, constant = s->constant;
+    for (int64_t at = 0; at < count; at++) {
+        double slower = larger(cycles[at] + exposed[at] * rate, traffic[at] * rate);
+        bound[at] = rounded_down(slower + constant);
     }
-    if (s->in->objective != LATENCY) {
-        forms_of(s, of, 1, found->energy);
-        for (int64_t at = 0; at < of->count; at++)
-            found->bound[at] = least_weighted(s, found->bound[at], found->energy[at], found->traffic[at]);
-    }
-    leave_out(s, of, found);
+    if (s->in->objective != LATENCY)
+        for (int64_t at = 0; at < count; at++)
+            bound[at] = traffic[at] < INFINITY ? least_weighted(s, bound[at], energy[at], traffic[at]) : INFINITY;
+}
+
+static void screen(const State *s, const Several *of, Bounds *found) {
+    measure_all(s, of, found);
+    bound_all(s, of->count, found->traffic, found->cycles, found->exposed, found->energy, found->bound);
 }
 
 static Pair pair_at(const State *s, const Bounds *of, int64_t at, int64_t channel) {
@@ -265,14 +258,104 @@ static Pair pair_at(const State *s, const Bounds *of, int64_t at, int64_t channe
     };
 }
 
+/* ---- runs of channel options beside each pixel option ------------------------------------------------------------ */
+
+enum { KEPT_TRAFFIC, KEPT_CYCLES, KEPT_EXPOSED, KEPT_ENERGY, MEASURES };
+static const int64_t MOST_KEPT = 1 << 22; /* values of a dataflow */
+
+static int64_t measures_of(const State *s) { return s->in->objective == LATENCY ? KEPT_ENERGY : MEASURES; }
+
+/* Forget what is kept of runs: the problem or the room is another one. */
+void screen_forget(State *s) {
+    s->kept_room = s->rates ? s->rates->room : 0;
+    for (int flow = 0; flow < s->in->flows; flow++)
+        if (s->kept[flow].known) memset(s->kept[flow].known, 0, (size_t)s->pixel_count * sizeof(bool));
+}
+
+/* Room for what is kept of the problem; where there is none, nothing is. */
+static void take_kept(State *s) {
+    int64_t values = s->pixel_count * runs_of(s) * measures_of(s);
+    for (int flow = 0; flow < s->in->flows; flow++) {
+        Kept *kept = &s->kept[flow];
+        free(kept->values);
+        free(kept->known);
+        kept->values = values <= MOST_KEPT ? malloc((size_t)values * sizeof(double)) : NULL;
+        kept->known = calloc((size_t)s->pixel_count, sizeof(bool));
+        if (!kept->known) {
+            free(kept->values);
+            kept->values = NULL;
+        }
+    }
+}
+
+bool screen_problem(State *s) {
+    const int64_t *const *c = s->channels;
+    s->least_g = s->least_k = INT64_MAX;
+    for (int64_t at = 0; at < s->channel_count; at++) {
+        s->least_g = least(s->least_g, c[SIZE][at]);
+        s->least_k = least(s->least_k, c[SIZE + 1][at]);
+    }
+    bool there = fill_terms(s);
+    take_kept(s);
+    for (int flow = 0; flow < s->in->flows && there; flow++) {
+        there = take_forms(s, flow) && fill_runs(s, &s->forms[flow][0]);
+        if (there && s->in->objective != LATENCY) there = fill_runs(s, &s->forms[flow][1]);
+    }
+    return there;
+}
+
+/* What runs from *from* on beside the pixel option cost at least. */
+static void measure_runs(const State *s, int64_t from, Bounds *found) {
+    Several of = some_runs(s, from);
+    measure_all(s, &of, found);
+}
+
+/* What is kept of the runs beside a pixel option; NULL: nothing can be. */
+static const double *kept_of(State *s, int number, int64_t pixel) {
+    Kept *kept = &s->kept[number];
+    int64_t runs = runs_of(s), measures = measures_of(s);
+    if (!kept->values) return NULL;
+    double *values = kept->values + pixel * runs * measures;
+    if (kept->known[pixel]) return values;
+    take_pixel(s, number, pixel);
+    for (int64_t from = 0; from < runs; from += RUN) {
+        Bounds found;
+        size_t bytes = (size_t)least(RUN, runs - from) * sizeof(double);
+        measure_runs(s, from, &found);
+        memcpy(values + KEPT_TRAFFIC * runs + from, found.traffic, bytes);
+        memcpy(values + KEPT_CYCLES * runs + from, found.cycles, bytes);
+        memcpy(values + KEPT_EXPOSED * runs + from, found.exposed, bytes);
+        if (measures > KEPT_ENERGY) memcpy(values + KEPT_ENERGY * runs + from, found.energy, bytes);
+    }
+    kept->known[pixel] = true;
+    return values;
+}
+
+/* Bound up to RUN runs beside a pixel option from *from* on; how many there are. */
+static int64_t bound_runs(State *s, int number, int64_t pixel, int64_t from, Bounds *found) {
+    int64_t runs = runs_of(s), count = least(RUN, runs - from);
+    const double *kept = kept_of(s, number, pixel);
+    if (!kept) {
+        if (s->beside.pixel != pixel || s->beside.forms != s->forms[number]) take_pixel(s, number, pixel);
+        measure_runs(s, from, found);
+    } else {
+        size_t bytes = (size_t)count * sizeof(double);
+        memcpy(found->traffic, kept + KEPT_TRAFFIC * runs + from, bytes);
+        memcpy(found->cycles, kept + KEPT_CYCLES * runs + from, bytes);
+        memcpy(found->exposed, kept + KEPT_EXPOSED * runs + from, bytes);
+        if (s->in->objective != LATENCY) memcpy(found->energy, kept + KEPT_ENERGY * runs + from, bytes);
+    }
+    bound_all(s, count, found->traffic, found->cycles, found->exposed, found->energy, found->bound);
+    return count;
+}
+
 /* The best that the pairs of each run can be, in s->runs; their number. */
-int64_t screen_runs(State *s) {
+int64_t screen_runs(State *s, int number) {
     int64_t runs = runs_of(s);
     for (int64_t from = 0; from < runs; from += RUN) {
-        Several of = some_runs(s, from);
         Bounds bounds;
-        bound_all(s, &of, &bounds);
-        for (int64_t at = 0; at < of.count; at++) s->runs[from + at] = pair_at(s, &bounds, at, (from + at) * RUN);
+        int64_t count = bound_runs(s, number, s->beside.pixel, from, &bounds);
+        for (int64_t at = 0; at < count; at++) s->runs[from + at] = pair_at(s, &bounds, at, (from + at) * RUN);
     }
     return runs;
 }
@@ -282,7 +365,7 @@ int64_t screen_run(State *s, const Pair *run, double limit, double most_bits) {
     Several of = some_channels(s, run->channel, least(RUN, s->channel_count - run->channel));
     Bounds bounds;
     int64_t count = 0;
-    bound_all(s, &of, &bounds);
+    screen(s, &of, &bounds);
     for (int64_t at = 0; at < of.count; at++)
         if (bounds.bound[at] <= limit && bounds.traffic[at] <= most_bits)
             s->found[count++] = pair_at(s, &bounds, at, run->channel + at);
@@ -292,15 +375,11 @@ int64_t screen_run(State *s, const Pair *run, double limit, double most_bits) {
 /* The best that pairs of a pixel option can be: the least bound and the least traffic of any. */
 Pair screen_least(State *s, int number, int64_t pixel) {
     Pair best = {.bound = INFINITY, .traffic = INFINITY, .pixel = (int32_t)pixel};
-    take_pixel(s, number, pixel);
     for (int64_t from = 0; from < runs_of(s); from += RUN) {
-        Several of = some_runs(s, from);
         Bounds bounds;
-        bound_all(s, &of, &bounds);
-        for (int64_t at = 0; at < of.count; at++) {
-            best.bound = lesser(best.bound, bounds.bound[at]);
-            best.traffic = lesser(best.traffic, bounds.traffic[at]);
-        }
+        int64_t count = bound_runs(s, number, pixel, from, &bounds);
+        best.bound = lesser(best.bound, least_of(bounds.bound, count));
+        best.traffic = lesser(best.traffic, least_of(bounds.traffic, count));
     }
     return best;
 }
@@ -310,7 +389,7 @@ Pair screen_one(State *s, int number, int64_t pixel, int64_t channel) {
     take_pixel(s, number, pixel);
     Several of = some_channels(s, channel, 1);
     Bounds bounds;
-    bound_all(s, &of, &bounds);
+    screen(s, &of, &bounds);
     return pair_at(s, &bounds, 0, channel);
 }
 

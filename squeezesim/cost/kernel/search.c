@@ -187,7 +187,7 @@ static Pair *next_run(const State *s, const Query *query, int64_t count, const P
 /* Make *best* the most promising pair of a pixel option, if one is more promising. */
 static void improve_channel(State *s, int number, int64_t pixel, const Query *query, Pair *best) {
     take_pixel(s, number, pixel);
-    int64_t runs = screen_runs(s);
+    int64_t runs = screen_runs(s, number);
     for (Pair *run; (run = next_run(s, query, runs, best));) {
         double limit = query->within ? query->limit : best->bound;
         int64_t count = screen_run(s, run, limit, query->within ? best->traffic : INFINITY);
@@ -289,7 +289,7 @@ static double most_moved(const Query *query) { return query->within ? query->bes
 static void collect(State *s, int number, int64_t pixel, const Query *query) {
     double limit = up_to(s, query, 0), most_bits = most_moved(query);
     take_pixel(s, number, pixel);
-    int64_t runs = screen_runs(s);
+    int64_t runs = screen_runs(s, number);
     for (const Pair *run = s->runs; run < s->runs + runs; run++) {
         if (run->bound > limit || run->traffic > most_bits) continue;
         int64_t count = screen_run(s, run, limit, most_bits);
@@ -376,9 +376,10 @@ static bool begin(State *s, const Input *in) {
     s->runs = calloc(longest, sizeof(Pair));
     s->ranked = calloc((size_t)in->flows, sizeof(Pair *));
     s->forms = calloc((size_t)in->flows, sizeof *s->forms);
+    s->kept = calloc((size_t)in->flows, sizeof(Kept));
     s->tables = calloc((size_t)in->flows, sizeof(Table));
     if (!seen_init(&s->seen) || !s->rounding || !s->rounding_single || !s->found || !s->runs) return false;
-    if (!s->ranked || !s->forms || !s->tables) return false;
+    if (!s->ranked || !s->forms || !s->tables || !s->kept) return false;
     for (int flow = 0; flow < in->flows; flow++) {
         s->ranked[flow] = calloc(longest, sizeof(Pair));
         if (!s->ranked[flow] || !table_init(&s->tables[flow])) return false;
@@ -390,12 +391,15 @@ static void end(State *s) {
     for (int flow = 0; flow < s->in->flows; flow++) {
         if (s->tables) table_free(&s->tables[flow]);
         if (s->ranked) free(s->ranked[flow]);
+        if (s->kept) free(s->kept[flow].values);
+        if (s->kept) free(s->kept[flow].known);
         for (int number = 0; s->forms && number < 2; number++) {
             free(s->forms[flow][number].own);
             free(s->forms[flow][number].runs);
         }
     }
     free(s->tables);
+    free(s->kept);
     free(s->forms);
     free(s->terms);
     free(s->found);
@@ -439,6 +443,7 @@ int squeezesim_search(const Input *in) {
         there = take_problem(&state, row);
         for (int64_t machine = 0; there && machine < in->machines && !state.failed; machine++) {
             take_machine(&state, machine);
+            if (state.rates->room != state.kept_room) screen_forget(&state);
             seen_clear(&state.seen);
             choose(&state, machine);
         }

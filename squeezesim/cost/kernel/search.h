@@ -178,6 +178,12 @@ typedef struct {
     double largest, weights, sums;      /* bits of a slot of each operand, of a channel, slice or filter */
 } Row;
 
+/* What runs of channel options cost at least beside each pixel option, whatever the rates of the machine are. */
+typedef struct {
+    double *values; /* (pixel options, measures, runs); NULL: there are too many */
+    bool *known;    /* of each pixel option */
+} Kept;
+
 typedef struct {
     const Input *in;
     Order orders[ORDERS];
@@ -198,6 +204,8 @@ typedef struct {
     Closed (*forms)[2];            /* of each dataflow, of cycles and of energy */
     Row beside;                    /* the pixel option that channel options are screened with */
     Pair *runs, *found;            /* of it: of runs of channel options, and of channel options of one */
+    Kept *kept;                    /* of each dataflow, while the room stays the same */
+    double kept_room;
     Best fastest, leanest;         /* on the machine before: of all tilings, and within the slack */
     Pair **ranked;                 /* of each dataflow, the best that the pairs of each pixel option can be */
     /* of the machine */
@@ -314,8 +322,9 @@ static inline double least_value(const State *s, double cycles, double energy, d
 bool refine(const State *s, Pair *pair, double limit);
 
 bool screen_problem(State *s);
+void screen_forget(State *s);
 void take_pixel(State *s, int number, int64_t pixel);
-int64_t screen_runs(State *s);
+int64_t screen_runs(State *s, int number);
 int64_t screen_run(State *s, const Pair *run, double limit, double most_bits);
 Pair screen_least(State *s, int number, int64_t pixel);
 Pair screen_one(State *s, int number, int64_t pixel, int64_t channel);
