@@ -33,7 +33,7 @@ from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from squeezesim.validate import Options
 from squeezesim.validate import run as validate
-from tests.validation import errors_of
+from tests.validation import ROOT, errors_of
 
 CHEAP = (DPU, VTA)
 
@@ -175,6 +175,17 @@ def test_every_device_has_a_file_and_its_error() -> None:
             assert item.value > 0
     assert text("dpu_b512") == "not validated"
     assert text("dpu_b4096") != "not validated"
+
+
+def test_the_page_has_the_committed_errors() -> None:
+    page = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[2]: line for line in page.splitlines() if line.startswith("| ")}
+    for name in ("dpu_b4096", "edge_tpu", "vta_pynq", "gemmini_16x16"):
+        (line,) = (line for files, line in rows.items() if f"`{name}`" in files)
+        assert ", ".join(f"{100 * each.mean:.1f} %" for each in committed()[name]) in line
+    (line,) = (line for line in rows.values() if "Ethos" in line)
+    ethos = [each for name in ("ethos_u55_128", "ethos_u55_256") for each in committed()[name]]
+    assert ", ".join(f"{100 * each.mean:.1f} %" for each in ethos) in line
 
 
 def test_the_figure_has_every_time(cheap: list[Compared]) -> None:
