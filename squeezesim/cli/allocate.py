@@ -177,6 +177,9 @@ def _print(study: Study, format: str, *, top: int | None, front: bool) -> None:
     if format != "table":
         from squeezesim.explore.allocate.render import text_of
 
+        for result in study.results:
+            if result.misfits:
+                output.say(f"note: {result.misfits}")
         output.write(text_of(study, f".{format}", top=top, front=front))
         return
     console = output.console()

@@ -38,7 +38,7 @@ def overfull(layers: Sequence[Layer], machine: Machine) -> str:
             what = f"activations beside layer {layers[number].name}"
             if bits > store.bits:
                 return _text(what, bits, store)
-        if "weights" in store.holds and (bits := _weights(layers, machine)) > store.bits:
+        if "weights" in store.holds and (bits := weights_bits(layers, machine)) > store.bits:
             return _text("weights", bits, store)
     return ""
 
@@ -47,8 +47,8 @@ def _text(what: str, bits: int, store: Store) -> str:
     return f"{what} take {-(-bits // 8):,} bytes of {store.name}, which has {int(store.bits / 8):,}"
 
 
-def _weights(layers: Sequence[Layer], machine: Machine) -> int:
-    """Bits of all weights, and of what is read beside them."""
+def weights_bits(layers: Sequence[Layer], machine: Machine) -> int:
+    """Return the bits of all weights of *layers*, and of what is read beside them."""
     owners = [layer for layer in layers if has_weights(layer)]
     others = [layer for layer in layers if layer.kind != "mac"]
     bits = sum(layer.weight_elements * operands_of(layer, machine).weight_bits for layer in others)
@@ -58,8 +58,24 @@ def _weights(layers: Sequence[Layer], machine: Machine) -> int:
     return bits
 
 
+def alive_bits(layers: Sequence[Layer], machine: Machine) -> list[int]:
+    """Return the bits of the activations that are there while each of *layers* runs."""
+    change = [0] * (len(layers) + 1)
+    for first, last, bits in lives(layers, machine):
+        change[first] += bits
+        change[last + 1] -= bits
+    return list(accumulate(change[:-1]))
+
+
 def _alive(layers: Sequence[Layer], machine: Machine) -> tuple[int, int]:
     """The layer beside which the most bits of activations are alive, and how many."""
+    alive = alive_bits(layers, machine)
+    most = max(range(len(layers)), key=alive.__getitem__)
+    return most, alive[most]
+
+
+def lives(layers: Sequence[Layer], machine: Machine) -> list[tuple[int, int, int]]:
+    """Return the first and the last layer while which activations are there, and their bits; inputs are together."""
     run_of: list[int] = []
     begins: list[int] = []
     ends: list[int] = []
@@ -67,7 +83,6 @@ def _alive(layers: Sequence[Layer], machine: Machine) -> tuple[int, int]:
         begins.append(len(run_of))
         run_of += [len(ends)] * len(steps)
         ends.append(len(run_of) - 1)
-    change = [0] * (len(layers) + 1)  # of the bits that are alive
     last = list(range(len(layers)))  # until when what a layer writes is
     inputs = (0, -1)  # bits of the network's inputs, and their last reader
     outside: dict[int, bool] = {}  # of layers that are read, whether it is from outside of their recurrence
@@ -83,13 +98,10 @@ def _alive(layers: Sequence[Layer], machine: Machine) -> tuple[int, int]:
             is_own = run_of[source] == run_of[number]
             outside[source] = outside.get(source, False) or not is_own
             last[source] = max(last[source], until)
+    found = [(0, inputs[1], inputs[0])] if inputs[1] >= 0 else []
     for number, layer in enumerate(layers):
         if layer.kind != "view":
             bits = map_bits(layer, machine) * (layer.repeat if outside.get(number, True) else 1)
-            change[begins[run_of[number]] if layer.repeat > 1 else number] += bits
-            change[last[number] + 1 if number in outside else len(layers)] -= bits
-    change[0] += inputs[0]
-    change[inputs[1] + 1] -= inputs[0]
-    alive = list(accumulate(change))
-    most = max(range(len(layers)), key=alive.__getitem__)
-    return most, alive[most]
+            first = begins[run_of[number]] if layer.repeat > 1 else number
+            found.append((first, last[number] if number in outside else len(layers) - 1, bits))
+    return found

@@ -194,11 +194,12 @@ def _notes(study: Study) -> list[str]:
             f"late params is the share of {late} in the params of all stages: a stand-in for how much the network can "
             "learn where features are abstract, and no accuracy"
         )
+    fit = ", or does not fit a memory" if any(result.left_out for result in study.results) else ""
     notes.append(
         f"change is that of {words(study.sort)} from {study.model}; place is by {words(study.sort)}, in brackets where "
-        "a network is no allocation of these, or not within the budgets"
+        f"a network is no allocation of these, or not within the budgets{fit}"
     )
-    return notes
+    return [*notes, *(result.misfits for result in study.results if result.misfits)]
 
 
 def _extreme(name: str, *, more: bool = False) -> str:

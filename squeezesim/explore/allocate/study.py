@@ -25,6 +25,7 @@ from squeezesim.explore.allocate.candidates import (
     merit,
     points,
 )
+from squeezesim.explore.allocate.fitting import fitting, without_sizes
 from squeezesim.explore.allocate.placed import Paths
 from squeezesim.expressions import Condition, parse, quantity
 from squeezesim.hardware.accelerator import Accelerator
@@ -247,6 +248,7 @@ class Result:
         standings: the model itself, then published networks.
         moves: from the model, the best first; None where it is of none of the bases.
         sums: of each base, from which any allocation's stages follow.
+        left_out: how many allocations do not fit a memory of the accelerator.
     """
 
     accelerator: Accelerator
@@ -254,6 +256,16 @@ class Result:
     standings: Sequence[Standing]
     moves: Sequence[Move] | None
     sums: Sequence[Sums | Paths]
+    left_out: int = 0
+
+    @property
+    def misfits(self) -> str:
+        """How many allocations were left out, as a sentence; empty where none was."""
+        if not self.left_out:
+            return ""
+        count = units.plural(self.left_out, "allocation")
+        verb = "does" if self.left_out == 1 else "do"
+        return f"{count} {verb} not fit the memories of {self.accelerator.name} (memory.stores)"
 
     @property
     def current(self) -> Standing:
@@ -307,13 +319,6 @@ def study(
     if len(set(names)) < len(names):
         raise UsageError(f"two accelerators share a name: {', '.join(names)}")
     for accelerator in accelerators:
-        sized = [name for name, store in accelerator.memory.stores.items() if store.size_kib is not None]
-        if sized:
-            raise UsageError(
-                f"{accelerator.name}: memory.stores.{sized[0]}.size_kib is "
-                f"{accelerator.memory.stores[sized[0]].size_kib:g}; allowed: null: allocate adds up blocks, and does "
-                "not see whether a network fits a memory"
-            )
         if accelerator.mapper.objective == "edp":
             raise UsageError(
                 f"{accelerator.name}: mapper.objective 'edp'; allowed: latency, energy: allocate adds up blocks, and "
@@ -354,11 +359,15 @@ def study(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Costed:
-    """Allocations on one accelerator, the sums that they are of, and what the points cost, by name."""
+    """Allocations on one accelerator, the sums that they are of, and what the points cost, by name.
+
+    How many were left out, since they do not fit a memory.
+    """
 
     candidates: Candidates
     sums: Sequence[Sums | Paths]
     known: Mapping[str, Mapping[str, Any]]
+    left_out: int
 
 
 def _costed(
@@ -370,6 +379,7 @@ def _costed(
     named: Sequence[Point],
 ) -> _Costed:
     sums: list[Sums | Paths]
+    own, accelerator = accelerator, without_sizes(accelerator)
     if Machine.of(accelerator).keeps_maps:
         sums = [Paths.of(part, accelerator) for part in pieces]
         others = [evaluate(network.layers, [accelerator]) for network in beside.values()]
@@ -384,7 +394,18 @@ def _costed(
     for point in named:
         if point.base is not None:
             (known[point.name],) = to_rows(measures(sums[point.base], np.array([point.depth], np.int64)))
-    return _Costed(candidates=Candidates.of(accelerator, found, sums, space.depths()), sums=sums, known=known)
+    depths = space.depths()
+    candidates = replace(Candidates.of(accelerator, found, sums, depths), accelerator=own)
+    fits = np.concatenate([fitting(part, own, depths) for part in pieces])
+    if not fits.any():
+        raise UsageError(f"{own.name}: no allocation fits its memories (memory.stores)")
+    left_out = len(fits) - int(fits.sum())
+    return _Costed(
+        candidates=candidates.kept(fits) if left_out else candidates,
+        sums=sums,
+        known=known,
+        left_out=left_out,
+    )
 
 
 def _result(costed: _Costed, named: Sequence[Point], objectives: Sequence[str], sort: str) -> Result:
@@ -398,6 +419,7 @@ def _result(costed: _Costed, named: Sequence[Point], objectives: Sequence[str], 
         standings=standings,
         moves=None if base is None else best_moves(ranked, base, now.point.depth, now.measures, sort),
         sums=costed.sums,
+        left_out=costed.left_out,
     )
 
 
@@ -480,7 +502,8 @@ def allocate(
     capacity and no accuracy), ``pareto`` and ``published`` (the built-in network that a row is).
 
     Its ``attrs`` hold what the command prints below, as lists of rows: ``networks``, the model and published networks
-    with their ``place`` by *sort*, and ``moves`` of blocks from the model that gain most, with relative ``changes``.
+    with their ``place`` by *sort*, and ``moves`` of blocks from the model that gain most, with relative ``changes``;
+    ``left_out``, by accelerator how many allocations do not fit a memory with a size.
 
     Args:
         model: the name of a built-in network with a depth, with or without ``@option=value,…``.
@@ -533,6 +556,7 @@ def allocate(
         for result in done.results
         for standing in result.standings
     ]
+    table.attrs["left_out"] = {result.accelerator.name: result.left_out for result in done.results}
     table.attrs["moves"] = [
         {"accelerator": result.accelerator.name, **move.record}
         for result in done.results

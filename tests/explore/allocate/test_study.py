@@ -492,10 +492,3 @@ def test_blocks_are_not_added_up_by_edp() -> None:
     hw = sq.Accelerator.named("os_32x32").replace({"mapper.objective": "edp"})
     with pytest.raises(UsageError, match=r"os_32x32: mapper\.objective 'edp'; allowed: latency, energy"):
         sq.allocate("squeezenext_23", hw)
-
-
-def test_blocks_are_not_added_up_where_a_memory_may_be_too_small() -> None:
-    sram = {"sram": {"holds": ["activations"], "bandwidth_gb_s": 4.0, "size_kib": 512.0}}
-    hw = sq.Accelerator.named("os_32x32").replace({"memory.stores": sram})
-    with pytest.raises(UsageError, match=r"os_32x32: memory\.stores\.sram\.size_kib is 512; allowed: null"):
-        sq.allocate("squeezenext_23", hw)
