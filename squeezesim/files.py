@@ -187,17 +187,26 @@ def json_page(value: object) -> str:
 
 
 def parse_json(text: str | bytes, kind: str, error: type[SqueezesimError] = SqueezesimError) -> Any:
-    """Return what *text* says, which should be JSON without NaN and infinities.
+    """Return what *text* says, which should be JSON without NaN, infinities and keys that stand twice.
 
     Raises:
         error: it is not, or is nested too deeply; *kind* is what it should have been.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once_each)
     except RecursionError:
         raise error(f"{kind} is nested too deeply") from None
     except ValueError as reason:  # bad JSON, bad UTF-8, an integer of thousands of digits
         raise error(f"{kind} is not JSON: {' '.join(str(reason).split())[:200]}") from None
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{twice[:100]!r} stands twice in an object")
+    return found
 
 
 def _no_constant(text: str) -> NoReturn:

@@ -267,7 +267,7 @@ def _check_keys(
             )
     for key in known:
         if key not in found:
-            raise MappingError(f"{where} lacks {key!r}; it has {', '.join(known)}")
+            raise MappingError(f"{where} lacks {key!r}; needed: {', '.join(known)}")
 
 
 def _text(where: str, value: object, *, empty: bool = False) -> str:

@@ -119,6 +119,7 @@ def test_only_floats_are_rounded_and_only_once(document: Any) -> None:
         ("{", "a list is not JSON: Expecting property name"),
         (b"\xff", "a list is not JSON: 'utf-8' codec"),
         ("[NaN]", "a list is not JSON: NaN is no number here"),
+        ('{"a": 1, "a": 2}', "a list is not JSON: 'a' stands twice in an object"),
         ("1" * 5000, "a list is not JSON: Exceeds the limit"),
         ("[" * 100_000, "a list is nested too deeply"),
     ],

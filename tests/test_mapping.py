@@ -197,7 +197,7 @@ def placed(*rows: Any) -> dict[str, Any]:
         ({**GOOD, "network": 3}, "network must be printable text of at most 1000 characters, found 3"),
         (
             {key: value for key, value in GOOD.items() if key != "layers"},
-            "a mapping lacks 'layers'; it has format, ",
+            "a mapping lacks 'layers'; needed: format, ",
         ),
         ({**GOOD, "layers": {}}, "layers must be a list, found {}"),
         ({**GOOD, "layers": []}, "layers is empty, so that it names no layer; allowed: one or more"),
@@ -213,7 +213,7 @@ def placed(*rows: Any) -> dict[str, Any]:
             layer(tile={**TILE, "r": 1}),
             "tile of layer 'stage1.b': unknown key 'r'; allowed: n, y, x, g, k, c",
         ),
-        (layer(tile={"n": 1}), "tile of layer 'stage1.b' lacks 'y'; it has n, y, x, g, k, c"),
+        (layer(tile={"n": 1}), "tile of layer 'stage1.b' lacks 'y'; needed: n, y, x, g, k, c"),
         (layer(name="stage1.c"), "layer 'stage1.c' is none of the network's; did you mean 'stage1.b'"),
         (layer(name="stage1.add"), "layer 'stage1.add' has no MACs; allowed: layers that have some"),
         (layer(dataflow="rs"), "layer 'stage1.b': dataflow 'rs'; allowed here: ws, os"),

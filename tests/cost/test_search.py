@@ -114,9 +114,9 @@ def test_equals_a_full_enumeration(layer: Layer, data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(layers(largest=4, most=8), st.data())
-def test_equals_a_full_enumeration_on_1000_layers(layer: Layer, data: st.DataObject) -> None:
+def test_equals_a_full_enumeration_on_2000_layers(layer: Layer, data: st.DataObject) -> None:
     check_against_enumeration(layer, data, most=8)
 
 
@@ -171,9 +171,9 @@ def test_units_equal_a_full_enumeration(layer: Layer, drawn: list[Unit], data: s
 
 
 @pytest.mark.slow
-@settings(max_examples=500, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.filter_too_much])
 @given(layers(largest=4, most=8), st.lists(units(), min_size=1, max_size=2), st.data())
-def test_units_equal_a_full_enumeration_on_500_layers(
+def test_units_equal_a_full_enumeration_on_2000_layers(
     layer: Layer, drawn: list[Unit], data: st.DataObject
 ) -> None:
     check_units_against_enumeration(layer, drawn, data)
@@ -188,9 +188,9 @@ def test_parts_of_the_buffer_equal_a_full_enumeration(
 
 
 @pytest.mark.slow
-@settings(max_examples=500, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.filter_too_much])
 @given(layers(largest=5, most=12), buffer_parts(), st.data())
-def test_parts_of_the_buffer_equal_a_full_enumeration_on_500_layers(
+def test_parts_of_the_buffer_equal_a_full_enumeration_on_2000_layers(
     layer: Layer, parts: dict[str, Any], data: st.DataObject
 ) -> None:
     check_parts_against_enumeration(layer, parts, data)
