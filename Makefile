@@ -36,7 +36,7 @@ graphs:
 	$(python) -m squeezesim.zoo.build
 	$(python) -m tests.zoo.page
 
-# The committed results, reports/, with the figure and the outputs in README.md and docs/tutorial.md.
+# The committed results, reports/, with the figure and the outputs in README.md, docs/commands.md and docs/tutorial.md.
 reports:
 	$(python) -m squeezesim profile squeezenext_23 --hw hwconfigs/os_32x32.yaml > /dev/null
 	$(python) -m squeezesim profile squeezenext_23 --hw hwconfigs/squeezelerator_16x16.yaml > /dev/null

@@ -1,4 +1,4 @@
-"""The commands in README.md and docs/tutorial.md with their outputs; ``python -m tests.readme`` writes these again.
+"""The commands on PAGES with their outputs; ``python -m tests.readme`` writes these again.
 
 A block of a page that starts with ```` ```console ```` holds commands after ``$`` and what they print; a line ``…``
 stands for any number of lines left out. A block whose first line is the comment ``# NAME.SUFFIX`` is a file that the
@@ -19,7 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+COMMANDS = ROOT / "docs" / "commands.md"
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+PAGES = (README, COMMANDS, TUTORIAL)
 GAP = "…"
 # A terminal of 100 columns without colours.
 TERMINAL = {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100", "LINES": "50"}
@@ -73,11 +75,11 @@ def files(text: str) -> dict[str, str]:
     return {name[1]: block for name, block in named if name}
 
 
-def program(text: str) -> tuple[str, str]:
-    """The Python of a page, and what the page says that it prints."""
-    (code,) = set(blocks(text, "python")) - set(files(text).values())
-    (output,) = blocks(text, "text")
-    return code, output
+def programs(text: str) -> list[tuple[str, str]]:
+    """The Python of a page but for its files, each with what the page says that it prints."""
+    shown = files(text).values()
+    code = [block for block in blocks(text, "python") if block not in shown]
+    return list(zip(code, blocks(text, "text"), strict=True))
 
 
 def marked(text: str, name: str) -> str:
@@ -124,8 +126,8 @@ def again(example: Example, printed: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Write the outputs in both pages again."""
-    for page in (README, TUTORIAL):
+    """Write the outputs on all pages again."""
+    for page in PAGES:
         text = page.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -135,9 +137,9 @@ def main() -> None:
                 _, printed = run(["-m", *shlex.split(example.command)], folder)
                 old = "\n".join([f"$ {example.command}", *example.output])
                 text = text.replace(old, "\n".join([f"$ {example.command}", *again(example, printed)]), 1)
-            code, output = program(text)
-            _, printed = run(["-c", code], folder)
-            text = text.replace(f"```text\n{output}", "\n".join(["```text", *printed, ""]))
+            for code, output in programs(text):
+                _, printed = run(["-c", code], folder)
+                text = text.replace(f"```text\n{output}", "\n".join(["```text", *printed, ""]))
         page.write_text(text, encoding="utf-8")
 
 

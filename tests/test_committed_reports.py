@@ -57,6 +57,6 @@ def test_figures_are_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "utilization.png").read_bytes() == (folder / "utilization.png").read_bytes()
 
 
-def test_the_figure_in_the_readme_is_the_main_command_s() -> None:
+def test_the_figure_of_the_docs_is_the_main_command_s() -> None:
     figure = (ROOT / "reports" / "squeezenext_23__os_32x32" / "utilization.png").read_bytes()
     assert (ROOT / "docs" / "img" / "squeezenext_23__os_32x32.png").read_bytes() == figure

@@ -1,4 +1,4 @@
-"""README.md says what happens: its commands exist, print what stands there, and its Python runs."""
+"""README.md and docs/commands.md say what happens: commands exist and print what stands there, and the Python runs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,33 @@ import typer
 
 import squeezesim as sq
 from squeezesim.cli import app
-from tests.readme import GAP, README, ROOT, Example, again, blocks, examples, marked, program, run
+from tests.readme import (
+    COMMANDS,
+    GAP,
+    PAGES,
+    README,
+    ROOT,
+    TUTORIAL,
+    Example,
+    again,
+    blocks,
+    examples,
+    marked,
+    programs,
+    run,
+)
 
 TEXT = README.read_text(encoding="utf-8")
-EXAMPLES = list(examples(TEXT))
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+SHOWN = {page: list(examples(page.read_text(encoding="utf-8"))) for page in PAGES}
+# Those of the tutorial build on each other: tests/test_tutorial.py.
+EXAMPLES = [example for page in PAGES if page != TUTORIAL for example in SHOWN[page]]
+ALL_PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 
 def commands() -> list[str]:
     """Every command line that starts with squeezesim, in the code of all pages."""
     found = []
-    for page in PAGES:
+    for page in ALL_PAGES:
         text = page.read_text(encoding="utf-8")
         fenced = "\n".join(blocks(text, r"\w+")).replace("\\\n", " ")
         code = [*re.findall(r"`([^`\n]+)`", text), *fenced.splitlines()]
@@ -56,14 +72,14 @@ def test_commands_and_options_exist(command: str) -> None:
 
 def test_files_that_pages_name_exist() -> None:
     tops = "|".join(("squeezesim", "tests", "docs", "hwconfigs", "benchmarks", "examples"))
-    for page in PAGES:
+    for page in ALL_PAGES:
         text = page.read_text(encoding="utf-8")
         for name in re.findall(rf"`((?:{tops})/[^`\s:]*)`", text):
             assert list(ROOT.glob(re.sub("NAME|FAMILY", "*", name))), (page.name, name)
 
 
 def test_every_command_is_shown() -> None:
-    lines = [f"{example.command} " for example in EXAMPLES]
+    lines = [f"{example.command} " for shown in SHOWN.values() for example in shown]
     for name, command in root().commands.items():
         for inner in getattr(command, "commands", {"": None}):
             start = f"squeezesim {name} {inner}".rstrip() + " "
@@ -97,14 +113,46 @@ def test_commands_print_what_stands_there(example: Example, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_the_python_prints_what_stands_there(tmp_path: Path) -> None:
-    code, output = program(TEXT)
+    ((code, output),) = programs(TEXT)
     assert run(["-W", "error", "-c", code], tmp_path) == (0, output.rstrip("\n").split("\n"))
 
 
 def test_the_numbers_of_maps_that_stay() -> None:
     """The sentence with the latency and the traffic of the main command where no map stays."""
     option, value, latency, traffic = re.findall(
-        r"`--set (\S+)=(\S+)` sends every map through DRAM: ([\d,]+) µs and ([\d.]+) MiB", TEXT
+        r"`--set (\S+)=(\S+)` sends every map through DRAM: ([\d,]+) µs and ([\d.]+) MiB",
+        COMMANDS.read_text(encoding="utf-8"),
     )[0]
     apart = sq.simulate("squeezenext_23", sq.Accelerator.named("os_32x32").replace({option: value})).totals
     assert (f"{apart['latency_us']:,.0f}", f"{apart['dram_bytes'] / 2**20:.1f}") == (latency, traffic)
+
+
+def section(text: str, title: str) -> str:
+    """What stands below a heading of the second level."""
+    return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_errors_are_those_of_the_validation_page() -> None:
+    """Each error in the table stands in the section that its row, or the last row with a link, points to."""
+    text = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
+    by_anchor = {
+        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-"): section(text, title)
+        for title in re.findall(r"^## (.*)$", text, re.MULTILINE)
+    }
+    anchor, compared = "", 0
+    for row in re.findall(r"^\| .* \|$", section(TEXT, "Why trust it"), re.MULTILINE):
+        anchor = (re.findall(r"validation\.md#([\w-]+)", row) or [anchor])[0]
+        for error in re.findall(r"\d+\.\d %", row):
+            assert re.search(rf"(?<![\d.]){re.escape(error)}", by_anchor[anchor]), (row, error)
+            compared += 1
+    assert compared
+
+
+def test_the_times_are_those_of_the_performance_page() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    least, most, zigzag, ours = re.findall(
+        r"(\d+) to (\d+) times as long.*?([\d.]+ s) for squeezenet_1_0, ([\d.]+ ms) here", TEXT, re.DOTALL
+    )[0]
+    ratios = [int(number) for number in re.findall(r"(\d+)× \|", section(text, "Beside SCALE-Sim"))]
+    assert (int(least), int(most)) == (min(ratios), max(ratios))
+    assert f"| {zigzag} | {ours} |" in section(text, "Beside ZigZag")

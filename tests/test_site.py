@@ -28,7 +28,7 @@ def test_every_command_has_a_section() -> None:
     commands = getattr(typer.main.get_command(app), "commands", {})
     assert set(sections) == set(commands)
     for name, section in sections.items():
-        assert f"\nsqueezesim {name}" in section
+        assert re.search(rf"^(\$ )?squeezesim {name}\b", section, re.MULTILINE), name
 
 
 def test_every_public_name_is_on_the_page_of_the_python_api_once() -> None:

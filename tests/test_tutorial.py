@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.readme import TUTORIAL, examples, files, program, run
+from tests.readme import TUTORIAL, examples, files, programs, run
 
 
 @pytest.mark.slow
@@ -19,5 +19,5 @@ def test_the_tutorial_prints_what_stands_there(tmp_path: Path) -> None:
         code, printed = run(["-m", *shlex.split(example.command)], tmp_path)
         assert code == 0, printed
         example.check(printed)
-    source, output = program(text)
+    ((source, output),) = programs(text)
     assert run(["-W", "error", "-c", source], tmp_path) == (0, output.rstrip("\n").split("\n"))
