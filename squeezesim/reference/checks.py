@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from math import prod
 
 import numpy as np
 
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.machine import Machine
+from squeezesim.cost.machine import Machine, Unit
 from squeezesim.cost.problem import Workload, workload_of
 from squeezesim.cost.traffic import AXES, MODES
 from squeezesim.hardware.accelerator import Accelerator
@@ -18,6 +19,7 @@ from squeezesim.reference import array_case, pipeline
 from squeezesim.reference.record import Bound, Check, Row
 
 _FLOWS = tuple(DATAFLOWS)
+_UNIT = "unit"
 _FILTERS = ((1, 1), (1, 1), (1, 3), (3, 1), (3, 3), (2, 5))
 
 
@@ -30,7 +32,7 @@ def check(cases: int = 200, seed: int = 1) -> Check:
     """
     rng = np.random.default_rng(seed)
     differing = dict.fromkeys(("array", "pipeline"), 0)
-    cycles = {key: [0, 0] for key in (*_FLOWS, "pipeline")}  # simulated, in closed form
+    cycles = {key: [0, 0] for key in (*_FLOWS, _UNIT, "pipeline")}  # simulated, in closed form
     for case in _array_cases(rng, cases // 2):
         differing["array"] += bool(array_case.differences(case))
         _, counts = array_case.simulated(case)
@@ -47,8 +49,8 @@ def check(cases: int = 200, seed: int = 1) -> Check:
         source="squeezesim's own simulators, which know no closed form",
         method=(
             f"{cases // 2} tiles of drawn layers (groups, batch, stride, dilation, padding, zeros) on drawn arrays of "
-            "up to 6×6 PEs are computed by a PE array cycle by cycle, which must give the convolution's output; "
-            "cycles, busy PE-cycles and accesses at every level are compared, for rs under the mapping found. "
+            "up to 6×6 PEs, or on drawn units, are computed by a PE array cycle by cycle, which must give the "
+            "convolution's output; cycles, busy PE-cycles and accesses at every level are compared, for rs under the mapping found. "
             f"{cases - cases // 2} tilings are played event by event with a DMA and buffer slots; cycles are compared."
         ),
         rows=tuple(
@@ -63,10 +65,12 @@ def check(cases: int = 200, seed: int = 1) -> Check:
 
 
 def _array_cases(rng: np.random.Generator, count: int) -> Iterator[array_case.Case]:
+    flows = (*_FLOWS, _UNIT)
     for number in range(count):
-        layer, machine = _layer(rng, 2000), _machine(rng)
+        layer, machine, flow = _layer(rng, 2000), _machine(rng), flows[number % len(flows)]
+        if flow == _UNIT:
+            machine = replace(machine, dataflows=(), units=(_unit(rng),), weight_density=1.0)
         tile = array_case.Tile(*_tile(rng, workload_of([layer], machine)[0]).values())
-        flow = _FLOWS[number % len(_FLOWS)]
         yield array_case.Case(layer, tile, machine, flow, bool(rng.integers(2)), int(rng.integers(1 << 16)))
 
 
@@ -160,4 +164,26 @@ def _machine(rng: np.random.Generator) -> Machine:
         buffer_bits_per_cycle=some([float("inf"), 16.0, 100.0]),
         dram_bytes_per_cycle=some([0.5, 3.8, 16.0, 1000.0]),
         dram_latency=int(rng.integers(0, 20)),
+    )
+
+
+def _unit(rng: np.random.Generator) -> Unit:
+    """Any unit of up to four loops, whose ports and outputs often take longer than its steps."""
+
+    def one_of(*values: int) -> int:
+        return values[int(rng.integers(len(values)))]
+
+    taps, pixels = (("t",), ("fy", "fx"))[one_of(0, 1)], (("p",), ("n", "y", "x"))[one_of(0, 1)]
+    loops = rng.permutation(["g", "k", "c", *taps, *pixels]).tolist()[: one_of(1, 2, 3, 4)]
+    unroll = tuple((loop, one_of(1, 2, 3, 4, 5)) for loop in loops)
+    places = prod(size for _, size in unroll)
+    return Unit(
+        _UNIT,
+        unroll,
+        ("outputs", "weights", "inputs")[one_of(0, 1, 2)],
+        interval=one_of(*(steps for steps in (1, 2, 3, 4, 5) if places % steps == 0)),
+        ports=one_of(0, 1, 2, 3, 8),
+        preload=one_of(0, 0, 1, 4),
+        output_words=one_of(0, 1, 2, 3, 8),
+        latency=one_of(0, 1, 2),
     )
