@@ -50,7 +50,8 @@ def check(cases: int = 200, seed: int = 1) -> Check:
         method=(
             f"{cases // 2} tiles of drawn layers (groups, batch, stride, dilation, padding, zeros) on drawn arrays of "
             "up to 6×6 PEs, or on drawn units, are computed by a PE array cycle by cycle, which must give the "
-            "convolution's output; cycles, busy PE-cycles and accesses at every level are compared, for rs under the mapping found. "
+            "convolution's output; cycles, busy PE-cycles and accesses at every level are compared, for rs under the "
+            "mapping found. "
             f"{cases - cases // 2} tilings are played event by event with a DMA and buffer slots; cycles are compared."
         ),
         rows=tuple(
