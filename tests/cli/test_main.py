@@ -317,12 +317,14 @@ def test_shells_complete_commands_and_options(tmp_path: Path) -> None:
 
     assert completed("squeezesim pro") == ["profile"]
     assert completed("squeezesim profile a --obj") == ["--objective"]
-    environment = {**os.environ, "HOME": str(tmp_path)}
+    # The shell is named: a test run may have none above it that could be detected.
+    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    environment = {**os.environ, **named, "HOME": str(tmp_path)}
     for option in ("--show-completion", "--install-completion"):
         done = subprocess.run([*COMMAND, option, "bash"], capture_output=True, check=True, env=environment)
         assert b"ompletion" in done.stdout
     assert (tmp_path / ".bash_completions" / "squeezesim.sh").read_text()
-    nowhere = {**os.environ, "HOME": "/proc/1/nope"}
+    nowhere = {**environment, "HOME": "/proc/1/nope"}
     done = subprocess.run(
         [*COMMAND, "--install-completion", "bash"], check=False, capture_output=True, env=nowhere
     )
