@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from squeezesim.explore.advise import advise
     from squeezesim.explore.allocate.study import allocate
+    from squeezesim.explore.calibrate import calibrate
     from squeezesim.explore.compare.compare import compare
     from squeezesim.explore.pareto import pareto
     from squeezesim.explore.sensitivity import sensitivity
@@ -68,6 +69,7 @@ __all__ = [
     "advise",
     "allocate",
     "buffer_sizes",
+    "calibrate",
     "compare",
     "compress",
     "densities",
@@ -99,6 +101,7 @@ _HOMES = {
     ),
     "squeezesim.explore.advise": ("advise",),
     "squeezesim.explore.allocate.study": ("allocate",),
+    "squeezesim.explore.calibrate": ("calibrate",),
     "squeezesim.explore.compare.compare": ("compare",),
     "squeezesim.explore.pareto": ("pareto",),
     "squeezesim.explore.sensitivity": ("sensitivity",),

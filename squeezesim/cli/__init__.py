@@ -18,6 +18,7 @@ import typer
 
 from squeezesim.cli import (
     allocate,
+    calibrate,
     compare,
     explain,
     export,
@@ -63,6 +64,7 @@ app.command("export", short_help=export.SHORT, epilog=export.EXAMPLES)(export.ex
 app.command("allocate", short_help=allocate.SHORT, epilog=allocate.EXAMPLES)(allocate.allocate)
 app.command("sweep", short_help=sweep.SHORT, epilog=sweep.EXAMPLES)(sweep.sweep)
 app.command("sensitivity", short_help=sensitivity.SHORT, epilog=sensitivity.EXAMPLES)(sensitivity.sensitivity)
+app.command("calibrate", short_help=calibrate.SHORT, epilog=calibrate.EXAMPLES)(calibrate.calibrate)
 app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.reproduce)
 app.command("validate", short_help=validate.SHORT, epilog=validate.EXAMPLES)(validate.validate)
 app.add_typer(hw.app, name="hw")

@@ -98,7 +98,7 @@ def elasticities(network: Network, accelerator: Accelerator, change: float) -> l
 
     *change* is the share below and above; the values are rounded to the next ones that the parameter can have.
     """
-    values = dict(_values(accelerator))
+    values = dict(numeric_values(accelerator))
     around = {path: _around(accelerator, path, value, change) for path, value in values.items()}
     designs: list[Accelerator | HardwareError] = [accelerator]
     designs += [design for pair in around.values() for _, design in pair]
@@ -113,8 +113,8 @@ def elasticities(network: Network, accelerator: Accelerator, change: float) -> l
     return sorted(found, key=lambda e: (-abs(e.latency or 0), -abs(e.energy or 0)))
 
 
-def _values(accelerator: Accelerator) -> Iterator[tuple[str, float]]:
-    """Numeric parameters above 0, and what an access at each level costs."""
+def numeric_values(accelerator: Accelerator) -> Iterator[tuple[str, float]]:
+    """Yield numeric parameters above 0, and what an access at each level costs."""
     tree = to_dict(accelerator)
     for path in every_path(accelerator):
         value: Any = tree

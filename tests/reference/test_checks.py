@@ -11,7 +11,9 @@ def test_nothing_differs() -> None:
     result = check()
     assert result.holds
     assert [bound.value for bound in result.bounds] == [0, 0]
-    assert {row.subject: row.error for row in result.rows} == dict.fromkeys([*DATAFLOWS, "pipeline"], 0)
+    assert {row.subject: row.error for row in result.rows} == dict.fromkeys(
+        [*DATAFLOWS, "unit", "pipeline"], 0
+    )
     assert all(row.ours > 1000 for row in result.rows)
 
 
