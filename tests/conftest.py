@@ -26,8 +26,8 @@ settings.register_profile(
 # .ci/lowest, .ci/without_torch: whether the code runs with other versions; the arithmetic is tested with one of each.
 FEW = 10
 settings.register_profile("few", settings.get_profile("squeezesim"), max_examples=FEW)
-# .ci/run, of what is slow: a quarter of the cases, and no more than 250, beside those that the default run draws.
-MOST = 250
+# .ci/run, of what is slow: a quarter of the cases, and no more than 150, beside those that the default run draws.
+MOST = 150
 settings.register_profile("quarter", settings.get_profile("squeezesim"))
 settings.load_profile("squeezesim")
 DRAWN: dict[str, Callable[[int], int]] = {

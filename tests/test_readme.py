@@ -24,6 +24,7 @@ from tests.readme import (
     again,
     blocks,
     examples,
+    files,
     marked,
     programs,
     run,
@@ -33,6 +34,7 @@ TEXT = README.read_text(encoding="utf-8")
 SHOWN = {page: list(examples(page.read_text(encoding="utf-8"))) for page in PAGES}
 # Those of the tutorial build on each other: tests/test_tutorial.py.
 EXAMPLES = [example for page in PAGES if page != TUTORIAL for example in SHOWN[page]]
+FILES = files(COMMANDS.read_text(encoding="utf-8"))
 ALL_PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 
@@ -106,6 +108,8 @@ def test_outputs_are_rewritten_with_their_gaps() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.command)
 def test_commands_print_what_stands_there(example: Example, tmp_path: Path) -> None:
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content)
     code, printed = run(["-m", *shlex.split(example.command)], tmp_path)
     assert code == (2 if example.output[0].startswith("error:") else 0), printed
     example.check(printed)
