@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 
 from squeezesim.cost.evaluate import evaluate_each
-from squeezesim.errors import HardwareError, UsageError, nearest
+from squeezesim.errors import HardwareError, ModelError, UsageError, nearest
 from squeezesim.explore.sensitivity import numeric_values
 from squeezesim.files import read_text
 from squeezesim.hardware.accelerator import Accelerator
@@ -226,7 +226,12 @@ class _Bench:
 
     def __init__(self, rows: Sequence[Measured], where: str) -> None:
         self.rows = rows
-        self.networks: dict[str, Network] = {row.model: network_of(row.model).fused for row in rows}
+        self.networks: dict[str, Network] = {}
+        for row in rows:
+            try:
+                self.networks[row.model] = self.networks.get(row.model) or network_of(row.model).fused
+            except ModelError as error:
+                raise ModelError(f"{where}:{row.line}: {error}") from error
         self.places = [self._place(row, where) for row in rows]
 
     def _place(self, row: Measured, where: str) -> int | None:

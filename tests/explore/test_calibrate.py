@@ -137,7 +137,7 @@ def test_models_and_layers_that_there_are_not(tmp_path: Path) -> None:
             OWN.replace({"vector.model": "none"}),
             table(tmp_path, [["model", "layer", "cycles"], [MODEL, "stage1.pool", 1]]),
         )
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=r"measured\.csv:2: unknown network 'nothing'"):
         calibrate(OWN, table(tmp_path, [["model", "cycles"], ["nothing", 1]]))
     with pytest.raises(HardwareError, match=r"measured\.csv:2: .* does not fit the global buffer"):
         calibrate(
