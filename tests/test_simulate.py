@@ -130,3 +130,26 @@ def test_rows_that_no_loop_makes_read_no_inputs() -> None:
     costs = simulate(Network.from_layers([layer]), "ws_32x32").costs
     bytes_of = dict(zip(costs.axes.operands, costs.dram_bytes[0, 0].tolist(), strict=True))
     assert bytes_of == {"inputs": 64 * 28**2, "weights": 64**2, "outputs": 64 * 56**2, "psums": 0}
+
+
+def test_by_edp_a_product_on_rs_is_beaten_by_what_latency_takes() -> None:
+    """What a tile uses of the array is chosen tile by tile: the case of docs/timing.md."""
+    on = Accelerator.from_dict(
+        {
+            "name": "small",
+            "clock_mhz": 800,
+            "array": {"rows": 8, "cols": 24, "dataflows": ["rs"]},
+            "precision": {"weight_bits": 8, "activation_bits": 8},
+            "memory": {
+                "global_buffer": {"size_kib": 64, "double_buffered": []},
+                "dram": {"bandwidth_gb_s": 12.8, "latency_cycles": 20},
+            },
+            "control": {"layer_setup_cycles": 1000},
+        }
+    )
+    net = Network.from_layers([Layer.matmul("fc", m=4, n=10, k=128)])
+    found = {}
+    for objective in ("latency", "edp"):
+        totals = simulate(net, on.replace({"mapper.objective": objective})).totals
+        found[objective] = (totals["cycles"], totals["energy_mac_equiv"])
+    assert found == {"latency": (2044, 936_032), "edp": (2240, 980_640)}

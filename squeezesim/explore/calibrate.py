@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,14 +44,8 @@ UNITS = {"latency_us": 1.0, "latency_ms": 1e3, "latency_s": 1e6}
 
 _COLUMNS = ("model", "layer", *UNITS, "cycles")
 _SOURCED = ("paper", "datasheet")
-_SPREADS = (
-    4.0,
-    1.6,
-    1.17,
-    1.055,
-    1.018,
-    1.006,
-)  # of a grid to each side, as ratios; each no less than a step of the one before
+_SPREADS = (4.0, 1.6, 1.17, 1.055, 1.018, 1.006)
+"""Of a grid to each side, as ratios; each no less than a step of the one before."""
 _FINE = 3  # spreads from there on are tried where rows are left out
 _POINTS = 7
 _ROUNDS = 3  # over all values, with each spread, as long as they change and are several, or one is at an end
@@ -222,7 +216,7 @@ def _errors(rows: Sequence[Measured], simulated: Floats) -> Floats:
 
 
 class _Bench:
-    """The measured networks, and what they take on accelerators; what was costed once is known."""
+    """The measured networks, and what they take on accelerators."""
 
     def __init__(self, rows: Sequence[Measured], where: str) -> None:
         self.rows = rows
@@ -275,14 +269,6 @@ class _Fit:
         self.is_whole = [allowed_text(path).startswith("an integer") for path in paths]
         self._known: dict[Values, Floats] = {}
 
-    def accelerator_at(self, values: Values) -> Accelerator:
-        """The accelerator with *values*.
-
-        Raises:
-            HardwareError: they are not allowed.
-        """
-        return self.accelerator.replace(dict(zip(self.paths, values, strict=True)))
-
     def times(self, several: Iterable[Values]) -> dict[Values, Floats]:
         """Times of the rows at each of *several* values that are allowed."""
         wanted = list(dict.fromkeys(several))
@@ -290,7 +276,7 @@ class _Fit:
         for values in wanted:
             if values not in self._known:
                 try:
-                    designs[values] = self.accelerator_at(values)
+                    designs[values] = self.accelerator.replace(dict(zip(self.paths, values, strict=True)))
                 except HardwareError:
                     self._known[values] = np.full(len(self.bench.rows), np.nan)
         if designs:
@@ -491,15 +477,7 @@ def _noted(found: Calibration, table: str) -> Calibration:
             section = section[name]
         value = section[key]["value"] if isinstance(section[key], Mapping) else section[key]
         section[key] = {"value": value, "provenance": "calibrated", "source": source}
-    return Calibration(
-        accelerator=Accelerator.from_dict(data),
-        rows=found.rows,
-        simulated=found.simulated,
-        fitted=found.fitted,
-        left_out=found.left_out,
-        values=found.values,
-        depends=found.depends,
-    )
+    return replace(found, accelerator=Accelerator.from_dict(data))
 
 
 def _fitted_text(found: Calibration) -> str:

@@ -355,14 +355,12 @@ def _signed(value: float | None) -> str:
 
 
 def _break_even(study: Study, bandwidth: float | None) -> str:
-    has = f"it has {study.bandwidth_gb_s:g}"
+    has = f"(configured: {study.bandwidth_gb_s:g})"
     if bandwidth is None:
-        return f"DRAM is the bottleneck of the most cycles at any bandwidth; {has} GB/s"
-    if bandwidth <= 0.001:
-        return f"DRAM is the bottleneck of the most cycles at no bandwidth; {has} GB/s"
-    return (
-        f"from {bandwidth:.4g} GB/s on something else than DRAM is the bottleneck of the most cycles; {has}"
-    )
+        return f"DRAM-bound at any bandwidth {has}"
+    if bandwidth <= _LEAST:
+        return f"DRAM-bound at no bandwidth {has}"
+    return f"DRAM-bound below {bandwidth:.4g} GB/s {has}"
 
 
 def _ranks(study: Study) -> Grid:
