@@ -280,7 +280,7 @@ def check_units(data: st.DataObject) -> None:
         assert value <= before, name
 
 
-@settings(max_examples=30)
+@settings(max_examples=200)
 @given(st.data())
 def test_larger_units_are_never_slower(data: st.DataObject) -> None:
     check_units(data)

@@ -13,7 +13,7 @@ from squeezesim.cost.machine import Machine, Unit
 from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from squeezesim.reference.array_case import Case, Tile, whole
-from tests.cost.cases import layers, machine, problem_of
+from tests.cost.cases import among, layers, machine, problem_of
 
 
 def at_least(cases: int) -> int:
@@ -207,13 +207,49 @@ def units(draw: st.DrawFn) -> Unit:
 
 
 @st.composite
+def cut_layers(draw: st.DrawFn, unit: Unit) -> Layer:
+    """A layer whose loops in space are a little more than some parts, and whose others are short: blocks wait."""
+    sizes = dict(unit.unroll)
+
+    def extent(loop: str) -> int:
+        if (places := sizes.get(loop, 1)) == 1:
+            return draw(among(1, 1, 2))
+        return places * draw(among(1, 2)) + draw(among(1, 2, 0))
+
+    extents = {loop: extent(loop) for loop in ("n", "g", "k", "c", "y", "x")}
+    if "p" in sizes:
+        extents |= {"n": draw(among(1, 2)), "y": draw(among(1, 3)), "x": extent("p")}
+    taps = extent("fy"), extent("fx")
+    if "t" in sizes:
+        taps = draw(among((3, 2), (2, 3), (3, 3), (1, 5)))
+    while math.prod(extents.values()) * math.prod(taps) > 1500:
+        longest = max(extents, key=lambda loop: extents[loop])
+        extents[longest] //= 2
+    return Layer.conv(
+        "cut",
+        c=extents["g"] * extents["c"],
+        k=extents["g"] * extents["k"],
+        groups=extents["g"],
+        n=extents["n"],
+        oy=extents["y"],
+        ox=extents["x"],
+        fy=taps[0],
+        fx=taps[1],
+        stride=draw(among(1, 1, 2)),
+        dilation=draw(among(1, 1, 2)),
+        padding=0,
+    )
+
+
+@st.composite
 def unit_cases(draw: st.DrawFn) -> Case:
     """A tile on a unit."""
-    on = machine(dataflows=(), units=(draw(units()),), paces=draw(paces()))
-    layer = draw(small_layers(macs=1500))
+    on = machine(dataflows=(), units=(unit := draw(units()),), paces=draw(paces()))
+    any_layer = draw(among(True, False, False))
+    layer = draw(small_layers(macs=1500) if any_layer else cut_layers(unit))
     return Case(
         layer=layer,
-        tile=draw(tiles(problem_of(layer, on))),
+        tile=draw(tiles(problem_of(layer, on))) if any_layer else whole(layer, on),
         machine=on,
         dataflow="unit",
         resumed=draw(st.booleans()),

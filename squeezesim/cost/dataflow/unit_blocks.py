@@ -53,15 +53,19 @@ class Cut(NamedTuple):
         return np.where(self.rest > 0, self.rest, self.size)
 
     def classes(self) -> Iterator[tuple[Ints, Ints]]:
-        """(number, iterations) of full parts and of the other one."""
-        yield self.full, self.size + np.zeros_like(self.full)
-        yield (self.rest > 0) * 1, self.rest
+        """(number, iterations) of full parts and of the other one, those that some tile has."""
+        if self.full.any():
+            yield self.full, self.size + np.zeros_like(self.full)
+        if self.rest.any():
+            yield (self.rest > 0) * 1, self.rest
 
     def steps(self) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """(number, iterations before, iterations after) of each kind of succession of two parts."""
+        """(number, iterations before, iterations after) of each kind of succession of two parts that some tile has."""
         size = self.size + np.zeros_like(self.full)
-        yield np.maximum(self.full - 1, 0), size, size
-        yield ((self.full > 0) & (self.rest > 0)) * 1, size, self.rest
+        if (alike := np.maximum(self.full - 1, 0)).any():
+            yield alike, size, size
+        if (unlike := ((self.full > 0) & (self.rest > 0)) * 1).any():
+            yield unlike, size, self.rest
 
 
 Nest = Sequence[Cut]

@@ -153,7 +153,7 @@ def check_blocks(layer: Layer, unit: Unit, rate: float, priced: bool) -> None:
     assert found["cycles"] == min(each["cycles"] for each in (as_many if on.moves_least else every))
 
 
-@settings(max_examples=15)
+@settings(max_examples=200)
 @given(layers(largest=12), units(), st.sampled_from([float("inf"), 16.0]), st.booleans())
 def test_no_blocks_that_fit_are_faster(layer: Layer, unit: Unit, rate: float, priced: bool) -> None:
     check_blocks(layer, unit, rate, priced)
