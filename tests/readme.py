@@ -76,10 +76,9 @@ def files(text: str) -> dict[str, str]:
 
 
 def programs(text: str) -> list[tuple[str, str]]:
-    """The Python of a page but for its files, each with what the page says that it prints."""
-    shown = files(text).values()
-    code = [block for block in blocks(text, "python") if block not in shown]
-    return list(zip(code, blocks(text, "text"), strict=True))
+    """The Python of a page before a block of text, each with that: what the page says that it prints."""
+    pairs = r"^```python\n((?:(?!```).*\n)*)```\n\n```text\n((?:(?!```).*\n)*)```$"
+    return re.findall(pairs, text, re.MULTILINE)
 
 
 def marked(text: str, name: str) -> str:

@@ -48,7 +48,9 @@ def plot(
     input: options.Input = None,
     batch: options.Batch = None,
     theme: Annotated[str, typer.Option(metavar="light|dark", help="Colours of the paper.")] = "light",
-    equal: Annotated[bool, typer.Option("--equal", help="utilization: sum equal layers of a stage.")] = False,
+    equal: Annotated[
+        bool, typer.Option("--equal", help="utilization: sum layers with equal channels and filters.")
+    ] = False,
     layer: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="timeline: a layer, by default the three slowest; several times."),
@@ -66,10 +68,10 @@ def plot(
 ) -> None:
     """Draw the figure KIND of reports that profile wrote, or of a MODEL on an accelerator.
 
-    utilization: cycles of each layer by cause, utilization as a line. stages: time and energy by stage, networks side
-    by side. losses: from the cycles of the MACs alone to all cycles. roofline: layers below the ceilings of array, DRAM
-    and buffer. energy: by level, that of DRAM by operand. memory: tensors in the buffer and in DRAM, or what is live.
-    tradeoff: accuracy against latency and energy. timeline: load, compute and store of the tiles of layers.
+    utilization: cycles of the layers of each shape by cause, beside their utilization. stages: time and energy by
+    stage, networks side by side. losses: from the cycles of the MACs alone to all cycles. roofline: layers below the
+    ceilings of array, DRAM and buffer. energy: by level, that of DRAM by operand. memory: tensors in the buffer and in
+    DRAM, or what is live. tradeoff: accuracy against latency and energy. timeline: load, compute and store of tiles.
     """
     del debug
     from squeezesim.report.figures.registry import KINDS, check, figure, kind_named

@@ -45,7 +45,7 @@ class Plots:
         return f"<Plots of {self.report.network.name} on {self.report.accelerator.name}: {', '.join(KINDS)}>"
 
     def utilization(self, ax: Any = None, *, equal: bool = False, theme: str = "light") -> Figure:
-        """Cycles of each layer by cause, utilization as a line; see ``figures.utilization``."""
+        """Cycles of each shape of layers by cause, and utilization; see ``figures.utilization``."""
         return utilization.utilization(self.report, ax, equal=equal, theme=theme)
 
     def stages(

@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from squeezesim.cost.costs import cause_named
 from squeezesim.report import units
@@ -125,11 +124,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return [float(f"{step}e{power}") for power in powers for step in steps]
 
 
-Places = NDArray[np.intp]
-
-ACROSS = 46
-"""Layers that stand side by side, so that their names are read on a page."""
-_MOST_ROWS = 6
+_ACROSS = 46  # names side by side, so that they are read on a page
 _INCHES = (8.0, 11.0)  # of width, for few layers and for many
 _INCHES_A_LAYER = 0.25
 _INCHES_A_LETTER = 0.1
@@ -145,16 +140,6 @@ _INCHES_A_SMALL_LETTER = 0.075
 _UPRIGHT = 60  # characters of labels that stand side by side
 
 
-def rows_of(count: int) -> list[Places]:
-    """Deal *count* things to rows of equal length, the last one shorter.
-
-    Example: 112 layers stand in rows of 38, 38 and 36.
-    """
-    rows = min(-(-count // ACROSS), _MOST_ROWS)
-    across = -(-count // rows)
-    return [np.arange(start, min(start + across, count)) for start in range(0, count, across)]
-
-
 def width_of(count: int) -> float:
     """Return the inches that a figure of *count* layers side by side is wide."""
     return float(np.clip(3.0 + _INCHES_A_LAYER * count, *_INCHES))
@@ -162,7 +147,7 @@ def width_of(count: int) -> float:
 
 def name_layers(sheet: Sheet, axes: Axes, names: Sequence[str]) -> None:
     """Write the layers' names below their bars; of more than fit, every second or third."""
-    most, longest, letters = ACROSS, _LONGEST_LABEL, float(_UPRIGHT)
+    most, longest, letters = _ACROSS, _LONGEST_LABEL, float(_UPRIGHT)
     if not sheet.own:
         width, height = sheet.inches, sheet.inches_high
         most = min(most, max(int(width / _INCHES_OF_LABEL), 1))

@@ -35,7 +35,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "utilization": Kind(
-        "cycles of each layer by cause, and how busy the PEs are", utilization, options=("equal",)
+        "cycles of the layers of each shape by cause, and utilization", utilization, options=("equal",)
     ),
     "stages": Kind("time and energy of each stage, networks side by side", stages, several=True),
     "losses": Kind("from the cycles of the MACs alone to all cycles", losses),

@@ -174,7 +174,7 @@ def theme_named(name: str) -> Theme:
     return THEMES[name]
 
 
-_DPI = 110
+_DPI = 200
 _METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},

@@ -204,7 +204,9 @@ def test_different_layers_have_different_names(kind: str) -> None:
     ]
     made = simulate(Network.from_layers(layers), accelerator())
     drawn = settle(draw(kind, made))
-    found = [label.get_text() for label in drawn.axes[-1 if kind == "memory" else 0].get_xticklabels()]
+    first, last = drawn.axes[0], drawn.axes[-1]
+    ticks = first.get_yticklabels() if kind == "utilization" else last.get_xticklabels()
+    found = [label.get_text() for label in ticks]
     found += [text.get_text() for axes in drawn.axes for text in axes.texts]
     found += [axes.get_title(loc="left").partition(":")[0] for axes in drawn.axes]
     shown = [text for text in found if "conv2" in text]

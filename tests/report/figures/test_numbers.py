@@ -407,10 +407,10 @@ def test_equal_layers_are_summed() -> None:
     axes = made.plot.utilization(equal=True).axes[0]
     cycles = made.tally.cycles
     sums = [int(cycles[list(members.places)].sum()) for members in equal_layers(made.network.layers)]
-    heights = extents(axes)
-    tops = [heights[heights[:, 0] == left, 3].max() for left in np.unique(heights[:, 0])]
-    assert tops == pytest.approx([value for value in sums if value])
-    assert "8 × (32→64 3×1)" in [label.get_text() for label in axes.get_xticklabels()]
+    sides = extents(axes)
+    ends = [sides[sides[:, 1] == bottom, 2].max() for bottom in np.unique(sides[:, 1])]
+    assert ends == pytest.approx([value for value in sums if value])
+    assert "8 × (32→64 3×1)" in [label.get_text() for label in axes.get_yticklabels()]
 
 
 def recurrent() -> list[Report]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 import warnings
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,12 +13,17 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.load import load
 from squeezesim.network import Layer, Network
+from squeezesim.report.diagnosis import alike
 from squeezesim.report.figures.registry import figure
-from squeezesim.report.figures.utilization import utilization
+from squeezesim.report.figures.utilization import MOST, utilization
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, network, report
+from tests.report.figures.drawn import chain, overlaps
 
 REPORT = report()
 
@@ -32,37 +38,46 @@ def many(count: int) -> Network:
     return Network.from_layers(layers)
 
 
-def main_axes(drawn: Figure) -> list[Axes]:
-    """The rows of the figure, without the second axes of utilization."""
-    return drawn.axes[: len(drawn.axes) // 2]
+def panels(drawn: Figure) -> tuple[Axes, Axes]:
+    """The bars, and the strip of utilization beside them."""
+    (axes,) = drawn.axes
+    (strip,) = axes.child_axes
+    return axes, strip
+
+
+def names(drawn: Figure) -> list[str]:
+    return [label.get_text() for label in panels(drawn)[0].get_yticklabels()]
+
+
+def lengths(drawn: Figure) -> NDArray[np.float64]:
+    """The ends of the bars, each part of which begins where the one before it ends."""
+    bars = [part for part in panels(drawn)[0].collections if isinstance(part, PolyCollection)]
+    ends = np.zeros(len(names(drawn)))
+    for part in bars:
+        corners = np.array([path.vertices for path in part.get_paths()])
+        np.testing.assert_allclose(corners[:, 0, 0], ends, atol=1e-6)
+        ends = corners[:, 2, 0]
+    return ends
 
 
 def test_bars_are_stacked_up_to_the_cycles() -> None:
-    axes = utilization(REPORT).axes[0]
-    bars = [collection for collection in axes.collections if isinstance(collection, PolyCollection)]
     cycles = [row["cycles"] for row in REPORT.rows() if row["cycles"]]
-    heights = np.zeros(len(cycles))
-    for collection in bars:
-        corners = np.array([path.vertices for path in collection.get_paths()])
-        np.testing.assert_allclose(
-            corners[:, 0, 1], heights, atol=1e-6
-        )  # each part begins where the one below ends
-        heights = corners[:, 1, 1]
-    np.testing.assert_allclose(heights, cycles, atol=1e-6)
+    np.testing.assert_allclose(lengths(utilization(REPORT)), cycles, atol=1e-6)
 
 
-def test_the_line_is_the_utilization_of_layers_with_macs() -> None:
-    line = utilization(REPORT).axes[1].lines[0]
+def test_the_dots_are_the_utilization_of_layers_with_macs() -> None:
+    (dots,) = panels(utilization(REPORT))[1].lines
     rows = [row for row in REPORT.rows() if row["cycles"]]
-    expected = [(place, 100 * row["utilization"]) for place, row in enumerate(rows) if row["macs"]]
-    np.testing.assert_allclose(np.column_stack([line.get_xdata(), line.get_ydata()]), expected)
+    expected = [(100 * row["utilization"], place) for place, row in enumerate(rows) if row["macs"]]
+    np.testing.assert_allclose(np.column_stack([dots.get_xdata(), dots.get_ydata()]), expected)
+    assert dots.get_linestyle() == "None" or dots.get_linewidth() == 0
 
 
 def test_axes_have_units_and_stages_names() -> None:
-    drawn = utilization(REPORT)
-    assert [axes.get_ylabel() for axes in drawn.axes] == ["cycles", "utilization (%)"]
-    assert [text.get_text() for text in drawn.axes[0].texts] == ["stem", "stage1", "head"]
-    labels = [label.get_text() for label in drawn.axes[0].get_xticklabels()]
+    axes, strip = panels(utilization(REPORT))
+    assert [axes.get_xlabel(), strip.get_xlabel()] == ["cycles, and share of all", "utilization (%)"]
+    assert [label.get_text() for label in strip.get_yticklabels()] == ["stem", "stage1", "head"]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels[:2] == ["stem.conv", "stage1.depthwise"]
     assert "stage1.concat" not in labels
 
@@ -73,61 +88,62 @@ def test_only_causes_that_occur_are_in_the_legend() -> None:
     lost = REPORT.losses.drop(
         columns=["name", "stage", "dataflow", "cycles", "pe_cycles", "executed_macs"]
     ).sum()
-    assert labels == {"MACs", "utilization (right axis)", *lost[lost > 0].index}
+    assert labels == {"MACs", *lost[lost > 0].index}
 
 
-@pytest.mark.parametrize("count", [1, 3, 46, 47, 112, pytest.param(230, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1, 3, 38, 112, pytest.param(700, marks=pytest.mark.slow)])
 def test_text_is_large_and_none_overlaps_another(count: int) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    drawn = utilization(simulate(many(count), accelerator()))
-    canvas = FigureCanvasAgg(drawn)
-    canvas.draw()
+    drawn = utilization(chain(count))
+    assert overlaps(drawn) == []
     page = 890 / drawn.get_size_inches()[0] / 72  # pixels a point, in a column of text on a screen
-    for axes in main_axes(drawn):
-        for texts in (axes.get_xticklabels(), axes.texts, [axes.title, *axes.texts]):
-            boxes = [text.get_window_extent(canvas.get_renderer()) for text in texts]
-            assert all(text.get_fontsize() * page > 8.5 for text in texts)
-            for place, box in enumerate(boxes):
-                assert not any(box.overlaps(other) for other in boxes[place + 1 :])
-                assert box.x0 >= 0
-                assert box.x1 <= drawn.bbox.x1
+    axes, strip = panels(drawn)
+    written = [*axes.get_yticklabels(), *axes.get_xticklabels(), *strip.get_yticklabels(), *axes.texts]
+    assert all(text.get_fontsize() * page > 7.8 for text in written)
 
 
-@pytest.mark.parametrize(("count", "rows"), [(46, [46]), (47, [24, 23]), (112, [38, 38, 36])])
-def test_many_layers_go_on_in_rows_of_equal_width(count: int, rows: list[int]) -> None:
-    drawn = utilization(simulate(many(count), accelerator()))
-    main = main_axes(drawn)
-    assert [len(axes.get_xticks()) for axes in main] == rows
-    assert len({axes.get_xlim() for axes in main}) == 1
-    names = [label.get_text() for axes in main for label in axes.get_xticklabels()]
-    assert names == [layer.name for layer in many(count).layers]
-    assert {axes.get_ylabel() for axes in main} == {
-        "cycles" if len(rows) == 1 else "cycles (this row's scale)"
-    }
+@pytest.mark.parametrize("count", [1, 38, 39, 130, 400, 2500])
+def test_it_is_at_most_a_screen_high_and_has_all_cycles_on_one_scale(count: int) -> None:
+    made = simulate(many(count), accelerator())
+    drawn = utilization(made)
+    assert drawn.get_size_inches()[1] < 9
+    assert len(names(drawn)) <= MOST
+    assert lengths(drawn).sum() == pytest.approx(made.tally.cycles.sum())
+    assert sum(map(members, names(drawn))) == count
 
 
-def test_the_legend_names_what_any_row_shows() -> None:
-    pool = Layer.vector("stage9.pool", op="max_pool", k=8, oy=8, ox=8, stage="stage9")
-    layers = [*many(60).layers, dataclasses.replace(pool, inputs=())]
-    drawn = utilization(simulate(Network.from_layers(layers), accelerator()))
-    labels = [text.get_text() for text in drawn.legends[0].get_texts()]
-    assert labels[0] == "MACs"
-    assert labels[-2:] == ["vector: vector lanes at work", "utilization (right axis)"]
-    assert len(labels) == len(set(labels))
+def members(name: str) -> int:
+    """The layers of a bar: ``layer1 ×3`` are three, ``12 others`` twelve."""
+    if name.endswith(" others"):
+        return int(name.split(maxsplit=1)[0].replace(",", ""))
+    return int(name.partition("×")[2] or 1)
 
 
-def test_a_figure_is_no_larger_than_a_picture_can_be() -> None:
-    drawn = utilization(simulate(many(700), accelerator()))
-    assert max(drawn.get_size_inches()) < 30
-    assert sum(len(axes.get_xticks()) for axes in main_axes(drawn)) <= 300
+def test_layers_of_one_shape_in_a_stage_are_one_bar() -> None:
+    drawn = utilization(simulate(many(60), accelerator()))
+    found = [f"stage{stage}.layer{30 * stage + number} ×6" for stage in (0, 1) for number in range(5)]
+    assert names(drawn) == found
+
+
+def test_the_longest_bars_stand_by_themselves() -> None:
+    made = simulate(load("efficientnet_b4"), Accelerator.named("squeezelerator_16x16"))
+    drawn = utilization(made)
+    layers, cycles = made.network.layers, made.tally.cycles
+    sums = Counter[tuple[str, int]]()
+    for number, places in enumerate(alike(made)):
+        for place in places:
+            sums[layers[place].stage, number] += int(cycles[place])
+    stages = dict.fromkeys(stage for stage, _ in sums)
+    longest = sorted(sums.values())[len(stages) - MOST :]
+    found = dict(zip(lengths(drawn).round().astype(int).tolist(), names(drawn), strict=True))
+    assert all(not found[each].endswith(" others") for each in longest)
+    assert [label.get_text() for label in panels(drawn)[1].get_yticklabels()] == list(stages)
 
 
 def test_pictures_are_pictures_without_dates() -> None:
     data = figure("utilization", [REPORT], "png")
     width, height = struct.unpack(">II", data[16:24])
     assert data.startswith(b"\x89PNG")
-    assert width > 600
+    assert width > 2000
     assert height > 500
     assert b"Software" not in data
     root = ElementTree.fromstring(figure("utilization", [REPORT], "svg"))
