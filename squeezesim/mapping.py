@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from squeezesim.cost.costs import HOMED, HOMES
+from squeezesim.cost.costs import HOMED, HOMES, homes_of
 from squeezesim.cost.given import LayerHomes, LayerMapping
 from squeezesim.cost.traffic import AXES, MODES
 from squeezesim.errors import MappingError, UsageError, nearest
@@ -246,9 +246,9 @@ def _placement(rows: object) -> dict[str, LayerHomes]:
         _check_keys(where, row, ["name"], [*HOMED, "kept_bytes"])
         homes = tuple(row.get(key, HOMES[0]) for key in HOMED)
         for key, home in zip(HOMED, homes, strict=True):
-            if home not in HOMES:
-                near = nearest(home, HOMES) if isinstance(home, str) else ""
-                raise MappingError(f"{where}: {key} {show(home)}; allowed: {', '.join(HOMES)}{near}")
+            if home not in (known := homes_of(key)):
+                near = nearest(home, known) if isinstance(home, str) else ""
+                raise MappingError(f"{where}: {key} {show(home)}; allowed: {', '.join(known)}{near}")
         kept = row.get("kept_bytes")
         if kept is not None and (type(kept) is not int or kept < 0):
             raise MappingError(f"{where}: kept_bytes must be an integer of at least 0, found {show(kept)}")

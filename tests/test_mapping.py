@@ -84,6 +84,23 @@ def test_the_mapping_of_a_built_in_network_whose_maps_stay(name: str) -> None:
     assert apart.tally.dram_bytes.sum() > report.tally.dram_bytes.sum()
 
 
+def test_weights_that_stay_are_in_the_file_and_stay_without_it() -> None:
+    on, none = (
+        Accelerator.named("hybrid_32x32").replace({"memory.stays.size_kib": size}) for size in (256, 0)
+    )
+    report = simulate("squeezenext_23", on)
+    first = report.network.layers[0].name
+    assert report.mapping.placement[first].homes[1] == "stays"
+    for placement in (report.mapping.placement, {}):
+        again = simulate("squeezenext_23", on, mapping=replace(report.mapping, placement=placement))
+        assert again.tally.part("dram", "weights").tolist() == report.tally.part("dram", "weights").tolist()
+    assert simulate("squeezenext_23", on, mapping=report.mapping).costs.equals(report.costs)
+    with pytest.raises(
+        MappingError, match=rf"layer '{first}': weights in stays; allowed here: memory, since .* none$"
+    ):
+        simulate("squeezenext_23", none, mapping=report.mapping)
+
+
 def test_a_place_without_bytes_takes_the_least_of_the_buffer() -> None:
     report = simulate("squeezenext_23", "hybrid_32x32")
     layers = {name: replace(at, kept_bytes=None) for name, at in report.mapping.placement.items()}
@@ -239,6 +256,15 @@ def placed(*rows: Any) -> dict[str, Any]:
         (
             placed({"name": "stage1.b", "outputs": "bufer"}),
             "placement of layer 'stage1.b': outputs 'bufer'; allowed: memory, buffer, both; did you mean 'buffer'",
+        ),
+        (
+            placed({"name": "stage1.b", "outputs": "stays"}),
+            "placement of layer 'stage1.b': outputs 'stays'; allowed: memory, buffer, both",
+        ),
+        (
+            placed({"name": "stage1.b", "weights": "stay"}),
+            "placement of layer 'stage1.b': weights 'stay'; allowed: memory, buffer, both, stays; did you mean "
+            "'stays'",
         ),
         (
             placed({"name": "stage1.b", "kept_bytes": -1}),

@@ -115,8 +115,22 @@ ALONE = ("startup", "vector")
 HOMED = ("inputs", "weights", "second", "outputs")
 """Operands that have homes, in the order of ``Costs.homes``; the second one is added to outputs."""
 
-HOMES = ("memory", "buffer", "both")
-"""Where an operand of a layer lives: in its memory, in the buffer, or in both, one part here and one there if read."""
+HOMES = ("memory", "buffer", "both", "stays")
+"""Where an operand of a layer lives: in its memory, in the buffer, or in both, one part here and one there if read.
+
+Weights alone may be in ``memory.stays``, from one inference to the next.
+"""
+
+
+def homes_of(operand: str) -> tuple[str, ...]:
+    """Return where *operand*, one of ``HOMED``, can live.
+
+    Example:
+        >>> homes_of("inputs")
+        ('memory', 'buffer', 'both')
+    """
+    return HOMES if operand == "weights" else HOMES[:3]
+
 
 OPERANDS: dict[str, str] = {
     "inputs": "inputs",
@@ -238,8 +252,11 @@ class Costs:
 
     def homes_at(self, layer: int) -> Homes:
         """Return the homes of the operands of *layer* on the first accelerator."""
-        inside = [home == HOMES.index("buffer") for home in self.homes[0, layer].tolist()]
-        return Homes._make([*inside, 8 * int(self.kept_bytes[0, layer])])
+        homes = dict(zip(HOMED, (HOMES[home] for home in self.homes[0, layer].tolist()), strict=True))
+        inside = {operand: home in ("buffer", "stays") for operand, home in homes.items()}
+        return Homes(
+            **inside, resident=8 * int(self.kept_bytes[0, layer]), lasting=homes["weights"] == "stays"
+        )
 
     @property
     def arrays(self) -> dict[str, Any]:

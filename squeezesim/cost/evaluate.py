@@ -22,13 +22,14 @@ from squeezesim.cost.placement import Place
 from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Homes, Ints
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates
-from squeezesim.cost.recurrence import first_loads, has_weights, staying
+from squeezesim.cost.recurrence import first_loads, staying
 from squeezesim.cost.residents import residents_of
 from squeezesim.cost.search import Search
 from squeezesim.cost.stores import overfull
 from squeezesim.cost.traffic import ORDERS, capacity, mode_of
 from squeezesim.cost.vector import Streams, vector_costs
 from squeezesim.cost.views import NEVER
+from squeezesim.cost.weights import has_weights, lasting, load_once
 from squeezesim.errors import HardwareError, MappingError
 from squeezesim.network.layer import Layer
 
@@ -297,7 +298,17 @@ def _family_costs(
         weighted = not places
         return _placed_costs(layers, *run, mappings, family, rates, axes, advance, placed, weighted=weighted)
     if mappings or not any(staying(layers, family)):
-        return _joined_costs(layers, mappings, family, rates, axes, advance)
+        last = lasting(layers, family)
+        if not last:
+            return _joined_costs(layers, mappings, family, rates, axes, advance)
+        at = [IN_MEMORY._replace(weights=n in last, lasting=n in last) for n in range(len(layers))]
+        found, refused = _joined_costs(layers, mappings, family, rates, axes, advance, at)
+        _enter_places(
+            found,
+            layers,
+            [Place(home, layer.input_elements, stored=True) for home, layer in zip(at, layers, strict=True)],
+        )
+        return found, refused
     columns, refused = _blank((len(rates), len(layers)), axes), Refused()
     for index, same in _places_of_steps(layers, family, rates, axes):
         at = [place.homes for place in same]
@@ -316,7 +327,7 @@ def _places_of_steps(
     They stay where the steps cost less so. Those of one recurrence do not depend on the rest of a network, but by
     ``edp``; there what can join a layer does.
     """
-    if family.objective != EDP:
+    if family.objective != EDP and not family.lasting_bits:
         layers = [
             each if each.repeat > 1 else Layer(name=each.name, op="apart", kind="view") for each in layers
         ]
@@ -347,13 +358,14 @@ def _joined_costs(
     own = as_run(layers, family) if always else layers
     items = [*own, *(variant.joint.runs(layers, variant.joined) for variant in joining.variants)]
     shape = len(rates), len(items)
-    at = [*homes, *[IN_MEMORY] * len(joining.variants)] if homes else ()
+    at = [*homes, *(homes[each.joint.maker] for each in joining.variants)] if homes else ()
     network = _Run(items, joining, family, rates, axes, _blank(shape, axes), np.ones(shape, np.bool_), at)
     vector = [
         number for number, layer in enumerate(layers) if layer.kind == "vector" and number not in always
     ]
     if vector:
-        values = vector_costs([layers[number] for number in vector], family, rates, axes)
+        places = [Place(homes[n], layers[n].input_elements, stored=True) for n in vector] if homes else []
+        values = vector_costs([layers[n] for n in vector], family, rates, axes, [*map(_streams, places)])
         _fill(network.columns, (slice(None), vector), values)
     given = {number: mappings[number] for number in sorted(mappings)}
     given |= {
@@ -398,7 +410,7 @@ def _placed_costs(
         there = np.ones(shape, np.bool_)
         run = _Run(items, Joining([], family), family, own, axes, _blank(shape, axes), there, homes)
         if vector:
-            streams = [Streams(places[number].loaded, places[number].stored) for number in vector]
+            streams = [_streams(places[number]) for number in vector]
             values = vector_costs([layers[number] for number in vector], family, own, axes, streams)
             _fill(run.columns, (slice(None), vector), values)
         if mappings:
@@ -409,6 +421,11 @@ def _placed_costs(
         _enter_places(run.columns, layers, places)
         _fill(columns, index, run.columns)
     return columns, refused
+
+
+def _streams(place: Place) -> Streams:
+    """What of the operands of a layer without MACs passes the memories."""
+    return Streams(place.loaded, place.stored, not place.homes.weights)
 
 
 def _join(run: _Run) -> None:
@@ -565,9 +582,7 @@ def _weighted(
     beside = np.stack(
         [(cycles * repeats).sum(axis=-1), (energy.sum(axis=-1) * repeats).sum(axis=-1)], axis=-1
     )
-    stay = [
-        layer for layer, at in zip(run.items, run.homes, strict=False) if at.weights and has_weights(layer)
-    ]
+    stay = [layer for layer, at in zip(run.items, run.homes, strict=False) if load_once(layer, at)]
     if stay:
         loads = first_loads(stay, run.family, rates, run.axes)
         beside += np.stack([loads["cycles"].sum(axis=-1), loads["energy"].sum(axis=(-1, -2))], axis=-1)

@@ -127,6 +127,7 @@ class Machine:
     accumulator_bits: int
     buffer_bits: int  # capacity
     weights_bits: int = 0  # part of the capacity for weights alone; 0: all operands share the whole
+    lasting_bits: int = 0  # for weights that stay from one inference to the next, beside the capacity
     buffer_bits_per_cycle: float  # inf: not limiting
     double_inputs: bool
     double_weights: bool
@@ -310,6 +311,7 @@ class Machine:
             accumulator_bits=accelerator.precision.accumulator_bits,
             buffer_bits=sum(part.bits for part in parts) or int(buffer.size_kib * 1024) * 8,
             weights_bits=int(buffer.weights_kib * 1024) * 8,
+            lasting_bits=int(memory.stays.size_kib * 1024) * 8,
             buffer_bits_per_cycle=float("inf") if rate is None else rate * 8,
             double_inputs=buffer.slots("inputs") > 1,
             double_weights=buffer.slots("weights") > 1,

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import operands_of, stored_row
 from squeezesim.cost.recurrence import staying
+from squeezesim.cost.weights import lasting
 from squeezesim.hardware.parts import vector_kind
 from squeezesim.network.layer import Layer
 
@@ -61,6 +62,7 @@ class Maps:
         begun: of the first layer of each recurrence the class of its weights.
         bits: of what each layer writes.
         last: the last layer that reads what each layer writes; itself where none does.
+        lasting: layers whose weights stay from one inference to the next, elsewhere (``weights``).
     """
 
     layers: Sequence[Layer]
@@ -72,6 +74,7 @@ class Maps:
     begun: Mapping[int, int]
     bits: Sequence[int]
     last: Sequence[int]
+    lasting: frozenset[int] = frozenset()
 
 
 def maps_of(
@@ -135,7 +138,8 @@ def maps_of(
             alive[each][number] = stays.bits
         for owner in stays.owners:
             read_of[owner] += (Reads(number, "weights", 0),)
-    return Maps(run, classes, of, read_of, alive, over, begun, bits, last)
+    lasts = lasting(layers, machine) - {*joined}
+    return Maps(run, classes, of, read_of, alive, over, begun, bits, last, lasts)
 
 
 def sources_of(layers: Sequence[Layer], joined: Mapping[int, int] = NOTHING) -> list[tuple[int, ...]]:

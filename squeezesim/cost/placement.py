@@ -57,9 +57,14 @@ class Place(NamedTuple):
 
     def home_of(self, layer: Layer) -> tuple[int, ...]:
         """Where each of ``costs.HOMED`` operands of *layer* lives, as an index into ``costs.HOMES``."""
-        inputs, weights, second, outputs, _ = self.homes
+        inputs, weights, second, outputs, _, lasting = self.homes
         in_part = layer.kind == "vector" and 0 < self.loaded < layer.input_elements
-        return int(inputs) + 2 * in_part, int(weights), int(second), int(outputs) + 2 * self.is_both
+        return (
+            int(inputs) + 2 * in_part,
+            int(weights) + 2 * lasting,
+            int(second),
+            int(outputs) + 2 * self.is_both,
+        )
 
 
 class Key(NamedTuple):
@@ -191,7 +196,8 @@ def _place(maps: Maps, number: int, held: Mapping[int, int], how: int, resident:
         own = [read.home in held for read in reads if read.operand == operand]
         return bool(own) and all(own)
 
-    homes = Homes(inside("inputs"), inside("weights"), inside("second"), how == _KEPT, resident)
+    stay = number in maps.lasting
+    homes = Homes(inside("inputs"), inside("weights") or stay, inside("second"), how == _KEPT, resident, stay)
     if layer.kind == "mac":
         return Place(homes, 0, how != _KEPT, how == _BOTH)
     loaded = sum(read.elements for read in reads if read.home not in held)

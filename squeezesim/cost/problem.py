@@ -213,6 +213,7 @@ class Homes(NamedTuple):
         outputs: finished ones stay there alone; partial sums have a tile, and do not leave.
         resident: bits of all maps and weights that live there, the operands among them, without a part for weights
             alone.
+        lasting: the weights are in a memory of their own, and stay from one inference to the next (``weights``).
     """
 
     inputs: bool = False
@@ -220,6 +221,7 @@ class Homes(NamedTuple):
     second: bool = False
     outputs: bool = False
     resident: int = 0
+    lasting: bool = False
 
 
 IN_MEMORY = Homes()

@@ -26,8 +26,9 @@ from squeezesim.cost.dataflow.base import Access
 from squeezesim.cost.energy import buffer_bits, layer_energy, level_bits
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import transfer_cycles
-from squeezesim.cost.problem import operands_of, workload_of
+from squeezesim.cost.problem import workload_of
 from squeezesim.cost.rates import Rates
+from squeezesim.cost.weights import has_weights, lasting, weight_bits
 from squeezesim.network.layer import Layer, recurrences
 
 
@@ -45,38 +46,19 @@ class Staying(NamedTuple):
     bits: int
 
 
-def has_weights(layer: Layer) -> bool:
-    """Whether *layer* multiplies by weights, which are the same in every step."""
-    return layer.kind == "mac" and not layer.weights_are_activations
-
-
-def weight_bits(layer: Layer, machine: Machine) -> int:
-    """Return the bits of the buffer, whole bytes, that all weights of *layer* take, and what is read beside them.
-
-    Example: 64 weights of 8 bits and 8 biases of 32.
-
-        >>> from squeezesim.hardware.accelerator import Accelerator
-        >>> layer = Layer.matmul("h", m=1, n=8, k=8, bias=True)
-        >>> weight_bits(layer, Machine.of(Accelerator.named("os_32x32").replace({"precision.weight_bits": 8})))
-        768
-    """
-    operands = operands_of(layer, machine)
-    weights = layer.g * layer.k * layer.c * layer.fy * layer.fx
-    bits = weights * operands.weight_bits + layer.constants * operands.accumulator_bits
-    return -(-bits // 8) * 8
-
-
 def staying(layers: Sequence[Layer], machine: Machine) -> Iterator[Staying]:
     """Yield the recurrences of *layers* whose weights may stay on *machine*, if there is room beside their tiles.
 
     Where a part of the buffer is for weights alone, they have to fit that; a second operand that is no weight would
-    pass it too, so that beside one they do not stay.
+    pass it too, so that beside one they do not stay. Those that stay from one inference to the next are elsewhere.
     """
-    begin = 0
+    begin, elsewhere = 0, lasting(layers, machine)
     for steps in recurrences(layers):
         numbers = range(begin, begin + len(steps))
         begin += len(steps)
-        owners = tuple(number for number in numbers if has_weights(layers[number]))
+        owners = tuple(
+            number for number in numbers if has_weights(layers[number]) and number not in elsewhere
+        )
         if not machine.stays or steps[0].repeat == 1 or not owners:
             continue
         bits = sum(weight_bits(layers[number], machine) for number in owners)

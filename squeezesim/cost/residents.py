@@ -30,14 +30,16 @@ from squeezesim.cost.placement import (
 from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Ints, operands_of
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
-from squeezesim.cost.recurrence import first_loads, has_weights
+from squeezesim.cost.recurrence import first_loads
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import capacity
 from squeezesim.cost.vector import Streams, vector_costs
+from squeezesim.cost.weights import load_once
 from squeezesim.errors import MappingError, UsageError
 from squeezesim.network.layer import Layer
 
 _IN_MEMORIES = LayerHomes((HOMES[0],) * len(HOMED))
+_WEIGHTS, _STAYS = HOMED.index("weights"), "stays"
 _MOST_GIVEN = 10  # maps that may be dropped before a layer in all combinations, where homes are given
 
 
@@ -182,12 +184,20 @@ def given_places(layers: Sequence[Layer], machine: Machine, homes: Mapping[int, 
     ways: dict[State, tuple[Held, ...]] = {(): ()}
     for number, layer in enumerate(layers):
         wanted = homes.get(number, _IN_MEMORIES)
+        if wanted.homes[_WEIGHTS] == _STAYS and number not in maps.lasting:
+            last = f"those of the layers up to {layers[max(maps.lasting)].name!r}" if maps.lasting else "none"
+            raise MappingError(
+                f"layer {layer.name!r}: weights in stays; allowed here: memory, since memory.stays holds {last}"
+            )
         after: dict[State, tuple[Held, ...]] = {}
         least = dict[State, int]()
         for state, path in ways.items():
             for left, place, held in places_after(maps, number, state, room, most_dropped=_MOST_GIVEN):
+                own = [HOMES[home] for home in place.home_of(layer)]
+                if number in maps.lasting:  # whether the mapping says so or not
+                    own[_WEIGHTS] = wanted.homes[_WEIGHTS]
                 found = LayerHomes(
-                    tuple(HOMES[home] for home in place.home_of(layer)),
+                    tuple(own),
                     None if wanted.kept_bytes is None else place.homes.resident // 8,
                 )
                 resident = place.homes.resident
@@ -276,7 +286,7 @@ class _Values:
             self._on_the_array([layers[number] for number in mac], keys, mac, cycles, energy, tile)
         repeat = np.array([layer.repeat for layer in layers])
         cycles, energy = cycles * repeat, energy * repeat
-        stay = [number for number in mac if keys[number].homes.weights and has_weights(layers[number])]
+        stay = [number for number in mac if load_once(layers[number], keys[number].homes)]
         if stay:
             loads = first_loads([layers[number] for number in stay], self.family, self.rates, self.axes)
             cycles[:, stay] += loads["cycles"]
@@ -308,7 +318,7 @@ class _Values:
                 each
                 for each in self._measured
                 if each.shape == key.shape
-                and each.homes[:-1] == key.homes[:-1]
+                and each.homes._replace(resident=0) == key.homes._replace(resident=0)
                 and each.loaded == key.loaded
                 and each.homes.resident <= key.homes.resident
             ]
@@ -329,7 +339,8 @@ class _Values:
         cycles: Floats,
         energy: Floats,
     ) -> None:
-        streams = [Streams(keys[number].loaded, not keys[number].homes.outputs) for number in which]
+        own = [keys[number] for number in which]
+        streams = [Streams(key.loaded, not key.homes.outputs, not key.homes.weights) for key in own]
         found = vector_costs(layers, self.family, self.rates, self.axes, streams)
         cycles[:, which], energy[:, which] = found["cycles"], found["energy"].sum(axis=-1)
 

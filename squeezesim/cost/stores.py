@@ -16,7 +16,7 @@ from math import isinf
 from squeezesim.cost.machine import Machine, Store
 from squeezesim.cost.maps import OUTSIDE, map_bits, sources_of
 from squeezesim.cost.problem import operands_of, workload_of
-from squeezesim.cost.recurrence import has_weights
+from squeezesim.cost.weights import has_weights
 from squeezesim.network.layer import Layer, recurrences
 
 

@@ -22,9 +22,9 @@ from squeezesim.cost.dataflow.base import Dataflow
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import SECOND, Points, Transfer, trace_steps, transfer_cycles
 from squeezesim.cost.problem import Ints, operands_of, workload_of
-from squeezesim.cost.recurrence import has_weights
 from squeezesim.cost.traffic import AXES
 from squeezesim.cost.vector import Streams, lanes_of, moved_bits
+from squeezesim.cost.weights import load_once
 from squeezesim.network.layer import Layer
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def run_of(layer: Layer, costs: Costs, index: int, machine: Machine) -> Timeline
     line = timeline(layer, costs, index, machine).repeated(
         layer.repeat, tile_count(layer, costs, index, machine)
     )
-    if not (has_weights(layer) and costs.homes_at(index).weights):
+    if not load_once(layer, costs.homes_at(index)):
         return line
     work, memory = workload_of([layer], machine)[0], machine.home("weights")
     port, bits, one = machine.memories[memory], work.stored_weights + work.constants, np.zeros(1, np.int64)
@@ -190,13 +190,13 @@ def _streams(layer: Layer, costs: Costs, index: int, machine: Machine) -> Stream
     if not costs.homes[0, index].any():
         return Streams(layer.input_elements, stored=True)
     moved = int(costs.dram_bytes[0, index, costs.operands.index("inputs")]) * 8
-    return Streams(moved // operands_of(layer, machine).activation_bits, not homes.outputs)
+    return Streams(moved // operands_of(layer, machine).activation_bits, not homes.outputs, not homes.weights)
 
 
 def _of_lanes(layer: Layer, machine: Machine, streams: Streams) -> Timeline:
     """A layer without MACs: its operands stream past the vector lanes, which begin with the first of them."""
     inputs, parameters, outputs = moved_bits([layer], machine, [streams])
-    read, _, written = moved_bits([layer], machine)
+    read, every, written = moved_bits([layer], machine)
     memories = machine.memories
     homes = [machine.home(operand) for operand in ("inputs", "weights", "outputs")]
     loaded = {homes[0]: inputs}
@@ -212,7 +212,7 @@ def _of_lanes(layer: Layer, machine: Machine, streams: Streams) -> Timeline:
     waited = [memories[memory].latency for memory, bits in loaded.items() if bits[0] or not read[0]]
     begin = machine.setup + max(waited, default=0)
     computing = -(-(layer.vector_ops // layer.repeat) // int(lanes_of([layer], machine)[0]))
-    inside = int((read - inputs + written - outputs)[0])
+    inside = int((read - inputs + every - parameters + written - outputs)[0])
     computing = max(computing, ceil(inside / machine.buffer_bits_per_cycle))
     moving = max(loading.get(homes[2], 0) + storing, *loading.values())
     end = begin + max(computing, moving)

@@ -33,6 +33,7 @@ class Streams(NamedTuple):
 
     loaded: int  # elements of inputs
     stored: bool  # whether outputs do
+    parameters: bool = True  # whether those do; else they stay from one inference to the next
 
 
 def moved_bits(
@@ -47,10 +48,10 @@ def moved_bits(
     rows = [
         (
             loaded * width.activation_bits,
-            layer.weight_elements * width.weight_bits,
+            layer.weight_elements * width.weight_bits * learnt,
             layer.output_elements * width.activation_bits * stored,
         )
-        for layer, width, (loaded, stored) in zip(layers, widths, moving, strict=True)
+        for layer, width, (loaded, stored, learnt) in zip(layers, widths, moving, strict=True)
     ]
     inputs, parameters, outputs = np.array(rows, np.int64).T
     return inputs, parameters, outputs
@@ -82,7 +83,8 @@ def vector_costs(
     bits = np.array([operands_of(layer, machine).activation_bits for layer in layers], np.int64)
     ops = np.array([layer.vector_ops // layer.repeat for layer in layers], np.int64)
     inputs, parameters, stored = moved_bits(layers, machine, streams)
-    read, _, written = moved_bits(layers, machine)
+    read, every, written = moved_bits(layers, machine)
+    kept = read - inputs + every - parameters
     each = rates.take(np.arange(len(rates))[:, None])
     there = np.broadcast_to(each.vector_lanes > 0, (len(rates), len(layers)))
     computing = -(-ops // np.maximum(lanes_of(layers, each), 1))
@@ -90,9 +92,9 @@ def vector_costs(
     moving, of_memory = [], []
     for memory in range(len(machine.memories)):
         loaded = inputs * (homes[0] == memory) + parameters * (homes[1] == memory)
-        kept, rate = stored * (homes[2] == memory), each.bytes_per_cycle[..., memory]
-        moving.append(transfer_cycles(loaded, rate) + transfer_cycles(kept, rate))
-        of_memory.append((loaded + kept).astype(np.float64))
+        leaving, rate = stored * (homes[2] == memory), each.bytes_per_cycle[..., memory]
+        moving.append(transfer_cycles(loaded, rate) + transfer_cycles(leaving, rate))
+        of_memory.append((loaded + leaving).astype(np.float64))
     longest, slowest = reduce(np.maximum, moving), np.argmax(moving, axis=0)
     nothing = np.zeros_like(computing)
     # A memory is waited for by layers that load or store some of what it holds.
@@ -100,7 +102,7 @@ def vector_costs(
     loading = np.maximum(np.where((inputs > 0) | (read == 0), each.latency[..., homes[0]], 0), of_parameters)
     storing = np.where((stored > 0) | (written == 0), each.latency[..., homes[2]], 0)
     startup, setup = nothing + loading + storing, nothing + each.setup
-    inside = np.ceil((read - inputs + written - stored) / each.buffer_bits_per_cycle).astype(np.int64)
+    inside = np.ceil((kept + written - stored) / each.buffer_bits_per_cycle).astype(np.int64)
     working = np.maximum(computing, inside)
     steps = np.maximum(working, longest)
     cycles = setup + startup + steps
@@ -129,7 +131,7 @@ def vector_costs(
     energy = {
         "mac": nothing * 0.0,
         "buffer": moved * (prices["buffer", "read"] + prices["buffer", "write"])
-        + (read - inputs) * prices["buffer", "read"]
+        + kept * prices["buffer", "read"]
         + (written - stored) * prices["buffer", "write"],
         "vector": ops * bits * costs.vector_op_per_bit,
         "leakage": leakage(cycles, each),
@@ -143,7 +145,7 @@ def vector_costs(
         ("inputs", "weights", "outputs"),
         homes,
         (inputs, parameters, stored),
-        (read, parameters, stored),
+        (read, every, stored),
         (inputs, parameters, written),
         strict=True,
     ):
@@ -159,7 +161,8 @@ def vector_costs(
         "losses": pe_slots(stack_columns(losses, axes.causes), machine.pes),
         "time": stack_columns(time, axes.bounds),
         "dram_bytes": stack_columns({name: nothing + part for name, part in dram.items()}, axes.operands),
-        "buffer_bytes": nothing + ((read + inputs + 2 * parameters + stored + written) / 8).astype(np.int64),
+        "buffer_bytes": nothing
+        + ((read + inputs + every + parameters + stored + written) / 8).astype(np.int64),
         "bits": bits_table(bits_moved, axes),
         "energy": stack_columns(energy, axes.levels),
     }

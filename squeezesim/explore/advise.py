@@ -29,9 +29,10 @@ from squeezesim.network.checks import derive
 from squeezesim.network.compress.pruning import Spaces, depthwise, prune_channels
 from squeezesim.network.compress.rules import learnt
 from squeezesim.report import units
-from squeezesim.report.diagnosis import display_name, shape_of
+from squeezesim.report.diagnosis import shape_of
 from squeezesim.report.explain import MOST, explain, summary
 from squeezesim.report.metrics import dataflows, quantity, shown_energy, words
+from squeezesim.report.names import display_name
 from squeezesim.report.report import Report
 from squeezesim.report.text import Section, caveats
 from squeezesim.simulate import simulate
@@ -65,7 +66,8 @@ class Runs:
             HardwareError: a layer does not fit the global buffer at its smallest tile.
         """
         fused = network.fused
-        mapper, keeps = self._accelerator.mapper, bool(self._accelerator.memory.global_buffer.keeps)
+        mapper, memory = self._accelerator.mapper, self._accelerator.memory
+        keeps = bool(memory.global_buffer.keeps or memory.stays.size_kib)
         keeps |= any(layer.repeat > 1 for layer in fused.layers)
         if mapper.objective == "edp" or mapper.constraints or keeps:
             return Report(fused, self._accelerator, evaluate(fused.layers, [self._accelerator]))

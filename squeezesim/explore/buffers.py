@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from squeezesim.cost.evaluate import evaluate_each
 from squeezesim.errors import HardwareError
 from squeezesim.hardware.energy import energy_costs
-from squeezesim.report.diagnosis import display_name
+from squeezesim.report.names import display_name
 
 if TYPE_CHECKING:
     from squeezesim.explore.passing import Passing

@@ -16,8 +16,8 @@ from squeezesim.cost.residents import maps_on
 from squeezesim.errors import HardwareError
 from squeezesim.hardware.energy import energy_costs
 from squeezesim.report import units
-from squeezesim.report.diagnosis import display_name
 from squeezesim.report.metrics import quantity
+from squeezesim.report.names import display_name
 
 if TYPE_CHECKING:
     from squeezesim.cost.costs import Costs

@@ -20,12 +20,12 @@ from squeezesim.hardware.energy import energy_costs
 from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.network.network import check_multiplies
 from squeezesim.report import units
-from squeezesim.report.diagnosis import least_dram_bytes
 from squeezesim.report.figures.charts import log_axes, time_unit
 from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, labels, render
 from squeezesim.report.grid import Column, Grid
 from squeezesim.report.metrics import format_value
 from squeezesim.report.report import Report
+from squeezesim.report.stays import least_dram_bytes
 from squeezesim.report.text import Section
 
 if TYPE_CHECKING:

@@ -83,7 +83,7 @@ def sections() -> dict[str, tuple[str, ...]]:
 
     Example:
         >>> sections()["memory"]
-        ('global_buffer', 'dram', 'placement', 'row_words')
+        ('global_buffer', 'dram', 'stays', 'placement', 'row_words')
     """
     keys: dict[str, dict[str, None]] = {}
     for path in parameters():
@@ -481,12 +481,14 @@ def parsed_settings(texts: Sequence[str]) -> dict[str, object]:
 
 def to_dict(accelerator: Specification) -> dict[str, Any]:
     """Return the parameters as nested dictionaries, without provenance."""
-    return accelerator.model_dump(exclude={"provenance"})
+    data = accelerator.model_dump(exclude={"provenance"})
+    data["memory"].setdefault("stays", accelerator.memory.stays.model_dump())  # which files leave out at 0
+    return data
 
 
 def to_yaml(accelerator: Specification) -> str:
     """Return YAML text that reads back as an equal accelerator, in schema order, nulls left out."""
-    written = _written(to_dict(accelerator), "", accelerator)
+    written = _written(accelerator.model_dump(exclude={"provenance"}), "", accelerator)
     return yaml.dump(written, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
 
 

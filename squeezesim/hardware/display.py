@@ -244,7 +244,7 @@ def facts(accelerator: Specification) -> dict[str, str]:
     """Return what there is to say of each part of *accelerator*."""
     array, buffer, dram = accelerator.array, accelerator.memory.global_buffer, accelerator.memory.dram
     bits, sparsity = accelerator.precision, accelerator.sparsity
-    energy, mapper = accelerator.energy, accelerator.mapper
+    energy, mapper, stays = accelerator.energy, accelerator.mapper, accelerator.memory.stays.size_kib
     rate = "" if buffer.bytes_per_cycle is None else f", {buffer.bytes_per_cycle:g} B/cycle"
     double_buffered = " ".join(buffer.double_buffered) or "nothing"
     skipped = f", zeros skipped by {' '.join(sparsity.skipped_by)}" if sparsity.skipped_by else ""
@@ -269,6 +269,7 @@ def facts(accelerator: Specification) -> dict[str, str]:
         + (", feature maps may stay" if buffer.keeps and accelerator.memory.placement == "best" else ""),
         "dram": f"{dram.bandwidth_gb_s:g} GB/s × {dram.usable_fraction:g} = "
         f"{accelerator.dram_bytes_per_cycle:.4g} B/cycle, latency {accelerator.dram_latency_cycles} cycles",
+        **({"stays": f"{stays:g} KiB for weights that stay from one inference to the next"} if stays else {}),
         **{
             name: f"{store}, {accelerator.bytes_per_cycle(store):.4g} B/cycle, latency "
             f"{accelerator.latency_cycles(store)} cycles"
@@ -307,9 +308,11 @@ def _text(value: object) -> str:
 def html(accelerator: Specification) -> str:
     """Return *accelerator* as HTML."""
     array, buffer = accelerator.array, accelerator.memory.global_buffer
+    stays = accelerator.memory.stays.size_kib
+    of_weights = f", and {stays:g} KiB for weights" if stays else ""
     boxes = (
         f"DRAM, {accelerator.dram_bytes_per_cycle:.4g} B/cycle",
-        f"buffer, {buffer.size_kib:g} KiB",
+        f"buffer, {buffer.size_kib:g} KiB{of_weights}",
         f"{array.shape}, {accelerator.clock_mhz:g} MHz",
     )
     return block(heading(accelerator), chain(boxes), table((), facts(accelerator).items(), left=2))

@@ -30,7 +30,7 @@ from squeezesim.hardware.dataflows import OneOf
 from squeezesim.hardware.part import FINITE as _FINITE
 from squeezesim.hardware.part import WHOLE, FrozenDict, Integer, Part, Real, unique
 from squeezesim.hardware.rate import MacRate, once
-from squeezesim.hardware.store import Port, Store
+from squeezesim.hardware.store import Port, Stays, Store
 from squeezesim.hardware.store import mistake as mistake_of_stores
 from squeezesim.hardware.unit import Unit, misnamed
 
@@ -426,6 +426,9 @@ class Memory(Part):
         max_length=8,
         description="name → a memory beside DRAM for weights or activations, with a port of its own",
     )
+    stays: Stays = Field(
+        default_factory=Stays, description="memory for weights that stay from one inference to the next"
+    )
     placement: Literal["best", "layer"] = Field(
         "best",
         description="where feature maps live that the buffer may keep: `best`: where the network costs least; `layer`: "
@@ -452,8 +455,9 @@ class Memory(Part):
     @model_serializer(mode="wrap", return_type=dict[str, Any])
     def _without_stores(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        if not self.stores:
-            data.pop("stores", None)
+        for key, is_there in (("stores", bool(self.stores)), ("stays", self.stays.size_kib > 0)):
+            if not is_there:
+                data.pop(key, None)
         return data
 
 

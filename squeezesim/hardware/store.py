@@ -25,9 +25,9 @@ _LEVELS = ("dram", "mac", "register_file", "inter_pe", "buffer", "vector", "leak
 TAKEN = (*_LEVELS, "compute", "edge", "zeros", "fill", "startup", "setup")
 """Names of what else cycles and energy go to."""
 
-_MOST_KIB = 1e9
+MOST_KIB = 1e9
 _Cycles = Annotated[int, Field(strict=True, ge=0, le=10**9), WHOLE]
-_Size = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=_MOST_KIB), FINITE]
+_Size = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=MOST_KIB), FINITE]
 _Nanoseconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e6), FINITE]
 _Energy = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e9), FINITE]
 
@@ -85,6 +85,19 @@ class Store(Port):
     def __str__(self) -> str:
         size = "" if self.size_kib is None else f"{self.size_kib:g} KiB at "
         return f"{size}{self.bandwidth_gb_s:g} GB/s for {' and '.join(self.holds)}"
+
+
+class Stays(Part):
+    """A memory of its own on the chip for weights that stay from one inference to the next, beside the buffer."""
+
+    size_kib: Real = Field(
+        0.0,
+        ge=0,
+        le=MOST_KIB,
+        description="capacity, filled layer by layer, whole, in the order of the network; costs are those of the "
+        "second and later inferences; 0: there is none",
+        json_schema_extra={"unit": "KiB"},
+    )
 
 
 def mistake(stores: Mapping[str, Store]) -> str:

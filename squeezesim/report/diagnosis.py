@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,23 +13,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from squeezesim.cost.constraints import idle
-from squeezesim.cost.costs import ALONE, BOUNDS, HOMED, HOMES, OPERANDS, cause_named, label_of
+from squeezesim.cost.costs import ALONE, BOUNDS, OPERANDS, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.lowering import POOLS, joined
 from squeezesim.cost.machine import LEVELS
-from squeezesim.cost.placement import MOST_DROPPED, MOST_STATES
 from squeezesim.cost.problem import workload_of
-from squeezesim.cost.recurrence import has_weights, staying, weight_bits
-from squeezesim.cost.residents import left_out
 from squeezesim.cost.search import WITHIN_SLACK
 from squeezesim.cost.traffic import AXES
 from squeezesim.escapes import visible
 from squeezesim.hardware.unit import FLAT, LOOPS
-from squeezesim.network.checks import derive, show
+from squeezesim.network.checks import derive
 from squeezesim.network.compress.rules import learnt
 from squeezesim.network.compress.storage import nonzeros
-from squeezesim.report import units
+from squeezesim.report import stays, units
 from squeezesim.report.metrics import bounds, dataflows
+from squeezesim.report.names import display_names
 
 if TYPE_CHECKING:
     from squeezesim.cost.costs import Cause
@@ -252,18 +249,6 @@ class Case:
         return int(self.report.tally.slots[self.index])
 
 
-def display_name(name: str) -> str:
-    """Return *name* as a sentence says it: as it is where that reads like a name, else as a layer's.
-
-    Example:
-        >>> display_name("stage1.conv"), display_name("5"), display_name("a b")
-        ('stage1.conv', 'layer 5', "layer 'a b'")
-    """
-    if re.fullmatch(r"[\w./:-]+", name):
-        return f"layer {name}" if re.fullmatch(r"[\W\d_]+", name) else name
-    return f"layer {show(name)}"
-
-
 def findings(report: ReportData, n: int) -> list[Finding]:
     """Return the *n* shapes of layers with the most lost PE-cycles, worst first; what takes no time is left out."""
     lost = report.tally.losses.sum(axis=1)
@@ -285,11 +270,6 @@ def alike(report: ReportData) -> list[list[int]]:
 def shape_of(layer: Layer) -> Layer:
     """Return *layer* without its place in the network: layers of one shape cost the same."""
     return derive(layer, name="layer", module="", stage="", inputs=(), carried=(), shared=())
-
-
-def display_names(name: str, count: int) -> str:
-    """Return what a sentence calls *count* layers of one shape: one by its name, the others by their number."""
-    return display_name(name) + (f" and {units.plural(count - 1, 'layer')} of its shape" if count > 1 else "")
 
 
 def _finding(report: ReportData, members: list[int]) -> Finding:
@@ -447,8 +427,7 @@ def notes(report: ReportData) -> tuple[str, ...]:
         *map(visible, report.accelerator.notes),
         *_memories(report),
         *_given_mappings(report),
-        *_kept_maps(report),
-        *_kept_weights(report),
+        *stays.notes(report),
         *_paced(report),
         *unused(report),
     )
@@ -470,68 +449,6 @@ def _given_mappings(report: ReportData) -> Iterable[str]:
     if given:
         rest = "none" if given == layers else f"that of {layers - given:,} more"
         yield f"the mapping of {units.plural(given, 'layer')} was given, {rest} was searched"
-
-
-def _kept_maps(report: ReportData) -> Iterable[str]:
-    """How many feature maps live in the buffer, where it may keep them, and the DRAM traffic that is left."""
-    memory, costs = report.accelerator.memory, report.costs
-    if not memory.global_buffer.keeps:
-        return
-    if memory.placement == "layer":
-        yield "memory.placement layer: no feature map stays in the buffer"
-        return
-    if report.mapped and not costs.homes.any():
-        yield "mappings are given that keep no feature map in the buffer; every one passes DRAM"
-        return
-    written = sum(layer.kind != "view" for layer in report.network.layers)
-    kept = sum(home > 0 for home in costs.homes[0, :, HOMED.index("outputs")].tolist())
-    moved, least = int(report.tally.dram_bytes.sum()), least_dram_bytes(report)
-    yield (
-        f"{kept:,} of {units.plural(written, 'feature map')} stay in the buffer; DRAM traffic "
-        f"{units.size(moved)}, compulsory {units.size(min(least, moved))}"
-    )
-    layers, found = report.network.layers, left_out(report.network.layers, report.machine)
-    if found.states is not None:
-        yield (
-            f"after {layers[found.states].name} there are more than {MOST_STATES:,} ways to fill the buffer, of "
-            "which the fullest were followed: another placement may be better"
-        )
-    if found.drops is not None:
-        yield (
-            f"before {layers[found.drops].name} more than {MOST_DROPPED} feature maps can be in both homes, of which "
-            "none, one or all were dropped at once: another placement may be better"
-        )
-
-
-def _kept_weights(report: ReportData) -> Iterable[str]:
-    """The weights of recurrences that stay in the buffer from step to step."""
-    layers, machine = report.ran, report.machine
-    inside = report.costs.homes[0, :, HOMED.index("weights")] == HOMES.index("buffer")
-    if report.mapped and not inside.any() and any(staying(layers, machine)):
-        yield "mappings are given, so that the weights of recurrences are loaded in every step"
-    kept = [layer for layer, stays in zip(layers, inside, strict=True) if stays and has_weights(layer)]
-    if kept:
-        size = sum(weight_bits(layer, machine) for layer in kept) // 8
-        who = display_name(kept[0].name) if len(kept) == 1 else f"{len(kept):,} layers that repeat"
-        yield f"the weights of {who} stay in the buffer from step to step, {units.size(size)}, and are loaded once"
-
-
-def least_dram_bytes(report: ReportData) -> int:
-    """Return the bytes that no placement of feature maps moves less than: weights, inputs and outputs, each once."""
-    layers, operands = report.network.layers, report.operands
-    read = {name for layer in layers for name in (*layer.inputs, *layer.carried)}
-    outputs = sum(
-        -(-layer.output_elements * layer.repeat * each.activation_bits // 8)
-        for layer, each in zip(layers, operands, strict=True)
-        if layer.kind != "view" and layer.name not in read
-    )
-    inputs = sum(prod(shape) for _, shape in report.network.inputs) * report.machine.activation_bits
-    mac = [layer for layer in layers if layer.kind == "mac" and not layer.weights_are_activations]
-    work, rows = workload_of(mac, report.machine)
-    weights = int((-(-(work.stored_weights + work.constants) // 8))[rows].sum()) if mac else 0
-    others = [number for number, layer in enumerate(layers) if layer.kind != "mac"]
-    weights += int(report.tally.part("dram", "weights").reshape(-1)[others].sum())
-    return outputs + -(-inputs // 8) + weights
 
 
 def unused(report: ReportData) -> tuple[str, ...]:

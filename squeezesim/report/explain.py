@@ -17,16 +17,18 @@ from squeezesim.cost.machine import LEVELS, Machine
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, Rates
-from squeezesim.cost.recurrence import first_loads, has_weights
+from squeezesim.cost.recurrence import first_loads
 from squeezesim.cost.traffic import MODES, capacity
+from squeezesim.cost.weights import load_once
 from squeezesim.errors import HardwareError, UsageError, nearest
 from squeezesim.hardware.config import CONSTRAINTS
 from squeezesim.network import Network
 from squeezesim.network.checks import derive, show
 from squeezesim.report import metrics, units
 from squeezesim.report.data import ReportData
-from squeezesim.report.diagnosis import Case, alike, display_name, display_names, main_cause, reason
+from squeezesim.report.diagnosis import Case, alike, main_cause, reason
 from squeezesim.report.metrics import METRICS, groups, quantity, shown_energy, tilings
+from squeezesim.report.names import display_name, display_names
 
 if TYPE_CHECKING:
     from squeezesim.cost.problem import Floats, Ints
@@ -196,7 +198,8 @@ def alone(case: Case, dataflow: str) -> Case:
     layer = case.ran
     network = Network.from_layers([derive(layer, inputs=(), carried=(), shared=())])
     mappings = _beside(case, accelerator) if accelerator.mapper.objective == EDP else {}
-    placed = accelerator.memory.global_buffer.keeps or layer.repeat > 1
+    memory = accelerator.memory
+    placed = memory.global_buffer.keeps or memory.stays.size_kib or layer.repeat > 1
     homes = [case.report.costs.homes_at(case.index)] if placed else []
     costs = evaluate(network.layers, [accelerator], mappings, homes)
     return Case(ReportData(network, accelerator, costs), 0, case.many)
@@ -219,7 +222,7 @@ def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
         return {}
     own = case.cycles, tally.energy[case.index].sum()
     rest = np.array([[tally.cycles.sum() - own[0], tally.energy.sum() - own[1]]])
-    if has_weights(layer) and homes[0].weights:
+    if load_once(layer, homes[0]):
         load = first_loads([layer], machine, rates, case.report.costs.axes)
         rest += [[load["cycles"].sum(), load["energy"].sum()]]
 

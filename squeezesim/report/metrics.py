@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from squeezesim.cost.costs import BOUNDS, CAUSES, HOMED, HOMES, OPERANDS, cause_named, label_of
+from squeezesim.cost.costs import BOUNDS, CAUSES, OPERANDS, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.dataflow.scalesim import SCALESIM, printed
 from squeezesim.cost.machine import LEVELS
@@ -21,6 +22,7 @@ from squeezesim.errors import UsageError, nearest
 from squeezesim.markup import Markdown, code, markdown_table
 from squeezesim.network.compress.rules import learnt
 from squeezesim.report import units
+from squeezesim.report.stays import homes_in, kept_bytes
 
 if TYPE_CHECKING:
     from squeezesim.cost.costs import Costs
@@ -137,24 +139,6 @@ def _units(report: ReportData) -> list[str] | None:
     if not own:
         return None
     return [flow if flow in own else "" for flow in dataflows(report.costs)]
-
-
-def _keeps(report: ReportData) -> bool:
-    return bool(report.accelerator.memory.global_buffer.keeps)
-
-
-def _kept_bytes(report: ReportData) -> Ints | None:
-    """Bytes of the buffer that whole tensors take; None where it may keep no maps, and keeps no weights."""
-    kept = report.costs.kept_bytes[0]
-    return kept if _keeps(report) or kept.any() else None
-
-
-def _homes(report: ReportData, operand: str) -> list[str] | None:
-    """Where an operand of each layer lives; None where the buffer keeps nothing."""
-    if not _keeps(report):
-        return None
-    codes, cycles = report.costs.homes[0, :, HOMED.index(operand)].tolist(), report.costs.cycles[0].tolist()
-    return [HOMES[code] if spent else "" for code, spent in zip(codes, cycles, strict=True)]
 
 
 def _stationary() -> Iterator[str]:
@@ -342,26 +326,37 @@ METRICS: dict[str, Metric] = {
             of_layers=lambda report: tilings(report.network.layers, report.costs),
             short="loop order, and tile sizes of pixels (y, x) and of output (k) and input channels (c)",
         ),
-        Metric(
-            *("inputs_in", "text", ""),
-            "where it reads its inputs: `memory`, `buffer`, or `both`, a part in each; empty without cycles",
-            of_layers=lambda report: _homes(report, "inputs"),
-            header="inputs in",
-            format=units.word,
-            is_optional=True,
-        ),
-        Metric(
-            *("output_in", "text", ""),
-            "where its outputs live until they have been read: `memory`, `buffer`, or `both`; empty without cycles",
-            of_layers=lambda report: _homes(report, "outputs"),
-            header="output in",
-            format=units.word,
-            is_optional=True,
+        *(
+            Metric(
+                *(f"{operand}_in", "text", "", meaning),
+                of_layers=partial(homes_in, operand=key),
+                header=f"{operand} in",
+                format=units.word,
+                is_optional=True,
+            )
+            for operand, key, meaning in (
+                (
+                    "inputs",
+                    "inputs",
+                    "where it reads its inputs: `memory`, `buffer`, or `both`, a part in each; empty without cycles",
+                ),
+                (
+                    "output",
+                    "outputs",
+                    "where its outputs live until they have been read: `memory`, `buffer`, or `both`; empty "
+                    "without cycles",
+                ),
+                (
+                    "weights",
+                    "weights",
+                    "where its weights live: `memory`, `buffer`, or `stays`, in `memory.stays`; empty without weights",
+                ),
+            )
         ),
         Metric(
             *("kept_bytes", "integer", "bytes"),
             "of the buffer that whole feature maps, and weights that stay from step to step, take while it runs",
-            of_layers=_kept_bytes,
+            of_layers=kept_bytes,
             header="kept",
             is_optional=True,
         ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.cost.costs import BOUNDS, CAUSES, HOMED, HOMES, OPERANDS, Axes, Costs, pe_slots
+from squeezesim.cost.costs import BOUNDS, CAUSES, HOMED, HOMES, OPERANDS, Axes, Costs, homes_of, pe_slots
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import LEVELS, Machine
 from squeezesim.cost.problem import operands_of
@@ -143,7 +143,7 @@ def _home_codes(row: Mapping[str, Any], where: str) -> list[int]:
     for operand in homes:
         if operand not in HOMED:
             raise ReportError(f"{where}: homes must be of {', '.join(HOMED)}, found {show(operand)}")
-    return [_choice(homes, operand, where, HOMES) if operand in homes else 0 for operand in HOMED]
+    return [_choice(homes, operand, where, homes_of(operand)) if operand in homes else 0 for operand in HOMED]
 
 
 def _mode(mode: Mode) -> dict[str, Any]:
@@ -379,7 +379,7 @@ def report_schema() -> Schema:
         "time_cycles": _sizes(BOUNDS, "integer") | _further("integer", "{}"),
         "energy": _sizes(LEVELS, "number") | _further("number", "{}"),
         "bits": {"type": "object", "patternProperties": {f"^{_NAME}$": _further("number", "{}")}},
-        "homes": _object_schema({operand: {"enum": list(HOMES[1:])} for operand in HOMED}, []),
+        "homes": _object_schema({operand: {"enum": list(homes_of(operand)[1:])} for operand in HOMED}, []),
     }
     layer = {metric.name: _column(metric) for metric in columns} | exact
     layer |= {name: layer[name] | {"pattern": f"^({_NAME})?$"} for name in ("dataflow", "bound")}

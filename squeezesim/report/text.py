@@ -19,6 +19,7 @@ from squeezesim.report import diagnosis, metrics, units
 from squeezesim.report.grid import Column, Grid, meter
 from squeezesim.report.metrics import METRICS, format_value, header
 from squeezesim.report.selection import select
+from squeezesim.report.stays import least_dram_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +55,7 @@ _COSTS = {
 LAYER_COLUMNS: Mapping[str, int] = {
     **{"name": 0, "stage": 9, "op": 10, "outputs": 5, "taps": 6, "dataflow": 1, "repeat": 0},
     **_COSTS,
-    **{"inputs_in": 11, "output_in": 12, "kept_bytes": 13, "tiling": 14},
+    **{"inputs_in": 11, "output_in": 12, "weights_in": 13, "kept_bytes": 14, "tiling": 15},
 }
 """All columns of a table of layers, with the ranks by which they go."""
 
@@ -224,10 +225,12 @@ def subject(report: ReportData) -> list[str]:
     hardware, network = report.accelerator, report.network
     array, buffer = hardware.array, hardware.memory.global_buffer
     shapes = ", ".join(network.input_texts())
+    stays = hardware.memory.stays.size_kib
+    weights = f"{stays:g} KiB for weights that stay, " if stays else ""
     stores = "".join(f", {name} {store}" for name, store in hardware.memory.stores.items())
     lines = [
         f"{array.shape}, {hardware.clock_mhz:g} MHz, "
-        f"{buffer.size_kib:g} KiB buffer, {dram_text(hardware)}{stores}, {setup_text(hardware)}"
+        f"{buffer.size_kib:g} KiB buffer, {weights}{dram_text(hardware)}{stores}, {setup_text(hardware)}"
     ]
     return [*lines, shapes] if shapes else lines
 
@@ -238,7 +241,7 @@ def _totals(report: ReportData) -> list[str]:
     values = {metrics.words(name): metrics.quantity(name, value) for name, value in totals.items()}
     if totals["energy_uj"] is not None:
         values["energy"] = f"{metrics.quantity('energy_uj', totals['energy_uj'])}, {values['energy']}"
-    least = diagnosis.least_dram_bytes(report)
+    least = least_dram_bytes(report)
     if least < report.tally.dram_bytes.sum():
         values[metrics.words("dram_bytes")] += f", {units.size(least)} of it compulsory"
         values[metrics.words("dram_bytes")] += _where_maps_stay(report)

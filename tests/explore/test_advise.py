@@ -26,7 +26,7 @@ from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.network.compress.pruning import prune, prune_channels
 from squeezesim.report import units
-from squeezesim.report.diagnosis import display_name
+from squeezesim.report.names import display_name
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from squeezesim.zoo.registry import parse_spec

@@ -194,7 +194,7 @@ def test_replace_exchanges_cycles_for_time(small: Accelerator) -> None:
         (
             {"size_kib": 3},
             "unknown parameter 'size_kib'; allowed: dotted paths such as 'array.rows'; did you mean "
-            "'memory.global_buffer.size_kib'?",
+            "'memory.global_buffer.size_kib' or 'memory.stays.size_kib'?",
         ),
         ({"": 3}, "unknown parameter ''; allowed: dotted paths such as 'array.rows'"),
         ({"provenance": {}}, "unknown parameter 'provenance'; allowed: dotted paths such as 'array.rows'"),

@@ -20,8 +20,9 @@ from squeezesim.hardware.dataflows import Declaration, SpatialMap
 from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.report import units
-from squeezesim.report.diagnosis import Axis, Finding, axes, least_dram_bytes
+from squeezesim.report.diagnosis import Axis, Finding, axes
 from squeezesim.report.report import Report
+from squeezesim.report.stays import least_dram_bytes
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, few, network, report, reports
 

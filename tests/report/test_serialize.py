@@ -281,6 +281,7 @@ def test_the_dictionary_has_the_columns_of_some_reports() -> None:
         "unit",
         "macs_per_pe",
         *of_maps,
+        "weights_in",
         "memory_dram_bytes",
         *(name for name in every if name.startswith("scalesim")),
     )
@@ -289,6 +290,7 @@ def test_the_dictionary_has_the_columns_of_some_reports() -> None:
         "unit": (("unit",), {"array.units": {"conv": {"unroll": {"k": 8, "c": 4}}}}),
         "macs_per_pe": (("macs_per_pe",), {"precision.rates": ["w16a16:2"]}),
         "maps": (of_maps, {"memory.global_buffer.keeps": ["activations"]}),
+        "weights": (("weights_in",), {"memory.stays.size_kib": 1.0}),
     }
     for marks, changes in some.values():
         left_out = [name for name in own if not name.startswith(marks)]

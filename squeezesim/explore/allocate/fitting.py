@@ -6,23 +6,26 @@ not depend on the blocks before and after its own: the most of an allocation is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
-from math import isinf
+from math import ceil, isinf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.stores import alive_bits, lives, weights_bits
+from squeezesim.cost.weights import own_bits
 from squeezesim.errors import UsageError
 from squeezesim.hardware.energy import WORD_BITS
+from squeezesim.hardware.store import MOST_KIB
 
 if TYPE_CHECKING:
     from squeezesim.cost.problem import Bools
     from squeezesim.explore.allocate.additive import Pieces
     from squeezesim.explore.allocate.allocations import Ints
     from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.network import Network
 
 
 def without_sizes(accelerator: Accelerator) -> Accelerator:
@@ -33,6 +36,33 @@ def without_sizes(accelerator: Accelerator) -> Accelerator:
             changes[f"memory.stores.{store.name}.size_kib"] = None
             changes[f"memory.stores.{store.name}.access"] = store.per_bit * WORD_BITS
     return accelerator.replace(changes)
+
+
+def with_all_weights(
+    accelerator: Accelerator, pieces: Sequence[Pieces], beside: Iterable[Network], depths: Ints
+) -> Accelerator:
+    """Return *accelerator* with room for all weights that stay, where it has some, for blocks to cost the same alone.
+
+    Raises:
+        UsageError: the weights of an allocation, or of a network *beside*, do not all stay.
+    """
+    machine = Machine.of(accelerator)
+    if not machine.lasting_bits:
+        return accelerator
+    most = max((sum(own_bits(network.layers, machine).values()) for network in beside), default=0)
+    for part in pieces:
+        bits = np.zeros(len(depths), np.int64)
+        for number, taken in own_bits(part.network.layers, machine).items():
+            stage, block = part.owner[number]
+            bits += taken * ((block < 0) | (depths[:, stage] > block))
+        most = max(most, int(bits.max()))
+    if most > machine.lasting_bits:
+        raise UsageError(
+            f"{accelerator.name}: memory.stays.size_kib {accelerator.memory.stays.size_kib:g}; allowed: 0, or "
+            f"{ceil(most / 8192):,} and more, which hold the weights of every allocation: allocate adds up blocks, and "
+            "which of their weights stay depends on the blocks before"
+        )
+    return accelerator.replace({"memory.stays.size_kib": MOST_KIB})
 
 
 def fitting(pieces: Pieces, accelerator: Accelerator, depths: Ints) -> Bools:

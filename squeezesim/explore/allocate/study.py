@@ -25,7 +25,7 @@ from squeezesim.explore.allocate.candidates import (
     merit,
     points,
 )
-from squeezesim.explore.allocate.fitting import fitting, without_sizes
+from squeezesim.explore.allocate.fitting import fitting, with_all_weights, without_sizes
 from squeezesim.explore.allocate.placed import Paths
 from squeezesim.expressions import Condition, parse, quantity
 from squeezesim.hardware.accelerator import Accelerator
@@ -379,7 +379,9 @@ def _costed(
     named: Sequence[Point],
 ) -> _Costed:
     sums: list[Sums | Paths]
+    depths = space.depths()
     own, accelerator = accelerator, without_sizes(accelerator)
+    accelerator = with_all_weights(accelerator, pieces, beside.values(), depths)
     if Machine.of(accelerator).keeps_maps:
         sums = [Paths.of(part, accelerator) for part in pieces]
         others = [evaluate(network.layers, [accelerator]) for network in beside.values()]
@@ -394,7 +396,6 @@ def _costed(
     for point in named:
         if point.base is not None:
             (known[point.name],) = to_rows(measures(sums[point.base], np.array([point.depth], np.int64)))
-    depths = space.depths()
     candidates = replace(Candidates.of(accelerator, found, sums, depths), accelerator=own)
     fits = np.concatenate([fitting(part, own, depths) for part in pieces])
     if not fits.any():

@@ -10,9 +10,9 @@ import numpy as np
 from squeezesim.cost.costs import OPERANDS, label_of
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.machine import LEVELS
-from squeezesim.cost.recurrence import has_weights
 from squeezesim.cost.timeline import Slices, tile_count
 from squeezesim.cost.timeline import timeline as timeline_of
+from squeezesim.cost.weights import has_weights
 from squeezesim.errors import UsageError, nearest
 from squeezesim.report.figures.charts import boxes
 from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, labels, patch

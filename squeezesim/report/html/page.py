@@ -16,13 +16,13 @@ from squeezesim.hardware.display import ideals
 from squeezesim.hardware.display import rows as parameters_of
 from squeezesim.load import load
 from squeezesim.report import metrics, text
-from squeezesim.report.diagnosis import display_name
 from squeezesim.report.explain import explain, summary
 from squeezesim.report.figures.charts import Energies
 from squeezesim.report.figures.stages import titles
 from squeezesim.report.html import assets, comparison
 from squeezesim.report.html.comparison import accelerators
 from squeezesim.report.html.data import Table, Tile, legends, names_of, payload, table, table_rows, tiles
+from squeezesim.report.names import display_name
 from squeezesim.report.text import grid
 from squeezesim.zoo.registry import catalogue, folder_name
 

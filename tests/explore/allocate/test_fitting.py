@@ -77,3 +77,25 @@ def test_the_table_has_what_fits_at_its_costs() -> None:
             assert rows.iloc[0].energy_uj == pytest.approx(totals["energy_uj"])
     with pytest.raises(UsageError, match="os_32x32: no allocation fits its memories"):
         sq.allocate(MODEL, on(flash=10.0), stages=ranges)
+
+
+def with_room(size: float, placement: str) -> sq.Accelerator:
+    changes = {"memory.stays.size_kib": size, "memory.placement": placement}
+    return sq.Accelerator.named("os_32x32").replace(changes)
+
+
+@pytest.mark.parametrize("placement", ["layer", "best"])
+def test_allocations_whose_weights_all_stay_cost_what_each_does(placement: str) -> None:
+    accelerator = with_room(510.0, placement)
+    table = sq.allocate(MODEL, accelerator, stages=[(1, most) for most in DEEPEST])
+    assert len(table) == 4
+    for row in table.itertuples():
+        alone = sq.simulate(network(MODEL, row.depth), accelerator)
+        assert not alone.tally.part("dram", "weights").any()
+        assert row.cycles == alone.totals["cycles"]
+
+
+def test_allocations_of_which_some_weights_do_not_stay_are_refused() -> None:
+    text = "os_32x32: memory.stays.size_kib 64; allowed: 0, or 510 and more, which hold the weights of every"
+    with pytest.raises(UsageError, match=text):
+        sq.allocate(MODEL, with_room(64.0, "best"), stages=[(1, most) for most in DEEPEST])

@@ -76,6 +76,7 @@ function detail(root, legends, result, state) {
       ...layerLines(result, layer),
       of.tiling[layer] && `tiling ${of.tiling[layer]}`,
       of.inputs_in?.[layer] && `inputs in ${of.inputs_in[layer]}, outputs in ${of.output_in[layer]}`,
+      of.weights_in?.[layer] === "stays" && "weights stay from one inference to the next",
       of.kept_bytes?.[layer] && `the buffer keeps ${format.size(of.kept_bytes[layer])} meanwhile`,
       of.fused[layer] && `fused: ${of.fused[layer]}`,
       of.inputs[layer].length && `reads ${of.inputs[layer].join(", ")}`,
