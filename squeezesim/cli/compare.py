@@ -201,7 +201,7 @@ def _content(
     if f".{format}" in output.FIGURES:
         from squeezesim.explore.compare.render import draw
 
-        return draw(compared, format)
+        return draw(compared, format, verdicts)
     return _text(compared, format, by, verdicts, top)
 
 

@@ -74,8 +74,8 @@ def plot(
     DRAM, or what is live. tradeoff: accuracy against latency and energy. timeline: load, compute and store of tiles.
     """
     del debug
+    from squeezesim.report.figures.colours import theme_named
     from squeezesim.report.figures.registry import KINDS, check, figure, kind_named
-    from squeezesim.report.figures.style import theme_named
 
     chosen = kind_named(kind)
     theme_named(theme)

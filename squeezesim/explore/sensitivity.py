@@ -26,7 +26,7 @@ from squeezesim.hardware.parts import LEVELS, tables
 from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.network.network import check_multiplies
 from squeezesim.report import units
-from squeezesim.report.figures.style import new_figure, render
+from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, draw_grid_lines, patch, render
 from squeezesim.report.grid import Column, Grid
 from squeezesim.report.tally import Scale
 from squeezesim.report.text import Section
@@ -374,6 +374,7 @@ def _ranks(study: Study) -> Grid:
 
 
 _MOST_BARS = 16  # parameters that are drawn
+_SEEN = 0.05  # per cent, from which on a bar is seen
 
 
 def draw(study: Study, file_format: str) -> bytes:
@@ -382,39 +383,29 @@ def draw(study: Study, file_format: str) -> bytes:
 
 
 def tornado(study: Study) -> Figure:
-    """Return bars from the change at the lower value to the change at the upper one, the longest on top."""
+    """Return two bars a parameter, the change at its lower value above that at its upper one, the longest on top."""
     names = list(study.break_even_gb_s)
-    figure = new_figure((11, 1.2 + 0.3 * _MOST_BARS * len(names)), "white", "constrained")
-    panels = figure.subplots(len(names), 2, squeeze=False)
-    for row, name in zip(panels, names, strict=True):
-        entries = [entry for entry in study.elasticities if entry.network == name]
-        for axes, measure in zip(row, ("latency", "energy"), strict=True):
-            ends = [
-                (
-                    f"{entry.parameter}  {entry.lower:g} … {entry.upper:g}",
-                    100 * (getattr(entry, f"{measure}_lower") or 0.0),
-                    100 * (getattr(entry, f"{measure}_upper") or 0.0),
-                )
-                for entry in entries
-            ]
-            moved = sorted(
-                (end for end in ends if end[1] or end[2]), key=lambda end: max(abs(end[1]), abs(end[2]))
-            )
-            shown = moved[-_MOST_BARS:]
-            places = range(len(shown))
-            axes.barh(places, [end[1] for end in shown], color="#d95f02", label="at the lower value")
-            axes.barh(
-                places,
-                [end[2] for end in shown],
-                color="#1b9e77",
-                label="at the upper value",
-                height=0.5,
-            )
-            axes.set_yticks(list(places), [end[0] for end in shown], fontsize=8)
-            axes.axvline(0, color="0.3", linewidth=0.8)
-            axes.set_title(f"{name} on {study.accelerator}", fontsize=9)
-            axes.set_xlabel(f"change of {measure}, %", fontsize=9)
-    figure.legend(
-        *axes.get_legend_handles_labels(), fontsize=9, frameon=False, loc="outside upper center", ncols=2
-    )
-    return figure
+    sheet = Sheet.open(None, "light", (11, 1.3 + 0.3 * _MOST_BARS * len(names)), len(names), 2)
+    colours = dict(zip(("lower", "upper"), sheet.theme.series, strict=False))
+    measures = [(name, measure) for name in names for measure in ("latency", "energy")]
+    for axes, (name, measure) in zip(sheet.panels, measures, strict=True):
+        ends = [
+            (entry, [100 * (getattr(entry, f"{measure}_{end}") or 0.0) for end in colours])
+            for entry in study.elasticities
+            if entry.network == name
+        ]
+        moved = sorted(
+            (end for end in ends if max(map(abs, end[1])) >= _SEEN), key=lambda end: max(map(abs, end[1]))
+        )
+        shown = moved[-_MOST_BARS:]
+        for number, colour in enumerate(colours.values()):
+            places = np.arange(len(shown)) + (0.2, -0.2)[number]
+            axes.barh(places, [values[number] for _, values in shown], 0.4, color=colour, zorder=2)
+        texts = [f"{entry.parameter}  {entry.lower:.4g} … {entry.upper:.4g}" for entry, _ in shown]
+        axes.set_yticks(range(len(shown)), texts, fontsize=SMALL, parse_math=False)
+        axes.axvline(0, color=sheet.theme.ink, linewidth=0.8, zorder=3)
+        axes.set_xlabel(f"change of {measure} of {name} (%)", fontsize=NORMAL, parse_math=False)
+        draw_grid_lines(axes, sheet.theme, "x")
+    sheet.title(f"{study.accelerator}: each parameter {100 * study.change:g} % lower and higher")
+    sheet.legend({f"at the {end} value": patch(colour) for end, colour in colours.items()})
+    return sheet.figure

@@ -420,7 +420,7 @@ def _no_unknown_keys(where: str, record: dict[str, Any], known: frozenset[str] |
 
 MOST = 16
 """Lines below the heading."""
-_MACS, _PARAMS = "#4477AA", "#CC6677"  # of Paul Tol's "bright" and "muted" schemes
+_MACS, _PARAMS = "#332288", "#004A30"  # executed MACs and weights in figures
 
 
 def screen(network: Network) -> str:

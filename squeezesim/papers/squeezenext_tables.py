@@ -23,7 +23,7 @@ from squeezesim.report import units
 from squeezesim.report.equal import equal_layers
 from squeezesim.report.figures.charts import Unit, grouped_bars, shade_stages, stacked_bars
 from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, dot, draw_grid_lines, patch
-from squeezesim.report.figures.tradeoff import Circle, draw_circles, name_circles
+from squeezesim.report.figures.tradeoff import Circle, Panel, draw_circles, finish_circles
 from squeezesim.report.grid import Column, Grid
 from squeezesim.report.text import Section
 
@@ -329,10 +329,10 @@ def accuracy_figure(table: Table3) -> Figure:
                 )
                 for title, run in runs.items()
             ]
-            draw_circles(sheet, axes, circles, unit.label(f"{quantity} on {_on(some)}"), colours)
-            drawn.append((axes, circles))
-    sheet.legend({family: dot(colour) for family, colour in colours.items()})
-    name_circles(sheet, drawn)
+            panel = Panel(axes, circles)
+            draw_circles(sheet, panel, unit.label(f"{quantity} on {_on(some)}"), colours)
+            drawn.append(panel)
+    finish_circles(sheet, drawn, {family: dot(colour) for family, colour in colours.items()})
     return sheet.figure
 
 
@@ -340,7 +340,7 @@ def _layers_panel(sheet: Sheet, axes: Axes, run: Run, most: int) -> dict[str, An
     from matplotlib.ticker import EngFormatter
 
     found = groups(run)
-    colours = sheet.theme.dataflows(_FLOWS)
+    colours = sheet.theme.colours(_FLOWS)
     cycles = {
         flow: np.array([group.cycles_by_dataflow.get(flow, 0) for group in found], np.float64)
         for flow in _FLOWS

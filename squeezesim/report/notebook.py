@@ -12,7 +12,7 @@ from squeezesim.cost.costs import pe_slots
 from squeezesim.markup import Html, Part, bar, block, table
 from squeezesim.report import diagnosis, metrics, units
 from squeezesim.report.figures.charts import cause_labels
-from squeezesim.report.figures.style import theme_named
+from squeezesim.report.figures.colours import theme_named
 from squeezesim.report.grid import short_names
 from squeezesim.report.metrics import format_value, groups, header
 from squeezesim.report.text import grid
@@ -99,7 +99,8 @@ def _heading(report: ReportData) -> str:
 
 def _bar(report: ReportData, tally: Tally, place: int) -> Html:
     """Executed MACs and losses of one row, as parts of the cycles of the longest."""
-    colours, labels = theme_named("light").causes(tally.causes), cause_labels(tally.causes)
+    labels = cause_labels(tally.causes)
+    colours = theme_named("light").colours(labels)
     most = pe_slots(int(tally.cycles.max()), report.machine.pes)
     spent = [int(tally.executed[place]), *tally.losses[place].tolist()]
     whole = sum(spent)
@@ -112,7 +113,8 @@ def _bar(report: ReportData, tally: Tally, place: int) -> Html:
 def _legend(report: ReportData) -> Html:
     """The causes that occur, each with its colour."""
     names, lost = report.tally.causes, report.tally.losses.sum(axis=0).tolist()
-    colours, labels = theme_named("light").causes(names), cause_labels(names)
+    labels = cause_labels(names)
+    colours = theme_named("light").colours(labels)
     found = ["executed", *(cause for cause, value in zip(names, lost, strict=True) if value)]
     squares = (
         f'<span style="display:inline-block;width:10px;height:10px;background:{colours[cause]};'

@@ -29,9 +29,9 @@ from squeezesim.network import Layer, Network
 from squeezesim.report import metrics, text
 from squeezesim.report.diagnosis import Case, notes, reason
 from squeezesim.report.explain import explain, summary
+from squeezesim.report.figures.colours import THEMES
 from squeezesim.report.figures.registry import KINDS, figure
 from squeezesim.report.figures.roofline import ceilings
-from squeezesim.report.figures.style import THEMES
 from squeezesim.report.html.page import page
 from squeezesim.report.perfetto import trace
 from squeezesim.report.report import Report

@@ -12,7 +12,8 @@ import numpy as np
 
 from squeezesim.explore.allocate.candidates import merit
 from squeezesim.explore.pareto import pareto
-from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, draw_grid_lines, render, theme_named
+from squeezesim.report.figures.colours import theme_named
+from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, draw_grid_lines, render
 from squeezesim.report.metrics import METRICS, header, is_more_better
 
 if TYPE_CHECKING:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from squeezesim.errors import UsageError
 from squeezesim.explore.compare.comparison import Comparison, number_names
-from squeezesim.expressions import Condition, parse
+from squeezesim.expressions import Condition, parse, quantity
 from squeezesim.report import units
 from squeezesim.report.metrics import mac_unit, units_by_name
 
@@ -39,6 +41,17 @@ def conditions(texts: Iterable[str]) -> list[Condition]:
         UsageError: one of them is none; a caret points at the mistake.
     """
     return [parse(text, number_names(), units_by_name()) for text in texts]
+
+
+def budgets(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """Return the numbers that conditions of one column have for it, 5000 of ``latency_us > 5ms``."""
+    found = {}
+    for condition in (verdict.condition for verdict in verdicts):
+        name, sign, number = re.fullmatch(r"\s*(\w*)\s*([<>]?)=?(.*)", condition.text, re.DOTALL).groups()  # type: ignore[union-attr]
+        if sign and name in condition.names and not condition.is_relative:
+            with suppress(UsageError):
+                found[name] = quantity(number.strip(), name, units_by_name())
+    return found
 
 
 def judge(comparison: Comparison, wanted: Iterable[Condition]) -> list[Verdict]:

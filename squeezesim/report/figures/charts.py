@@ -11,7 +11,8 @@ import numpy as np
 
 from squeezesim.cost.costs import cause_named
 from squeezesim.report import units
-from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, Theme, draw_grid_lines, labels
+from squeezesim.report.figures.colours import Theme
+from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, draw_grid_lines, labels
 from squeezesim.report.metrics import quantity, shown_energy
 
 if TYPE_CHECKING:

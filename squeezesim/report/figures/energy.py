@@ -26,6 +26,7 @@ _INCHES_A_ROW = 0.3
 _LONGEST = 24
 _ROOM = 1.04
 _LEGEND_COLUMNS = 3
+_LEAST = 1 / 500  # of the longest bar, of what is seen in a bar
 
 
 def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figure:
@@ -43,7 +44,7 @@ def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
     energies = Energies([report])
     spent = energies.of(report, tally)
     unit = energies.unit(float(spent.sum(axis=1).max()))
-    colours = sheet.theme.levels(tally.levels), sheet.theme.operands(tally.operands)
+    colours = sheet.theme.colours(tally.levels), sheet.theme.colours(tally.operands)
     by_operand, label = _by_operand(report, tally, spent, unit)
     values = spent * unit.factor, by_operand
     labels_below = unit.label("energy by level"), label
@@ -56,15 +57,18 @@ def energy(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
         axes.set_yticks(range(len(names)), texts, fontsize=NORMAL, parse_math=False)
         axes.set_xlabel(labels_below[number], fontsize=NORMAL)
         draw_grid_lines(axes, sheet.theme, "x")
+        least = _LEAST * lengths.max()
         shown = {
-            label_of(key, words): patch(colours[number][key]) for key, part in parts.items() if part.any()
+            label_of(key, words): patch(colours[number][key])
+            for key, part in parts.items()
+            if part.max() > least
         }
         sheet.legend_above(axes, shown, _LEGEND_COLUMNS)
-    totals = metrics.totals(report)
-    sheet.title(
-        f"{report.network.name} on {report.accelerator.name}: {energies.text(float(spent.sum()))}, "
-        f"{units.size(totals['dram_bytes'])} from and to {report.memory_words}"
-    )
+    if sheet.own:  # above axes of the caller there are the legends
+        sheet.title(
+            f"{report.network.name} on {report.accelerator.name}: {energies.text(float(spent.sum()))}, "
+            f"{units.size(metrics.totals(report)['dram_bytes'])} from and to {report.memory_words}"
+        )
     sheet.finish()
     return sheet.figure
 
@@ -82,10 +86,7 @@ def _by_operand(report: ReportData, tally: Tally, spent: Floats, unit: Unit) -> 
     if not values.any():
         in_bytes = byte_unit(int(tally.dram_bytes.max()))
         return np.asarray(tally.dram * in_bytes.factor), in_bytes.label(f"{what} traffic by operand")
-    if len(report.memories) > 1:
-        return values, unit.label(f"{what} energy by operand")
-    each = units.size(float(tally.dram_bytes.sum() / (own.sum() * unit.factor)))
-    return values, f"{what} energy by operand ({unit.name}, each for {each})"
+    return values, unit.label(f"{what} energy by operand")
 
 
 def _rows(report: ReportData) -> tuple[list[str], Tally]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from squeezesim.report.figures.style import Theme, quiet
+from squeezesim.report.figures.colours import Theme
+from squeezesim.report.figures.style import quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,6 +129,9 @@ _GAPS = (2, 6, 12, 20, 30, 42, 56, 72, 90, 112, 138, 170, 210)  # points between
 _NEAR = _GAPS[:6]  # where a name may be left out
 _LED = 4  # points, from which on a line leads to the name
 _AIR = 1.0  # points around a name
+_LINE_AIR = 2.5  # between a name and a line that is kept
+_FROM_END, _ABOVE = 8.0, 2.0  # points of a text from the end of its line, and from the line
+_TRIED = 24  # places of that text
 _FRAME_AIR = 2.0  # points between a circle and the frame
 _MOVES = 600  # of names that are in the way, until there is room for all
 _ELSEWHERE = 0.3  # part of the moves that are not to the best place, but to one of the next
@@ -224,6 +228,55 @@ def name_spots(
         _write(axes, spots[number], offset, led, theme, fontsize)
 
 
+def write_along(
+    axes: Axes,
+    text: str,
+    ends: Points,
+    spots: Sequence[Spot],
+    theme: Theme,
+    fontsize: float,
+    lines: Sequence[Points] = (),
+) -> list[Points]:
+    """Write *text* beside a line of *axes*, as near to its first end as no circle of *spots* and no line is under it.
+
+    *ends* are the line's, in the units of the axes, as are those of *lines*. Returned are the lines between opposite
+    corners of the text. The axes must have their limits, and be where they are drawn.
+    """
+    scale, half = _scale(axes), _half_size(axes, text, fontsize)
+    last, first = axes.transData.transform(ends)
+    long = float(np.linalg.norm(last - first))
+    along = (last - first) / max(long, 1)
+    up = np.array([-along[1], along[0]])
+    above = up * (_ABOVE * scale + half[1])
+    room = long - 2 * half[0] - _FROM_END * scale
+    starts = first + np.linspace(room, min(_FROM_END * scale, room), _TRIED)[:, None] * along
+    middles = Lines(starts + above, starts + above + 2 * half[0] * along)
+    at = axes.transData.transform([(spot.x, spot.y) for spot in spots])
+    radii = scale * np.array([spot.radius for spot in spots]) + half[1]
+    wrong = np.maximum(radii - lines_from(middles, at), 0).max(axis=1)
+    for line in lines:
+        crossed = Lines(*(axes.transData.transform(line)[end][None] for end in (0, 1)))
+        wrong += _FAULTS[1] * lines_cross(middles, crossed)[:, 0]
+    best = int(wrong.argmin())
+    to_data = axes.transData.inverted()
+    written = axes.annotate(
+        text,
+        tuple(to_data.transform(starts[best]).tolist()),
+        (float(up[0] * _ABOVE), float(up[1] * _ABOVE)),
+        textcoords="offset points",
+        rotation=float(np.degrees(np.arctan2(along[1], along[0]))),
+        rotation_mode="anchor",
+        va="bottom",
+        fontsize=fontsize,
+        color=theme.ink,
+        parse_math=False,
+        zorder=4,
+    )
+    written.set_in_layout(False)
+    start, end = middles.start[best], middles.end[best]
+    return [to_data.transform([start + side, end - side]) for side in (up * half[1], -up * half[1])]
+
+
 def _places(
     number: int,
     centres: Points,
@@ -239,7 +292,8 @@ def _places(
     middle = centres[number] + side * (radii[number] + gap) + half * np.clip(side * np.sqrt(2), -1, 1)
     inside = np.all(np.abs(middle - frame.middle) + half <= frame.half - _AIR, axis=1)
     gap, middle = gap[inside], middle[inside]
-    boxes = Boxes(middle, np.broadcast_to(half, middle.shape))
+    half = np.broadcast_to(half, middle.shape)
+    boxes = Boxes(middle, half)
     to = middle - centres[number]
     start = centres[number] + radii[number] * to / np.linalg.norm(to, axis=1, keepdims=True)
     lines = Lines(start, np.where(gap >= _LED, middle, start))
@@ -247,10 +301,11 @@ def _places(
     beyond[:, number] = False
     struck = (lines_from(lines, centres) < radii) & beyond & _is_led(lines)[:, None]
     covered = boxes_from(boxes, centres) < radii + _AIR
-    crossed = lines_cross_boxes(kept, boxes).T
+    crossed = lines_cross_boxes(kept, Boxes(middle, half + _LINE_AIR)).T
+    led = lines_cross(lines, kept) & _is_led(lines)[:, None]
     wrong = sum(
         weight * fault.sum(axis=1)
-        for weight, fault in zip(_FAULTS[1:4], (crossed, struck, covered), strict=True)
+        for weight, fault in zip(_FAULTS[1:], (crossed, struck, covered, led), strict=True)
     )
     good = np.flatnonzero(wrong == np.min(wrong, initial=np.inf))
     some = Boxes(*(part[good] for part in boxes)), Lines(*(part[good] for part in lines))

@@ -34,7 +34,7 @@ def losses(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
     sheet = Sheet.open(ax, theme, (_INCHES, 1.3 + _INCHES_A_BAR * len(steps)))
     (axes,) = sheet.panels
     total = steps[-1][3]
-    colours = sheet.theme.causes(report.costs.causes)
+    colours = sheet.theme.colours(("executed", *report.costs.causes))
     for place, (_, colour, start, end) in enumerate(steps):
         fill = sheet.theme.faint if not colour else colours[colour]
         sides = (min(start, end), max(start, end), place - WIDTH / 2, place + WIDTH / 2)

@@ -27,7 +27,6 @@ _LABELS = {
     "kept": "activations kept for later layers",
     "weights": "weights of the layer",
 }
-_COLOURS = {"read": 4, "written": 0, "kept": 3, "weights": 1}  # places in the theme's series
 
 
 def memory(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figure:
@@ -54,9 +53,9 @@ def memory(report: ReportData, ax: Any = None, *, theme: str = "light") -> Figur
         columns = {part: getattr(live, part)[layers] for part in parts}
         largest = int(sum(columns.values()).max())
         unit = byte_unit(largest)
-        base = np.zeros(count)
+        base, colours = np.zeros(count), sheet.theme.colours(columns)
         for part, values in columns.items():
-            colour = sheet.theme.series[_COLOURS[part]]
+            colour = colours[part]
             above = base + values * unit.factor
             # Not snapped to pixels, or layers narrower than a few of them would not be equally wide.
             style: dict[str, Any] = {

@@ -13,7 +13,14 @@ from squeezesim.cost.costs import label_of
 from squeezesim.cost.machine import LEVELS
 from squeezesim.errors import UsageError
 from squeezesim.report.figures.charts import log_axes
-from squeezesim.report.figures.labels import Spot, limits_around, name_spots, radius_of, size_of
+from squeezesim.report.figures.labels import (
+    Spot,
+    limits_around,
+    name_spots,
+    radius_of,
+    size_of,
+    write_along,
+)
 from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, dot, draw_grid_lines, labels
 from squeezesim.report.metrics import dataflows
 
@@ -75,10 +82,10 @@ def roofline(report: ReportData, ax: Any = None, *, theme: str = "light") -> Fig
     share = cycles / report.tally.cycles.sum()
     area = np.maximum(share * _AREA, _LEAST)
     flows = np.array(dataflows(report.costs))[layers]
-    colours = sheet.theme.dataflows(report.costs.dataflows)
+    colours = sheet.theme.colours(report.costs.dataflows)
     shown: dict[str, Any] = {}
     for axes, roof in zip(sheet.panels, roofs, strict=True):
-        shown |= _lines(sheet, axes, roof, speed)
+        _lines(sheet, axes, roof, speed)
         for flow in (name for name in colours if name in flows):
             some = flows == flow
             axes.scatter(
@@ -97,9 +104,7 @@ def roofline(report: ReportData, ax: Any = None, *, theme: str = "light") -> Fig
         draw_grid_lines(axes, sheet.theme, "both")
     across = (_SHOWN * _AREA * 4 / np.pi) ** 0.5
     shown[f"area: {100 * _SHOWN:g} % of the time"] = dot(sheet.theme.paper, across, sheet.theme.faint)
-    sheet.title(
-        f"{report.network.name} on {report.accelerator.name}: layers below the ceilings of the accelerator"
-    )
+    sheet.title(f"{report.network.name} on {report.accelerator.name}: layers below their ceilings")
     sheet.legend(shown)
     names = [report.network.layers[place].name for place in layers]
     sheet.settle()
@@ -108,7 +113,8 @@ def roofline(report: ReportData, ax: Any = None, *, theme: str = "light") -> Fig
         log_axes(axes, *limits_around(axes, some))
     sheet.settle()
     for axes, some, roof in zip(sheet.panels, spots, roofs, strict=True):
-        name_spots(axes, some, sheet.theme, SMALL, most=_NAMED, lines=_corners(axes, roof))
+        lines = [*_corners(axes, roof), *_name_ceilings(sheet, axes, roof, some)]
+        name_spots(axes, some, sheet.theme, SMALL, most=_NAMED, lines=lines)
     return sheet.figure
 
 
@@ -124,7 +130,7 @@ def _spots(names: Sequence[str], x: Floats, y: Floats, share: Floats, area: Floa
             float(x[places[0]]),
             float(y[places[0]]),
             radius_of(float(area[places].max())),
-            short[places[0]] + (f" and {len(places) - 1} equal" if len(places) > 1 else ""),
+            short[places[0]] + (f" ×{len(places)}" if len(places) > 1 else ""),
         )
         for places in order
     ]
@@ -168,30 +174,34 @@ def _of_array(report: ReportData, layers: NDArray[np.intp]) -> list[tuple[str, f
     return [(" ".join(found[speed]), speed) for speed in sorted(found, reverse=True)]
 
 
-def _lines(sheet: Sheet, axes: Axes, roof: Roof, speed: Floats) -> dict[str, Any]:
+def _lines(sheet: Sheet, axes: Axes, roof: Roof, speed: Floats) -> None:
     """Draw the ceilings, beyond the edges of what the layers need."""
     top, slope = roof.macs_a_second / _GIGA, roof.bytes_a_second / _GIGA
     ridge = top / slope
     low, high = min(ridge, roof.intensity.min()) / _AROUND, max(ridge, roof.intensity.max()) * _AROUND
     log_axes(axes, (low, high), (speed.min() / _GIGA / _AROUND, top * _AROUND))
     style: dict[str, Any] = {"color": sheet.theme.ink, "linewidth": 1.4, "zorder": 2}
-    (flat,) = axes.plot([ridge, ridge * _BEYOND], [top, top], **style)
+    axes.plot([ridge, ridge * _BEYOND], [top, top], **style)
     style["linestyle"] = "-." if roof.memory == _BUFFER else "--"
-    (steep,) = axes.plot([ridge, ridge / _BEYOND], [top, top / _BEYOND], **style)
-    arrays = {roof.widths: flat}
+    axes.plot([ridge, ridge / _BEYOND], [top, top / _BEYOND], **style)
     style |= {"linewidth": 0.9, "linestyle": ":"}
-    for widths, speed_of in roof.others:
-        lower = speed_of / _GIGA
-        ends = [lower / slope, lower / slope * _BEYOND]
-        (arrays[widths],) = axes.plot(ends, [lower, lower], **style)
-    speeds = dict([(roof.widths, roof.macs_a_second), *roof.others])
-    return {
-        **{
-            f"array{f' with {widths}' if widths else ''}: {speeds[widths] / _GIGA:,.4g} GMAC/s": line
-            for widths, line in arrays.items()
-        },
-        f"{roof.memory}: {slope:,.4g} GB/s": steep,
-    }
+    for _, lower in roof.others:
+        ends = [lower / _GIGA / slope, lower / _GIGA / slope * _BEYOND]
+        axes.plot(ends, [lower / _GIGA] * 2, **style)
+
+
+def _name_ceilings(sheet: Sheet, axes: Axes, roof: Roof, spots: Sequence[Spot]) -> list[Floats]:
+    """Write on each ceiling what it is, and return the lines that names must not cross there."""
+    slope, (low, _) = roof.bytes_a_second / _GIGA, axes.get_ylim()
+    flat, ((left, bottom), ridge) = _corners(axes, roof)
+    bottom = max(bottom, low)
+    texts = [(f"{roof.memory}: {slope:,.4g} GB/s", [ridge, (bottom / slope, bottom)])]
+    for widths, speed in ((roof.widths, roof.macs_a_second), *roof.others):
+        height = speed / _GIGA
+        ends = [(flat[1, 0], height), (max(height / slope, left), height)]
+        texts.append((f"array{f' with {widths}' if widths else ''}: {height:,.4g} GMAC/s", ends))
+    written = [write_along(axes, text, np.array(ends), spots, sheet.theme, SMALL) for text, ends in texts]
+    return [line for lines in written for line in lines]
 
 
 def _corners(axes: Axes, roof: Roof) -> tuple[Floats, Floats]:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _HEIGHT = 7.6
 _INCHES_OF_AXIS = 2.4
 _LETTERS = (30, 22, 16, 12, 9)  # of a name in a rectangle, tried until it fits
-HELD = {"buffer": 4, "both": 3, "memory": 1, "weights": 6}
-"""What a tensor is in the buffer or in a memory, with the place of its colour in a theme's series."""
+HELD = ("buffer", "both", "memory", "weights")
+"""What a tensor is in the buffer or in a memory."""
 
 _NAME_SIZE = 6.0
 _INCHES_OF_NAME = 0.11
@@ -40,7 +40,7 @@ def draw_tensors(report: ReportData, found: Occupancy, ax: Any, theme: str) -> F
     count, known = len(shown), list(dict.fromkeys(stages))
     place = (np.cumsum([layer.kind != "view" for layer in layers]) - 1).tolist()
     sheet = Sheet.open(ax, theme, (width_of(count), _HEIGHT), rows=2)
-    colours = {kind: sheet.theme.series[number] for kind, number in HELD.items()}
+    colours = sheet.theme.colours(HELD)
     memory = label_of(report.machine.memory_names[report.machine.home("outputs")], LEVELS)
     where = "addresses" if found.has_addresses else "stacked"
     inches = sheet.inches / count, sheet.high(_INCHES_OF_AXIS)

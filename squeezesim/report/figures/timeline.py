@@ -14,6 +14,7 @@ from squeezesim.cost.timeline import Slices, tile_count
 from squeezesim.cost.timeline import timeline as timeline_of
 from squeezesim.cost.weights import has_weights
 from squeezesim.errors import UsageError, nearest
+from squeezesim.report import units
 from squeezesim.report.figures.charts import boxes
 from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, labels, patch
 from squeezesim.report.metrics import dataflows
@@ -62,8 +63,9 @@ def timeline(
         lanes += [f"load {label_of(name, LEVELS)}", f"store {label_of(name, LEVELS)}"]
     size = (_INCHES, 1.2 + _INCHES_A_LAYER * len(lanes) / len(_LANES) * len(chosen))
     sheet = Sheet.open(ax, theme, size, rows=len(chosen))
-    colours, computing = sheet.theme.operands(report.costs.operands), sheet.theme.causes(())["executed"]
+    colours = sheet.theme.colours(("executed", "setup", *report.costs.operands))
     short = labels([layer.name for layer in report.network.layers], _LONGEST)
+    busy = report.tally.utilization(report.scale)
     shown: dict[str, Any] = {}
     for axes, place in zip(sheet.panels, chosen, strict=True):
         layer = run[place]
@@ -73,14 +75,16 @@ def timeline(
                 f"layer {layer.name!r} has {count:,} tiles; a timeline has at most {MOST_TILES:,}"
             )
         line = timeline_of(layer, report.costs, place, machine)
-        shown |= _setup(sheet, axes, line.setup)
-        shown |= _slices(sheet, axes, line.cycles, 1, line.compute, "computing", computing)
+        shown |= _setup(axes, line.setup, colours["setup"])
+        shown |= _slices(sheet, axes, line.cycles, 1, line.compute, "computing", colours["executed"])
         for part in line.transfers:
             name = "psums" if part.load and part.operand == "outputs" else part.operand
             lane, label = lane_of[part.store, part.load], label_of(name, OPERANDS)
             shown |= _slices(sheet, axes, line.cycles, lane, part, label, colours[name])
         flow = dataflows(report.costs)[place]
-        tiles = f"{count:,} tile{'' if count == 1 else 's'}" + (f", {flow}" if flow else "")
+        tiles = units.plural(count, "tile") + (f", {flow}" if flow else "")
+        if layer.macs:
+            tiles += f", utilization {units.share(busy[place])}"
         if layer.repeat > 1:
             tiles += f", in each of {layer.repeat:,} steps"
             if has_weights(layer) and report.costs.homes_at(place).weights:
@@ -123,11 +127,11 @@ def _chosen(report: ReportData, names: Sequence[str]) -> list[int]:
     return [places[name] for name in dict.fromkeys(names)]
 
 
-def _setup(sheet: Sheet, axes: Axes, cycles: int) -> dict[str, Any]:
+def _setup(axes: Axes, cycles: int, colour: str) -> dict[str, Any]:
     if not cycles:
         return {}
-    axes.axvspan(0, cycles, color=sheet.theme.grid, linewidth=0, zorder=1)
-    return {"set-up": patch(sheet.theme.grid)}
+    axes.axvspan(0, cycles, color=colour, linewidth=0, zorder=1)
+    return {"set-up": patch(colour)}
 
 
 def _slices(

@@ -138,7 +138,8 @@ def _draw_bars(sheet: Sheet, axes: Axes, report: ReportData, bars: _Bars) -> dic
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     tally = bars.tally
-    words, colours = cause_labels(tally.causes), sheet.theme.causes(tally.causes)
+    words = cause_labels(tally.causes)
+    colours = sheet.theme.colours(words)
     spent = tally.in_pe_cycles(report.scale)
     parts = zip(words, (spent.executed, *spent.losses.T), strict=True)
     cycles = {cause: part / report.machine.pes for cause, part in parts}

@@ -9,7 +9,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from squeezesim.report.figures.style import THEMES
+from squeezesim.report.figures.colours import THEMES
 from squeezesim.report.figures.tensors import HELD
 
 STATIC = Path(__file__).with_name("static")
@@ -77,12 +77,9 @@ def _colours(names: Names) -> str:
     light, dark = THEMES["light"], THEMES["dark"]
     pairs = {name: (getattr(light, name), getattr(dark, name)) for name in _TEXT_COLOURS}
     parts: dict[str, tuple[str, str]] = {}
-    for prefix, kind in PREFIXES.items():
-        found = getattr(light, kind)(names[prefix]), getattr(dark, kind)(names[prefix])
-        for name in found[0]:
-            parts[f"{prefix}-{_class(name)}"] = (found[0][name], found[1][name])
-    for kind, place in HELD.items():
-        parts[f"held-{kind}"] = light.series[place], dark.series[place]
+    for prefix, known in {**names, "held": HELD}.items():
+        found = light.colours(known), dark.colours(known)
+        parts |= {f"{prefix}-{_class(name)}": (found[0][name], found[1][name]) for name in known}
     values = "".join(f"--{name}: light-dark({a}, {b});\n" for name, (a, b) in (pairs | parts).items())
     classes = "".join(f".fill-{name} {{ --part: var(--{name}); }}\n" for name in parts)
     return f":root {{\n{values}}}\n{classes}"

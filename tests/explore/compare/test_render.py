@@ -196,9 +196,9 @@ def test_the_front_joins_what_none_beats_from_edge_to_edge() -> None:
     assert len(axes.collections) == 5  # the sixth has no accuracy
     (line,) = [item for item in axes.lines if item.get_label() == "Pareto front"]
     x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-    assert y.tolist() == [axes.get_ylim()[0], 50, 60, 70, 70]
+    assert y.tolist() == [axes.get_ylim()[0], 50, 50, 60, 60, 70, 70]
     times = [row["latency_us"] for row in some.rows() if row["accelerator"] == "x"]
-    assert x.tolist() == pytest.approx([times[0], times[0], times[1], times[3], axes.get_xlim()[1]])
+    assert x.tolist() == pytest.approx([*np.repeat([times[0], times[1], times[3]], 2), axes.get_xlim()[1]])
 
 
 def test_every_circle_has_a_name_unless_there_are_too_many() -> None:
@@ -206,7 +206,20 @@ def test_every_circle_has_a_name_unless_there_are_too_many() -> None:
     names = {text.get_text() for text in accuracy_figure(networks(few)).axes[0].texts}
     assert names == set(few)
     many = {f"net{place:02}": 60.0 if place == 0 else 50.0 - place for place in range(25)}
-    assert [text.get_text() for text in accuracy_figure(networks(many)).axes[0].texts] == ["net00"]
+    shown = [text.get_text() for text in accuracy_figure(networks(many)).axes[0].texts]
+    assert shown[0] == "net00"  # on the front
+    assert len(shown) <= 25
+
+
+def test_budgets_are_lines() -> None:
+    made = networks({"a": 50, "b": 60})
+    wanted = conditions(["latency_us > 5ms", "top1_percent < 55", "energy_mac_equiv + dram_bytes > 3"])
+    verdicts = [Verdict(condition, ()) for condition in wanted]
+    latency, energy = accuracy_figure(made, verdicts).axes[:2]
+    written = [[text.get_text() for text in axes.texts] for axes in (latency, energy)]
+    assert "at least 55 %" in written[0]
+    assert any(text.startswith("budget 5") for text in written[0])
+    assert not any(text.startswith("budget") for text in written[1])
 
 
 @pytest.mark.parametrize(("file_format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])

@@ -80,7 +80,7 @@ def tick_labels(axes: Axes) -> Iterator[Text]:
 
 
 def texts(figure: Figure) -> list[tuple[str, Bbox]]:
-    """Every text that is read, and where it stands."""
+    """Every text that is read, level or upright, and where it stands."""
     found: list[Text] = []
     for axes in figure.axes:
         found += [*tick_labels(axes), *axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label]
@@ -90,7 +90,8 @@ def texts(figure: Figure) -> list[tuple[str, Bbox]]:
     for legend in figure.legends:
         found += legend.get_texts()
     found += [figure._suptitle] if figure._suptitle else []  # type: ignore[attr-defined]
-    return [(text.get_text(), Text.get_window_extent(text)) for text in found if text.get_text()]
+    upright = [text for text in found if text.get_text() and text.get_rotation() % 90 == 0]
+    return [(text.get_text(), Text.get_window_extent(text)) for text in upright]
 
 
 def overlaps(figure: Figure) -> list[tuple[str, str]]:

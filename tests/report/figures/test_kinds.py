@@ -17,8 +17,8 @@ from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.report import units
 from squeezesim.report.figures.accessor import Plots
+from squeezesim.report.figures.colours import theme_named
 from squeezesim.report.figures.registry import KINDS, figure
-from squeezesim.report.figures.style import theme_named
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 from tests.report.cases import accelerator, network, report

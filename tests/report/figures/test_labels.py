@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from squeezesim.report.figures.colours import theme_named
 from squeezesim.report.figures.labels import Spot, limits_around, name_spots
-from squeezesim.report.figures.style import theme_named
 
 LIGHT = theme_named("light")
 

@@ -24,11 +24,11 @@ from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.report import units
 from squeezesim.report.equal import equal_layers
+from squeezesim.report.figures.colours import theme_named
 from squeezesim.report.figures.labels import SHAPES, radius_of, size_of
 from squeezesim.report.figures.losses import waterfall
 from squeezesim.report.figures.roofline import ceilings
 from squeezesim.report.figures.stages import titles
-from squeezesim.report.figures.style import theme_named
 from squeezesim.report.liveness import liveness
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
@@ -128,8 +128,10 @@ def test_circles_of_the_roofline_are_the_layers() -> None:
         np.testing.assert_allclose(np.sort(spots[:, 0]), np.sort(roof.intensity))
         shares = [row["share"] for row in toy().rows()]
         np.testing.assert_allclose(np.sort(areas) / areas.sum(), np.sort(shares) / sum(shares), rtol=1e-6)
-        assert {text.get_text() for text in axes.texts} == {"conv1", "conv2", "fc"}
-    assert "the buffer: 16 GB/s" in legend(drawn)
+        written = {text.get_text() for text in axes.texts}
+        assert {"conv1", "conv2", "fc"} < written
+        assert len([text for text in written if text.startswith(("array: ", f"{roof.memory}: "))]) == 2
+    assert "the buffer: 16 GB/s" in written
 
 
 def test_the_circle_in_the_legend_has_the_area_that_it_says() -> None:
@@ -185,8 +187,7 @@ def test_bars_of_the_energy_figure_are_energies_by_level_and_of_dram_by_operand(
     price = 8 * energy_costs(made.accelerator).dram_per_bit * 2.5e-6  # µJ a byte
     found: dict[str, float] = {}
     words = {
-        sheet_colour: word
-        for word, sheet_colour in theme_named("light").operands(made.costs.operands).items()
+        sheet_colour: word for word, sheet_colour in theme_named("light").colours(made.costs.operands).items()
     }
     for part in [part for part in operands.collections if isinstance(part, PolyCollection)]:
         word = words[to_hex(part.get_facecolor()[0]).upper()]
@@ -196,7 +197,7 @@ def test_bars_of_the_energy_figure_are_energies_by_level_and_of_dram_by_operand(
     assert found == pytest.approx(expected, rel=1e-3)  # bytes of a layer are rounded to whole ones
     assert sum(found.values()) == pytest.approx(made.tally.energy_uj(made.scale)[:, 4].sum())
     assert levels.get_xlabel() == "energy by level (µJ)"
-    assert operands.get_xlabel() == f"DRAM energy by operand (µJ, each for {units.size(1 / price)})"
+    assert operands.get_xlabel() == "DRAM energy by operand (µJ)"
     assert [label.get_text() for label in levels.get_yticklabels()] == ["stem", "stage1", "head"]
 
 

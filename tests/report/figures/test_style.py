@@ -10,8 +10,10 @@ from squeezesim.cost.costs import CAUSES, OPERANDS
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import LEVELS
 from squeezesim.errors import UsageError
+from squeezesim.network import network
 from squeezesim.report.figures.charts import cause_labels
-from squeezesim.report.figures.style import THEMES, Theme, theme_named
+from squeezesim.report.figures.colours import THEMES, Theme, theme_named
+from squeezesim.report.figures.tensors import HELD
 
 # Machado, Oliveira, Fernandes, A Physiologically-based Model for Simulation of Color Vision Deficiency, IEEE TVCG
 # 15(6), 2009, table 1, severity 1.0; on linear RGB.
@@ -32,6 +34,8 @@ XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1
 WHITE = np.array([0.95047, 1, 1.08883])
 LEAST = 14
 """Of the distance of two colours in CIE L*a*b*; 2 is just seen side by side."""
+APART = 11
+"""The same of what no figure shows together."""
 
 both = pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
 Colour = NDArray[np.float64]
@@ -55,19 +59,47 @@ def contrast(one: str, other: str) -> float:
     return (bright + 0.05) / (dark + 0.05)
 
 
+TOGETHER = (
+    ("executed", *CAUSES),
+    ("mac", *(level for level in LEVELS if level != "mac")),
+    (*OPERANDS, "executed", "setup"),
+    ("ws", "os", "rs", "scalesim_is"),
+    HELD,
+    ("read", "written", "kept", "weights"),
+)
+"""What one figure shows."""
+
+
+def shown(theme: Theme) -> list[tuple[str, ...]]:
+    """The colours of each figure."""
+    return [*(tuple(theme.colours(names).values()) for names in TOGETHER), theme.series]
+
+
 @both
 @pytest.mark.parametrize("vision", VISION)
-def test_colours_are_told_apart_by_every_kind_of_vision(theme: Theme, vision: str) -> None:
-    for one, other in combinations(theme.series, 2):
-        assert np.linalg.norm(lab(one, vision) - lab(other, vision)) > LEAST, (one, other)
-    for colour in theme.series:
-        assert np.linalg.norm(lab(colour, vision) - lab(theme.paper, vision)) > LEAST
+def test_colours_of_a_figure_are_told_apart_by_every_kind_of_vision(theme: Theme, vision: str) -> None:
+    for colours in shown(theme):
+        for one, other in combinations((theme.paper, *colours), 2):
+            assert np.linalg.norm(lab(one, vision) - lab(other, vision)) > LEAST, (one, other)
+
+
+@both
+def test_no_colour_means_two_things(theme: Theme) -> None:
+    every = [theme.paper, theme.grid, *theme.parts.values(), *theme.series]
+    for one, other in combinations(every, 2):
+        assert np.linalg.norm(lab(one, "normal") - lab(other, "normal")) > APART, (one, other)
+    assert {name for names in TOGETHER for name in names} >= theme.parts.keys() - {"is"}
 
 
 def test_the_simulation_finds_colours_that_are_not() -> None:
     red, green = "#AA5500", "#607000"
     assert np.linalg.norm(lab(red, "normal") - lab(green, "normal")) > 2 * LEAST
     assert np.linalg.norm(lab(red, "deuteranopia") - lab(green, "deuteranopia")) < LEAST
+
+
+def test_tables_of_networks_have_the_colours_of_macs_and_weights() -> None:
+    colours = theme_named("light").colours(("executed", "weights"))
+    assert tuple(colours.values()) == (network._MACS, network._PARAMS)
 
 
 @both
@@ -80,25 +112,25 @@ def test_text_is_read_on_its_paper(theme: Theme) -> None:
 
 @both
 def test_everything_has_a_colour_of_its_own(theme: Theme) -> None:
-    for colours, names in (
-        (theme.causes(CAUSES), ("executed", *CAUSES)),
-        (theme.levels(LEVELS), tuple(LEVELS)),
-        (theme.operands(OPERANDS), tuple(OPERANDS)),
-        (theme.dataflows(DATAFLOWS), tuple(DATAFLOWS)),
-    ):
+    for names in (("executed", *CAUSES), tuple(LEVELS), tuple(OPERANDS), ("os", "ws", "rs")):
+        colours = theme.colours(names)
         assert tuple(colours) == names
         assert len(set(colours.values())) == len(names)
+    assert set(theme.colours(DATAFLOWS).values()) <= set(theme.parts.values())
+    both = theme.colours(("mac", "executed", "scalesim_os", "os"))
+    assert both["mac"] == both["executed"]
+    assert both["scalesim_os"] == both["os"]
 
 
 @both
 def test_what_no_table_knows_has_a_colour_of_its_own(theme: Theme) -> None:
-    names = (*CAUSES, *(f"cause_{number}" for number in range(20)))
-    colours = theme.causes(names)
-    assert {name: colours[name] for name in CAUSES} == dict(zip(CAUSES, theme.series[1:], strict=True))
+    names = ("executed", *CAUSES, *(f"cause_{number}" for number in range(20)))
+    colours = theme.colours(names)
+    assert {name: colours[name] for name in CAUSES} == {name: theme.parts[name] for name in CAUSES}
     seen = [lab(colour, "normal") for colour in (theme.paper, *colours.values())]
     assert min(np.linalg.norm(one - other) for one, other in combinations(seen, 2)) > LEAST
-    assert colours == theme.causes(names)
-    assert len(theme.levels(map(str, range(2000)))) == 2000
+    assert colours == theme.colours(names)
+    assert len(theme.colours(map(str, range(2000)))) == 2000
 
 
 def test_everything_has_a_word() -> None:
