@@ -77,7 +77,7 @@ def _colours(names: Names) -> str:
     light, dark = THEMES["light"], THEMES["dark"]
     pairs = {name: (getattr(light, name), getattr(dark, name)) for name in _TEXT_COLOURS}
     parts: dict[str, tuple[str, str]] = {}
-    for prefix, known in {**names, "held": HELD}.items():
+    for prefix, known in {**names, "cause": ("executed", *names["cause"]), "held": HELD}.items():
         found = light.colours(known), dark.colours(known)
         parts |= {f"{prefix}-{_class(name)}": (found[0][name], found[1][name]) for name in known}
     values = "".join(f"--{name}: light-dark({a}, {b});\n" for name, (a, b) in (pairs | parts).items())

@@ -22,6 +22,7 @@ from squeezesim.cost.machine import LEVELS
 from squeezesim.network import Layer, Network
 from squeezesim.report.data import Maker
 from squeezesim.report.figures.charts import Energies
+from squeezesim.report.figures.tensors import HELD
 from squeezesim.report.html import assets
 from squeezesim.report.html.comparison import accelerators, compare
 from squeezesim.report.html.data import names_of, payload, table
@@ -104,6 +105,14 @@ def test_the_policy_allows_the_scripts_and_the_style_of_the_page_alone() -> None
     assert re.findall(r"'sha256-(.*?)'", unescape(policy[1])) == hashes
     assert unescape(policy[1]).startswith("default-src 'none';")
     assert "unsafe" not in policy[1]
+
+
+def test_every_part_of_a_chart_has_its_colour() -> None:
+    known = names_of([cases.report()])
+    classes = set(re.findall(r"^\.fill-(\S+) \{", assets.style(known), re.MULTILINE))
+    for prefix, names in known.items():
+        assert {f"{prefix}-{name}" for name in names} <= classes
+    assert {"cause-executed", *(f"held-{home}" for home in HELD)} <= classes
 
 
 def test_the_library_is_as_published_with_its_licence() -> None:
