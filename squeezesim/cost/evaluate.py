@@ -290,15 +290,16 @@ def _family_costs(
 ) -> tuple[Columns, Refused]:
     """Costs of one step of each layer on each machine of a family, with what joins it there."""
     placed: Iterable[tuple[Ints, Sequence[Place]]] = [(np.arange(len(rates)), places)]
-    if family.keeps_maps and not mappings and not places:
+    keeps = family.keeps_maps or family.keeps_weights
+    if keeps and not mappings and not places:
         residents = residents_of(layers, family, rates, axes)
         placed, rates = residents.alike(layers), residents.rates
-    if places or (family.keeps_maps and not mappings):
+    if places or (keeps and not mappings):
         run = as_run(layers, family), {*joined(layers, family)}
         weighted = not places
         return _placed_costs(layers, *run, mappings, family, rates, axes, advance, placed, weighted=weighted)
     if mappings or not any(staying(layers, family)):
-        last = lasting(layers, family)
+        last = lasting(layers, family).layers
         if not last:
             return _joined_costs(layers, mappings, family, rates, axes, advance)
         at = [IN_MEMORY._replace(weights=n in last, lasting=n in last) for n in range(len(layers))]

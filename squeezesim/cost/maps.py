@@ -18,7 +18,7 @@ from typing import NamedTuple
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import operands_of, stored_row
 from squeezesim.cost.recurrence import staying
-from squeezesim.cost.weights import lasting
+from squeezesim.cost.weights import Lasting
 from squeezesim.hardware.parts import vector_kind
 from squeezesim.network.layer import Layer
 
@@ -43,6 +43,7 @@ class Reads(NamedTuple):
 
 
 NOTHING: Mapping[int, int] = {}
+NONE = Lasting(frozenset())
 
 OUTSIDE = -1
 """The class of what stays in a memory whatever is placed."""
@@ -62,7 +63,7 @@ class Maps:
         begun: of the first layer of each recurrence the class of its weights.
         bits: of what each layer writes.
         last: the last layer that reads what each layer writes; itself where none does.
-        lasting: layers whose weights stay from one inference to the next, elsewhere (``weights``).
+        lasting: weights that stay from one inference to the next, the same while every layer runs (``weights``).
     """
 
     layers: Sequence[Layer]
@@ -74,13 +75,19 @@ class Maps:
     begun: Mapping[int, int]
     bits: Sequence[int]
     last: Sequence[int]
-    lasting: frozenset[int] = frozenset()
+    lasting: Lasting = NONE
 
 
 def maps_of(
-    layers: Sequence[Layer], run: Sequence[Layer], joined: Mapping[int, int], machine: Machine
+    layers: Sequence[Layer],
+    run: Sequence[Layer],
+    joined: Mapping[int, int],
+    machine: Machine,
+    weights: Lasting = NONE,
 ) -> Maps:
     """Return what may stay of *layers*, which *machine* runs as *run*; *joined* as ``lowering.joined``.
+
+    *weights* are those that stay from one inference to the next.
 
     Example: two convolutions whose outputs a concat joins.
 
@@ -131,15 +138,14 @@ def maps_of(
     ]
     read_of = [tuple(read for _, read in found) for found in reads]
     begun = {}
-    for stays in staying(run, machine):
+    for stays in staying(run, machine, weights.layers):
         begun[stays.steps.start] = number = len(classes)
         classes.append(MapClass(stays.steps.start, stays.steps[-1], False, True, len(stays.owners)))
         for each in stays.steps:
             alive[each][number] = stays.bits
         for owner in stays.owners:
             read_of[owner] += (Reads(number, "weights", 0),)
-    lasts = lasting(layers, machine) - {*joined}
-    return Maps(run, classes, of, read_of, alive, over, begun, bits, last, lasts)
+    return Maps(run, classes, of, read_of, alive, over, begun, bits, last, weights)
 
 
 def sources_of(layers: Sequence[Layer], joined: Mapping[int, int] = NOTHING) -> list[tuple[int, ...]]:

@@ -22,17 +22,18 @@ from squeezesim.cost.maps import OUTSIDE, Maps
 from squeezesim.cost.mapspace import given_options
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.residents import given_places, maps_on
+from squeezesim.cost.residents import given_places, given_weights, maps_on
 from squeezesim.cost.traffic import capacity
 from squeezesim.errors import MappingError
 from squeezesim.network.layer import Layer, recurrences
 
 
 class Tensor(NamedTuple):
-    """What a layer writes, an input of the network, or the weights of a recurrence, in the buffer or in a memory.
+    """What a layer writes, an input of the network, or weights that stay, in the buffer or in a memory.
 
     Attributes:
-        name: of the layer that writes it, or that is the first with the weights; of the input.
+        name: of the layer that writes it, or is the first with the weights of a recurrence; of the input; ``weights up
+            to`` the last layer whose weights stay from one inference to the next.
         layer: index of that layer; 0 for an input.
         first, last: the layers while which it is there.
         bits: its size.
@@ -118,7 +119,7 @@ def occupancy(
         )
         if kept or any(of)
     }
-    maps = maps_on(layers, machine)
+    maps = maps_on(layers, machine, given_weights(layers, machine, homes, room))
     held = _held(layers, machine, homes)
     is_both = costs.homes[0, :, HOMED.index("outputs")] == HOMES.index("both")
     stays = _stays(layers, maps, held, is_both.tolist())
@@ -187,6 +188,10 @@ def _stays(
             found.append(
                 Tensor(layers[first].name, first, first, last, maps.alive[first][of], is_weights=True)
             )
+    if maps.lasting.bits:
+        number, end = max(maps.lasting.layers), len(held) - 1
+        name = f"weights up to {layers[number].name}"
+        found.append(Tensor(name, number, 0, end, maps.lasting.bits, is_weights=True))
     return sorted(found, key=lambda stay: (stay.first, stay.is_weights))
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heapreplace
 from itertools import compress, product
 from typing import NamedTuple
 
@@ -153,7 +154,7 @@ def places_after(
         kept = {home: how for home, how in state if home not in gone} | stay
         for how in _ways(maps, written, ample) if begins else (kept.get(written, 0),):
             held = {**kept, written: how} if how and begins else kept
-            resident = sum(alive.get(home, 0) for home in held)
+            resident = maps.lasting.bits + sum(alive.get(home, 0) for home in held)
             if how and any(home in held for home in maps.overwritten[number]):
                 resident -= maps.bits[number]
             if resident > capacity:
@@ -196,7 +197,7 @@ def _place(maps: Maps, number: int, held: Mapping[int, int], how: int, resident:
         own = [read.home in held for read in reads if read.operand == operand]
         return bool(own) and all(own)
 
-    stay = number in maps.lasting
+    stay = number in maps.lasting.layers
     homes = Homes(inside("inputs"), inside("weights") or stay, inside("second"), how == _KEPT, resident, stay)
     if layer.kind == "mac":
         return Place(homes, 0, how != _KEPT, how == _BOTH)
@@ -273,30 +274,46 @@ class _Costs:
         return found
 
 
-def best_placements(graphs: Sequence[Graph], fixed: Sequence[bool], search: Search) -> list[Placement | None]:
-    """Return the shortest path of each machine through its graph; None where the network fits in no placement.
+def best_placements(
+    graphs: Sequence[Sequence[Graph]], fixed: Sequence[bool], search: Search
+) -> list[Placement | None]:
+    """Return the shortest path of each machine through any of its graphs; None where the network fits in no placement.
 
     *fixed* says of each shape whether its cost does not depend on the bits of maps, as without MACs.
     """
-    costs = _Costs(graphs, fixed, search)
+    costs = _Costs([graph for own in graphs for graph in own], fixed, search)
     found: list[Placement | None] = [None] * len(graphs)
+    # Bounds of the paths through each graph only grow, so that the least of old ones is looked at again first.
+    heaps = [[((-np.inf, -np.inf), number) for number in range(len(own))] for own in graphs]
     left = list(range(len(graphs)))
     while left:
         wanted: dict[Key, None] = {}
         still = []
         for machine in left:
-            graph = graphs[machine]
-            bounds = costs.bounds(graph, machine)
-            reached, arrived = _reach(graph, range(len(graph.edges)), 0, bounds)
-            if not reached or (end := min(range(len(reached)), key=reached.__getitem__)) not in arrived[-1]:
-                continue
-            path = _path(arrived, end)
-            inexact = _inexact(graph, path, bounds)
-            wanted |= dict.fromkeys(inexact)
-            if inexact:
-                still.append(machine)
-            else:
-                found[machine] = Placement([edge.place for edge in path])
+            heap = heaps[machine]
+            while heap:
+                bound, number = heap[0]
+                graph = graphs[machine][number]
+                bounds = costs.bounds(graph, machine)
+                reached, arrived = _reach(graph, range(len(graph.edges)), 0, bounds)
+                if (
+                    not reached
+                    or (end := min(range(len(reached)), key=reached.__getitem__)) not in arrived[-1]
+                ):
+                    heappop(heap)
+                    continue
+                if reached[end] > bound:
+                    heapreplace(heap, (reached[end], number))
+                    if heap[0][1] != number:
+                        continue
+                path = _path(arrived, end)
+                inexact = _inexact(graph, path, bounds)
+                wanted |= dict.fromkeys(inexact)
+                if inexact:
+                    still.append(machine)
+                else:
+                    found[machine] = Placement([edge.place for edge in path])
+                break
         costs.search([*wanted])
         left = still
     return found

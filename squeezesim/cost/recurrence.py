@@ -16,7 +16,7 @@ Hand-worked: 64 KiB of weights, 100 steps, 16 bytes a cycle, a latency of 50 cyc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,7 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import transfer_cycles
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.weights import has_weights, lasting, weight_bits
+from squeezesim.cost.weights import has_weights, weight_bits
 from squeezesim.network.layer import Layer, recurrences
 
 
@@ -46,13 +46,13 @@ class Staying(NamedTuple):
     bits: int
 
 
-def staying(layers: Sequence[Layer], machine: Machine) -> Iterator[Staying]:
+def staying(layers: Sequence[Layer], machine: Machine, elsewhere: Container[int] = ()) -> Iterator[Staying]:
     """Yield the recurrences of *layers* whose weights may stay on *machine*, if there is room beside their tiles.
 
     Where a part of the buffer is for weights alone, they have to fit that; a second operand that is no weight would
-    pass it too, so that beside one they do not stay. Those that stay from one inference to the next are elsewhere.
+    pass it too, so that beside one they do not stay. Those of layers *elsewhere* stay from one inference to the next.
     """
-    begin, elsewhere = 0, lasting(layers, machine)
+    begin = 0
     for steps in recurrences(layers):
         numbers = range(begin, begin + len(steps))
         begin += len(steps)

@@ -13,7 +13,7 @@ from squeezesim.cost.costs import HOMED, HOMES, Axes
 from squeezesim.cost.given import LayerHomes
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.maps import Maps, maps_of
+from squeezesim.cost.maps import NONE, Maps, maps_of
 from squeezesim.cost.placement import (
     MOST_DROPPED,
     Key,
@@ -34,7 +34,7 @@ from squeezesim.cost.recurrence import first_loads
 from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import capacity
 from squeezesim.cost.vector import Streams, vector_costs
-from squeezesim.cost.weights import load_once
+from squeezesim.cost.weights import Lasting, lasting, load_once, splits
 from squeezesim.errors import MappingError, UsageError
 from squeezesim.network.layer import Layer
 
@@ -74,11 +74,16 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
 
     Machines are those of *rates*; slack is not used up here.
     """
-    maps = maps_on(layers, family)
-    shapes, examples = _shapes(maps, family)
     room = capacity(family, rates)
+    ways = [maps_on(layers, family, weights) for weights in splits(layers, family, room.max())]
+    maps = ways[0]
+    shapes, examples = _shapes(maps, family)
     graphs = {
-        bits: graph_of(maps, shapes, bits, _ample(maps, family, rates, bits))
+        bits: [
+            graph_of(way, shapes, bits, _ample(way, family, rates, bits))
+            for way in ways
+            if way.lasting.bits <= bits
+        ]
         for bits in dict.fromkeys(room.tolist())
     }
     of = [graphs[bits] for bits in room.tolist()]
@@ -111,7 +116,7 @@ def ways_through(
     Raises:
         UsageError: several maps are alive between two parts.
     """
-    maps = maps_on(layers, family)
+    maps = maps_on(layers, family, lasting(layers, family))
     shapes, examples = _shapes(maps, family)
     room = int(capacity(family, rates)[0])
     # Of a map between two parts every home has to be there, since other parts may stand before and after it.
@@ -146,7 +151,7 @@ class LeftOut(NamedTuple):
 
 def left_out(layers: Sequence[Layer], machine: Machine) -> LeftOut:
     """Return where the search for the best placement of *layers* left something out."""
-    maps = maps_on(layers, machine)
+    maps = maps_on(layers, machine, lasting(layers, machine))
     if max((len(alive) for alive in maps.alive), default=0) <= MOST_DROPPED:  # 3 ** 4 states at most
         return LeftOut()
     rates = Rates.of([machine])
@@ -155,14 +160,17 @@ def left_out(layers: Sequence[Layer], machine: Machine) -> LeftOut:
     return LeftOut(graph.cut, graph.undropped)
 
 
-def maps_on(layers: Sequence[Layer], machine: Machine) -> Maps:
-    """Return what may stay of *layers*; those that join the layer before cost nothing by themselves."""
+def maps_on(layers: Sequence[Layer], machine: Machine, weights: Lasting = NONE) -> Maps:
+    """Return what may stay of *layers* beside *weights* that do between inferences.
+
+    Layers that join the one before cost nothing by themselves.
+    """
     joins = joined(layers, machine)
     run = [
         Layer(name=layer.name, op=layer.op, kind="view") if number in joins else layer
         for number, layer in enumerate(as_run(layers, machine))
     ]
-    return maps_of(layers, run, joins, machine)
+    return maps_of(layers, run, joins, machine, weights)
 
 
 class Held(NamedTuple):
@@ -180,21 +188,17 @@ def given_places(layers: Sequence[Layer], machine: Machine, homes: Mapping[int, 
     Raises:
         MappingError: there is no such placement.
     """
-    maps, room = maps_on(layers, machine), int(capacity(machine, Rates.of([machine]))[0])
+    room = int(capacity(machine, Rates.of([machine]))[0])
+    maps = maps_on(layers, machine, given_weights(layers, machine, homes, room))
     ways: dict[State, tuple[Held, ...]] = {(): ()}
     for number, layer in enumerate(layers):
         wanted = homes.get(number, _IN_MEMORIES)
-        if wanted.homes[_WEIGHTS] == _STAYS and number not in maps.lasting:
-            last = f"those of the layers up to {layers[max(maps.lasting)].name!r}" if maps.lasting else "none"
-            raise MappingError(
-                f"layer {layer.name!r}: weights in stays; allowed here: memory, since memory.stays holds {last}"
-            )
         after: dict[State, tuple[Held, ...]] = {}
         least = dict[State, int]()
         for state, path in ways.items():
             for left, place, held in places_after(maps, number, state, room, most_dropped=_MOST_GIVEN):
                 own = [HOMES[home] for home in place.home_of(layer)]
-                if number in maps.lasting:  # whether the mapping says so or not
+                if number in maps.lasting.layers:  # whether the mapping says so or not
                     own[_WEIGHTS] = wanted.homes[_WEIGHTS]
                 found = LayerHomes(
                     tuple(own),
@@ -214,6 +218,21 @@ def given_places(layers: Sequence[Layer], machine: Machine, homes: Mapping[int, 
             )
         ways = after
     return list(next(iter(ways.values())))
+
+
+def given_weights(
+    layers: Sequence[Layer], machine: Machine, homes: Mapping[int, LayerHomes], room: float
+) -> Lasting:
+    """The weights that stay from one inference to the next as *homes* say; those in ``memory.stays`` do anyway."""
+    given = {number for number, at in homes.items() if at.homes[_WEIGHTS] == _STAYS}
+    every = [*splits(layers, machine, room)]
+    for found in every:
+        if given <= found.layers:
+            return found
+    most = every[-1].layers
+    last = f"those of the layers up to {layers[max(most)].name!r}" if most else "none"
+    who = layers[min(given - most)].name
+    raise MappingError(f"layer {who!r}: weights in stays; allowed here: memory, since {last} can be there")
 
 
 def _ample(maps: Maps, family: Machine, rates: Rates, capacity: float) -> frozenset[int]:
@@ -237,7 +256,7 @@ def _ample(maps: Maps, family: Machine, rates: Rates, capacity: float) -> frozen
         weights = run.g * run.k * run.c * run.fy * run.fx * operands.weight_bits
         outputs = run.n * run.g * run.k * run.oy * run.ox
         tile = 2 * (read + weights + (outputs + run.output_elements) * operands.accumulator_bits)
-        if sum(alive.values()) + tile * (run.kind == "mac") > capacity:
+        if maps.lasting.bits + sum(alive.values()) + tile * (run.kind == "mac") > capacity:
             full |= alive.keys()
     return frozenset(range(len(maps.classes))) - full - {*maps.begun.values()}
 

@@ -7,7 +7,8 @@ the steady state, of the second and later inferences, in which they are not load
     layers 0 … n − 1 have their weights there, n the greatest with Σ bits of layers before n ≤ bits of the memory
 
 So what stays in a smaller one stays in a larger one too. Weights are held as the buffer holds them, not compressed, and
-read at its price; they need no tile of the buffer.
+read at its price; they need no tile of the buffer. Where the buffer itself keeps weights, those of further layers in
+order take room of it beside feature maps and tiles; how many do is a choice of the placement.
 
 Hand-worked: 30, 50 and 10 KiB of weights in 64 KiB. The first layer's stay, the second's do not fit, and those of the
 third are loaded too.
@@ -17,8 +18,8 @@ Source: Google, "Edge TPU Compiler", parameter data caching: https://coral.ai/do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Homes, operands_of
@@ -64,24 +65,50 @@ def own_bits(layers: Sequence[Layer], machine: Machine) -> dict[int, int]:
     return found
 
 
-def lasting(layers: Sequence[Layer], machine: Machine) -> frozenset[int]:
-    """Return the layers whose weights stay from one inference to the next, by number.
+class Lasting(NamedTuple):
+    """Weights that stay from one inference to the next.
+
+    Attributes:
+        layers: whose they are, by number.
+        bits: of the buffer that they take, without those in ``memory.stays``.
+    """
+
+    layers: frozenset[int]
+    bits: int = 0
+
+
+def lasting(layers: Sequence[Layer], machine: Machine) -> Lasting:
+    """Return the weights that stay in ``memory.stays``.
 
     Example:
         >>> from squeezesim.hardware.accelerator import Accelerator
         >>> on = Accelerator.named("os_32x32").replace({"precision.weight_bits": 8, "memory.stays.size_kib": 64})
         >>> layers = [Layer.matmul(f"fc{n}", m=1, n=n, k=1024) for n in (30, 50, 10)]
-        >>> sorted(lasting(layers, Machine.of(on)))
-        [0]
+        >>> lasting(layers, Machine.of(on))
+        Lasting(layers=frozenset({0}), bits=0)
     """
-    if not machine.lasting_bits:
-        return frozenset()
-    sizes = own_bits(layers, machine)
-    return frozenset(
-        number
-        for number, taken in zip(sizes, accumulate(sizes.values()), strict=True)
-        if taken <= machine.lasting_bits
-    )
+    return next(splits(layers, machine))
+
+
+def splits(layers: Sequence[Layer], machine: Machine, room: float = 0.0) -> Iterator[Lasting]:
+    """Yield what may stay: what ``memory.stays`` holds; and where the buffer keeps weights, those of further layers.
+
+    They follow in the order of the network, a layer at a time, as far as they fit *room*, bits of the buffer.
+    """
+    sizes = own_bits(layers, machine) if machine.lasting_bits or machine.keeps_weights else {}
+    found, elsewhere, bits = set[int](), 0, 0
+    numbers = iter(sizes.items())
+    further = next(numbers, None)
+    while further and elsewhere + further[1] <= machine.lasting_bits:
+        elsewhere += further[1]
+        found.add(further[0])
+        further = next(numbers, None)
+    yield Lasting(frozenset(found))
+    while further and machine.keeps_weights and bits + further[1] <= room:
+        bits += further[1]
+        found.add(further[0])
+        further = next(numbers, None)
+        yield Lasting(frozenset(found), bits)
 
 
 def load_once(layer: Layer, homes: Homes) -> bool:

@@ -429,11 +429,12 @@ def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, s
                 "assumes the same size, clock and energy per access",
             )
     memory, buffer = accelerator.memory, accelerator.memory.global_buffer
-    if not (buffer.keeps or buffer.parts):
+    if not ("activations" in buffer.keeps or buffer.parts):
+        kept = ["activations", *buffer.keeps]
         yield (
             "keeps",
-            {"memory.global_buffer.keeps": ["activations"]},
-            "memory.global_buffer.keeps [] → [activations]",
+            {"memory.global_buffer.keeps": kept},
+            f"memory.global_buffer.keeps [{', '.join(buffer.keeps)}] → [{', '.join(kept)}]",
             "assumes software that leaves feature maps in the buffer from layer to layer",
         )
     parts = {f"memory.global_buffer.parts.{name}": part.size_kib for name, part in buffer.parts.items()}

@@ -266,7 +266,7 @@ def facts(accelerator: Specification) -> dict[str, str]:
         "buffer": f"{buffer.size_kib:g} KiB{rate}, "
         + ("; ".join(buffer.texts()) if buffer.parts else f"double-buffered: {double_buffered}")
         + (", partial sums stay in the array" if buffer.psums == "array" else "")
-        + (", feature maps may stay" if buffer.keeps and accelerator.memory.placement == "best" else ""),
+        + "".join(f", {what} may stay" for what in _kept(accelerator)),
         "dram": f"{dram.bandwidth_gb_s:g} GB/s × {dram.usable_fraction:g} = "
         f"{accelerator.dram_bytes_per_cycle:.4g} B/cycle, latency {accelerator.dram_latency_cycles} cycles",
         **({"stays": f"{stays:g} KiB for weights that stay from one inference to the next"} if stays else {}),
@@ -285,6 +285,13 @@ def facts(accelerator: Specification) -> dict[str, str]:
         "energy": f"{energy.table}"
         + "".join(f", {level} {value:g}" for level, value in energy.overrides.items()),
     }
+
+
+def _kept(accelerator: Specification) -> list[str]:
+    """What the buffer may keep."""
+    memory = accelerator.memory
+    maps = ["feature maps"] * ("activations" in memory.global_buffer.keeps and memory.placement == "best")
+    return [*maps, *["weights"] * ("weights" in memory.global_buffer.keeps)]
 
 
 def _lanes(accelerator: Specification) -> str:

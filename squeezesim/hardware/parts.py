@@ -54,7 +54,7 @@ EnergyValue = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=
 EnergyUnit = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e9), _FINITE]
 Dataflows = Annotated[tuple[Dataflow, ...], AfterValidator(unique)]
 SkippingDataflows = Annotated[tuple[SkippingDataflow, ...], AfterValidator(unique)]
-Keeps = Annotated[tuple[Literal["activations"], ...], AfterValidator(unique)]
+Keeps = Annotated[tuple[Literal["activations", "weights"], ...], AfterValidator(unique)]
 MemoryName = Annotated[str, Field(max_length=50)]
 Memories = Annotated[tuple[MemoryName, ...], AfterValidator(unique)]
 Patterns = Annotated[tuple[Literal["1:2", "1:4", "2:4", "4:8"], ...], AfterValidator(unique)]
@@ -339,7 +339,8 @@ class GlobalBuffer(Part):
     )
     keeps: Keeps = Field(
         (),
-        description="what may live in the buffer whole, from layer to layer, beside the tiles; by default nothing",
+        description="what may live in the buffer whole, beside the tiles: feature maps from layer to layer, weights "
+        "from one inference to the next; by default nothing",
     )
 
     @model_validator(mode="before")

@@ -145,9 +145,9 @@ class ReportData:
     def where_maps_stay(self) -> ReportData | None:
         """The same where feature maps may stay in the buffer, costed anew; None where they may here, or cannot."""
         buffer = self.accelerator.memory.global_buffer
-        if buffer.keeps or buffer.parts or self.mapped:
+        if "activations" in buffer.keeps or buffer.parts or self.mapped:
             return None
-        changed = self.accelerator.replace({"memory.global_buffer.keeps": ["activations"]})
+        changed = self.accelerator.replace({"memory.global_buffer.keeps": ["activations", *buffer.keeps]})
         (costs, (misfit,)) = evaluate_each(self.network.layers, [changed])
         return None if misfit else ReportData(self.network, changed, costs)
 

@@ -355,7 +355,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             *("kept_bytes", "integer", "bytes"),
-            "of the buffer that whole feature maps, and weights that stay from step to step, take while it runs",
+            "of the buffer that whole feature maps, and weights that stay, take while it runs",
             of_layers=kept_bytes,
             header="kept",
             is_optional=True,

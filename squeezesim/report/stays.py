@@ -27,7 +27,7 @@ def homes_in(report: ReportData, operand: str) -> list[str] | None:
 
     None where the buffer keeps nothing; of weights where none stay from one inference to the next.
     """
-    if not (report.accelerator.memory.stays.size_kib if operand == "weights" else _keeps(report)):
+    if not (_keeps_weights(report) if operand == "weights" else _keeps(report)):
         return None
     of = report.costs.cycles[0].tolist()
     if operand == "weights":
@@ -43,7 +43,13 @@ def kept_bytes(report: ReportData) -> Ints | None:
 
 
 def _keeps(report: ReportData) -> bool:
-    return bool(report.accelerator.memory.global_buffer.keeps)
+    return "activations" in report.accelerator.memory.global_buffer.keeps
+
+
+def _keeps_weights(report: ReportData) -> bool:
+    """Whether some may stay from one inference to the next."""
+    memory = report.accelerator.memory
+    return memory.stays.size_kib > 0 or "weights" in memory.global_buffer.keeps
 
 
 def notes(report: ReportData) -> Iterable[str]:
@@ -56,7 +62,7 @@ def notes(report: ReportData) -> Iterable[str]:
 def _maps(report: ReportData) -> Iterable[str]:
     """How many feature maps live in the buffer, where it may keep them, and the DRAM traffic that is left."""
     memory, costs = report.accelerator.memory, report.costs
-    if not memory.global_buffer.keeps:
+    if not _keeps(report):
         return
     if memory.placement == "layer":
         yield "memory.placement layer: no feature map stays in the buffer"
@@ -99,17 +105,13 @@ def _weights_of_steps(report: ReportData) -> Iterable[str]:
 
 def _weights_between_inferences(report: ReportData) -> Iterable[str]:
     """The weights that stay from one inference to the next, of which the figures are then those of later ones."""
-    size = report.accelerator.memory.stays.size_kib
-    if not size:
+    if not _keeps_weights(report):
         return
     stay, bits = _lasting(report), own_bits(report.network.layers, report.machine)
     rest = [number for number in bits if number not in stay]
     every, held = (units.size(sum(bits[each] for each in of) // 8) for of in (bits, stay))
     what = f"all weights, {every}," if not rest else f"{held} of {every} of weights"
-    text = (
-        f"figures are of the second and later inferences: {what} stay on the chip, which has "
-        f"{units.size(int(size * 1024))} for them"
-    )
+    text = f"figures are of the second and later inferences: {what} stay on the chip"
     if rest:
         who = display_name(report.network.layers[rest[0]].name)
         text += f"; those of {who}, {units.size(bits[rest[0]] // 8)}, are the first that do not"

@@ -269,7 +269,8 @@ def _where_maps_stay(report: ReportData) -> str:
     moved, latency, spent = (
         metrics.quantity(name, totals[name]) for name in ("dram_bytes", "latency_us", energy)
     )
-    return f"; with memory.global_buffer.keeps [activations] {moved}, {latency}, {spent}"
+    kept = ", ".join(other.accelerator.memory.global_buffer.keeps)
+    return f"; with memory.global_buffer.keeps [{kept}] {moved}, {latency}, {spent}"
 
 
 def _wrap(line: str, width: int, indent: str = "") -> str:

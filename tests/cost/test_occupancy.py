@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from squeezesim.cost.costs import Costs
+from squeezesim.cost.costs import HOMES, Costs
 from squeezesim.cost.evaluate import evaluate, evaluate_each
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.occupancy import Occupancy, Tensor, occupancy
+from squeezesim.cost.weights import own_bits
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Network
@@ -131,3 +132,18 @@ def test_homes_that_contradict_have_no_occupancy() -> None:
     found = Report(made.network, made.accelerator, smaller).occupancy
     assert found is not None
     assert [each.name for each in found.stays] == ["x"]
+
+
+def test_weights_that_stay_between_inferences_are_there_all_the_time() -> None:
+    keeps = {"memory.global_buffer.keeps": ["activations", "weights"]}
+    made = simulate("squeezenext_23", Accelerator.named("os_32x32").replace(keeps))
+    found = made.occupancy
+    assert found is not None
+    (weights,) = (each for each in found.stays if each.is_weights)
+    stay = [layer for layer, home in enumerate(made.costs.homes[0, :, 1].tolist()) if HOMES[home] == "stays"]
+    bits = own_bits(made.network.layers, made.machine)
+    assert stay
+    assert weights.bits == sum(bits[layer] for layer in stay)
+    assert weights.name == f"weights up to {made.network.layers[stay[-1]].name}"
+    assert (weights.first, weights.last) == (0, len(made.network.layers) - 1)
+    assert len({*weights.addresses}) == 1

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from squeezesim.cost.costs import ARRAYS, HOMED, HOMES
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.evaluate import evaluate, evaluate_each
+from squeezesim.cost.given import LayerHomes
 from squeezesim.cost.lowering import as_run
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import workload_of
+from squeezesim.cost.residents import given_places
 from squeezesim.cost.timeline import run_of
 from squeezesim.cost.traffic import AXES, MODES
 from squeezesim.cost.weights import lasting, own_bits
@@ -85,9 +87,9 @@ def test_weights_that_another_layer_owns_are_there_once() -> None:
     again = replace(first, name="b", params=0, shared=("a",))
     machine = Machine.of(bytes_wide(**{SIZE: 4.0}))
     assert own_bits([first, again], machine) == {0: 8 * 4096, 1: 0}
-    assert lasting([first, again], machine) == {0, 1}
+    assert lasting([first, again], machine).layers == {0, 1}
     apart = replace(again, params=4096, shared=())
-    assert lasting([first, apart], machine) == {0}
+    assert lasting([first, apart], machine).layers == {0}
 
 
 def test_products_of_activations_and_parts_of_tables_do_not_stay() -> None:
@@ -97,7 +99,7 @@ def test_products_of_activations_and_parts_of_tables_do_not_stay() -> None:
     norm = Layer(name="norm", op="layer_norm", kind="vector", weight_elements=8, params=8, **sizes)
     layers = [table, product, norm]
     on = bytes_wide(**{SIZE: 64.0})
-    assert lasting(layers, Machine.of(on)) == {2}
+    assert lasting(layers, Machine.of(on)).layers == {2}
     kept, loaded = (evaluate(layers, [each]) for each in (on, bytes_wide()))
     moved = [costs.dram_bytes[0, :, WEIGHTS].tolist() for costs in (kept, loaded)]
     assert moved == [[32, 16, 0], [32, 16, 8]]
@@ -140,7 +142,7 @@ def test_layers_take_what_events_do_and_timelines_end_with_them(
     if misfit is not None:
         return
     stay = costs.homes[0, :, HOMED.index("weights")] == STAY
-    assert {*np.flatnonzero(stay).tolist()} == lasting(layers, machine)
+    assert {*np.flatnonzero(stay).tolist()} == lasting(layers, machine).layers
     for number, layer in enumerate(as_run(layers, machine, costs.cycles[0].tolist())):
         assert run_of(layer, costs, number, machine).cycles == costs.cycles[0, number]
         if stay[number]:
@@ -189,3 +191,114 @@ def test_by_edp_no_product_is_more_than_with_nothing_there() -> None:
         costs = evaluate(layers, [on, with_some(layers, on, 0.5), with_some(layers, on, 1.0)])
         products = costs.cycles.sum(axis=1) * costs.energy.sum(axis=(1, 2))
         assert products[0] >= products[1] >= products[2]
+
+
+def in_the_buffer(on: Accelerator, **changes: Any) -> Accelerator:
+    kept = ["weights", *on.memory.global_buffer.keeps]
+    return on.replace({"memory.global_buffer.keeps": kept} | changes)
+
+
+def split(layers: list[Layer], on: Accelerator, count: int, bits: int) -> tuple[float, float]:
+    """Cycles and energy where weights of the first *count* layers with some are in *bits* of the buffer's size."""
+    size = on.memory.global_buffer.size_kib - bits / 8192
+    if size < 0.001:
+        return np.inf, np.inf
+    rest = [each for each in on.memory.global_buffer.keeps if each != "weights"]
+    changes = {
+        "memory.global_buffer.size_kib": size,
+        "memory.global_buffer.keeps": rest,
+        SIZE: bits / 8192,
+    }
+    apart = on.replace(changes)
+    assert len(lasting(layers, Machine.of(apart)).layers) == count
+    costs, (misfit,) = evaluate_each(layers, [apart])
+    if misfit is not None:
+        return np.inf, np.inf
+    return float(costs.cycles.sum()), float(costs.energy.sum())
+
+
+def check_against_every_split(layers: list[Layer], on: Accelerator) -> None:
+    """In a memory apart of the size of the first layers' weights, and a buffer that is smaller by as much.
+
+    A buffer has the same price at all sizes here.
+    """
+    on = in_the_buffer(on)
+    machine = Machine.of(on)
+    sizes = np.cumsum([0, *own_bits(layers, machine).values()]).tolist()
+    every = [split(layers, on, count, bits) for count, bits in enumerate(sizes)]
+    costs, (misfit,) = evaluate_each(layers, [on])
+    first = on.mapper.objective == "energy"
+    least = min(every, key=lambda pair: (pair[first], pair[not first]))
+    assert (misfit is None) == bool(np.isfinite(least[0]))
+    if misfit is None:
+        found = float(costs.cycles.sum()), float(costs.energy.sum())
+        assert found[first] == pytest.approx(least[first], rel=1e-12)
+        if not first:
+            assert found[1] == pytest.approx(least[1], rel=1e-9)
+        taken = costs.kept_bytes[0] * 8
+        stay = costs.homes[0, :, HOMED.index("weights")] == STAY
+        assert (taken[costs.cycles[0] > 0] >= sizes[int(stay.sum())]).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(networks(most=4), designs(), among(("activations",), ()))
+def test_the_buffer_keeps_as_many_weights_as_is_best(
+    layers: list[Layer], on: Accelerator, keeps: tuple[str, ...]
+) -> None:
+    check_against_every_split(layers, on.replace({"memory.global_buffer.keeps": [*keeps]}))
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(networks(most=7), designs(), among(("activations",), ()))
+def test_the_buffer_keeps_as_many_weights_as_is_best_of_200_networks(
+    layers: list[Layer], on: Accelerator, keeps: tuple[str, ...]
+) -> None:
+    check_against_every_split(layers, on.replace({"memory.global_buffer.keeps": [*keeps]}))
+
+
+@settings(max_examples=6, deadline=None)
+@given(networks(most=6), designs(), among(0.0, 0.4))
+def test_what_the_buffer_keeps_ends_with_its_timelines_and_is_read_back(
+    layers: list[Layer], on: Accelerator, share: float
+) -> None:
+    on = in_the_buffer(with_some(layers, on, share) if share else on)
+    machine = Machine.of(on)
+    costs, (misfit,) = evaluate_each(layers, [on])
+    if misfit is not None:
+        return
+    assert lasting(layers, machine).layers <= {
+        *np.flatnonzero(costs.homes[0, :, HOMED.index("weights")] == STAY)
+    }
+    for number, layer in enumerate(as_run(layers, machine, costs.cycles[0].tolist())):
+        assert run_of(layer, costs, number, machine).cycles == costs.cycles[0, number]
+    homes = {
+        number: LayerHomes(tuple(HOMES[home] for home in at), kept)
+        for number, (at, kept) in enumerate(
+            zip(costs.homes[0].tolist(), costs.kept_bytes[0].tolist(), strict=True)
+        )
+    }
+    again = evaluate(layers, [on], places=[held.place for held in given_places(layers, machine, homes)])
+    assert again.cycles.sum() == costs.cycles.sum()
+    assert again.homes.tolist() == costs.homes.tolist()
+
+
+@settings(max_examples=6, deadline=None)
+@given(networks(most=6), designs())
+def test_a_larger_buffer_with_weights_is_never_worse_and_stands_for_itself(
+    layers: list[Layer], on: Accelerator
+) -> None:
+    size = on.memory.global_buffer.size_kib
+    several = [
+        on,
+        *(in_the_buffer(on, **{"memory.global_buffer.size_kib": size * more}) for more in (1.0, 1.5, 4.0)),
+    ]
+    costs, misfits = evaluate_each(layers, several)
+    found = (costs.cycles.sum(axis=1), costs.energy.sum(axis=(1, 2)))[on.mapper.objective == "energy"]
+    for number in range(3):
+        if misfits[number] is None:
+            assert misfits[number + 1] is None
+            assert found[number + 1] <= found[number] * (1 + 1e-12)
+    alone, _ = evaluate_each(layers, several[2:3])
+    for name in ARRAYS:
+        assert np.array_equal(getattr(alone, name)[0], getattr(costs, name)[2]), name

@@ -47,6 +47,11 @@ def with_all_weights(
         UsageError: the weights of an allocation, or of a network *beside*, do not all stay.
     """
     machine = Machine.of(accelerator)
+    if machine.keeps_weights:
+        raise UsageError(
+            f"{accelerator.name}: memory.global_buffer.keeps has weights; allowed: activations: allocate adds up "
+            "blocks, and which of their weights stay depends on the others"
+        )
     if not machine.lasting_bits:
         return accelerator
     most = max((sum(own_bits(network.layers, machine).values()) for network in beside), default=0)

@@ -94,7 +94,7 @@ def _labels(memory: str) -> Mapping[str, str]:
     return {
         "buffer": "feature maps in the buffer",
         "both": f"feature maps in the buffer and in {memory}",
-        "weights": "weights that stay from step to step",
+        "weights": "weights that stay",
         "memory": f"feature maps in {memory} alone",
     }
 

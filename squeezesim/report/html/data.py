@@ -339,7 +339,7 @@ def _memory(report: ReportData) -> dict[str, Any] | None:
     def rectangles(tensors: Sequence[Tensor], *, is_buffer: bool) -> list[list[Any]]:
         return [
             [
-                place.get(each.name, -1),
+                each.layer if each.is_weights else place.get(each.name, -1),
                 kind_of(each, is_buffer=is_buffer),
                 begin,
                 end,

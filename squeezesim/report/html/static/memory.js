@@ -7,7 +7,7 @@ function memoryChart(figure, result, state) {
   const labels = {
     buffer: "in the buffer",
     both: `in the buffer and in ${memory}`,
-    weights: "weights that stay from step to step",
+    weights: "weights that stay",
     memory: `in ${memory} alone`,
   };
   const used = Object.keys(labels).filter((home) => [...inside, ...outside].some((each) => each[1] === home));
