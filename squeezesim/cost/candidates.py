@@ -309,8 +309,13 @@ class DataflowBounds(DataflowCosts):
     def array_at_least(self, pixel: Ints, channel: Ints, array: Floats) -> Floats:
         """Array cycles that whole layers with the given options are not below, *array* or what their tiles say.
 
-        Of a dataflow without bounds exactly, from the cost of each different tile.
+        Of a dataflow without bounds exactly, from the cost of each different tile. All outputs pass the lanes that do
+        what joined the layer.
         """
+        work = self.space.work
+        if work.post_cycles.any():
+            passing = work.g * work.k * work.pixels * 1.0 * work.post_cycles / work.post_outputs
+            array = np.maximum(array, passing[self.space.pixels.owner[pixel]] * (1 - 1e-11))
         if not self.has_closer or len(pixel) == 0:
             return array
         number = pixel * len(self.space.channels.owner) + channel

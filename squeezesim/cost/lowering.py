@@ -3,8 +3,8 @@
 An addition joins the later of the layers that make its operands, if that multiplies, all of its outputs are added, and
 nothing else reads them. Its other operand is loaded tile by tile with the last input channels. A pooling by the largest
 or by the mean joins the layer that it reads, or the addition that joined one, if nothing else reads that; its windows
-are of one size (``pooling``). Of what joins no vector operation takes a lane. The network stays what it is: what joined
-is a layer that costs nothing.
+are of one size (``pooling``). The lanes that do what joined work beside the array (``Workload.passed``). The network
+stays what it is: what joined is a layer that costs nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from squeezesim.network.layer import Layer, Pool
 
 POOLS = {"max_pool": 0, "avg_pool": 1}
 """Poolings that can join, and whether what is kept of a window are sums."""
+
+POST_OPS = {"add": "add"} | dict.fromkeys(POOLS, "pool")
+"""What ``array.post_ops`` calls the layers that can join another one, by operator."""
 
 
 class Joint(NamedTuple):
@@ -51,8 +54,21 @@ def joints(layers: Sequence[Layer], machine: Machine) -> list[Joint]:
         >>> joints([conv, add, pool], Machine.of(both))
         [Joint(maker=0, post_ops=(1, 2))]
     """
+    return _look(layers, machine)[0]
+
+
+def obstacles(layers: Sequence[Layer], machine: Machine) -> Mapping[int, str]:
+    """Return why additions and poolings that *machine* does on the way out cannot join a layer, by number.
+
+    The sentences have places for the layers: ``{it}``, ``{them}``, ``{is}``, ``{do}``.
+    """
+    return _look(layers, machine)[1]
+
+
+def _look(layers: Sequence[Layer], machine: Machine) -> tuple[list[Joint], dict[int, str]]:
+    """The layers that others can join, and why others cannot."""
     if not {"add", "pool"} & {*machine.post_ops}:
-        return []
+        return [], {}
     place = {layer.name: number for number, layer in enumerate(layers)}
     readers: dict[str, int] = {}
     for layer in layers:
@@ -60,19 +76,33 @@ def joints(layers: Sequence[Layer], machine: Machine) -> list[Joint]:
             readers[source] = readers.get(source, 0) + 1
     found: dict[int, list[int]] = {}
     maker_of: dict[int, int] = {}  # of additions that join
+    apart: dict[int, str] = {}
     for number, layer in enumerate(layers):
-        makers = [place[source] for source in layer.inputs if source in place]
-        if not makers or layer.kind != "vector" or layer.carried or readers[layers[max(makers)].name] > 1:
+        if layer.kind != "vector" or POST_OPS.get(layer.op) not in machine.post_ops:
             continue
-        last = max(makers)
-        if layer.op == "add" and "add" in machine.post_ops:
-            if last not in found and _adds_two(layer) and _makes(layers[last], layer.output_elements, layer):
-                found[last], maker_of[number] = [number], last
-        elif layer.op in POOLS and "pool" in machine.post_ops and _pools(layer):
-            maker = layers[maker_of.get(last, last)]
-            if _makes(maker, layer.input_elements, layer) and _reads_map(layer, maker):
-                found.setdefault(maker_of.get(last, last), []).append(number)
-    return [Joint(maker, tuple(post_ops)) for maker, post_ops in sorted(found.items())]
+        adds = layer.op == "add"
+        makers = [place[source] for source in layer.inputs if source in place]
+        last = max(makers, default=-1)
+        maker = last if adds else maker_of.get(last, last)
+        if not makers or layers[maker].kind != "mac":
+            apart[number] = "no layer with MACs is before {them}"
+        elif readers[layers[last].name] > 1:
+            apart[number] = "another layer reads the outputs, too"
+        elif layer.carried or max(layers[maker].repeat, layer.repeat) > 1:
+            apart[number] = "{it} {is} part of a recurrence"
+        elif adds and not (
+            last not in found and _adds_two(layer) and _makes(layers[last], layer.output_elements)
+        ):
+            apart[number] = "{it} {do} not add two maps of one size"
+        elif not adds and not (
+            _pools(layer) and _makes(layers[maker], layer.input_elements) and _reads_map(layer, layers[maker])
+        ):
+            apart[number] = "{it} {do} not pool all outputs by windows of one size"
+        elif adds:
+            found[last], maker_of[number] = [number], last
+        else:
+            found.setdefault(maker, []).append(number)
+    return [Joint(maker, tuple(post_ops)) for maker, post_ops in sorted(found.items())], apart
 
 
 def joined(
@@ -107,11 +137,9 @@ def _adds_two(layer: Layer) -> bool:
     return len(set(layer.inputs)) == 2 and is_whole and layer.weight_elements == 0
 
 
-def _makes(maker: Layer, elements: int, layer: Layer) -> bool:
-    """Whether *maker* multiplies, and its outputs are the *elements* that *layer* has of it, in one step."""
-    made = maker.n * maker.g * maker.k * maker.oy * maker.ox
-    same = maker.output_elements == elements == made
-    return maker.kind == "mac" and same and maker.repeat == layer.repeat == 1
+def _makes(maker: Layer, elements: int) -> bool:
+    """Whether the outputs of *maker* are so many *elements*, and its loops make all of them."""
+    return maker.output_elements == elements == maker.n * maker.g * maker.k * maker.oy * maker.ox
 
 
 def _pools(layer: Layer) -> bool:

@@ -265,8 +265,10 @@ class Machine:
         """Return what this machine shares with those that differ from it in ``cost.rates.Rates`` alone.
 
         All of them share tilings, steps, traffic and accesses, so long as the buffer limits all of them or none. With
-        *priced*, the dataflows look at the objective and at prices when they lay a tile on the array.
+        *priced*, the dataflows look at the objective and at prices when they lay a tile on the array. Where layers may
+        join others, lanes work beside the array.
         """
+        joins = bool({"add", "pool"} & {*self.post_ops})  # else no lane works beside the array
         return replace(
             self,
             buffer_bits=0,
@@ -275,9 +277,9 @@ class Machine:
             dram_latency=0,
             setup=0,
             slack=0.0,
-            vector_lanes=0,
-            pool_lanes=0,
-            elementwise_lanes=0,
+            vector_lanes=self.vector_lanes * joins,
+            pool_lanes=self.pool_lanes * joins,
+            elementwise_lanes=self.elementwise_lanes * joins,
             softmax_lanes=0,
             clock_hz=1.0,
             energy=self.energy if priced else _FREE,

@@ -577,7 +577,13 @@ def play(points: Points, flow: Dataflow, machine: Machine) -> Timing:
 def _array(tiles: _Tiles, steps: Steps, flow: Dataflow, machine: Machine) -> tuple[TileCost, Floats | None]:
     """What each step costs on the array, and the bits that it moves to and from the buffer."""
     first, number = _distinct_tiles(steps)
-    cost = flow.tile_cost(tiles.problem.take(first), Tile(*tiles.sizes[:, first]), machine).take(number)
+    problem, tile = tiles.problem.take(first), Tile(*tiles.sizes[:, first])
+    cost = flow.tile_cost(problem, tile, machine)
+    if problem.post_cycles.any():
+        outputs = tile.n * tile.y * tile.x * tile.g * tile.k
+        finished = steps.this[C, first] == np.repeat(steps.end[C], steps.counts)[first]
+        cost = cost.lasting(problem.passed(outputs) * finished)
+    cost = cost.take(number)
     if not np.isfinite(machine.buffer_bits_per_cycle):
         return cost, None
     started = np.where(steps.this[C] == 0, tiles.outputs(), 0).astype(np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -90,6 +91,8 @@ class Workload:
     resident: Ints  # bits of the buffer that whole feature maps, or weights, take beside the tiles
     valid: Ints  # output pixels of one channel, without what pads their rows
     pool: Ints  # of the outputs on their way out, an index into ``pools``; 0: none
+    post_cycles: Ints  # in which lanes do what joined the layer ...
+    post_outputs: Ints  # ... for so many of its outputs
     pointwise: Bools
     pools: tuple[Pool, ...] = (NO_POOL,)  # over the pixels as the loops have them; not a column
 
@@ -183,6 +186,14 @@ class Workload:
         sums = np.array(self.pools, np.int64)[self.pool].T[-1]
         return np.where(self.pool > 0, np.where(sums > 0, self.accumulator_bits, self.activation_bits), 0)
 
+    def passed(self, outputs: Ints) -> Ints:
+        """Cycles in which so many finished outputs pass the lanes that add to them or pool them, 0 where none do.
+
+        Example: windows of 3×3 at every second output are 9 operations for 4 outputs, or 9 cycles for 128 on 32 lanes.
+        """
+        cycles = outputs * 1.0 * self.post_cycles / self.post_outputs
+        return np.asarray(np.ceil(cycles * (1 - 1e-12)).astype(np.int64))  # binary rounding adds none
+
     @property
     def held(self) -> Ints:
         """Weights that PEs hold where they hold what a pattern keeps."""
@@ -239,6 +250,8 @@ _HOMES = (
     "output_bits",
     "resident",
     "pool",
+    "post_cycles",
+    "post_outputs",
 )
 _ON_ARRAY = tuple(name for name in _NAMES if name not in _HOMES)
 _Row = tuple[Any, ...]
@@ -300,7 +313,8 @@ def _row(layer: Layer, machine: Machine, homes: Homes) -> _Row:
         operands.activation_bits * (not homes.outputs),
         homes.resident,
         layer.n * layer.oy * layer.ox,
-        _pool(layer, machine, pointwise, outputs),
+        (pool := _pool(layer, machine, pointwise, outputs)),
+        *_post_pace(pool, layer.second_elements > 0, pixels[1] * pixels[2], machine),
         int(pointwise),
     )
 
@@ -324,6 +338,17 @@ def _pool(layer: Layer, machine: Machine, pointwise: bool, row: int) -> Pool:
     if _is_global(layer):
         return Pool(1, 1, layer.oy, row, layer.oy, row, 0, 0, pool.sums)
     return pool._replace(columns=stored_row(pool.columns, machine.row_words))
+
+
+def _post_pace(pool: Pool, adds: bool, pixels: int, machine: Machine) -> tuple[int, int]:
+    """Cycles in which the machine's lanes add to a number of outputs and pool them, one after the other."""
+    pace = Fraction(0)
+    if adds and machine.vector_lanes:
+        pace += Fraction(1, machine.elementwise_lanes or machine.vector_lanes)
+    if pool != NO_POOL and machine.vector_lanes:
+        ops = pool.rows * pool.columns * pool.window_y * pool.window_x
+        pace += Fraction(ops, pixels * (machine.pool_lanes or machine.vector_lanes))
+    return pace.numerator, pace.denominator
 
 
 def workload_of(

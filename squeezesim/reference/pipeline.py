@@ -63,6 +63,7 @@ class Step:
 
     sizes: Sizes
     starts: bool  # the first tile of input channels, so that no partial sums are there
+    ends: bool  # the last one, whose outputs are finished
     loads: tuple[Transfer, ...]
     fresh_outputs: bool  # another tile of outputs than in the step before
     store: Transfer | None
@@ -128,7 +129,7 @@ class Tiling:
                 if this["c"] == self.tiles["c"] - 1:
                     finished = elements if self.pool is None else self.finished(this)
                     store = Transfer("outputs", "outputs", finished * self.one["output_bits"])
-            yield Step(self.tile(this), this["c"] == 0, tuple(loads), fresh, store)
+            yield Step(self.tile(this), this["c"] == 0, bool(ends), tuple(loads), fresh, store)
 
     def _load(self, operand: str, bits: int, *, first: bool) -> Transfer:
         """A load of *bits* of an operand; with the first weights come the layer's constants, which are dense."""
@@ -510,7 +511,7 @@ class ArrayCycles:
 
     def __call__(self, step: Step) -> int:
         """Return the cycles of *step*."""
-        key = (*(step.sizes[axis] for axis in AXES), step.starts)
+        key = (*(step.sizes[axis] for axis in AXES), step.starts, step.ends)
         if key not in self._known:
             self._known[key] = self._cycles(step)
         return self._known[key]
@@ -519,6 +520,9 @@ class ArrayCycles:
         n, y, x, g, k, c = (np.array([step.sizes[axis]]) for axis in AXES)
         cost = self.flow.tile_cost(self.problem, Tile(n, y, x, g, k, c), self.machine)
         cycles = int(cost.cycles[0])
+        if step.ends:
+            pace = Fraction(int(self.problem.post_cycles[0]), int(self.problem.post_outputs[0]))
+            cycles = max(cycles, ceil(int((n * y * x * g * k)[0]) * pace))
         if math.isinf(self.machine.buffer_bits_per_cycle):
             return cycles
         started = (n * y * x * g * k).astype(np.float64) if step.starts else np.zeros(1)

@@ -15,7 +15,7 @@ import numpy as np
 from squeezesim.cost.constraints import idle
 from squeezesim.cost.costs import ALONE, BOUNDS, OPERANDS, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
-from squeezesim.cost.lowering import POOLS, joined
+from squeezesim.cost.lowering import POST_OPS, joined, obstacles
 from squeezesim.cost.machine import LEVELS
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.search import WITHIN_SLACK
@@ -27,7 +27,7 @@ from squeezesim.network.compress.rules import learnt
 from squeezesim.network.compress.storage import nonzeros
 from squeezesim.report import stays, units
 from squeezesim.report.metrics import bounds, dataflows
-from squeezesim.report.names import display_names
+from squeezesim.report.names import display_name, display_names
 
 if TYPE_CHECKING:
     from squeezesim.cost.costs import Cause
@@ -343,6 +343,10 @@ def _zeros(case: Case) -> str:
 
 def _fill(case: Case) -> str:
     text = f"filling and draining the array takes {units.share(case.lost_share('fill'))} of {case.its} cycles"
+    work, _ = workload_of([case.ran], case.report.machine)
+    passing = int(work.passed(work.g * work.k * work.pixels)[0])
+    if passing > (1 - case.lost_share("fill")) * case.cycles:
+        return f"{text}, for what joins {case.it} takes the vector lanes {passing:,} cycles"
     return f"{text}: {limits}" if (limits := _limits(case)) else text
 
 
@@ -543,37 +547,43 @@ def _idle_rows(report: ReportData) -> Iterable[str]:
         yield f"{', '.join(idle_keys)}: of dataflows on rows and columns, which this array has not; units know none"
 
 
-_JOINING = {
-    "add": ("addition", "what they add is read elsewhere, too, is made without MACs, or has another size"),
-    "pool": (
-        "pooling",
-        "what they pool is read elsewhere, too, or is made without MACs, or windows are not of one size",
-    ),
-}
-"""What can join a layer: a noun for it, and why it cannot."""
+_JOINING = {"add": "addition", "pool": "pooling"}
+"""What can join a layer."""
+
+_NAMED = 3  # layers that a note has the names of
 
 
 def _post_ops(report: ReportData) -> Iterable[str]:
     """Which layers join the layer before them, and why others do not."""
     layers, machine = report.network.layers, report.machine
-    able = joined(layers, machine)
-    for name, (noun, why) in _JOINING.items():
-        kind = (lambda layer: layer.op == "add") if name == "add" else (lambda layer: layer.op in POOLS)
-        every = [number for number, layer in enumerate(layers) if layer.kind == "vector" and kind(layer)]
-        if name not in machine.post_ops or not every:
-            continue
-        can, done = (sum(number in which for number in every) for which in (able, report.joined))
+    able, apart = joined(layers, machine), obstacles(layers, machine)
+    for name, noun in _JOINING.items():
+        can, cannot = (
+            [number for number in some if POST_OPS[layers[number].op] == name] for some in (able, apart)
+        )
+        done = sum(number in report.joined for number in can)
         if done:
-            count = units.part(done, len(every), noun) or units.plural(len(every), noun)
+            count = units.part(done, len(can) + len(cannot), noun) or units.plural(done, noun)
             yield f"{count} {'join' if done > 1 else 'joins'} the layer before (array.post_ops {name})"
-        if done < can:
+        if done < len(can):
             objective = report.accelerator.mapper.objective
-            one = "it costs" if can - done == 1 else "they cost"
+            one = "it costs" if len(can) - done == 1 else "they cost"
             yield (
-                f"{units.plural(can - done, noun)} could join another layer, but by {objective} {one} less alone"
+                f"{units.plural(len(can) - done, noun)} could join another layer, but by {objective} {one} less alone"
             )
-        if can < len(every):
-            yield f"{units.plural(len(every) - can, noun)} cannot join another layer: {why}"
+        for why in dict.fromkeys(apart[number] for number in cannot):
+            some = [display_name(layers[number].name) for number in cannot if apart[number] == why]
+            words = ("they", "them", "are", "do") if len(some) > 1 else ("it", "it", "is", "does")
+            reason = why.format(**dict(zip(("it", "them", "is", "do"), words, strict=True)))
+            yield f"{_several(some, noun)} cannot join another layer: {reason}"
+
+
+def _several(names: Sequence[str], noun: str) -> str:
+    """Name some layers, or the first of many and the number of the others."""
+    if len(names) > _NAMED:
+        return f"{', '.join(names[: _NAMED - 1])} and {units.plural(len(names) - _NAMED + 1, noun)} more"
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def _idle_vector(report: ReportData) -> Iterable[str]:

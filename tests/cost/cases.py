@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -153,6 +154,14 @@ def machines(draw: st.DrawFn, **fixed: Any) -> Machine:
         changes["paces"] = (((changes["weight_bits"], changes["activation_bits"]), rate),)
     changes["skip_rows"] |= changes["skip_columns"]
     return machine(**(changes | fixed))
+
+
+@st.composite
+def machines_with_lanes(draw: st.DrawFn, **fixed: Any) -> Machine:
+    """Any machine, in most cases with lanes that add and pool beside the array, which may wait for them."""
+    on = draw(machines(**fixed))
+    lanes = {"vector_lanes": draw(among(0, 1, 3, 16)), "pool_lanes": draw(among(0, 0, 2))}
+    return replace(on, post_ops=("add", "pool"), **lanes)
 
 
 @cache

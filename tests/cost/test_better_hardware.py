@@ -134,6 +134,16 @@ IMPROVEMENTS = [
         ("ws", "os", "ws os"),
         SINGLE,
     ),
+    Improvements(
+        "lanes",
+        [
+            Improvement("more lanes", more("vector_lanes"), GROWTHS),
+            Improvement("more lanes that pool", more("pool_lanes"), GROWTHS),
+        ],
+        ("ws", "os"),
+        {**FAST, "vector_lanes": 1, "pool_lanes": 1, "post_ops": ("add", "pool")},
+        drawn=layers(),
+    ),
 ]
 
 

@@ -25,7 +25,7 @@ from squeezesim.cost.search import TRAFFIC, Choice, Search
 from squeezesim.cost.traffic import ORDERS
 from squeezesim.hardware import Accelerator
 from squeezesim.load import load
-from tests.cost.cases import buffer_parts, homes, layers, least_bits, machines, usual_layers
+from tests.cost.cases import buffer_parts, homes, layers, least_bits, machines_with_lanes, usual_layers
 from tests.reference.cases import units
 
 pytestmark = pytest.mark.skipif(compiled.core() is None, reason="no compiled core was built")
@@ -50,7 +50,7 @@ def families(draw: st.DrawFn) -> Machine:
     if draw(st.sampled_from([False, False, True])):
         fixed |= draw(buffer_parts())
         fixed["psums_stay"] = False  # tiles of all channels alone: a search is told so by constraints
-    return draw(machines(**fixed))
+    return draw(machines_with_lanes(**fixed))
 
 
 class Case(NamedTuple):

@@ -19,7 +19,7 @@ from squeezesim.cost.traffic import AXES, MODE_NUMBERS, MODES
 from squeezesim.errors import ModelError
 from squeezesim.network.layer import Layer, Pool
 from squeezesim.reference.pipeline import Tiling
-from tests.cost.cases import layers, machine, machines, pools, problem_of
+from tests.cost.cases import layers, machine, machines, machines_with_lanes, pools, problem_of
 from tests.reference.cases import tiles
 
 
@@ -86,7 +86,7 @@ def _axes(problem: object) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 @settings(max_examples=100)
-@given(layers(largest=12), machines(), st.data(), st.sampled_from(MODES))
+@given(layers(largest=12), machines_with_lanes(), st.data(), st.sampled_from(MODES))
 def test_few_steps_stand_for_all(layer: Layer, machine: Machine, data: st.DataObject, mode: object) -> None:
     problem = problem_of(layer, machine)
     sizes = np.array([[data.draw(tiles(problem))._asdict()[axis]] for axis in AXES])
@@ -109,6 +109,12 @@ def test_hand_worked_layer() -> None:
     # 3 · 8 · 2 B = 12 cycles are stored last, instead of 32. The array takes
     # 4 blocks of 8 pixels and the first preload.
     assert timing.cycles[0] == 11 + (32 + 32 + 12 + 3 * 7) + 36 + 36
+    # 4 · 1 windows of 3 · 2 elements are 1.5 operations for each of 8 · 2 outputs, 96 in a tile.
+    for lanes, cycles in (({"vector_lanes": 2}, 48), ({"vector_lanes": 2, "pool_lanes": 4}, 36)):
+        slower = machine(**lanes)
+        found = play(Points(problem_of(pooled, slower), points.mode, points.sizes), DATAFLOWS["ws"], slower)
+        assert found.cycles[0] == timing.cycles[0] + 2 * (cycles - 36)
+        assert found.stream[0] == timing.stream[0]
     tiling = Tiling(problem, sizes, MODES[0], on)
     assert tiling.kept() == 1 * 8 * 16  # a row of one window, of 8 channels
     assert tiling.footprint() == (2 * 64 + 64 + 2 * 64) * 16 + 8 * 16

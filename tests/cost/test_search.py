@@ -30,6 +30,7 @@ from tests.cost.cases import (
     homes,
     layers,
     machines,
+    machines_with_lanes,
     measures,
     measures_of,
     modes_of,
@@ -137,7 +138,9 @@ def check_against_enumeration(layer: Layer, data: st.DataObject, most: int) -> N
     slack = data.draw(st.sampled_from([0.0, 0.0, 0.15, 1.0]), label="slack")
     kib = data.draw(st.sampled_from([256, 1024, 8192]), label="bytes")
     objective = data.draw(st.sampled_from(["latency", "latency", "energy", "edp"]), label="objective")
-    on = data.draw(machines(slack=slack, buffer_bits=8 * kib, objective=objective), label="machine")
+    on = data.draw(
+        machines_with_lanes(slack=slack, buffer_bits=8 * kib, objective=objective), label="machine"
+    )
     # A tile of `rs` is mapped before it is costed, which takes longer than all the rest: one case in nine.
     quick = sorted(DATAFLOWS.keys() - {"rs"})
     first = data.draw(among(*quick * 4, "rs"), label="flow")
@@ -281,7 +284,7 @@ def test_the_loop_orders_cause_the_traffic_of_all_six(layer: Layer, machine: Mac
 
 
 @settings(max_examples=40, deadline=None)
-@given(layers(largest=7), machines(), st.data())
+@given(layers(largest=7), machines_with_lanes(), st.data())
 def test_no_lower_bound_is_above_what_a_tiling_costs(
     layer: Layer, machine: Machine, data: st.DataObject
 ) -> None:

@@ -20,14 +20,14 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network.layer import Layer
 from squeezesim.simulate import simulate
-from tests.cost.cases import layers, machine, machines, problem_of
+from tests.cost.cases import layers, machine, machines, machines_with_lanes, problem_of
 from tests.report import cases
 
 
 @st.composite
 def tilings(draw: st.DrawFn) -> tuple[Points, str, Machine]:
     """A small layer in tiles of any size, on any small machine."""
-    on = draw(machines())
+    on = draw(machines_with_lanes())
     problem = problem_of(draw(layers(largest=6)), on)
     extents = {axis: int(getattr(problem, axis)[0]) for axis in AXES}
     sizes = {axis: draw(st.integers(1, extent)) for axis, extent in extents.items()}

@@ -10,12 +10,12 @@ from squeezesim.cost.machine import Machine
 from squeezesim.cost.traffic import AXES, MODES, Mode
 from squeezesim.network.layer import Layer
 from squeezesim.reference.pipeline import Case, Step, Transfer, closed_form, play_events, simulated
-from tests.cost.cases import homes, layers, machine, machines, problem_of
+from tests.cost.cases import homes, layers, machine, machines_with_lanes, problem_of
 from tests.reference.cases import at_least, tiles
 
 
 @settings(max_examples=at_least(200), deadline=None)
-@given(layers(largest=8), machines(), st.data())
+@given(layers(largest=8), machines_with_lanes(), st.data())
 def test_the_pipeline_equals_the_tiles_played_event_by_event(
     layer: Layer, on: Machine, data: st.DataObject
 ) -> None:
@@ -24,7 +24,7 @@ def test_the_pipeline_equals_the_tiles_played_event_by_event(
 
 @pytest.mark.slow
 @settings(max_examples=at_least(2000), deadline=None)
-@given(layers(largest=8), machines(), st.data())
+@given(layers(largest=8), machines_with_lanes(), st.data())
 def test_the_pipeline_equals_2000_tiles_played_event_by_event(
     layer: Layer, on: Machine, data: st.DataObject
 ) -> None:
@@ -60,7 +60,7 @@ def steps(count: int, bits: int) -> list[Step]:
     """Tiles that each load inputs and store outputs of their own; the weights stay."""
     moves = [Transfer("inputs", "inputs", bits), Transfer("weights", "weights", bits)]
     store = Transfer("outputs", "outputs", bits)
-    return [Step({}, True, tuple(moves if i == 0 else moves[:1]), True, store) for i in range(count)]
+    return [Step({}, True, True, tuple(moves if i == 0 else moves[:1]), True, store) for i in range(count)]
 
 
 @pytest.mark.parametrize(

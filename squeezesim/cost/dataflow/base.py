@@ -78,6 +78,10 @@ class TileCost(NamedTuple):
         """Cycles of the array: stream + fill."""
         return self.stream + self.fill
 
+    def lasting(self, cycles: Ints) -> TileCost:
+        """Return the same where the array waits until *cycles* have passed."""
+        return self._replace(fill=np.maximum(self.fill, cycles - self.stream))
+
     def take(self, number: Ints) -> TileCost:
         """Return what the tiles *number* of these cost."""
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* The version of the functions below, as ABI in __init__.py: raise both when a signature or a meaning changes. */
-#define SQUEEZESIM_ABI 4
+#define SQUEEZESIM_ABI 5
 
 /* The digest of the sources, which the build passes: the loader takes no library of other sources. */
 #ifndef SQUEEZESIM_SOURCE
@@ -32,7 +32,7 @@ typedef struct {
     int64_t weight_bits, activation_bits, accumulator_bits;
     int64_t macs_at_once, cycles_at_once;
     int64_t nonzeros, block_kept, block_size, stored_weights, constants, added, second;
-    int64_t input_bits, factor_bits, output_bits, resident, valid, pool, pointwise;
+    int64_t input_bits, factor_bits, output_bits, resident, valid, pool, post_cycles, post_outputs, pointwise;
 } Problem;
 
 /* Numbers of `Machine` that say what a tile costs on the array. */

@@ -35,6 +35,12 @@ static inline double rounded_to_integer(double value) {
     return whole < value ? whole + 1 : whole;
 }
 
+/* Cycles in which finished outputs pass the lanes that add to them or pool them (`Workload.passed`). */
+static inline double passed(const Problem *p, const Tile *tile) {
+    double outputs = (double)(tile->n * tile->y * tile->x * tile->g * tile->k);
+    return rounded_to_integer(outputs * (double)p->post_cycles / (double)p->post_outputs * (1 - 1e-12));
+}
+
 /* ---- what a search is given -------------------------------------------------------------------------------------- */
 
 /* A part of the buffer with the operands that it holds, as bits of a set; partial sums are one more. */

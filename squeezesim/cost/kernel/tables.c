@@ -93,8 +93,9 @@ static double buffer_bits(const Problem *p, const TileCost *cost) {
 }
 
 /* Axes whose last tile differs from the others. */
-static unsigned uneven_of(const Tiling *t) {
-    unsigned uneven = 0;
+static unsigned uneven_of(const Problem *p, const Tiling *t) {
+    /* Outputs are finished with the last input channels. */
+    unsigned uneven = (unsigned)(p->post_cycles && t->tiles[AXIS_C] > 1) << AXIS_C;
     for (int axis = 0; axis < AXES; axis++)
         uneven |= (unsigned)((&t->size.n)[axis] != (&t->last.n)[axis]) << axis;
     return uneven;
@@ -117,7 +118,7 @@ bool array_at_least(const State *s, int flow, const Tiling *t, OnArray *array) {
     int64_t kind = s->in->flow[flow].kind;
     if (kind == OF_UNIT ? !unit_chooses(unit) : !s->in->array->chooses_blocks) return false;
     array->total = 0;
-    array->uneven = uneven_of(t);
+    array->uneven = uneven_of(&s->problem, t);
     for (unsigned last = array->uneven;; last = (last - 1) & array->uneven) {
         Tile tile;
         double count = tile_of(t, array->uneven, last, &tile);
@@ -133,14 +134,16 @@ bool array_at_least(const State *s, int flow, const Tiling *t, OnArray *array) {
 void array_of(State *s, int flow, const Tiling *t, OnArray *array) {
     const Problem *p = &s->problem;
     array->total = 0;
-    array->uneven = uneven_of(t);
+    array->uneven = uneven_of(p, t);
     memset(array->words, 0, sizeof array->words);
     for (unsigned last = array->uneven;; last = (last - 1) & array->uneven) {
         Tile tile;
         double count = tile_of(t, array->uneven, last, &tile);
         const TileCost *cost = tile_cost(s, flow, &tile);
         array->count[last] = count;
-        array->cycles[last] = array->begins[last] = (double)cost->cycles;
+        double cycles = (double)cost->cycles;
+        if (p->post_cycles && (t->tiles[AXIS_C] == 1 || (last >> AXIS_C & 1))) cycles = larger(cycles, passed(p, &tile));
+        array->cycles[last] = array->begins[last] = cycles;
         if (s->in->memory->is_limited) {
             double bits = buffer_bits(p, cost), rate = s->rates->buffer_bits_per_cycle;
             double started = (double)(tile.n * tile.y * tile.x * tile.g * tile.k) * (double)p->accumulator_bits;
