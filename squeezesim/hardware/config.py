@@ -323,7 +323,7 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, Mapping):
-        return "a mapping"
+        return "a mapping" if value else "an empty mapping"
     if isinstance(value, int) and value.bit_length() > 1000:
         return "an integer of more than 300 digits"
     if isinstance(value, list | tuple):

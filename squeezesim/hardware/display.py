@@ -220,7 +220,7 @@ def fixed_widths(accelerator: Specification, varying: Iterable[str]) -> str:
         [f"{path} {value:g}" for path, value in each.items() if value is not None and path not in paths]
         for each in (widths, rates)
     )
-    if not sizes or not (kept or others):
+    if not accelerator.array.dataflows or not sizes or not (kept or others):  # units have no rows and columns
         return ""
     verb = "varies" if len(sizes) == 1 else "vary"
     of = f" of {' and '.join(path.split()[0] for path in kept)}" if others else ""

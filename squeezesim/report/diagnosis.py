@@ -325,8 +325,11 @@ def _edge(case: Case) -> str:
     if case.dataflow in array.units and (pes := array.units[case.dataflow].pes) < array.pes:
         own_unit = f"unit {case.dataflow} has {pes:,} of the array's {array.pes:,} PEs"
         return f"{own_unit}, so that {empty} of {case.its} PE-cycles are idle"
-    own = f" and {case.its} "
-    reason = f"{case.its} {own.join(partly)}" if partly else f"{case.it} fills the array only in part"
+    reason = (
+        _listed([f"{case.its} {text}" for text in partly])
+        if partly
+        else f"{case.it} fills the array only in part"
+    )
     if not partly and (limits := _limits(case)):
         reason = f"{limits}, and {case.its} blocks are smaller than it"
     return f"{reason}, so that {empty} of {case.its} PE-cycles are idle"
@@ -581,8 +584,13 @@ def _post_ops(report: ReportData) -> Iterable[str]:
 def _several(names: Sequence[str], noun: str) -> str:
     """Name some layers, or the first of many and the number of the others."""
     if len(names) > _NAMED:
-        return f"{', '.join(names[: _NAMED - 1])} and {units.plural(len(names) - _NAMED + 1, noun)} more"
-    *before, last = names
+        return _listed([*names[: _NAMED - 1], f"{units.plural(len(names) - _NAMED + 1, noun)} more"])
+    return _listed(names)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Join texts by commas, the last two by an and."""
+    *before, last = texts
     return f"{', '.join(before)} and {last}" if before else last
 
 
