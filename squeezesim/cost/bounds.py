@@ -349,9 +349,9 @@ class Space(OptionSpace):
             if pixel_tiles == 1 and self.cut is not None:  # all pixels in a tile are none of the options
                 weights = weights + np.where(self.cut[self.channels.owner], NEVER, 0.0)
             beside = 1 + (machine.double("inputs") & changes("outputs", tiles) & (not machine.stays))
-            resident = work.resident[self.channels.owner]
+            whole = (work.beside if machine.parts else work.resident)[self.channels.owner]
             columns.append(
-                [g * c * slots["inputs"], g * k * slots["outputs"], weights + resident, g * k * beside]
+                [g * c * slots["inputs"], g * k * slots["outputs"], weights + whole, g * k * beside]
             )
         if self.pooled:  # windows that are open, of the output channels that a tile goes through
             rows.append(self.pooled.kept * work.open_bits[owner])
@@ -369,7 +369,11 @@ class Space(OptionSpace):
         by_part = np.ones((len(of_parts), len(rows), len(self.channels.owner)))
         by_part[:, 2] = of_parts[:, 2, self.channels.owner]
         assert products.single is not None
-        return Products(scaled, products.columns * by_part, products.single * by_part)
+        many, one = products.columns * by_part, products.single * by_part
+        if machine.parts:  # feature maps are where inputs are
+            of_maps = (work.resident * of_parts[:, 0])[:, self.channels.owner]
+            many[:, 2], one[:, 2] = many[:, 2] + of_maps, one[:, 2] + of_maps
+        return Products(scaled, many, one)
 
     def _startup(self) -> Products:
         """Bits of the first load of inputs, that of weights, and the last store of outputs: three quantities."""

@@ -338,7 +338,7 @@ def _places_of_steps(
 def _enter_places(columns: Columns, layers: Sequence[Layer], places: Sequence[Place]) -> None:
     """Enter where the operands of each layer live."""
     columns["homes"][:] = [place.home_of(layer) for layer, place in zip(layers, places, strict=True)]
-    columns["kept_bytes"][:] = [place.homes.resident // 8 for place in places]
+    columns["kept_bytes"][:] = [place.homes.kept // 8 for place in places]
 
 
 def _joined_costs(

@@ -63,6 +63,7 @@ class Maps:
         begun: of the first layer of each recurrence the class of its weights.
         bits: of what each layer writes.
         last: the last layer that reads what each layer writes; itself where none does.
+        apart: classes of weights that are in another part of the buffer than feature maps.
         lasting: weights that stay from one inference to the next, the same while every layer runs (``weights``).
     """
 
@@ -76,6 +77,7 @@ class Maps:
     bits: Sequence[int]
     last: Sequence[int]
     lasting: Lasting = NONE
+    apart: frozenset[int] = frozenset()
 
 
 def maps_of(
@@ -145,7 +147,8 @@ def maps_of(
             alive[each][number] = stays.bits
         for owner in stays.owners:
             read_of[owner] += (Reads(number, "weights", 0),)
-    return Maps(run, classes, of, read_of, alive, over, begun, bits, last, weights)
+    apart = frozenset(begun.values() if machine.parts else ())
+    return Maps(run, classes, of, read_of, alive, over, begun, bits, last, weights, apart)
 
 
 def sources_of(layers: Sequence[Layer], joined: Mapping[int, int] = NOTHING) -> list[tuple[int, ...]]:

@@ -22,8 +22,8 @@ from squeezesim.cost.maps import OUTSIDE, Maps
 from squeezesim.cost.mapspace import given_options
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.residents import given_places, given_weights, maps_on
-from squeezesim.cost.traffic import capacity
+from squeezesim.cost.residents import given_places, given_weights, homes_of, maps_on
+from squeezesim.cost.traffic import room_for_maps
 from squeezesim.errors import MappingError
 from squeezesim.network.layer import Layer, recurrences
 
@@ -110,15 +110,9 @@ def occupancy(
     >>> [(each.name, each.first, each.last, each.bits) for each in found.stays]
     [('a', 0, 1, 2048)]
     """
-    room = int(capacity(machine, Rates.of([machine]))[0])
+    room = int(room_for_maps(machine, Rates.of([machine]))[0])
     tiles = _tiles(layers, machine, costs)
-    homes = {
-        number: LayerHomes(tuple(HOMES[home] for home in of), kept)
-        for number, (of, kept) in enumerate(
-            zip(costs.homes[0].tolist(), costs.kept_bytes[0].tolist(), strict=True)
-        )
-        if kept or any(of)
-    }
+    homes = homes_of(costs)
     maps = maps_on(layers, machine, given_weights(layers, machine, homes, room))
     held = _held(layers, machine, homes)
     is_both = costs.homes[0, :, HOMED.index("outputs")] == HOMES.index("both")
@@ -161,7 +155,7 @@ def _tiles(layers: Sequence[Layer], machine: Machine, costs: Costs) -> list[int]
         work = work.take(rows)
         space = OptionSpace(work, machine, given_options(work, machine, costs.tile[0, mac].T))
         pixel, channel = space.pixels.offsets[:-1], space.channels.offsets[:-1]
-        bits = space.residency.footprint(costs.mode[0, mac], pixel, channel) - work.resident
+        bits = space.residency.tile_bits(costs.mode[0, mac], pixel, channel)
         for number, each in zip(mac, bits.tolist(), strict=True):
             found[number] = int(each)
     return found

@@ -58,7 +58,7 @@ class Place(NamedTuple):
 
     def home_of(self, layer: Layer) -> tuple[int, ...]:
         """Where each of ``costs.HOMED`` operands of *layer* lives, as an index into ``costs.HOMES``."""
-        inputs, weights, second, outputs, _, lasting = self.homes
+        inputs, weights, second, outputs, _, lasting, _ = self.homes
         in_part = layer.kind == "vector" and 0 < self.loaded < layer.input_elements
         return (
             int(inputs) + 2 * in_part,
@@ -154,13 +154,15 @@ def places_after(
         kept = {home: how for home, how in state if home not in gone} | stay
         for how in _ways(maps, written, ample) if begins else (kept.get(written, 0),):
             held = {**kept, written: how} if how and begins else kept
-            resident = maps.lasting.bits + sum(alive.get(home, 0) for home in held)
+            every = sum(alive.get(home, 0) for home in held)
+            beside = sum(alive.get(home, 0) for home in held if home in maps.apart)
+            resident = maps.lasting.bits + every - beside
             if how and any(home in held for home in maps.overwritten[number]):
                 resident -= maps.bits[number]
             if resident > capacity:
                 continue
             left = sorted(pair for pair in held.items() if maps.classes[pair[0]].last > number)
-            yield tuple(left), _place(maps, number, held, how, resident), held
+            yield tuple(left), _place(maps, number, held, how, resident, beside), held
 
 
 def _droppable(state: State, ample: Container[int]) -> list[int]:
@@ -188,7 +190,7 @@ def _ways(maps: Maps, written: int, ample: Container[int]) -> tuple[int, ...]:
     return (0, _KEPT, _BOTH) if of.readers > 1 else (0, _KEPT)
 
 
-def _place(maps: Maps, number: int, held: Mapping[int, int], how: int, resident: int) -> Place:
+def _place(maps: Maps, number: int, held: Mapping[int, int], how: int, resident: int, beside: int) -> Place:
     layer, reads = maps.layers[number], maps.reads[number]
     if layer.kind == "view":
         return Place(IN_MEMORY, 0, stored=True)
@@ -198,7 +200,9 @@ def _place(maps: Maps, number: int, held: Mapping[int, int], how: int, resident:
         return bool(own) and all(own)
 
     stay = number in maps.lasting.layers
-    homes = Homes(inside("inputs"), inside("weights") or stay, inside("second"), how == _KEPT, resident, stay)
+    homes = Homes(
+        inside("inputs"), inside("weights") or stay, inside("second"), how == _KEPT, resident, stay, beside
+    )
     if layer.kind == "mac":
         return Place(homes, 0, how != _KEPT, how == _BOTH)
     loaded = sum(read.elements for read in reads if read.home not in held)

@@ -89,6 +89,7 @@ class Workload:
     factor_bits: Ints  # of a weight that is loaded, not compressed: 0 where they live in the buffer
     output_bits: Ints  # of an output that is stored: 0 where they live in the buffer alone
     resident: Ints  # bits of the buffer that whole feature maps, or weights, take beside the tiles
+    beside: Ints  # bits of weights that do in a part of the buffer apart from that of feature maps
     valid: Ints  # output pixels of one channel, without what pads their rows
     pool: Ints  # of the outputs on their way out, an index into ``pools``; 0: none
     post_cycles: Ints  # in which lanes do what joined the layer ...
@@ -224,6 +225,7 @@ class Homes(NamedTuple):
         outputs: finished ones stay there alone; partial sums have a tile, and do not leave.
         resident: bits of all maps and weights that live there, the operands among them, without a part for weights
             alone.
+        beside: of a buffer of parts, bits of the weights, in the part that holds them.
         lasting: the weights are in a memory of their own, and stay from one inference to the next (``weights``).
     """
 
@@ -233,6 +235,12 @@ class Homes(NamedTuple):
     outputs: bool = False
     resident: int = 0
     lasting: bool = False
+    beside: int = 0
+
+    @property
+    def kept(self) -> int:
+        """Bits of all that lives in the buffer whole."""
+        return self.resident + self.beside
 
 
 IN_MEMORY = Homes()
@@ -249,6 +257,7 @@ _HOMES = (
     "factor_bits",
     "output_bits",
     "resident",
+    "beside",
     "pool",
     "post_cycles",
     "post_outputs",
@@ -312,6 +321,7 @@ def _row(layer: Layer, machine: Machine, homes: Homes) -> _Row:
         operands.weight_bits * (not homes.weights),
         operands.activation_bits * (not homes.outputs),
         homes.resident,
+        homes.beside,
         layer.n * layer.oy * layer.ox,
         (pool := _pool(layer, machine, pointwise, outputs)),
         *_post_pace(pool, layer.second_elements > 0, pixels[1] * pixels[2], machine),

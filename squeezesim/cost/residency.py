@@ -8,7 +8,7 @@ the room that there is is fetched once, another one as often as its loop order s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache, reduce
 from itertools import combinations, product
 from typing import Any, NamedTuple
@@ -68,33 +68,45 @@ class Shares:
         """Bits of the buffer, of operands in the order of ``LOOPS``, of problems *row*; outputs as partial sums.
 
         Windows that are open are where outputs are. Whole tensors that live there are among them; in a buffer of
-        parts those are weights, in the part that holds these.
+        parts those are feature maps in that of inputs, and weights in the one that holds these.
         """
         resident = self._work.resident[row]
         if self.is_plain:
             return sum(bits) + open_windows + resident
-        inputs, weights, sums = bits
         found: Any = 0.0
         for size, holds in self.parts:
-            taken: Any = 0.0
-            for operand, of in (
-                ("inputs", inputs),
-                ("weights", weights),
-                ("outputs", self.finished(sums, row) + open_windows),
-            ):
-                taken = taken + of if operand in holds else taken
-            if "psums" in holds and self.is_finished:
-                taken = taken + sums
-            if "weights" in holds:
-                taken = taken + resident
+            taken = self._taken(holds, bits, row, open_windows)
+            taken = taken + resident * ("inputs" in holds) + self._work.beside[row] * ("weights" in holds)
             found = np.maximum(found, taken / size * self.whole if size else taken)
         return found
 
+    def beside_maps(self, bits: Sequence[Any], row: Ints, open_windows: Any = 0.0) -> Any:
+        """Bits that tiles take where feature maps live: of the buffer, or of the part that holds inputs."""
+        if self.is_plain:
+            return sum(bits) + open_windows
+        return self._taken(
+            next(holds for _, holds in self.parts if "inputs" in holds), bits, row, open_windows
+        )
+
+    def _taken(self, holds: Container[str], bits: Sequence[Any], row: Ints, open_windows: Any) -> Any:
+        """Bits that tiles take of a part of the buffer."""
+        inputs, weights, sums = bits
+        taken: Any = 0.0
+        for operand, of in (
+            ("inputs", inputs),
+            ("weights", weights),
+            ("outputs", self.finished(sums, row) + open_windows),
+        ):
+            taken = taken + of if operand in holds else taken
+        return taken + sums if "psums" in holds and self.is_finished else taken
+
     def finished(self, sums: Any, row: Ints) -> Any:
-        """Bits of outputs whose partial sums would take *sums*."""
+        """Bits of outputs whose partial sums would take *sums*; none where they live in the buffer."""
         if not self.is_finished:
             return sums
-        return sums / self._work.accumulator_bits[row] * self._work.activation_bits[row]
+        never = np.isinf(sums)
+        held = np.where(never, 0.0, sums) / self._work.accumulator_bits[row] * self._work.output_bits[row]
+        return np.where(never, np.inf, held)
 
     def of_open(self) -> Floats:
         """What a bit of open windows is of the buffer, by part, rounded down."""
@@ -170,6 +182,13 @@ class Residency:
 
     def footprint(self, mode: Ints, pixel: Ints, channel: Ints) -> Floats:
         """Bits of the buffer that tilings take in *mode*; infinite where weights exceed their own part of it."""
+        return self._summed(self.shares.together, mode, pixel, channel)
+
+    def tile_bits(self, mode: Ints, pixel: Ints, channel: Ints) -> Floats:
+        """Bits that tilings take in *mode* of the room that feature maps may have."""
+        return self._summed(self.shares.beside_maps, mode, pixel, channel)
+
+    def _summed(self, together: Callable[..., Any], mode: Ints, pixel: Ints, channel: Ints) -> Floats:
         result = np.empty(len(mode))
         for order in sorted({*ORDER_OF[mode].tolist()}):  # np.unique would import numpy.ma
             of = np.flatnonzero(ORDER_OF[mode] == order)
@@ -177,7 +196,7 @@ class Residency:
             levels = _LEVELS[mode[of] % PER_ORDER].T
             held = [np.choose(level, each) for level, each in zip(levels, bits, strict=True)]
             left = self._open(order, pixel[of], channel[of])
-            result[of] = self.shares.together(held, self.pixels.owner[pixel[of]], left)
+            result[of] = together(held, self.pixels.owner[pixel[of]], left)
         return result
 
     def dram_bits(self, mode: Ints, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, Ints, Ints]:

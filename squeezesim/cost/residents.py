@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from squeezesim.cost.constraints import constrained_problems, searched_together
-from squeezesim.cost.costs import HOMED, HOMES, Axes
+from squeezesim.cost.costs import HOMED, HOMES, Axes, Costs
 from squeezesim.cost.given import LayerHomes
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
@@ -27,12 +27,12 @@ from squeezesim.cost.placement import (
     passages_of,
     places_after,
 )
-from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Ints, operands_of
+from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Homes, Ints, operands_of
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
 from squeezesim.cost.recurrence import first_loads
 from squeezesim.cost.search import Search
-from squeezesim.cost.traffic import capacity
+from squeezesim.cost.traffic import capacity, room_for_maps
 from squeezesim.cost.vector import Streams, vector_costs
 from squeezesim.cost.weights import Lasting, lasting, load_once, splits
 from squeezesim.errors import MappingError, UsageError
@@ -74,7 +74,7 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
 
     Machines are those of *rates*; slack is not used up here.
     """
-    room = capacity(family, rates)
+    room = room_for_maps(family, rates)
     ways = [maps_on(layers, family, weights) for weights in splits(layers, family, room.max())]
     maps = ways[0]
     shapes, examples = _shapes(maps, family)
@@ -118,7 +118,7 @@ def ways_through(
     """
     maps = maps_on(layers, family, lasting(layers, family))
     shapes, examples = _shapes(maps, family)
-    room = int(capacity(family, rates)[0])
+    room = int(room_for_maps(family, rates)[0])
     # Of a map between two parts every home has to be there, since other parts may stand before and after it.
     between = {home for part in parts for home in maps.alive[part[-1]] if maps.classes[home].last > part[-1]}
     graph = graph_of(maps, shapes, room, _ample(maps, family, rates, room) - between)
@@ -155,7 +155,7 @@ def left_out(layers: Sequence[Layer], machine: Machine) -> LeftOut:
     if max((len(alive) for alive in maps.alive), default=0) <= MOST_DROPPED:  # 3 ** 4 states at most
         return LeftOut()
     rates = Rates.of([machine])
-    room = int(capacity(machine, rates)[0])
+    room = int(room_for_maps(machine, rates)[0])
     graph = graph_of(maps, range(len(layers)), room, _ample(maps, machine, rates, room))
     return LeftOut(graph.cut, graph.undropped)
 
@@ -188,7 +188,7 @@ def given_places(layers: Sequence[Layer], machine: Machine, homes: Mapping[int, 
     Raises:
         MappingError: there is no such placement.
     """
-    room = int(capacity(machine, Rates.of([machine]))[0])
+    room = int(room_for_maps(machine, Rates.of([machine]))[0])
     maps = maps_on(layers, machine, given_weights(layers, machine, homes, room))
     ways: dict[State, tuple[Held, ...]] = {(): ()}
     for number, layer in enumerate(layers):
@@ -202,9 +202,9 @@ def given_places(layers: Sequence[Layer], machine: Machine, homes: Mapping[int, 
                     own[_WEIGHTS] = wanted.homes[_WEIGHTS]
                 found = LayerHomes(
                     tuple(own),
-                    None if wanted.kept_bytes is None else place.homes.resident // 8,
+                    None if wanted.kept_bytes is None else place.homes.kept // 8,
                 )
-                resident = place.homes.resident
+                resident = place.homes.kept
                 if found == wanted and (left not in least or resident < least[left]):
                     least[left], after[left] = resident, (*path, Held(place, frozenset(held)))
         if not after:
@@ -218,6 +218,28 @@ def given_places(layers: Sequence[Layer], machine: Machine, homes: Mapping[int, 
             )
         ways = after
     return list(next(iter(ways.values())))
+
+
+def homes_of(costs: Costs) -> dict[int, LayerHomes]:
+    """Return the homes of operands that are not all in memories, by layer, on the first accelerator of *costs*."""
+    rows = zip(costs.homes[0].tolist(), costs.kept_bytes[0].tolist(), strict=True)
+    return {
+        number: LayerHomes(tuple(HOMES[home] for home in of), kept)
+        for number, (of, kept) in enumerate(rows)
+        if kept or any(of)
+    }
+
+
+def homes_at(layers: Sequence[Layer], machine: Machine, costs: Costs, index: int) -> Homes:
+    """Return the homes of the operands of layer *index*, and what each part of the buffer has of whole tensors.
+
+    Raises:
+        MappingError: no placement has the homes of *costs*.
+    """
+    found = costs.homes_at(index)
+    if machine.parts and found.resident:
+        return given_places(layers, machine, homes_of(costs))[index].place.homes
+    return found
 
 
 def given_weights(
@@ -317,7 +339,7 @@ class _Values:
             ENERGY: (energy, cycles),
             EDP: (self._weighted(cycles, energy), cycles),
         }[self.family.objective]
-        most = self.room[:, None] - tile
+        most = room_for_maps(self.family, self.rates)[:, None] - tile
         return [Value(first[:, each], second[:, each], most[:, each]) for each in range(len(keys))]
 
     def sums(self, machine: int, shapes: Sequence[int], found: Placement | None) -> tuple[float, float]:
@@ -397,9 +419,7 @@ class _Values:
             choice = search.choose(self.rates.take(index))
             machine, row = np.divmod(np.arange(len(index) * len(work)), len(work))
             tilings = choice.tilings(machine, row)
-            bits = residency.footprint(tilings.mode, tilings.pixel, tilings.channel) - work.resident[row]
-            if self.family.parts:  # of which the one that is filled the most says nothing of that of weights
-                bits = np.full_like(bits, np.inf)
+            bits = residency.tile_bits(tilings.mode, tilings.pixel, tilings.channel)
             for values, each in zip(
                 found,
                 (choice.measures[LATENCY], choice.measures[ENERGY], bits.reshape(len(index), -1)),

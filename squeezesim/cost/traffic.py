@@ -215,3 +215,10 @@ def distinct(order: str, tiles: Mapping[str, Any], among: Sequence[str] = ORDERS
 def capacity(machine: Machine, rates: Rates) -> Ints:
     """Bits of each machine's buffer that tiles share: all of it but the part for weights alone."""
     return np.asarray(rates.buffer_bits - machine.weights_bits)
+
+
+def room_for_maps(machine: Machine, rates: Rates) -> Ints:
+    """Bits of each machine's buffer that feature maps may take: those that tiles share, or those of inputs' part."""
+    of_inputs = [part.bits for part in machine.parts if "inputs" in part.holds]
+    shared = capacity(machine, rates)
+    return np.full_like(shared, of_inputs[0]) if of_inputs else shared

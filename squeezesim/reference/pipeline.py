@@ -218,10 +218,12 @@ class Tiling:
         apart = [part for part in self.machine.parts if "psums" in part.holds and "outputs" not in part.holds]
         bits["psums"] = bits["outputs"] if apart else 0
         if apart or self.machine.psums_stay:  # outputs wait at their own width
-            bits["outputs"] = bits["outputs"] // self.one["accumulator_bits"] * self.one["activation_bits"]
+            bits["outputs"] = bits["outputs"] // self.one["accumulator_bits"] * self.one["output_bits"]
         bits["outputs"] += kept
         if not self.machine.parts:
-            return sum(bits.values())
+            return sum(bits.values()) + self.one["resident"]
+        bits["inputs"] += self.one["resident"]  # feature maps are where inputs are
+        bits["weights"] += self.one["beside"]
         whole = sum(part.bits for part in self.machine.parts)
         filled = [
             Fraction(sum(bits[operand] for operand in part.holds), part.bits) for part in self.machine.parts

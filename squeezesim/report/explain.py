@@ -14,10 +14,11 @@ from squeezesim.cost.costs import OPERANDS, cause_named, label_of, spaced
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.given import LayerMapping
 from squeezesim.cost.machine import LEVELS, Machine
-from squeezesim.cost.problem import workload_of
+from squeezesim.cost.problem import Homes, workload_of
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, Rates
 from squeezesim.cost.recurrence import first_loads
+from squeezesim.cost.residents import homes_at
 from squeezesim.cost.traffic import MODES, capacity
 from squeezesim.cost.weights import load_once
 from squeezesim.errors import HardwareError, UsageError, nearest
@@ -200,9 +201,13 @@ def alone(case: Case, dataflow: str) -> Case:
     mappings = _beside(case, accelerator) if accelerator.mapper.objective == EDP else {}
     memory = accelerator.memory
     placed = memory.global_buffer.keeps or memory.stays.size_kib or layer.repeat > 1
-    homes = [case.report.costs.homes_at(case.index)] if placed else []
+    homes = [_homes(case)] if placed else []
     costs = evaluate(network.layers, [accelerator], mappings, homes)
     return Case(ReportData(network, accelerator, costs), 0, case.many)
+
+
+def _homes(case: Case) -> Homes:
+    return homes_at(case.report.network.layers, case.report.machine, case.report.costs, case.index)
 
 
 def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
@@ -213,7 +218,7 @@ def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
     machine, tally = Machine.of(accelerator), case.report.tally
     rates, first = Rates.of([machine]), np.zeros(1, np.int64)
     room = capacity(machine, rates)[0]
-    layer, homes = case.ran, [case.report.costs.homes_at(case.index)]
+    layer, homes = case.ran, [_homes(case)]
     work, limits = workload_of([layer], machine, homes)[0], Limits.of(layer, machine)
     if any(limits.refusals(work, machine)):
         return {}

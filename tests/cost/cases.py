@@ -294,7 +294,9 @@ def homes(draw: st.DrawFn, most: int = 0) -> Homes:
     """Operands in memories, in two cases of three; or some in the buffer, beside whole maps of up to *most* bytes."""
     if draw(among(True, True, False)):
         return IN_MEMORY
-    return Homes(*(draw(st.booleans()) for _ in range(4)), resident=8 * draw(st.integers(0, most)))
+    inside = [draw(st.booleans()) for _ in range(4)]
+    kept, beside = (8 * draw(st.integers(0, most)) for _ in range(2))
+    return Homes(*inside, resident=kept, beside=beside * draw(st.booleans()))
 
 
 def problem_of(layer: Layer, on: Machine, at: Homes = IN_MEMORY) -> Workload:

@@ -74,7 +74,7 @@ def cases(draw: st.DrawFn) -> Case:
     """Any problems, machines and constraints of what the core knows."""
     on, each = draw(families()), draw(st.lists(layers() | usual_layers(), min_size=1, max_size=3))
     at = draw(homes(200))
-    smallest = max(least_bits(layer, on) for layer in each) + at.resident
+    smallest = max(least_bits(layer, on) for layer in each) + at.kept
     if not on.parts and draw(st.sampled_from([False, False, True])):
         on = replace(on, weights_bits=smallest)
     rooms = draw(st.lists(ROOMS, min_size=1, max_size=3))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from squeezesim.cost.bounds import Space
+from squeezesim.cost.constraints import Limits
 from squeezesim.cost.costs import HOMED, Axes
 from squeezesim.cost.evaluate import evaluate, evaluate_each
 from squeezesim.cost.lowering import as_run, joined
@@ -22,6 +22,7 @@ from squeezesim.cost.problem import Homes, workload_of
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.residents import maps_on
 from squeezesim.cost.timeline import timeline
+from squeezesim.cost.traffic import room_for_maps
 from squeezesim.cost.vector import Streams, vector_costs
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
@@ -102,6 +103,24 @@ def designs(draw: st.DrawFn) -> Accelerator:
             "mapper.residency": draw(among("best", "best", "order")),
         }
     )
+
+
+@st.composite
+def designs_of_parts(draw: st.DrawFn) -> Accelerator:
+    """Buffers of parts, one for inputs and outputs; sums are there, in a part of their own, or in the array."""
+    maps, weights = draw(among(0.125, 0.25, 0.5, 1.0, 4.0)), draw(among(0.0625, 0.25, 4.0))
+    psums = draw(among("buffer", "buffer", "array"))
+    parts: dict[str, Any] = {
+        "maps": {"size_kib": maps, "holds": ["inputs", "outputs"], "slots": draw(among(1, 2))},
+        "weights": {"size_kib": weights, "holds": ["weights"]},
+    }
+    if psums == "buffer" and draw(st.booleans()):
+        parts["sums"] = {"size_kib": 0.25, "holds": ["psums"]}
+    if draw(among(False, False, True)):
+        parts["maps"]["holds"] += parts.pop("weights")["holds"]
+    on = draw(designs()).replace({"memory.global_buffer.keeps": []})
+    buffer = {"parts": parts, "psums": psums, "keeps": ["activations"]}
+    return on.replace({"memory.global_buffer": buffer})
 
 
 def vector(name: str, op: str, inputs: tuple[str, ...], read: int, written: int) -> Layer:
@@ -227,11 +246,7 @@ def costs_of(runs: set[Run], on: Accelerator) -> dict[Run, tuple[float, float]]:
     """Cycles and energy of each layer by itself; infinite where it does not fit."""
     machine, found = Machine.of(on), dict.fromkeys(runs, (math.inf, math.inf))
     fitting = [
-        run
-        for run in runs
-        if run[0].kind == "mac"
-        and Space(workload_of([run[0]], machine, [run[1]])[0], machine).least_footprint[0]
-        <= machine.buffer_bits
+        run for run in runs if run[0].kind == "mac" and least_bits(*run[:2], machine) <= machine.buffer_bits
     ]
     on_lanes = [run for run in runs if run[0].kind == "vector"]
     if fitting:
@@ -244,6 +259,12 @@ def costs_of(runs: set[Run], on: Accelerator) -> dict[Run, tuple[float, float]]:
     return found
 
 
+def least_bits(layer: Layer, at: Homes, machine: Machine) -> float:
+    """Bits of the buffer that a layer takes at least, with all input channels where sums stay in the array."""
+    work = workload_of([layer], machine, [at])[0]
+    return float(Limits.of(layer, machine).search(work, machine, np.inf).space.least_footprint[0])
+
+
 def _measures(cycles: Any, energy: Any) -> list[tuple[float, float]]:
     return list(zip(cycles[0].tolist(), energy[0].sum(axis=-1).tolist(), strict=True))
 
@@ -252,7 +273,7 @@ def every_placement(layers: list[Layer], on: Accelerator) -> list[tuple[float, f
     """Cycles and energy of every placement that fits."""
     plain = Plain(layers, Machine.of(on))
     every = [plain.runs(chosen) for chosen in itertools.product(*map(plain.choices, plain.groups))]
-    bits = Machine.of(on).buffer_bits
+    bits = room_for_maps(Machine.of(on), Rates.of([Machine.of(on)]))[0]
     every = [runs for runs in every if all(homes.resident <= bits for _, homes, _ in runs)]
     costs = costs_of({run for runs in every for run in runs}, on)
     sums = [tuple(map(sum, zip(*(costs[run] for run in runs), strict=True))) for runs in every]
@@ -293,6 +314,33 @@ def test_the_placement_is_the_best_of_all_of_50_networks(layers: list[Layer], on
     check_against_every_placement(layers, on)
 
 
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(networks(), designs_of_parts())
+def test_in_parts_of_the_buffer_too(layers: list[Layer], on: Accelerator) -> None:
+    check_against_every_placement(layers, on)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(networks(), designs_of_parts())
+def test_in_parts_of_the_buffer_too_of_200_networks(layers: list[Layer], on: Accelerator) -> None:
+    check_against_every_placement(layers, on)
+
+
+@settings(max_examples=8, deadline=None)
+@given(networks(most=8), designs_of_parts(), among(1.25, 2.0, 8.0), among("maps", "weights"))
+def test_a_larger_part_is_never_worse(layers: list[Layer], on: Accelerator, factor: float, name: str) -> None:
+    parts = on.memory.global_buffer.parts
+    assume(name in parts)
+    larger = on.replace({f"memory.global_buffer.parts.{name}.size_kib": parts[name].size_kib * factor})
+    (before, (misfit,)), (after, (other,)) = (evaluate_each(layers, [each]) for each in (on, larger))
+    if misfit is None:
+        assert other is None
+        which = on.mapper.objective == "energy"
+        one, two = ((c.cycles.sum(), c.energy.sum())[which] for c in (before, after))
+        assert two <= one * (1 + 1e-12)
+
+
 @settings(max_examples=8, deadline=None)
 @given(networks(most=8), designs(), among(1.25, 2.0, 8.0))
 def test_a_larger_buffer_is_never_worse(layers: list[Layer], on: Accelerator, factor: float) -> None:
@@ -319,13 +367,13 @@ def test_machines_together_are_placed_as_each_by_itself(layers: list[Layer], on:
 
 
 @settings(max_examples=8, deadline=None)
-@given(networks(most=8), designs())
+@given(networks(most=8), designs() | designs_of_parts())
 def test_what_stays_fits_and_timelines_end_when_layers_do(layers: list[Layer], on: Accelerator) -> None:
     costs, (misfit,) = evaluate_each(layers, [on])
     if misfit is not None:
         return
     machine = Machine.of(on)
-    assert np.all(costs.kept_bytes <= machine.buffer_bits // 8)
+    assert np.all(costs.kept_bytes <= room_for_maps(machine, Rates.of([machine]))[0] // 8)
     for number, layer in enumerate(as_run(layers, machine)):
         assert timeline(layer, costs, number, machine).cycles == costs.cycles[0, number]
 

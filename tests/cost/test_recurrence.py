@@ -150,8 +150,9 @@ def least(layers: Sequence[Layer], on: Accelerator) -> tuple[float, float]:
         ways = [plain]
         alone = not any(layers[n].weights_are_activations for n in run)
         if times > 1 and owners and (not machine.weights_bits or (alone and bits <= machine.weights_bits)):
-            resident = 0 if machine.weights_bits else bits
-            steps = [of_step(layers[n], on, Homes(weights=n in owners, resident=resident)) for n in run]
+            place = "beside" if machine.parts else "resident"
+            taken = {place: 0 if machine.weights_bits else bits}
+            steps = [of_step(layers[n], on, Homes(weights=n in owners, **taken)) for n in run]
             way = times * np.sum(steps, axis=0)
             for weights, values in sizes.values():
                 loaded = 8 * weights + machine.accumulator_bits * values

@@ -32,7 +32,8 @@ typedef struct {
     int64_t weight_bits, activation_bits, accumulator_bits;
     int64_t macs_at_once, cycles_at_once;
     int64_t nonzeros, block_kept, block_size, stored_weights, constants, added, second;
-    int64_t input_bits, factor_bits, output_bits, resident, valid, pool, post_cycles, post_outputs, pointwise;
+    int64_t input_bits, factor_bits, output_bits, resident, beside, valid, pool;
+    int64_t post_cycles, post_outputs, pointwise;
 } Problem;
 
 /* Numbers of `Machine` that say what a tile costs on the array. */

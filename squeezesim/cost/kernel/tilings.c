@@ -175,9 +175,10 @@ bool nest_of(const State *s, const Tiling *t, int number, Nest *nest) {
 double together_in_parts(const State *s, double inputs, double weights, double sums, double open) {
     const Memory *memory = s->in->memory;
     const Problem *p = &s->problem;
-    double resident = (double)p->resident, found = 0;
+    double found = 0;
     double outputs = sums;
-    if (memory->is_finished) outputs = sums / (double)p->accumulator_bits * (double)p->activation_bits;
+    if (memory->is_finished && !isinf(sums))
+        outputs = sums / (double)p->accumulator_bits * (double)p->output_bits;
     for (int64_t number = 0; number < memory->parts; number++) {
         const Part *part = &memory->part[number];
         double taken = 0;
@@ -185,7 +186,8 @@ double together_in_parts(const State *s, double inputs, double weights, double s
         if (part->holds >> WEIGHTS & 1) taken += weights;
         if (part->holds >> OUTPUTS & 1) taken += outputs + open;
         if ((part->holds & HOLDS_PSUMS) && memory->is_finished) taken += sums;
-        if (part->holds >> WEIGHTS & 1) taken += resident;
+        if (part->holds >> INPUTS & 1) taken += (double)p->resident;
+        if (part->holds >> WEIGHTS & 1) taken += (double)p->beside;
         found = larger(found, part->bits > 0 ? taken / part->bits * memory->whole : taken);
     }
     return found;
