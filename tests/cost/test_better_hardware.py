@@ -126,6 +126,7 @@ IMPROVEMENTS = [
         "networks",
         [Improvement("wider networks", wider, ("weights", "inputs", "psums"))],
         ("rs",),
+        {"buffer_bits_per_cycle": inf},  # else the fastest mapping may wait for the buffer
         drawn=layers(),  # the search of `rs` takes long for usual ones, which are drawn above
     ),
     Improvements(

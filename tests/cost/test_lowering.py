@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,3 +164,32 @@ def test_results_are_saved_and_traced(tmp_path: Any) -> None:
     assert Report.load(tmp_path / "a.json").costs.equals(found.costs)
     slots = found.costs.cycles[0] * 1024
     assert np.array_equal(slots, found.costs.executed[0] + found.costs.losses[0].sum(axis=-1))
+
+
+def table_rows() -> list[Any]:
+    """The rows of hardware.md on what joins: placement, network, and what its columns say."""
+    text = (Path(__file__).parents[2] / "docs" / "hardware.md").read_text(encoding="utf-8")
+    tables = re.findall(r"\| network \| apart \|.*\n\|[-|]+\n((?:\|.*\n)+)", text)
+    rows = []
+    for placement, table in zip(("best", "layer"), tables, strict=True):
+        for line in table.splitlines():
+            network, *said = (cell.strip().strip("`") for cell in line.strip("|").split("|"))
+            small = network.startswith("squeeze") and placement == "best"
+            marks = () if small else pytest.mark.slow
+            rows.append(pytest.param(placement, network, said, id=f"{network}-{placement}", marks=marks))
+    return rows
+
+
+@pytest.mark.parametrize(("placement", "network", "said"), table_rows())
+def test_the_tables_of_hardware_md(placement: str, network: str, said: list[str]) -> None:
+    for post_ops, text in zip(([], ["add"], ["add", "pool"]), said, strict=True):
+        hw = Accelerator.named("hybrid_32x32").replace(
+            {"array.post_ops": post_ops, "memory.placement": placement}
+        )
+        totals = simulate(load(network), hw).totals
+        cycles, megabytes = text.removesuffix(" MB").split(", ")
+        number, unit = cycles.split()
+        scale = {"k": 1e3, "M": 1e6}[unit]
+        for shown, value in ((number, totals["cycles"] / scale), (megabytes, totals["dram_bytes"] / 1e6)):
+            digits = len(shown.partition(".")[2])
+            assert shown == f"{value:.{digits}f}"
