@@ -105,11 +105,12 @@ def explain(
     shown = [each for each in passing if layer in (None, each.layer)]
     found = report, explained(report, layer), proposals, shown
     parts = sections(*found)
+    console = output.console()
     texts = {"json": document(*found)} if "json" in (format, *map(_format_of, out or ())) else {}
     for path in out or ():
         atomic_write(path, texts.get(_format_of(path)) or _text(parts, _format_of(path)))
     if format == "text":
-        _show(parts)
+        _show(sections(*found, width=console.width - 2) if console.is_terminal else parts)
     else:
         output.write(texts.get(format) or _text(parts, format))
     options.fail_if_unmodelled(report.network, strict)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from squeezesim.report.grid import Grid
+    from squeezesim.report.html.page import Advice
     from squeezesim.report.report import Report
 
 _SPELLED = "squeezesim.spelled"
@@ -306,11 +307,13 @@ def page(reports: Sequence[Report], words: Sequence[str], *, advise: bool, cache
 
     from squeezesim.report.html.page import page
 
-    advice = _advice(reports[0], cache=cache) if advise and len(reports) == 1 else []
+    advice = _advice(reports[0], cache=cache) if advise and len(reports) == 1 else None
     return page(reports, command=shlex.join(["squeezesim", *words]), advice=advice)
 
 
-def _advice(report: Report, *, cache: bool) -> list[str]:
-    from squeezesim.explore.advise import NOTHING, advise
+def _advice(report: Report, *, cache: bool) -> Advice:
+    from squeezesim.explore.advise import APART, NOTHING, advise
+    from squeezesim.report.html.page import Advice, Proposed
 
-    return list(map(str, advise(report, cache=cache))) or [NOTHING]
+    rows = [Proposed(*proposal.cells()) for proposal in advise(report, cache=cache)]
+    return Advice(f"{APART[0].upper()}{APART[1:]}." if rows else NOTHING, rows)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from squeezesim.cost.costs import Costs, label_of
+from squeezesim.cost.costs import Costs, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.machine import LEVELS
@@ -31,7 +31,8 @@ from squeezesim.network.compress.rules import learnt
 from squeezesim.report import units
 from squeezesim.report.diagnosis import shape_of
 from squeezesim.report.explain import MOST, explain, summary
-from squeezesim.report.metrics import dataflows, quantity, shown_energy, words
+from squeezesim.report.grid import Column, Grid
+from squeezesim.report.metrics import dataflows, header, quantity, shown_energy, words
 from squeezesim.report.names import display_name
 from squeezesim.report.report import Report
 from squeezesim.report.text import Section, caveats
@@ -155,10 +156,27 @@ class Proposal:
         text = f"{self.change}: {self._saving()}"
         if (cycles := self.saved_layer_cycles) is not None:
             text += f" of the network, {self._of_layer(cycles)}"
-        return f"{text}; {', '.join(self._others())}; {self.assumption}"
+        return f"{text}; {', '.join(map(' '.join, self.others().items()))}; {self.assumption}"
 
     def __repr__(self) -> str:
         return f"<Proposal {self.kind}: {self.change}: {self._saving()}>"
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """Return a row of the table of proposals: the change, what it saves, its energy, and what it assumes."""
+        share = self.saved_cycles / int(self.before.tally.cycles.sum())
+        latency = self.saved("latency_us") or 0.0
+        minus = "−" if share < 0 else ""
+        saves = f"{minus}{units.share(abs(share))}, {minus}{quantity('latency_us', abs(latency))}"
+        others = self.others()
+        energy = others.pop(words(shown_energy(self.before, self.after)), units.EMPTY)
+        caveats = [self.assumption, *(f"{name} {amount}" for name, amount in others.items()), self.layer_text]
+        return self.change, saves, energy, "; ".join(filter(None, caveats))
+
+    @property
+    def layer_text(self) -> str:
+        """What becomes of the layer that was asked for, empty where none was."""
+        cycles = self.saved_layer_cycles
+        return "" if cycles is None else self._of_layer(cycles)
 
     def _saving(self) -> str:
         """What becomes of the cycles of the network."""
@@ -178,13 +196,14 @@ class Proposal:
             return f"{count if saved else 'none'} of them in {name}"
         return f"{name} saves {count}"
 
-    def _others(self) -> Iterator[str]:
-        """What becomes of the energy and, where the network changes, of params and MACs."""
+    def others(self) -> dict[str, str]:
+        """Return by how much the energy grows and, where the network changes, params and MACs, as texts."""
         energy = shown_energy(self.before, self.after)
         is_network_changed = self.before.accelerator == self.after.accelerator and self.kind != "mapping"
-        for name in (energy, "params", "macs") if is_network_changed else (energy,):
-            if (saved := self.saved(name)) is not None:
-                yield _change(name, saved)
+        names = (energy, "params", "macs") if is_network_changed else (energy,)
+        return {
+            words(name): _amount(name, saved) for name in names if (saved := self.saved(name)) is not None
+        }
 
 
 def _cycles_text(report: Report, name: str) -> int:
@@ -192,10 +211,9 @@ def _cycles_text(report: Report, name: str) -> int:
     return sum(count for layer, count in cycles if layer.name == name)
 
 
-def _change(name: str, saved: float) -> str:
+def _amount(name: str, saved: float) -> str:
     """The change of a metric with its sign, which is that of an amount that grows."""
-    amount = f"{'−' if saved > 0 else '+'}{quantity(name, abs(saved))}" if saved else "unchanged"
-    return f"{words(name)} {amount}"
+    return f"{'−' if saved > 0 else '+'}{quantity(name, abs(saved))}" if saved else "unchanged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -564,16 +582,83 @@ def sections(
     explained: Sequence[Explained],
     proposals: Sequence[Proposal],
     passing: Sequence[Passing] = (),
+    width: int | None = None,
 ) -> list[Section]:
-    """Return the parts of the text in their order."""
+    """Return the parts of the text in their order, tables of at most *width* characters."""
+    reasons = [
+        f"{place}. {display_name(part.layers[0])}: {'; '.join(part.sentences[1:])}"
+        for place, part in enumerate(explained, 1)
+        if len(part.sentences) > 1
+    ]
+    timed = [part for part in explained if part.cycles]
+    proposed = _proposed_table(proposals, width) if proposals else []
     return [
         Section(f"{report.network.name} on {report.accelerator.name}", summary(report)),
-        Section("what takes the time", _numbered(explained)),
+        Section("what takes the time", _time_table(report, timed, width) if timed else _numbered(explained)),
+        *([Section("why", reasons)] if timed and reasons else []),
         *([Section("feature maps that pass DRAM", _numbered(passing[:MOST_PASSING]))] if passing else []),
-        Section("proposals", _numbered(proposals) if proposals else [NOTHING]),
+        *(proposed or [Section("proposals", [NOTHING])]),
         Section("assumptions", assumptions(report, proposals)),
         *caveats(report),
     ]
+
+
+def _time_table(report: Report, explained: Sequence[Explained], width: int | None) -> Grid:
+    """The shapes of layers that take longest, a row each."""
+    columns = [
+        Column("layers", left=True),
+        *map(Column, ("time", "latency", "utilization")),
+        Column("dataflow", 1, left=True),
+        Column("largest loss", 2, left=True),
+    ]
+    places = {layer.name: place for place, layer in enumerate(report.network.layers)}
+    busy = report.tally.utilization(report.scale)
+    cells = []
+    for part in explained:
+        name = part.layers[0] + (f" ×{len(part.layers)}" if len(part.layers) > 1 else "")
+        place = places[part.layers[0]]
+        cause, lost = max(part.losses.items(), key=lambda loss: loss[1], default=("", 0.0))
+        loss = f"{cause_named(cause).summary or cause} {units.share(lost)}" if cause else units.EMPTY
+        cells.append(
+            [
+                name,
+                units.share(part.share),
+                quantity("latency_us", part.cycles / report.accelerator.clock_mhz),
+                units.share(float(busy[place]) if report.network.layers[place].macs else None),
+                part.dataflow or units.EMPTY,
+                loss,
+            ]
+        )
+    return _fitted(Grid(columns, cells), width)
+
+
+def _proposed_table(proposals: Sequence[Proposal], width: int | None) -> list[Section]:
+    """The proposals, a row each, and below them what their letters mean."""
+    energy = shown_energy(*(report for each in proposals for report in (each.before, each.after)))
+    others = [proposal.others() for proposal in proposals]
+    kept = [name for name in ("params", "macs") if any(words(name) in row for row in others)]
+    columns = [
+        Column("change", left=True),
+        *map(Column, ("saves", "latency", header(energy))),
+        *(Column(words(name), 1) for name in kept),
+        Column("caveats", left=True),
+    ]
+    letters: dict[str, str] = {}
+    cells = []
+    for proposal, amounts in zip(proposals, others, strict=True):
+        change, rest = re.fullmatch(r"(.*?)(?:[:,] (.*))?", proposal.change).groups()  # type: ignore[union-attr]
+        notes = [rest, proposal.assumption, proposal.layer_text]
+        marks = [letters.setdefault(text, chr(ord("a") + len(letters) % 26)) for text in notes if text]
+        share, _, latency = proposal.cells()[1].partition(", ")
+        changed = [amounts.get(words(name), units.EMPTY) for name in (energy, *kept)]
+        changed[0] = re.sub(r" (MAC-equivalents|µJ)$", "", changed[0])
+        cells.append([change, share, latency, *changed, " ".join(marks)])
+    meanings = [f"{letter}  {text}" for text, letter in letters.items()]
+    return [Section("proposals", _fitted(Grid(columns, cells), width)), Section("caveats", meanings)]
+
+
+def _fitted(grid: Grid, width: int | None) -> Grid:
+    return grid if width is None else replace(grid, elsewhere="widen the terminal").fit(width)
 
 
 def assumptions(report: Report, proposals: Sequence[Proposal]) -> list[str]:

@@ -16,7 +16,7 @@ def test_a_network_on_an_accelerator_is_one_file(run: Run) -> None:
     text = Path("report.html").read_text(encoding="utf-8")
     assert "<h1><bdi>small</bdi> on <bdi>small_8x8</bdi></h1>" in text
     assert "squeezesim report small.graph.json --hw small_8x8.yaml -o report.html" in text
-    assert "What would save time" in text
+    assert "Table of proposals" in text
     assert sorted(path.name for path in Path().iterdir()) == [
         "report.html",
         "small.graph.json",
@@ -40,7 +40,7 @@ def test_a_saved_report_is_shown_without_being_simulated(run: Run, monkeypatch: 
     # The package's own attribute of this name is the function.
     monkeypatch.setattr(sys.modules["squeezesim.simulate"], "simulate", never)
     assert run("report", "report.json", "-o", "report.html").code == 0
-    assert "What would save time" not in Path("report.html").read_text(encoding="utf-8")
+    assert "Table of proposals" not in Path("report.html").read_text(encoding="utf-8")
 
 
 def test_the_page_of_a_saved_report_has_the_command_that_made_the_report(run: Run) -> None:
@@ -72,7 +72,7 @@ def test_options_change_the_result_and_stand_in_the_command(run: Run) -> None:
     assert f"squeezesim report small.graph.json {command} -o report.html" in text
     assert "small+quantize=w8a8" in text
     assert "array.dataflows</th><td>[ws]" in text
-    assert "What would save time" not in text
+    assert "Table of proposals" not in text
 
 
 def test_strict_fails_after_the_page_is_written(run: Run) -> None:

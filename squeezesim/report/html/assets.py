@@ -17,7 +17,7 @@ LIBRARY = "vendor/d3.min.js"
 SCRIPTS = (
     *("format.js", "state.js", "parts.js"),
     *("bars.js", "rows.js", "waterfall.js", "roofline.js", "memory.js", "graph.js", "table.js", "result.js"),
-    *("comparison.js", "page.js"),
+    *("comparison.js", "export.js", "page.js"),
 )
 """In the order in which they run."""
 STYLES = ("page.css", "charts.css", "print.css")

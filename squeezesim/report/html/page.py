@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from squeezesim._version import __version__
 from squeezesim.hardware.display import ideals
 from squeezesim.hardware.display import rows as parameters_of
@@ -28,6 +30,7 @@ from squeezesim.zoo.registry import catalogue, folder_name
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
     from squeezesim.report.data import ReportData
     from squeezesim.report.grid import Grid
@@ -166,6 +169,14 @@ class Found(NamedTuple):
     reasons: Sequence[str]
 
 
+class Piece(NamedTuple):
+    """A part of a stage's bar: what its time is spent on, from where on, and its share of the network's."""
+
+    cause: str
+    start: float
+    share: float
+
+
 class Result(NamedTuple):
     """What the template says of one report."""
 
@@ -178,16 +189,31 @@ class Result(NamedTuple):
     table: Table
     resting: str  # layers that take no time
     stages: Grid
-    shares: Sequence[float]
+    meters: Sequence[Sequence[Piece]]
 
 
-def page(reports: Sequence[ReportData], *, command: str | None = None, advice: Sequence[str] = ()) -> str:
+class Proposed(NamedTuple):
+    """A row of the table of proposals, as texts."""
+
+    change: str
+    saves: str
+    energy: str
+    caveat: str
+
+
+class Advice(NamedTuple):
+    """What would save time: a sentence on all rows, or on why there are none."""
+
+    note: str
+    rows: Sequence[Proposed] = ()
+
+
+def page(reports: Sequence[ReportData], *, command: str | None = None, advice: Advice | None = None) -> str:
     """Return *reports*, at least one, as one HTML page: charts, tables, findings, hardware, how to reproduce.
 
     Several are compared, in the order given. *command* is what a reader types to get the page again; without it, and of
     reports that were read from files and do not hold their command, the page has the lines of Python. *advice* is what
-    would save time, a sentence each. The page loads nothing, and runs nothing but its own scripts, whatever names are
-    in it.
+    would save time. The page loads nothing, and runs nothing but its own scripts, whatever names are in it.
 
     Example:
         >>> import squeezesim as sq
@@ -220,7 +246,8 @@ def page(reports: Sequence[ReportData], *, command: str | None = None, advice: S
             }
             for name, accelerator in comparison.accelerators(reports)
         ],
-        advice=[_sentence(text) for text in advice],
+        advice=advice and Advice(advice.note, [Proposed(*map(_kept, row)) for row in advice.rows]),
+        dotted=_dotted,
         again=reproduction(names, reports, command),
         data=data,
     )
@@ -263,7 +290,7 @@ def _result(name: str, report: ReportData) -> Result:
         table=table(report),
         resting=text.zero_cost_ops(metrics.rows(report)),
         stages=grid(report, rows, "stage", None),
-        shares=[row["share"] for row in rows],
+        meters=_meters(report),
     )
 
 
@@ -280,6 +307,26 @@ def _findings(report: ReportData) -> list[Found]:
             )
         )
     return found
+
+
+def _meters(report: ReportData) -> list[list[Piece]]:
+    """The bars of the stages: executed MACs and losses as shares of all PE-cycles."""
+    _, stages = metrics.groups(report, "stage", report.tally.in_pe_cycles(report.scale))
+    spent = np.column_stack([stages.executed, stages.losses])
+    shares = spent / max(spent.sum(), 1)
+    starts = shares.cumsum(axis=1) - shares
+    causes = ("executed", *stages.causes)
+    return [
+        [Piece(*piece) for piece in zip(causes, at.tolist(), row.tolist(), strict=True) if piece[2]]
+        for at, row in zip(starts, shares, strict=True)
+    ]
+
+
+def _dotted(name: str) -> Markup:
+    """Return *name* as markup that may be broken after a dot or a slash."""
+    from markupsafe import Markup
+
+    return Markup("<wbr>").join(re.split(r"(?<=[./])", name))
 
 
 def _sentence(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from squeezesim.report.html.page import Advice
 from squeezesim.report.html.page import page as html
 from squeezesim.report.report import Report
 
@@ -41,7 +42,7 @@ def show(browser: Browser, tmp_path: Path, said: list[str]) -> Iterator[Open]:
     opened: list[Page] = []
 
     def open_page(
-        reports: Sequence[Report], *, width: int = 1400, scheme: str = "light", advice: Sequence[str] = ()
+        reports: Sequence[Report], *, width: int = 1400, scheme: str = "light", advice: Advice | None = None
     ) -> Page:
         file = tmp_path / "report.html"
         file.write_text(html(reports, advice=advice), encoding="utf-8")

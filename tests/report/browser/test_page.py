@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -9,6 +11,7 @@ from playwright.sync_api import Browser, Page
 
 import squeezesim as sq
 from squeezesim.network import Layer, Network
+from squeezesim.report.html.page import Advice, Proposed
 from squeezesim.report.html.page import page as html
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
@@ -146,6 +149,81 @@ def test_a_layer_that_is_clicked_is_shown_in_full(show: Open) -> None:
     assert detail.is_hidden()
 
 
+@pytest.mark.parametrize("width", [1400, 400])
+def test_a_row_that_is_clicked_stays_where_it_is(show: Open, squeezenext: Report, width: int) -> None:
+    page = show([squeezenext], width=width)
+    for place in (3, 9, 6):
+        row = page.locator("table.layers tbody tr[data-layer]").nth(place)
+        row.scroll_into_view_if_needed()
+        before = row.evaluate("node => node.getBoundingClientRect().top")
+        row.get_by_role("button").click()
+        assert abs(row.evaluate("node => node.getBoundingClientRect().top") - before) < 1
+        name = row.locator("th").inner_text()
+        assert page.locator("tr.opened h3").inner_text() == name
+        assert (
+            page.locator("tr.opened")
+            .evaluate("node => node.previousElementSibling.innerText")
+            .startswith(name)
+        )
+    page.get_by_role("searchbox").fill("head")
+    assert page.locator("tr.opened").count() == 0
+
+
+def test_charts_and_tables_are_saved_and_copied(show: Open) -> None:
+    page = show([cases.report()])
+    with page.expect_download() as drawing:
+        page.locator("figure[data-chart=bars] .tool").click()
+    assert drawing.value.suggested_filename == "small__small_8x8__bars.svg"
+    root = ElementTree.fromstring(Path(drawing.value.path()).read_text(encoding="utf-8"))
+    colours = {element.get("fill") for element in root.iter()}
+    assert "rgb(51, 34, 136)" in colours  # executed MACs
+    assert not any("var(" in str(colour) or "color-mix" in str(colour) for colour in colours)
+    with page.expect_download() as table:
+        page.locator("section[id^=layers] .tool", has_text="CSV").click()
+    rows = list(csv.DictReader(Path(table.value.path()).read_text(encoding="utf-8").splitlines()))
+    timed = [row for row in cases.report().rows() if row["cycles"]]
+    assert [(row["name"], int(row["cycles"])) for row in rows] == [
+        (row["name"], row["cycles"]) for row in timed
+    ]
+    copied = page.locator("section[id^=layers] .tool", has_text="copy")
+    copied.click()
+    page.locator("section[id^=layers] .tool", has_text="copied").wait_for()
+
+
+def test_a_cell_that_is_saved_is_no_formula(show: Open) -> None:
+    strange = replace(
+        cases.network(),
+        layers=tuple(
+            replace(layer, stage="=1+1" if layer.stage == "stem" else layer.stage)
+            for layer in cases.network().layers
+        ),
+    )
+    page = show([simulate(strange, cases.accelerator())])
+    with page.expect_download() as table:
+        page.locator("section[id^=layers] .tool", has_text="CSV").click()
+    assert ",'=1+1," in Path(table.value.path()).read_text(encoding="utf-8")
+
+
+def test_251_layers_fit_and_names_are_read_on_a_phone(show: Open) -> None:
+    report = simulate(sq.load("efficientnet_b4"), sq.Accelerator.named("squeezelerator_16x16"))
+    page = show([report])
+    fits = "node => node.scrollWidth <= node.clientWidth"
+    assert page.locator("[data-chart=bars] .plot").evaluate(fits)
+    page.set_viewport_size({"width": 400, "height": 900})
+    names_fit = "node => node.scrollWidth <= node.clientWidth + 1"
+    for name in page.locator("table.layers tbody .link").all()[:12]:
+        assert name.evaluate(names_fit)
+
+
+def test_proposals_are_a_table(show: Open) -> None:
+    row = Proposed("array.rows 8 → 16", "20.0 %, 3 µs", "−1 µJ", "assumes the same clock")
+    page = show([cases.report()], advice=Advice("Each by itself.", [row]))
+    shown = page.locator("table.proposals tbody tr > *").all_inner_texts()
+    assert [text.replace("\u00a0", " ") for text in shown] == list(row)
+    waterfall, prose = page.locator("[data-chart=waterfall]"), page.locator("ul.sentences")
+    assert waterfall.bounding_box()["y"] < prose.bounding_box()["y"]  # type: ignore[index]
+
+
 def test_keys_alone_reach_bars_rows_and_sorting(show: Open) -> None:
     page = show([cases.report()])
     bars = page.get_by_role("listbox", name="layers by cycles")
@@ -220,7 +298,7 @@ def test_names_without_a_place_to_break_do_not_widen_the_window(
     ]
     network = Network(long, tuple(layers), (("input", (1, 3, 16, 16)),), notes=(long,), source=long)
     reports = [simulate(network, cases.accelerator({"name": 8 * "a_long_name_"}))] * (1 + several)
-    page = show(reports, width=width, advice=[long])
+    page = show(reports, width=width, advice=Advice(long, [Proposed(long, long, long, long)]))
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
@@ -241,7 +319,10 @@ def test_hostile_names_are_text(show: Open) -> None:
         HOSTILE[1], tuple(layers), plain.inputs, plain.unmodelled, notes=HOSTILE, source=HOSTILE[2]
     )
     report = simulate(hostile, cases.accelerator())
-    page = show([report, cases.report()], advice=HOSTILE)
+    page = show(
+        [report, cases.report()],
+        advice=Advice(HOSTILE[0], [Proposed(text, text, text, text) for text in HOSTILE]),
+    )
     assert [row["name"] for row in report.rows() if row["cycles"]] == names(page)
     for row in page.locator(".result:not([hidden]) table.layers tbody tr").all():
         row.hover()
@@ -353,12 +434,13 @@ def test_on_paper_no_aside_is_larger_than_its_text_and_no_label_is_tiny(
     assert page.locator("[data-chart=waterfall] svg").get_attribute("width") != "690"
 
 
-def test_the_line_of_utilization_joins_mac_layers_alone(show: Open, squeezenext: Report) -> None:
+def test_utilization_has_a_dot_for_each_mac_layer(show: Open, squeezenext: Report) -> None:
     with_pool = simulate(squeezenext.network, squeezenext.accelerator.replace({"vector.model": "lanes"}))
     timed = [row for row in with_pool.rows() if row["cycles"]]
     page = show([with_pool])
-    path = str(page.locator("path.utilization").get_attribute("d"))
-    assert path.count("L") + 1 == sum(row["macs"] > 0 for row in timed) < len(timed)
+    dots = page.locator("circle.utilization")
+    assert dots.count() == sum(row["macs"] > 0 for row in timed) < len(timed)
+    assert page.locator("path.utilization").count() == 0
 
 
 LONG = (

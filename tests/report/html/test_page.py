@@ -26,7 +26,7 @@ from squeezesim.report.figures.tensors import HELD
 from squeezesim.report.html import assets
 from squeezesim.report.html.comparison import accelerators, compare
 from squeezesim.report.html.data import names_of, payload, table
-from squeezesim.report.html.page import page, snippet
+from squeezesim.report.html.page import Advice, Proposed, page, snippet
 from squeezesim.report.metrics import energy_column
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
@@ -240,14 +240,20 @@ def test_120_layers_fit_in_3_mb_and_are_the_same_bytes_again() -> None:
 
 def test_a_page_says_what_is_not_modelled_and_how_to_reproduce() -> None:
     report, command = cases.report(), "squeezesim report 'a b' -o <x>.html"
-    reader = Reader(page([report], command=command, advice=["more <PEs>"]))
+    reader = Reader(
+        page(
+            [report],
+            command=command,
+            advice=Advice("each by itself", [Proposed("more <PEs>", "20 %", "−1 µJ", "none")]),
+        )
+    )
     text = " ".join(" ".join(reader.texts).split())
     (missing,) = report.unmodelled
     assert f"{missing.op} ×{missing.count}" in text
     assert report.notes
     assert all(note in text for note in report.notes)
     assert command in text
-    assert "more <PEs>." in text
+    assert "more <PEs> 20 % −1 µJ none" in text.replace("\u00a0", " ")
     assert f"squeezesim {sq.__version__}" in text
     sourced = report.accelerator.provenance["memory.dram.bandwidth_gb_s"]
     assert f" 2 GB/s {sourced.provenance} {sourced.source}" in text

@@ -1,6 +1,9 @@
 // A bar for each layer that takes time, stacked by cause, level or operand; stages as bands that filter.
 
-const BAR = { height: 300, top: 24, bottom: 24, left: 52, right: 44, least: 5, widestNamed: 16, narrowest: 34, apart: 10 };
+const BAR = {
+  ...{ height: 300, bottom: 24, left: 52, right: 8, strip: 62, top: 24 },
+  ...{ least: 4, narrow: 700, widestNamed: 16, narrowest: 34, apart: 10 },
+};
 
 function barChart(figure, legends, result, state, pickStage) {
   const of = result.layers;
@@ -19,18 +22,22 @@ function barChart(figure, legends, result, state, pickStage) {
     const unit = { causes: "cycles", levels: result.absolute ? "µJ" : "MACs", operands: "bytes" }[kind];
     legend(figure, legends[kind], rows);
 
-    const least = printing ? 0 : layers.length * BAR.least + BAR.left + BAR.right; // paper does not scroll
+    // A wide window shows all layers, however many; only a narrow one scrolls, and paper never does.
+    const scrolls = !printing && outer < BAR.narrow;
+    const least = scrolls ? layers.length * BAR.least + BAR.left + BAR.right : 0;
+    const dotted = kind === "causes" && whole;
+    const top = dotted ? BAR.strip + BAR.top : BAR.top;
     const width = Math.max(outer, least);
     const x = d3.scaleBand(layers, [BAR.left, width - BAR.right]).padding(0.14);
     const named = x.step() >= BAR.widestNamed;
     const longest = named ? d3.max(layers, (layer) => measure(of.short[layer], "11px")) : 0;
-    const base = BAR.height - BAR.bottom;
-    const height = BAR.height + 0.82 * longest; // names are turned by 55°
+    const base = BAR.height - BAR.bottom + top - BAR.top;
+    const height = base + BAR.bottom + 0.82 * longest; // names are turned by 55°
     const most = whole ? d3.max(sums) || 1 : 1;
-    const y = d3.scaleLinear([0, most], [base, BAR.top + 8]).nice(5);
+    const y = d3.scaleLinear([0, most], [base, top + 8]).nice(5);
     const svg = drawing(box, width, height, "");
 
-    bands(svg, x, layers, of.stage, base, pickStage);
+    bands(svg, x, layers, of.stage, [top - BAR.top, base], pickStage);
     const ticks = whole ? write : (value) => `${Math.round(100 * value)} %`;
     svg
       .append("g")
@@ -63,8 +70,8 @@ function barChart(figure, legends, result, state, pickStage) {
       .attr("class", "reach")
       .attr("x", (d) => x(d.layer) - (x.step() - x.bandwidth()) / 2)
       .attr("width", x.step())
-      .attr("y", BAR.top)
-      .attr("height", base - BAR.top);
+      .attr("y", top)
+      .attr("height", base - top);
     marks.each(function (d) {
       let above = base;
       heights[d.place].forEach((value, part) => {
@@ -80,7 +87,11 @@ function barChart(figure, legends, result, state, pickStage) {
         above = top;
       });
     });
-    if (kind === "causes" && whole) utilizationLine(svg, x, layers, of, base, width, height);
+    if (dotted) {
+      utilizationDots(svg, x, layers, of, width);
+      const key = node("i", { class: "key round utilization" });
+      figure.querySelector(".legend").append(node("span", {}, key, "utilization of the PEs"));
+    }
     if (named) layerNames(svg, x, layers, of.short, base);
     listed(svg, marks, result, state, { label: `${layers.length} layers by ${unit}`, from: "bars" });
   });
@@ -88,7 +99,7 @@ function barChart(figure, legends, result, state, pickStage) {
   return redraw;
 }
 
-function bands(svg, x, layers, stages, base, pickStage) {
+function bands(svg, x, layers, stages, [top, base], pickStage) {
   const runs = [];
   for (const layer of layers) {
     const last = runs.at(-1);
@@ -110,49 +121,40 @@ function bands(svg, x, layers, stages, base, pickStage) {
     .append("rect")
     .attr("x", left)
     .attr("width", across)
-    .attr("y", 0)
-    .attr("height", base)
+    .attr("y", top)
+    .attr("height", base - top)
     .classed("odd", (_, place) => place % 2 === 0);
   group
     .append("text")
     .attr("x", (run) => left(run) + across(run) / 2)
-    .attr("y", 16)
+    .attr("y", top + 16)
     .text((run) => (across(run) > BAR.narrowest ? fit(run.stage, across(run) - BAR.apart, "560 12px") : ""));
   group.append("title").text((run) => `${run.stage}: click to show its layers alone`);
 }
 
-/** From MAC layer to MAC layer: the others have no utilization. */
-function utilizationLine(svg, x, layers, of, base, width, height) {
-  const y = d3.scaleLinear([0, 1], [base, BAR.top + 8]);
-  svg
-    .append("path")
-    .attr("class", "utilization")
-    .attr("aria-hidden", true)
-    .attr(
-      "d",
-      d3.line(
-        (layer) => x(layer) + x.bandwidth() / 2,
-        (layer) => y(of.utilization[layer]),
-      )(layers.filter((layer) => of.macs[layer] > 0)),
-    );
-  svg
+/** Utilization in a strip of its own above the bars: a dot for each layer that has MACs. */
+function utilizationDots(svg, x, layers, of, width) {
+  const y = d3.scaleLinear([0, 1], [BAR.strip, 5]);
+  const group = svg.append("g").attr("aria-hidden", true);
+  group
     .append("g")
-    .attr("class", "axis")
-    .attr("transform", `translate(${width - BAR.right},0)`)
-    .attr("aria-hidden", true)
+    .attr("class", "axis grid")
+    .attr("transform", `translate(${BAR.left},0)`)
     .call(
       d3
-        .axisRight(y)
-        .ticks(5)
-        .tickFormat((value) => `${Math.round(100 * value)} %`),
+        .axisLeft(y)
+        .tickValues([0, 0.5, 1])
+        .tickFormat((value) => `${100 * value} %`)
+        .tickSize(-(width - BAR.left - BAR.right)),
     );
-  svg
-    .append("text")
-    .attr("class", "unit")
-    .attr("x", width - 4)
-    .attr("y", height - 6)
-    .attr("text-anchor", "end")
-    .text("line: utilization");
+  group
+    .selectAll("circle")
+    .data(layers.filter((layer) => of.macs[layer] > 0))
+    .join("circle")
+    .attr("class", "utilization")
+    .attr("cx", (layer) => x(layer) + x.bandwidth() / 2)
+    .attr("cy", (layer) => y(of.utilization[layer]))
+    .attr("r", Math.min(2.6, Math.max(1.3, x.bandwidth() / 2)));
 }
 
 function layerNames(svg, x, layers, names, base) {

@@ -21,7 +21,7 @@ function showComparison(data, open) {
     for (const cell of document.querySelectorAll("table.totals td")) {
       const { values, units, better } = metrics[cell.dataset.metric];
       const place = Number(cell.parentElement.dataset.result);
-      const same = place === base || units[place] !== units[base];
+      const same = place === base || new Set(units).size > 1;
       markChange(cell, cell.querySelector(".change"), values[place], values[base], { same, better });
     }
     for (const row of document.querySelectorAll("table.totals tbody tr")) {

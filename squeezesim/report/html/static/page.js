@@ -17,7 +17,9 @@ function open(number) {
   });
   if (!drawn.has(number)) {
     drawn.add(number);
-    showResult(roots[number], data, data.results[number]);
+    const result = data.results[number];
+    showResult(roots[number], data, result);
+    exports(roots[number], `${result.network}__${result.accelerator}`, (table) => exact(table, result));
   }
 }
 
@@ -50,6 +52,15 @@ function theme() {
 for (const result of data.results) {
   result.lanes = result.cards.flatMap((card) => card.places);
 }
+/** The cells of a table: of that of layers the numbers themselves, of those that are shown. */
+function exact(table, result) {
+  if (!table.classList.contains("layers")) return cells(table);
+  const keys = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.key);
+  const shown = [...table.tBodies[0].rows].filter((row) => !row.hidden && row.dataset.layer !== undefined);
+  const value = (key, row) => result.layers[key][Number(row.dataset.layer)] ?? "";
+  return [keys, ...shown.map((row) => keys.map((key) => value(key, row)))];
+}
+
 theme();
 tabs();
 if (data.comparison) {
@@ -59,4 +70,7 @@ if (data.comparison) {
   });
 }
 open(0);
+for (const part of document.querySelectorAll("#totals, #stages, #differences, #hardware, #reproduce")) {
+  exports(part, document.title.replace(/ – squeezesim$/, ""));
+}
 document.documentElement.dataset.ready = "true";

@@ -45,6 +45,8 @@ function showResult(root, data, result) {
   }
 }
 
+const BESIDE = 22; // pixels beside the card of a layer in the table
+
 /** The chosen layer in full, below the bars. */
 function detail(root, legends, result, state) {
   const box = root.querySelector(".detail");
@@ -66,9 +68,35 @@ function detail(root, legends, result, state) {
     );
     return node("div", {}, node("h4", {}, heading), node("ul", {}, ...items));
   };
-  state.on("choose.detail", () => {
+  const home = document.createComment("the card stands here where a chart or a sentence asks for it");
+  box.before(home);
+  const table = root.querySelector("table.layers");
+  const row = node("tr", { class: "opened" }, node("td", { colspan: table.tHead.rows[0].cells.length }));
+  /** Below its row where the table asks for it: what is clicked stays where it is. */
+  const place = (layer, from) => {
+    row.remove();
+    box.style.width = "";
+    if (layer === null || from !== "table") {
+      home.after(box);
+      return;
+    }
+    row.cells[0].replaceChildren(box);
+    box.style.width = `${table.parentElement.clientWidth - BESIDE}px`;
+    table.querySelector(`tr[data-layer="${layer}"]`).after(row);
+  };
+  state.on("filter.detail", () => {
+    if (row.isConnected && !state.shown[state.chosen]) state.choose(state.chosen, "filter");
+  });
+  state.on("choose.detail", (from) => {
     const layer = state.chosen;
+    const asked = from === "table" && layer !== null && table.querySelector(`tr[data-layer="${layer}"]`);
+    const before = asked && asked.getBoundingClientRect().top;
+    place(layer, from);
     box.hidden = layer === null;
+    if (asked) {
+      table.parentElement.scrollTop += asked.getBoundingClientRect().top - before;
+      scrollBy(0, asked.getBoundingClientRect().top - before);
+    }
     if (layer === null) return;
     const close = node("button", { type: "button", class: "plain" }, "Close");
     close.addEventListener("click", () => state.choose(layer, "detail"));

@@ -35,7 +35,7 @@ function layerTable(root, result, state) {
   });
 
   // One name is in the order of the Tab key; the arrow keys move from there.
-  const seen = () => [...table.tBodies[0].rows].filter((row) => !row.hidden);
+  const seen = () => [...table.tBodies[0].rows].filter((row) => !row.hidden && rowOf.has(layerOf(row)));
   const rove = (row = seen()[0]) => {
     for (const other of rows) nameOf(other).tabIndex = other === row ? 0 : -1;
   };
@@ -78,7 +78,10 @@ function sortable(table, rows, valueOf) {
         if (a === null || b === null) return (a === null) - (b === null);
         return sign * (texts ? a.localeCompare(b, "en", { numeric: true }) : a - b);
       };
+      const opened = table.querySelector("tr.opened");
+      const above = opened?.previousElementSibling;
       table.tBodies[0].append(...(next === "none" ? rows : [...rows].sort(compare)));
+      if (opened) above.after(opened);
     });
   }
 }
