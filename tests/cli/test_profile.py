@@ -100,7 +100,7 @@ def test_a_page_has_the_command_and_what_would_save_time(run: Run) -> None:
     )
     assert f"<code>{command}</code>" in text
     assert "import squeezesim" not in text
-    assert "What would save time" in text
+    assert "Table of proposals" in text
 
 
 def test_each_report_holds_the_command_that_makes_it(run: Run) -> None:
