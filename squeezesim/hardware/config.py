@@ -281,7 +281,9 @@ def explain(detail: ErrorDetails) -> Mistake:
         return _in_annotation(location, detail)
     if location[-1:] == ("[key]",):
         location = location[:-1]
-        return Mistake(location, unknown_key(str(location[-1]), _dotted(location[:-1])))
+        section, is_ours = _dotted(location[:-1]), detail["type"] == "value_error"
+        text = f"{section} {_said(detail)}" if is_ours else unknown_key(str(location[-1]), section)
+        return Mistake(location, text, "unknown" if is_ours else "value")
     path = _dotted(location)
     match detail["type"]:
         case "missing":
@@ -289,9 +291,14 @@ def explain(detail: ErrorDetails) -> Mistake:
         case "extra_forbidden" | "invalid_key":
             return Mistake(location, unknown_key(str(location[-1]), _dotted(location[:-1])), "unknown")
         case "value_error":
-            return Mistake(location, f"{path} {detail['msg'].removeprefix('Value error, ')}")
+            return Mistake(location, f"{path} {_said(detail)}")
     where, allowed = path or "the file", allowed_text(path) + _hint(path, detail)
     return Mistake(location, f"{where} is {shown(found)}; allowed: {allowed}")
+
+
+def _said(detail: ErrorDetails) -> str:
+    """What a check of ours says."""
+    return detail["msg"].removeprefix("Value error, ")
 
 
 def without_renamed(mistakes: list[Mistake]) -> list[Mistake]:

@@ -131,7 +131,14 @@ class Network(Part):
     )
 
 
-Units = Annotated[dict[str, Unit], AfterValidator(FrozenDict)]
+def _well_named(name: str) -> str:
+    """Check the name of a unit."""
+    if text := misnamed(name, dataflows.names()):
+        raise ValueError(f"has {text}")
+    return name
+
+
+Units = Annotated[dict[Annotated[str, AfterValidator(_well_named)], Unit], AfterValidator(FrozenDict)]
 
 
 SHARED = ("rows", "cols", "dataflows")
@@ -192,14 +199,6 @@ class Array(Part):
             return data
         alone = not any(key in data for key in SHARED) or data.get("dataflows") in ([], ())
         return {"rows": 1, "cols": 1, "dataflows": (), **data} if alone else data
-
-    @field_validator("units")
-    @classmethod
-    def _well_named(cls, units: Mapping[str, Unit]) -> Mapping[str, Unit]:
-        texts = [text for name in units if (text := misnamed(name, dataflows.names()))]
-        if texts:
-            raise ValueError(f"has {'; and '.join(texts)}")
-        return units
 
     @field_validator("dataflows")
     @classmethod
