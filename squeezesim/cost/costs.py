@@ -132,6 +132,13 @@ def homes_of(operand: str) -> tuple[str, ...]:
     return HOMES if operand == "weights" else HOMES[:3]
 
 
+def homes_in(codes: Sequence[int], kept_bytes: int) -> Homes:
+    """Return the homes that *codes* of ``HOMED`` operands say, beside so many bytes of whole tensors."""
+    homes = dict(zip(HOMED, (HOMES[code] for code in codes), strict=True))
+    inside = {operand: home in ("buffer", "stays") for operand, home in homes.items()}
+    return Homes(**inside, resident=8 * kept_bytes, lasting=homes["weights"] == "stays")
+
+
 OPERANDS: dict[str, str] = {
     "inputs": "inputs",
     "weights": "weights",
@@ -232,6 +239,7 @@ class Costs:
     energy: Floats  # by ``levels``, in the unit of the accelerator's table
     homes: Ints  # of ``HOMED`` operands, index into ``HOMES``
     kept_bytes: Ints  # of the buffer, that whole feature maps and weights take while the layer runs
+    ahead_bytes: Ints  # of its weights that are loaded beside the layer before
 
     causes: tuple[str, ...] = tuple(CAUSES)
     bounds: tuple[str, ...] = tuple(BOUNDS)
@@ -252,11 +260,7 @@ class Costs:
 
     def homes_at(self, layer: int) -> Homes:
         """Return the homes of the operands of *layer* on the first accelerator."""
-        homes = dict(zip(HOMED, (HOMES[home] for home in self.homes[0, layer].tolist()), strict=True))
-        inside = {operand: home in ("buffer", "stays") for operand, home in homes.items()}
-        return Homes(
-            **inside, resident=8 * int(self.kept_bytes[0, layer]), lasting=homes["weights"] == "stays"
-        )
+        return homes_in(self.homes[0, layer].tolist(), int(self.kept_bytes[0, layer]))
 
     @property
     def arrays(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from squeezesim.cost.joining import UNFIT, Joining
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.placement import Place
+from squeezesim.cost.prefetch import load_ahead
 from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Homes, Ints
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates
@@ -134,6 +135,8 @@ def evaluate_each(
             advance(part * each)
 
         found, refused = _family_costs(layers, mappings, family, several, axes, advance_all, places)
+        if family.loads_ahead:
+            found = load_ahead(layers, found, family, several, axes)
         for key, column in found.items():
             columns[key][index] = column[alike]
         for key, column in _loaded_once(layers, owners, found, family, several, axes).items():
@@ -244,6 +247,7 @@ def _blank(shape: tuple[int, ...], axes: Axes) -> Columns:
     columns["energy"] = np.zeros((*shape, len(axes.levels)), np.float64)
     columns["bits"] = np.zeros((*shape, len(axes.accesses), len(OPERANDS)), np.float64)
     columns |= {"homes": np.zeros((*shape, len(HOMED)), np.int64), "kept_bytes": np.zeros(shape, np.int64)}
+    columns["ahead_bytes"] = np.zeros(shape, np.int64)
     return columns
 
 

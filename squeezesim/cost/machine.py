@@ -160,6 +160,7 @@ class Machine:
     parts: tuple[BufferPart, ...] = ()  # of the buffer; none: all operands share the whole
     psums_stay: bool = False  # in the array: no partial sums leave it
     keeps_maps: bool = False  # whether whole feature maps may live in the buffer
+    loads_ahead: bool = False  # whether first weights of a layer are loaded beside the layer before
     keeps_weights: bool = False  # whether weights may, from one inference to the next
     post_ops: tuple[str, ...] = ()  # what can join the layer before, beside bias, norms and activations
     joins_always: bool = False  # whether it does wherever it can, or where that is better
@@ -323,6 +324,7 @@ class Machine:
             psums_stay=buffer.psums == "array",
             keeps_maps="activations" in buffer.keeps and memory.placement == "best",
             keeps_weights="weights" in buffer.keeps,
+            loads_ahead=memory.prefetch == "weights",
             row_words=memory.row_words,
             dram_bytes_per_cycle=accelerator.dram_bytes_per_cycle,
             dram_latency=accelerator.dram_latency_cycles,

@@ -188,12 +188,28 @@ class Residency:
         """Bits that tilings take in *mode* of the room that feature maps may have."""
         return self._summed(self.shares.beside_maps, mode, pixel, channel)
 
-    def _summed(self, together: Callable[..., Any], mode: Ints, pixel: Ints, channel: Ints) -> Floats:
+    def last_footprint(self, mode: Ints, pixel: Ints, channel: Ints, weights: Ints) -> Floats:
+        """Bits of the buffer in the last step of tilings with *weights* of another layer beside their own.
+
+        Nothing fills the second slots of inputs and weights any more.
+        """
+
+        def together(held: list[Any], row: Ints, left: Any) -> Any:
+            inputs, own, outputs = held
+            return self.shares.together([inputs, own + weights, outputs], row, left)
+
+        single = _LEVELS.copy()
+        single[:, :2] = np.where(single[:, :2] == _SLOTS, _SINGLE, single[:, :2])
+        return self._summed(together, mode, pixel, channel, single)
+
+    def _summed(
+        self, together: Callable[..., Any], mode: Ints, pixel: Ints, channel: Ints, every: Ints = _LEVELS
+    ) -> Floats:
         result = np.empty(len(mode))
         for order in sorted({*ORDER_OF[mode].tolist()}):  # np.unique would import numpy.ma
             of = np.flatnonzero(ORDER_OF[mode] == order)
             bits = self._levels(order, pixel[of], channel[of], canonical=False)
-            levels = _LEVELS[mode[of] % PER_ORDER].T
+            levels = every[mode[of] % PER_ORDER].T
             held = [np.choose(level, each) for level, each in zip(levels, bits, strict=True)]
             left = self._open(order, pixel[of], channel[of])
             result[of] = together(held, self.pixels.owner[pixel[of]], left)

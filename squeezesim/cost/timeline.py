@@ -100,7 +100,10 @@ def timeline(layer: Layer, costs: Costs, index: int, machine: Machine) -> Timeli
     if layer.kind == "mac":
         work, _ = workload_of([layer], machine, [costs.homes_at(index)])
         points = Points(work, costs.mode[0, [index]], costs.tile[0, index][:, np.newaxis])
-        return of_tiling(points, flows_of(machine)[costs.dataflows[int(costs.dataflow[0, index])]], machine)
+        flow = flows_of(machine)[costs.dataflows[int(costs.dataflow[0, index])]]
+        later = np.flatnonzero(costs.cycles[0, index + 1 :])[:1] + index + 1
+        ahead, following = int(costs.ahead_bytes[0, index]), int(costs.ahead_bytes[0, later].sum())
+        return of_tiling(points, flow, machine, is_ahead=ahead > 0, following=8 * following)
     if costs.cycles[0, index]:
         return _of_lanes(layer, machine, _streams(layer, costs, index, machine))
     nothing = np.zeros(0, np.int64)
@@ -121,8 +124,12 @@ def run_of(layer: Layer, costs: Costs, index: int, machine: Machine) -> Timeline
     return line.after(Slices(store, "weights", True, one, one + machine.setup, end, bits))
 
 
-def of_tiling(points: Points, flow: Dataflow, machine: Machine) -> Timeline:
+def of_tiling(
+    points: Points, flow: Dataflow, machine: Machine, *, is_ahead: bool = False, following: int = 0
+) -> Timeline:
     """Return when the tiles of the only one of *points* are moved and computed.
+
+    With *is_ahead* its first weights are there; its last step loads bits of weights of the layer that is *following*.
 
     Example: the layer worked by hand in docs/timing.md ends at cycle 136.
     """
@@ -130,16 +137,20 @@ def of_tiling(points: Points, flow: Dataflow, machine: Machine) -> Timeline:
     steps = np.arange(len(trace.compute))
     before = [part for part in trace.transfers if not part.overlapped and part.offset < 0]
     beside = [part for part in trace.transfers if part.overlapped]
+    if following:
+        bits = np.where(steps == steps[-1], following, 0)
+        beside.append(Transfer("weights", True, bits, True, 1, machine))
+    first = [part for part in trace.first_loads if not (is_ahead and part.operand == "weights")]
     after = [part for part in trace.transfers if not part.overlapped and part.offset >= 0]
     early = _lasting(before, steps)
     # The array's end, and that of each port: what is single-buffered moves when both are trace.
     ready = {memory: np.maximum(trace.compute, _lasting(beside, steps, memory)) for memory in range(memories)}
     lasting = [end + _lasting(after, steps, memory) for memory, end in ready.items()]
-    loaded = machine.setup + int(_lasting(trace.first_loads, steps[:1])[0])
+    loaded = machine.setup + int(_lasting(first, steps[:1])[0])
     ends = loaded + np.cumsum(early + reduce(np.maximum, lasting))
     begins = ends - reduce(np.maximum, lasting)
     transfers = [
-        *_placed(trace.first_loads, steps[:1], np.array([machine.setup])),
+        *_placed(first, steps[:1], np.array([machine.setup])),
         *_placed(before, steps, begins - early),
         *_placed(beside, steps, begins),
         *(

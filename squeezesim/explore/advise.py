@@ -68,7 +68,7 @@ class Runs:
         """
         fused = network.fused
         mapper, memory = self._accelerator.mapper, self._accelerator.memory
-        keeps = bool(memory.global_buffer.keeps or memory.stays.size_kib)
+        keeps = bool(memory.global_buffer.keeps or memory.stays.size_kib or memory.prefetch != "none")
         keeps |= any(layer.repeat > 1 for layer in fused.layers)
         if mapper.objective == "edp" or mapper.constraints or keeps:
             return Report(fused, self._accelerator, evaluate(fused.layers, [self._accelerator]))

@@ -83,7 +83,7 @@ def sections() -> dict[str, tuple[str, ...]]:
 
     Example:
         >>> sections()["memory"]
-        ('global_buffer', 'dram', 'stays', 'placement', 'row_words')
+        ('global_buffer', 'dram', 'stays', 'placement', 'prefetch', 'row_words')
     """
     keys: dict[str, dict[str, None]] = {}
     for path in parameters():
@@ -489,7 +489,8 @@ def parsed_settings(texts: Sequence[str]) -> dict[str, object]:
 def to_dict(accelerator: Specification) -> dict[str, Any]:
     """Return the parameters as nested dictionaries, without provenance."""
     data = accelerator.model_dump(exclude={"provenance"})
-    data["memory"].setdefault("stays", accelerator.memory.stays.model_dump())  # which files leave out at 0
+    memory = accelerator.memory  # whose keys files leave out where they say nothing
+    data["memory"] = {"prefetch": memory.prefetch, "stays": memory.stays.model_dump(), **data["memory"]}
     return data
 
 

@@ -438,6 +438,11 @@ class Memory(Part):
         description="where feature maps live that the buffer may keep: `best`: where the network costs least; `layer`: "
         "every layer reads them from DRAM and writes them there",
     )
+    prefetch: Literal["none", "weights"] = Field(
+        "none",
+        description="`weights`: the first weights of a layer are loaded beside the last step of the one before, where "
+        "there is room and it saves time; `none`: no layer begins before the one before has ended",
+    )
     row_words: Integer = Field(
         1,
         ge=1,
@@ -459,7 +464,12 @@ class Memory(Part):
     @model_serializer(mode="wrap", return_type=dict[str, Any])
     def _without_stores(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        for key, is_there in (("stores", bool(self.stores)), ("stays", self.stays.size_kib > 0)):
+        said = {
+            "stores": bool(self.stores),
+            "stays": self.stays.size_kib > 0,
+            "prefetch": self.prefetch != "none",
+        }
+        for key, is_there in said.items():
             if not is_there:
                 data.pop(key, None)
         return data

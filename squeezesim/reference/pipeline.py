@@ -12,6 +12,8 @@ There are resources and rules, and no formula for a step:
 - The DMA serves one transfer at a time, the oldest request first of those whose slot is free.
 - A step begins when the array is idle, its operands are there, it has a slot for its outputs, and no store that was
   requested before the step before began is left.
+- Weights of the layer that follows, if any are loaded ahead, are requested when the last step begins, and the last
+  store when they are there; that layer finds them, and loads no first weights.
 - A transfer takes ⌈bytes / bytes a cycle⌉ cycles, and the DRAM latency before it where nothing prefetches it: in the
   first load, in the last store, and for operands with one slot.
 """
@@ -23,10 +25,11 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from math import ceil, prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -347,6 +350,16 @@ class Played:
     unpacked: int = 0  # bits of weights that were written into the buffer
 
 
+class Ahead(NamedTuple):
+    """What is loaded before it is time: weights of the layer that follows, in the last step; and its own, before."""
+
+    loads: Transfer | None = None
+    is_there: bool = False
+
+
+NOTHING_AHEAD = Ahead()
+
+
 @dataclass(slots=True)
 class _Request:
     transfer: Transfer
@@ -357,9 +370,14 @@ class _Request:
 
 class _Pipeline:
     def __init__(
-        self, steps: Sequence[Step], array_cycles: Callable[[Step], int], machine: Machine, mode: Mode
+        self,
+        steps: Sequence[Step],
+        array_cycles: Callable[[Step], int],
+        machine: Machine,
+        mode: Mode,
+        ahead: Ahead,
     ) -> None:
-        self.steps, self.array_cycles, self.machine = steps, array_cycles, machine
+        self.steps, self.array_cycles, self.machine, self.ahead = steps, array_cycles, machine, ahead
         self.rates = [
             Fraction(memory.bytes_per_cycle).limit_denominator(10**6) for memory in machine.memories
         ]
@@ -376,7 +394,8 @@ class _Pipeline:
         self.free["second"] = 0 if "inputs" in self.single else math.inf  # the first comes with the inputs
         self.queue: list[_Request] = []
         self.moving: dict[int, _Request] = {}  # by the memory whose port is at work
-        self.missing = [0] * len(steps)  # loads that have not ended, by step
+        self.free["ahead"] = math.inf
+        self.missing = [0] * (len(steps) + 1)  # loads that have not ended, by step
         self.finished: list[_Request] = []  # stores that nothing has asked for yet
         self.storing: set[int] = set()  # steps whose stores have not ended
         self.computing = False
@@ -408,8 +427,14 @@ class _Pipeline:
 
     def _request_loads(self, number: int) -> None:
         if number == len(self.steps):
+            if self.ahead.loads is not None:
+                self.queue.append(_Request(replace(self.ahead.loads, operand="ahead"), number, True, False))
+                self.missing[number] += 1
             return
         for transfer in self.steps[number].loads:
+            if number == 0 and self.ahead.is_there and transfer.operand == "weights":
+                self._take("weights")
+                continue
             self.played.unpacked += transfer.bits * (transfer.kind == "weights")
             if transfer.moved:
                 exposed = number == 0 or self._owner(transfer) in self.single
@@ -421,7 +446,7 @@ class _Pipeline:
     @staticmethod
     def _owner(transfer: Transfer) -> str:
         """The operand whose kind of slots and whose memory a transfer has."""
-        return "inputs" if transfer.operand == "second" else transfer.operand
+        return {"second": "inputs", "ahead": "weights"}.get(transfer.operand, transfer.operand)
 
     def _take(self, operand: str) -> None:
         self.free[operand] -= 1
@@ -446,6 +471,8 @@ class _Pipeline:
         self.played.bits[request.transfer.kind] += request.transfer.moved
         if request.load:
             self.missing[request.step] -= 1
+            if request.step == len(self.steps) and not self.computing:
+                self._request_stores()
         else:
             self.storing.remove(request.step)
             self.free[request.transfer.operand] += 1
@@ -484,7 +511,7 @@ class _Pipeline:
         elif store is not None:
             exposed = last or "outputs" in self.single
             self.finished.append(_Request(store, number, False, exposed))
-            if exposed:
+            if exposed and not (last and self.missing[-1]):
                 self._request_stores()
 
     def _request_stores(self) -> None:
@@ -495,13 +522,17 @@ class _Pipeline:
 
 
 def play_events(
-    steps: Sequence[Step], array_cycles: Callable[[Step], int], machine: Machine, mode: Mode
+    steps: Sequence[Step],
+    array_cycles: Callable[[Step], int],
+    machine: Machine,
+    mode: Mode,
+    ahead: Ahead = NOTHING_AHEAD,
 ) -> Played:
     """Play the steps of a layer and return what happened; *array_cycles* says how long the array takes for a step.
 
     Example: the layer worked by hand in docs/timing.md takes 136 cycles.
     """
-    return _Pipeline(steps, array_cycles, machine, mode).run()
+    return _Pipeline(steps, array_cycles, machine, mode, ahead).run()
 
 
 class ArrayCycles:
@@ -543,10 +574,18 @@ class Case:
     machine: Machine
 
 
-def simulated(case: Case) -> Played:
+def simulated(case: Case, ahead: Ahead = NOTHING_AHEAD) -> Played:
     """Play the case event by event."""
     steps = list(Tiling(case.problem, case.sizes, case.mode, case.machine).steps())
-    return play_events(steps, ArrayCycles(case.problem, case.flow, case.machine), case.machine, case.mode)
+    return play_events(
+        steps, ArrayCycles(case.problem, case.flow, case.machine), case.machine, case.mode, ahead
+    )
+
+
+def first_weights(case: Case) -> Transfer:
+    """The first load of weights of the case."""
+    first = next(Tiling(case.problem, case.sizes, case.mode, case.machine).steps())
+    return next(transfer for transfer in first.loads if transfer.operand == "weights")
 
 
 def closed_form(case: Case) -> Timing:

@@ -361,6 +361,17 @@ METRICS: dict[str, Metric] = {
             is_optional=True,
         ),
         Metric(
+            *(
+                "ahead_bytes",
+                "integer",
+                "bytes",
+                "of its weights, loaded beside the layer before (`memory.prefetch`)",
+            ),
+            of_layers=lambda report: report.costs.ahead_bytes[0] if report.machine.loads_ahead else None,
+            header="ahead",
+            is_optional=True,
+        ),
+        Metric(
             *("energy_mac_equiv", "number", "MACs", "energy in units of one MAC"),
             lambda tally, scale: tally.energy_mac_equiv(scale).sum(axis=-1),
             header="energy (MACs)",

@@ -259,7 +259,7 @@ def _row(row: Any, layer: Layer, array: tuple[int, int, int], axes: Axes) -> dic
         "energy": [_number(_object(row, "energy", where), level, where) for level in axes.levels],
         "bits": _bits(row, where, axes),
         "homes": _home_codes(row, where),
-        "kept_bytes": _integer(row, "kept_bytes", where) if "kept_bytes" in row else 0,
+        **{key: _integer(row, key, where) if key in row else 0 for key in ("kept_bytes", "ahead_bytes")},
     }
     pes, macs, at_once = array
     slots = pe_slots(values["cycles"], pes, macs, at_once)

@@ -53,10 +53,14 @@ def _keeps_weights(report: ReportData) -> bool:
 
 
 def notes(report: ReportData) -> Iterable[str]:
-    """Yield which maps and weights stay, and the traffic that is left."""
+    """Yield which maps and weights stay, the traffic that is left, and what is loaded beside the layer before."""
     yield from _maps(report)
     yield from _weights_of_steps(report)
     yield from _weights_between_inferences(report)
+    if report.machine.loads_ahead:
+        ahead = report.costs.ahead_bytes[0]
+        count, size = units.plural(int((ahead > 0).sum()), "layer"), units.size(int(ahead.sum()))
+        yield f"the first weights of {count}, {size}, are loaded beside the layer before (memory.prefetch)"
 
 
 def _maps(report: ReportData) -> Iterable[str]:

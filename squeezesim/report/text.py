@@ -55,7 +55,7 @@ _COSTS = {
 LAYER_COLUMNS: Mapping[str, int] = {
     **{"name": 0, "stage": 9, "op": 10, "outputs": 5, "taps": 6, "dataflow": 1, "repeat": 0},
     **_COSTS,
-    **{"inputs_in": 11, "output_in": 12, "weights_in": 13, "kept_bytes": 14, "tiling": 15},
+    **{"inputs_in": 11, "output_in": 12, "weights_in": 13, "kept_bytes": 14, "ahead_bytes": 15, "tiling": 16},
 }
 """All columns of a table of layers, with the ranks by which they go."""
 

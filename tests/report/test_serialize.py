@@ -282,6 +282,7 @@ def test_the_dictionary_has_the_columns_of_some_reports() -> None:
         "macs_per_pe",
         *of_maps,
         "weights_in",
+        "ahead_bytes",
         "memory_dram_bytes",
         *(name for name in every if name.startswith("scalesim")),
     )
@@ -291,6 +292,7 @@ def test_the_dictionary_has_the_columns_of_some_reports() -> None:
         "macs_per_pe": (("macs_per_pe",), {"precision.rates": ["w16a16:2"]}),
         "maps": (of_maps, {"memory.global_buffer.keeps": ["activations"]}),
         "weights": (("weights_in",), {"memory.stays.size_kib": 1.0}),
+        "ahead": (("ahead_bytes",), {"memory.prefetch": "weights"}),
     }
     for marks, changes in some.values():
         left_out = [name for name in own if not name.startswith(marks)]

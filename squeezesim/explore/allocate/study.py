@@ -319,6 +319,11 @@ def study(
     if len(set(names)) < len(names):
         raise UsageError(f"two accelerators share a name: {', '.join(names)}")
     for accelerator in accelerators:
+        if accelerator.memory.prefetch != "none":
+            raise UsageError(
+                f"{accelerator.name}: memory.prefetch {accelerator.memory.prefetch!r}; allowed: none: allocate adds up "
+                "blocks, and what is loaded ahead depends on the block before"
+            )
         if accelerator.mapper.objective == "edp":
             raise UsageError(
                 f"{accelerator.name}: mapper.objective 'edp'; allowed: latency, energy: allocate adds up blocks, and "
