@@ -107,6 +107,13 @@ def sweep(
         str, typer.Option(metavar="COLUMN", help="Sort by a column, the best first.")
     ] = "latency_us",
     top: options.Top = None,
+    plot: Annotated[
+        Path | None,
+        options.plot_option(
+            "Draw the designs by latency and energy, or by two --objectives such as array.pes,latency_us, with their "
+            "front, and the column of --sort over the two parameters that it follows most."
+        ),
+    ] = None,
     input_: options.Input = None,
     batch: options.Batch = None,
     format: options.Format = "table",
@@ -120,6 +127,7 @@ def sweep(
     """
     del debug
     from squeezesim.explore.sweep.execute import Store
+    from squeezesim.explore.sweep.figure import check_drawable, draw
     from squeezesim.explore.sweep.plan import resolve_objectives
     from squeezesim.explore.sweep.render import best_rows, check_sort, left_out
     from squeezesim.explore.sweep.sweep import filter_feasible, run_sweep
@@ -128,14 +136,17 @@ def sweep(
     from squeezesim.hardware.display import fixed_widths
     from squeezesim.report.files import csv_text
 
-    _check_options(jobs, cluster, samples, search, method, seed, objectives, front=front)
+    _check_options(jobs, cluster, samples, search, method, seed, objectives, front=front or plot is not None)
+    output.check_figure(plot)
     output.choice("--format", format, output.FORMATS)
     accelerator, values = Accelerator.resolve(options.only("--hw", hw)), _parse_settings(set_)
     names = None if objectives is None else [name.strip() for name in objectives.split(",")]
-    aims = resolve_objectives(names, accelerator, values) if names or search or front else None
+    aims = resolve_objectives(names, accelerator, values) if names or search or front or plot else None
+    if plot:
+        check_drawable(aims or ())
     file = _file(out)
-    if file:
-        output.check_writable([file], inputs=[*models, *hw])
+    written = [path for path in (file, plot) if path]
+    output.check_writable(written, inputs=[*models, *hw])
     request = options.Request(inputs=input_, batch=batch, cache=not no_cache)
     kept: list[Store] = []
 
@@ -152,7 +163,7 @@ def sweep(
             where=where or (),
             samples=samples,
             search=search,
-            objectives=aims,
+            objectives=aims if search else None,
             seed=seed or 0,
             latin=method != "random",
             jobs=jobs or os.cpu_count() or 1,
@@ -170,6 +181,8 @@ def sweep(
         output.say(f"note: {note}")
     if file:
         atomic_write(file, csv_text(best_rows(found, accelerator, sort).to_pylist()))
+    if plot:
+        atomic_write(plot, draw(planned, found, aims or (), sort, plot.suffix.lower().removeprefix(".")))
     _print(
         planned,
         found,
@@ -177,12 +190,12 @@ def sweep(
         format,
         sort=sort,
         top=top,
-        aims=aims or (),
+        aims=aims or () if search or front else (),
         objectives=aims if front else None,
     )
     if format == "table":
         made = f"{file}, from the parts in {kept[0].path}" if file else f"the folder {kept[0].path}"
-        output.wrote([made], after=True)
+        output.wrote([made, *([plot] if plot else [])], after=True)
 
 
 def _check_options(

@@ -106,16 +106,21 @@ def _unit(largest: float, allowed: Sequence[Unit]) -> Unit:
 
 def log_axes(axes: Axes, x: tuple[float, float], y: tuple[float, float] | None = None) -> None:
     """Make the x axis of *axes* logarithmic, and the y axis where it has limits, with ticks at short numbers."""
+    log_axis(axes, "x", x)
+    if y is not None:
+        log_axis(axes, "y", y)
+
+
+def log_axis(axes: Axes, name: str, limits: tuple[float, float]) -> None:
+    """Make the axis *name* of *axes*, ``x`` or ``y``, logarithmic between *limits*, with ticks at short numbers."""
     from matplotlib.ticker import NullLocator
 
-    for name, limits in (("x", x), ("y", y)):
-        if limits is not None:
-            low, high = limits
-            axes.set(**{f"{name}scale": "log", f"{name}lim": limits})
-            axis = axes.xaxis if name == "x" else axes.yaxis
-            axis.set_ticks([tick for tick in _ticks(low, high) if low < tick < high])
-            axis.set_major_formatter("{x:,g}")
-            axis.set_minor_locator(NullLocator())
+    low, high = limits
+    axes.set(**{f"{name}scale": "log", f"{name}lim": limits})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    axis.set_ticks([tick for tick in _ticks(low, high) if low < tick < high])
+    axis.set_major_formatter("{x:,g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def _ticks(low: float, high: float) -> list[float]:
