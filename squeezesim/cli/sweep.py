@@ -146,7 +146,8 @@ def sweep(
         check_drawable(aims or ())
     file = _file(out)
     written = [path for path in (file, plot) if path]
-    output.check_writable(written, inputs=[*models, *hw])
+    if written:
+        output.check_writable(written, inputs=[*models, *hw])
     request = options.Request(inputs=input_, batch=batch, cache=not no_cache)
     kept: list[Store] = []
 
