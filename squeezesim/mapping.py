@@ -1,12 +1,14 @@
 """Mappings of networks: how each layer is tiled, in which order, what stays; written to files and read back.
 
-    {"format": "squeezesim.mapping", "version": 3, "network": …, "accelerator": …, "layers": [
+    {"format": "squeezesim.mapping", "version": 4, "network": …, "accelerator": …, "layers": [
     {"name": "conv1", "dataflow": "rs", "order": "PKC", "tile": {"n": 1, "y": 7, "x": 55, "g": 1, "k": 96, "c": 1},
      "stays": ["weights"]}], "placement": [{"name": "conv1", "outputs": "buffer", "kept_bytes": 193600}]}
 
 Version 1 had no ``stays`` and ``single``, which may be left out; version 2 no ``placement``, which says where operands
-live, in a memory unless it is said. A file may name some layers of a network; the others are searched. What is added to
-it later raises the version, and every later version of squeezesim reads the files of all versions before it.
+live, in a memory unless it is said; version 3 no ``laid_by``, the objective by which tiles are laid on the array where
+it is not the mapper's, and no weights that stay between inferences. A file may name some layers of a network; the
+others are searched. What is added to it later raises the version, and every later version of squeezesim reads the files
+of all versions before it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from squeezesim.cost.costs import HOMED, HOMES, homes_of
 from squeezesim.cost.given import LayerHomes, LayerMapping
-from squeezesim.cost.traffic import AXES, MODES
+from squeezesim.cost.layings import LAID_BY
+from squeezesim.cost.traffic import AXES
 from squeezesim.errors import MappingError, UsageError, nearest
 from squeezesim.files import atomic_write, json_line, parse_json, read_bytes
 from squeezesim.network.checks import MAX_TEXT, show
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from squeezesim.network import Layer, Network
 
 FORMAT = "squeezesim.mapping"
-VERSION = 3
+VERSION = 4
 
 MAX_BYTES = 64 * 2**20
 """Largest mapping that is read."""
@@ -36,6 +39,7 @@ MAX_BYTES = 64 * 2**20
 _KEYS = ("format", "version", "network", "accelerator", "layers")
 _LAYER_KEYS = ("name", "dataflow", "order", "tile")
 _HELD_KEYS = ("stays", "single")  # since version 2, optional
+_LAID_BY = "laid_by"  # since version 4, optional
 _PLACEMENT = "placement"  # since version 3, optional
 
 
@@ -68,14 +72,8 @@ class Mapping:
     def of(cls, network: Network, accelerator: str, costs: Costs) -> Mapping:
         """Return the mappings of the layers of *network*, on the only accelerator of *costs*."""
         layers = {
-            layer.name: LayerMapping(costs.dataflows[flow], mode.order, tuple(tile), mode.stays, mode.single)
-            for layer, flow, mode, tile in zip(
-                network.layers,
-                costs.dataflow[0].tolist(),
-                map(MODES.__getitem__, costs.mode[0].tolist()),
-                costs.tile[0].tolist(),
-                strict=True,
-            )
+            layer.name: LayerMapping.of_costs(costs, number)
+            for number, layer in enumerate(network.layers)
             if layer.kind == "mac"
         }
         placement = {
@@ -126,6 +124,7 @@ class Mapping:
                     "order": mapping.order,
                     "tile": dict(zip(AXES, mapping.tile, strict=True)),
                     **{key: list(held) for key in _HELD_KEYS if (held := getattr(mapping, key))},
+                    **({_LAID_BY: mapping.laid_by} if mapping.laid_by else {}),
                 }
             )
             for name, mapping in self.layers.items()
@@ -217,7 +216,8 @@ def _decode(content: bytes, source: str) -> Mapping:
         name = _text(f"{where}: name", row.get("name"))
         if name in layers:
             raise MappingError(f"layer {show(name)} is there twice; allowed: once")
-        _check_keys(f"layer {show(name)}", row, _LAYER_KEYS, _HELD_KEYS if version > 1 else ())
+        optional = [*(_HELD_KEYS if version > 1 else ()), *([_LAID_BY] if version > 3 else ())]
+        _check_keys(f"layer {show(name)}", row, _LAYER_KEYS, optional)
         tile = row["tile"]
         if not isinstance(tile, dict):
             raise MappingError(f"layer {show(name)}: tile must be an object, found {show(tile)}")
@@ -227,7 +227,14 @@ def _decode(content: bytes, source: str) -> Mapping:
             if not isinstance(operands, list):
                 raise MappingError(f"layer {show(name)}: {key} must be a list, found {show(operands)}")
         sizes = tuple(tile[axis] for axis in AXES)
-        layers[name] = LayerMapping(row["dataflow"], row["order"], sizes, *map(tuple, held.values()))
+        stays, single = map(tuple, held.values())
+        laid_by = row.get(_LAID_BY, "")
+        if _LAID_BY in row and laid_by not in LAID_BY[1:]:
+            near = nearest(laid_by, LAID_BY[1:]) if isinstance(laid_by, str) else ""
+            raise MappingError(
+                f"layer {show(name)}: {_LAID_BY} {show(laid_by)}; allowed: {', '.join(LAID_BY[1:])}{near}"
+            )
+        layers[name] = LayerMapping(row["dataflow"], row["order"], sizes, stays, single, laid_by)
     return Mapping(layers, network, accelerator, source, _placement(document.get(_PLACEMENT, [])))
 
 

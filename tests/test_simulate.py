@@ -132,8 +132,8 @@ def test_rows_that_no_loop_makes_read_no_inputs() -> None:
     assert bytes_of == {"inputs": 64 * 28**2, "weights": 64**2, "outputs": 64 * 56**2, "psums": 0}
 
 
-def test_by_edp_a_product_on_rs_is_beaten_by_what_latency_takes() -> None:
-    """What a tile uses of the array is chosen tile by tile: the case of docs/timing.md."""
+def test_by_edp_a_product_on_rs_is_laid_by_latency() -> None:
+    """The least product of a tile's own cycles and energy takes 2,240 cycles and 980,640 MAC-equivalents."""
     on = Accelerator.from_dict(
         {
             "name": "small",
@@ -152,4 +152,4 @@ def test_by_edp_a_product_on_rs_is_beaten_by_what_latency_takes() -> None:
     for objective in ("latency", "edp"):
         totals = simulate(net, on.replace({"mapper.objective": objective})).totals
         found[objective] = (totals["cycles"], totals["energy_mac_equiv"])
-    assert found == {"latency": (2044, 936_032), "edp": (2240, 980_640)}
+    assert found == dict.fromkeys(("latency", "edp"), (2044, 936_032))

@@ -97,7 +97,7 @@ class _Input(ctypes.Structure):
     _fields_ = [
         *_fields(_Integer, "problems machines flows objective"),
         *_fields(_Pointer, "work pooling cut waits pixel_offsets channel_offsets pixels channels"),
-        *_fields(_Pointer, "array memory rates flow measures choice"),
+        *_fields(_Pointer, "array memory rates flow ceiling measures choice"),
     ]
 
 
@@ -150,8 +150,10 @@ class _Given:
         return _Forms(*rows.shape[:2], self.array(rows), self.array(columns))
 
 
-def choose(space: OptionSpace, flows: Sequence[DataflowCosts], rates: Rates) -> Chosen:
-    """Choose the tiling of each problem on each machine of *rates*.
+def choose(
+    space: OptionSpace, flows: Sequence[DataflowCosts], rates: Rates, ceiling: Floats | None = None
+) -> Chosen:
+    """Choose the tiling of each problem on each machine of *rates*; *ceiling* as for ``Search.choose``.
 
     Raises:
         MemoryError: there is none for the tilings that are left.
@@ -164,6 +166,8 @@ def choose(space: OptionSpace, flows: Sequence[DataflowCosts], rates: Rates) -> 
     source.array = given.structure(_array(space.machine))
     source.rates = given.structure(_rates(space.machine, rates))
     source.flow = given.structure(_flows(flows, rates, given))
+    if ceiling is not None:
+        source.ceiling = given.array(ceiling)
     source.measures, source.choice = given.array(found.measures), given.array(found.tilings)
     _call("squeezesim_search", source)
     return found

@@ -17,7 +17,9 @@ from math import lcm, prod
 
 import numpy as np
 
-from squeezesim.cost.dataflow import flows_of
+from squeezesim.cost.alternatives import Alternatives, Part
+from squeezesim.cost.dataflow import Dataflow, flows_of
+from squeezesim.cost.layings import layings
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import combined, option_counts, options_of, tried_sizes
 from squeezesim.cost.pipeline import played_steps
@@ -167,12 +169,29 @@ class Limits:
             "" if runs(layer, machine) else kind_of(layer),
         )
 
-    def search(self, work: Workload, machine: Machine, room: float) -> Search:
+    def search(self, work: Workload, machine: Machine, room: float) -> Alternatives:
         """Return the search of what is left of each problem, of which there is some; *room* as for ``Search``."""
-        options = options_of(work, machine, self._sizes(work, machine)) if any(self.bounds) else None
-        own = flows_of(machine)
-        flows = [own[name] for name in self.dataflows]
-        return Search(work, machine, room, flows, options, self.orders, self.stays)
+        parts = []
+        for laying, flows, seen in self._layings(work, machine):
+            own, rows, options = seen, np.arange(len(work)), None
+            if any(self.bounds):
+                sizes = self._sizes(seen, laying)
+                rows = np.flatnonzero([not text for text in self._texts(seen, sizes)])
+                own = seen.take(rows)
+                options = options_of(own, laying, [sizes[row] for row in rows.tolist()])
+            if len(rows):
+                search = Search(own, laying, room, flows, options, self.orders, self.stays)
+                parts.append(Part(search, rows))
+        return Alternatives(len(work), parts)
+
+    def _layings(
+        self, work: Workload, machine: Machine
+    ) -> Iterator[tuple[Machine, list[Dataflow], Workload]]:
+        """Layings with the dataflows and units that are left, and the problems as these see them."""
+        for laying in layings(machine):
+            flows = [flow for name, flow in flows_of(laying).items() if name in self.dataflows]
+            if flows:
+                yield laying, flows, work.flattened() if laying.flattens else work
 
     def refusals(self, work: Workload, machine: Machine) -> list[str]:
         """Say for each problem why no tiling is left; empty where there are some."""
@@ -192,11 +211,16 @@ class Limits:
                 return [f"no {what} is left"] * len(work)
         if not any(self.bounds):
             return [""] * len(work)
-        extents = np.stack([getattr(work, axis) for axis in AXES])
-        return [
-            _refusal(sizes, extents[:, [row]], work.take([row]))
-            for row, sizes in enumerate(self._sizes(work, machine))
+        each = [
+            self._texts(seen, self._sizes(seen, laying)) for laying, _, seen in self._layings(work, machine)
         ]
+        return [texts[0] if all(texts) else "" for texts in zip(*each, strict=True)]
+
+    @staticmethod
+    def _texts(work: Workload, sizes: Sequence[Sequence[Ints]]) -> list[str]:
+        """Why no tiling of the *sizes* of each problem is left; empty where there are some."""
+        extents = np.stack([getattr(work, axis) for axis in AXES])
+        return [_refusal(each, extents[:, [row]], work.take([row])) for row, each in enumerate(sizes)]
 
     def _sizes(self, work: Workload, machine: Machine) -> list[list[Ints]]:
         """Candidate sizes of each problem along ``AXES``."""

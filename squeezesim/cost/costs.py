@@ -233,6 +233,7 @@ class Costs:
     mode: Ints  # index into traffic.MODES: loop order, and how the buffer holds the operands
     tile: Ints  # tile sizes along traffic.AXES; 0 for layers without MACs
     pointwise: Bools  # pixels of the tile stand in x alone
+    laid_by: Ints  # index into layings.LAID_BY: how tiles are laid on the array
     dram_bytes: Ints  # by ``operands``
     buffer_bytes: Ints  # read and written
     bits: Floats  # moved by ``accesses`` and ``operands``; each access has a price

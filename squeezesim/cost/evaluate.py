@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from squeezesim.cost.alternatives import Alternatives
 from squeezesim.cost.candidates import Tilings
 from squeezesim.cost.constraints import Limits, constrained_problems, searched_together
 from squeezesim.cost.costs import HOMED, HOMES, OPERANDS, Axes, Costs, bits_table, pe_slots, stack_columns
@@ -16,6 +17,7 @@ from squeezesim.cost.dataflow import family_of
 from squeezesim.cost.energy import add_bits, buffer_bits, layer_energy, level_bits, transfer_bits
 from squeezesim.cost.given import LayerMapping, given_searches
 from squeezesim.cost.joining import UNFIT, Joining
+from squeezesim.cost.layings import LAID_BY
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.placement import Place
@@ -25,7 +27,7 @@ from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates
 from squeezesim.cost.recurrence import first_loads, staying
 from squeezesim.cost.residents import residents_of
-from squeezesim.cost.search import Search
+from squeezesim.cost.search import Search, totals
 from squeezesim.cost.stores import overfull
 from squeezesim.cost.traffic import ORDERS, capacity, mode_of
 from squeezesim.cost.vector import Streams, vector_costs
@@ -244,6 +246,7 @@ def _blank(shape: tuple[int, ...], axes: Axes) -> Columns:
     columns |= {key: np.zeros((*shape, width), np.int64) for key, width in tables.items()}
     columns["dataflow"] = np.full(shape, -1, np.int64)
     columns["pointwise"] = np.zeros(shape, np.bool_)
+    columns["laid_by"] = np.zeros(shape, np.int64)
     columns["energy"] = np.zeros((*shape, len(axes.levels)), np.float64)
     columns["bits"] = np.zeros((*shape, len(axes.accesses), len(OPERANDS)), np.float64)
     columns |= {"homes": np.zeros((*shape, len(HOMED)), np.int64), "kept_bytes": np.zeros(shape, np.int64)}
@@ -490,7 +493,7 @@ class _Problems:
         ]
         self.least = np.array([NEVER if text else 0.0 for text in self.refusals])
 
-    def searches(self) -> Iterator[tuple[slice, Search]]:
+    def searches(self) -> Iterator[tuple[slice, Alternatives]]:
         """Yield parts of the problems, each with the search for it, whose ``least`` bits are known then."""
         for limits, rows in self._groups:
             for part in searched_together(self.work, rows, self._family):
@@ -503,9 +506,9 @@ class _Problems:
                     if not self.refusals[row]:
                         yield slice(row, row + 1), self._searched(limits, slice(row, row + 1))
 
-    def _searched(self, limits: Limits, part: slice) -> Search:
+    def _searched(self, limits: Limits, part: slice) -> Alternatives:
         search = limits.search(self.work.take(part), self._family, self.room.max())
-        self.least[part] = search.space.least_footprint
+        self.least[part] = search.least_footprint
         return search
 
     def fitting(self, part: slice) -> Ints:
@@ -523,7 +526,7 @@ class _Searched(NamedTuple):
 
     problems: _Problems
     part: slice
-    search: Search
+    search: Alternatives
 
 
 def _enter_searched(
@@ -555,8 +558,8 @@ def _enter_searched(
         fitting = problems.fitting(part)
         if len(fitting):
             columns = {key: column[:, part] for key, column in found[id(problems)].items()}
-            for cluster in _search(search, rates, fitting, run.axes, columns):
-                advance(len(cluster) * len(search.space.work) / count)
+            for cluster in _search(search, rates, fitting, run.axes, run.family.pes, columns):
+                advance(len(cluster) * search.count / count)
     for problems in every:
         values = {key: column[:, problems.rows] for key, column in found[id(problems)].items()}
         _fill(run.columns, (slice(None), problems.numbers), values)
@@ -611,8 +614,7 @@ def _weighted(
             for cluster in search.groups(weighted.take(np.flatnonzero(fits))):
                 where = np.flatnonzero(fits)[cluster]
                 measures = search.choose(weighted.take(where)).measures
-                totals = [(measures[name] * several).sum(axis=-1) for name in (LATENCY, ENERGY)]
-                found[where] += np.stack(totals, axis=-1)
+                found[where] += totals(measures, several)
                 cycles[np.ix_(where, numbers)] = measures[LATENCY][:, rows - part.start]
                 energy[np.ix_(where, numbers)] = measures[ENERGY][:, rows - part.start]
         return np.asarray(found + joining.sums(cycles, energy, weighted)) if joining.joints else found
@@ -627,18 +629,17 @@ def _within(rows: Ints, part: slice) -> Bools:
     return np.asarray((rows >= part.start) & (rows < part.stop))
 
 
-def _search(search: Search, rates: Rates, fitting: Ints, axes: Axes, columns: Columns) -> Iterator[Ints]:
-    """Enter what the problems of *search* cost on machines *fitting* of *rates* into *columns*; yield those done."""
-    for cluster in search.groups(rates.take(fitting)):
+def _search(
+    searches: Alternatives, rates: Rates, fitting: Ints, axes: Axes, pes: int, columns: Columns
+) -> Iterator[Ints]:
+    """Enter what the problems of *searches* cost on machines *fitting* of *rates* into *columns*; yield those done."""
+    for cluster in searches.groups(rates.take(fitting)):
         index = fitting[cluster]
         cluster_rates = rates.take(index)
-        choice = search.choose(cluster_rates)
-        for number in range(len(search.flows)):
-            machine, row = np.nonzero(choice.flow == number)
-            if len(machine):
-                tilings = choice.tilings(machine, row)
-                values = _chosen_costs(search, number, tilings, cluster_rates.take(machine), axes)
-                _fill(columns, (index[machine], row), values)
+        taken = searches.choose(cluster_rates)
+        for search, flow, machine, row, tilings in searches.tilings(taken):
+            values = _chosen_costs(search, flow, tilings, cluster_rates.take(machine), axes, pes)
+            _fill(columns, (index[machine], row), values)
         yield index
 
 
@@ -656,13 +657,16 @@ def _given_costs(
         for number in np.unique(given.flow).tolist():
             of_flow = np.flatnonzero(given.flow == number)
             machine, row = np.repeat(np.arange(len(rates)), len(of_flow)), np.tile(of_flow, len(rates))
-            values = _chosen_costs(given.search, number, given.tilings.take(row), rates.take(machine), axes)
+            tilings = given.tilings.take(row)
+            values = _chosen_costs(given.search, number, tilings, rates.take(machine), axes, family.pes)
             _fill(columns, (machine, given.index[row]), values)
     return columns
 
 
-def _chosen_costs(search: Search, number: int, tilings: Tilings, rates: Rates, axes: Axes) -> Columns:
-    """Costs of *tilings* of dataflow *number*, each on its machine of *rates*."""
+def _chosen_costs(
+    search: Search, number: int, tilings: Tilings, rates: Rates, axes: Axes, pes: int
+) -> Columns:
+    """Costs of *tilings* of dataflow *number*, each on its machine of *rates*, which have so many *pes*."""
     space, flow, schedules, row = search.space, search.flows[number], search.caches[number], tilings.row
     timing = schedules.timing(tilings, rates)
     problem, executed = space.work.take(row), flow.executed[row]
@@ -676,9 +680,7 @@ def _chosen_costs(search: Search, number: int, tilings: Tilings, rates: Rates, a
     memories = space.machine.memory_names
 
     def slots(cycles: Ints) -> Ints:
-        return np.asarray(
-            pe_slots(cycles, space.machine.pes, problem.macs_at_once, problem.cycles_at_once), np.int64
-        )
+        return np.asarray(pe_slots(cycles, pes, problem.macs_at_once, problem.cycles_at_once), np.int64)
 
     waits = {
         "fill": slots(timing.fill),
@@ -707,6 +709,7 @@ def _chosen_costs(search: Search, number: int, tilings: Tilings, rates: Rates, a
         "mode": tilings.mode,
         "tile": space.tile_sizes(tilings.pixel, tilings.channel).T,
         "pointwise": problem.pointwise,
+        "laid_by": LAID_BY.index(space.machine.laid_by),
         "dram_bytes": np.stack([-(-part // 8) for part in moved], axis=1),
         "buffer_bytes": (buffer_bits(levels) / 8).astype(np.int64),
         "bits": bits_table(bits, axes),

@@ -7,12 +7,15 @@ layer's, so that tiles may also hold parts of several images, or of several grou
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from squeezesim.cost.candidates import Tilings
 from squeezesim.cost.constraints import violation
+from squeezesim.cost.costs import Costs
+from squeezesim.cost.dataflow import flows_of
+from squeezesim.cost.layings import LAID_BY, laying_of
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import given_options
 from squeezesim.cost.pipeline import played_steps
@@ -39,6 +42,7 @@ class LayerMapping:
         tile: tile sizes along ``traffic.AXES``: n, y, x, g, k, c. The pixels of a matrix product stand in x alone.
         stays: operands that the buffer keeps across the loops that they lack (``traffic``).
         single: operands that have one slot in the buffer, though the accelerator may double-buffer them.
+        laid_by: the objective by which tiles are laid on the array, one of ``layings.LAID_BY``; empty: the mapper's.
 
     Example:
         >>> LayerMapping("ws", "PKC", (1, 1, 1024, 1, 64, 32)).order
@@ -50,6 +54,23 @@ class LayerMapping:
     tile: tuple[int, ...]
     stays: tuple[str, ...] = ()
     single: tuple[str, ...] = ()
+    laid_by: str = ""
+
+    @classmethod
+    def of(cls, search: Search, flow: int, tilings: Tilings) -> LayerMapping:
+        """Return the mapping that the first of *tilings* of dataflow number *flow* is."""
+        sizes = search.space.tile_sizes(tilings.pixel[:1], tilings.channel[:1])[:, 0].tolist()
+        mode, laid_by = MODES[int(tilings.mode[0])], search.space.machine.laid_by
+        return cls(search.flows[flow].flow.name, mode.order, tuple(sizes), mode.stays, mode.single, laid_by)
+
+    @classmethod
+    def of_costs(cls, costs: Costs, layer: int) -> LayerMapping:
+        """Return the mapping of *layer*, which has MACs, on the first accelerator of *costs*."""
+        flow, mode, laid_by = (
+            int(column[0, layer]) for column in (costs.dataflow, costs.mode, costs.laid_by)
+        )
+        held, tile = MODES[mode], tuple(costs.tile[0, layer].tolist())
+        return cls(costs.dataflows[flow], held.order, tile, held.stays, held.single, LAID_BY[laid_by])
 
     @property
     def mode(self) -> int:
@@ -98,11 +119,32 @@ def given_searches(
         MappingError: the accelerator has no such dataflow, there is no such order, a size is out of range, a constraint
             is not kept, there are too many tiles, or a tile does not fit the buffer.
     """
+    of: dict[Machine, list[int]] = {}
+    for number, (layer, mapping) in enumerate(zip(layers, mappings, strict=True)):
+        _check_names(layer, mapping, family)
+        of.setdefault(laying_of(family, mapping.dataflow, mapping.laid_by), []).append(number)
+    for laying, numbers in of.items():
+        own = [layers[number] for number in numbers], [mappings[number] for number in numbers]
+        at = [homes[number] for number in numbers] if homes else ()
+        for given in _laid_searches(*own, laying, rates, at):
+            yield replace(given, index=np.array(numbers)[given.index])
+
+
+def _laid_searches(
+    layers: Sequence[Layer],
+    mappings: Sequence[LayerMapping],
+    family: Machine,
+    rates: Rates,
+    homes: Sequence[Homes],
+) -> Iterator[Given]:
+    """The same in one laying of a family."""
     work, rows = workload_of(layers, family, homes)
     work = work.take(rows)
     extents = np.stack([getattr(work, axis) for axis in AXES])
     for number, (layer, mapping) in enumerate(zip(layers, mappings, strict=True)):
-        _check(layer, mapping, family, extents[:, number].tolist(), pointwise=bool(work.pointwise[number]))
+        _check_tile(
+            layer, mapping, family, extents[:, number].tolist(), pointwise=bool(work.pointwise[number])
+        )
     sizes = np.array([mapping.tile for mapping in mappings], np.int64).T
     played = played_steps(work, sizes, extents)
     _check_counts(layers, work, sizes, extents, played)
@@ -131,9 +173,8 @@ def given_searches(
         )
 
 
-def _check(
-    layer: Layer, mapping: LayerMapping, family: Machine, extents: Sequence[int], *, pointwise: bool
-) -> None:
+def _check_names(layer: Layer, mapping: LayerMapping, family: Machine) -> None:
+    """Check all but the tile."""
     where = f"layer {layer.name!r}"
     for key, value, allowed in (
         ("dataflow", mapping.dataflow, family.flows),
@@ -142,7 +183,20 @@ def _check(
         if value not in allowed:
             near = nearest(value, allowed) if isinstance(value, str) else ""
             raise MappingError(f"{where}: {key} {show(value)}; allowed here: {', '.join(allowed)}{near}")
+    lays = [name for name in LAID_BY[1:] if name in flows_of(family)[mapping.dataflow].lays]
+    if mapping.laid_by not in ("", *lays):
+        text = f"{where}: laid_by {show(mapping.laid_by)}; allowed for {mapping.dataflow}: "
+        near = nearest(mapping.laid_by, lays) if isinstance(mapping.laid_by, str) else ""
+        raise MappingError(
+            f"{text}{', '.join(lays) if lays else 'none, since it lays tiles in one way'}{near}"
+        )
     _check_operands(where, mapping, family)
+
+
+def _check_tile(
+    layer: Layer, mapping: LayerMapping, family: Machine, extents: Sequence[int], *, pointwise: bool
+) -> None:
+    where = f"layer {layer.name!r}"
     if len(mapping.tile) != len(AXES):
         raise MappingError(f"{where}: a tile has sizes along {', '.join(AXES)}, found {show(mapping.tile)}")
     for axis, size, extent in zip(AXES, mapping.tile, extents, strict=True):

@@ -141,6 +141,8 @@ class Machine:
     stays: bool = (
         False  # whether operands may stay across loops that they lack, or have one slot all the same
     )
+    laid_by: str = ""  # the objective by which tiles are laid on the array; "": the machine's own
+    leaks: bool = False  # whether a cycle costs energy
     whole_blocks: bool = False  # whether tiles use all of the array, or as much as is the fastest
     skip_rows: bool  # the DMA can leave out input rows that no filter tap touches
     skip_columns: bool
@@ -187,8 +189,10 @@ class Machine:
     def moves_least(self) -> bool:
         """Whether tiles are laid on the array so that they move the fewest words; those of equal words differ.
 
-        Blocks that are faster may move more: by energy, and where the buffer can be too slow for them, none are taken.
+        Blocks that are faster may move more: by energy none are taken, nor where the buffer can be too slow for them.
         """
+        if self.laid_by:
+            return self.laid_by == "energy"
         return self.objective == "energy" or math.isfinite(self.buffer_bits_per_cycle)
 
     def pace(self, weight_bits: int, activation_bits: int) -> tuple[int, int]:
@@ -332,6 +336,7 @@ class Machine:
             objective=accelerator.mapper.objective,
             slack=accelerator.mapper.latency_slack,
             stays=accelerator.mapper.residency == "best",
+            leaks=energy_costs(accelerator).leakage_mw > 0,
             whole_blocks=accelerator.mapper.blocks == "whole",
             skip_rows=accelerator.dma.granularity in ("row", "element"),
             skip_columns=accelerator.dma.granularity == "element",

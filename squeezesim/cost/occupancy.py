@@ -16,6 +16,7 @@ from typing import NamedTuple
 from squeezesim.cost.bounds import OptionSpace
 from squeezesim.cost.costs import HOMED, HOMES, Costs
 from squeezesim.cost.given import LayerHomes
+from squeezesim.cost.layings import laying_in
 from squeezesim.cost.lowering import as_run
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.maps import OUTSIDE, Maps
@@ -150,14 +151,18 @@ def _tiles(layers: Sequence[Layer], machine: Machine, costs: Costs) -> list[int]
     mac = [number for number, layer in enumerate(run) if layer.kind == "mac" and costs.tile[0, number].all()]
     found = [0] * len(layers)
     if mac:
-        homes = [costs.homes_at(number) for number in mac]
-        work, rows = workload_of([run[number] for number in mac], machine, homes)
-        work = work.take(rows)
-        space = OptionSpace(work, machine, given_options(work, machine, costs.tile[0, mac].T))
-        pixel, channel = space.pixels.offsets[:-1], space.channels.offsets[:-1]
-        bits = space.residency.tile_bits(costs.mode[0, mac], pixel, channel)
-        for number, each in zip(mac, bits.tolist(), strict=True):
-            found[number] = int(each)
+        of: dict[Machine, list[int]] = {}
+        for number in mac:
+            of.setdefault(laying_in(machine, costs, number), []).append(number)
+        for laying, numbers in of.items():
+            homes = [costs.homes_at(number) for number in numbers]
+            work, rows = workload_of([run[number] for number in numbers], laying, homes)
+            work = work.take(rows)
+            space = OptionSpace(work, laying, given_options(work, laying, costs.tile[0, numbers].T))
+            pixel, channel = space.pixels.offsets[:-1], space.channels.offsets[:-1]
+            bits = space.residency.tile_bits(costs.mode[0, numbers], pixel, channel)
+            for number, each in zip(numbers, bits.tolist(), strict=True):
+                found[number] = int(each)
     return found
 
 

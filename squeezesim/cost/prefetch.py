@@ -27,6 +27,7 @@ from squeezesim.cost.bounds import OptionSpace
 from squeezesim.cost.costs import Axes, homes_in, pe_slots
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.energy import leakage
+from squeezesim.cost.layings import LAID_BY, laying_of
 from squeezesim.cost.lowering import as_run
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.mapspace import given_options
@@ -102,9 +103,14 @@ def _of_machine(layers: Sequence[Layer], columns: Columns, family: Machine, rate
     work, rows = workload_of(
         [run[number] for number in numbers], family, [homes[number] for number in numbers]
     )
-    work, mode, sizes = work.take(rows), columns["mode"][numbers], columns["tile"][numbers].T
-    names = [axes.dataflows[flow] for flow in columns["dataflow"][numbers].tolist()]
-    ends = ends_of(work, mode, sizes, names, family, rates)
+    work = work.take(rows).flattened(columns["pointwise"][numbers])
+    mode, sizes = columns["mode"][numbers], columns["tile"][numbers].T
+    flows, laid_by = (columns[key][numbers].tolist() for key in ("dataflow", "laid_by"))
+    on = [
+        (axes.dataflows[flow], laying_of(family, axes.dataflows[flow], LAID_BY[by]))
+        for flow, by in zip(flows, laid_by, strict=True)
+    ]
+    ends = ends_of(work, mode, sizes, on, family, rates)
     fits = _fits(work, mode, sizes, family, int(capacity(family, rates)[0]))
     for one, two in pairs:
         if fits(place[one], place[two]):
@@ -112,10 +118,10 @@ def _of_machine(layers: Sequence[Layer], columns: Columns, family: Machine, rate
 
 
 def ends_of(
-    work: Workload, mode: Ints, sizes: Ints, names: Sequence[str], family: Machine, rates: Rates
+    work: Workload, mode: Ints, sizes: Ints, on: Sequence[tuple[str, Machine]], family: Machine, rates: Rates
 ) -> Ends:
-    """Return the last steps and first loads of problems in tilings, each with its dataflow, on one machine."""
-    flows, count, memories = flows_of(family), len(work), len(family.memories)
+    """Return the last steps and first loads of problems in tilings, each *on* a dataflow in a laying of one machine."""
+    count, memories = len(work), len(family.memories)
     found = Ends(
         compute=np.zeros(count),
         array=np.zeros(count),
@@ -125,9 +131,9 @@ def ends_of(
         weights=np.zeros(count),
         bits=np.zeros(count, np.int64),
     )
-    for name in dict.fromkeys(names):
-        of = np.array([number for number, own in enumerate(names) if own == name])
-        trace = trace_steps(Points(work.take(of), mode[of], sizes[:, of]), flows[name], family)
+    for name, laying in dict.fromkeys(on):
+        of = np.array([number for number, own in enumerate(on) if own == (name, laying)])
+        trace = trace_steps(Points(work.take(of), mode[of], sizes[:, of]), flows_of(laying)[name], laying)
         last = trace.steps.begins + trace.steps.counts - 1
         found.array[of] = trace.work.cycles[last]
         found.compute[of] = _computing(trace, last, rates)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from itertools import repeat
 from operator import attrgetter
@@ -95,6 +95,7 @@ class Workload:
     post_cycles: Ints  # in which lanes do what joined the layer ...
     post_outputs: Ints  # ... for so many of its outputs
     pointwise: Bools
+    is_product: Bools  # a matrix product, whose pixels may stand in x alone
     pools: tuple[Pool, ...] = (NO_POOL,)  # over the pixels as the loops have them; not a column
 
     def __len__(self) -> int:
@@ -116,6 +117,27 @@ class Workload:
     def take(self, index: Any) -> Workload:
         """Return the rows *index*: an index array, a mask or a slice."""
         return Workload(*[*(column[index] for column in _columns(self)), self.pools])
+
+    def flattened(self, which: Bools | bool = True) -> Workload:
+        """Return the problems with the pixels of matrix products in x alone, all or those of *which*."""
+        flat, one, pixels = self.is_product & ~self.pointwise & which, np.ones_like(self.n), self.pixels
+        if not flat.any():
+            return self
+        pools, pool = {each: number for number, each in enumerate(self.pools)}, self.pool.copy()
+        for row in np.flatnonzero(flat & (self.pool > 0)).tolist():
+            image, sums = int(self.y[row] * self.x[row]), self.pools[pool[row]].sums
+            pool[row] = pools.setdefault(_flat_pool(int(self.n[row]), image, sums), len(pools))
+        return replace(
+            self,
+            n=np.where(flat, one, self.n),
+            y=np.where(flat, one, self.y),
+            x=np.where(flat, pixels, self.x),
+            iy=np.where(flat, one, self.iy),
+            ix=np.where(flat, pixels, self.ix),
+            pool=pool,
+            pointwise=self.pointwise | flat,
+            pools=tuple(pools),
+        )
 
     def repeat(self, counts: Ints) -> Workload:
         """Return row i ``counts[i]`` times."""
@@ -283,14 +305,14 @@ def _row(layer: Layer, machine: Machine, homes: Homes) -> _Row:
         stored = max(sizes.in_form(machine.weight_form), 1)  # what says that all are zero is a transfer, too
     stored *= not homes.weights
     written = -(-layer.output_elements // (layer.n * layer.g * layer.k * layer.oy))
-    pointwise = (
-        machine.flattens
-        and layer.fy == layer.fx == 1
+    is_product = (
+        layer.fy == layer.fx == 1
         and (not layer.pool or _is_global(layer))
         and layer.stride == (1, 1)
         and layer.padding == (0, 0)
         and (layer.iy, layer.ix) == (layer.oy, max(layer.ox, written))
     )
+    pointwise = is_product and machine.flattens
     outputs = stored_row(max(layer.ox, written), machine.row_words)
     inputs = stored_row(layer.ix, machine.row_words)
     pixels = (1, 1, layer.n * layer.oy * outputs) if pointwise else (layer.n, layer.oy, outputs)
@@ -326,6 +348,7 @@ def _row(layer: Layer, machine: Machine, homes: Homes) -> _Row:
         (pool := _pool(layer, machine, pointwise, outputs)),
         *_post_pace(pool, layer.second_elements > 0, pixels[1] * pixels[2], machine),
         int(pointwise),
+        int(is_product),
     )
 
 
@@ -343,11 +366,15 @@ def _pool(layer: Layer, machine: Machine, pointwise: bool, row: int) -> Pool:
         return NO_POOL
     pool = Pool(*layer.pool)
     if pointwise:
-        image = layer.oy * row
-        return Pool(1, layer.n, 1, image, 1, image, 0, 0, pool.sums)
+        return _flat_pool(layer.n, layer.oy * row, pool.sums)
     if _is_global(layer):
         return Pool(1, 1, layer.oy, row, layer.oy, row, 0, 0, pool.sums)
     return pool._replace(columns=stored_row(pool.columns, machine.row_words))
+
+
+def _flat_pool(images: int, pixels: int, sums: Any) -> Pool:
+    """The pooling of whole images whose pixels stand in a row."""
+    return Pool(1, images, 1, pixels, 1, pixels, 0, 0, sums)
 
 
 def _post_pace(pool: Pool, adds: bool, pixels: int, machine: Machine) -> tuple[int, int]:
@@ -381,5 +408,6 @@ def workload_of(
     columns: dict[str, Any] = {
         name: np.ascontiguousarray(column) for name, column in zip(_NAMES, table, strict=True)
     }
-    columns["pointwise"] = columns["pointwise"].astype(np.bool_)
+    for name in ("pointwise", "is_product"):
+        columns[name] = columns[name].astype(np.bool_)
     return Workload(**columns, pools=tuple(pools)), rows

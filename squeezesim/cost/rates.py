@@ -96,6 +96,10 @@ class Rates:
         """Return the machines with other *weights* of cycles and energy, (machines, 2)."""
         return replace(self, cycle_weight=weights[:, 0], energy_weight=weights[:, 1])
 
+    def without_slack(self) -> Rates:
+        """Return the machines without slack."""
+        return replace(self, slack=np.zeros_like(self.slack))
+
     def value(self, cycles: Any, energy: Any) -> Floats:
         """What the mapper minimises: cycle_weight · cycles + energy_weight · energy."""
         return np.asarray(self.cycle_weight * cycles + self.energy_weight * energy)

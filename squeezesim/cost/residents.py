@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from squeezesim.cost.alternatives import Alternatives
 from squeezesim.cost.constraints import constrained_problems, searched_together
 from squeezesim.cost.costs import HOMED, HOMES, Axes, Costs
 from squeezesim.cost.given import LayerHomes
@@ -31,7 +32,6 @@ from squeezesim.cost.problem import IN_MEMORY, Bools, Floats, Homes, Ints, opera
 from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters
 from squeezesim.cost.recurrence import first_loads
-from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import capacity, room_for_maps
 from squeezesim.cost.vector import Streams, vector_costs
 from squeezesim.cost.weights import Lasting, lasting, load_once, splits
@@ -89,7 +89,7 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
     of = [graphs[bits] for bits in room.tolist()]
 
     def placed(machines: Ints, weighted: Rates) -> tuple[list[Placement | None], Floats]:
-        values = _Values(maps, examples, family, replace(weighted, slack=0.0 * weighted.slack), axes)
+        values = _Values(maps, examples, family, weighted.without_slack(), axes)
         fixed = [maps.layers[example].kind != "mac" for example in examples]
         own = [of[machine] for machine in machines.tolist()]
         found = best_placements(own, fixed, values.search)
@@ -122,7 +122,7 @@ def ways_through(
     # Of a map between two parts every home has to be there, since other parts may stand before and after it.
     between = {home for part in parts for home in maps.alive[part[-1]] if maps.classes[home].last > part[-1]}
     graph = graph_of(maps, shapes, room, _ample(maps, family, rates, room) - between)
-    values = _Values(maps, examples, family, replace(rates, slack=0.0 * rates.slack), axes)
+    values = _Values(maps, examples, family, rates.without_slack(), axes)
     fixed = [maps.layers[example].kind != "mac" for example in examples]
     found = []
     for part, ways in zip(parts, passages_of(graph, parts, fixed, values.search), strict=True):
@@ -402,29 +402,28 @@ class _Values:
                 continue
             for part in searched_together(work, of_limits, self.family):
                 search = limits.search(work.take(part), self.family, self.room.max())
-                fits = self.room[:, None] >= search.space.least_footprint
+                fits = self.room[:, None] >= search.least_footprint
                 for machines, some in _alike(fits):
                     own = search
-                    if len(some) < len(search.space.work):
-                        own = limits.search(search.space.work.take(some), self.family, self.room.max())
+                    if len(some) < search.count:
+                        problems = work.take(some + part.start)
+                        own = limits.search(problems, self.family, self.room.max())
                     self._choose(own, machines, some + part.start, found)
         for values, by_row in zip((cycles, energy, tile), found, strict=True):
             values[:, which] = by_row[:, rows]
 
-    def _choose(self, search: Search, machines: Ints, rows: Ints, found: Floats) -> None:
-        """Enter cycles, energy and bits of tiles of the problems of *search*, which all *machines* have room for."""
-        work, residency = search.space.work, search.space.residency
+    def _choose(self, searches: Alternatives, machines: Ints, rows: Ints, found: Floats) -> None:
+        """Enter cycles, energy and bits of tiles of problems *rows*, which all *machines* have room for."""
         for cluster in clusters(self.rates.take(machines)):
             index = machines[cluster]
-            choice = search.choose(self.rates.take(index))
-            machine, row = np.divmod(np.arange(len(index) * len(work)), len(work))
-            tilings = choice.tilings(machine, row)
-            bits = residency.tile_bits(tilings.mode, tilings.pixel, tilings.channel)
-            for values, each in zip(
-                found,
-                (choice.measures[LATENCY], choice.measures[ENERGY], bits.reshape(len(index), -1)),
-                strict=True,
-            ):
+            taken = searches.choose(self.rates.take(index))
+            bits = np.full(taken.part.shape, np.inf)
+            for search, _, machine, row, tilings in searches.tilings(taken):
+                bits[machine, row] = search.space.residency.tile_bits(
+                    tilings.mode, tilings.pixel, tilings.channel
+                )
+            measured = taken.measures[LATENCY], taken.measures[ENERGY], bits
+            for values, each in zip(found, measured, strict=True):
                 values[np.ix_(index, rows)] = each
 
 

@@ -21,8 +21,7 @@ rest are bounded for each machine, as pairs of a machine and a candidate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +29,7 @@ import numpy as np
 from squeezesim.cost import compiled
 from squeezesim.cost.array_costs import DataflowCosts
 from squeezesim.cost.bounds import OptionSpace, Space
+from squeezesim.cost.branching import MachineCandidatePairs, Player, branch_and_bound, minimise_traffic
 from squeezesim.cost.candidates import Candidates, DataflowBounds, Tilings
 from squeezesim.cost.dataflow import Dataflow, flows_of
 from squeezesim.cost.energy import AccessBits, Bits, add_bits, layer_energy, level_bits, total
@@ -125,136 +125,8 @@ class ScheduleCache:
         return np.asarray(self._begins[tilings.row] + tilings.number)
 
 
-_FIRST = 16  # pairs of a segment that a round plays at first; later rounds take four times as many
-_SORTED = (
-    1 << 14
-)  # pairs that are sorted before any is played; of more, the most promising of each segment goes first
-
-
-@dataclass(slots=True)
-class MachineCandidatePairs:
-    """Machines beside candidates; those of one machine and one problem, a segment, stand together."""
-
-    machine: Ints
-    candidate: Ints
-    bound: Floats
-    traffic: Ints
-    number: Ints  # of the tiling
-    value: Floats  # inf: not played
-    segment: Ints
-    starts: Ints
-
-    @property
-    def first_count(self) -> int:
-        """Pairs of a segment that the first round plays: one does without sorting, and leaves few to sort."""
-        return _FIRST if len(self.machine) <= _SORTED else 1
-
-    def least(self, values: Any) -> Any:
-        """The least of each segment."""
-        return np.minimum.reduceat(values, self.starts)
-
-    def first(self, among: Ints, key: Floats, count: int) -> Ints:
-        """Of the pairs *among* the first *count* of each segment by *key*."""
-        segment = self.segment[among]
-        begins = np.flatnonzero(np.diff(segment, prepend=-1))
-        counts = np.diff(np.append(begins, len(among)))
-        if counts.max() <= count:
-            return among
-        if count == 1:  # without sorting
-            least = np.flatnonzero(key == np.repeat(np.minimum.reduceat(key, begins), counts))
-            return among[least[np.flatnonzero(np.diff(segment[least], prepend=-1))]]
-        order = np.lexsort((key, segment))
-        rank = np.arange(len(order)) - np.repeat(begins, counts)
-        return among[order[rank < count]]
-
-
-class Player(NamedTuple):
-    """What is found out of pairs, given their indices.
-
-    Attributes:
-        play: their values of the objective.
-        refine: closer bounds.
-        may_tie: whether they can come first with the given value of each segment.
-    """
-
-    play: Callable[[Ints], Floats]
-    refine: Callable[[Ints], Floats]
-    may_tie: Callable[[Ints, Floats], Bools]
-
-
-_MANY_LEFT = 1 << 8
-"""Pairs that are left from which on a closer look is worth its time."""
-
-
-def branch_and_bound(pairs: MachineCandidatePairs, incumbent: Floats, player: Player) -> None:
-    """Play until no pair is left whose bound is not above the best value of its segment, *incumbent* or played.
-
-    Once some are played, those that are left have closer bounds, and go where they could tie at best and come second.
-    """
-    count, refined = pairs.first_count, False
-    while True:
-        wanted = np.flatnonzero(np.isinf(pairs.value) & (pairs.bound <= incumbent[pairs.segment]))
-        if count > pairs.first_count and len(wanted) > _MANY_LEFT:
-            wanted = _without_losers(pairs, wanted, incumbent, player)
-            if len(wanted) > _MANY_LEFT and not refined:
-                pairs.bound[wanted], refined = player.refine(wanted), True
-                continue
-        if len(wanted) == 0:
-            return
-        batch = pairs.first(wanted, pairs.bound[wanted], count)
-        pairs.value[batch] = player.play(batch)
-        incumbent = np.minimum(incumbent, pairs.least(pairs.value))
-        count = max(4 * count, _FIRST)
-
-
-def minimise_traffic(
-    pairs: MachineCandidatePairs, limit: Floats, least: Floats, value: Floats, player: Player
-) -> None:
-    """Play until no pair is left that can be within *limit* of its segment and move less than any that was played.
-
-    *least* is the traffic of a tiling that is known to be within the limit, *value* its value. Of equal traffic, lower
-    values are looked for, and equal ones. Those that are left are looked at as in ``branch_and_bound``.
-    """
-    count, refined = pairs.first_count, False
-    while True:
-        within = pairs.value <= limit[pairs.segment]
-        moved = pairs.least(np.where(within, pairs.traffic, np.inf))
-        lowest = pairs.least(np.where(within & (pairs.traffic == moved[pairs.segment]), pairs.value, np.inf))
-        value = np.where(moved < least, lowest, np.where(moved == least, np.minimum(lowest, value), value))
-        least = np.minimum(least, moved)
-        unplayed = np.flatnonzero(np.isinf(pairs.value) & (pairs.bound <= limit[pairs.segment]))
-        segment, traffic, bound = pairs.segment[unplayed], pairs.traffic[unplayed], pairs.bound[unplayed]
-        wanted = (traffic < least[segment]) | ((traffic == least[segment]) & (bound <= value[segment]))
-        unplayed = unplayed[wanted]
-        if count > pairs.first_count and len(unplayed) > _MANY_LEFT:
-            less = pairs.traffic[unplayed] < least[pairs.segment[unplayed]]
-            alike = _without_losers(pairs, unplayed[~less], value, player)
-            unplayed = np.sort(np.concatenate([unplayed[less], alike]))
-            if len(unplayed) > _MANY_LEFT and not refined:
-                pairs.bound[unplayed], refined = player.refine(unplayed), True
-                continue
-        if len(unplayed) == 0:
-            return
-        segment = pairs.segment[unplayed]
-        key = pairs.traffic[unplayed] + pairs.bound[unplayed] * (1e-3 * least[segment] / value[segment])
-        batch = pairs.first(unplayed, key, count)
-        pairs.value[batch] = player.play(batch)
-        count = max(4 * count, _FIRST)
-
-
-def _without_losers(pairs: MachineCandidatePairs, index: Ints, value: Floats, player: Player) -> Ints:
-    """Of the pairs *index* those that can be below the *value* of their segment, or tie and come first; the others go.
-
-    A value that is less is so by a cycle.
-    """
-    ties = index[pairs.bound[index] > value[pairs.segment[index]] - 1]
-    if len(ties) == 0:
-        return index
-    pairs.bound[ties[~player.may_tie(ties, value)]] = np.inf
-    return index[np.isfinite(pairs.bound[index])]
-
-
-_EQUAL = 1 + 1e-12  # ratio of energies that are the same but for rounding
+EQUAL = 1 + 1e-12
+"""Ratio of energies that are the same but for rounding."""
 
 TRAFFIC = "traffic"
 """DRAM bits, beside the objectives."""
@@ -270,9 +142,19 @@ WITHIN_SLACK: Mapping[str, tuple[str, ...]] = {LATENCY: (TRAFFIC, LATENCY, ENERG
 """The same of tilings within the slack; an objective that is not here has none."""
 
 
-def _is_less(one: Any, other: Any, name: str) -> Any:
-    """Whether measure *name* is less, rounding apart."""
-    return one * (_EQUAL if name in (ENERGY, EDP) else 1.0) < other
+def is_less(one: Any, other: Any, name: str) -> Any:
+    """Return whether measure *name* is less, rounding apart."""
+    return one * (EQUAL if name in (ENERGY, EDP) else 1.0) < other
+
+
+def totals(measures: Mapping[str, Floats], counts: Ints | int = 1) -> Floats:
+    """Return Σ cycles and Σ energy, (machines, 2), *counts* times each problem.
+
+    Example:
+        >>> totals({"latency": np.ones((1, 3)), "energy": np.full((1, 3), 2.0)}, np.array([1, 1, 2])).tolist()
+        [[4.0, 8.0]]
+    """
+    return np.stack([(measures[name] * counts).sum(axis=-1) for name in (LATENCY, ENERGY)], axis=-1)
 
 
 _TILINGS = 1 << 18  # candidates that are held at once, a problem's more or less
@@ -309,15 +191,17 @@ class BoundedSearch:
         self.flows = [DataflowBounds(space, flow) for flow in dataflows]
         self.caches = [ScheduleCache(flow) for flow in self.flows]
         self._optimistic: tuple[Rates, Rates] | None = None
+        self._ceiling: Floats = np.empty((0, 0))
         # Tilings of each dataflow that are played before the others are bounded, by pixel and channel option.
         self._played: list[list[tuple[Ints, Ints]]] = []
 
-    def choose(self, rates: Rates) -> Choice:
+    def choose(self, rates: Rates, ceiling: Floats | None = None) -> Choice:
         """As ``Search.choose``."""
         shape, objective = (len(rates), len(self.space.work)), self.space.machine.objective
         measures = {name: np.full(shape, np.inf) for name in (LATENCY, ENERGY, EDP, TRAFFIC)}
         choice = Choice(measures, *(np.zeros(shape, np.int64) for _ in range(5)))
         self._played = [[] for _ in self.flows]
+        self._ceiling = np.full(shape, np.inf) if ceiling is None else ceiling
         incumbent, options = self._incumbents(rates)
         for number in range(len(self.flows)):
             for candidates in self._survivors(number, options[number], rates, incumbent):
@@ -326,6 +210,7 @@ class BoundedSearch:
         slack = np.where(objective in WITHIN_SLACK, rates.slack, 0.0)[:, None]
         if np.any(slack > 0):
             limit = np.where(slack > 0, (1 + slack) * choice.measures[objective], -np.inf)
+            limit = np.minimum(limit, self._ceiling)
             provisional = np.broadcast_to(slack > 0, shape).copy()
             for number in range(len(self.flows)):
                 reached = (choice.measures[name] for name in (TRAFFIC, objective))
@@ -349,7 +234,7 @@ class BoundedSearch:
         first = floors.argmin(axis=0)
         for number, option_bounds in enumerate(options):
             self._probe(number, option_bounds, np.flatnonzero(first == number), rates, incumbent)
-        near = incumbent.min(axis=0).max(axis=0)
+        near = np.minimum(incumbent.min(axis=0), self._ceiling).max(axis=0)
         for number, option_bounds in enumerate(options):
             others = np.flatnonzero((first != number) & (floors[number] <= near))
             self._probe(number, option_bounds, others, rates, incumbent)
@@ -409,7 +294,7 @@ class BoundedSearch:
         step = 1.0 if objective in WITHIN_SLACK and np.all(rates.slack > 0) else 0.0
 
         def reached() -> Floats:
-            limit: Floats = incumbent.min(axis=0).max(axis=0) - step
+            limit: Floats = np.minimum(incumbent.min(axis=0), self._ceiling).max(axis=0) - step
             limit[np.isinf(incumbent[number].max(axis=0))] = -np.inf  # a dataflow that was left alone
             return limit
 
@@ -467,7 +352,7 @@ class BoundedSearch:
     ) -> None:
         """Play the candidates that can be the best on machines *part* and enter those that are into *choice*."""
         rates, row = rates.take(part), candidates.tilings.row
-        least = incumbent[:, part].min(axis=0)
+        least = np.minimum(incumbent[:, part].min(axis=0), self._ceiling[part])
         pairs = self._pairs(number, candidates, rates, least)
         if pairs is None:
             return
@@ -481,7 +366,7 @@ class BoundedSearch:
         where = pairs.machine[pairs.starts][played], row[pairs.candidate[pairs.starts]][played]
         own = incumbent[number, part]
         own[where] = np.minimum(own[where], best[played])
-        finalists = np.flatnonzero(np.isfinite(pairs.value) & (pairs.value <= best[pairs.segment] * _EQUAL))
+        finalists = np.flatnonzero(np.isfinite(pairs.value) & (pairs.value <= best[pairs.segment] * EQUAL))
         order = BY_VALUE[self.space.machine.objective]
         self._enter(number, candidates, rates, part, pairs, finalists, order, choice)
 
@@ -559,7 +444,7 @@ class BoundedSearch:
             some = index[open_ones]
             if len(some):
                 of = pairs.candidate[some], value[pairs.segment[some]], rates.take(pairs.machine[some])
-                result[open_ones] = flow.energy_at_least(candidates, *of) <= best[segment[open_ones]] * _EQUAL
+                result[open_ones] = flow.energy_at_least(candidates, *of) <= best[segment[open_ones]] * EQUAL
             return result
 
         return Player(play, refine, may_tie)
@@ -594,8 +479,8 @@ class BoundedSearch:
         before, undecided = np.zeros(len(taken), np.bool_), np.ones(len(taken), np.bool_)
         for name in order:
             one, other = found[name][left], choice.measures[name][where]
-            before |= undecided & _is_less(one, other, name)
-            undecided &= ~_is_less(one, other, name) & ~_is_less(other, one, name)
+            before |= undecided & is_less(one, other, name)
+            undecided &= ~is_less(one, other, name) & ~is_less(other, one, name)
         if provisional is not None:
             before |= undecided & provisional[where]
         where = where[0][before], where[1][before]
@@ -652,7 +537,7 @@ def _least(segment: Ints, index: Ints, values: Any, name: str = "") -> Ints:
     """Of *index* those whose values are the least of their segment; *segment* ascends."""
     begins = np.flatnonzero(np.diff(segment, prepend=-1))
     least = np.repeat(np.minimum.reduceat(values, begins), np.diff(np.append(begins, len(segment))))
-    return np.asarray(index[~_is_less(least, values, name)])
+    return np.asarray(index[~is_less(least, values, name)])
 
 
 class Search:
@@ -693,14 +578,15 @@ class Search:
             self._bounded = BoundedSearch(space, dataflows)
             self.space, self.flows, self.caches = space, self._bounded.flows, self._bounded.caches
 
-    def choose(self, rates: Rates) -> Choice:
-        """Return the choice for each machine; some tiling of each problem must fit every machine.
+    def choose(self, rates: Rates, ceiling: Floats | None = None) -> Choice:
+        """Return the choice for each machine; of a problem of which no tiling fits, one whose measures are infinite.
 
-        Time is saved where the machines are alike.
+        Time is saved where the machines are alike. Nothing is looked for whose value is above the *ceiling* of the
+        machine and problem; where the least value is, the measures are above it too or infinite.
         """
         if self._bounded is not None:
-            return self._bounded.choose(rates)
-        found = compiled.choose(self.space, self.flows, rates)
+            return self._bounded.choose(rates, ceiling)
+        found = compiled.choose(self.space, self.flows, rates, ceiling)
         measures = dict(zip((LATENCY, ENERGY, EDP, TRAFFIC), found.measures, strict=True))
         return Choice(measures, *found.tilings)
 
@@ -709,11 +595,6 @@ class Search:
         # The core bounds each machine by itself; closed forms of energy are of the best prices of a group.
         alone = self._bounded is None and self.space.machine.objective == LATENCY
         return in_order(rates) if alone else clusters(rates)
-
-    def sums(self, rates: Rates, counts: Ints | int = 1) -> Floats:
-        """Σ cycles and Σ energy of what ``choose`` takes, (machines, 2), *counts* times each problem."""
-        measures = self.choose(rates).measures
-        return np.stack([(measures[name] * counts).sum(axis=-1) for name in (LATENCY, ENERGY)], axis=-1)
 
 
 class BestTiling(NamedTuple):
@@ -739,7 +620,9 @@ def best(problem: Workload, machine: Machine, dataflows: Sequence[Dataflow] = ()
     if search.space.least_footprint[0] > room:
         return None
     if machine.objective == EDP:
-        rates = rates.weighted(least_product(1, lambda _, weights: search.sums(rates.weighted(weights))))
+        rates = rates.weighted(
+            least_product(1, lambda _, weights: totals(search.choose(rates.weighted(weights)).measures))
+        )
     choice = search.choose(rates)
     number, tilings = int(choice.flow[0, 0]), choice.tilings(first, first)
     sizes = search.space.tile_sizes(tilings.pixel, tilings.channel)[:, 0].tolist()

@@ -19,6 +19,7 @@ import numpy as np
 
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.dataflow.base import Dataflow
+from squeezesim.cost.layings import laying_in
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import SECOND, Points, Transfer, trace_steps, transfer_cycles
 from squeezesim.cost.problem import Ints, operands_of, workload_of
@@ -87,7 +88,7 @@ def tile_count(layer: Layer, costs: Costs, index: int, machine: Machine) -> int:
     """Return the steps of *layer*, which is layer *index* of *costs*; 1 where it is not tiled."""
     if layer.kind != "mac":
         return 1
-    work, _ = workload_of([layer], machine)
+    work, _ = workload_of([layer], laying_in(machine, costs, index))
     sizes = zip(AXES, costs.tile[0, index].tolist(), strict=True)
     return prod(-(-int(getattr(work, axis)[0]) // size) for axis, size in sizes)
 
@@ -98,12 +99,12 @@ def timeline(layer: Layer, costs: Costs, index: int, machine: Machine) -> Timeli
     Of a layer that repeats they are those of one step. Memory grows with the tiles, see ``tile_count``.
     """
     if layer.kind == "mac":
-        work, _ = workload_of([layer], machine, [costs.homes_at(index)])
+        laying, flow = laying_in(machine, costs, index), costs.dataflows[int(costs.dataflow[0, index])]
+        work, _ = workload_of([layer], laying, [costs.homes_at(index)])
         points = Points(work, costs.mode[0, [index]], costs.tile[0, index][:, np.newaxis])
-        flow = flows_of(machine)[costs.dataflows[int(costs.dataflow[0, index])]]
         later = np.flatnonzero(costs.cycles[0, index + 1 :])[:1] + index + 1
         ahead, following = int(costs.ahead_bytes[0, index]), int(costs.ahead_bytes[0, later].sum())
-        return of_tiling(points, flow, machine, is_ahead=ahead > 0, following=8 * following)
+        return of_tiling(points, flows_of(laying)[flow], laying, is_ahead=ahead > 0, following=8 * following)
     if costs.cycles[0, index]:
         return _of_lanes(layer, machine, _streams(layer, costs, index, machine))
     nothing = np.zeros(0, np.int64)

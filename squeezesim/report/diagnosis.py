@@ -15,8 +15,9 @@ import numpy as np
 from squeezesim.cost.constraints import idle
 from squeezesim.cost.costs import ALONE, BOUNDS, OPERANDS, cause_named, label_of
 from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.layings import laying_in
 from squeezesim.cost.lowering import POST_OPS, joined, obstacles
-from squeezesim.cost.machine import LEVELS
+from squeezesim.cost.machine import LEVELS, Machine
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.search import WITHIN_SLACK
 from squeezesim.cost.traffic import AXES
@@ -223,11 +224,16 @@ class Case:
         return bounds(self.report.tally)[self.index]
 
     @property
+    def laying(self) -> Machine:
+        """The machine as the dataflow of a layer with MACs sees it."""
+        return laying_in(self.report.machine, self.report.costs, self.index)
+
+    @property
     def axes(self) -> tuple[Axis, ...]:
         """What lies along rows and columns of the array; empty for a layer without MACs."""
         if not self.layer.macs:
             return ()
-        work, _ = workload_of([self.ran], self.report.machine)
+        work, _ = workload_of([self.ran], self.laying)
         tile = self.report.costs.tile[0, self.index].tolist()
         return tuple(axes(work, self.dataflow, tile, self.report.accelerator.array))
 
@@ -314,7 +320,7 @@ def reason(case: Case, cause: str) -> str:
 def _edge(case: Case) -> str:
     empty = units.share(case.lost_share("edge"))
     layer = case.layer
-    work, _ = workload_of([case.ran], case.report.machine)
+    work, _ = workload_of([case.ran], case.laying)
     partly = list(
         map(str, sorted((axis for axis in case.axes if axis.filled < 1), key=lambda axis: axis.filled))
     )

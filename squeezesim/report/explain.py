@@ -19,7 +19,7 @@ from squeezesim.cost.product import least_product
 from squeezesim.cost.rates import EDP, Rates
 from squeezesim.cost.recurrence import first_loads
 from squeezesim.cost.residents import homes_at
-from squeezesim.cost.traffic import MODES, capacity
+from squeezesim.cost.traffic import capacity
 from squeezesim.cost.weights import load_once
 from squeezesim.errors import HardwareError, UsageError, nearest
 from squeezesim.hardware.config import CONSTRAINTS
@@ -216,14 +216,14 @@ def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
     Nothing where none fits the buffer or is allowed.
     """
     machine, tally = Machine.of(accelerator), case.report.tally
-    rates, first = Rates.of([machine]), np.zeros(1, np.int64)
+    rates = Rates.of([machine])
     room = capacity(machine, rates)[0]
     layer, homes = case.ran, [_homes(case)]
     work, limits = workload_of([layer], machine, homes)[0], Limits.of(layer, machine)
     if any(limits.refusals(work, machine)):
         return {}
     search = limits.search(work, machine, room)
-    if search.space.least_footprint[0] > room:
+    if search.least_footprint[0] > room:
         return {}
     own = case.cycles, tally.energy[case.index].sum()
     rest = np.array([[tally.cycles.sum() - own[0], tally.energy.sum() - own[1]]])
@@ -234,11 +234,8 @@ def _beside(case: Case, accelerator: Accelerator) -> dict[int, LayerMapping]:
     def sums(_: Ints, weights: Floats) -> Floats:
         return np.asarray(rest + search.sums(rates.weighted(weights), case.layer.repeat))
 
-    choice = search.choose(rates.weighted(least_product(1, sums)))
-    tilings = choice.tilings(first, first)
-    sizes = search.space.tile_sizes(tilings.pixel, tilings.channel)[:, 0].tolist()
-    mode = MODES[int(tilings.mode[0])]
-    return {0: LayerMapping(machine.flows[0], mode.order, tuple(sizes), mode.stays, mode.single)}
+    (found,) = search.tilings(search.choose(rates.weighted(least_product(1, sums))))
+    return {0: LayerMapping.of(found.search, found.flow, found.tilings)}
 
 
 def ratio(case: Case, other: Case, objective: str) -> float:

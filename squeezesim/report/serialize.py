@@ -12,6 +12,7 @@ import numpy as np
 
 from squeezesim.cost.costs import BOUNDS, CAUSES, HOMED, HOMES, OPERANDS, Axes, Costs, homes_of, pe_slots
 from squeezesim.cost.dataflow import DATAFLOWS
+from squeezesim.cost.layings import LAID_BY
 from squeezesim.cost.machine import LEVELS, Machine
 from squeezesim.cost.problem import operands_of
 from squeezesim.cost.traffic import AXES, LOOPS, MODES, ORDERS, Mode, mode_of
@@ -122,6 +123,7 @@ def _exact(costs: Costs) -> Iterable[dict[str, Any]]:
             **_mode(MODES[costs.mode[0, index]]),
             "tile": dict(zip(_AXES, costs.tile[0, index].tolist(), strict=True)),
             "pointwise": bool(costs.pointwise[0, index]),
+            **({"laid_by": by} if (by := LAID_BY[costs.laid_by[0, index]]) else {}),
             "time_cycles": dict(zip(costs.bounds, costs.time[0, index].tolist(), strict=True)),
             "energy": dict(zip(costs.levels, costs.energy[0, index].tolist(), strict=True)),
             "bits": {
@@ -254,6 +256,7 @@ def _row(row: Any, layer: Layer, array: tuple[int, int, int], axes: Axes) -> dic
         ),
         "tile": [_integer(_object(row, "tile", where), axis, where) for axis in _AXES],
         "pointwise": _choice(row, "pointwise", where, (False, True)) == 1,
+        "laid_by": _choice(row, "laid_by", where, LAID_BY) if "laid_by" in row else 0,
         "dram_bytes": [_integer(row, f"dram_{operand}_bytes", where) for operand in axes.operands],
         "buffer_bytes": _integer(row, "buffer_bytes", where),
         "energy": [_number(_object(row, "energy", where), level, where) for level in axes.levels],
@@ -376,6 +379,7 @@ def report_schema() -> Schema:
         "single": {"type": "array", "items": {"enum": list(LOOPS)}},
         "tile": _sizes(AXES, "integer"),
         "pointwise": {"type": "boolean"},
+        "laid_by": {"enum": list(LAID_BY[1:])},
         "time_cycles": _sizes(BOUNDS, "integer") | _further("integer", "{}"),
         "energy": _sizes(LEVELS, "number") | _further("number", "{}"),
         "bits": {"type": "object", "patternProperties": {f"^{_NAME}$": _further("number", "{}")}},
@@ -384,7 +388,7 @@ def report_schema() -> Schema:
     layer = {metric.name: _column(metric) for metric in columns} | exact
     layer |= {name: layer[name] | {"pattern": f"^({_NAME})?$"} for name in ("dataflow", "bound")}
     required = [*(metric.name for metric in columns if not metric.is_optional), *exact]
-    required = [name for name in required if name not in ("stays", "single", "homes")]
+    required = [name for name in required if name not in ("stays", "single", "laid_by", "homes")]
     named = _further("integer", "lost_{}", "dram_{}_bytes", "memory_{}_bytes")
     document = {
         "format": {"const": FORMAT},

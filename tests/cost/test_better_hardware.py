@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from squeezesim.cost.constraints import Limits
 from squeezesim.cost.machine import Machine, Unit
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.search import Search
 from squeezesim.cost.traffic import LOOPS, capacity
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, least_bits, machines, usual_layers
@@ -76,9 +76,6 @@ SINGLE: Mapping[str, Any] = {"stays": True} | dict.fromkeys(
 
 GROWTHS, CUTS = (0.01, 0.25, 1.0, 9.0), (0.01, 0.5, 1.0)
 
-FAST: Mapping[str, Any] = {"buffer_bits_per_cycle": inf, "objective": "latency"}
-"""A machine on which tiles use what is the fastest of the array."""
-
 
 class Improvements(NamedTuple):
     """Changes of the same machines; each case compares one machine with what each change makes of it."""
@@ -98,7 +95,7 @@ IMPROVEMENTS = [
             Improvement("more columns", more("cols"), GROWTHS),
             Improvement("more partial sums", more("psum_words"), GROWTHS),
         ],
-        fixed=FAST,
+        fixed={"objective": "latency"},
     ),
     Improvements(
         "array, energy",
@@ -142,7 +139,7 @@ IMPROVEMENTS = [
             Improvement("more lanes that pool", more("pool_lanes"), GROWTHS),
         ],
         ("ws", "os"),
-        {**FAST, "vector_lanes": 1, "pool_lanes": 1, "post_ops": ("add", "pool")},
+        {"objective": "latency", "vector_lanes": 1, "pool_lanes": 1, "post_ops": ("add", "pool")},
         drawn=layers(),
     ),
 ]
@@ -184,8 +181,8 @@ def reached(several: Sequence[Layer], machines: Sequence[Machine]) -> list[list[
         rates = Rates.of([machines[number] for number in numbers])
         room, on = capacity(family, rates), machines[numbers[0]]
         work, rows = workload_of(several, on)
-        search = Search(work, on, room.max())
-        assert search.space.least_footprint.max() <= room.min()
+        search = Limits.of(several[0], on).search(work, on, room.max())
+        assert search.least_footprint.max() <= room.min()
         values = search.choose(rates).measures[family.objective][:, rows].tolist()
         found |= dict(zip(numbers, values, strict=True))
     return [found[number] for number in range(len(machines))]
@@ -278,11 +275,10 @@ def check_units(data: st.DataObject) -> None:
         sizes, words = st.sampled_from([2, 4, 6, 8, 12, 14, 16]), st.sampled_from([0, 1, 4, 8, 16])
         unroll = tuple((loop, data.draw(sizes, label=loop)) for loop, _ in unit.unroll)
         unit = unit._replace(unroll=unroll, interval=1, ports=data.draw(words), output_words=data.draw(words))
-    on = data.draw(machines(**FAST, dataflows=(), units=(unit,)), label="machine")
+    on = data.draw(machines(objective="latency", dataflows=(), units=(unit,)), label="machine")
     after = {name: (each,) for name, each in better_units(unit, data).items()}
     other = data.draw(units(), label="another unit")._replace(name="other")
-    if (other.by("p") > 1) == (unit.by("p") > 1):  # else the pixels of matrix products stand in rows
-        after["another unit"] = (unit, other)
+    after["another unit"] = (unit, other)
     better = {name: replace(on, units=each) for name, each in after.items()}
     smallest = max(least_bits(layer, each) for each in (on, *better.values()))
     bits = int(smallest * data.draw(ROOMS, label="room"))

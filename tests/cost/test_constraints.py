@@ -28,7 +28,7 @@ from squeezesim.network import ops
 from squeezesim.network.layer import Layer
 from squeezesim.reference.pipeline import READS, Tiling
 from tests.cost.cases import layers, machines, measures, modes_of, problem_of, tilings
-from tests.cost.test_given import costs_on, mapping_of, on_machines
+from tests.cost.test_given import costs_on, on_machines
 from tests.cost.test_search import check_choice, small_parts
 
 __all__ = ["on_machines"]
@@ -172,7 +172,7 @@ def check_against_enumeration(layer: Layer, rules: list[Constraint], data: st.Da
         return
     with small_parts(data):
         costs = costs_on(on, [layer], {})
-    found = mapping_of(costs, 0)
+    found = LayerMapping.of_costs(costs, 0)
     sizes = dict(zip(AXES, found.tile, strict=True))
     assert all(is_allowed(each, found.dataflow, found.order, sizes, one) for each in rules)
     assert all(is_loaded_once(Tiling(problem, sizes, MODES[found.mode], on), operand) for operand in stays)
@@ -330,7 +330,8 @@ def test_a_fixed_size_beyond_the_layer_is_the_layers() -> None:
 
 def test_an_order_holds_where_the_loops_do_not_iterate() -> None:
     (chosen,) = {
-        mapping_of(evaluate([MATMUL], [constrained({"order": order})]), 0).order for order in ["KCP"]
+        LayerMapping.of_costs(evaluate([MATMUL], [constrained({"order": order})]), 0).order
+        for order in ["KCP"]
     }
     assert chosen == "KCP"
 

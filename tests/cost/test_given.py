@@ -52,17 +52,6 @@ def costs_on(machine: Machine, layers: list[Layer], mappings: dict[int, LayerMap
     return evaluate(layers, [_On(machine)], mappings)  # type: ignore[list-item]
 
 
-def mapping_of(costs: Costs, index: int) -> LayerMapping:
-    mode = MODES[costs.mode[0, index]]
-    return LayerMapping(
-        costs.dataflows[costs.dataflow[0, index]],
-        mode.order,
-        tuple(costs.tile[0, index].tolist()),
-        mode.stays,
-        mode.single,
-    )
-
-
 @st.composite
 def drawn_mappings(draw: st.DrawFn, layer: Layer, machine: Machine) -> LayerMapping:
     """Any sizes of tiles at all, each along its axis, whole ones more often."""
@@ -88,7 +77,7 @@ def test_it_costs_what_the_event_simulator_says(data: st.DataObject, layer: Laye
     assert costs.cycles[0, 0] == right.cycles
     assert costs.energy[0, 0].sum() == pytest.approx(right.energy, rel=1e-9)
     assert abs(int(costs.dram_bytes[0, 0].sum()) * 8 - right.dram_bits) < 8 * 4
-    assert mapping_of(costs, 0) == mapping
+    assert LayerMapping.of_costs(costs, 0) == mapping
 
 
 @pytest.mark.usefixtures("on_machines")
@@ -109,7 +98,9 @@ def test_what_the_search_takes_costs_the_same_when_it_is_given(
 ) -> None:
     machine = replace(machine, objective=objective, dataflows=flows, slack=slack)
     found = costs_on(machine, drawn, {})
-    again = costs_on(machine, drawn, {index: mapping_of(found, index) for index in range(len(drawn))})
+    again = costs_on(
+        machine, drawn, {index: LayerMapping.of_costs(found, index) for index in range(len(drawn))}
+    )
     for name in ARRAYS:
         assert np.array_equal(getattr(found, name), getattr(again, name)), name
 
@@ -153,7 +144,7 @@ def check_every_mode(layer: Layer, machine: Machine) -> None:
         return np.array([costs.cycles[0, 0], costs.energy[0].sum() * (1 - 1e-11), costs.dram_bytes[0].sum()])
 
     taken = costs_on(machine, [layer], {})
-    mapping, reached = mapping_of(taken, 0), measured(taken)
+    mapping, reached = LayerMapping.of_costs(taken, 0), measured(taken)
     for mode in MODES:
         try:
             other = replace(mapping, order=mode.order, stays=mode.stays, single=mode.single)

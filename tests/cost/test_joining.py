@@ -15,7 +15,6 @@ from squeezesim.cost.evaluate import evaluate, evaluate_each
 from squeezesim.cost.given import LayerMapping
 from squeezesim.cost.lowering import joined
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.traffic import MODES
 from squeezesim.errors import HardwareError, MappingError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
@@ -186,13 +185,11 @@ def test_a_layer_that_others_join_keeps_its_mapping(objective: str) -> None:
     layers = block(1, 6, 8, 2)
     accelerator = BASE.replace({"array.post_ops": ["add", "pool"], "mapper.objective": objective})
     found = simulate(Network.from_layers(layers), accelerator)
-    mappings = {}
-    for number, layer in enumerate(layers):
-        if layer.kind == "mac":
-            mode = MODES[int(found.costs.mode[0, number])]
-            flow = found.costs.dataflows[int(found.costs.dataflow[0, number])]
-            tile = tuple(found.costs.tile[0, number].tolist())
-            mappings[number] = LayerMapping(flow, mode.order, tile, mode.stays, mode.single)
+    mappings = {
+        number: LayerMapping.of_costs(found.costs, number)
+        for number, layer in enumerate(layers)
+        if layer.kind == "mac"
+    }
     again = evaluate(found.network.layers, [accelerator], mappings)
     assert np.array_equal(again.cycles, found.costs.cycles)
     wrong = {1: replace(mappings[1], tile=(9, 9, 99, 1, 8, 8))}

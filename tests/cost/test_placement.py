@@ -262,7 +262,7 @@ def costs_of(runs: set[Run], on: Accelerator) -> dict[Run, tuple[float, float]]:
 def least_bits(layer: Layer, at: Homes, machine: Machine) -> float:
     """Bits of the buffer that a layer takes at least, with all input channels where sums stay in the array."""
     work = workload_of([layer], machine, [at])[0]
-    return float(Limits.of(layer, machine).search(work, machine, np.inf).space.least_footprint[0])
+    return float(Limits.of(layer, machine).search(work, machine, np.inf).least_footprint[0])
 
 
 def _measures(cycles: Any, energy: Any) -> list[tuple[float, float]]:

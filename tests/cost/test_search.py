@@ -84,8 +84,8 @@ def small_parts(data: st.DataObject) -> Iterator[None]:
             patch.setattr("squeezesim.cost.search._TILINGS", few)
             patch.setattr("squeezesim.cost.prune.PROMISING", 2)
             patch.setattr("squeezesim.cost.search.PROMISING", 2)
-            patch.setattr("squeezesim.cost.search._FIRST", 1)
-            patch.setattr("squeezesim.cost.search._MANY_LEFT", data.draw(st.integers(0, 4), label="left"))
+            patch.setattr("squeezesim.cost.branching._FIRST", 1)
+            patch.setattr("squeezesim.cost.branching._MANY_LEFT", data.draw(st.integers(0, 4), label="left"))
         yield
 
 

@@ -24,7 +24,7 @@ def flows_of(machine: Machine) -> dict[str, Dataflow]:
 
 def family_of(machine: Machine) -> Machine:
     """Return the family of *machine*: with its prices where a dataflow looks at them when it lays a tile."""
-    return machine.family(priced=any(flow.mapping_depends_on_energy for flow in flows_of(machine).values()))
+    return machine.family(priced=any(flow.reads_prices for flow in flows_of(machine).values()))
 
 
 def register(

@@ -134,13 +134,15 @@ class Dataflow:
         declared: its name, and what rows and columns stand for.
         tile_cost: (problem, tile, machine) → exact ``TileCost``; a row for each tile.
         bounds: what makes the search fast.
-        mapping_depends_on_energy: whether the objective and prices say how a tile is laid on the array.
+        lays: the objectives by which it lays a tile on the array in different ways; none: there is one way.
+        reads_prices: whether it looks at prices when it does.
     """
 
     declared: Declaration
     tile_cost: Callable[[Workload, Tile, Machine], TileCost]
     bounds: Bounds = NO_BOUNDS
-    mapping_depends_on_energy: bool = False
+    lays: tuple[str, ...] = ()
+    reads_prices: bool = False
 
     @property
     def name(self) -> str:

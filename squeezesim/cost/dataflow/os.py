@@ -526,4 +526,4 @@ def _cost_of(problem: Workload, tile: Tile, use: Used, cycles: Ints, machine: Ma
 
 _BOUNDS = Bounds(_pixel_terms, _channel_terms, _cycles, _least_accesses, _are_exact, _least)
 
-OS = Dataflow(DECLARED["os"], _tile_cost, _BOUNDS)
+OS = Dataflow(DECLARED["os"], _tile_cost, _BOUNDS, lays=("latency", "energy"))

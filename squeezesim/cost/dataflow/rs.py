@@ -247,4 +247,4 @@ def _least_accesses(
 
 _BOUNDS = Bounds(_pixel_terms, _channel_terms, _cycles, _least_accesses, exact=False)
 
-RS = Dataflow(DECLARED["rs"], _tile_cost, _BOUNDS, mapping_depends_on_energy=True)
+RS = Dataflow(DECLARED["rs"], _tile_cost, _BOUNDS, lays=("latency", "energy", "edp"), reads_prices=True)

@@ -442,9 +442,10 @@ def _best(laid: _Laid, mappings: _Mappings, mapped: Mapped, machine: Machine) ->
     """Which of the mappings each tile gets: by latency of equally fast ones the cheapest, by energy the reverse."""
     tile, cycles = laid.tile[mappings.at], mapped.stream + mapped.fill
     energy = _Energy(laid, machine).of(mappings)
-    if machine.objective == "latency":
+    objective = machine.laid_by or machine.objective
+    if objective == "latency":
         return _first(tile, cycles, energy)
-    if machine.objective == "edp":
+    if objective == "edp":
         return _first(tile, energy * cycles)
     slowest = np.zeros(int(tile[-1]) + 1)
     np.maximum.at(slowest, tile, cycles)
@@ -455,16 +456,17 @@ def _candidates(laid: _Laid, machine: Machine) -> _Mappings:
     """The mappings among which the best of each tile is, those of a tile together."""
     if machine.whole_blocks:
         return _whole_array(laid, np.arange(len(laid.tile)), machine)
-    if machine.objective == "energy":
+    objective = machine.laid_by or machine.objective
+    if objective == "energy":
         return _cheapest(laid, machine)
     found = _fast_and_cheap(laid, machine)
-    if machine.objective == "edp":
+    if objective == "edp":
         found = found.beside(_cheapest(laid, machine))
     return found.take(np.argsort(laid.tile[found.at], kind="stable"))
 
 
 def map_tiles(problem: Workload, n: Ints, y: Ints, x: Ints, k: Ints, c: Ints, machine: Machine) -> Mapped:
-    """Choose the mapping of each tile by ``machine.objective``; cycles and words are those of one group."""
+    """Choose the mapping of each tile by ``machine.laid_by``; cycles and words are those of one group."""
     parts = []
     size = max(_CHUNK // len(_distinct(machine.rows * machine.cols)), 1)
     for start in range(0, len(k), size):

@@ -250,4 +250,4 @@ def dataflow_of(unit: Unit) -> Dataflow:
         exact=lambda _, tile, machine: np.full(tile.n.shape, not _moves_more(unit, machine)),
     )
     declared = Declaration(unit.name, SpatialMap((), ()), unit.stationary, ports="none")
-    return Dataflow(declared, partial(tile_cost, unit), bounds)
+    return Dataflow(declared, partial(tile_cost, unit), bounds, lays=("latency", "energy"))

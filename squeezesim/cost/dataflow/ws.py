@@ -419,4 +419,4 @@ def _are_whole(problem: Workload, tile: Tile, machine: Machine) -> Bools:
 
 _BOUNDS = Bounds(_pixel_terms, _channel_terms, _cycles, _accesses, _are_whole)
 
-WS = Dataflow(DECLARED["ws"], _tile_cost, _BOUNDS)
+WS = Dataflow(DECLARED["ws"], _tile_cost, _BOUNDS, lays=("latency", "energy"))

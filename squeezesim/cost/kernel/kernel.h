@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* The version of the functions below, as ABI in __init__.py: raise both when a signature or a meaning changes. */
-#define SQUEEZESIM_ABI 5
+#define SQUEEZESIM_ABI 7
 
 /* The digest of the sources, which the build passes: the loader takes no library of other sources. */
 #ifndef SQUEEZESIM_SOURCE
@@ -33,7 +33,7 @@ typedef struct {
     int64_t macs_at_once, cycles_at_once;
     int64_t nonzeros, block_kept, block_size, stored_weights, constants, added, second;
     int64_t input_bits, factor_bits, output_bits, resident, beside, valid, pool;
-    int64_t post_cycles, post_outputs, pointwise;
+    int64_t post_cycles, post_outputs, pointwise, is_product;
 } Problem;
 
 /* Numbers of `Machine` that say what a tile costs on the array. */

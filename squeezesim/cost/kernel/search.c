@@ -335,7 +335,8 @@ static void choose(State *s, int64_t machine) {
     const Input *in = s->in;
     bool slack = s->rates->slack > 0 && in->objective == LATENCY;
     const Best none = {.cycles = INFINITY, .energy = INFINITY, .value = INFINITY, .traffic = INFINITY};
-    Query query = {.limit = INFINITY, .strict = slack, .best = none};
+    const double ceiling = in->ceiling ? in->ceiling[machine * in->problems + s->row] : INFINITY;
+    Query query = {.limit = ceiling, .strict = slack, .best = none};
     for (int flow = 0; flow < in->flows; flow++)
         for (int64_t pixel = 0; pixel < options_of(s); pixel++)
             s->ranked[flow][pixel] = screen_least(s, flow, pixel);
@@ -344,7 +345,7 @@ static void choose(State *s, int64_t machine) {
     s->fastest = query.best;
     if (slack) {
         query.within = true;
-        query.limit = (1 + s->rates->slack) * query.best.value;
+        query.limit = lesser((1 + s->rates->slack) * query.best.value, ceiling);
         start(s, &query, &s->leanest);
         for (int flow = 0; flow < in->flows && !s->failed; flow++) scan(s, flow, &query);
         s->leanest = query.best;

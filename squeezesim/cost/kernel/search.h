@@ -116,6 +116,7 @@ typedef struct {
     const Memory *memory;
     const Rates *rates;      /* of each machine */
     const Flow *flow;
+    const double *ceiling;   /* (machines, problems): nothing above it is looked for; or NULL */
     double *measures;        /* (4, machines, problems): cycles, energy, their weighted sum, DRAM bits */
     int64_t *choice;         /* (5, machines, problems): dataflow, mode, pixel option, channel option, number */
 } Input;
