@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.constraints import Limits
-from squeezesim.cost.costs import HOMED, Axes
+from squeezesim.cost.costs import HOMED, Axes, Costs
 from squeezesim.cost.evaluate import evaluate, evaluate_each
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.placement import places_after
+from squeezesim.cost.placement import Place, places_after
 from squeezesim.cost.problem import Homes, workload_of
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.residents import maps_on
@@ -301,20 +301,20 @@ def check_against_every_placement(layers: list[Layer], on: Accelerator) -> None:
         assert (cycles, energy)[which] <= before[which] * (1 + 1e-12)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(networks(), designs())
 def test_the_placement_is_the_best_of_all(layers: list[Layer], on: Accelerator) -> None:
     check_against_every_placement(layers, on)
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(networks(), designs())
-def test_the_placement_is_the_best_of_all_of_50_networks(layers: list[Layer], on: Accelerator) -> None:
+def test_the_placement_is_the_best_of_all_of_400_networks(layers: list[Layer], on: Accelerator) -> None:
     check_against_every_placement(layers, on)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(networks(), designs_of_parts())
 def test_in_parts_of_the_buffer_too(layers: list[Layer], on: Accelerator) -> None:
     check_against_every_placement(layers, on)
@@ -376,6 +376,48 @@ def test_what_stays_fits_and_timelines_end_when_layers_do(layers: list[Layer], o
     assert np.all(costs.kept_bytes <= room_for_maps(machine, Rates.of([machine]))[0] // 8)
     for number, layer in enumerate(as_run(layers, machine)):
         assert timeline(layer, costs, number, machine).cycles == costs.cycles[0, number]
+
+
+def product_of(costs: Costs) -> float:
+    return float(costs.cycles.sum() * costs.energy.sum())
+
+
+def check_products_against_every_placement(layers: list[Layer], on: Accelerator) -> None:
+    """The least product of all, each placement with the tilings that are best by edp in it."""
+    on = on.replace({"mapper.objective": "edp", "array.post_ops": []})
+    machine = Machine.of(on)
+    plain, room = Plain(layers, machine), room_for_maps(machine, Rates.of([machine]))[0]
+    assume(math.prod(len(plain.choices(group)) for group in plain.groups) <= 40)
+    products = []
+    for chosen in itertools.product(*map(plain.choices, plain.groups)):
+        runs = plain.runs(chosen)
+        if any(
+            at.resident > room
+            or (layer.kind == "mac" and least_bits(layer, at, machine) > machine.buffer_bits)
+            for layer, at, _ in runs
+        ):
+            continue
+        places = [Place(at, streams.loaded, streams.stored) for _, at, streams in runs]
+        products.append(product_of(evaluate([layer for layer, *_ in runs], [on], places=places)))
+    costs, (misfit,) = evaluate_each(layers, [on])
+    assert bool(products) == (misfit is None)
+    if products:
+        assert product_of(costs) == pytest.approx(min(products), rel=1e-9)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(networks(most=4), designs() | designs_of_parts())
+def test_the_product_by_edp_is_the_least_of_all_placements(layers: list[Layer], on: Accelerator) -> None:
+    check_products_against_every_placement(layers, on)
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(networks(most=4), designs() | designs_of_parts())
+def test_the_product_by_edp_is_the_least_of_all_placements_of_100_networks(
+    layers: list[Layer], on: Accelerator
+) -> None:
+    check_products_against_every_placement(layers, on)
 
 
 def test_edp_is_no_more_than_what_latency_and_energy_reach() -> None:
