@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from squeezesim.frontends.torch.rules import register_operator
     from squeezesim.frontends.torch.weights import densities, weights
     from squeezesim.hardware.accelerator import Accelerator
+    from squeezesim.hardware.shipped import accelerators
     from squeezesim.load import load, models
     from squeezesim.mapping import Mapping
     from squeezesim.network import Layer, Network
@@ -66,6 +67,7 @@ __all__ = [
     "ReportError",
     "SqueezesimError",
     "UsageError",
+    "accelerators",
     "advise",
     "allocate",
     "buffer_sizes",
@@ -113,6 +115,7 @@ _HOMES = {
         "weights",
     ),
     "squeezesim.hardware.accelerator": ("Accelerator",),
+    "squeezesim.hardware.shipped": ("accelerators",),
     "squeezesim.load": (
         "load",
         "models",
@@ -150,7 +153,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])
 
 
 class _Package(ModuleType):

@@ -28,6 +28,14 @@ def test_every_public_name_is_there(name: str) -> None:
     assert name in dir(squeezesim)
 
 
+def test_dir_has_the_public_names_alone() -> None:
+    assert dir(squeezesim) == sorted([*squeezesim.__all__, "__version__"])
+
+
+def test_accelerators_are_the_names_of_those_that_ship() -> None:
+    assert squeezesim.accelerators() == sorted(path.stem for path in Path("hwconfigs").glob("*.yaml"))
+
+
 def test_an_unknown_name_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="module 'squeezesim' has no attribute 'simulat'"):
         squeezesim.simulat  # noqa: B018

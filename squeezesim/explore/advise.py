@@ -24,6 +24,8 @@ from squeezesim.explore.buffers import best_share, sizes_that_keep
 from squeezesim.explore.passing import Passing, passing_of
 from squeezesim.files import json_page, round_floats
 from squeezesim.load import load
+from squeezesim.markup import block as titled
+from squeezesim.markup import table
 from squeezesim.network import Network
 from squeezesim.network.checks import derive
 from squeezesim.network.compress.pruning import Spaces, depthwise, prune_channels
@@ -158,6 +160,9 @@ class Proposal:
             text += f" of the network, {self._of_layer(cycles)}"
         return f"{text}; {', '.join(map(' '.join, self.others().items()))}; {self.assumption}"
 
+    def _repr_html_(self) -> str:
+        return Proposals([self])._repr_html_()
+
     def __repr__(self) -> str:
         return f"<Proposal {self.kind}: {self.change}: {self._saving()}>"
 
@@ -204,6 +209,18 @@ class Proposal:
         return {
             words(name): _amount(name, saved) for name in names if (saved := self.saved(name)) is not None
         }
+
+
+class Proposals(list[Proposal]):
+    """Proposals that a notebook shows as a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return titled("proposals", NOTHING)
+        columns = ("change", "saves", "energy", "caveat")
+        return titled("proposals", table(columns, [each.cells() for each in self], left=1), APART)
 
 
 def _cycles_text(report: Report, name: str) -> int:
@@ -519,7 +536,7 @@ def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bo
         >>> advise(report)[0].kind
         'kernel'
     """
-    return proposals_of(report, layer, passing_of(report), most, cache=cache)
+    return Proposals(proposals_of(report, layer, passing_of(report), most, cache=cache))
 
 
 def proposals_of(

@@ -28,6 +28,16 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in directory().glob("*.yaml")))
 
 
+def accelerators() -> list[str]:
+    """Return the names of the shipped accelerators, sorted; each is an accelerator wherever one is wanted.
+
+    Example:
+        >>> "os_32x32" in accelerators()
+        True
+    """
+    return list(names())
+
+
 def group(name: str) -> str:
     """Return which of ``GROUPS`` the shipped accelerator *name* is in.
 

@@ -23,6 +23,7 @@ from squeezesim.cost.traffic import capacity
 from squeezesim.cost.weights import load_once
 from squeezesim.errors import HardwareError, UsageError, nearest
 from squeezesim.hardware.config import CONSTRAINTS
+from squeezesim.markup import Html, block, cell, table
 from squeezesim.network import Network
 from squeezesim.network.checks import derive, show
 from squeezesim.report import metrics, units
@@ -74,6 +75,26 @@ class Explained:
         return "; ".join(self.sentences)
 
 
+class Explanations(list[Explained]):
+    """Explanations that a notebook shows as a table: what takes the time, and why."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                display_names(part.layers[0], len(part.layers)),
+                units.share(part.share),
+                units.count(part.cycles),
+                part.dataflow or units.EMPTY,
+                Html("<br>".join(map(cell, part.sentences[1:])) or units.EMPTY),
+            )
+            for part in self
+        ]
+        columns = ("layers", "time", "cycles", "dataflow", "why")
+        return block("what takes the time", table(columns, rows))
+
+
 def summary(report: ReportData) -> list[str]:
     """Return sentences on the whole network: its time, its losses, its stages, its bottlenecks."""
     totals, tally = metrics.totals(report), report.tally.total()
@@ -114,9 +135,10 @@ def explain(report: ReportData, layer: str | None = None, most: int = MOST) -> l
             )
         first = names.index(layer)
         members = next(members for members in shapes if first in members)
-        return [_explain_layer(report, first, members, detailed=True)]
+        return Explanations([_explain_layer(report, first, members, detailed=True)])
     longest = sorted(shapes, key=lambda members: -int(cycles[members].sum()))
-    return [_explain_layer(report, members[0], members) for members in longest[:most] if cycles[members[0]]]
+    shown = [members for members in longest[:most] if cycles[members[0]]]
+    return Explanations(_explain_layer(report, members[0], members) for members in shown)
 
 
 def _explain_layer(

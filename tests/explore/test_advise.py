@@ -26,6 +26,7 @@ from squeezesim.load import load
 from squeezesim.network import Layer, Network
 from squeezesim.network.compress.pruning import prune, prune_channels
 from squeezesim.report import units
+from squeezesim.report.explain import explain
 from squeezesim.report.names import display_name
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
@@ -354,3 +355,15 @@ def test_ports_and_output_words_of_units_that_run_layers_are_proposed() -> None:
     assert [text for text, each in found.items() if each.kind == "buffer"] == [
         "memory.global_buffer.parts.all.size_kib 16 → 32"
     ]
+
+
+def test_a_notebook_shows_proposals_and_explanations_as_tables_with_names_escaped() -> None:
+    first = replace(report().network.layers[0], name="<script>x</script>", inputs=("input",))
+    made = simulate(Network.from_layers([first], name="strange"), accelerator())
+    assert "&lt;script&gt;" in explain(made)._repr_html_()  # type: ignore[attr-defined]
+    found = advise(report())
+    for shown in (advise(made), explain(made), found, found[0]):
+        html = shown._repr_html_()  # type: ignore[union-attr]
+        assert html.startswith("<div>")
+        assert "<script>" not in html
+    assert all(each.change.split(" ", maxsplit=1)[0] in found._repr_html_() for each in found)  # type: ignore[attr-defined]
