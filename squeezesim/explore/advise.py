@@ -87,6 +87,7 @@ KINDS = (
     "mapping",
     "dataflow",
     "keeps",
+    "prefetch",
     "buffer",
     "size",
     "share",
@@ -471,6 +472,13 @@ def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, s
             {"memory.global_buffer.keeps": kept},
             f"memory.global_buffer.keeps [{', '.join(buffer.keeps)}] → [{', '.join(kept)}]",
             "assumes software that leaves feature maps in the buffer from layer to layer",
+        )
+    if memory.prefetch == "none" and int(report.tally.total().part("losses", "startup")[0]):
+        yield (
+            "prefetch",
+            {"memory.prefetch": "weights"},
+            "memory.prefetch none → weights",
+            "assumes a DMA that loads the first weights of a layer beside the one before",
         )
     parts = {f"memory.global_buffer.parts.{name}": part.size_kib for name, part in buffer.parts.items()}
     for name, size in (parts or {"memory.global_buffer": buffer.size_kib}).items():
