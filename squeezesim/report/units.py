@@ -84,15 +84,15 @@ def decimal(value: float | None) -> str:
     """Return a quantity with four significant digits, whole digits never rounded away.
 
     Example:
-        >>> decimal(1234567.8), decimal(12.3456), decimal(0.00012345)
-        ('1,234,568', '12.35', '0.0001234')
+        >>> decimal(1234567.8), decimal(12.3456), decimal(-0.00012345)
+        ('1,234,568', '12.35', '−0.0001234')
     """
     if value is None or math.isnan(value):
         return EMPTY
     if value == 0:
         return "0"
     digits = max(0, 3 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{digits}f}"
+    return f"{value:,.{digits}f}".replace("-", "−")
 
 
 def plural(number: int, noun: str) -> str:
