@@ -53,7 +53,8 @@ class Comparison(NamedTuple):
     @property
     def judged(self) -> str:
         """The totals of which one can be the best, in words."""
-        *others, last = [metric.label.partition(" ")[0] for metric in self.metrics if metric.better]
+        judged = [metric for metric in self.metrics if metric.better and len(set(metric.units)) == 1]
+        *others, last = [metric.label.partition(" ")[0] for metric in judged]
         return f"{', '.join(others)} and {last}"
 
     @property

@@ -370,6 +370,10 @@ def test_the_legend_names_what_has_a_star() -> None:
     slow, fast = cases.report(), cases.report({"memory.dram.bandwidth_gb_s": 8})
     text = " ".join(" ".join(Reader(page([slow, fast])).texts).split())
     assert "★ marks the best latency, utilization, energy and DRAM." in text
+    apart = page([slow, cases.report({"energy.table": "horowitz_45nm"})])
+    assert "★ marks the best latency, utilization and DRAM." in " ".join(
+        " ".join(Reader(apart).texts).split()
+    )
 
 
 def test_equal_accelerators_are_one() -> None:
