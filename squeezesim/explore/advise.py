@@ -133,6 +133,11 @@ class Proposal:
             return None
         return _cycles_text(self.before, self.layer) - _cycles_text(self.after, self.layer)
 
+    def is_same(self, other: Proposal) -> bool:
+        """Whether *other* changes the same in other words."""
+        mine, others = self.after, other.after
+        return mine.accelerator == others.accelerator and mine.network == others.network
+
     def saved(self, total: str) -> float | None:
         """Return how much less *total*, a key of ``Report.totals``, is; None where it has no number."""
         before, after = self.before.totals[total], self.after.totals[total]
@@ -526,8 +531,8 @@ def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bo
     the bandwidth of each memory, twice the ports and output words of units; channels down to a multiple of the
     array's columns; and, of a built-in network, a first filter that is smaller by two, where its size is an option,
     and a block moved between two stages. Where mappings were given, searching them is all that is tried. Of each
-    kind at most two are returned, and none that saves less than 0.1 %. Each is simulated: what it saves is the
-    difference of two reports.
+    kind at most two are returned, the same change once, and none that saves less than 0.1 %. Each is simulated: what
+    it saves is the difference of two reports.
 
     Args:
         report: what ``simulate`` returned.
@@ -556,8 +561,10 @@ def proposals_of(
     best: list[Proposal] = []
     tried = _tried(report, longest, layer or "", passing, cache=cache)
     found = [each for each in tried if each.saved_cycles > 0 and _gain(each) > 0]
-    for each in sorted(found, key=_gain, reverse=True):
-        if sum(other.kind == each.kind for other in best) < _EACH and _gain(each) >= LEAST * _cycles(each):
+    # A size that keeps a map says more than that it is twice as much.
+    for each in sorted(found, key=lambda each: (_gain(each), each.kind == "size"), reverse=True):
+        of_kind = sum(other.kind == each.kind for other in best)
+        if of_kind < _EACH and _gain(each) >= LEAST * _cycles(each) and not any(map(each.is_same, best)):
             best.append(each)
     return best[:most]
 

@@ -367,3 +367,10 @@ def test_a_notebook_shows_proposals_and_explanations_as_tables_with_names_escape
         assert html.startswith("<div>")
         assert "<script>" not in html
     assert all(each.change.split(" ", maxsplit=1)[0] in found._repr_html_() for each in found)  # type: ignore[attr-defined]
+
+
+def test_a_change_is_proposed_once_as_the_size_that_keeps_a_map() -> None:
+    """Twice the buffer is the smallest size that keeps the first map: 1,024 KiB."""
+    found = advise(simulate("squeezenext_23", "ws_32x32"))
+    sizes = [each.kind for each in found if each.after.accelerator.memory.global_buffer.size_kib == 1024]
+    assert sizes == ["size"]
