@@ -97,7 +97,7 @@ def _own_draws() -> None:
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)
     if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(0)
+        sys.modules["torch"].default_generator.manual_seed(0)  # no device's generator but that of the CPU
 
 
 @pytest.fixture(autouse=True)

@@ -122,16 +122,17 @@ class DataflowCosts:
         owner = space.pixels.owner
         work = space.work.take(owner)
 
-        def values(by_channel: Floats, started: Any) -> Floats:
-            found = self.flow.bounds.accesses(
-                work, list(self.array.pixel_terms), list(by_channel), space.machine
-            )
-            levels = [level_bits(access_bits(work, each, started)) for each in found]
-            every = [np.broadcast_to(value(work, each), owner.shape) for each in levels]
-            return np.array(every, np.float64)
-
-        factors = np.stack([values(unit, 0.0) for unit in np.eye(len(terms))], axis=1)
-        fixed = values(np.zeros(len(terms)), (work.g * work.k * work.pixels) * 1.0)
+        # All terms of 1 at once, and none of them, where the sums begin.
+        by_channel = np.eye(len(terms) + 1, len(terms))
+        started = np.zeros((len(by_channel), len(owner)))
+        started[-1] = work.g * work.k * work.pixels
+        found = self.flow.bounds.accesses(
+            work, list(self.array.pixel_terms), list(by_channel.T[..., np.newaxis]), space.machine
+        )
+        values = np.empty((len(found), *started.shape))
+        for each, accesses in zip(values, found, strict=True):
+            each[:] = value(work, level_bits(access_bits(work, accesses, started)))
+        factors, fixed = values[:, :-1], values[:, -1]
         most = -space.channels.least(-terms)
         least = np.minimum(factors, 0)
         rounding = _ROUNDING * (np.abs(fixed) + (np.abs(factors) * most[:, owner]).sum(axis=1))

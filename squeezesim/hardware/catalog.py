@@ -6,7 +6,7 @@ from pathlib import Path
 
 from squeezesim.errors import HardwareError, nearest
 from squeezesim.hardware import scalesim_cfg
-from squeezesim.hardware.config import Record, load
+from squeezesim.hardware.config import Record, load, load_shipped
 from squeezesim.hardware.energy import energy_costs
 from squeezesim.hardware.shipped import directory, names
 
@@ -19,7 +19,7 @@ def named(name: str, kind: type[Record]) -> Record:
         raise HardwareError(
             f"unknown accelerator {name!r}; allowed: {', '.join(names())}{nearest(name, names())}"
         )
-    return load(directory() / f"{name}.yaml", kind)
+    return load_shipped(name, kind)
 
 
 def resolve(text: str, kind: type[Record]) -> Record:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from os import PathLike
 from typing import Any, Literal, TypeVar
 
@@ -395,6 +395,17 @@ def load(path: str | PathLike[str], kind: type[Record]) -> Record:
     return from_text(read_source(path), kind)
 
 
+def load_shipped(name: str, kind: type[Record]) -> Record:
+    """Read the shipped accelerator *name*; the same record while its file has the same text."""
+    found: Record = _from_shipped(read_source(shipped.directory() / f"{name}.yaml"), kind)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _from_shipped(source: Source, kind: type[Record]) -> Record:
+    return from_text(source, kind)
+
+
 def pointing(path: str | PathLike[str], location: Location, message: str) -> SqueezesimError:
     """Return the error *message* about what stands at *location* in a YAML file that was read, with line and caret."""
     source = read_source(path)
@@ -546,7 +557,7 @@ def _build_like(data: Mapping[str, object], kind: type[Record]) -> Record | list
     ]
     if mistakes:
         return mistakes
-    base = load(shipped.directory() / f"{name}.yaml", kind)
+    base = load_shipped(str(name), kind)
     values = {**to_dict(base), **dict.fromkeys(_HEADING[:3], ""), **{key: data[key] for key in data}}
     provenance: dict[str, object] = {key: each.model_dump() for key, each in base.provenance.items()}
     for path, item in given.items():

@@ -168,9 +168,24 @@ def mapping(problem: Workload, tile: Tile, machine: Machine) -> Mapped:
     )
     table = np.broadcast_arrays(tile.n, tile.y, tile.x, tile.k, tile.c, *shape, *widths)
     first, number = numbered(*table)
-    n, y, x, k, c = (column[first] for column in table[:5])
-    of = problem.take(np.broadcast_to(np.arange(len(problem)), len(number))[first])
-    return Mapped(*(value[number] for value in map_tiles(of, n, y, x, k, c, machine)))
+    columns = [column[first] for column in table]
+    # A search asks for the cycles, then for the accesses, of the same tiles.
+    key = machine, b"".join(column.tobytes() for column in columns)
+    found = _known.get(key)
+    if found is None:
+        of = problem.take(np.broadcast_to(np.arange(len(problem)), len(number))[first])
+        n, y, x, k, c = columns[:5]
+        found = map_tiles(of, n, y, x, k, c, machine)
+        if len(first) <= _FEW:
+            while len(_known) >= _MOST:
+                _known.pop(next(iter(_known)), None)
+            _known[key] = found
+    return Mapped(*(value[number] for value in found))
+
+
+_FEW, _MOST = 256, 256
+_known: dict[tuple[Machine, bytes], Mapped] = {}
+"""Mappings of the last few tiles, ``_MOST`` times at most ``_FEW``."""
 
 
 def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:

@@ -115,9 +115,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._rows: dict[tuple[int, Region], tuple[int, ...]] = {}
         self._repeats = Repeats()
         self._chosen: dict[int, Chosen] = {}  # by storage: what is made of the places that a top-k gave alone
-        self._fresh: dict[Any, bool] = {}
+        self._fresh: dict[Any, int] = {}
         self._arguments: dict[Any, tuple[list[tuple[str, Any]], list[str]]] = {}
-        self._results: dict[Any, tuple[tuple[int, ...], tuple[int, ...], torch.dtype]] = {}
+        self._results: dict[Any, list[tuple[Shape, tuple[int, ...], torch.dtype]]] = {}
         self._parts: dict[Any, list[Part]] = {}
         self._ledger = Ledger()
         self._assumed: Counter[str] = Counter()
@@ -264,29 +264,38 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise NotImplementedError(f"the higher-order operator {func} runs functions that are not traced")
         output = self._run(func, args, kwargs)
         outputs = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
-        if func.is_view:
-            self._remember_rows(args[0], outputs)
-            self._follow_view(args[0], outputs)
-        else:
-            self._record(func, args, kwargs, outputs)
+        with torch._C.DisableTorchFunction():  # else each size is asked of the modes outside
+            if func.is_view:
+                self._remember_rows(args[0], outputs)
+                self._follow_view(args[0], outputs)
+            else:
+                self._record(func, args, kwargs, outputs)
         self._keep_values(func, args, kwargs, outputs)
         return output
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Run *func*; where its result has no values and follows from shapes alone, only the first time."""
+        """Run *func*; where its results have no values and follow from shapes alone, only the first time.
+
+        PyTorch takes batch-norm without values apart, in Python, into some twenty operators.
+        """
         fresh = self._fresh.get(func)
         if fresh is None:
-            fresh = self._fresh[func] = _makes_anew(func)
+            fresh = self._fresh[func] = _made_anew(func)
         key = (func, _signed(args), _signed(tuple(kwargs.items()))) if fresh else None
         if key is None or None in key:
             return func(*args, **kwargs)
         known = self._results.get(key)
         if known is not None:
-            shape, strides, dtype = known
-            return torch.ops.aten.empty_strided.default(shape, strides, dtype=dtype, device="meta")
+            made = [
+                torch.ops.aten.empty_strided.default(shape, strides, dtype=dtype, device="meta")
+                for shape, strides, dtype in known
+            ]
+            return made[0] if fresh == 1 else tuple(made)
         result = func(*args, **kwargs)
-        if type(result) is torch.Tensor and _is_plain(result) and not result.storage_offset():
-            self._results[key] = tuple(result.shape), result.stride(), result.dtype
+        made = [result] if fresh == 1 else list(result)
+        plain = all(type(tensor) is torch.Tensor and _is_plain(tensor) for tensor in made)
+        if plain and len(set(map(storage_key, made))) == fresh and not any(t.storage_offset() for t in made):
+            self._results[key] = [(tuple(tensor.shape), tensor.stride(), tensor.dtype) for tensor in made]
         return result
 
     def _parts_of(self, name: str, call: Call) -> list[Part]:
@@ -705,12 +714,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._rows[storage_key(result), region_of(result)] = tuple(source.shape)
 
 
-def _makes_anew(func: Any) -> bool:
-    """Whether *func* makes one tensor that shares no memory, and always the same of the same."""
+def _made_anew(func: Any) -> int:
+    """How many tensors *func* makes that share no memory, and are always the same of the same; 0: others."""
     schema = func._schema
-    alone = len(schema.returns) == 1 and str(schema.returns[0].type) == "Tensor"
+    tensors = all(str(item.type) == "Tensor" for item in schema.returns)
     drawn = torch.Tag.nondeterministic_seeded in func.tags
-    return alone and not drawn and not any(item.alias_info for item in (*schema.arguments, *schema.returns))
+    shared = any(item.alias_info for item in (*schema.arguments, *schema.returns))
+    return len(schema.returns) if tensors and not drawn and not shared else 0
 
 
 def _may_decide(name: str, values: Mapping[str, Any]) -> bool:

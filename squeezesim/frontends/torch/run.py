@@ -64,6 +64,9 @@ def inner_tensors(tensor: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def _weightless(tensor: torch.Tensor) -> torch.Tensor:
     if not is_traceable_wrapper_subclass(tensor):
+        is_plain = type(tensor) in (torch.Tensor, nn.Parameter) and tensor.layout is torch.strided
+        if is_plain and tensor.is_contiguous():  # on meta, empty_like runs in Python
+            return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
         return torch.empty_like(tensor, device="meta", requires_grad=False)
     inner, context = tensor.__tensor_flatten__()
     parts = {name: _weightless(getattr(tensor, name)) for name in inner}
@@ -189,9 +192,10 @@ def forward(
         raise ModelError(f"{name} has lazy parameters without a shape: run it once before it is traced")
     with undisturbed(), decomposed():
         try:
+            duplicate = weightless_copy(module)
             # Tensors that a forward makes without naming a device have to join the others there.
             with torch.device("meta"):
-                return run(weightless_copy(module), *_moved(args, kwargs, "meta"))
+                return run(duplicate, *_moved(args, kwargs, "meta"))
         except RuleError:
             raise
         except Exception as error:
