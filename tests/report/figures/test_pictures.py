@@ -98,7 +98,7 @@ def without(name: str, part: str) -> Figure:
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        *((f"{kind}-light", "y") for kind in ("losses", "energy", "memory")),
+        *((f"{kind}-light", "y") for kind in ("losses", "memory")),
         *(pytest.param(f"{kind}-light", "y", marks=pytest.mark.slow) for kind in KINDS),
         ("memory-many", "y"),
         ("memory-dark", "x"),
