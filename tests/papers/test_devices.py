@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
 
@@ -28,11 +26,9 @@ from squeezesim.papers.devices.record import (
     run,
 )
 from squeezesim.papers.devices.vta import VTA
-from squeezesim.reference.record import Check
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
-from squeezesim.validate import Options
-from squeezesim.validate import run as validate
+from tests.papers.checked import checked
 from tests.validation import ROOT, errors_of
 
 CHEAP = (DPU, VTA)
@@ -206,18 +202,15 @@ def test_aims_of_all_devices(every: list[Compared]) -> None:
 
 @pytest.mark.slow
 def test_all_committed_errors_are_current(every: list[Compared]) -> None:
-    checks: Mapping[str, Check] = {
-        name: validate(name, Options(quick=True)) for name in ("squeezenext", "eyeriss")
-    }
     found: dict[str, tuple[object, ...]] = {}
-    for error in errors_of(every, [*checks.values()]):
+    for error in errors_of(every, [checked("squeezenext"), checked("eyeriss")]):
         found[error.accelerator] = (*found.get(error.accelerator, ()), error)
     assert found == committed()
 
 
 @pytest.mark.slow
 def test_the_check_has_what_mechanisms_are_worth() -> None:
-    made_check = validate("devices")
+    made_check = checked("devices")
     assert made_check.holds
     tables = {table.title: table for table in made_check.tables}
     without = {(cells[0], cells[1]) for cells in tables["errors without each mechanism"].cells}

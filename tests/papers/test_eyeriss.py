@@ -3,16 +3,17 @@ from __future__ import annotations
 import pytest
 
 from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.papers.eyeriss import alexnet, alexnet_fc, check, counted, figures, run, scaled_down, vgg16
+from squeezesim.papers.eyeriss import alexnet, alexnet_fc, counted, figures, run, scaled_down, vgg16
 from squeezesim.reference import array_case
 from squeezesim.reference.record import Check
+from tests.papers.checked import checked
 
 CHIP, STUDY = (Accelerator.named(name) for name in ("eyeriss", "eyeriss_isca16"))
 
 
 @pytest.fixture(scope="module")
 def eyeriss() -> Check:
-    return check()
+    return checked("eyeriss")
 
 
 def test_the_chip_runs_alexnet_as_printed() -> None:
