@@ -8,15 +8,20 @@ tilings of those that are left are bounded in blocks of a fixed size, runs of op
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from squeezesim.cost.bounds import Space
 from squeezesim.cost.candidates import DataflowBounds
-from squeezesim.cost.problem import Bools, Floats, Ints
+from squeezesim.cost.dataflow import Dataflow
+from squeezesim.cost.machine import Machine
+from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.cost.rates import Rates
+from squeezesim.cost.traffic import AXES, MODE_NUMBERS, C, G, K, Mode, N, X, Y, capacity
 from squeezesim.cost.views import FEW, View, winners
 
 PROMISING = 32
@@ -218,3 +223,54 @@ class OptionBounds:
         problems = np.arange(len(self.floor) + 1)
         begins = np.searchsorted(space.pixels.owner[pixel], problems)
         return RemainingOptions(pixel, channel, begins, np.searchsorted(owner[channel], problems))
+
+
+class LowerBounds:
+    """What no tiling of the only row of *problem* has a lower value of the objective than, before any is played."""
+
+    def __init__(self, problem: Workload, machine: Machine, dataflow: Dataflow) -> None:
+        self._problem, self._machine = problem, machine
+        self._space, self._rates = Space(problem, machine), Rates.of([machine])
+        self._flow = DataflowBounds(self._space, dataflow)
+
+    @cached_property
+    def _options(self) -> OptionBounds:
+        return OptionBounds(self._flow, self._rates)
+
+    def of(self, sizes: Mapping[str, int] | None = None, mode: Mode | None = None) -> float:
+        """Return the bound of all tilings, or of those whose tiles have *sizes* along the given ``AXES``.
+
+        With sizes along all of them and a *mode* it is that of one. Infinite where none of them fits the buffer.
+
+        Raises:
+            ValueError: the search tries no such sizes, or the mode is the same as another one.
+        """
+        space, flow, rates, given = self._space, self._flow, self._rates, sizes or {}
+
+        def options(axes: Sequence[int], tried: Sequence[Ints]) -> Ints:
+            wanted = [size == given.get(AXES[axis], size) for axis, size in zip(axes, tried, strict=True)]
+            return np.flatnonzero(np.logical_and.reduce(wanted))
+
+        pixels, channels = options((N, Y, X), space.pixels.sizes), options((G, K, C), space.channels.sizes)
+        if len(pixels) == 0 or len(channels) == 0:
+            raise ValueError(f"no tiling has the sizes {dict(given)}")
+        if mode is not None:
+            return self._of_mode(pixels, channels, mode)
+        if set(given) == set(AXES):
+            return float(flow.bound(space.pairs(pixels, channels), rates)[0][0])
+        bounds = self._options
+        last = bool(space.last_pixel[pixels[-1]])
+        several = max(bounds.by_pixel[pixels].min(), bounds.by_channel[channels].min())
+        return float(min(several, bounds.single[channels].min()) if last else several)
+
+    def _of_mode(self, pixels: Ints, channels: Ints, mode: Mode) -> float:
+        """The bound of one tiling in *mode*."""
+        flow = self._flow
+        owner = self._space.pixels.owner[pixels]
+        candidates = flow.refined(flow.candidates(owner, pixels, channels, -np.inf, np.inf, self._rates))
+        which = candidates.tilings.mode == MODE_NUMBERS[mode]
+        if not which.any():
+            raise ValueError(f"{mode} is the same as another mode")
+        fits = candidates.footprint[which] <= capacity(self._machine, self._rates)
+        values = candidates.values(flow.objective, self._problem, self._rates)[0, which]
+        return float(np.where(fits, values, np.inf)[0])

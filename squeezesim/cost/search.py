@@ -40,7 +40,7 @@ from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.cost.product import least_product
 from squeezesim.cost.prune import PROMISING, BoundedTilings, OptionBounds
 from squeezesim.cost.rates import EDP, ENERGY, LATENCY, Rates, clusters, in_order
-from squeezesim.cost.traffic import AXES, MODE_NUMBERS, MODES, ORDERS, C, G, K, Mode, N, X, Y, capacity
+from squeezesim.cost.traffic import AXES, MODES, ORDERS, Mode, capacity
 
 
 class ScheduleCache:
@@ -634,44 +634,3 @@ def best(problem: Workload, machine: Machine, dataflows: Sequence[Dataflow] = ()
         energy=float(choice.measures[ENERGY][0, 0]),
         dram_bits=int(np.sum(search.space.residency.dram_bits(tilings.mode, tilings.pixel, tilings.channel))),
     )
-
-
-def lower_bound(
-    problem: Workload,
-    machine: Machine,
-    dataflow: Dataflow,
-    sizes: Mapping[str, int] | None = None,
-    mode: Mode | None = None,
-) -> float:
-    """Return what no tiling of the only row of *problem* has a lower value of the objective than, before any is played.
-
-    With *sizes* it holds for the tilings whose tiles have them along the given ``AXES``, and with sizes along all of
-    them and a *mode* for that one. Infinite where none of them fits the buffer.
-
-    Raises:
-        ValueError: the search tries no such sizes, or the mode is the same as another one.
-    """
-    space, rates = Space(problem, machine), Rates.of([machine])
-    flow, given = DataflowBounds(space, dataflow), sizes or {}
-
-    def options(axes: Sequence[int], tried: Sequence[Ints]) -> Ints:
-        wanted = [size == given.get(AXES[axis], size) for axis, size in zip(axes, tried, strict=True)]
-        return np.flatnonzero(np.logical_and.reduce(wanted))
-
-    pixels, channels = options((N, Y, X), space.pixels.sizes), options((G, K, C), space.channels.sizes)
-    if len(pixels) == 0 or len(channels) == 0:
-        raise ValueError(f"no tiling has the sizes {dict(given)}")
-    if mode is not None:
-        candidates = flow.candidates(space.pixels.owner[pixels], pixels, channels, -np.inf, np.inf, rates)
-        candidates = flow.refined(candidates)
-        which = candidates.tilings.mode == MODE_NUMBERS[mode]
-        if not which.any():
-            raise ValueError(f"{mode} is the same as another mode")
-        fits = candidates.footprint[which] <= capacity(machine, rates)
-        return float(np.where(fits, candidates.values(flow.objective, problem, rates)[0, which], np.inf)[0])
-    if set(given) == set(AXES):
-        return float(flow.bound(space.pairs(pixels, channels), rates)[0][0])
-    bounds = OptionBounds(flow, rates)
-    last = bool(space.last_pixel[pixels[-1]])
-    several = max(bounds.by_pixel[pixels].min(), bounds.by_channel[channels].min())
-    return float(min(several, bounds.single[channels].min()) if last else several)

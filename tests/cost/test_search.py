@@ -17,8 +17,9 @@ from squeezesim.cost.dataflow.base import NO_BOUNDS
 from squeezesim.cost.dataflow.unit import dataflow_of
 from squeezesim.cost.machine import Machine, Store, Unit
 from squeezesim.cost.problem import Workload
+from squeezesim.cost.prune import LowerBounds
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.search import Search, best, lower_bound
+from squeezesim.cost.search import Search, best
 from squeezesim.cost.traffic import AXES, MODE_NUMBERS, MODES, ORDERS, Mode
 from squeezesim.cost.views import Products, winners
 from squeezesim.network.layer import Layer
@@ -155,7 +156,7 @@ def check_against_enumeration(layer: Layer, data: st.DataObject, most: int) -> N
         found = best(problem, on, [DATAFLOWS[name] for name in names])
     assert (found is not None) == bool(expected)
     if found is None:
-        assert all(lower_bound(problem, on, DATAFLOWS[name]) == np.inf for name in names)
+        assert all(LowerBounds(problem, on, DATAFLOWS[name]).of() == np.inf for name in names)
         return
     flow = DATAFLOWS[found.dataflow]
     played = measures(problem, on, flow, dict(found.sizes), found.mode)
@@ -163,7 +164,7 @@ def check_against_enumeration(layer: Layer, data: st.DataObject, most: int) -> N
     assert found.energy == pytest.approx(played.energy, rel=1e-12)
     for name in names:
         least = min(summed(cost, objective) for cost in every[name])
-        assert lower_bound(problem, on, DATAFLOWS[name]) <= least
+        assert LowerBounds(problem, on, DATAFLOWS[name]).of() <= least
     check_choice(played, expected, objective, slack)
 
 
@@ -215,7 +216,7 @@ def check_parts_against_enumeration(layer: Layer, parts: dict[str, Any], data: s
     assert Tiling(problem, dict(found.sizes), found.mode, on).footprint() <= on.buffer_bits
     played = measures(problem, on, flow, dict(found.sizes), found.mode)
     assert (found.cycles, found.dram_bits) == (played.cycles, played.dram_bits)
-    assert lower_bound(problem, on, flow) <= min(summed(cost, objective) for cost in every)
+    assert LowerBounds(problem, on, flow).of() <= min(summed(cost, objective) for cost in every)
     check_choice(played, every, objective, slack)
 
 
@@ -243,7 +244,7 @@ def check_units_against_enumeration(layer: Layer, drawn: list[Unit], data: st.Da
     assert (found.cycles, found.dram_bits) == (played.cycles, played.dram_bits)
     assert found.energy == pytest.approx(played.energy, rel=1e-12)
     for flow, costs in zip(flows, every, strict=True):
-        assert lower_bound(problem, on, flow) <= min(summed(cost, objective) for cost in costs)
+        assert LowerBounds(problem, on, flow).of() <= min(summed(cost, objective) for cost in costs)
     check_choice(played, [cost for costs in every for cost in costs], objective, slack)
 
 
@@ -298,8 +299,10 @@ def test_no_lower_bound_is_above_what_a_tiling_costs(
         flow = dataclasses.replace(flow, bounds=NO_BOUNDS)
     sizes = data.draw(st.sampled_from(tilings(problem, machine)), label="sizes")
 
+    bounds = LowerBounds(problem, machine, flow)
+
     def bound(axes: str, mode: Mode | None = None) -> float:
-        return lower_bound(problem, machine, flow, {axis: sizes[axis] for axis in axes}, mode)
+        return bounds.of({axis: sizes[axis] for axis in axes}, mode)
 
     sets = [("", "n"), ("n", "nyx"), ("", "gkc"), ("nyx", "nyxgkc"), ("gkc", "nyxgkc"), ("yk", "nyxgk")]
     for larger, smaller in sets:
@@ -335,12 +338,13 @@ def test_what_is_added_to_outputs_is_bounded_tile_by_tile(rate: float) -> None:
         )
         problem = problem_of(layer, on)
         for name in ("ws", "os"):
-            for sizes in (each for each in tilings(problem, on)):
+            bounds = LowerBounds(problem, on, DATAFLOWS[name])
+            for sizes in tilings(problem, on):
                 modes = modes_of(problem, on, sizes)
                 costs = measures_of(problem, on, DATAFLOWS[name], sizes, modes)
                 for mode, cost in zip(modes, costs, strict=True):
                     with suppress(ValueError):  # the mode is the same as another one
-                        assert lower_bound(problem, on, DATAFLOWS[name], sizes, mode) <= cost.cycles
+                        assert bounds.of(sizes, mode) <= cost.cycles
 
 
 @settings(max_examples=100, deadline=None)
@@ -419,4 +423,4 @@ def test_no_bound_is_below_what_a_port_moves_of_weights(layer: Layer, machine: M
     machine = dataclasses.replace(machine, stores=(flash,))
     problem = problem_of(layer, machine)
     moving = int(problem.weights[0] * problem.weight_bits[0]) / 8 / flash.bytes_per_cycle
-    assert lower_bound(problem, machine, DATAFLOWS[flow]) >= moving * (1 - 1e-9)
+    assert LowerBounds(problem, machine, DATAFLOWS[flow]).of() >= moving * (1 - 1e-9)

@@ -22,6 +22,7 @@ from squeezesim.frontends.elements import Ledger, Region, Use, unrepeated
 from squeezesim.frontends.torch.modules import ModuleCall, ModuleStack
 from squeezesim.frontends.torch.operators import ADDED, BESIDE, NO_WEIGHTS, Call, Chosen, Operand, Part
 from squeezesim.frontends.torch.origins import Origin, Origins, Repeats, behind, region_of, storage_key
+from squeezesim.frontends.torch.results import Results, frozen
 from squeezesim.frontends.torch.rules import has_rule, is_free, parts_of, registered_rule
 from squeezesim.frontends.torch.run import MAX_VALUES, is_small, tensors_in, value_before
 from squeezesim.network import Layer, Unmodelled
@@ -29,7 +30,6 @@ from squeezesim.network.checks import derive
 from squeezesim.network.compress.rules import learnt
 
 Shape = tuple[int, ...]
-
 
 _DECIDING = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
 _DECIDED = "which layers run, or how large they are, depends on values: they are those of the given input"
@@ -115,9 +115,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._rows: dict[tuple[int, Region], tuple[int, ...]] = {}
         self._repeats = Repeats()
         self._chosen: dict[int, Chosen] = {}  # by storage: what is made of the places that a top-k gave alone
-        self._fresh: dict[Any, int] = {}
         self._arguments: dict[Any, tuple[list[tuple[str, Any]], list[str]]] = {}
-        self._results: dict[Any, list[tuple[Shape, tuple[int, ...], torch.dtype]]] = {}
+        self._results = Results()
         self._parts: dict[Any, list[Part]] = {}
         self._ledger = Ledger()
         self._assumed: Counter[str] = Counter()
@@ -262,7 +261,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if isinstance(func, HigherOrderOperator):
             raise NotImplementedError(f"the higher-order operator {func} runs functions that are not traced")
-        output = self._run(func, args, kwargs)
+        output = self._results.of(func, args, kwargs)
         outputs = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
         with torch._C.DisableTorchFunction():  # else each size is asked of the modes outside
             if func.is_view:
@@ -273,36 +272,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._keep_values(func, args, kwargs, outputs)
         return output
 
-    def _run(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Run *func*; where its results have no values and follow from shapes alone, only the first time.
-
-        PyTorch takes batch-norm without values apart, in Python, into some twenty operators.
-        """
-        fresh = self._fresh.get(func)
-        if fresh is None:
-            fresh = self._fresh[func] = _made_anew(func)
-        key = (func, _signed(args), _signed(tuple(kwargs.items()))) if fresh else None
-        if key is None or None in key:
-            return func(*args, **kwargs)
-        known = self._results.get(key)
-        if known is not None:
-            made = [
-                torch.ops.aten.empty_strided.default(shape, strides, dtype=dtype, device="meta")
-                for shape, strides, dtype in known
-            ]
-            return made[0] if fresh == 1 else tuple(made)
-        result = func(*args, **kwargs)
-        made = [result] if fresh == 1 else list(result)
-        plain = all(type(tensor) is torch.Tensor and _is_plain(tensor) for tensor in made)
-        if plain and len(set(map(storage_key, made))) == fresh and not any(t.storage_offset() for t in made):
-            self._results[key] = [(tuple(tensor.shape), tensor.stride(), tensor.dtype) for tensor in made]
-        return result
-
     def _parts_of(self, name: str, call: Call) -> list[Part]:
         """The layers that *call* becomes; those of equal calls are made once but by rules of the user's."""
         if registered_rule(name):
             return parts_of(name, call)
-        key = name, _frozen(tuple(call.arguments.values())), call.output
+        key = name, frozen(tuple(call.arguments.values())), call.output
         parts = self._parts.get(key)
         if parts is None:
             parts = self._parts[key] = parts_of(name, call)
@@ -714,51 +688,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._rows[storage_key(result), region_of(result)] = tuple(source.shape)
 
 
-def _made_anew(func: Any) -> int:
-    """How many tensors *func* makes that share no memory, and are always the same of the same; 0: others."""
-    schema = func._schema
-    tensors = all(str(item.type) == "Tensor" for item in schema.returns)
-    drawn = torch.Tag.nondeterministic_seeded in func.tags
-    shared = any(item.alias_info for item in (*schema.arguments, *schema.returns))
-    return len(schema.returns) if tensors and not drawn and not shared else 0
-
-
 def _may_decide(name: str, values: Mapping[str, Any]) -> bool:
     """Whether values may decide of a shape: those of indices do where they are masks, not where they are places."""
     indices = values["indices"] if name == "index" else ()
     return name != "index" or any(
         index is not None and index.dtype in (torch.bool, torch.uint8) for index in indices
     )
-
-
-def _is_plain(tensor: torch.Tensor) -> bool:
-    """Whether shape, strides and type are all that there is to *tensor*."""
-    strided = tensor.is_meta and tensor.layout is torch.strided
-    return strided and not (tensor.is_conj() or tensor.is_neg() or tensor.requires_grad)
-
-
-def _signed(value: Any) -> Any:
-    """What the shape of a result can depend on, to look it up by; None where that is more than can be said."""
-    if isinstance(value, torch.Tensor):
-        plain = (
-            type(value) in (torch.Tensor, nn.Parameter) and value.is_meta and value.layout is torch.strided
-        )
-        if not plain or value.is_conj() or value.is_neg():
-            return None
-        return tuple(value.shape), value.stride(), value.dtype
-    if isinstance(value, (list, tuple)):
-        parts = tuple(map(_signed, value))
-        return None if None in parts else parts
-    return _frozen(value)
-
-
-def _frozen(value: Any) -> Any:
-    """*value*, the argument of a call, to look it up by."""
-    if isinstance(value, (list, tuple)):
-        return tuple(map(_frozen, value))
-    return (
-        value if isinstance(value, Operand) else (type(value), value)
-    )  # True is not 1, nor 1 the same as 1.0
 
 
 class Literals(TorchFunctionMode):

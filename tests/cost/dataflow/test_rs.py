@@ -18,7 +18,7 @@ from squeezesim.cost.dataflow.rs import mapping
 from squeezesim.cost.dataflow.rs_mapping import Mapped
 from squeezesim.cost.dataflow.rs_passes import filter_parts, input_positions, lay_rows
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.search import lower_bound
+from squeezesim.cost.prune import LowerBounds
 from squeezesim.cost.traffic import ORDERS, Mode
 from squeezesim.network.layer import Layer
 from squeezesim.reference.array import ACCESSES, Counts
@@ -236,8 +236,9 @@ def test_bounds_hold_for_every_tiling(layer: Layer, on: Machine, data: st.DataOb
     on = replace(on, buffer_bits=1 << 40, objective=data.draw(st.sampled_from(["latency", "energy", "edp"])))
     problem = problem_of(layer, on)
     sizes = data.draw(st.sampled_from(tilings(problem, on)), label="sizes")
-    bound = lower_bound(problem, on, RS, sizes)
-    assert lower_bound(problem, on, RS) <= bound * (1 + 1e-9)
+    bounds = LowerBounds(problem, on, RS)
+    bound = bounds.of(sizes)
+    assert bounds.of() <= bound * (1 + 1e-9)
     assert bound <= min(
         cost.value(on.objective)
         for cost in measures_of(problem, on, RS, sizes, [Mode(nest) for nest in ORDERS])
