@@ -107,7 +107,7 @@ def test_any_text_is_read_or_refused_in_place(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "a: [" + "1," * 64_000 + "]",
+        "a: [" + "1," * 12_000 + "]",
         "[," * 60_000,
         "{" * 130_000,
         "- " * 60_000,

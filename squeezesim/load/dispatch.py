@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,8 +39,14 @@ def built_in_network(text: str, options: Mapping[str, object], asked: Asked, *, 
     spec = parse_spec(text, options)
     own = (1, *spec.input)
     if not spec.changes and not asked.kwargs and asked.of(str(spec), (spec.input,)) == (own,):
-        return Network.load(spec.entry.graph)
+        return _shipped(spec.entry.graph)
     return _built_in_model(spec).network(asked, cache=cache)
+
+
+@lru_cache(maxsize=128)
+def _shipped(graph: Path) -> Network:
+    """The network of a shipped graph, the same each time."""
+    return Network.load(graph)
 
 
 def built_in_runnable(text: str, options: Mapping[str, object]) -> Runnable:

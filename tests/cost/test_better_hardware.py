@@ -199,7 +199,9 @@ def check(changes: Improvements, data: st.DataObject) -> None:
     def improved(on: Machine) -> dict[str, Machine]:
         return {each.name: each.better(on, amount) for each, amount in amounts.items()}
 
-    smallest = max(least_bits(layer, on) for on in (machine, *improved(machine).values()))
+    # Machines of a family have the same tiles.
+    families = {on.family(priced=True): on for on in (machine, *improved(machine).values())}
+    smallest = max(least_bits(layer, on) for on in families.values())
     machine = replace(machine, buffer_bits=int(smallest * data.draw(ROOMS, label="room")))
     rounding = ROUNDING if objective == "energy" else 0.0
     (before,), *after = reached([layer], [machine, *improved(machine).values()])

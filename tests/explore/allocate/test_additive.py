@@ -68,7 +68,15 @@ def check(sums: Sums | Paths, model: str, depth: tuple[int, ...], accelerator: s
             assert value == totals[name], name
 
 
-@pytest.mark.parametrize("model", DEEPEST)
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(
+            model, marks=[pytest.mark.slow] * (model not in ("squeezenext_23_v5", "vgg16@width=0.25"))
+        )
+        for model in DEEPEST
+    ],
+)
 def test_sums_of_blocks_are_what_the_network_costs(model: str) -> None:
     layer = {"memory.placement": "layer"}
     accelerators = [
