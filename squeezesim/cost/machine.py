@@ -186,6 +186,11 @@ class Machine:
         return not self.whole_blocks
 
     @property
+    def lanes_beside(self) -> bool:
+        """Whether vector lanes work beside the array, on what joins a layer."""
+        return bool({"add", "pool"} & {*self.post_ops})
+
+    @property
     def moves_least(self) -> bool:
         """Whether tiles are laid on the array so that they move the fewest words; those of equal words differ.
 
@@ -273,7 +278,7 @@ class Machine:
         *priced*, the dataflows look at the objective and at prices when they lay a tile on the array. Where layers may
         join others, lanes work beside the array.
         """
-        joins = bool({"add", "pool"} & {*self.post_ops})  # else no lane works beside the array
+        joins = self.lanes_beside
         return replace(
             self,
             buffer_bits=0,

@@ -380,6 +380,8 @@ def _flat_pool(images: int, pixels: int, sums: Any) -> Pool:
 def _post_pace(pool: Pool, adds: bool, pixels: int, machine: Machine) -> tuple[int, int]:
     """Cycles in which the machine's lanes add to a number of outputs and pool them, one after the other."""
     pace = Fraction(0)
+    if not machine.lanes_beside:
+        return 0, 1
     if adds and machine.vector_lanes:
         pace += Fraction(1, machine.elementwise_lanes or machine.vector_lanes)
     if pool != NO_POOL and machine.vector_lanes:

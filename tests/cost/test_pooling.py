@@ -111,7 +111,7 @@ def test_hand_worked_layer() -> None:
     assert timing.cycles[0] == 11 + (32 + 32 + 12 + 3 * 7) + 36 + 36
     # 4 · 1 windows of 3 · 2 elements are 1.5 operations for each of 8 · 2 outputs, 96 in a tile.
     for lanes, cycles in (({"vector_lanes": 2}, 48), ({"vector_lanes": 2, "pool_lanes": 4}, 36)):
-        slower = machine(**lanes)
+        slower = machine(post_ops=("pool",), **lanes)
         found = play(Points(problem_of(pooled, slower), points.mode, points.sizes), DATAFLOWS["ws"], slower)
         assert found.cycles[0] == timing.cycles[0] + 2 * (cycles - 36)
         assert found.stream[0] == timing.stream[0]
