@@ -67,7 +67,7 @@ def further_colours(theme: Theme, count: int) -> tuple[str, ...]:
 
     Example:
         >>> further_colours(theme_named("light"), 2)
-        ('#000000', '#804000')
+        ('#000020', '#40FFBF')
     """
     rgb = np.stack(np.meshgrid(_GRID, _GRID, _GRID), axis=-1).reshape(-1, 3)
     rgb = np.round(rgb * 255) / 255

@@ -232,9 +232,11 @@ class Sheet:
             self.panels[0].set_title(lines, **style)
 
     def _break_labels(self) -> None:
-        """Break the labels of axes of the caller where a panel ends."""
+        """Break the title and the labels of axes of the caller where a panel ends."""
         for axes in self.panels:
             extent = axes.get_window_extent()
+            title = " ".join(axes.get_title().split())
+            axes.title.set_text(_filled(title, extent.width / self.figure.dpi / _INCHES_A_LETTER))
             for label, pixels in ((axes.xaxis.label, extent.width), (axes.yaxis.label, extent.height)):
                 label.set_text(_filled(label.get_text(), pixels / self.figure.dpi / _INCHES_A_LABEL_LETTER))
 
