@@ -10,7 +10,7 @@ import numpy as np
 from squeezesim.cost.candidates import Tilings
 from squeezesim.cost.problem import Bools, Floats, Ints
 from squeezesim.cost.rates import Rates, clusters
-from squeezesim.cost.search import BY_VALUE, EQUAL, WITHIN_SLACK, Choice, Search, is_less, totals
+from squeezesim.cost.search import BY_VALUE, EQUAL, WITHIN_SLACK, Choice, Search, compared, totals
 from squeezesim.cost.views import NEVER
 
 
@@ -97,7 +97,7 @@ class Alternatives:
         part = np.zeros(shape, np.int64)
         for number, ((_, rows), choice) in enumerate(zip(self.parts, choices, strict=True)):
             others = {name: values[:, rows] for name, values in measures.items()}
-            machine, row = np.nonzero(_comes_before(choice.measures, others, order))
+            machine, row = np.nonzero(compared(choice.measures, others, order)[0])
             part[machine, rows[row]] = number
             for name, values in measures.items():
                 values[machine, rows[row]] = choice.measures[name][machine, row]
@@ -114,13 +114,3 @@ class Alternatives:
     def sums(self, rates: Rates, counts: Ints | int = 1) -> Floats:
         """Σ cycles and Σ energy of what ``choose`` takes, (machines, 2), *counts* times each problem."""
         return totals(self.choose(rates).measures, counts)
-
-
-def _comes_before(one: dict[str, Floats], other: dict[str, Floats], order: Sequence[str]) -> Bools:
-    """Whether *one* is less in the first measure of *order* that differs."""
-    before = np.zeros(one[order[0]].shape, np.bool_)
-    undecided = ~before
-    for name in order:
-        before |= undecided & is_less(one[name], other[name], name)
-        undecided &= ~is_less(other[name], one[name], name) & ~before
-    return before

@@ -14,9 +14,8 @@ import numpy as np
 from squeezesim.cost.problem import Bools, Floats, Ints
 
 _FIRST = 16  # pairs of a segment that a round plays at first; later rounds take four times as many
-_SORTED = (
-    1 << 14
-)  # pairs that are sorted before any is played; of more, the most promising of each segment goes first
+_SORTED = 1 << 14
+"""Pairs that are sorted before any is played; of more, the most promising of each segment goes first."""
 
 
 @dataclass(slots=True)

@@ -87,6 +87,8 @@ def _others(flow: Dataflow, machine: Machine) -> tuple[str, ...]:
     own = machine.objective
     if EDP not in flow.lays:
         own = ENERGY if machine.moves_least else LATENCY
-    slow = math.isfinite(machine.buffer_bits_per_cycle)
-    wanted = machine.objective == EDP or machine.leaks if machine.objective != LATENCY else slow
+    if machine.objective == LATENCY:
+        wanted = math.isfinite(machine.buffer_bits_per_cycle)
+    else:
+        wanted = machine.objective == EDP or machine.leaks
     return tuple(by for by in flow.lays if wanted and by != own)

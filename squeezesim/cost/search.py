@@ -147,6 +147,25 @@ def is_less(one: Any, other: Any, name: str) -> Any:
     return one * (EQUAL if name in (ENERGY, EDP) else 1.0) < other
 
 
+def compared(
+    one: Mapping[str, Floats], other: Mapping[str, Floats], order: Sequence[str]
+) -> tuple[Bools, Bools]:
+    """Return whether *one* is less in the first measure of *order* that differs, and whether none differs.
+
+    Example:
+        >>> before, equal = compared({"latency": np.array([1.0, 2.0])}, {"latency": np.array([2.0, 2.0])}, ["latency"])
+        >>> before.tolist(), equal.tolist()
+        ([True, False], [False, True])
+    """
+    before = np.zeros(one[order[0]].shape, np.bool_)
+    equal = ~before
+    for name in order:
+        less = is_less(one[name], other[name], name)
+        before |= equal & less
+        equal &= ~less & ~is_less(other[name], one[name], name)
+    return before, equal
+
+
 def totals(measures: Mapping[str, Floats], counts: Ints | int = 1) -> Floats:
     """Return Σ cycles and Σ energy, (machines, 2), *counts* times each problem.
 
@@ -476,13 +495,10 @@ class BoundedSearch:
         left = _least(pairs.segment[finalists[left]], left, pairs.number[finalists[left]])
         taken = finalists[left]
         where = pairs.machine[taken] + part.start, candidates.tilings.row[pairs.candidate[taken]]
-        before, undecided = np.zeros(len(taken), np.bool_), np.ones(len(taken), np.bool_)
-        for name in order:
-            one, other = found[name][left], choice.measures[name][where]
-            before |= undecided & is_less(one, other, name)
-            undecided &= ~is_less(one, other, name) & ~is_less(other, one, name)
+        ours = {name: found[name][left] for name in order}
+        before, equal = compared(ours, {name: choice.measures[name][where] for name in order}, order)
         if provisional is not None:
-            before |= undecided & provisional[where]
+            before |= equal & provisional[where]
         where = where[0][before], where[1][before]
         if provisional is not None:
             provisional[where] = False

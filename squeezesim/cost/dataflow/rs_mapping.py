@@ -466,7 +466,7 @@ def _candidates(laid: _Laid, machine: Machine) -> _Mappings:
 
 
 def map_tiles(problem: Workload, n: Ints, y: Ints, x: Ints, k: Ints, c: Ints, machine: Machine) -> Mapped:
-    """Choose the mapping of each tile by ``machine.laid_by``; cycles and words are those of one group."""
+    """Choose the mapping of tiles, by ``laid_by`` or else the objective; cycles and words are those of one group."""
     parts = []
     size = max(_CHUNK // len(_distinct(machine.rows * machine.cols)), 1)
     for start in range(0, len(k), size):
