@@ -23,7 +23,6 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, least_bits, machines, measures, problem_of, usual_layers
 from tests.cost.test_better_hardware import ROOMS, machines_for
-from tests.draws import among
 
 FLOWS = tuple(DATAFLOWS)
 LARGER = {
@@ -167,7 +166,7 @@ def test_operands_stay_where_nothing_is_worse(monkeypatch: pytest.MonkeyPatch) -
 @settings(max_examples=200)
 @given(usual_layers(), st.data())
 def test_no_mode_of_what_is_taken_is_better(layer: Layer, data: st.DataObject) -> None:
-    flow = data.draw(among("ws", "os", "ws os"), label="flow")
+    flow = data.draw(st.sampled_from(["ws", "os", "ws os"]), label="flow")
     on = data.draw(machines_for(flow, objective="latency", stays=True, slack=0.0), label="machine")
     bits = int(least_bits(layer, on) * data.draw(ROOMS, label="room"))
     with pytest.MonkeyPatch.context() as patch:
