@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from squeezesim import Accelerator, simulate
+from squeezesim.papers.devices.check import DEVICES
 from squeezesim.papers.eyeriss import figures
 
 pytestmark = pytest.mark.slow
@@ -63,20 +64,25 @@ def test_its_commands_run_elsewhere(site: Path, tmp_path: Path) -> None:
     program = site / "bin" / "squeezesim"
     listed = json.loads(output(site, [program, "hw", "list", "--format", "json"], tmp_path))
     assert sorted(row["name"] for row in listed) == list(Accelerator.names())
-    sources = ("squeezenext", "array", "scalesim", "devices")
+    sources = ("squeezenext", "array", "scalesim")
     checks = json.loads(
         output(site, [program, "validate", *sources, "--quick", "--format", "json"], tmp_path)
     )
     assert {check["name"]: check["holds"] for check in checks} == dict.fromkeys(sources, True)
     equal = {row["subject"]: row["ours"] for row in checks[2]["rows"] if "total cycles" in row["quantity"]}
     assert equal["scalesim_os"] == 71  # of as many runs of SCALE-Sim
-    # What the check of eyeriss reads of the wheel; its searches take long.
+    # What the checks of eyeriss and of devices read of the wheel; their searches take long.
     tables = ("eyeriss_alexnet", "eyeriss_vgg16", "eyeriss_isca16")
-    code = f"from squeezesim.papers.eyeriss import figures; print(*(len(figures(name)) for name in {tables}))"
-    assert output(site, ["-c", code], tmp_path).split() == [str(len(figures(name))) for name in tables]
-    output(site, [program, "reproduce", "squeezenext", "-o", "made"], tmp_path)
-    assert len(list((tmp_path / "made").glob("*.svg"))) == 4
-    first = next(csv.DictReader((tmp_path / "made" / "table3.csv").read_text(encoding="utf-8").splitlines()))
+    code = (
+        "from squeezesim.papers.devices.check import DEVICES; from squeezesim.papers.eyeriss import figures; "
+        f"print(*(len(figures(name)) for name in {tables}), *(len(each.measured()) for each in DEVICES))"
+    )
+    counts = [*(len(figures(name)) for name in tables), *(len(each.measured()) for each in DEVICES)]
+    assert output(site, ["-c", code], tmp_path).split() == [str(count) for count in counts]
+    output(site, [program, "plot", "roofline", "squeezenext_23", "--hw", "os_32x32", "-o", "a.svg"], tmp_path)
+    assert (tmp_path / "a.svg").read_text(encoding="utf-8").startswith("<?xml")
+    table = output(site, [program, "reproduce", "squeezenext", "--format", "csv"], tmp_path)
+    first = next(csv.DictReader(table.splitlines()))
     assert (first["network"], first["macs"]) == ("AlexNet", "724406816")
 
 

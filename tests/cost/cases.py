@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -34,6 +34,7 @@ from squeezesim.hardware.energy import EnergyCosts, energy_costs
 from squeezesim.network.compress.storage import FORMS
 from squeezesim.network.layer import Layer, Pool
 from squeezesim.reference.pipeline import LOOPS, READS, Case, Tiling, simulated
+from tests.draws import among
 
 
 @cache
@@ -73,12 +74,6 @@ def machine(**changes: Any) -> Machine:
         "energy": relative_energy(),
     }
     return Machine(**(numbers | changes))
-
-
-@lru_cache(typed=True)
-def among(*values: Any) -> st.SearchStrategy[Any]:
-    """One of *values*, from the same strategy each time: a new one is checked anew, which takes longer than a draw."""
-    return st.sampled_from(values)
 
 
 @st.composite

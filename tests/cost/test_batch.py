@@ -23,6 +23,7 @@ from squeezesim.errors import HardwareError
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machine, machines, problem_of
+from tests.draws import among
 
 BASE = Accelerator.named("squeezelerator_16x16").replace({"energy.overrides": {}})
 POOL = Layer(name="p", op="pool", kind="vector", input_elements=400, output_elements=100, vector_ops=900)
@@ -31,24 +32,24 @@ POOL = Layer(name="p", op="pool", kind="vector", input_elements=400, output_elem
 def designs(draw: st.DrawFn, **fixed: Any) -> Accelerator:
     """An accelerator that differs from others in what families share and in what they do not."""
     whole = {
-        "array.rows": draw(st.sampled_from([2, 4])),
-        "array.dataflows": draw(st.sampled_from([("ws", "os"), ("os", "ws"), ("scalesim_os", "ws")])),
+        "array.rows": draw(among(2, 4)),
+        "array.dataflows": draw(among(("ws", "os"), ("os", "ws"), ("scalesim_os", "ws"))),
         "memory.global_buffer.double_buffered": draw(
             st.sampled_from([("inputs", "weights", "outputs"), ("inputs",), ()])
         ),
-        "memory.global_buffer.size_kib": draw(st.sampled_from([2, 4, 8, 64])),
-        "memory.global_buffer.bytes_per_cycle": draw(st.sampled_from([None, None, 3, 32])),
-        "memory.global_buffer.weights_kib": draw(st.sampled_from([0, 0, 0, 1])),
-        "memory.dram.bandwidth_gb_s": draw(st.sampled_from([0.5, 3.8, 16, 100])),
-        "memory.dram.latency_cycles": draw(st.sampled_from([0, 10, 100])),
-        "control.layer_setup_cycles": draw(st.sampled_from([0, 50])),
-        "clock_mhz": draw(st.sampled_from([200, 1000])),
-        "mapper.objective": draw(st.sampled_from(["latency", "latency", "energy", "edp"])),
-        "mapper.latency_slack": draw(st.sampled_from([0, 0, 0.15, 1])),
-        "vector.model": draw(st.sampled_from(["lanes", "none"])),
-        "vector.lanes": draw(st.sampled_from([1, 16])),
-        "energy.overrides.dram": draw(st.sampled_from([0, 50, 200])),
-        "energy.overrides.buffer": draw(st.sampled_from([0, 6])),
+        "memory.global_buffer.size_kib": draw(among(2, 4, 8, 64)),
+        "memory.global_buffer.bytes_per_cycle": draw(among(None, None, 3, 32)),
+        "memory.global_buffer.weights_kib": draw(among(0, 0, 0, 1)),
+        "memory.dram.bandwidth_gb_s": draw(among(0.5, 3.8, 16, 100)),
+        "memory.dram.latency_cycles": draw(among(0, 10, 100)),
+        "control.layer_setup_cycles": draw(among(0, 50)),
+        "clock_mhz": draw(among(200, 1000)),
+        "mapper.objective": draw(among("latency", "latency", "energy", "edp")),
+        "mapper.latency_slack": draw(among(0, 0, 0.15, 1)),
+        "vector.model": draw(among("lanes", "none")),
+        "vector.lanes": draw(among(1, 16)),
+        "energy.overrides.dram": draw(among(0, 50, 200)),
+        "energy.overrides.buffer": draw(among(0, 6)),
     }
     return BASE.replace(whole | {"array.cols": 4} | fixed)
 
@@ -130,7 +131,7 @@ def test_together_with_a_dataflow_that_maps_by_price(layer: Layer, accelerators:
 def test_one_schedule_serves_every_machine_of_a_family(
     layer: Layer, on: Machine, others: list[Machine], data: st.DataObject
 ) -> None:
-    problem, flow = problem_of(layer, on), DATAFLOWS[data.draw(st.sampled_from(["ws", "os"]))]
+    problem, flow = problem_of(layer, on), DATAFLOWS[data.draw(among("ws", "os"))]
     extents = {axis: int(getattr(problem, axis)[0]) for axis in AXES}
     sizes = {axis: data.draw(st.integers(1, extent)) for axis, extent in extents.items()}
     sizes |= {axis: extents[axis] for axis in "yx"} if sizes["n"] > 1 else {}

@@ -21,9 +21,10 @@ from squeezesim.cost.rates import Rates
 from squeezesim.cost.traffic import LOOPS, capacity
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, least_bits, machines, usual_layers
+from tests.draws import among
 from tests.reference.cases import units
 
-FLOWS = ("ws", "ws", "os", "os", "ws os", "ws os", "rs", "ws os rs")
+FLOWS = (*("ws", "os", "ws os") * 4, "rs", "ws os rs")
 """One or several on an array, as often as they are drawn: the search of `rs` takes the longest."""
 
 ROUNDING = 1e-9
@@ -152,13 +153,13 @@ def machines_for(draw: st.DrawFn, /, flow: str, **fixed: Any) -> Machine:
     if draw(st.booleans(), label="usual sizes"):
         sizes = st.sampled_from([4, 8, 9, 12, 14, 16, 20, 32])
         rows, cols = draw(sizes), draw(sizes)
-        numbers |= {"rows": rows, "cols": cols, "psum_words": draw(st.sampled_from([1, 4, 16, 64]))}
+        numbers |= {"rows": rows, "cols": cols, "psum_words": draw(among(1, 4, 16, 64))}
         numbers["ports"] = draw(st.sampled_from([4, cols // 2, cols, 2 * cols, rows * cols]))
     if "rs" in flow:
         for network in ("network_weights", "network_inputs", "network_psums"):
             numbers[network] = draw(st.integers(1, 4))
-        numbers["input_words"] = draw(st.sampled_from([4, 8, 12]))
-        numbers["filter_words"] = draw(st.sampled_from([16, 64, 224]))
+        numbers["input_words"] = draw(among(4, 8, 12))
+        numbers["filter_words"] = draw(among(16, 64, 224))
     if draw(st.integers(0, 3), label="stores"):  # searches with slow ports take the longest
         numbers["stores"] = ()
     return draw(machines(**(numbers | fixed)))
@@ -190,7 +191,7 @@ def reached(several: Sequence[Layer], machines: Sequence[Machine]) -> list[list[
 
 def check(changes: Improvements, data: st.DataObject) -> None:
     layer = data.draw(changes.drawn, label="layer")
-    objective = data.draw(st.sampled_from(["latency", "latency", "energy"]), label="objective")
+    objective = data.draw(among("latency", "latency", "energy"), label="objective")
     flow = data.draw(st.sampled_from(changes.flows), label="flow")
     machine = data.draw(machines_for(flow, **{"objective": objective, **changes.fixed}), label="machine")
     objective = machine.objective
@@ -213,12 +214,12 @@ def check_parts(data: st.DataObject) -> None:
     """A layer of several images, or groups, takes no more than as many layers of one."""
     # A second operand comes with the first inputs in one transfer, later in one with a latency of its own.
     layer = replace(data.draw(layers() | usual_layers(), label="layer"), second_elements=0)
-    objective = data.draw(st.sampled_from(["latency", "latency", "energy"]), label="objective")
+    objective = data.draw(among("latency", "latency", "energy"), label="objective")
     flow = data.draw(st.sampled_from(FLOWS), label="flow")
     # The zeros of several are rounded once, those of each one by itself.
     dense = {"objective": objective, "stays": True, "weight_density": 1.0}
     machine = data.draw(machines_for(flow, **dense), label="machine")
-    count = data.draw(st.sampled_from([2, 3, 4, 8]), label="count")
+    count = data.draw(among(2, 3, 4, 8), label="count")
     parts = [replace(layer, **{axis: size}) for axis in ("n", "g") for size in (1, count)]
     smallest = max(least_bits(each, machine) for each in parts)
     machine = replace(machine, buffer_bits=int(smallest * data.draw(ROOMS, label="room")))

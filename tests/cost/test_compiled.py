@@ -26,6 +26,7 @@ from squeezesim.cost.traffic import ORDERS
 from squeezesim.hardware import Accelerator
 from squeezesim.load import load
 from tests.cost.cases import buffer_parts, homes, layers, least_bits, machines_with_lanes, usual_layers
+from tests.draws import among
 from tests.reference.cases import units
 
 pytestmark = pytest.mark.skipif(compiled.core() is None, reason="no compiled core was built")
@@ -37,17 +38,17 @@ ROOMS = st.sampled_from([1.0, 1.0, 1.1, 1.3, 1.6, 2.0, 3.0, 5.0, 10.0, 1000.0])
 @st.composite
 def families(draw: st.DrawFn) -> Machine:
     """A machine of what the core knows: small ones, and those of usual sizes."""
-    fixed: dict[str, Any] = {"dataflows": draw(st.sampled_from([("ws",), ("os",), ("ws", "os")]))}
+    fixed: dict[str, Any] = {"dataflows": draw(among(("ws",), ("os",), ("ws", "os")))}
     fixed["objective"] = draw(st.sampled_from([LATENCY, LATENCY, ENERGY, EDP]))
-    fixed["whole_blocks"] = draw(st.sampled_from([False, False, True]))
+    fixed["whole_blocks"] = draw(among(False, False, True))
     if draw(st.booleans()):
         fixed["units"] = (draw(units()),)
-        fixed["dataflows"] = draw(st.sampled_from([(), (), ("ws",), ("os",)]))
+        fixed["dataflows"] = draw(among((), (), ("ws",), ("os",)))
     if draw(st.booleans()):
         fixed["rows"], fixed["cols"] = draw(st.tuples(*[st.sampled_from([4, 8, 9, 14, 16, 20, 32])] * 2))
-        fixed["ports"] = draw(st.sampled_from([1, 4, 16, 40]))
-        fixed["psum_words"] = draw(st.sampled_from([1, 4, 16, 64]))
-    if draw(st.sampled_from([False, False, True])):
+        fixed["ports"] = draw(among(1, 4, 16, 40))
+        fixed["psum_words"] = draw(among(1, 4, 16, 64))
+    if draw(among(False, False, True)):
         fixed |= draw(buffer_parts())
         fixed["psums_stay"] = False  # tiles of all channels alone: a search is told so by constraints
     return draw(machines_with_lanes(**fixed))
@@ -75,7 +76,7 @@ def cases(draw: st.DrawFn) -> Case:
     on, each = draw(families()), draw(st.lists(layers() | usual_layers(), min_size=1, max_size=3))
     at = draw(homes(200))
     smallest = max(least_bits(layer, on) for layer in each) + at.kept
-    if not on.parts and draw(st.sampled_from([False, False, True])):
+    if not on.parts and draw(among(False, False, True)):
         on = replace(on, weights_bits=smallest)
     rooms = draw(st.lists(ROOMS, min_size=1, max_size=3))
     if on.parts:
@@ -86,9 +87,9 @@ def cases(draw: st.DrawFn) -> Case:
         replace(
             on,
             buffer_bits=(whole or int(smallest * room)) + on.weights_bits,
-            dram_bytes_per_cycle=on.dram_bytes_per_cycle * draw(st.sampled_from([1.0, 1.0, 1.7])),
+            dram_bytes_per_cycle=on.dram_bytes_per_cycle * draw(among(1.0, 1.0, 1.7)),
             dram_latency=on.dram_latency + draw(st.integers(0, 2)),
-            slack=draw(st.sampled_from([0.0, 0.05, 0.3])),
+            slack=draw(among(0.0, 0.05, 0.3)),
         )
         for room in rooms
     ]
@@ -98,16 +99,16 @@ def cases(draw: st.DrawFn) -> Case:
     work, _ = workload_of(each, on, places)
     family, rates = on.family(priced=False), Rates.of(several)
     if on.objective == EDP:
-        weights = [draw(st.sampled_from([(1.0, 0.0), (1.0, 1.0), (0.02, 1.0), (1.0, 0.03)])) for _ in several]
+        weights = [draw(among((1.0, 0.0), (1.0, 1.0), (0.02, 1.0), (1.0, 0.03))) for _ in several]
         rates = rates.weighted(np.array(weights))
     options = None
-    if draw(st.sampled_from([False, False, True])):
+    if draw(among(False, False, True)):
         sizes = [
             [axis[: draw(st.integers(1, len(axis)))] for axis in axes] for axes in tried_sizes(work, family)
         ]
         options = options_of(work, family, sizes)
     orders = draw(st.sampled_from([ORDERS, ORDERS, ORDERS[:1], ORDERS[2:]]))
-    required = draw(st.sampled_from([(), (), ("weights",), ("inputs", "outputs")]))
+    required = draw(among((), (), ("weights",), ("inputs", "outputs")))
     return Case(work, family, rates, options, orders, required)
 
 

@@ -30,6 +30,7 @@ from squeezesim.reference.pipeline import READS, Tiling
 from tests.cost.cases import layers, machines, measures, modes_of, problem_of, tilings
 from tests.cost.test_given import costs_on, on_machines
 from tests.cost.test_search import check_choice, small_parts
+from tests.draws import among
 
 __all__ = ["on_machines"]
 
@@ -126,8 +127,8 @@ def test_equals_a_full_enumeration_of_what_is_left_150_times(
 
 
 def check_against_enumeration(layer: Layer, rules: list[Constraint], data: st.DataObject) -> None:
-    slack = data.draw(st.sampled_from([0.0, 0.0, 0.15, 1.0]), label="slack")
-    objective = data.draw(st.sampled_from(["latency", "latency", "energy", "edp"]), label="objective")
+    slack = data.draw(among(0.0, 0.0, 0.15, 1.0), label="slack")
+    objective = data.draw(among("latency", "latency", "energy", "edp"), label="objective")
     flows = data.draw(st.sampled_from([QUICK[:1], QUICK[:2], QUICK[1:3]]), label="flows")
     on = data.draw(
         machines(slack=slack, objective=objective, dataflows=flows, constraints=tuple(rules)), label="machine"

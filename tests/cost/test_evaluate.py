@@ -21,6 +21,7 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.compress.storage import weight_sizes
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machines, problem_of
+from tests.draws import among
 
 BASE = Accelerator.named("squeezelerator_16x16").replace({"energy.overrides": {}})
 
@@ -35,17 +36,17 @@ def accelerators(draw: st.DrawFn) -> Accelerator:
             "array.dataflows": draw(
                 st.sampled_from([("ws",), ("os",), ("ws", "os"), ("rs",), ("scalesim_ws", "os")])
             ),
-            "array.interconnect": draw(st.sampled_from(["broadcast", "systolic"])),
-            "memory.global_buffer.size_kib": draw(st.sampled_from([8, 64])),
-            "memory.global_buffer.bytes_per_cycle": draw(st.sampled_from([None, 4, 32])),
+            "array.interconnect": draw(among("broadcast", "systolic")),
+            "memory.global_buffer.size_kib": draw(among(8, 64)),
+            "memory.global_buffer.bytes_per_cycle": draw(among(None, 4, 32)),
             "memory.global_buffer.double_buffered": draw(
                 st.sampled_from([("inputs", "weights", "outputs"), ("inputs", "weights"), ()])
             ),
-            "memory.row_words": draw(st.sampled_from([1, 1, 2, 3])),
-            "memory.dram.bandwidth_gb_s": draw(st.sampled_from([1, 16, 100])),
-            "mapper.objective": draw(st.sampled_from(["latency", "energy", "edp"])),
-            "mapper.latency_slack": draw(st.sampled_from([0, 0.15])),
-            "sparsity.weights": draw(st.sampled_from([0, 0.4, 0.9])),
+            "memory.row_words": draw(among(1, 1, 2, 3)),
+            "memory.dram.bandwidth_gb_s": draw(among(1, 16, 100)),
+            "mapper.objective": draw(among("latency", "energy", "edp")),
+            "mapper.latency_slack": draw(among(0, 0.15)),
+            "sparsity.weights": draw(among(0, 0.4, 0.9)),
         }
     )
 
@@ -341,7 +342,7 @@ def test_cycles_of_blocks_and_tiles_that_could_wrap_are_refused(
 @given(layers(largest=12), machines(), st.data())
 def test_weights_are_read_from_dram_at_least_once(layer: Layer, on: Machine, data: st.DataObject) -> None:
     """They stay nowhere: no tiling reads fewer bytes than the products use, or than their compressed form takes."""
-    bits = data.draw(st.sampled_from([None, 4, 8, 16]))
+    bits = data.draw(among(None, 4, 8, 16))
     of = dataclasses.replace(layer, weight_bits=bits, weights_are_activations=data.draw(st.booleans()))
     problem = problem_of(of, on)
     space = Space(problem, on)

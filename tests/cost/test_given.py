@@ -23,6 +23,7 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, least_bits, machines, measures, problem_of, usual_layers
 from tests.cost.test_better_hardware import ROOMS, machines_for
+from tests.draws import among
 
 FLOWS = tuple(DATAFLOWS)
 LARGER = {
@@ -83,10 +84,10 @@ def test_it_costs_what_the_event_simulator_says(data: st.DataObject, layer: Laye
 @pytest.mark.usefixtures("on_machines")
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    drawn=st.lists(layers(), min_size=2, max_size=4),
+    drawn=st.lists(layers(largest=6), min_size=2, max_size=3),
     machine=machines(buffer_bits=1 << 20),
     objective=st.sampled_from(["latency", "energy", "edp"]),
-    flows=st.sampled_from([FLOWS, *((flow,) for flow in FLOWS)]),
+    flows=st.sampled_from([("ws", "os"), ("os", "rs"), *((flow,) for flow in FLOWS)]),
     slack=st.sampled_from([0.0, 0.1]),
 )
 def test_what_the_search_takes_costs_the_same_when_it_is_given(
@@ -166,7 +167,7 @@ def test_operands_stay_where_nothing_is_worse(monkeypatch: pytest.MonkeyPatch) -
 @settings(max_examples=200)
 @given(usual_layers(), st.data())
 def test_no_mode_of_what_is_taken_is_better(layer: Layer, data: st.DataObject) -> None:
-    flow = data.draw(st.sampled_from(["ws", "os", "ws os"]), label="flow")
+    flow = data.draw(among("ws", "os", "ws os"), label="flow")
     on = data.draw(machines_for(flow, objective="latency", stays=True, slack=0.0), label="machine")
     bits = int(least_bits(layer, on) * data.draw(ROOMS, label="room"))
     with pytest.MonkeyPatch.context() as patch:

@@ -20,6 +20,7 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machine
 from tests.cost.dataflow.arrays import whole
+from tests.draws import among
 
 RATES: dict[str, Any] = {"2": ((16, 16), (2, 1)), "1/3": ((16, 16), (1, 3)), "other": ((8, 16), (4, 1))}
 """At the widths of the machine, and at others."""
@@ -86,10 +87,10 @@ def rated(draw: st.DrawFn) -> tuple[list[Layer], Accelerator]:
         Layer(name="add", op="add", kind="vector", input_elements=64, output_elements=32, vector_ops=32)
     )
     rates = [
-        f"w{weights}a{activations}:{draw(st.sampled_from(['1', '2', '3', '0.5', '0.25', '0.333']))}"
+        f"w{weights}a{activations}:{draw(among('1', '2', '3', '0.5', '0.25', '0.333'))}"
         for weights, activations in draw(st.sets(st.sampled_from([(8, 8), (4, 8), (16, 16), (4, 4)])))
     ]
-    sparsity = {"weights": draw(st.sampled_from([0, 0.5])), "skipped_by": ["os"]}
+    sparsity = {"weights": draw(among(0, 0.5)), "skipped_by": ["os"]}
     array = BASE["array"] | draw(st.sampled_from(ARRAYS))
     precision = BASE["precision"] | {"rates": rates}
     data = BASE | {"array": array, "sparsity": sparsity, "precision": precision}

@@ -19,6 +19,7 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
 from squeezesim.reference.pipeline import Tiling
 from tests.cost.cases import layers, measures, modes_of, problem_of, tilings
+from tests.draws import among
 
 NUMBERS = st.floats(0.01, 100)
 
@@ -55,7 +56,7 @@ def test_the_product_of_a_network_is_the_least_of_all_choices(
             "array.rows": data.draw(st.integers(1, 4)),
             "array.cols": data.draw(st.integers(1, 4)),
             "memory.global_buffer.size_kib": 0.5,
-            "memory.dram.bandwidth_gb_s": data.draw(st.sampled_from([0.1, 1.0, 10.0])),
+            "memory.dram.bandwidth_gb_s": data.draw(among(0.1, 1.0, 10.0)),
             "mapper.objective": "edp",
         }
     )

@@ -22,7 +22,8 @@ from squeezesim.cost.search import best
 from squeezesim.cost.timeline import run_of
 from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network.layer import Layer
-from tests.cost.cases import among, problem_of
+from tests.cost.cases import problem_of
+from tests.draws import among
 from tests.report.cases import accelerator
 
 WEIGHTS = [*OPERANDS].index("weights")

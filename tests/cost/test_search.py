@@ -26,7 +26,6 @@ from squeezesim.network.layer import Layer
 from squeezesim.reference.pipeline import Case, Tiling, simulated
 from tests.cost.cases import (
     Measures,
-    among,
     buffer_parts,
     homes,
     layers,
@@ -42,6 +41,7 @@ from tests.cost.cases import (
 from tests.cost.cases import (
     machine as one_machine,
 )
+from tests.draws import among
 from tests.reference.cases import units
 
 Nests = list[tuple[dict[str, int], list[Mode]]]
@@ -136,9 +136,9 @@ def check_against_enumeration(layer: Layer, data: st.DataObject, most: int) -> N
 
     Of layers with at *most* as many tilings, and four times as many modes of them, for all dataflows together.
     """
-    slack = data.draw(st.sampled_from([0.0, 0.0, 0.15, 1.0]), label="slack")
-    kib = data.draw(st.sampled_from([256, 1024, 8192]), label="bytes")
-    objective = data.draw(st.sampled_from(["latency", "latency", "energy", "edp"]), label="objective")
+    slack = data.draw(among(0.0, 0.0, 0.15, 1.0), label="slack")
+    kib = data.draw(among(256, 1024, 8192), label="bytes")
+    objective = data.draw(among("latency", "latency", "energy", "edp"), label="objective")
     on = data.draw(
         machines_with_lanes(slack=slack, buffer_bits=8 * kib, objective=objective), label="machine"
     )
@@ -202,10 +202,10 @@ def test_parts_of_the_buffer_equal_a_full_enumeration_on_2000_layers(
 
 def check_parts_against_enumeration(layer: Layer, parts: dict[str, Any], data: st.DataObject) -> None:
     """What is taken fits each part, and is the best of all that do."""
-    slack = data.draw(st.sampled_from([0.0, 0.0, 0.15]), label="slack")
-    objective = data.draw(st.sampled_from(["latency", "latency", "energy", "edp"]), label="objective")
+    slack = data.draw(among(0.0, 0.0, 0.15), label="slack")
+    objective = data.draw(among("latency", "latency", "energy", "edp"), label="objective")
     on = data.draw(machines(slack=slack, objective=objective, **parts), label="machine")
-    name = data.draw(st.sampled_from(["ws", "os", "scalesim_is"]), label="flow")
+    name = data.draw(among("ws", "os", "scalesim_is"), label="flow")
     problem, flow = problem_of(layer, on), DATAFLOWS[name]
     every = enumerate_all(problem, on, flow, nests_of(problem, on, 12))
     with small_parts(data):
@@ -223,9 +223,9 @@ def check_parts_against_enumeration(layer: Layer, parts: dict[str, Any], data: s
 def check_units_against_enumeration(layer: Layer, drawn: list[Unit], data: st.DataObject) -> None:
     """What is taken is the best by the rule of all tilings on all units of a machine, and no bound is above one."""
     named = tuple(unit._replace(name=f"unit{number}") for number, unit in enumerate(drawn))
-    slack = data.draw(st.sampled_from([0.0, 0.0, 0.15]), label="slack")
-    objective = data.draw(st.sampled_from(["latency", "latency", "energy", "edp"]), label="objective")
-    bits = 8 * data.draw(st.sampled_from([256, 1024, 8192]), label="bytes")
+    slack = data.draw(among(0.0, 0.0, 0.15), label="slack")
+    objective = data.draw(among("latency", "latency", "energy", "edp"), label="objective")
+    bits = 8 * data.draw(among(256, 1024, 8192), label="bytes")
     on = data.draw(
         machines(slack=slack, buffer_bits=bits, objective=objective, dataflows=()), label="machine"
     )
@@ -290,7 +290,7 @@ def test_no_lower_bound_is_above_what_a_tiling_costs(
     layer: Layer, machine: Machine, data: st.DataObject
 ) -> None:
     """Of all tilings, of those with given pixels or channels in a tile, of single ones, of these with a loop order."""
-    objective = data.draw(st.sampled_from(["latency", "energy", "edp"]), label="objective")
+    objective = data.draw(among("latency", "energy", "edp"), label="objective")
     bits = 8 * data.draw(st.sampled_from([128, 2048, 1 << 20]), label="bytes")
     machine = dataclasses.replace(machine, objective=objective, buffer_bits=bits)
     problem = problem_of(layer, machine, data.draw(homes(200), label="homes"))
@@ -378,7 +378,7 @@ def test_winners_are_all_that_are_wanted(data: st.DataObject) -> None:
     shape = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
     quantity = Products(seed.integers(0, 9, (2, shape[0])) * 1.0, seed.integers(0, 9, (2, shape[1])) * 1.0)
     every = quantity.rows.T @ quantity.columns
-    limit = data.draw(st.sampled_from([-1.0, 0.0, 20.0, 60.0, 1e9]))
+    limit = data.draw(among(-1.0, 0.0, 20.0, 60.0, 1e9))
     pixels, channels = np.arange(shape[0]), np.arange(shape[1])
     found: set[tuple[int, int]] = set()
     with pytest.MonkeyPatch.context() as patch:
@@ -397,12 +397,12 @@ def test_winners_are_all_that_are_wanted(data: st.DataObject) -> None:
 def test_bounds_change_how_long_a_search_takes_and_nothing_else(
     layer: Layer, machine: Machine, data: st.DataObject
 ) -> None:
-    kept = data.draw(st.sampled_from([0, 0, 256]), label="bits for weights alone")
+    kept = data.draw(among(0, 0, 256), label="bits for weights alone")
     machine = dataclasses.replace(
         machine,
-        objective=data.draw(st.sampled_from(["latency", "energy", "edp"]), label="objective"),
-        slack=data.draw(st.sampled_from([0.0, 0.15]), label="slack"),
-        buffer_bits=8 * data.draw(st.sampled_from([512, 8192]), label="bytes") + kept,
+        objective=data.draw(among("latency", "energy", "edp"), label="objective"),
+        slack=data.draw(among(0.0, 0.15), label="slack"),
+        buffer_bits=8 * data.draw(among(512, 8192), label="bytes") + kept,
         weights_bits=kept,
     )
     names = data.draw(

@@ -21,6 +21,7 @@ from squeezesim.load import load
 from squeezesim.network.layer import Layer
 from squeezesim.simulate import simulate
 from tests.cost.cases import layers, machine, machines, machines_with_lanes, problem_of
+from tests.draws import among
 from tests.report import cases
 
 
@@ -37,7 +38,7 @@ def tilings(draw: st.DrawFn) -> tuple[Points, str, Machine]:
         sizes |= {axis: extents[axis] for axis in "kc"}
     mode = np.array([draw(st.integers(0, len(MODES) - 1))])
     points = Points(problem, mode, np.array([[sizes[axis]] for axis in AXES]))
-    return points, draw(st.sampled_from(["ws", "os"])), on
+    return points, draw(among("ws", "os")), on
 
 
 def moves(line: Timeline, store: str = "") -> list[tuple[int, int]]:

@@ -23,6 +23,7 @@ from squeezesim.frontends.onnx.values import Value, runs_of, tensor_type
 from squeezesim.frontends.torch.run import decomposed, undisturbed
 from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Layer, Network
+from tests.draws import among
 from tests.frontends.onnx.graphs import essence, export, model, network, node
 from tests.frontends.torch.test_exactness import Function
 
@@ -364,11 +365,9 @@ def test_runs_of_moved_data_are_those_of_values(shape: list[int], data: st.DataO
     value = Value(tensor_type(1, tuple(shape)))
     for _ in range(4):
         attributes: dict[str, Any] = {}
-        op = data.draw(st.sampled_from(["Expand", "Reshape", "Transpose"]))
+        op = data.draw(among("Expand", "Reshape", "Transpose"))
         if op == "Expand":
-            made = tuple(
-                data.draw(st.sampled_from([1, 2, 3])) if size == 1 else size for size in values.shape
-            )
+            made = tuple(data.draw(among(1, 2, 3)) if size == 1 else size for size in values.shape)
             moved = np.broadcast_to(values, made)
         elif op == "Reshape":
             others = data.draw(st.permutations(values.shape))

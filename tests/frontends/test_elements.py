@@ -21,6 +21,7 @@ from squeezesim.cost.problem import operands_of
 from squeezesim.frontends.elements import Elements, Ledger, Region, Use, contiguous
 from squeezesim.frontends.torch.trace import trace
 from squeezesim.report.tally import stored_bytes
+from tests.draws import among
 
 sizes = st.integers(1, 4)
 dims = st.lists(st.tuples(sizes, st.integers(0, 13)), max_size=4)
@@ -109,12 +110,12 @@ class Products(nn.Module):
 def parts(draw: st.DrawFn) -> Weight:
     """Part of a parameter, copied and cut again, or of two joined, as a matrix."""
     first, second = draw(st.integers(0, 1)), draw(st.integers(0, 1))
-    joined = draw(st.sampled_from(["", "cat", "stack", "written"]))
+    joined = draw(among("", "cat", "stack", "written"))
     cuts = [
         (draw(st.integers(0, 2)), draw(st.integers(0, 3)), draw(st.integers(1, 4)), draw(st.integers(1, 2)))
         for _ in range(4)
     ]
-    turn, copy = draw(st.booleans()), draw(st.sampled_from(["", "contiguous", "cast", "scaled"]))
+    turn, copy = draw(st.booleans()), draw(among("", "contiguous", "cast", "scaled"))
 
     def cut(tensor: Tensor, axis: int, start: int, size: int, step: int) -> Tensor:
         axis = min(axis, tensor.dim() - 1)

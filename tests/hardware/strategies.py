@@ -10,6 +10,7 @@ from squeezesim.hardware import DATAFLOWS
 from squeezesim.hardware.dataflows import skipping
 from squeezesim.hardware.parts import LEVELS, tables
 from squeezesim.network.compress.storage import FORMS
+from tests.draws import among
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -148,7 +149,5 @@ def annotated_accelerators(draw: st.DrawFn) -> dict[str, Any]:
     """Accelerators with the provenance of some of their values."""
     data = draw(ACCELERATORS)
     for path in draw(st.lists(st.sampled_from(leaves(data)), unique=True, max_size=4)):
-        annotate(
-            data, path, draw(st.sampled_from(["paper", "datasheet", "calibrated", "guess"])), draw(TEXTS)
-        )
+        annotate(data, path, draw(among("paper", "datasheet", "calibrated", "guess")), draw(TEXTS))
     return data

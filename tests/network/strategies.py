@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from squeezesim.network import Layer, Network
+from tests.draws import among
 
 ACTIVATIONS = ("relu", "relu6", "sigmoid", "batch_norm", "bias", "silu")
 
@@ -25,9 +26,14 @@ def convolutions(draw: st.DrawFn, name: str = "conv") -> Layer:
         groups=groups,
         stride=(draw(st.integers(1, 3)), draw(st.integers(1, 3))),
         dilation=(draw(st.integers(1, 2)), draw(st.integers(1, 2))),
-        padding=draw(st.sampled_from([None, 0])),
+        padding=draw(among(None, 0)),
         bias=draw(st.booleans()),
     )
+
+
+def one_of(names: list[str]) -> st.SearchStrategy[str]:
+    """One of the *names* so far."""
+    return st.integers(0, len(names) - 1).map(names.__getitem__)
 
 
 @st.composite
@@ -37,8 +43,8 @@ def networks(draw: st.DrawFn, most: int = 12) -> Network:
     names = ["input"]
     for number in range(draw(st.integers(1, most))):
         name = f"layer{number}"
-        kind = draw(st.sampled_from(["conv", "matmul", "activation", "activation", "add", "pool"]))
-        reads = draw(st.sampled_from([names[-1], names[-1], draw(st.sampled_from(names))]))
+        kind = draw(among("conv", "matmul", "activation", "activation", "add", "pool"))
+        reads = names[-1] if draw(among(True, True, False)) else draw(one_of(names))
         if kind == "conv":
             layer = draw(convolutions(name))
         elif kind == "matmul":
@@ -53,7 +59,7 @@ def networks(draw: st.DrawFn, most: int = 12) -> Network:
             before = next((layer for layer in layers if layer.name == reads), None)
             elements = before.output_elements if before else draw(st.integers(1, 99))
             layer = Layer.vector(name, op=op, k=elements, params=draw(st.integers(0, 5)))
-        others = draw(st.sets(st.sampled_from(names), max_size=1)) if kind == "add" else set()
+        others = [draw(one_of(names))] if kind == "add" and draw(st.booleans()) else []
         inputs = tuple(dict.fromkeys([reads, *others]))
         layers.append(_reading(layer, inputs))
         names.append(name)

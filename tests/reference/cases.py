@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cache
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -13,7 +14,8 @@ from squeezesim.cost.machine import Machine, Unit
 from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from squeezesim.reference.array_case import Case, Tile, whole
-from tests.cost.cases import among, layers, machine, problem_of
+from tests.cost.cases import layers, machine, problem_of
+from tests.draws import among
 
 
 def at_least(cases: int) -> int:
@@ -31,6 +33,7 @@ def small_layers(draw: st.DrawFn, macs: int = 3000) -> Layer:
     return layer
 
 
+@cache
 def paces() -> st.SearchStrategy[tuple[tuple[tuple[int, int], tuple[int, int]], ...]]:
     """One MAC a cycle in each PE, in most cases; several, or one in several cycles, at the machine's widths."""
     other = (8, 16), (5, 1)
@@ -49,8 +52,8 @@ def arrays(draw: st.DrawFn) -> Machine:
         psum_words=draw(sizes),
         weight_swap=draw(st.integers(0, 2)),
         systolic=draw(st.booleans()),
-        weight_density=draw(st.sampled_from([1.0, 0.6, 0.35, 0.1, 0.0])),
-        skips_zeros=draw(st.sampled_from([(), ("os",), ("os",)])),
+        weight_density=draw(among(1.0, 0.6, 0.35, 0.1, 0.0)),
+        skips_zeros=draw(among((), ("os",), ("os",))),
         paces=draw(paces()),
     )
 
@@ -69,7 +72,7 @@ def array_cases(draw: st.DrawFn) -> Case:
         layer=layer,
         tile=draw(tiles(problem_of(layer, on))),
         machine=on,
-        dataflow=draw(st.sampled_from(["ws", "os"])),
+        dataflow=draw(among("ws", "os")),
         resumed=draw(st.booleans()),
         seed=draw(st.integers(0, 1 << 16)),
     )
@@ -88,7 +91,7 @@ def row_stationary_cases(draw: st.DrawFn) -> Case:
         network_weights=draw(words),
         network_inputs=draw(words),
         network_psums=draw(words),
-        objective=draw(st.sampled_from(["latency", "energy", "edp"])),
+        objective=draw(among("latency", "energy", "edp")),
     )
     layer = draw(small_layers(macs=800))
     return Case(
@@ -114,7 +117,7 @@ def paced_cases(draw: st.DrawFn) -> Case:
         fy=draw(st.integers(1, 2)),
         fx=draw(st.integers(1, 2)),
         stride=draw(st.integers(1, 3)),
-        dilation=draw(st.sampled_from([1, 1, 2])),
+        dilation=draw(among(1, 1, 2)),
     )
     on = machine(
         rows=draw(st.integers(1, 3)),
@@ -122,8 +125,8 @@ def paced_cases(draw: st.DrawFn) -> Case:
         psum_words=draw(st.integers(1, 3)),
         filter_words=draw(st.integers(2, 8)),
         input_words=draw(st.integers(2, 4)),
-        network_inputs=draw(st.sampled_from([1, 1, 2])),
-        network_psums=draw(st.sampled_from([1, 1, 2, 3])),
+        network_inputs=draw(among(1, 1, 2)),
+        network_psums=draw(among(1, 1, 2, 3)),
         paces=draw(paces()),
     )
     return Case(layer, whole(layer, on), on, "rs", resumed=False, seed=draw(st.integers(0, 99)))
@@ -146,7 +149,7 @@ def systolic_cases(draw: st.DrawFn) -> Case:
 @st.composite
 def waiting_cases(draw: st.DrawFn) -> Case:
     """One input channel, several chunks and blocks: sums take longer to drain than the next ones to compute."""
-    taps = draw(st.sampled_from([(1, 1), (1, 1), (1, 3), (2, 1)]))
+    taps = draw(among((1, 1), (1, 1), (1, 3), (2, 1)))
     layer = Layer.conv(
         "waits",
         c=(groups := draw(st.integers(1, 3))),
@@ -157,14 +160,14 @@ def waiting_cases(draw: st.DrawFn) -> Case:
         ox=draw(st.integers(1, 7)),
         fy=taps[0],
         fx=taps[1],
-        stride=draw(st.sampled_from([1, 2])),
+        stride=draw(among(1, 2)),
     )
     on = machine(
         rows=draw(st.integers(1, 4)),
         cols=draw(st.integers(2, 4)),
         ports=draw(st.integers(1, 2)),
         psum_words=draw(st.integers(1, 4)),
-        weight_density=draw(st.sampled_from([1.0, 0.8, 0.55])),
+        weight_density=draw(among(1.0, 0.8, 0.55)),
         skips_zeros=("os",),
         paces=draw(paces()),
     )
@@ -197,10 +200,10 @@ def units(draw: st.DrawFn) -> Unit:
     return Unit(
         "unit",
         tuple(unroll.items()),
-        draw(st.sampled_from(["outputs", "weights", "inputs"])),
+        draw(among("outputs", "weights", "inputs")),
         interval=draw(st.sampled_from([size for size in (1, 2, 3, 4, 5) if pes % size == 0])),
         ports=draw(slow),
-        preload=draw(st.sampled_from([0, 0, 1, 4])),
+        preload=draw(among(0, 0, 1, 4)),
         output_words=draw(slow),
         latency=draw(st.integers(0, 2)),
     )
@@ -260,19 +263,18 @@ def unit_cases(draw: st.DrawFn) -> Case:
 @st.composite
 def waiting_unit_cases(draw: st.DrawFn) -> Case:
     """A layer on a unit whose blocks are short and of unequal sizes, so that smaller ones often wait less."""
-    loops = draw(st.sampled_from(["kx", "cx", "kc", "kp", "gx"]))
-    sizes = {loop: draw(st.sampled_from([3, 4, 5])) for loop in loops}
+    loops = draw(among("kx", "cx", "kc", "kp", "gx"))
+    sizes = {loop: draw(among(3, 4, 5)) for loop in loops}
     words = st.sampled_from([2, 3, 1, 4])
     unit = Unit(
         "unit",
         tuple(sizes.items()),
-        draw(st.sampled_from(["outputs", "weights", "inputs"])),
+        draw(among("outputs", "weights", "inputs")),
         ports=draw(words),
         output_words=draw(words),
     )
     extents = {  # a little more than some parts
-        loop: sizes.get(loop, 1) * draw(st.sampled_from([1, 2])) + draw(st.sampled_from([1, 2, 0]))
-        for loop in "gkcx"
+        loop: sizes.get(loop, 1) * draw(among(1, 2)) + draw(among(1, 2, 0)) for loop in "gkcx"
     }
     groups = extents["g"] if "g" in sizes else 1
     layer = Layer.conv(

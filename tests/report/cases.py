@@ -12,6 +12,7 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.network import Layer, Network, Unmodelled
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
+from tests.draws import among
 
 few = settings(max_examples=25)
 """For tests that simulate a network for each example."""
@@ -91,10 +92,10 @@ def reports(draw: st.DrawFn) -> Report:
     small = st.integers(1, 20)
     layers: list[Layer] = []
     for number in range(draw(st.integers(1, 6))):
-        name, stage = f"layer{number}", draw(st.sampled_from(["", "stem", "stage1"]))
-        kind = draw(st.sampled_from(["conv", "matmul", "vector"])) if number else "conv"
+        name, stage = f"layer{number}", draw(among("", "stem", "stage1"))
+        kind = draw(among("conv", "matmul", "vector")) if number else "conv"
         if kind == "conv":
-            groups = draw(st.sampled_from([1, 1, 2]))
+            groups = draw(among(1, 1, 2))
             sizes = {
                 "oy": draw(small),
                 "ox": draw(small),
@@ -113,10 +114,10 @@ def reports(draw: st.DrawFn) -> Report:
         "array.rows": draw(st.integers(1, 9)),
         "array.cols": draw(st.integers(1, 9)),
         "array.dataflows": draw(st.sampled_from([["ws"], ["os"], ["ws", "os"]])),
-        "memory.row_words": draw(st.sampled_from([1, 2])),
-        "sparsity.weights": draw(st.sampled_from([0, 0.4])),
+        "memory.row_words": draw(among(1, 2)),
+        "sparsity.weights": draw(among(0, 0.4)),
         "sparsity.skipped_by": draw(st.sampled_from([[], ["os"]])),
-        "vector.model": draw(st.sampled_from(["none", "lanes"])),
-        "energy.pj_per_unit": draw(st.sampled_from([None, 2.5])),
+        "vector.model": draw(among("none", "lanes")),
+        "energy.pj_per_unit": draw(among(None, 2.5)),
     }
     return simulate(Network.from_layers(layers, name="random"), accelerator(changes))

@@ -14,6 +14,7 @@ from squeezesim.network import Layer, Network
 from squeezesim.network.layer import recurrences
 from squeezesim.report.liveness import Live, liveness
 from squeezesim.report.report import Report
+from tests.draws import among
 from tests.report.cases import accelerator, few, network, reports
 
 
@@ -116,13 +117,13 @@ def recurrent(draw: st.DrawFn) -> Network:
     known = ["input"]
     layers = []
     for number in range(draw(st.integers(1, 5))):
-        repeat = draw(st.sampled_from([1, 2, 5, 11, 11, 12]))
+        repeat = draw(among(1, 2, 5, 11, 11, 12))
         names = [f"{number}.{at}" for at in range(draw(st.integers(1, 4)))]
         for name in names:
             layer = dataclasses.replace(
                 Layer.vector(name, op="relu", k=draw(st.integers(1, 9))),
                 inputs=tuple(draw(st.lists(st.sampled_from(known), min_size=1, max_size=3, unique=True))),
-                kind=draw(st.sampled_from(["vector", "vector", "vector", "view"])),
+                kind=draw(among("vector", "vector", "vector", "view")),
             )
             if repeat > 1:
                 before = st.lists(st.sampled_from(names), max_size=2, unique=True)

@@ -18,6 +18,7 @@ from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machine, machines, macs_at_most, problem_of
 from tests.cost.dataflow.arrays import Words, drawn_tile, untiled, whole
+from tests.draws import among
 from tests.reference.cases import at_least
 
 OS = DATAFLOWS["os"]
@@ -55,13 +56,13 @@ def test_hand_worked_drain_that_is_waited_for() -> None:
 @st.composite
 def small_tiles(draw: st.DrawFn) -> tuple[Machine, Workload, Tile]:
     """A tile of few input channels, so that drains matter, on a small array."""
-    taps = draw(st.sampled_from([(1, 1), (1, 1), (1, 3), (3, 1), (2, 2), (3, 3)]))
-    oy, ox, groups = draw(st.integers(1, 9)), draw(st.integers(1, 12)), draw(st.sampled_from([1, 1, 2]))
+    taps = draw(among((1, 1), (1, 1), (1, 3), (3, 1), (2, 2), (3, 3)))
+    oy, ox, groups = draw(st.integers(1, 9)), draw(st.integers(1, 12)), draw(among(1, 1, 2))
     layer = Layer.conv(
         "a",
         n=draw(st.integers(1, 2)),
         groups=groups,
-        c=groups * draw(st.sampled_from([1, 1, 2, 3, 16])),
+        c=groups * draw(among(1, 1, 2, 3, 16)),
         k=groups * draw(st.integers(1, 12)),
         oy=oy,
         ox=ox,
@@ -75,10 +76,10 @@ def small_tiles(draw: st.DrawFn) -> tuple[Machine, Workload, Tile]:
         ports=draw(st.integers(1, 8)),
         psum_words=draw(st.integers(1, 8)),
         systolic=draw(st.booleans()),
-        objective=draw(st.sampled_from(["latency", "latency", "energy"])),
-        weight_density=draw(st.sampled_from([1.0, 0.6, 0.1])),
-        skips_zeros=draw(st.sampled_from([(), ("os",)])),
-        paces=draw(st.sampled_from([(), (), (((16, 16), (2, 1)),), (((16, 16), (1, 2)),)])),
+        objective=draw(among("latency", "latency", "energy")),
+        weight_density=draw(among(1.0, 0.6, 0.1)),
+        skips_zeros=draw(among((), ("os",))),
+        paces=draw(among((), (), (((16, 16), (2, 1)),), (((16, 16), (1, 2)),))),
     )
     problem = problem_of(layer, on)
     return on, problem, untiled(problem)

@@ -34,6 +34,7 @@ from tests.cost.cases import (
     tilings,
 )
 from tests.cost.dataflow.arrays import Words, drawn_tile, untiled, whole
+from tests.draws import among
 
 RS = DATAFLOWS["rs"]
 SIZES = st.integers(1, 8)
@@ -233,7 +234,7 @@ def test_input_positions_one_by_one(outputs: int, stride: int, taps: int, dilati
 @settings(max_examples=60, deadline=None)
 @given(layers(largest=6), rs_machines(), st.data())
 def test_bounds_hold_for_every_tiling(layer: Layer, on: Machine, data: st.DataObject) -> None:
-    on = replace(on, buffer_bits=1 << 40, objective=data.draw(st.sampled_from(["latency", "energy", "edp"])))
+    on = replace(on, buffer_bits=1 << 40, objective=data.draw(among("latency", "energy", "edp")))
     problem = problem_of(layer, on)
     sizes = data.draw(st.sampled_from(tilings(problem, on)), label="sizes")
     bounds = LowerBounds(problem, on, RS)
@@ -248,7 +249,7 @@ def test_bounds_hold_for_every_tiling(layer: Layer, on: Machine, data: st.DataOb
 @settings(max_examples=60, deadline=None)
 @given(layers(largest=6), rs_machines(), st.data())
 def test_no_tiling_has_fewer_accesses_than_the_bounds(layer: Layer, on: Machine, data: st.DataObject) -> None:
-    on = replace(on, objective=data.draw(st.sampled_from(["latency", "energy", "edp"])))
+    on = replace(on, objective=data.draw(among("latency", "energy", "edp")))
     space = Space(problem_of(layer, on), on)
     flow = DataflowBounds(space, RS)
     pixel = np.array([data.draw(st.integers(0, len(space.pixels.owner) - 1), label="pixel")])

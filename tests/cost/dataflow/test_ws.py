@@ -14,6 +14,7 @@ from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machine, machines, macs_at_most, problem_of
 from tests.cost.dataflow.arrays import Words, drawn_tile, untiled, whole
+from tests.draws import among
 
 WS = DATAFLOWS["ws"]
 
@@ -86,9 +87,9 @@ def waiting_tiles(draw: st.DrawFn) -> tuple[Machine, Workload, Tile]:
         rows=draw(st.integers(1, 20)),
         cols=draw(st.integers(1, 20)),
         ports=draw(st.integers(1, 45)),
-        weight_swap=draw(st.sampled_from([0, 0, 1, 3])),
+        weight_swap=draw(among(0, 0, 1, 3)),
         systolic=draw(st.booleans()),
-        objective=draw(st.sampled_from(["latency", "latency", "energy"])),
+        objective=draw(among("latency", "latency", "energy")),
     )
     k, c = draw(st.integers(1, 60)), draw(st.integers(1, 60))
     pixels, g = draw(st.integers(1, 30)), draw(st.integers(1, 12))

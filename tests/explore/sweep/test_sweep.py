@@ -202,7 +202,7 @@ def test_processes_tell_of_rows_within_a_chunk(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("squeezesim.explore.sweep.execute._LOOK", 0.01)
     values = {"array.rows": [8, 16], "memory.global_buffer.size_kib": "16:512:x2"}
     values |= {"memory.dram.bandwidth_gb_s": "2:64:x2", "clock_mhz": "100:400:100"}
-    planned = plan([sq.load("squeezenext_23")], sq.Accelerator.named("hybrid_32x32"), values, chunk=144)
+    planned = plan([sq.load("squeezenet_1_1")], sq.Accelerator.named("hybrid_32x32"), values, chunk=144)
     seen, ends = seen_of(planned, tmp_path / "a", 2)
     assert len(ends) == 3
     assert seen == sorted(seen)
@@ -451,7 +451,7 @@ def test_ctrl_c_ends_a_sweep_at_once_however_often(
     tmp_path: Path, is_started: bool, waits: list[float]
 ) -> None:
     """It reaches every process of the terminal: workers too, as they start and as they cost."""
-    command = [sys.executable, "-m", "squeezesim", "sweep", "squeezenext_23", "--hw", "squeezelerator_16x16"]
+    command = [sys.executable, "-m", "squeezesim", "sweep", "squeezenet_1_1", "--hw", "squeezelerator_16x16"]
     command += ["--set", "array.rows=8:32:x2", "--set", "array.cols=8:32:x2", "--set", "clock_mhz=200:1000:1"]
     process = subprocess.Popen(
         [*command, "--jobs", "2", "-o", "a.parquet"],
@@ -527,7 +527,7 @@ def test_a_cluster_of_processes_of_which_one_is_killed(tmp_path: Path) -> None:
         ]
         address = json.loads(file.read_text())["address"]
         sweep = [
-            "squeezenext_23",
+            "squeezenet_1_1",
             "--hw",
             "squeezelerator_16x16",
             "--set",

@@ -104,8 +104,10 @@ def test_built_in_networks(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_of_every_family(name: str, tmp_path: Path) -> None:
-    spec = parse_spec(name, {})
-    assert_same(build(spec), (1, *spec.entry.input), tmp_path, dynamo=False)
+    """Narrow where most of the time is that of weights, at small images where the network has no input of its own."""
+    spec = parse_spec(name, {"width": 0.25} if name.startswith("vgg") else {})
+    fixed = name.startswith(("alexnet", "vgg", "vit", "deit"))
+    assert_same(build(spec), (1, *(spec.entry.input if fixed else (3, 67, 67))), tmp_path, dynamo=False)
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from squeezesim.frontends.onnx.rules import ARITHMETIC, FREE, OPERANDS, rule_for
 from squeezesim.frontends.torch import rules
 from squeezesim.frontends.torch.trace import trace
 from squeezesim.network import Layer
+from tests.draws import among
 from tests.frontends.onnx.graphs import essence, integers, model, network, node, only, tensor, weights
 
 FLOAT, INT8, UINT8 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8
@@ -39,7 +40,7 @@ def test_tables_name_operators_of_onnx(op: str) -> None:
 @st.composite
 def convolutions(draw: st.DrawFn) -> dict[str, object]:
     rank, sizes = draw(st.integers(1, 3)), st.integers(5, 9)
-    groups = draw(st.sampled_from([1, 2, 3]))
+    groups = draw(among(1, 2, 3))
     kernel = draw(st.lists(st.integers(1, 3), min_size=rank, max_size=rank))
     dilation = draw(st.lists(st.integers(1, 2), min_size=rank, max_size=rank))
     return {
@@ -54,7 +55,7 @@ def convolutions(draw: st.DrawFn) -> dict[str, object]:
         "strides": draw(st.lists(st.integers(1, 3), min_size=rank, max_size=rank)),
         "dilations": dilation,
         "pads": draw(st.lists(st.integers(0, 2), min_size=2 * rank, max_size=2 * rank)),
-        "auto_pad": draw(st.sampled_from(["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"])),
+        "auto_pad": draw(among("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")),
         "bias": draw(st.booleans()),
     }
 

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from squeezesim import Network
+from tests.draws import among
 from tests.frontends.onnx.graphs import integers, model, network, node, weights
 
 PARAMS = {
@@ -91,7 +92,7 @@ def laid_out(draw: st.DrawFn, graph: Graph, name: str, axis: int) -> str:
 
 def sliced(draw: st.DrawFn, graph: Graph, name: str, axis: int) -> str:
     size = graph.values[name].shape[axis]
-    start, by = draw(st.integers(0, size - 1)), draw(st.sampled_from([-2, -1, 1, 2, 3]))
+    start, by = draw(st.integers(0, size - 1)), draw(among(-2, -1, 1, 2, 3))
     end = draw(st.integers(start + 1, size)) if by > 0 else draw(st.integers(0, start)) - size - 1
     inputs = [graph.integers([value]) for value in (start, end, axis, by)]
     return graph.add("Slice", [name, *inputs])[0]
@@ -119,7 +120,7 @@ def joined(draw: st.DrawFn, graph: Graph, name: str, axis: int) -> str:
 def graphs(draw: st.DrawFn) -> tuple[Graph, list[str]]:
     graph, made = Graph(), []
     for _ in range(draw(st.integers(1, 4))):
-        name = draw(st.sampled_from(["a", "b", "both"]))
+        name = draw(among("a", "b", "both"))
         if name == "both":
             name = graph.add("Concat", ["a", "b"], axis=draw(st.integers(0, 1)))[0]
         for _ in range(draw(st.integers(0, 4))):

@@ -17,6 +17,7 @@ from squeezesim.errors import UsageError
 from squeezesim.frontends.torch.trace import trace
 from squeezesim.frontends.torch.weights import weights
 from squeezesim.network.compress.factorization import SUFFIX, energy_rank
+from tests.draws import among
 from tests.network.strategies import networks
 
 few = settings(max_examples=25)
@@ -34,7 +35,7 @@ def convolutions(draw: st.DrawFn) -> tuple[nn.Module, nn.Module, int]:
     """A convolution, a chain of two that has its shape, and their rank."""
     groups = draw(st.integers(1, 3))
     c, k = (groups * draw(st.integers(1, 12)) for _ in range(2))
-    kernel = draw(st.sampled_from([(1, 1), (3, 3), (1, 5), (3, 1), (2, 3)]))
+    kernel = draw(among((1, 1), (3, 3), (1, 5), (3, 1), (2, 3)))
     stride, dilation = (draw(st.tuples(st.integers(1, 2), st.integers(1, 2))) for _ in range(2))
     # Layers do not tell a stride or dilation of one tap, or of one pixel.
     dilation = tuple(d if f > 1 else 1 for d, f in zip(dilation, kernel, strict=True))
@@ -111,7 +112,7 @@ def test_factors_of_the_rank_by_energy_give_the_layers_output(
     groups: int, c: int, k: int, data: st.DataObject
 ) -> None:
     """Weights of a known rank are found to have it, and their factors are a chain with the same output."""
-    fy, fx = data.draw(st.sampled_from([(1, 1), (3, 3), (2, 3)]))
+    fy, fx = data.draw(among((1, 1), (3, 3), (2, 3)))
     rank = data.draw(st.integers(1, min(c * fy, k * fx)))
     torch.manual_seed(data.draw(st.integers(0, 2**31)))
     vertical = nn.Conv2d(groups * c, groups * rank, (fy, 1), groups=groups, bias=False).double()
