@@ -26,7 +26,7 @@ from squeezesim.cost.energy import (
 from squeezesim.cost.problem import Floats, Ints, Workload
 from squeezesim.cost.rates import LATENCY, Rates
 from squeezesim.cost.rounding import rounded_up
-from squeezesim.cost.traffic import LOOPS, ORDER_OF, ORDERS, SINGLE, capacity
+from squeezesim.cost.traffic import ALL_WAIT, LOOPS, ORDER_OF, ORDERS, capacity
 from squeezesim.cost.views import Products, View
 
 # A transfer may take 1e-12 less than its volume (``pipeline.transfer_cycles``), and sums of a dozen non-negative terms
@@ -251,7 +251,7 @@ class DataflowBounds(DataflowCosts):
         work, beside = space.work.take(tilings.row), np.zeros(len(candidates))
         added = work.second * work.g * work.k * work.pixels
         for number, (operand, every) in enumerate(zip(LOOPS, (inputs, weights, outputs + sums), strict=True)):
-            single = SINGLE[operand][tilings.mode] | (not space.machine.double(operand))
+            single = ALL_WAIT[operand][tilings.mode] | (not space.machine.double(operand))
             apart = every - added * (number == _INPUTS)
             beside += np.select([single, moving == number], [every, apart], startup[number])
         loads = (moving == _INPUTS) | (moving == _WEIGHTS)
@@ -302,7 +302,7 @@ class DataflowBounds(DataflowCosts):
         inputs, weights, outputs, sums = moved
         result = np.zeros(len(mode))
         for operand, first, every in zip(LOOPS, startup, (inputs, weights, outputs + sums), strict=True):
-            single = SINGLE[operand][mode] | (not self.space.machine.double(operand))
+            single = ALL_WAIT[operand][mode] | (not self.space.machine.double(operand))
             result += np.where(single, every, first)
         return result
 

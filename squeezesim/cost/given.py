@@ -22,7 +22,7 @@ from squeezesim.cost.pipeline import played_steps
 from squeezesim.cost.problem import Floats, Homes, Ints, Workload, workload_of
 from squeezesim.cost.rates import Rates
 from squeezesim.cost.search import Search
-from squeezesim.cost.traffic import AXES, LOOPS, MODES, ORDERS, X, Y, capacity, mode_of
+from squeezesim.cost.traffic import AXES, HELD, LOOPS, MODES, ORDERS, STAY_SINGLE, X, Y, capacity, mode_of
 from squeezesim.errors import MappingError, nearest
 from squeezesim.network.checks import show
 from squeezesim.network.layer import Layer
@@ -224,8 +224,8 @@ def _check_operands(where: str, mapping: LayerMapping, family: Machine) -> None:
             if operands.count(operand) > 1:
                 raise MappingError(f"{where}: {key} names {operand} twice; allowed: each name once")
     for operand in mapping.stays:
-        if operand in mapping.single:
-            raise MappingError(f"{where}: {operand} both stays and has a single slot; allowed: one of them")
+        if operand in mapping.single and STAY_SINGLE not in HELD[operand]:
+            raise MappingError(f"{where}: {operand} both stays and has a single slot; only inputs can")
 
 
 def _check_counts(

@@ -7,7 +7,8 @@ needs:
     step i  = max over ports of (max(compute i, store i−1 + load i+1) + what is single-buffered)
     cycles  = setup + max over ports of the first loads + Σ steps + last store
 
-Operands that are not double-buffered, or have one slot in the mode (``traffic``), are moved between two steps instead.
+Operands that are not double-buffered, or have one slot in the mode (``traffic``), are moved between two steps instead;
+of inputs that stay in one slot only what begins anew.
 A transfer takes ⌈bytes / bytes a cycle⌉, and one that nothing prefetches (in the first load, the last store, or
 single-buffered) its memory's latency on top. Of an operand that stays, a step loads what no step before it had. What
 lives in the buffer is not moved.
@@ -38,12 +39,14 @@ from squeezesim.cost.rates import Rates
 from squeezesim.cost.traffic import (
     AXES,
     LOOP_AXES,
+    LOOPS,
     MODES,
     NESTS,
     SINGLE,
     STAYS,
     WHOLE,
     C,
+    G,
     X,
     Y,
     axes_lacked,
@@ -618,6 +621,15 @@ def _transfers(tiles: Sequence[_Tiles], steps: Steps, mode: Ints, machine: Machi
     advances, advanced = steps.after != steps.this, steps.before != steps.this
     advances[:, steps.begins + steps.counts - 1] = advanced[:, steps.begins] = False
     stays = {operand: of_mode[mode] for operand, of_mode in STAYS.items()}
+    # Whether the next tile is the first for which inputs that stay are given up.
+    begins = reduce(
+        np.logical_or,
+        (
+            advances[list(LOOP_AXES[loop])].any(axis=0) & ~WHOLE["inputs", loop][mode]
+            for loop in LOOPS["inputs"]
+        ),
+        advances[G],
+    )
 
     def changed(operand: str, axes: Bools) -> Bools:
         return np.asarray(axes[axes_of(operand)].any(axis=0))
@@ -644,6 +656,8 @@ def _transfers(tiles: Sequence[_Tiles], steps: Steps, mode: Ints, machine: Machi
             yield Transfer(operand, load, between, False, offsets[1], machine)
             return
         single = SINGLE[owner][mode]
+        if operand == "inputs" and single.any():
+            single = single & (begins | ~stays[operand])
         if not single.all():
             yield Transfer(operand, load, beside * ~single, True, offsets[0], machine)
         if single.any():

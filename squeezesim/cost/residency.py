@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache, reduce
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,12 +20,18 @@ from squeezesim.cost.mapspace import MapSpace
 from squeezesim.cost.pooling import Pooled
 from squeezesim.cost.problem import Bools, Floats, Ints, Workload
 from squeezesim.cost.traffic import (
+    HELD,
     LACKS,
+    LEVELS,
     LOOPS,
     NESTS,
     ORDER_OF,
     ORDERS,
     PER_ORDER,
+    SINGLE_SLOT,
+    SLOTS,
+    STAY,
+    STAY_SINGLE,
     STAYS,
     WHOLE,
     changes,
@@ -36,8 +42,8 @@ from squeezesim.cost.traffic import (
 )
 from squeezesim.cost.views import NEVER, Products, View
 
-_STAYS, _SLOTS, _SINGLE = range(3)  # levels, each at least as good as the next
-_LEVELS = np.array(list(product(range(3), repeat=len(LOOPS))))  # of the modes of an order
+_NUMBERS = np.full((4,) * len(LOOPS), -1)  # of the modes of an order, by how each operand is held
+_NUMBERS[tuple(LEVELS.T)] = np.arange(PER_ORDER)
 
 
 class Held(NamedTuple):
@@ -198,12 +204,12 @@ class Residency:
             inputs, own, outputs = held
             return self.shares.together([inputs, own + weights, outputs], row, left)
 
-        single = _LEVELS.copy()
-        single[:, :2] = np.where(single[:, :2] == _SLOTS, _SINGLE, single[:, :2])
+        single = LEVELS.copy()
+        single[:, :2] = np.where(single[:, :2] == SLOTS, SINGLE_SLOT, single[:, :2])
         return self._summed(together, mode, pixel, channel, single)
 
     def _summed(
-        self, together: Callable[..., Any], mode: Ints, pixel: Ints, channel: Ints, every: Ints = _LEVELS
+        self, together: Callable[..., Any], mode: Ints, pixel: Ints, channel: Ints, every: Ints = LEVELS
     ) -> Floats:
         result = np.empty(len(mode))
         for order in sorted({*ORDER_OF[mode].tolist()}):  # np.unique would import numpy.ma
@@ -271,7 +277,7 @@ class Residency:
         return np.asarray(self.channels.sizes.a[channel] * taps)
 
     def _levels(self, order: int, pixel: Ints, channel: Ints, *, canonical: bool) -> list[list[Any]]:
-        """Bits of each operand that stays, that has the machine's slots, that has one; inf: it cannot.
+        """Bits of each operand that stays, or does in one slot, that has its slots, that has one; inf: it cannot.
 
         With *canonical* it cannot either where that makes no difference to another level, or a required operand would
         be loaded again.
@@ -302,6 +308,9 @@ class Residency:
         two_beside = beside * (1.0 + (machine.double("inputs") & changes("outputs", tiles)))
         result = []
         for operand in LOOPS:
+            in_one = (
+                held[operand] * 1.0 if STAY_SINGLE in HELD[operand] else np.full_like(per_sum, np.inf, float)
+            )
             if machine.double(operand):
                 held[operand] = held[operand] + slots[operand] * self._collides(
                     operand, own[operand], tiles, pixel
@@ -309,26 +318,33 @@ class Residency:
             second = machine.double(operand) & changes(operand, tiles)
             again = refetches(operand, mode, tiles) > 1
             useful: Any = again & machine.stays
-            levels: list[Any] = [held[operand] * 1.0, slots[operand] * (1.0 + second), slots[operand] * 1.0]
+            levels: list[Any] = [
+                held[operand] * 1.0,
+                in_one,
+                slots[operand] * (1.0 + second),
+                slots[operand] * 1.0,
+            ]
             if operand == "inputs":
-                levels = [levels[0] + two_beside, levels[1] + two_beside, levels[2] + beside]
+                levels = [bits + of for bits, of in zip(levels, [two_beside, beside] * 2, strict=True)]
                 second = second | (two_beside > beside)
             if operand == "inputs" and "S" in own[operand]:
                 halos = (self.inputs.once[pixel] < self.inputs.total[pixel]) & machine.stays
                 if canonical:  # where the loops are those of an earlier order, halos alone are saved
                     new = distinct(ORDERS[order], tiles, self.orders)
-                    levels[1:] = [np.where(new, bits, np.inf) for bits in levels[1:]]
+                    levels[SLOTS:] = [np.where(new, bits, np.inf) for bits in levels[SLOTS:]]
                     useful = np.where(new, useful | halos, halos)
             if operand == "weights" and machine.weights_bits:
                 exceeds = np.where(held[operand] > machine.weights_bits, np.inf, 0.0)
                 large = (slots[operand] > machine.weights_bits) & self._reused(mode, tiles)
-                levels = [exceeds, *[np.where(large, np.inf, 0.0)] * 2]
+                levels = [exceeds, in_one, *[np.where(large, np.inf, 0.0)] * 2]
                 second = np.zeros_like(second)
             if canonical:
-                levels[_STAYS] = np.where(useful, levels[_STAYS], np.inf)
-                levels[_SINGLE] = np.where(second & machine.stays, levels[_SINGLE], np.inf)
+                less = levels[STAY_SINGLE] < levels[STAY]
+                levels[STAY_SINGLE] = np.where(useful & less, levels[STAY_SINGLE], np.inf)
+                levels[STAY] = np.where(useful, levels[STAY], np.inf)
+                levels[SINGLE_SLOT] = np.where(second & machine.stays, levels[SINGLE_SLOT], np.inf)
                 if operand in self.required:
-                    levels[1:] = [np.where(again, np.inf, bits) for bits in levels[1:]]
+                    levels[SLOTS:] = [np.where(again, np.inf, bits) for bits in levels[SLOTS:]]
             result.append(levels)
         return result
 
@@ -376,27 +392,28 @@ class Residency:
             new = new | (halos & ((tiles["N"] > 1) | ("N" in held_whole("inputs", ORDERS[order]))))
         index = np.flatnonzero(new)
         bits = self._levels(order, pixel[index], channel[index], canonical=True)
-        top = [np.where(np.isfinite(each[_STAYS]), _STAYS, _SLOTS) for each in bits]
+        top = [np.where(np.isfinite(each[STAY]), STAY, SLOTS) for each in bits]
         held = [np.choose(level, each) for level, each in zip(top, bits, strict=True)]
         row = self.pixels.owner[pixel[index]]
         left = np.broadcast_to(self._open(order, pixel[index], channel[index]), row.shape)
         footprint = self.shares.together(held, row, left)
         fits = footprint <= least
-        best = reduce(lambda number, level: number * 3 + level, top)
+        best = _NUMBERS[tuple(top)]
         found = [(index[fits], best[fits], footprint[fits])]
         if not fits.all():
             rest = np.flatnonzero(~fits)
-            levels = np.array(
-                [[each[rest] for each in operand] for operand in bits]
-            )  # (operands, levels, tilings)
-            parts = [levels[number, _LEVELS[:, number]] for number in range(len(LOOPS))]
-            every = np.asarray(self.shares.together(parts, row[rest], left[rest])).reshape(3, 3, 3, -1)
+            parts = [
+                np.stack(operand)[held[:, np.newaxis], rest]
+                for held, operand in zip(LEVELS.T, bits, strict=True)
+            ]
+            several = [len(levels) for levels in HELD.values()]
+            every = np.asarray(self.shares.together(parts, row[rest], left[rest])).reshape(*several, -1)
             wanted = np.isfinite(every) & (every <= most)
-            for operand in range(len(LOOPS)):
-                ranked = np.moveaxis(every, operand, 0)
-                allowed = np.moveaxis(wanted, operand, 0)
-                allowed[_SLOTS] &= ranked[_STAYS] > least
-                allowed[_SINGLE] &= (ranked[_STAYS] > least) & (ranked[_SLOTS] > least)
+            for operand, levels in enumerate(HELD.values()):
+                ranked, allowed = (np.moveaxis(each, operand, 0) for each in (every, wanted))
+                for (i, better), (j, level) in combinations(enumerate(levels), 2):
+                    if not better & ~level:
+                        allowed[j] &= ranked[i] > least
             mode, which = np.nonzero(wanted.reshape(PER_ORDER, -1))
             found.append((index[rest[which]], mode, every.reshape(PER_ORDER, -1)[mode, which]))
         index, mode, footprint = (np.concatenate(part) for part in zip(*found, strict=True))

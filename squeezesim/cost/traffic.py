@@ -34,7 +34,9 @@ are 2 · 3 tiles, fetched once; inputs that stay are the 3 tiles along C of one 
 A *mode* is a loop order and how the buffer holds each operand: it stays, or it has as many slots as the machine gives
 it, two where it is double-buffered and changes, or one slot all the same. A mode in which an operand stays is never
 slower than with two slots, and two slots are never slower than one: they take transfers away from steps, or put them
-beside the computing.
+beside the computing. Inputs that stay may need a second slot too, for the first tile of the next period beside the last
+one of this, and for the second operand that comes with them: they *stay in one slot* where that tile waits instead. Of
+weights and partial sums the first and the last tile of a period never meet.
 
 Source: the rule for loop nests in Parashar et al., "Timeloop: A Systematic Approach to DNN Accelerator Evaluation",
 ISPASS 2019, section V: only loops that an operand has change its tile.
@@ -70,7 +72,7 @@ ORDERS = tuple(NESTS)
 class Mode(NamedTuple):
     """A loop order, and how the buffer holds the operands.
 
-    Operands that neither stay nor have one slot all the same are held as the machine says.
+    Operands that neither stay nor have one slot all the same are held as the machine says. Inputs may do both.
     """
 
     order: str
@@ -78,25 +80,31 @@ class Mode(NamedTuple):
     single: tuple[str, ...] = ()
 
 
+STAY, STAY_SINGLE, SLOTS, SINGLE_SLOT = range(4)
+"""How an operand is held. The bits, does not stay and has one slot, say which is at least as good as which."""
+
+HELD: Mapping[str, tuple[int, ...]] = {
+    operand: (STAY, *((STAY_SINGLE,) if operand == "inputs" else ()), SLOTS, SINGLE_SLOT) for operand in LOOPS
+}
+"""How each operand can be held, what is better before what is not."""
+
+LEVELS = np.array(list(product(*HELD.values())))
+"""How each operand is held, (modes of an order, operands)."""
+
+
 def _modes(order: str) -> list[Mode]:
     """All modes of an order, those in which more operands stay before those that have fewer slots."""
-    levels = ("stays", "", "single")
+    stays, single = ~LEVELS & SLOTS > 0, LEVELS & STAY_SINGLE > 0
     return [
-        Mode(
-            order,
-            *(
-                tuple(o for o, at in zip(LOOPS, each, strict=True) if at == which)
-                for which in ("stays", "single")
-            ),
-        )
-        for each in product(levels, repeat=len(LOOPS))
+        Mode(order, *(tuple(o for o, wanted in zip(LOOPS, each, strict=True) if wanted) for each in both))
+        for both in zip(stays, single, strict=True)
     ]
 
 
 MODES: tuple[Mode, ...] = tuple(mode for order in ORDERS for mode in _modes(order))
 """Every mode, those of an order together; the first of equally good ones is taken."""
 
-PER_ORDER = len(MODES) // len(ORDERS)
+PER_ORDER = len(LEVELS)
 MODE_NUMBERS: Mapping[Mode, int] = {mode: number for number, mode in enumerate(MODES)}
 ORDER_OF = np.arange(len(MODES)) // PER_ORDER
 """Of each mode the index of its order."""
@@ -110,6 +118,9 @@ SINGLE: Mapping[str, Bools] = {
     operand: np.array([operand in mode.single for mode in MODES]) for operand in LOOPS
 }
 """Of each mode whether the operand has one slot, though the machine may give it two."""
+
+ALL_WAIT: Mapping[str, Bools] = {operand: SINGLE[operand] & ~STAYS[operand] for operand in LOOPS}
+"""Of each mode whether no transfer of the operand can be beside the computing, for want of a second slot."""
 
 LACKS: Mapping[str, str] = {
     operand: "".join(loop for loop in "NSKC" if loop not in own) for operand, own in LOOPS.items()

@@ -7,7 +7,8 @@ There are resources and rules, and no formula for a step:
   is computed, or its store has ended. What stays has a place for all of its elements.
 - What lives in the buffer is there, and is not moved; finished outputs that do leave their slot when they are done.
 - An operand that stays is remembered element by element until a loop outside of all that it lacks moves on; only what
-  is not remembered is loaded, and its partial sums do not leave.
+  is not remembered is loaded, and its partial sums do not leave. In one slot, what is loaded when that loop has moved
+  on waits until all that was remembered has been read.
 - When a step begins, the loads of the next one are requested. When its outputs are done, their store is.
 - The DMA serves one transfer at a time, the oldest request first of those whose slot is free.
 - A step begins when the array is idle, its operands are there, it has a slot for its outputs, and no store that was
@@ -53,6 +54,12 @@ class Transfer:
     kind: str  # what they are: inputs, weights, outputs or psums
     bits: int  # in the buffer
     stored: Fraction | None = None  # in the memory, where that stores them in another form
+    anew: bool = False  # the first of an operand that stays in one slot, over what is given up
+
+    @property
+    def slot(self) -> str:
+        """What has to be free for it."""
+        return f"{self.operand} anew" if self.anew else self.operand
 
     @property
     def moved(self) -> Fraction:
@@ -109,9 +116,11 @@ class Tiling:
             loads = []
             for operand in ("inputs", "weights"):
                 if operand in memory:
+                    given_up = memory[operand].gives_up(this) and before is not None
                     bits = memory[operand].lacking(this)
                     if bits or before is None:
-                        loads.append(self._load(operand, bits, first=before is None))
+                        load = self._load(operand, bits, first=before is None)
+                        loads.append(replace(load, anew=given_up and operand in self.mode.single))
                 elif self._changes(before, this, operand):
                     loads.append(self._load(operand, self.bits(this, operand), first=before is None))
             elements, ends = self.bits(this, "outputs"), this["c"] == self.tiles["c"] - 1
@@ -242,8 +251,8 @@ class Tiling:
             one = self.bits(dict.fromkeys(self.axes, 0), "outputs") * self.one["second"]
             beside = one * (1 + (double and outputs and operand not in self.mode.single))
         if operand in self.mode.stays:
-            held = self._remembered(operand) + self.slot(operand) * (double and self._collides(operand))
-            return held + beside
+            two = double and operand not in self.mode.single and self._collides(operand)
+            return self._remembered(operand) + self.slot(operand) * two + beside
         changes = any(self.tiles[axis] > 1 for axis in READS[operand])
         two = double and changes and operand not in self.mode.single
         return self.slot(operand) * (1 + two) + beside
@@ -315,12 +324,15 @@ class _Memory:
         self._period: list[int] = []
         self._known: dict[tuple[int, ...], set[tuple[int, int]]] = {}
 
+    def gives_up(self, place: Sizes) -> bool:
+        """Whether what is there is given up for the tile at *place*."""
+        return [place[axis] for axis in self._outside] != self._period
+
     def lacking(self, place: Sizes) -> int:
         """Bits of the tile at *place* that are not there, which are from then on; of sums those of the tile."""
         tiling = self.tiling
-        period = [place[axis] for axis in self._outside]
-        if period != self._period:
-            self._period, self._known, self.bits = period, {}, 0
+        if self.gives_up(place):
+            self._period, self._known, self.bits = [place[axis] for axis in self._outside], {}, 0
         key = tuple(
             place[axis] for axis in READS[self.operand] if self.operand != "inputs" or axis not in "yx"
         )
@@ -386,12 +398,20 @@ class _Pipeline:
             "weights": machine.double_weights,
             "outputs": machine.double_outputs,
         }
-        self.single = {operand for operand, two in double.items() if operand in mode.single or not two}
+        self.single = {
+            operand
+            for operand, two in double.items()
+            if not two or (operand in mode.single and operand not in mode.stays)
+        }
         self.free: dict[str, float] = {operand: 1 if operand in self.single else 2 for operand in double}
         self.free |= {
             operand: math.inf for operand in mode.stays if operand not in self.single or operand == "outputs"
         }
-        self.free["second"] = 0 if "inputs" in self.single else math.inf  # the first comes with the inputs
+        self.free["inputs anew"] = 0
+        self.free["second"] = math.inf
+        if "inputs" in self.single | {*mode.single}:
+            self.single.add("second")
+            self.free["second"] = 0  # the first comes with the inputs
         self.queue: list[_Request] = []
         self.moving: dict[int, _Request] = {}  # by the memory whose port is at work
         self.free["ahead"] = math.inf
@@ -437,11 +457,11 @@ class _Pipeline:
                 continue
             self.played.unpacked += transfer.bits * (transfer.kind == "weights")
             if transfer.moved:
-                exposed = number == 0 or self._owner(transfer) in self.single
+                exposed = number == 0 or transfer.operand in self.single or transfer.anew
                 self.queue.append(_Request(transfer, number, True, exposed))
                 self.missing[number] += 1
             else:
-                self._take(transfer.operand)
+                self._take(transfer.slot)
 
     @staticmethod
     def _owner(transfer: Transfer) -> str:
@@ -454,12 +474,12 @@ class _Pipeline:
     def _begin_transfer(self) -> bool:
         for request in self.queue:
             memory = self.machine.home(self._owner(request.transfer))
-            if memory in self.moving or (request.load and not self.free[request.transfer.operand]):
+            if memory in self.moving or (request.load and not self.free[request.transfer.slot]):
                 continue
             self.queue.remove(request)
             self.moving[memory] = request
             if request.load:
-                self._take(request.transfer.operand)
+                self._take(request.transfer.slot)
             size = math.ceil(math.ceil(request.transfer.moved / 8) / self.rates[memory])
             latency = request.exposed * self.machine.memories[memory].latency
             self._at(self.now + size + latency, partial(self._end_transfer, memory))
@@ -501,10 +521,10 @@ class _Pipeline:
     def _end_step(self, number: int) -> None:
         self.computing = False
         last = number + 1 == len(self.steps)
-        coming = set() if last else {transfer.operand for transfer in self.steps[number + 1].loads}
-        for operand in ("inputs", "weights", "second"):
-            if operand in coming:
-                self.free[operand] += 1
+        coming = set() if last else {transfer.slot for transfer in self.steps[number + 1].loads}
+        for slot in ("inputs", "inputs anew", "weights", "second"):
+            if slot in coming:
+                self.free[slot] += 1
         store = self.steps[number].store
         if store is not None and not store.bits:  # no window is finished, or outputs live in the buffer
             self.free[store.operand] += 1

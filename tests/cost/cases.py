@@ -378,6 +378,10 @@ def modes_of(
             moving = {o: any(tiles[axis] > 1 for axis in READS[o]) for o in READS}
             moving["inputs"] |= bool(problem.second[0]) and moving["outputs"]
             two = [o for o in mode.single if machine.double(o) and moving[o]]
+            if {*mode.single} & {*mode.stays}:  # what stays may be in one slot anyway
+                both = mode._replace(single=tuple(o for o in mode.single if o not in mode.stays))
+                footprints = [Tiling(problem, sizes, each, machine).footprint() for each in (mode, both)]
+                two = two if footprints[0] < footprints[1] else []
             if len(two) == len(mode.single) and (sequence, mode.single) not in seen:
                 seen.add((sequence, mode.single))
                 found.append(mode)

@@ -78,5 +78,5 @@ def test_modes_of_an_order_stand_from_the_best_to_the_least() -> None:
 
 
 def test_modes_are_all_there_once() -> None:
-    assert len(set(MODES)) == len(MODES) == 4 * 3**3
+    assert len(set(MODES)) == len(MODES) == 4 * 4 * 3 * 3
     assert np.array_equal([mode_of(*mode) for mode in MODES], range(len(MODES)))

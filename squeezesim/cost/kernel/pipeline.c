@@ -88,6 +88,8 @@ typedef struct {
     Axis axes[AXES];
     int cut[AXES], depth; /* axes with several tiles, the outermost first */
     bool stays[OPERANDS], single[OPERANDS]; /* single: moved between two steps */
+    bool one_slot; /* of inputs that stay: what begins anew waits, and so does what is added to outputs */
+    unsigned given_up; /* axes along which inputs that stay are given up */
     bool whole; /* inputs are loaded without what tiles before read too */
 } Played;
 
@@ -125,9 +127,14 @@ static void prepare(Played *d, const State *s, const Tiling *t, int order, const
         if (axes[1] != axes[0] && d->axes[axes[1]].end) d->cut[d->depth++] = axes[1];
     }
     for (int operand = 0; operand < OPERANDS; operand++) {
-        d->stays[operand] = levels[operand] == STAYS;
+        d->stays[operand] = does_stay(levels[operand]);
         d->single[operand] = !memory->is_double[operand] || levels[operand] == SINGLE;
     }
+    d->one_slot = levels[INPUTS] == STAYS_SINGLE;
+    d->given_up = 1u << AXIS_G;
+    for (int loop = 0; loop < LOOPS; loop++)
+        if (OWN[INPUTS] & ~s->orders[order].whole[INPUTS] & 1u << loop)
+            d->given_up |= 1u << AXES_OF[loop][0] | 1u << AXES_OF[loop][1];
     d->whole = d->stays[INPUTS] && (s->orders[order].whole[INPUTS] & IN_S);
 }
 
@@ -181,11 +188,11 @@ static double waited(const State *s, int operand, double bits) {
     return cycles + s->rates->latency[operand] * (cycles > 0);
 }
 
-static inline void move(const Played *d, Ports *ports, int operand, int64_t bits) {
+static inline void move(const Played *d, Ports *ports, int operand, int64_t bits, bool between) {
     if (bits <= 0) return;
     const State *s = d->s;
     int64_t memory = s->in->memory->home[operand];
-    if (d->single[operand]) ports->after[memory] += waited(s, operand, (double)bits);
+    if (between || d->single[operand]) ports->after[memory] += waited(s, operand, (double)bits);
     else ports->beside[memory] += transfer_cycles((double)bits, s->rates->bytes_per_cycle[operand]);
 }
 
@@ -208,13 +215,13 @@ static void load(const Played *d, Ports *ports, const int64_t *after, unsigned a
     Tile z = tile_at(d, after);
     bool first_k = after[AXIS_K] == 0, first_pixels = !(after[AXIS_N] | after[AXIS_Y] | after[AXIS_X]);
     if ((advances & OF_INPUTS) && (!d->stays[INPUTS] || first_k))
-        move(d, ports, INPUTS, inputs_at(d, after, &z, d->whole));
+        move(d, ports, INPUTS, inputs_at(d, after, &z, d->whole), d->one_slot && (advances & d->given_up));
     if ((advances & OF_WEIGHTS) && (!d->stays[WEIGHTS] || first_pixels))
-        move(d, ports, WEIGHTS, weights_of(d, &z));
+        move(d, ports, WEIGHTS, weights_of(d, &z), false);
     if ((advances & OF_OUTPUTS) && after[AXIS_C] > 0 && !d->stays[OUTPUTS])
-        move(d, ports, OUTPUTS, elements_of(&z) * p->accumulator_bits);
+        move(d, ports, OUTPUTS, elements_of(&z) * p->accumulator_bits, false);
     if (p->second && after[AXIS_C] == d->axes[AXIS_C].end) /* with the last input channels of its outputs */
-        move(d, ports, INPUTS, elements_of(&z) * p->second);
+        move(d, ports, INPUTS, elements_of(&z) * p->second, d->one_slot);
 }
 
 /* Where the loops stand: indices of tiles, and axes along which the step before and the one after differ. */
@@ -270,8 +277,8 @@ static double cycles_of(const Played *d, const OnArray *array, const Step *step)
     double compute = step->here[AXIS_C] == 0 ? array->begins[class] : array->cycles[class];
     /* With several memories, outputs in one slot are stored between their own step and the next. */
     bool own = memory->several && d->single[OUTPUTS];
-    if (own && (step->advances & OF_OUTPUTS)) move(d, &ports, OUTPUTS, stored_of(d, step->here));
-    if (!own && (step->advanced & OF_OUTPUTS)) move(d, &ports, OUTPUTS, stored_of(d, step->before));
+    if (own && (step->advances & OF_OUTPUTS)) move(d, &ports, OUTPUTS, stored_of(d, step->here), false);
+    if (!own && (step->advanced & OF_OUTPUTS)) move(d, &ports, OUTPUTS, stored_of(d, step->before), false);
     if (step->advances) load(d, &ports, step->after, step->advances);
     double cycles = 0;
     for (int64_t port = 0; port < memory->memories; port++)

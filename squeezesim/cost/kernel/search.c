@@ -61,8 +61,9 @@ static double mode_value(const State *s, int flow, const OnArray *array, const M
 }
 
 static int number_of(const Mode *mode) {
+    static const int NUMBER[LEVELS] = {[STAYS] = 0, [SLOTS] = 1, [SINGLE] = 2}; /* where it cannot stay in one slot */
     const int *levels = mode->levels;
-    int within = (levels[INPUTS] * LEVELS + levels[WEIGHTS]) * LEVELS + levels[OUTPUTS];
+    int within = (levels[INPUTS] * OF_OTHERS + NUMBER[levels[WEIGHTS]]) * OF_OTHERS + NUMBER[levels[OUTPUTS]];
     return mode->order * PER_ORDER + within;
 }
 

@@ -18,12 +18,14 @@
 enum { INPUTS, WEIGHTS, OUTPUTS, OPERANDS };
 enum { N, S, K, C, LOOPS }; /* within a group; S is y and x */
 enum { IN_N = 1 << N, IN_S = 1 << S, IN_K = 1 << K, IN_C = 1 << C };
-enum { STAYS, SLOTS, SINGLE, LEVELS };
+enum { STAYS, STAYS_SINGLE, SLOTS, SINGLE, LEVELS }; /* bits: does not stay, has one slot */
 enum { PKC, PCK, KCP, NKCP, ORDERS };
-enum { PER_ORDER = LEVELS * LEVELS * LEVELS };
+enum { OF_OTHERS = LEVELS - 1, PER_ORDER = LEVELS * OF_OTHERS * OF_OTHERS }; /* inputs alone may stay in one slot */
 enum { AXIS_N, AXIS_Y, AXIS_X, AXIS_G, AXIS_K, AXIS_C, AXES };
 enum { LATENCY, ENERGY, EDP };
 enum { MOST_PARTS = 8 };
+
+static inline bool does_stay(int level) { return !(level & SLOTS); }
 
 extern const int NESTS[ORDERS][LOOPS];   /* loops from the outermost to the innermost */
 extern const unsigned OWN[OPERANDS];     /* loops that each operand has */

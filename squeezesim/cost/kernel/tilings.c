@@ -139,6 +139,7 @@ bool nest_of(const State *s, const Tiling *t, int number, Nest *nest) {
     for (int operand = 0; operand < OPERANDS; operand++) {
         double *bits = nest->bits[operand], slot = t->slots[operand];
         bool second = memory->is_double[operand] && t->changes[operand];
+        bits[STAYS_SINGLE] = operand == INPUTS ? held[operand] + t->beside : INFINITY;
         if (memory->is_double[operand] && collides(operand, order->whole[operand], t)) held[operand] += slot;
         nest->fetches[operand] = refetches(order, operand, t);
         bool again = nest->fetches[operand] > 1, useful = again && memory->stays;
@@ -165,6 +166,7 @@ bool nest_of(const State *s, const Tiling *t, int number, Nest *nest) {
                 second = false;
             }
         }
+        if (!(useful && bits[STAYS_SINGLE] < bits[STAYS])) bits[STAYS_SINGLE] = INFINITY;
         if (!useful) bits[STAYS] = INFINITY;
         if (!(second && memory->stays)) bits[SINGLE] = INFINITY;
         if ((memory->required >> operand & 1) && again) bits[SLOTS] = bits[SINGLE] = INFINITY;
@@ -201,10 +203,10 @@ static double footprint_of(const State *s, const Nest *nest, const int *levels) 
 static Moved moved_of(const State *s, const Tiling *t, int order, const Nest *nest, const int *levels) {
     const Problem *p = &s->problem;
     int64_t outputs = p->g * p->k * p->n * p->y * p->x;
-    bool whole = levels[INPUTS] == STAYS && (s->orders[order].whole[INPUTS] & IN_S);
+    bool whole = does_stay(levels[INPUTS]) && (s->orders[order].whole[INPUTS] & IN_S);
     int64_t fetches[OPERANDS];
     for (int operand = 0; operand < OPERANDS; operand++)
-        fetches[operand] = levels[operand] == STAYS ? 1 : nest->fetches[operand];
+        fetches[operand] = does_stay(levels[operand]) ? 1 : nest->fetches[operand];
     int64_t inputs = (whole ? t->once : t->total) * (p->g * p->c * p->input_bits);
     int64_t weights = p->g * p->k * p->c * taps_of(p) * p->factor_bits;
     return (Moved){
@@ -229,6 +231,7 @@ static bool is_beaten(const State *s, const Nest *nest, const int *levels) {
     memcpy(better, levels, sizeof better);
     for (int operand = 0; operand < OPERANDS; operand++) {
         for (int level = 0; level < levels[operand]; level++) {
+            if (level & ~levels[operand]) continue;
             better[operand] = level;
             if (footprint_of(s, nest, better) <= s->rates->room) return true;
         }
@@ -246,21 +249,27 @@ int modes_of(const State *s, const Tiling *t, int order, const Nest *nest, Mode 
         enter(s, t, order, nest, levels, modes);
         return 1;
     }
+    static const int OF_ANOTHER[OF_OTHERS] = {STAYS, SLOTS, SINGLE};
     for (int number = 0; number < PER_ORDER; number++) {
-        levels[INPUTS] = number / (LEVELS * LEVELS);
-        levels[WEIGHTS] = number / LEVELS % LEVELS;
-        levels[OUTPUTS] = number % LEVELS;
+        levels[INPUTS] = number / (OF_OTHERS * OF_OTHERS);
+        levels[WEIGHTS] = OF_ANOTHER[number / OF_OTHERS % OF_OTHERS];
+        levels[OUTPUTS] = OF_ANOTHER[number % OF_OTHERS];
         if (footprint_of(s, nest, levels) <= s->rates->room && !is_beaten(s, nest, levels))
             enter(s, t, order, nest, levels, &modes[count++]);
     }
     return count;
 }
 
+/* The level in which an operand that stays takes the fewest bits. */
+static int lowest_that_stays(const Nest *nest, int operand) {
+    return nest->bits[operand][STAYS_SINGLE] < nest->bits[operand][STAYS] ? STAYS_SINGLE : STAYS;
+}
+
 /* The level at which an operand takes the fewest bits. */
 static int lowest_of(const Nest *nest, int operand) {
     const double *bits = nest->bits[operand];
-    int lowest = bits[SINGLE] <= bits[SLOTS] ? SINGLE : SLOTS;
-    return bits[STAYS] < bits[lowest] ? STAYS : lowest;
+    int lowest = bits[SINGLE] <= bits[SLOTS] ? SINGLE : SLOTS, stays = lowest_that_stays(nest, operand);
+    return bits[stays] < bits[lowest] ? stays : lowest;
 }
 
 /* Bits of the buffer that an order takes at least; inf: it has no mode. */
@@ -276,7 +285,7 @@ double traffic_at_least(const State *s, const Tiling *t, int order, const Nest *
     if (!(footprint_of(s, nest, lowest) <= s->rates->room)) return INFINITY;
     for (int operand = 0; operand < OPERANDS; operand++) {
         int before = lowest[operand];
-        lowest[operand] = STAYS;
+        lowest[operand] = lowest_that_stays(nest, operand);
         levels[operand] = footprint_of(s, nest, lowest) <= s->rates->room ? STAYS : SLOTS;
         lowest[operand] = before;
     }
