@@ -1,14 +1,14 @@
 """Mappings of networks: how each layer is tiled, in which order, what stays; written to files and read back.
 
-    {"format": "squeezesim.mapping", "version": 4, "network": …, "accelerator": …, "layers": [
+    {"format": "squeezesim.mapping", "version": 5, "network": …, "accelerator": …, "layers": [
     {"name": "conv1", "dataflow": "rs", "order": "PKC", "tile": {"n": 1, "y": 7, "x": 55, "g": 1, "k": 96, "c": 1},
      "stays": ["weights"]}], "placement": [{"name": "conv1", "outputs": "buffer", "kept_bytes": 193600}]}
 
 Version 1 had no ``stays`` and ``single``, which may be left out; version 2 no ``placement``, which says where operands
 live, in a memory unless it is said; version 3 no ``laid_by``, the objective by which tiles are laid on the array where
-it is not the mapper's, and no weights that stay between inferences. A file may name some layers of a network; the
-others are searched. What is added to it later raises the version, and every later version of squeezesim reads the files
-of all versions before it.
+it is not the mapper's, and no weights that stay between inferences; version 4 no inputs that stay in one slot. A file
+may name some layers of a network; the others are searched. What is added to it later raises the version, and every
+later version of squeezesim reads the files of all versions before it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from squeezesim.network import Layer, Network
 
 FORMAT = "squeezesim.mapping"
-VERSION = 4
+VERSION = 5
 
 MAX_BYTES = 64 * 2**20
 """Largest mapping that is read."""

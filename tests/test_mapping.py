@@ -202,12 +202,12 @@ def placed(*rows: Any) -> dict[str, Any]:
     [
         ([], 'no mapping: it must be an object with "format": "squeezesim.mapping"'),
         ({**GOOD, "format": "squeezesim.report"}, "no mapping: "),
-        ({**GOOD, "version": 5}, "a mapping of version 5; this program reads 1 to 4"),
+        ({**GOOD, "version": 6}, "a mapping of version 6; this program reads 1 to 5"),
         (
             {key: value for key, value in GOOD.items() if key != "version"},
-            "a mapping lacks 'version'; this program reads 1 to 4",
+            "a mapping lacks 'version'; this program reads 1 to 5",
         ),
-        ({**GOOD, "version": True}, "a mapping of version True; this program reads 1 to 4"),
+        ({**GOOD, "version": True}, "a mapping of version True; this program reads 1 to 5"),
         (
             {**GOOD, "layer": []},
             "a mapping: unknown key 'layer'; allowed: format, version, network, accelerator, ",
