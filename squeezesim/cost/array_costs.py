@@ -40,7 +40,7 @@ class DataflowCosts:
         self.objective = space.machine.objective
         self.executed: Ints = flow.executed(space.work, space.machine)
         self.waits = latencies(space.work, space.machine)
-        self._priced: tuple[Rates, Products] | None = None
+        self._priced: tuple[tuple[float, ...], Products] | None = None
 
     @cached_property
     def array(self) -> ArrayForms:
@@ -103,13 +103,14 @@ class DataflowCosts:
 
     def energy_forms(self, ideal: Rates) -> Products:
         """Energy at least of MACs and on the array, at the prices of *ideal*, one quantity for each alternative."""
-        if self._priced is None or self._priced[0] is not ideal:
+        prices = ideal.prices
+        if self._priced is None or self._priced[0] != prices:
 
             def energy(work: Workload, bits: Bits, executed: Any = 0.0) -> Any:
                 return total(layer_energy(work, bits, executed, 0.0, ideal))
 
             macs = energy(self.space.work, {}, self.executed)
-            self._priced = ideal, self._linear(energy, macs)
+            self._priced = prices, self._linear(energy, macs)
         return self._priced[1]
 
     def _linear(self, value: Callable[[Workload, Bits], Any], constant: Any) -> Products:

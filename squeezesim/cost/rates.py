@@ -66,6 +66,12 @@ class Rates:
         """Of the first memory."""
         return np.asarray(self.latency[..., 0])
 
+    @property
+    def prices(self) -> tuple[float, ...]:
+        """Prices of MACs and accesses on all machines, to compare."""
+        columns = (self.energy.multiply_per_bit2, self.energy.add_per_bit, *self.per_bit.values())
+        return tuple(np.concatenate(columns).tolist())
+
     @classmethod
     def of(cls, machines: Sequence[Machine]) -> Rates:
         """Read the numbers of *machines*."""

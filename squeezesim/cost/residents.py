@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,6 +41,7 @@ from squeezesim.network.layer import Layer
 
 _IN_MEMORIES = LayerHomes((HOMES[0],) * len(HOMED))
 _WEIGHTS, _STAYS = HOMED.index("weights"), "stays"
+_MOST_KEPT = 8  # searches: each has the options of its layers
 _MOST_GIVEN = 10  # maps that may be dropped before a layer in all combinations, where homes are given
 
 
@@ -88,8 +90,10 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
     }
     of = [graphs[bits] for bits in room.tolist()]
 
+    searches = _Searches(family)
+
     def placed(machines: Ints, weighted: Rates) -> tuple[list[Placement | None], Floats]:
-        values = _Values(maps, examples, family, weighted.without_slack(), axes)
+        values = _Values(maps, examples, searches, weighted.without_slack(), axes)
         fixed = [maps.layers[example].kind != "mac" for example in examples]
         own = [of[machine] for machine in machines.tolist()]
         found = best_placements(own, fixed, values.search)
@@ -122,7 +126,7 @@ def ways_through(
     # Of a map between two parts every home has to be there, since other parts may stand before and after it.
     between = {home for part in parts for home in maps.alive[part[-1]] if maps.classes[home].last > part[-1]}
     graph = graph_of(maps, shapes, room, _ample(maps, family, rates, room) - between)
-    values = _Values(maps, examples, family, rates.without_slack(), axes)
+    values = _Values(maps, examples, _Searches(family), rates.without_slack(), axes)
     fixed = [maps.layers[example].kind != "mac" for example in examples]
     found = []
     for part, ways in zip(parts, passages_of(graph, parts, fixed, values.search), strict=True):
@@ -304,14 +308,62 @@ def _shapes(maps: Maps, family: Machine) -> tuple[list[int], list[int]]:
     return shapes, examples
 
 
+class _Search(NamedTuple):
+    """A search of problems *rows*, which all *machines* have room for."""
+
+    of: Alternatives
+    machines: Ints
+    rows: Ints
+
+
+class _Searches:
+    """Searches of layers in places on machines of a family; the last are kept, since `edp` weighs the same ones anew."""
+
+    def __init__(self, family: Machine) -> None:
+        self.family = family
+        self._kept: OrderedDict[tuple[Any, ...], tuple[Ints, int, list[_Search]]] = OrderedDict()
+
+    def of(
+        self, layers: Sequence[Layer], homes: Sequence[Homes], room: Ints
+    ) -> tuple[Ints, int, list[_Search]]:
+        """Return the problem of each of *layers*, how many problems there are, and their searches in *room*."""
+        key = (*map(id, layers), *homes, room.tobytes())
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        else:
+            self._kept[key] = self._made(layers, homes, room)
+            if len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        return self._kept[key]
+
+    def _made(
+        self, layers: Sequence[Layer], homes: Sequence[Homes], room: Ints
+    ) -> tuple[Ints, int, list[_Search]]:
+        work, rows, groups = constrained_problems(layers, self.family, homes)
+        found = []
+        for limits, of_limits in groups:
+            if any(limits.refusals(work.take(of_limits), self.family)):
+                continue
+            for part in searched_together(work, of_limits, self.family):
+                search = limits.search(work.take(part), self.family, room.max())
+                fits = room[:, None] >= search.least_footprint
+                for machines, some in _alike(fits):
+                    own = search
+                    if len(some) < search.count:
+                        own = limits.search(work.take(some + part.start), self.family, room.max())
+                    found.append(_Search(own, machines, some + part.start))
+        return rows, len(work), found
+
+
 class _Values:
     """What layers cost in places, on each machine of *rates*."""
 
     def __init__(
-        self, maps: Maps, examples: Sequence[int], family: Machine, rates: Rates, axes: Axes
+        self, maps: Maps, examples: Sequence[int], searches: _Searches, rates: Rates, axes: Axes
     ) -> None:
-        self.maps, self.examples, self.family, self.rates, self.axes = maps, examples, family, rates, axes
-        self.room = capacity(family, rates)
+        self.maps, self.examples, self.searches, self.rates, self.axes = maps, examples, searches, rates, axes
+        self.family = searches.family
+        self.room = capacity(self.family, rates)
         self._measured: dict[Key, tuple[Floats, Floats, Floats]] = {}  # cycles, energy, bits of a tile
 
     def search(self, keys: Sequence[Key]) -> list[Value]:
@@ -395,20 +447,10 @@ class _Values:
         tile: Floats,
     ) -> None:
         homes = [keys[number].homes for number in which]
-        work, rows, groups = constrained_problems(layers, self.family, homes)
-        found = np.full((3, len(self.rates), len(work)), np.inf)
-        for limits, of_limits in groups:
-            if any(limits.refusals(work.take(of_limits), self.family)):
-                continue
-            for part in searched_together(work, of_limits, self.family):
-                search = limits.search(work.take(part), self.family, self.room.max())
-                fits = self.room[:, None] >= search.least_footprint
-                for machines, some in _alike(fits):
-                    own = search
-                    if len(some) < search.count:
-                        problems = work.take(some + part.start)
-                        own = limits.search(problems, self.family, self.room.max())
-                    self._choose(own, machines, some + part.start, found)
+        rows, count, searches = self.searches.of(layers, homes, self.room)
+        found = np.full((3, len(self.rates), count), np.inf)
+        for search in searches:
+            self._choose(*search, found)
         for values, by_row in zip((cycles, energy, tile), found, strict=True):
             values[:, which] = by_row[:, rows]
 
