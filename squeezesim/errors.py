@@ -15,6 +15,14 @@ class SqueezesimError(Exception):
 
     Of a mistake in a YAML file or a condition the text goes on with the line that it is in and a caret below; several
     mistakes are as many texts. Control characters in them, of names and files of strangers, are escaped.
+
+    Example:
+        >>> import squeezesim as sq
+        >>> try:
+        ...     sq.simulate("squeezenex_23", "os_32x32")
+        ... except sq.SqueezesimError as error:
+        ...     print("did you mean" in str(error))
+        True
     """
 
     def __init__(self, *texts: str) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from inspect import getdoc, isfunction, signature
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,39 @@ def test_every_public_name_is_there(name: str) -> None:
 
 def test_dir_has_the_public_names_alone() -> None:
     assert dir(squeezesim) == sorted([*squeezesim.__all__, "__version__"])
+
+
+METHODS = [
+    (owner, name)
+    for owner in ("Accelerator", "Layer", "Network", "Report", "Mapping")
+    for name, value in vars(getattr(squeezesim, owner)).items()
+    if not name.startswith("_")
+    and (isfunction(value) or isinstance(value, property | classmethod | staticmethod))
+]
+
+
+@pytest.mark.parametrize(("owner", "name"), METHODS, ids=".".join)
+def test_every_public_method_says_in_a_sentence_what_it_does(owner: str, name: str) -> None:
+    text = getdoc(getattr(getattr(squeezesim, owner), name))
+    assert text
+    assert re.match(r"[A-Z][^\n]+(\n[^\n]+)?[.:]", text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.torch) if name in NEED_TORCH else name
+        for name in squeezesim.__all__
+        if not name.endswith("Error")
+    ],
+)
+def test_every_public_name_has_an_example(name: str) -> None:
+    value = getattr(squeezesim, name)
+    text = getdoc(value) or ""
+    assert re.search(r"^Example", text, re.MULTILINE)
+    assert ">>> " in text
+    if isfunction(value) and signature(value).parameters:
+        assert "\nRaises:\n" in text
 
 
 def test_accelerators_are_the_names_of_those_that_ship() -> None:

@@ -24,7 +24,7 @@ def pareto(
     minimise: Sequence[str] = (),
     maximise: Sequence[str] = (),
 ) -> Mask:
-    """Return for each row whether it is on the Pareto front.
+    """Return for each row whether it is on the Pareto front: booleans of shape (rows,).
 
     A row is non-dominated where no other is at least as good in every objective and better in one: equal rows are on
     the front together. A row without a number in an objective is not. The time is O(n · log n^(d-1)) for n rows and d

@@ -54,6 +54,11 @@ class Layer:
 
     Raises:
         ModelError: a field has the wrong type or lies outside its range.
+
+    Example:
+        >>> layer = Layer.conv("a", c=64, k=32, oy=56, ox=56, fy=3, fx=3)
+        >>> layer.g, layer.k, layer.c, layer.macs
+        (1, 32, 64, 57802752)
     """
 
     name: str

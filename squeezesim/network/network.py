@@ -95,6 +95,12 @@ class Network:
 
         Raises:
             ModelError: there is no layer, names repeat, or a layer reads what is not there before it.
+
+        Example:
+            >>> from squeezesim.network import Layer
+            >>> a = Layer.conv("a", c=3, k=8, oy=16, ox=16, fy=3, fx=3)
+            >>> Network.from_layers([a, Layer.matmul("b", m=1, n=10, k=8)]).layers[1].inputs
+            ('a',)
         """
         given = list(layers)
         if not given:
@@ -153,11 +159,22 @@ class Network:
 
         Raises:
             UsageError: a pattern matches no layer.
+
+        Example:
+            >>> from squeezesim.load import load
+            >>> load("alexnet").with_stages("convolutions=st*", "classifier=head").stages
+            ('convolutions', 'classifier')
         """
         return derive(self, layers=mark_stages(self.layers, *rules))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a pandas DataFrame with one row a layer."""
+        """Return a pandas DataFrame with a row for each layer: names, loop sizes, elements and counts.
+
+        Example:
+            >>> from squeezesim.load import load
+            >>> int(load("alexnet").to_frame().macs.sum()) == load("alexnet").macs
+            True
+        """
         import pandas as pd
 
         rows = [
@@ -190,7 +207,13 @@ class Network:
         return pd.DataFrame(rows)
 
     def to_json(self) -> str:
-        """Return the text of a ``.graph.json`` file: one layer a line, the same bytes for equal networks."""
+        """Return the text of a ``.graph.json`` file: one layer a line, the same bytes for equal networks.
+
+        Example:
+            >>> from squeezesim.load import load
+            >>> Network.from_json(load("alexnet").to_json()) == load("alexnet")
+            True
+        """
 
         return encode(self)
 

@@ -115,7 +115,12 @@ def _per_cent(text: str) -> float | None:
 
 
 def models() -> list[str]:
-    """Return the names of the built-in networks."""
+    """Return the names of the built-in networks.
+
+    Example:
+        >>> "squeezenext_23" in models()
+        True
+    """
     return list(catalogue())
 
 
