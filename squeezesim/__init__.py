@@ -44,9 +44,7 @@ if TYPE_CHECKING:
     from squeezesim.load import load, models
     from squeezesim.mapping import Mapping
     from squeezesim.network import Layer, Network
-    from squeezesim.network.compress.factorization import low_rank
-    from squeezesim.network.compress.pruning import prune, prune_channels
-    from squeezesim.network.compress.recipe import compress, quantize
+    from squeezesim.passes import compress, low_rank, prune, prune_channels, quantize
     from squeezesim.report.explain import explain
     from squeezesim.report.report import Report
     from squeezesim.simulate import simulate
@@ -125,13 +123,11 @@ _HOMES = {
         "Layer",
         "Network",
     ),
-    "squeezesim.network.compress.pruning": (
+    "squeezesim.passes": (
+        "compress",
+        "low_rank",
         "prune",
         "prune_channels",
-    ),
-    "squeezesim.network.compress.factorization": ("low_rank",),
-    "squeezesim.network.compress.recipe": (
-        "compress",
         "quantize",
     ),
     "squeezesim.report.explain": ("explain",),

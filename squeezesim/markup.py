@@ -10,7 +10,7 @@ from typing import NamedTuple
 from squeezesim.escapes import visible
 
 _EDGE = "1px solid rgba(128,128,128,.6)"  # seen on light and on dark notebooks
-_NUMBER = "text-align:right"
+_NUMBER = "text-align:right;white-space:nowrap"
 _TEXT = "text-align:left"
 # An underscore is no markup between letters or digits alone: of two in a row each has a neighbour that is neither.
 _MARKUP = re.compile(r"[\\`*\[\]<>|&~$]|(?<![^\W_])_|_(?![^\W_])|(?<!\S)#")
@@ -41,11 +41,12 @@ def cell(text: str) -> str:
     return text if isinstance(text, Html) else escape(text)
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Html:
-    """Return a table whose first *left* columns are texts, the others numbers."""
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], left: int | Iterable[int] = 1) -> Html:
+    """Return a table whose first *left* columns, or those at the places *left*, are texts, the others numbers."""
+    texts = frozenset(range(left) if isinstance(left, int) else left)
 
     def line(tag: str, cells: Sequence[str]) -> str:
-        styles = (_TEXT if place < left else _NUMBER for place in range(len(cells)))
+        styles = (_TEXT if place in texts else _NUMBER for place in range(len(cells)))
         inner = "".join(
             f'<{tag} style="{style};padding:1px 8px">{cell(text)}</{tag}>'
             for style, text in zip(styles, cells, strict=True)

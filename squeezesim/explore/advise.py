@@ -27,7 +27,7 @@ from squeezesim.load import load
 from squeezesim.markup import block as titled
 from squeezesim.markup import table
 from squeezesim.network import Network
-from squeezesim.network.checks import derive
+from squeezesim.network.checks import derive, show
 from squeezesim.network.compress.pruning import Spaces, depthwise, prune_channels
 from squeezesim.network.compress.rules import learnt
 from squeezesim.report import units
@@ -226,7 +226,7 @@ class Proposals(list[Proposal]):
         if not self:
             return titled("proposals", NOTHING)
         columns = ("change", "saves", "energy", "caveat")
-        return titled("proposals", table(columns, [each.cells() for each in self], left=1), APART)
+        return titled("proposals", table(columns, [each.cells() for each in self], left=(0, 3)), APART)
 
 
 def _cycles_text(report: Report, name: str) -> int:
@@ -541,7 +541,7 @@ def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bo
         cache: keep and read traced networks on disk.
 
     Raises:
-        UsageError: there is no such layer.
+        UsageError: there is no such layer, or *report* is no Report.
 
     Example:
         >>> import squeezesim as sq
@@ -549,6 +549,8 @@ def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bo
         >>> advise(report)[0].kind
         'kernel'
     """
+    if not isinstance(report, Report):
+        raise UsageError(f"report {show(report)}; allowed: a Report, as simulate returns it")
     return Proposals(proposals_of(report, layer, passing_of(report), most, cache=cache))
 
 

@@ -27,7 +27,7 @@ from squeezesim.hardware.config import OVERRIDES, allowed_text, is_path, unknown
 from squeezesim.inputs import GivenAccelerator, accelerator_of, network_of
 from squeezesim.report import units
 from squeezesim.report.grid import Column, Grid
-from squeezesim.report.text import Section
+from squeezesim.report.text import Section, html
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -189,6 +189,9 @@ class Calibration:
         Example: 0.05 where one row is 10 % off and another none.
         """
         return float(np.mean(np.abs(_errors(self.rows, np.array(simulated)))))
+
+    def _repr_html_(self) -> str:
+        return html(sections(self))
 
     def data(self) -> list[dict[str, Any]]:
         """Return a row of data for each measurement."""
@@ -367,15 +370,24 @@ def calibrate(
 ) -> Calibration:
     """Return *accelerator* beside the table *measured*, with the values of *fit* fitted to it.
 
-    A value that a paper or a data sheet gives is never touched. Each row of the table has a model, the name of one of
-    its layers where the time is of that alone, and a time in µs, ms, s or cycles.
+    error = simulated / measured − 1; the fit minimises Σ log²(simulated / measured). A value that a paper or a data
+    sheet gives is never touched. A notebook shows the result as tables.
+
+    Args:
+        accelerator: an accelerator, its name or the path of its file.
+        measured: the path of a CSV file: a column ``model``, one of ``latency_us``, ``latency_ms``, ``latency_s`` and
+            ``cycles``, and ``layer`` where a time is of one layer alone.
+        fit: dotted paths of numeric parameters, as ``memory.dram.usable_fraction``.
 
     Raises:
         UsageError: the table is wrong, or a value of *fit* is none, has a source or is 0.
         HardwareError: the accelerator is unknown, or a network does not fit it.
         ModelError: a network is unknown.
 
-    Example: ``sq.calibrate("my.yaml", "measured.csv", ["memory.dram.usable_fraction"])``.
+    Example:
+        >>> import squeezesim as sq
+        >>> found = sq.calibrate("my.yaml", "measured.csv", ["memory.dram.usable_fraction"])  # doctest: +SKIP
+        >>> found.accelerator.to_yaml()  # doctest: +SKIP
     """
     own, rows = accelerator_of(accelerator), read_measured(measured)
     where = str(measured)

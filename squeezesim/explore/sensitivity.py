@@ -27,6 +27,7 @@ from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, ne
 from squeezesim.network.network import check_multiplies
 from squeezesim.report import units
 from squeezesim.report.figures.style import NORMAL, SMALL, Sheet, draw_grid_lines, patch, render
+from squeezesim.report.frame import results
 from squeezesim.report.grid import Column, Grid
 from squeezesim.report.tally import Scale
 from squeezesim.report.text import Section
@@ -306,7 +307,7 @@ def sensitivity(
     table = pd.DataFrame(done.rows(), columns=columns)
     table.attrs |= {"break_even_gb_s": done.break_even_gb_s, "ranks": [asdict(rank) for rank in done.ranks]}
     table.attrs["kept"] = done.kept
-    return table
+    return results(table, f"elasticities on {done.accelerator}")
 
 
 TOP = 12

@@ -22,6 +22,7 @@ from squeezesim.network.network import check_multiplies
 from squeezesim.report import units
 from squeezesim.report.figures.charts import log_axes, time_unit
 from squeezesim.report.figures.style import NORMAL, Sheet, draw_grid_lines, labels, render
+from squeezesim.report.frame import results
 from squeezesim.report.grid import Column, Grid
 from squeezesim.report.metrics import format_value
 from squeezesim.report.report import Report
@@ -234,7 +235,7 @@ def buffer_sizes(
     found = sizes_study(networks_of(networks), accelerator_of(accelerator), sizes)
     table = pd.DataFrame(found.rows())
     table.attrs["left_out"] = found.left_out
-    return table
+    return results(table, f"sizes of the buffer of {found.accelerator}")
 
 
 _MOST_NAMED = 2  # maps that a cell names

@@ -92,7 +92,7 @@ class Explanations(list[Explained]):
             for part in self
         ]
         columns = ("layers", "time", "cycles", "dataflow", "why")
-        return block("what takes the time", table(columns, rows))
+        return block("what takes the time", table(columns, rows, left=(0, 4)))
 
 
 def summary(report: ReportData) -> list[str]:
@@ -116,14 +116,19 @@ def summary(report: ReportData) -> list[str]:
 def explain(report: ReportData, layer: str | None = None, most: int = MOST) -> list[Explained]:
     """Return the *most* shapes of layers that take longest, worst first; or the shape of *layer* alone, in more detail.
 
-    Factors between dataflows are those of costing the layer with each dataflow of the array by itself.
+    Factors between dataflows are those of costing the layer with each dataflow of the array by itself. A notebook shows
+    the list as a table.
 
     Raises:
-        UsageError: there is no layer of this name.
+        UsageError: there is no layer of this name, or *report* is no Report.
 
-    Example: "stem.conv takes 21.9 % of the time … os was chosen, 3.00× faster than the best tiling of ws, where its 3
-    input channels fill 3 of 16 rows …".
+    Example:
+        >>> import squeezesim as sq
+        >>> sq.explain(sq.simulate("squeezenext_23", "os_32x32"))[0].sentences[0]
+        'stem.conv takes 12.7 % of the time (178.2 k cycles, 222.7 µs) at 63.5 % utilization'
     """
+    if not isinstance(report, ReportData):
+        raise UsageError(f"report {show(report)}; allowed: a Report, as simulate returns it")
     shapes = alike(report)
     cycles = report.tally.cycles
     if layer is not None:

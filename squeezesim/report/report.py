@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from squeezesim.arguments import formerly
 from squeezesim.network import Unmodelled
 from squeezesim.report import metrics
 from squeezesim.report.data import ReportData
@@ -35,10 +36,11 @@ class Report(ReportData):
 
     @property
     def totals(self) -> dict[str, int | float | None]:
-        """Sums and ratios of the whole, by name.
+        """Sums and ratios of the whole, by name; bytes, µs, µJ, shares of 1.
 
         params, macs, vector_ops, cycles, latency_us, utilization, efficiency, energy_uj, energy_mac_equiv, dram_bytes,
-        weights_bytes, weights_values_bytes:
+        area_mm2, weights_bytes, weights_values_bytes:
+        utilization = executed MACs / (PEs · cycles), efficiency = MACs / (PEs · cycles).
         ``energy_uj`` is None where the energy table is relative and the accelerator gives no ``pj_per_unit``;
         ``energy_mac_equiv`` is the energy in units of one MAC, ``dram_bytes`` what moves between DRAM and buffer,
         ``weights_bytes`` what the learnt values take in a compressed file, ``weights_values_bytes`` without indices.
@@ -48,22 +50,36 @@ class Report(ReportData):
     def rows(self, by: str = "layer") -> list[dict[str, Any]]:
         """Return one dictionary for each layer, stage or op; None where there is no number.
 
+        Args:
+            by: ``layer``, ``stage`` or ``op``.
+
         Raises:
             UsageError: *by* is none of the three.
+
+        Example:
+            >>> import squeezesim as sq
+            >>> [row["stage"] for row in sq.simulate("alexnet", "os_32x32").rows("stage")][0]
+            'stem'
         """
         return metrics.rows(self, by)
 
     def columns(self, by: str = "layer") -> metrics.Columns:
-        """Return the columns of the table of layers, stages or ops.
+        """Return the columns of the table of layers, stages or ops, as arrays and lists by name.
 
         Raises:
             UsageError: *by* is none of the three.
+
+        Example:
+            >>> import squeezesim as sq
+            >>> report = sq.simulate("alexnet", "os_32x32")
+            >>> int(report.columns()["cycles"].sum()) == report.totals["cycles"]
+            True
         """
         return metrics.columns(self, by)
 
     @property
     def layers(self) -> pd.DataFrame:
-        """One row for each layer, fused ones with the layer that they are part of."""
+        """One row for each layer, fused ones with the layer that they are part of; units: docs/report-format.md."""
         return _frame(self.columns("layer"))
 
     @property
@@ -78,7 +94,7 @@ class Report(ReportData):
 
     @property
     def energy(self) -> pd.DataFrame:
-        """Each layer's energy by level, in µJ and in units of one MAC."""
+        """Each layer's energy by level, in µJ (NaN where the table is relative) and in units of one MAC."""
         return _frame(metrics.energy_columns(self))
 
     @property
@@ -107,11 +123,19 @@ class Report(ReportData):
 
         return Plots(self)
 
-    def bottlenecks(self, n: int = 3) -> list[Finding]:
-        """Return the *n* layers that lose the most PE-cycles, worst first, each with the reason in a sentence."""
+    @formerly(n="most")
+    def bottlenecks(self, most: int = 3) -> list[Finding]:
+        """Return the *most* layers that lose the most PE-cycles, worst first, each with the reason in a sentence.
+
+        Example:
+            >>> import squeezesim as sq
+            >>> print(sq.simulate("squeezenext_23", "os_32x32").bottlenecks(1)[0])
+            head.fc takes 9.4 % of the time at 0.1 % utilization: its 1 output pixel fills 1 of 1,024 PEs, so that \
+96.8 % of its PE-cycles are idle
+        """
         from squeezesim.report.diagnosis import findings
 
-        return findings(self, n)
+        return findings(self, most)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the report to *path* in the format of its suffix.
@@ -123,6 +147,10 @@ class Report(ReportData):
         Raises:
             UsageError: the path ends in none of these.
             OutputError: the file cannot be written.
+
+        Example:
+            >>> import squeezesim as sq
+            >>> sq.simulate("alexnet", "os_32x32").save("alexnet.html")  # doctest: +SKIP
         """
         from squeezesim.report.files import save
 

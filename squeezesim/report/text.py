@@ -14,7 +14,7 @@ from squeezesim.cost.costs import label_of
 from squeezesim.cost.machine import LEVELS
 from squeezesim.escapes import visible
 from squeezesim.hardware.display import dram_text, setup_text
-from squeezesim.markup import escaped, markdown_table
+from squeezesim.markup import Html, block, escaped, markdown_table, table
 from squeezesim.report import diagnosis, metrics, units
 from squeezesim.report.grid import Column, Grid, meter
 from squeezesim.report.metrics import METRICS, format_value, header
@@ -301,6 +301,22 @@ def markdown(parts: Iterable[Section]) -> str:
         body = _table(section.body) if isinstance(section.body, Grid) else _lines(section.body)
         texts.append(f"{heading}\n\n{body}" if body else heading)
     return "\n\n".join(texts) + "\n"
+
+
+def html(parts: Iterable[Section]) -> str:
+    """Return sections as HTML for a notebook, a table or paragraphs below each heading."""
+    return "".join(
+        block(
+            part.heading,
+            *([_html_table(part.body), *part.body.notes] if isinstance(part.body, Grid) else part.body),
+        )
+        for part in parts
+    )
+
+
+def _html_table(grid: Grid) -> Html:
+    left = [place for place, column in enumerate(grid.columns) if column.left]
+    return table([column.header for column in grid.columns], grid.cells, left)
 
 
 def _table(grid: Grid) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from squeezesim.arguments import formerly
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.machine import Machine
 from squeezesim.errors import UsageError, nearest
@@ -28,9 +29,10 @@ from squeezesim.explore.allocate.candidates import (
 from squeezesim.explore.allocate.fitting import fitting, with_all_weights, without_sizes
 from squeezesim.explore.allocate.placed import Paths
 from squeezesim.expressions import Condition, parse, quantity
-from squeezesim.hardware.accelerator import Accelerator
+from squeezesim.inputs import GivenAccelerator, accelerators_of
 from squeezesim.load import load
 from squeezesim.report import units
+from squeezesim.report.frame import results
 from squeezesim.report.metrics import to_rows, units_by_name
 from squeezesim.report.tally import Scale
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from squeezesim.cost.problem import Bools
     from squeezesim.explore.allocate.additive import Base, Choices, Pieces
+    from squeezesim.hardware.accelerator import Accelerator
     from squeezesim.network import Network
     from squeezesim.zoo.registry import Spec
 
@@ -485,9 +488,10 @@ def _standing(candidates: Candidates, point: Point, costs: Mapping[str, Any], so
     return Standing(point=point, place=better + 1, row=row, measures=costs)
 
 
+@formerly(model="network", hw="accelerators")
 def allocate(
-    model: str,
-    hw: Accelerator | str | Sequence[Accelerator | str],
+    network: str,
+    accelerators: GivenAccelerator | Iterable[GivenAccelerator],
     *,
     blocks: int | None = None,
     stages: Sequence[tuple[int, int]] | None = None,
@@ -507,19 +511,19 @@ def allocate(
     ``Report.totals``, ``late_share`` (share of the last half of the stages in the params of all stages, a stand-in for
     capacity and no accuracy), ``pareto`` and ``published`` (the built-in network that a row is).
 
-    Its ``attrs`` hold what the command prints below, as lists of rows: ``networks``, the model and published networks
-    with their ``place`` by *sort*, and ``moves`` of blocks from the model that gain most, with relative ``changes``;
+    Its ``attrs`` hold what the command prints below, as lists of rows: ``networks``, this and published networks
+    with their ``place`` by *sort*, and ``moves`` of blocks from this one that gain most, with relative ``changes``;
     ``left_out``, by accelerator how many allocations do not fit a memory with a size.
 
     Args:
-        model: the name of a built-in network with a depth, with or without ``@option=value,…``.
-        hw: accelerators, their names or files.
-        blocks: blocks in all stages together; those of *model*, unless *stages* is given.
+        network: the name of a built-in network with a depth, with or without ``@option=value,…``.
+        accelerators: one or several, their names or the paths of their files.
+        blocks: blocks in all stages together; those of *network*, unless *stages* is given.
         stages: the least and the greatest number of blocks of each stage.
         options: values of other options, each combination of which is tried, as ``{"conv1": [5, 7], "width": 1.5}``;
             ``resolution`` is the side of the input.
         where: conditions that rows meet, such as ``"latency_us <= 1.3ms"``; changes, as in ``"params < +5%"``, are
-            from *model*; ``stage1`` … are the blocks of a stage.
+            from *network*; ``stage1`` … are the blocks of a stage.
         objectives: columns of which ``pareto`` says that no other row of the accelerator is better in one and as good
             in the others; more is better of ``utilization``, ``efficiency`` and ``late_share``. By default latency,
             energy in MAC-equivalents, params, MACs and the late share.
@@ -528,7 +532,7 @@ def allocate(
 
     Raises:
         ModelError: there is no such network, it has no blocks to allocate, or its costs are no sum over them.
-        UsageError: *model* is no name; there are no allocations, none that meets *where*, or more than 2,000,000 rows.
+        UsageError: *network* is no name; there are no allocations, none that meets *where*, or over 2,000,000 rows.
         HardwareError: a layer does not fit a buffer.
 
     Example:
@@ -538,14 +542,13 @@ def allocate(
     """
     import pandas as pd
 
-    given = [hw] if isinstance(hw, Accelerator | str) else list(hw)
-    accelerators = [Accelerator.resolve(item) if isinstance(item, str) else item for item in given]
-    if not accelerators:
-        raise UsageError("allocate needs an accelerator")
+    machines = accelerators_of(accelerators)
+    if not machines:
+        raise UsageError("no accelerator is given; allowed: at least one")
     conditions = [where] if isinstance(where, str) else list(where)
     done = study(
-        model,
-        accelerators,
+        network,
+        machines,
         blocks=blocks,
         stages=stages,
         choices=options,
@@ -568,4 +571,4 @@ def allocate(
         for result in done.results
         for move in result.moves or ()
     ]
-    return table
+    return results(table, f"{done.model}: {len(table):,} allocations")

@@ -18,9 +18,10 @@ from squeezesim.explore.compare.comparison import (
     with_top1,
 )
 from squeezesim.hardware.accelerator import Accelerator
-from squeezesim.inputs import accelerators_of, network_of
+from squeezesim.inputs import GivenAccelerator, accelerators_of, network_of
 from squeezesim.network import Network
 from squeezesim.report.files import is_report
+from squeezesim.report.frame import results as shown
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 
@@ -32,7 +33,7 @@ Given = Report | Network | str | PathLike[str]
 
 def compare(
     results: Given | Iterable[Given],
-    accelerators: Accelerator | str | Iterable[Accelerator | str] = (),
+    accelerators: GivenAccelerator | Iterable[GivenAccelerator] = (),
     *,
     baseline: str | None = None,
     by: str = "result",
@@ -41,7 +42,7 @@ def compare(
     """Return results side by side, relative to a baseline.
 
     One row a result: ``network``, ``accelerator``, ``top1_percent`` where it is known, the columns of
-    ``Report.totals``, and quantities divided by those of the baseline, ``latency_relative`` and others. *by* stage or
+    ``Report.totals``, and quantities over those of the baseline, ``latency_relative`` and others. *by* stage or
     layer there is one row for each of them and each result, aligned by their names.
 
     Args:
@@ -73,7 +74,8 @@ def compare(
         found += results_of(item, machines)
     rows = comparison(found, baseline=baseline, top1=top1 or {}).rows(by)
     numbers = [name for name in names_of_empty() if name in rows[0]]
-    return pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
+    table = pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
+    return shown(table, f"{by}s side by side")
 
 
 def comparison(

@@ -25,6 +25,7 @@ from squeezesim.explore.sweep.plan import (
 from squeezesim.files import temporary_folder
 from squeezesim.inputs import GivenAccelerator, GivenNetwork, accelerator_of, networks_of
 from squeezesim.network.network import check_multiplies
+from squeezesim.report.frame import results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,7 +173,7 @@ def sweep(
     where: str | Sequence[str] = (),
     samples: int | None = None,
     search: int | None = None,
-    objectives: Sequence[str] | None = None,
+    objectives: str | Sequence[str] | None = None,
     seed: int = 0,
     latin: bool = True,
     path: str | PathLike[str] | None = None,
@@ -180,6 +181,7 @@ def sweep(
 ) -> pd.DataFrame:
     """Return the totals of *networks* on *accelerator* with every combination of *values*, a row for each.
 
+    Columns: ``design``, ``network``, the parameters of *values*, those of ``Report.totals``, ``bound`` and ``problem``.
     Accelerators are costed together; the numbers are those of ``simulate`` for each. A row in which values do not go
     together, or that the network does not fit, says so in ``problem``.
 
@@ -226,7 +228,7 @@ def sweep(
         where=[where] if isinstance(where, str) and where else where,
         samples=samples,
         search=search,
-        objectives=objectives,
+        objectives=[objectives] if isinstance(objectives, str) else objectives,
         seed=seed,
         latin=latin,
         jobs=jobs,
@@ -235,4 +237,4 @@ def sweep(
     frame: pd.DataFrame = (
         filter_feasible(of, table).replace_schema_metadata(None).to_pandas(use_threads=False)
     )
-    return frame
+    return results(frame, f"{len(set(frame['design'])):,} designs on the base of {of.base.name}")

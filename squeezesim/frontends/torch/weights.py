@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from squeezesim.errors import ModelError
+from squeezesim.errors import ModelError, UsageError
 from squeezesim.network import Layer, Network
+from squeezesim.network.checks import show
 from squeezesim.network.compress.pruning import measured_density
 from squeezesim.network.compress.rules import learnt
 
@@ -25,6 +26,7 @@ def weights(network: Network, module: nn.Module) -> dict[str, NDArray[Any]]:
     parameter, are left out.
 
     Raises:
+        UsageError: *network* is no Network.
         ModelError: a layer's module is not in *module*, or a weight has no values.
 
     Example:
@@ -33,6 +35,8 @@ def weights(network: Network, module: nn.Module) -> dict[str, NDArray[Any]]:
         >>> [values.shape for values in weights(trace(module, (1, 4)), module).values()]
         [(2, 4)]
     """
+    if not isinstance(network, Network):
+        raise UsageError(f"network {show(network)}; allowed: a Network, a trace of the module")
     found: dict[str, NDArray[Any]] = {}
     for layer in network.layers:
         if not learnt(layer):
@@ -57,7 +61,14 @@ def densities(network: Network, module: nn.Module) -> dict[str, float]:
     """Return the share of non-zero weights of each layer of *network*, a trace of *module*, for ``prune``.
 
     Raises:
-        ModelError: as for ``weights``.
+        UsageError, ModelError: as for ``weights``.
+
+    Example:
+        >>> from squeezesim.frontends.torch.trace import trace
+        >>> module = nn.Linear(4, 2)
+        >>> _ = module.weight.data[0].zero_()
+        >>> list(densities(trace(module, (1, 4)), module).values())
+        [0.5]
     """
     return {name: measured_density(values) for name, values in weights(network, module).items()}
 

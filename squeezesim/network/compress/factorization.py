@@ -42,24 +42,7 @@ class Rank:
 
 
 def low_rank(network: Network, rank: Given, weights: Mapping[str, NDArray[Any]] | None = None) -> Network:
-    """Return *network* with each layer that *rank* names in two factors, if these have fewer weights than the layer.
-
-    A rank is a share of the full rank min(C·FY, K·FX), as ``0.25``, rounded; ``"rank:16"``; or ``"energy:0.9"``: the
-    smallest whose singular values hold that share of Σσ² of the layer's *weights* (arrays by layer name). One for all
-    layers, or several by pattern, of which the first that matches wins.
-
-    The second factor keeps the layer's name, the first is called ``NAME/low_rank``. Widths are kept; factors of pruned
-    weights are dense.
-
-    Raises:
-        UsageError: a rank is out of range, a pattern matches no layer with weights, or *weights* are missing.
-
-    Example:
-        >>> from squeezesim.network import Layer
-        >>> net = Network.from_layers([Layer.matmul("fc", m=1, n=1000, k=500)])
-        >>> [layer.params for layer in low_rank(net, "rank:10").layers]
-        [5000, 10000]
-    """
+    """Return *network* with layers in two factors; see ``squeezesim.passes.low_rank``."""
     choices = match_rules(network, rank, _rank, learnt, "factorised")
     if weights is None and any(choice.value.by == "energy" for choice in choices.values()):
         raise UsageError("a rank by energy is that of a model's real weights, and none are given")

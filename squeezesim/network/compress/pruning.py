@@ -37,21 +37,7 @@ class Density:
 
 
 def prune(network: Network, density: Given, weights: Mapping[str, NDArray[Any]] | None = None) -> Network:
-    """Return *network* with weights set to zero: *density* is the share of each layer's weights that stays.
-
-    A density is a number from 0 to 1, ``"2:4"`` (2 of every 4 weights stay) or ``"weights"`` (the share of non-zeros in
-    *weights*, arrays by layer name); one for all layers, or several by pattern, of which the first that matches wins.
-    A layer that was pruned before keeps that share of what it has: density' = density before · density.
-
-    Raises:
-        UsageError: a density is out of range, a pattern matches no layer with weights, or *weights* are missing.
-
-    Example:
-        >>> from squeezesim.network import Layer
-        >>> net = Network.from_layers([Layer.matmul("fc", m=1, n=1000, k=128)])
-        >>> prune(net, {"fc": "2:4"}).layers[0].weight_density
-        0.5
-    """
+    """Return *network* with weights set to zero; see ``squeezesim.passes.prune``."""
     choices = match_rules(network, density, _density, learnt, "pruned")
     if weights is None and any(choice.value.of_weights for choice in choices.values()):
         raise UsageError("the density 'weights' is that of a model's real weights, and none are given")
@@ -361,28 +347,7 @@ _LISTED = 5
 
 
 def prune_channels(network: Network, share: Given) -> Network:
-    """Return *network* with a *share* of the filters of each layer kept, and the channels of all who read them.
-
-    kept = ⌊share · filters + ½⌋, at least one, in steps of the groups that they form. What is added must keep the same
-    channels, so that a share said of one summand holds for the others that no pattern matches; a depthwise layer
-    follows what it reads. Outputs of the network and filters whose channels are read in a way that cannot be followed
-    (a part of them, attention) stay, and a note on the network says so.
-
-    Args:
-        network: the network.
-        share: a number above 0 and up to 1 for all layers, or several by pattern, of which the first that matches wins.
-
-    Raises:
-        UsageError: a share is out of range, a pattern matches no layer with filters, or two shares contradict.
-        ModelError: the filters of a layer that is named in full cannot be removed, or none at all can; says why.
-
-    Example:
-        >>> from squeezesim.network import Layer
-        >>> a = Layer.conv("a", c=3, k=64, oy=8, ox=8, fy=3, fx=3)
-        >>> b = Layer.conv("b", c=64, k=10, oy=8, ox=8, fy=1, fx=1)
-        >>> [(layer.k, layer.c) for layer in prune_channels(Network.from_layers([a, b]), 0.5).layers]
-        [(32, 3), (10, 32)]
-    """
+    """Return *network* with a *share* of the filters of each layer; see ``squeezesim.passes.prune_channels``."""
     choices = match_rules(
         network, share, _share, lambda layer: learnt(layer) and not depthwise(layer), "pruned by filters"
     )

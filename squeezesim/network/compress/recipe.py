@@ -31,20 +31,7 @@ class Widths:
 
 
 def quantize(network: Network, widths: Given) -> Network:
-    """Return *network* with the operand widths that *widths* says, such as ``"w8a8"``, ``"w4"`` or ``"w8a8acc32"``.
-
-    ``w`` is a weight's bits, ``a`` an activation's (what a layer reads and what it writes), ``acc`` a partial sum's.
-    One text for all layers, or several by pattern, of which the first that matches wins.
-
-    Raises:
-        UsageError: a width is out of range, or a pattern matches no layer.
-
-    Example:
-        >>> from squeezesim.network import Layer
-        >>> net = Network.from_layers([Layer.matmul("fc", m=1, n=1000, k=128)])
-        >>> quantize(net, "w4a8").layers[0].weight_bits
-        4
-    """
+    """Return *network* with the operand widths that *widths* says; see ``squeezesim.passes.quantize``."""
     choices = match_rules(network, widths, _widths, lambda layer: layer.kind != "view", "quantised")
     layers = tuple(
         _quantized(layer, choices[layer.name].value) if layer.name in choices else layer
@@ -87,24 +74,7 @@ def compress(
     recipe: Recipe | str | PathLike[str],
     weights: Mapping[str, NDArray[Any]] | None = None,
 ) -> Network:
-    """Return *network* after the passes of *recipe*: a mapping, or the path of a YAML file that holds one.
-
-    The keys are ``prune_channels``, ``low_rank``, ``prune`` and ``quantize``, which run in this order; each has one
-    value for all layers, or values by pattern, as the pass of that name takes them. Patterns of later passes see the
-    layers that earlier ones made. *weights* are real weights by layer name, for the values that ask for them.
-
-    Raises:
-        UsageError: the recipe is neither, a key or value is none of these (in a file with line and column), or a pass
-            rejects its values.
-        ModelError: filters that a pattern names in full cannot be removed.
-
-    Example:
-        >>> from squeezesim.network import Layer
-        >>> net = Network.from_layers([Layer.matmul("fc", m=1, n=1000, k=128)])
-        >>> layer = compress(net, {"prune": 0.4, "quantize": {"fc": "w4a8"}}).layers[0]
-        >>> layer.weight_density, layer.weight_bits
-        (0.4, 4)
-    """
+    """Return *network* after the passes of *recipe*; see ``squeezesim.passes.compress``."""
     from squeezesim.network.compress.factorization import low_rank
     from squeezesim.network.compress.pruning import prune, prune_channels
 
