@@ -294,12 +294,14 @@ _MOST_COMPARED = 4_000_000  # pairs of tensors
 
 def _packed(chains: Sequence[_Chain], capacity: float) -> list[dict[int, int]]:
     """The address of each chain while each layer runs, no end above *capacity*; nothing if no order has it."""
+    beside = _beside(chains)
     for key in _ORDERS:
         order = [number for *_, number in sorted((*key(chain), n) for n, chain in enumerate(chains))]
         for _ in range(min(_MOST_TRIED, 1 + _MOST_COMPARED // (1 + len(chains) ** 2))):
             address: dict[int, int] = {}
             for place, number in enumerate(order):
-                low = _lowest(chains, address, number)
+                taken = [(address[n], address[n] + chains[n].bits) for n in beside[number] if n in address]
+                low = _lowest(taken, chains[number].bits)
                 if low + chains[number].bits > capacity:
                     order.insert(0, order.pop(place))
                     break
@@ -312,15 +314,24 @@ def _packed(chains: Sequence[_Chain], capacity: float) -> list[dict[int, int]]:
     return []
 
 
-def _lowest(chains: Sequence[_Chain], address: Mapping[int, int], number: int) -> int:
-    """The lowest address at which chain *number* is beside all those that have one."""
-    chain, low = chains[number], 0
-    for start, end in sorted(
-        (at, at + chains[other].bits)
-        for other, at in address.items()
-        if chains[other].first <= chain.last and chains[other].last >= chain.first
-    ):
-        if low + chain.bits <= start:
+def _beside(chains: Sequence[_Chain]) -> list[list[int]]:
+    """The other chains that live while each one does."""
+    found: list[list[int]] = [[] for _ in chains]
+    alive: list[int] = []
+    for number in sorted(range(len(chains)), key=lambda number: chains[number].first):
+        alive = [other for other in alive if chains[other].last >= chains[number].first]
+        for other in alive:
+            found[other].append(number)
+        found[number] += alive
+        alive.append(number)
+    return found
+
+
+def _lowest(taken: list[tuple[int, int]], bits: int) -> int:
+    """The lowest address at which so many *bits* are beside what is *taken*, from one address to another."""
+    low = 0
+    for start, end in sorted(taken):
+        if low + bits <= start:
             break
         low = max(low, end)
     return low
