@@ -55,6 +55,33 @@ class Pieces:
             if block < 0 or block < depth[stage]
         ]
 
+    def assembled(self, depth: Depth, name: str) -> Network:
+        """Return the network of no more than *depth* blocks in each stage, fused, as a trace of it is, called *name*.
+
+        What reads a block that is not there reads the last one that is.
+
+        Raises:
+            ModelError: what is after a block reads more than one layer of it.
+        """
+        owner = dict(zip((layer.name for layer in self.network.layers), self.owner, strict=True))
+        read: dict[tuple[int, int], dict[str, None]] = {}  # what of each block is read outside of it
+        for layer in self.network.layers:
+            for source in layer.inputs:
+                if owner.get(source, owner[layer.name]) != owner[layer.name]:
+                    read.setdefault(owner[source], {})[source] = None
+
+        def there(source: str) -> str:
+            stage, block = owner.get(source, (-1, -1))
+            if block < 0 or block < depth[stage]:
+                return source
+            ends = [*read.get((stage, depth[stage] - 1), ())]
+            if len(ends) != 1:
+                raise ModelError(f"{name!r}: {len(ends)} layers of a block are read after it; allowed: one")
+            return ends[0]
+
+        layers = tuple(derive(layer, inputs=tuple(map(there, layer.inputs))) for layer in self.at(depth))
+        return derive(self.network, name=name, layers=layers, notes=())
+
 
 def cut(network: Network, depth: Depth, other: Network, other_depth: Depth) -> Pieces:
     """Return the pieces of *network*, which is fused, by comparison with *other*, of fewer blocks in some stages.

@@ -15,11 +15,11 @@ from squeezesim.report.figures.tensors import HELD
 STATIC = Path(__file__).with_name("static")
 LIBRARY = "vendor/d3.min.js"
 SCRIPTS = (
-    *("format.js", "state.js", "parts.js"),
+    *("format.js", "state.js", "parts.js", "theme.js"),
     *("bars.js", "rows.js", "waterfall.js", "roofline.js", "memory.js", "graph.js", "table.js", "result.js"),
-    *("comparison.js", "export.js", "page.js"),
+    *("comparison.js", "export.js"),
 )
-"""In the order in which they run."""
+"""What pages share, in the order in which it runs: functions, which a page's own script calls."""
 STYLES = ("page.css", "charts.css", "print.css")
 PREFIXES = {"cause": "causes", "level": "levels", "operand": "operands", "flow": "dataflows"}
 """Of colours, and the fields of ``Costs`` with the names of what they are of."""
@@ -32,10 +32,14 @@ def charts() -> str:
     return _read(LIBRARY)
 
 
+PAGE = (STATIC / "page.js",)
+"""What runs on the page of reports."""
+
+
 @cache
-def script() -> str:
-    """Return the page's own script, in strict mode."""
-    return '"use strict";\n' + "\n".join(map(_read, SCRIPTS))
+def script(own: Sequence[Path] = PAGE) -> str:
+    """Return what pages share and, after it, the page's *own* script, in strict mode."""
+    return '"use strict";\n' + "\n".join([*map(_read, SCRIPTS), *map(_text, own)])
 
 
 Names = Mapping[str, Sequence[str]]
@@ -43,20 +47,19 @@ Names = Mapping[str, Sequence[str]]
 
 
 def style(names: Names) -> str:
-    """Return the page's style, with the colours that the figures' themes have for *names* as custom properties."""
-    return "\n".join([_colours(names), *map(_read, STYLES)])
+    """Return the page's style, with the colours of *names*."""
+    return "\n".join([colours(names), *map(_read, STYLES)])
 
 
-def policy(names: Names) -> str:
-    """Return the content security policy: nothing runs but the scripts above, and nothing is loaded.
+def policy(script: str, style: str, *further: str) -> str:
+    """Return a content security policy: nothing runs but the chart library and *script*, and nothing is loaded.
 
-    Even where a text of a stranger got into the page as markup, it could not run.
+    Even where a text of a stranger got into the page as markup, it could not run. *further* are directives of a page's
+    own.
     """
-    scripts = " ".join(map(_hash, (charts(), script())))
-    return (
-        f"default-src 'none'; script-src {scripts}; style-src {_hash(style(names))}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    scripts = " ".join(map(_hash, (charts(), script)))
+    own = f"default-src 'none'; script-src {scripts}; style-src {_hash(style)}; img-src data:"
+    return "; ".join([own, "base-uri 'none'", "form-action 'none'", *further])
 
 
 def _class(name: str) -> str:
@@ -65,19 +68,26 @@ def _class(name: str) -> str:
 
 
 def _read(name: str) -> str:
-    return (STATIC / name).read_text(encoding="utf-8").rstrip("\n")
+    return _text(STATIC / name)
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8").rstrip("\n")
 
 
 def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def _colours(names: Names) -> str:
-    """The colours of figures as ``--cause-edge: light-dark(#…, #…);`` and a class ``fill-cause-edge`` for each part."""
+def colours(names: Names) -> str:
+    """Return the colours that the figures' themes have for *names*, and those of texts, as custom properties.
+
+    They are ``--cause-edge: light-dark(#…, #…);``, with a class ``fill-cause-edge`` for each part.
+    """
     light, dark = THEMES["light"], THEMES["dark"]
     pairs = {name: (getattr(light, name), getattr(dark, name)) for name in _TEXT_COLOURS}
     parts: dict[str, tuple[str, str]] = {}
-    for prefix, known in {**names, "cause": ("executed", *names["cause"]), "held": HELD}.items():
+    for prefix, known in {**names, "cause": ("executed", *names.get("cause", ())), "held": HELD}.items():
         found = light.colours(known), dark.colours(known)
         parts |= {f"{prefix}-{_class(name)}": (found[0][name], found[1][name]) for name in known}
     values = "".join(f"--{name}: light-dark({a}, {b});\n" for name, (a, b) in (pairs | parts).items())

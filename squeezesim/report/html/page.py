@@ -230,9 +230,9 @@ def page(reports: Sequence[ReportData], *, command: str | None = None, advice: A
     }
     if compared:
         data["comparison"] = comparison.payload(reports, compared)
-    return _template().render(
+    return template("page.html.j2").render(
         assets=assets,
-        known=known,
+        style=assets.style(known),
         title=_title(reports, compared),
         results=[_result(name, report) for name, report in zip(names, reports, strict=True)],
         comparison=compared,
@@ -254,11 +254,12 @@ def page(reports: Sequence[ReportData], *, command: str | None = None, advice: A
 
 
 @cache
-def _template() -> Template:
+def template(name: str, own: Path = _TEMPLATES) -> Template:
+    """Return the template *name*, from the folder of a page's *own* templates or from those that pages share."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader([own, _TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -269,7 +270,7 @@ def _template() -> Template:
         "separators": (",", ":"),
         "allow_nan": False,
     }
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _title(reports: Sequence[ReportData], compared: comparison.Comparison | None) -> str:

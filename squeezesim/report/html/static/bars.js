@@ -10,7 +10,7 @@ function barChart(figure, legends, result, state, pickStage) {
   const layers = d3.range(of.name.length).filter((layer) => of.cycles[layer] > 0);
   const picked = (name) => figure.querySelector(`input[name^=${name}]:checked`).value;
 
-  const redraw = plot(figure, (box, outer) => {
+  return plot(figure, (box, outer) => {
     const kind = picked("kind");
     const whole = picked("scale") === "absolute";
     const rows = layers.map((layer) => result.parts[kind][layer]);
@@ -95,8 +95,6 @@ function barChart(figure, legends, result, state, pickStage) {
     if (named) layerNames(svg, x, layers, of.short, base);
     listed(svg, marks, result, state, { label: `${layers.length} layers by ${unit}`, from: "bars" });
   });
-  figure.addEventListener("change", redraw);
-  return redraw;
 }
 
 function bands(svg, x, layers, stages, [top, base], pickStage) {

@@ -27,7 +27,7 @@ function graphChart(figure, result, state, pickStage) {
     const scale = figure.querySelector(".scale");
     scale.replaceChildren("0", node("i", { class: "gradient" }), `${format.share(most / sum)}, root scale`);
   };
-  const redraw = plot(figure, (box) => {
+  return plot(figure, (box) => {
     result.cards.forEach((card, place) => {
       const again = place > 0 && result.cards[place - 1].stage === card.stage;
       const heading = node(
@@ -44,8 +44,6 @@ function graphChart(figure, result, state, pickStage) {
     });
     colour();
   });
-  figure.addEventListener("change", colour);
-  return redraw;
 }
 
 /** Names that fit the width: in full, without what all of them begin with, or shorter and shorter. */

@@ -1,4 +1,4 @@
-// The page: its data, the theme, the tabs of several results.
+// The page: its data, the tabs of several results.
 
 document.documentElement.dataset.scripted = "true"; // shows what needs scripts
 addEventListener("beforeprint", () => onPaper(true));
@@ -37,16 +37,6 @@ function tabs() {
     open(next);
     all[next].focus();
   });
-}
-
-function theme() {
-  const inputs = [...document.querySelectorAll("input[name=theme]")];
-  const apply = () => {
-    const value = inputs.find((input) => input.checked).value;
-    document.documentElement.dataset.theme = value;
-  };
-  for (const input of inputs) input.addEventListener("change", apply);
-  apply();
 }
 
 for (const result of data.results) {

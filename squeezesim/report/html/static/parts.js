@@ -9,10 +9,13 @@ const node = (name, attributes = {}, ...children) => {
 };
 
 const PAPER = { width: 690, card: 300 }; // pixels across the column of an A4 page, and across a card there
-const plots = [];
+const plots = new Map(); // by figure, what draws it anew
 let printing = false;
 
-/** Draw into the figure's plot, and again when its width changes, on the screen or for the paper. */
+/**
+ * Draw into the figure's plot, and again when its width changes, on the screen or for the paper, and when one of its
+ * controls does. What drew it before is forgotten.
+ */
 function plot(figure, draw) {
   const box = figure.querySelector(".plot");
   let last = 0;
@@ -23,17 +26,20 @@ function plot(figure, draw) {
     box.replaceChildren();
     draw(box, printing ? PAPER.width : width);
   };
-  new ResizeObserver(() => {
+  plots.get(figure)?.observer.disconnect();
+  const observer = new ResizeObserver(() => {
     if (!printing && Math.floor(box.clientWidth) !== last) redraw();
-  }).observe(box);
-  plots.push(redraw);
+  });
+  observer.observe(box);
+  plots.set(figure, { redraw, observer });
+  figure.onchange = redraw;
   return redraw;
 }
 
 /** Draw everything for the paper, or for the screen again. */
 function onPaper(on) {
   printing = on;
-  for (const redraw of plots) redraw();
+  for (const { redraw } of plots.values()) redraw();
 }
 
 const pencil = document.createElement("canvas").getContext("2d");

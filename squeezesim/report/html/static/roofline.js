@@ -11,9 +11,9 @@ function rooflineChart(figure, result, state) {
       ...flows.map((flow) => node("span", {}, node("i", { class: `key round fill-flow-${flow}` }), flow)),
       ...sizes(d3.max(layers, (layer) => result.layers.share[layer])),
     );
-  const chosen = memoryChoice(figure, roofs, () => redraw());
+  const chosen = memoryChoice(figure, roofs);
 
-  const redraw = plot(figure, (box, width) => {
+  return plot(figure, (box, width) => {
     const roof = roofs[chosen()];
     const ridge = roof.array / roof.bandwidth;
     const high = ROOF.height - ROOF.bottom;
@@ -87,7 +87,6 @@ function rooflineChart(figure, result, state) {
       from: "roofline",
     });
   });
-  return redraw;
 }
 
 const areaOf = (share) => Math.sqrt((ROOF.area * share) / Math.PI);
@@ -189,17 +188,18 @@ function ceiling(axes, x, y, roof, ridge) {
     .text(`${roof.memory} ${format.count(roof.bandwidth)}B/s`);
 }
 
-/** Where the buffer's bandwidth is limited too, the reader chooses the memory. */
-function memoryChoice(figure, roofs, changed) {
+/** Where the buffer's bandwidth is limited too, the reader chooses the memory; one that was chosen before stays so. */
+function memoryChoice(figure, roofs) {
+  const box = figure.querySelector(".controls");
+  const before = Number(box.querySelector(":checked")?.value ?? 0);
+  box.replaceChildren();
   if (roofs.length === 1) return () => 0;
   const name = `memory-${figure.id}`;
   const choices = roofs.map((roof, place) => {
     const input = node("input", { type: "radio", name, value: place });
-    input.checked = place === 0;
+    input.checked = place === Math.min(before, roofs.length - 1);
     return node("label", {}, input, node("span", {}, roof.memory));
   });
-  const choice = node("fieldset", { class: "switch" }, node("legend", {}, "Memory"), ...choices);
-  choice.addEventListener("change", changed);
-  figure.querySelector(".controls").append(choice);
-  return () => Number(choice.querySelector(":checked").value);
+  box.append(node("fieldset", { class: "switch" }, node("legend", {}, "Memory"), ...choices));
+  return () => Number(box.querySelector(":checked").value);
 }
