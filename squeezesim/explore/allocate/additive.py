@@ -55,7 +55,7 @@ class Pieces:
             if block < 0 or block < depth[stage]
         ]
 
-    def assembled(self, depth: Depth, name: str) -> Network:
+    def assembled(self, depth: Depth, name: str, notes: tuple[str, ...] = ()) -> Network:
         """Return the network of no more than *depth* blocks in each stage, fused, as a trace of it is, called *name*.
 
         What reads a block that is not there reads the last one that is.
@@ -74,13 +74,13 @@ class Pieces:
             stage, block = owner.get(source, (-1, -1))
             if block < 0 or block < depth[stage]:
                 return source
-            ends = [*read.get((stage, depth[stage] - 1), ())]
+            ends: list[str] = [*read.get((stage, depth[stage] - 1), ())]
             if len(ends) != 1:
                 raise ModelError(f"{name!r}: {len(ends)} layers of a block are read after it; allowed: one")
             return ends[0]
 
         layers = tuple(derive(layer, inputs=tuple(map(there, layer.inputs))) for layer in self.at(depth))
-        return derive(self.network, name=name, layers=layers, notes=())
+        return derive(self.network, name=name, layers=layers, notes=notes)
 
 
 def cut(network: Network, depth: Depth, other: Network, other_depth: Depth) -> Pieces:

@@ -133,6 +133,17 @@ def test_networks_whose_blocks_depend_on_their_number_are_refused(
     )
 
 
+@pytest.mark.torch
+def test_depths_in_between_are_put_together() -> None:
+    def traced(*depth: int) -> Network:
+        return sq.load(f"resnet18@depth={'-'.join(map(str, depth))}").fused
+
+    pieces = cut(traced(3, 3, 3, 3), (3, 3, 3, 3), sq.load("resnet18").fused, (2, 2, 2, 2))
+    for depth in ((1, 1, 1, 1), (2, 2, 2, 2), (3, 1, 2, 3)):
+        whole = traced(*depth)
+        assert pieces.assembled(depth, whole.name, whole.notes) == whole
+
+
 def test_a_stage_that_does_not_vary_is_not_cut() -> None:
     deep, flat = (2, 1, 3, 2), (2, 1, 1, 2)
     pieces = cut(network("squeezenext_23", deep).fused, deep, network("squeezenext_23", flat).fused, flat)
