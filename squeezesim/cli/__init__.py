@@ -31,6 +31,7 @@ from squeezesim.cli import (
     report,
     reproduce,
     sensitivity,
+    serve,
     sweep,
     validate,
 )
@@ -64,6 +65,7 @@ app.command("export", short_help=export.SHORT, epilog=export.EXAMPLES)(export.ex
 app.command("allocate", short_help=allocate.SHORT, epilog=allocate.EXAMPLES)(allocate.allocate)
 app.command("sweep", short_help=sweep.SHORT, epilog=sweep.EXAMPLES)(sweep.sweep)
 app.command("sensitivity", short_help=sensitivity.SHORT, epilog=sensitivity.EXAMPLES)(sensitivity.sensitivity)
+app.command("serve", short_help=serve.SHORT, epilog=serve.EXAMPLES)(serve.serve)
 app.command("calibrate", short_help=calibrate.SHORT, epilog=calibrate.EXAMPLES)(calibrate.calibrate)
 app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.reproduce)
 app.command("validate", short_help=validate.SHORT, epilog=validate.EXAMPLES)(validate.validate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -356,12 +355,10 @@ class Request:
 
 def _changed(accelerator: Accelerator, settings: Sequence[str]) -> Accelerator:
     """The accelerator with *settings*, which its name says too."""
-    from squeezesim.hardware.config import parsed_settings
+    from squeezesim.hardware.config import changed_name, parsed_settings
 
     changes = parsed_settings(settings)
-    brief = (f"{path.rpartition('.')[2]}-{value}" for path, value in changes.items())
-    name = "+".join([accelerator.name, *(re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") for text in brief)])
-    return accelerator.replace({**changes, "name": name[:100]} if "name" not in changes else changes)
+    return accelerator.replace({"name": changed_name(accelerator.name, changes), **changes})
 
 
 def words(

@@ -497,6 +497,33 @@ def parsed_settings(texts: Sequence[str]) -> dict[str, object]:
     return found
 
 
+def settings(changes: Mapping[str, object]) -> list[str]:
+    """Return *changes* as the texts that ``parsed_settings`` reads.
+
+    Example:
+        >>> settings({"array.rows": 16, "array.dataflows": ["ws", "os"], "array.ports": None})
+        ['array.rows=16', 'array.dataflows=ws+os', 'array.ports=null']
+    """
+    return [f"{path}={_setting(value)}" for path, value in changes.items()]
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "+".join(map(str, value)) or "none"
+    return "null" if value is None else str(value)
+
+
+def changed_name(name: str, changes: Mapping[str, object]) -> str:
+    """Return what an accelerator called *name* is called after *changes*.
+
+    Example:
+        >>> changed_name("os_32x32", {"array.rows": 16, "memory.dram.bandwidth_gb_s": 6.4})
+        'os_32x32+rows-16+bandwidth-gb-s-6.4'
+    """
+    brief = (f"{path.rpartition('.')[2]}-{value}" for path, value in changes.items())
+    return "+".join([name, *(re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") for text in brief)])[:100]
+
+
 def to_dict(accelerator: Specification) -> dict[str, Any]:
     """Return the parameters as nested dictionaries, without provenance."""
     data = accelerator.model_dump(exclude={"provenance"})
@@ -508,6 +535,12 @@ def to_dict(accelerator: Specification) -> dict[str, Any]:
 def to_yaml(accelerator: Specification) -> str:
     """Return YAML text that reads back as an equal accelerator, in schema order, nulls left out."""
     written = _written(accelerator.model_dump(exclude={"provenance"}), "", accelerator)
+    return yaml.dump(written, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
+
+
+def to_changes_yaml(name: str, base: str, changes: Mapping[str, object]) -> str:
+    """Return YAML text of an accelerator called *name*: the shipped one *base* with *changes*."""
+    written = {"name": name, LIKE: base, **({CHANGES: dict(changes)} if changes else {})}
     return yaml.dump(written, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
 
 

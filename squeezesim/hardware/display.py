@@ -71,7 +71,7 @@ def rows(accelerator: Specification) -> list[Row]:
             Row(
                 path,
                 text,
-                known.unit if known else _unit(path),
+                known.unit if known else _unit_of_named(path),
                 origin.provenance if origin else "",
                 origin.source if origin else "",
             )
@@ -84,7 +84,18 @@ def rows(accelerator: Specification) -> list[Row]:
     return found
 
 
-def _unit(path: str) -> str:
+def unit_of(path: str) -> str:
+    """Return the unit of the parameter *path*; empty where it has none.
+
+    Example:
+        >>> unit_of("memory.dram.bandwidth_gb_s"), unit_of("memory.stores.flash.size_kib")
+        ('GB/s', 'KiB')
+    """
+    known = parameters().get(path)
+    return known.unit if known else _unit_of_named(path)
+
+
+def _unit_of_named(path: str) -> str:
     """The unit of a parameter below a name that the file gives."""
     key = path.rpartition(".")[2]
     models: dict[str, type[Part]] = {UNITS: Unit, PARTS: BufferPart, STORES: Store}

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-HEAVY = {"torch", "pandas", "matplotlib"}
+HEAVY = {"torch", "pandas", "matplotlib", "starlette", "uvicorn"}
 
 
 # Commands in one process, one after the other: what is not loaded after the last was loaded by none.
@@ -64,6 +64,6 @@ def test_built_in_networks_need_no_torch_pandas_or_matplotlib() -> None:
 
 
 def test_help_loads_nothing_that_computes() -> None:
-    for command, code, loaded in loaded_by([["--help"], ["profile", "--help"], ["--version"]]):
+    for command, code, loaded in loaded_by([["--help"], ["profile", "--help"], ["serve", "--help"], ["--version"]]):
         assert code == 0, command
         assert not (HEAVY | {"numpy", "yaml", "rich"}) & loaded, command

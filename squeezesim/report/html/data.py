@@ -242,6 +242,17 @@ def names_of(reports: Sequence[ReportData]) -> Names:
 
 def payload(report: ReportData, energies: Energies, known: Names) -> dict[str, Any]:
     """Return the numbers of one report, by the *known* names of all reports of the page, in energies of all."""
+    names = [layer.name for layer in report.network.layers]
+    return charted(report, energies, known) | {
+        "cards": [
+            card._asdict() | _names(names[card.first : card.first + card.rows])
+            for card in cards(report.network.layers)
+        ],
+    }
+
+
+def charted(report: ReportData, energies: Energies, known: Names) -> dict[str, Any]:
+    """Return what the charts of one report are drawn from, but for the graph of its network."""
     spent = report.tally.in_pe_cycles(report.scale)
     names, stages = groups(report, "stage", spent)
     layer_names = [layer.name for layer in report.network.layers]
@@ -264,10 +275,6 @@ def payload(report: ReportData, energies: Energies, known: Names) -> dict[str, A
         ],
         "roofline": _roofline(report),
         "memory": _memory(report),
-        "cards": [
-            card._asdict() | _names(layer_names[card.first : card.first + card.rows])
-            for card in cards(report.network.layers)
-        ],
     }
 
 
