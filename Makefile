@@ -23,7 +23,8 @@ check:
 	$(python) -m ruff format --check
 	$(python) -m mypy
 
-# Speed and memory, docs/performance.md; peers="--scalesim-python PATH --zigzag-python PATH" runs those beside it.
+# Speed and memory, docs/performance.md; peers="--scalesim-python PATH --zigzag-python PATH --maestro FOLDER" runs those
+# beside it.
 bench:
 	$(python) -m benchmarks $(peers)
 

@@ -1,9 +1,12 @@
 """Measures speed and memory, prints the tables and writes docs/performance.md: ``python -m benchmarks``.
 
 Takes about five minutes on an idle machine. Beside SCALE-Sim and ZigZag, in environments that ``vs_scalesim.py`` and
-``vs_zigzag.py`` say how to make:
+``vs_zigzag.py`` say how to make, and MAESTRO, from a checkout (``vs_maestro.py``):
 
-    python -m benchmarks --scalesim-python /tmp/scalesim/bin/python --zigzag-python /tmp/zigzag/bin/python
+    python -m benchmarks --scalesim-python /tmp/scalesim/bin/python --zigzag-python /tmp/zigzag/bin/python \
+        --maestro /tmp/maestro
+
+A peer that is not named stands in the page as not run.
 """
 
 from __future__ import annotations
@@ -36,18 +39,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="speed and memory, measured")
     parser.add_argument("--scalesim-python", metavar="PYTHON", help="Python of an environment with scalesim")
     parser.add_argument("--zigzag-python", metavar="PYTHON", help="Python of an environment with zigzag-dse")
+    parser.add_argument("--maestro", metavar="FOLDER", help="a checkout of MAESTRO, which is built")
     parser.add_argument(
-        "--only", nargs="+", choices=[*PARTS, "scalesim", "zigzag"], help="these parts; no page is written"
+        "--only", nargs="+", choices=[*PARTS, *peers.PEERS], help="these parts; no page is written"
     )
     parser.add_argument("-o", "--output", type=Path, default=PAGE, help="the page  [docs/performance.md]")
     options = parser.parse_args()
     parts = dict(PARTS)
-    for name, run in (("scalesim", peers.scalesim), ("zigzag", peers.zigzag)):
-        python = getattr(options, f"{name}_python")
-        if python:
-            parts[name] = partial(run, python)
-    for name in set(options.only or ()) - set(parts):
-        parser.error(f"--only {name} needs --{name}-python")
+    for name, peer in peers.PEERS.items():
+        given = getattr(options, peer.option.replace("-", "_"))
+        parts[name] = partial(peer.run, given) if given else partial(peers.not_run, peer)
+        if name in (options.only or ()) and not given:
+            parser.error(f"--only {name} needs --{peer.option}")
     known = machine()
     found: list[Block] = []
     for name, part in parts.items():

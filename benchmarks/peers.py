@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.block import Block
 from benchmarks.measure import ROOT
@@ -26,6 +28,32 @@ def zigzag(python: str) -> list[Block]:
         file = Path(folder) / f"{NETWORK}.onnx"
         write(NETWORK, file)
         return [_block(python, ["vs_zigzag", str(file), "--json"])]
+
+
+def maestro(checkout: str) -> list[Block]:
+    """Run ``vs_maestro`` on a *checkout* of MAESTRO."""
+    return [_block(sys.executable, ["vs_maestro", str(Path(checkout).resolve()), "--json"])]
+
+
+class Peer(NamedTuple):
+    """A simulator that may be measured: what it is called, the option that names it, and how it is run."""
+
+    label: str
+    option: str
+    run: Callable[[str], list[Block]]
+
+
+PEERS = {
+    "scalesim": Peer("SCALE-Sim", "scalesim-python", scalesim),
+    "zigzag": Peer("ZigZag", "zigzag-python", zigzag),
+    "maestro": Peer("MAESTRO", "maestro", maestro),
+}
+
+
+def not_run(peer: Peer) -> list[Block]:
+    """What stands for a *peer* that is not there."""
+    how = f"`python -m benchmarks --{peer.option}` measures it."
+    return [Block.of(f"Beside {peer.label}", ("simulator", "time"), [[peer.label, "not run here"]], how)]
 
 
 def _block(python: str, arguments: Sequence[str]) -> Block:

@@ -1,4 +1,4 @@
-"""The benchmarks beside SCALE-Sim and ZigZag, as far as they go without those."""
+"""The benchmarks beside SCALE-Sim, ZigZag and MAESTRO, as far as they go without those."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import squeezesim as sq
-from benchmarks import onnx_file, peers, vs_scalesim, vs_zigzag
+from benchmarks import onnx_file, peers, vs_maestro, vs_scalesim, vs_zigzag
 from benchmarks.block import Block
 from benchmarks.measure import Times, timed
 from squeezesim.frontends.scalesim import export
@@ -64,6 +64,31 @@ def test_macs_and_cycles_beside_zigzag() -> None:
     ]
     less = vs_zigzag.Found(macs=[10, 20], cycles=[100, 100], seconds=8)
     assert vs_zigzag.row("net", less, ours)[2] == "1 of 3"
+
+
+def test_layers_as_maestro_reads_them() -> None:
+    layer = sq.Layer.conv("conv", c=3, k=8, oy=6, ox=7, fy=3, fx=5, stride=2)
+    text = vs_maestro.described([layer], "Dataflow { }")
+    assert "Stride { X: 2, Y: 2 }" in text
+    # 5 · 2 + 3 rows and 6 · 2 + 5 columns are read, padding among them.
+    assert "Dimensions { K: 8, C: 3, R: 3, S: 5, Y: 13, X: 17 }" in text
+
+
+def test_times_of_a_layer_beside_maestro() -> None:
+    theirs = vs_maestro.Found([10, 20, 30], Times.of([0.050]), Times.of([0.010]))
+    found = vs_maestro.row(theirs, [10, 21, 30], Times.of([0.030]))
+    # (50 - 10) / 2 layers, and 30 / 3.
+    assert found[1:] == ["3", "2 of 3", "50.0 ms", "40.0 ms", "20.0 ms", "30.0 ms", "10.0 ms", "2.0×"]
+
+
+def test_without_a_checkout_maestro_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["vs_maestro.py", str(tmp_path)])
+    assert vs_maestro.main() == 2
+    assert capsys.readouterr().err.startswith("MAESTRO cannot be built and run: ")
+    text = peers.not_run(peers.PEERS["maestro"])[0].markdown()
+    assert "| MAESTRO | not run here |" in text
 
 
 def test_what_a_peer_prints_last_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -317,7 +317,7 @@ class _Search(NamedTuple):
 
 
 class _Searches:
-    """Searches of layers in places on machines of a family; the last are kept, since `edp` weighs the same ones anew."""
+    """Searches of layers in places on machines of a family; the last are kept, since ``edp`` weighs them anew."""
 
     def __init__(self, family: Machine) -> None:
         self.family = family
