@@ -43,4 +43,10 @@ def simulate(
     except MappingError as error:
         raise MappingError(f"{repr(given.source) if given.source else 'mapping'}: {error}") from None
     mapped = tuple(layers[number].name for number in sorted(mappings))
-    return Report(network=runs.fused, accelerator=machine, costs=costs, mapped=mapped)
+    report = Report(network=runs.fused, accelerator=machine, costs=costs, mapped=mapped)
+    if places and report.machine.contiguous and report.occupancy and not report.occupancy.has_addresses:
+        raise MappingError(
+            f"{repr(given.source) if given.source else 'mapping'}: what it keeps in the buffer has no addresses beside "
+            "the tiles; allowed with memory.global_buffer.layout contiguous: what has a range of them each"
+        )
+    return report

@@ -163,6 +163,7 @@ class Machine:
     psums_stay: bool = False  # in the array: no partial sums leave it
     keeps_maps: bool = False  # whether whole feature maps may live in the buffer
     loads_ahead: bool = False  # whether first weights of a layer are loaded beside the layer before
+    contiguous: bool = False  # whether what lives there, and tiles, each need one range of addresses
     keeps_weights: bool = False  # whether weights may, from one inference to the next
     post_ops: tuple[str, ...] = ()  # what can join the layer before, beside bias, norms and activations
     joins_always: bool = False  # whether it does wherever it can, or where that is better
@@ -332,6 +333,7 @@ class Machine:
             parts=parts,
             psums_stay=buffer.psums == "array",
             keeps_maps="activations" in buffer.keeps and memory.placement == "best",
+            contiguous=buffer.layout == "contiguous",
             keeps_weights="weights" in buffer.keeps,
             loads_ahead=memory.prefetch == "weights",
             row_words=memory.row_words,

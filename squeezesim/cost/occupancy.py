@@ -1,18 +1,18 @@
 """Occupancy: what of the buffer whole tensors and tiles take while each layer runs, and addresses for them.
 
-The placement knows room as a sum. Addresses are given afterwards: each tensor, and the tiles of each layer in one
-piece, take the lowest that is free as long as they live, in several orders; the first order in which all of them fit is
-taken. Where there is none, they are stacked layer by layer, so that a tensor that ends moves those above it.
+The placement knows room as a sum, unless the layout is contiguous. Addresses are given afterwards (``addresses``): each
+tensor, and the tiles of each layer, in one piece. Where none are found, they are stacked layer by layer, so that a
+tensor that ends moves those above it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from math import inf
 from typing import NamedTuple
 
+from squeezesim.cost.addresses import Packing, Range, Stay, are_apart, first_over, pack, stacked, stays_of
 from squeezesim.cost.bounds import OptionSpace
 from squeezesim.cost.costs import HOMED, HOMES, Costs
 from squeezesim.cost.given import LayerHomes
@@ -23,7 +23,7 @@ from squeezesim.cost.maps import OUTSIDE, Maps
 from squeezesim.cost.mapspace import given_options
 from squeezesim.cost.problem import workload_of
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.residents import given_places, given_weights, homes_of, maps_on
+from squeezesim.cost.residents import addressed, given_places, given_weights, homes_of, maps_on
 from squeezesim.cost.traffic import room_for_maps
 from squeezesim.errors import MappingError
 from squeezesim.network.layer import Layer, recurrences
@@ -117,22 +117,49 @@ def occupancy(
     maps = maps_on(layers, machine, given_weights(layers, machine, homes, room))
     held = _held(layers, machine, homes)
     is_both = costs.homes[0, :, HOMED.index("outputs")] == HOMES.index("both")
-    stays = _stays(layers, maps, held, is_both.tolist())
-    chains = _chains(maps, stays)
-    of_tiles = [_Chain((), number, number, bits) for number, bits in enumerate(tiles) if bits]
-    found = _packed([*chains, *of_tiles], room)
-    addresses = found or _stacked([*chains, *of_tiles], len(layers))
-    at = {layer: bit for address in addresses[len(chains) :] for layer, bit in address.items()}
+    whole = stays_of(maps, held)
+    stays = _tensors(layers, whole, is_both.tolist())
+    at = [number for number, bits in enumerate(tiles) if bits]
+    ranges = [*(stay.range for stay in whole), *(Range(number, number, tiles[number]) for number in at)]
+    found = pack(ranges, room)
+    if found.addresses is None and machine.contiguous:
+        found = _searched(layers, machine, ranges, at, room)
+    addresses = (
+        stacked(ranges, len(layers)) if found.addresses is None else _constant(ranges, found.addresses)
+    )
+    over = first_over(ranges) if found.addresses is None else found.over
+    own = dict(zip(at, addresses[len(whole) :], strict=True))
     outside = _outside(layers, inputs, maps, stays, machine)
-    alone = [_Chain((number,), each.first, each.last, each.bits) for number, each in enumerate(outside)]
+    alone = [Range(each.first, each.last, each.bits) for each in outside]
     return Occupancy(
         room,
-        _placed(stays, chains, addresses),
-        _placed(outside, alone, _packed(alone, inf)),
+        _placed(stays, addresses, over),
+        _placed(outside, _constant(alone, pack(alone, sum(each.bits for each in alone)).addresses or ()), ()),
         tiles,
-        [at.get(number, 0) for number in range(len(layers))],
-        has_addresses=bool(found) or not addresses,
+        [own[number][number] if number in own else 0 for number in range(len(layers))],
+        has_addresses=found.addresses is not None,
     )
+
+
+def _searched(
+    layers: Sequence[Layer], machine: Machine, ranges: Sequence[Range], tiles: Sequence[int], room: int
+) -> Packing:
+    """The addresses that the search for the placement found, of layers *tiles* in the room that it left them."""
+    made = addressed(tuple(layers), machine)
+    if made is None:
+        return Packing()
+    whole = len(made.addresses) - len(layers)
+    own = (*made.addresses[:whole], *(made.addresses[whole + number] for number in tiles))
+    found = Packing(own, (*made.over, *range(whole, len(own))))
+    return found if are_apart(ranges, found, room) else Packing()
+
+
+def _constant(ranges: Sequence[Range], addresses: Sequence[int]) -> list[dict[int, int]]:
+    """The same address of each of *ranges* while each layer runs."""
+    return [
+        dict.fromkeys(range(each.first, each.last + 1), address)
+        for each, address in zip(ranges, addresses, strict=True)
+    ]
 
 
 def _held(layers: Sequence[Layer], machine: Machine, homes: Mapping[int, LayerHomes]) -> list[frozenset[int]]:
@@ -166,32 +193,20 @@ def _tiles(layers: Sequence[Layer], machine: Machine, costs: Costs) -> list[int]
     return found
 
 
-def _stays(
-    layers: Sequence[Layer], maps: Maps, held: Sequence[frozenset[int]], is_both: Sequence[bool]
-) -> list[Tensor]:
-    """Tensors of the classes that are *held* while each layer runs, without addresses."""
-    found = []
-    for number, of in enumerate(maps.written):
-        if of != OUTSIDE and of in held[number]:
-            end = (
-                maps.last[number] if maps.last[number] > number else len(held) - 1
-            )  # to the end if nobody reads it
-            last = number
-            while last < end and of in held[last + 1]:
-                last += 1
-            name = layers[number].name
-            found.append(Tensor(name, number, number, last, maps.bits[number], is_both=is_both[number]))
-    for first, of in maps.begun.items():
-        if of in held[first]:
-            last = maps.classes[of].last
-            found.append(
-                Tensor(layers[first].name, first, first, last, maps.alive[first][of], is_weights=True)
-            )
-    if maps.lasting.bits:
-        number, end = max(maps.lasting.layers), len(held) - 1
-        name = f"weights up to {layers[number].name}"
-        found.append(Tensor(name, number, 0, end, maps.lasting.bits, is_weights=True))
-    return sorted(found, key=lambda stay: (stay.first, stay.is_weights))
+def _tensors(layers: Sequence[Layer], stays: Sequence[Stay], is_both: Sequence[bool]) -> list[Tensor]:
+    """What is in the buffer whole, without addresses."""
+    return [
+        Tensor(
+            layers[stay.layer].name if stay.home != OUTSIDE else f"weights up to {layers[stay.layer].name}",
+            stay.layer,
+            stay.range.first,
+            stay.range.last,
+            stay.range.bits,
+            stay.is_weights,
+            is_both=is_both[stay.layer] and not stay.is_weights,
+        )
+        for stay in stays
+    ]
 
 
 def _outside(
@@ -227,122 +242,16 @@ def _outside(
     return found
 
 
-class _Chain(NamedTuple):
-    """Tensors of which each is written over the one before: *members* are their numbers; tiles have none."""
-
-    members: tuple[int, ...]
-    first: int
-    last: int
-    bits: int
-
-
-def _chains(maps: Maps, stays: Sequence[Tensor]) -> list[_Chain]:
-    """Every tensor in a chain, most of them alone."""
-    chains: list[list[int]] = []
-    chain_of: dict[int, list[int]] = {}
-    for number, stay in enumerate(stays):
-        over = () if stay.is_weights else maps.overwritten[stay.layer]
-        before = [
-            other
-            for other, each in enumerate(stays[:number])
-            if not each.is_weights
-            and maps.written[each.layer] in over
-            and each.bits == stay.bits
-            and each.last == maps.last[each.layer] == stay.layer
-        ]
-        chain = chain_of[before[0]] if before else []
-        if not before:
-            chains.append(chain)
-        chain.append(number)
-        chain_of[number] = chain
-    return [
-        _Chain(tuple(chain), stays[chain[0]].first, stays[chain[-1]].last, stays[chain[0]].bits)
-        for chain in chains
-    ]
-
-
 def _placed(
-    tensors: Sequence[Tensor], chains: Sequence[_Chain], addresses: Sequence[Mapping[int, int]]
+    tensors: Sequence[Tensor], addresses: Sequence[Mapping[int, int]], over: Sequence[int]
 ) -> list[Tensor]:
-    """The *tensors* at the addresses of their *chains*, which come first among *addresses*."""
-    found = list(tensors)
-    for chain, address in zip(chains, addresses, strict=False):
-        for number in chain.members:
-            tensor = tensors[number]
-            found[number] = tensor._replace(
-                addresses=tuple(address[layer] for layer in range(tensor.first, tensor.last + 1)),
-                over=number != chain.members[0],
-                under=number != chain.members[-1],
-            )
-    return found
-
-
-_ORDERS: tuple[Callable[[_Chain], tuple[int, ...]], ...] = (
-    lambda chain: (chain.first, -chain.bits),
-    lambda chain: (-chain.bits, chain.first),
-    lambda chain: (-chain.bits * (chain.last - chain.first + 1), chain.first),
-    lambda chain: (chain.first - chain.last, -chain.bits),
-)
-"""In which addresses are given: as they come, the largest, those of the most room, the longest first."""
-
-
-_MOST_TRIED = 40
-"""Orders that are tried from each of those, in which what found no room comes first."""
-
-_MOST_COMPARED = 4_000_000  # pairs of tensors
-
-
-def _packed(chains: Sequence[_Chain], capacity: float) -> list[dict[int, int]]:
-    """The address of each chain while each layer runs, no end above *capacity*; nothing if no order has it."""
-    beside = _beside(chains)
-    for key in _ORDERS:
-        order = [number for *_, number in sorted((*key(chain), n) for n, chain in enumerate(chains))]
-        for _ in range(min(_MOST_TRIED, 1 + _MOST_COMPARED // (1 + len(chains) ** 2))):
-            address: dict[int, int] = {}
-            for place, number in enumerate(order):
-                taken = [(address[n], address[n] + chains[n].bits) for n in beside[number] if n in address]
-                low = _lowest(taken, chains[number].bits)
-                if low + chains[number].bits > capacity:
-                    order.insert(0, order.pop(place))
-                    break
-                address[number] = low
-            if len(address) == len(chains):
-                return [
-                    dict.fromkeys(range(chain.first, chain.last + 1), address[number])
-                    for number, chain in enumerate(chains)
-                ]
-    return []
-
-
-def _beside(chains: Sequence[_Chain]) -> list[list[int]]:
-    """The other chains that live while each one does."""
-    found: list[list[int]] = [[] for _ in chains]
-    alive: list[int] = []
-    for number in sorted(range(len(chains)), key=lambda number: chains[number].first):
-        alive = [other for other in alive if chains[other].last >= chains[number].first]
-        for other in alive:
-            found[other].append(number)
-        found[number] += alive
-        alive.append(number)
-    return found
-
-
-def _lowest(taken: list[tuple[int, int]], bits: int) -> int:
-    """The lowest address at which so many *bits* are beside what is *taken*, from one address to another."""
-    low = 0
-    for start, end in sorted(taken):
-        if low + bits <= start:
-            break
-        low = max(low, end)
-    return low
-
-
-def _stacked(chains: Sequence[_Chain], count: int) -> list[dict[int, int]]:
-    """The same where those that are there are stacked, layer by layer."""
-    found: list[dict[int, int]] = [{} for _ in chains]
-    top = [0] * count
-    for chain, address in sorted(zip(chains, found, strict=True), key=lambda pair: pair[0].first):
-        for layer in range(chain.first, chain.last + 1):
-            address[layer] = top[layer]
-            top[layer] += chain.bits
-    return found
+    """The *tensors* at *addresses*, *over* being that which each is written over, or itself."""
+    below = {other for number, other in enumerate(over[: len(tensors)]) if other != number}
+    return [
+        tensor._replace(
+            addresses=tuple(address[layer] for layer in range(tensor.first, tensor.last + 1)),
+            over=bool(over) and over[number] != number,
+            under=number in below,
+        )
+        for number, (tensor, address) in enumerate(zip(tensors, addresses, strict=False))
+    ]

@@ -35,6 +35,7 @@ MOST_STATES = 512
 MOST_DROPPED = 4
 """Maps in both that may be dropped before a layer in all combinations; of more, one of them or all are."""
 
+_NONE: frozenset[int] = frozenset()
 _KEPT, _BOTH = 1, 2  # how a class is in the buffer: alone, or in a memory too
 
 State = tuple[tuple[int, int], ...]
@@ -58,7 +59,7 @@ class Place(NamedTuple):
 
     def home_of(self, layer: Layer) -> tuple[int, ...]:
         """Where each of ``costs.HOMED`` operands of *layer* lives, as an index into ``costs.HOMES``."""
-        inputs, weights, second, outputs, _, lasting, _ = self.homes
+        inputs, weights, second, outputs, _, lasting, *_ = self.homes
         in_part = layer.kind == "vector" and 0 < self.loaded < layer.input_elements
         return (
             int(inputs) + 2 * in_part,
@@ -77,12 +78,13 @@ class Key(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """A layer run in a place, from a state before it to one after it."""
+    """A layer run in a place, from a state before it to one after it, and what is in the buffer meanwhile if asked."""
 
     source: int
     target: int
     key: int
     place: Place
+    held: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,32 +98,41 @@ class Graph:
     undropped: int | None  # the first layer before which some combinations of maps in both are not dropped
 
 
-def graph_of(maps: Maps, shapes: Sequence[int], capacity: int, ample: Container[int] = frozenset()) -> Graph:
+def graph_of(
+    maps: Maps,
+    shapes: Sequence[int],
+    capacity: int,
+    ample: Container[int] = frozenset(),
+    *,
+    by_held: bool = False,
+) -> Graph:
     """Return every placement of *maps* in a buffer with *capacity* bits for them and tiles as a graph.
 
-    *shapes* number the layers by what they cost. Classes of *ample* stay in the buffer, since nothing is better.
+    *shapes* number the layers by what they cost. Classes of *ample* stay in the buffer, since nothing is better. With
+    *by_held* edges are apart that differ in what is in the buffer alone.
     """
     keys: dict[Key, int] = {}
     before: dict[State, int] = {(): 0}
     edges, states, cut, undropped = [], [], None, None
     for number in range(len(maps.layers)):
         after: dict[State, int] = {}
-        own: dict[tuple[int, int, int], Edge] = {}
+        own: dict[tuple[int, int, int, frozenset[int]], Edge] = {}
         for state, source in before.items():
             if undropped is None and len(_droppable(state, ample)) > MOST_DROPPED:
                 undropped = number
-            for left, place, _ in places_after(maps, number, state, capacity, ample):
+            for left, place, held in places_after(maps, number, state, capacity, ample):
                 key = keys.setdefault(Key(shapes[number], place.homes, place.loaded), len(keys))
                 target = after.setdefault(left, len(after))
-                own.setdefault((source, target, key), Edge(source, target, key, place))
+                inside = frozenset(held) if by_held else _NONE
+                own.setdefault((source, target, key, inside), Edge(source, target, key, place, inside))
         if len(after) > MOST_STATES:
             cut = number if cut is None else cut
             kept = sorted(after, key=_fullness)[:MOST_STATES]
             kept += [()] * (() in after and () not in kept)
             renumbered = {after[state]: place for place, state in enumerate(kept)}
             own = {
-                triple: edge._replace(target=renumbered[edge.target])
-                for triple, edge in own.items()
+                which: edge._replace(target=renumbered[edge.target])
+                for which, edge in own.items()
                 if edge.target in renumbered
             }
             after = {state: place for place, state in enumerate(kept)}
@@ -242,15 +253,40 @@ class _Known:
         pair = float(value.first[machine]), float(value.second[machine])
         return pair, self.resident[place] == resident or resident <= value.most[machine]
 
+    def most(self, resident: int, machine: int) -> float:
+        """Bits of maps beside which the tiling holds that was found beside those of *resident* bits."""
+        place = int(np.searchsorted(self.resident, resident, side="right")) - 1
+        return float(self.values[place].most[machine])
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The best placement on a machine: the place of each layer."""
+    """The best placement on a machine.
+
+    Attributes:
+        places: of each layer.
+        keys: what each layer costs there.
+        cost: of all layers, by the objective.
+        least: what no placement costs less than.
+        over: of the tensors in the buffer those that they are written over (``addresses.Packing``), if they have
+            addresses.
+        addresses: of these tensors, then of the room that tiles have beside each layer.
+    """
 
     places: Sequence[Place]
+    keys: Sequence[Key]
+    cost: float
+    least: float
+    over: Sequence[int] = ()
+    addresses: Sequence[int] = ()
+
+    @property
+    def share(self) -> float:
+        """How much less another placement could cost at most."""
+        return 1 - self.least / self.cost if self.cost > 0 else 0.0
 
 
-class _Costs:
+class KeyCosts:
     """What keys cost, as far as that was searched; beside maps of other sizes it is bounded."""
 
     def __init__(self, graphs: Iterable[Graph], fixed: Sequence[bool], search: Search) -> None:
@@ -269,6 +305,10 @@ class _Costs:
         for key, value in zip(keys, self._search(keys) if keys else (), strict=True):
             self._known.setdefault(_alike(key), _Known()).enter(key.homes.resident, value)
 
+    def most(self, key: Key, machine: int) -> float:
+        """Bits of maps beside which the tiling holds that *key* has."""
+        return self._known[_alike(key)].most(key.homes.resident, machine)
+
     def bounds(self, graph: Graph, machine: int) -> list[tuple[tuple[float, float], bool]]:
         """What each key of a graph costs on a machine at least, and whether it costs that."""
         found = []
@@ -285,7 +325,7 @@ def best_placements(
 
     *fixed* says of each shape whether its cost does not depend on the bits of maps, as without MACs.
     """
-    costs = _Costs([graph for own in graphs for graph in own], fixed, search)
+    costs = KeyCosts([graph for own in graphs for graph in own], fixed, search)
     found: list[Placement | None] = [None] * len(graphs)
     # Bounds of the paths through each graph only grow, so that the least of old ones is looked at again first.
     heaps = [[((-np.inf, -np.inf), number) for number in range(len(own))] for own in graphs]
@@ -299,7 +339,7 @@ def best_placements(
                 bound, number = heap[0]
                 graph = graphs[machine][number]
                 bounds = costs.bounds(graph, machine)
-                reached, arrived = _reach(graph, range(len(graph.edges)), 0, bounds)
+                reached, arrived = reach(graph, range(len(graph.edges)), 0, bounds)
                 if (
                     not reached
                     or (end := min(range(len(reached)), key=reached.__getitem__)) not in arrived[-1]
@@ -310,13 +350,16 @@ def best_placements(
                     heapreplace(heap, (reached[end], number))
                     if heap[0][1] != number:
                         continue
-                path = _path(arrived, end)
-                inexact = _inexact(graph, path, bounds)
+                path = path_to(arrived, end)
+                inexact = inexact_on(graph, path, bounds)
                 wanted |= dict.fromkeys(inexact)
                 if inexact:
                     still.append(machine)
                 else:
-                    found[machine] = Placement([edge.place for edge in path])
+                    keys = [graph.keys[edge.key] for edge in path]
+                    found[machine] = Placement(
+                        [edge.place for edge in path], keys, reached[end][0], reached[end][0]
+                    )
                 break
         costs.search([*wanted])
         left = still
@@ -338,17 +381,17 @@ def passages_of(
 
     Numbers of states are those of *graph*; *fixed* is as in ``best_placements``.
     """
-    costs = _Costs([graph], fixed, search)
+    costs = KeyCosts([graph], fixed, search)
     while True:
         bounds = costs.bounds(graph, 0)
         found, wanted = [], dict[Key, None]()
         for part in parts:
             ways: dict[tuple[int, int], Passage] = {}
             for start in range(len(graph.states[part.start - 1]) if part.start else 1):
-                reached, arrived = _reach(graph, part, start, bounds)
+                reached, arrived = reach(graph, part, start, bounds)
                 for end in arrived[-1]:
-                    path = _path(arrived, end)
-                    wanted |= dict.fromkeys(_inexact(graph, path, bounds))
+                    path = path_to(arrived, end)
+                    wanted |= dict.fromkeys(inexact_on(graph, path, bounds))
                     ways[start, end] = Passage(*reached[end], tuple(edge.place for edge in path))
             found.append(ways)
         if not wanted:
@@ -364,10 +407,10 @@ Bounded = Sequence[tuple[tuple[float, float], bool]]
 """Of each key of a graph a bound, and whether it is what the key costs."""
 
 
-def _reach(
+def reach(
     graph: Graph, part: range, start: int, bounds: Bounded
 ) -> tuple[list[tuple[float, float]], list[dict[int, Edge]]]:
-    """Lengths of the shortest paths through layers from state *start*, and the edge by which each state is reached."""
+    """Return lengths of the shortest paths through layers from state *start*, and by which edge states are reached."""
     nothing = (np.inf, np.inf)
     reached = [nothing] * start + [(0.0, 0.0)]
     reached += [nothing] * ((len(graph.states[part.start - 1]) if part.start else 1) - len(reached))
@@ -385,8 +428,8 @@ def _reach(
     return reached, arrived
 
 
-def _path(arrived: Sequence[Mapping[int, Edge]], end: int) -> list[Edge]:
-    """The shortest path to state *end*."""
+def path_to(arrived: Sequence[Mapping[int, Edge]], end: int) -> list[Edge]:
+    """Return the shortest path to state *end*."""
     path: list[Edge] = []
     for by in reversed(arrived):
         path.append(by[end])
@@ -394,6 +437,6 @@ def _path(arrived: Sequence[Mapping[int, Edge]], end: int) -> list[Edge]:
     return path[::-1]
 
 
-def _inexact(graph: Graph, path: Sequence[Edge], bounds: Bounded) -> list[Key]:
-    """The keys on a path that are only bounded."""
+def inexact_on(graph: Graph, path: Sequence[Edge], bounds: Bounded) -> list[Key]:
+    """Return the keys on a path that are only bounded."""
     return [graph.keys[edge.key] for edge in path if not bounds[edge.key][1]]

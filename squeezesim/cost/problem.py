@@ -249,6 +249,7 @@ class Homes(NamedTuple):
             alone.
         beside: of a buffer of parts, bits of the weights, in the part that holds them.
         lasting: the weights are in a memory of their own, and stay from one inference to the next (``weights``).
+        lost: bits of what is left beside ``resident`` that tiles cannot have, since they are in one piece.
     """
 
     inputs: bool = False
@@ -258,6 +259,7 @@ class Homes(NamedTuple):
     resident: int = 0
     lasting: bool = False
     beside: int = 0
+    lost: int = 0
 
     @property
     def kept(self) -> int:
@@ -342,7 +344,7 @@ def _row(layer: Layer, machine: Machine, homes: Homes) -> _Row:
         operands.activation_bits * (not homes.inputs),
         operands.weight_bits * (not homes.weights),
         operands.activation_bits * (not homes.outputs),
-        homes.resident,
+        homes.resident + homes.lost,
         homes.beside,
         layer.n * layer.oy * layer.ox,
         (pool := _pool(layer, machine, pointwise, outputs)),

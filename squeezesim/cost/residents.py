@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from squeezesim.cost.alternatives import Alternatives
 from squeezesim.cost.constraints import constrained_problems, searched_together
+from squeezesim.cost.contiguous import Contiguous
 from squeezesim.cost.costs import HOMED, HOMES, Axes, Costs
+from squeezesim.cost.dataflow import family_of
 from squeezesim.cost.given import LayerHomes
 from squeezesim.cost.lowering import as_run, joined
 from squeezesim.cost.machine import Machine
@@ -19,6 +22,7 @@ from squeezesim.cost.maps import NONE, Maps, maps_of
 from squeezesim.cost.placement import (
     MOST_DROPPED,
     Key,
+    KeyCosts,
     Passage,
     Place,
     Placement,
@@ -82,7 +86,7 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
     shapes, examples = _shapes(maps, family)
     graphs = {
         bits: [
-            graph_of(way, shapes, bits, _ample(way, family, rates, bits))
+            graph_of(way, shapes, bits, _ample(way, family, rates, bits), by_held=family.contiguous)
             for way in ways
             if way.lasting.bits <= bits
         ]
@@ -96,8 +100,15 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
         values = _Values(maps, examples, searches, weighted.without_slack(), axes)
         fixed = [maps.layers[example].kind != "mac" for example in examples]
         own = [of[machine] for machine in machines.tolist()]
-        found = best_placements(own, fixed, values.search)
-        sums = [values.sums(number, shapes, path) for number, path in enumerate(found)]
+        if family.contiguous:
+            costs = KeyCosts([graph for some in own for graph in some], fixed, values.search)
+            found = [
+                Contiguous([*zip(some, ways, strict=False)], costs, number, int(room[machine])).best()
+                for number, (machine, some) in enumerate(zip(machines.tolist(), own, strict=True))
+            ]
+        else:
+            found = best_placements(own, fixed, values.search)
+        sums = [values.sums(number, path) for number, path in enumerate(found)]
         return found, np.array(sums).reshape(-1, 2)
 
     every = np.arange(len(rates))
@@ -118,8 +129,13 @@ def ways_through(
     memory too. The cheapest network of such parts is a path through them, whichever of them it leaves out.
 
     Raises:
-        UsageError: several maps are alive between two parts.
+        UsageError: several maps are alive between two parts, or maps need addresses.
     """
+    if family.contiguous:
+        raise UsageError(
+            "blocks are added up, which addresses of their feature maps are not; allowed: memory.global_buffer.layout "
+            "paged, or memory.placement layer"
+        )
     maps = maps_on(layers, family, lasting(layers, family))
     shapes, examples = _shapes(maps, family)
     room = int(room_for_maps(family, rates)[0])
@@ -141,27 +157,39 @@ def ways_through(
     return found
 
 
+@lru_cache(maxsize=8)
+def addressed(layers: tuple[Layer, ...], machine: Machine) -> Placement | None:
+    """Return the placement of *layers* on a *machine* whose layout is contiguous, with its addresses."""
+    return residents_of(layers, family_of(machine), Rates.of([machine]), Axes.of([machine])).placements[0]
+
+
 class LeftOut(NamedTuple):
     """The first layers at which some placements were left out of the search; None where none was.
 
     Attributes:
         states: after it there are more states of the buffer than are followed.
         drops: before it more maps are in both than are dropped in all combinations.
+        share: by the objective, how much less than the placement that was taken one with addresses could cost at most;
+            0: none is better.
     """
 
     states: int | None = None
     drops: int | None = None
+    share: float = 0.0
 
 
 def left_out(layers: Sequence[Layer], machine: Machine) -> LeftOut:
     """Return where the search for the best placement of *layers* left something out."""
+    share = 0.0
+    if machine.contiguous and (found := addressed(tuple(layers), machine)) is not None:
+        share = found.share
     maps = maps_on(layers, machine, lasting(layers, machine))
     if max((len(alive) for alive in maps.alive), default=0) <= MOST_DROPPED:  # 3 ** 4 states at most
-        return LeftOut()
+        return LeftOut(share=share)
     rates = Rates.of([machine])
     room = int(room_for_maps(machine, rates)[0])
     graph = graph_of(maps, range(len(layers)), room, _ample(maps, machine, rates, room))
-    return LeftOut(graph.cut, graph.undropped)
+    return LeftOut(graph.cut, graph.undropped, share)
 
 
 def maps_on(layers: Sequence[Layer], machine: Machine, weights: Lasting = NONE) -> Maps:
@@ -271,6 +299,7 @@ def _ample(maps: Maps, family: Machine, rates: Rates, capacity: float) -> frozen
     memory = np.minimum.reduce([rates.per_bit[name, "access"] for name in rates.memories])
     if (
         family.objective != LATENCY
+        or family.contiguous
         or np.isfinite(rates.buffer_bits_per_cycle).any()
         or (buffer > memory).any()
     ):
@@ -394,13 +423,13 @@ class _Values:
         most = room_for_maps(self.family, self.rates)[:, None] - tile
         return [Value(first[:, each], second[:, each], most[:, each]) for each in range(len(keys))]
 
-    def sums(self, machine: int, shapes: Sequence[int], found: Placement | None) -> tuple[float, float]:
+    def sums(self, machine: int, found: Placement | None) -> tuple[float, float]:
         """Σ cycles and Σ energy of a placement; of a network that does not fit nothing is spent."""
         if found is None:
             return 0.0, 0.0
         cycles = energy = 0.0
-        for shape, place in zip(shapes, found.places, strict=True):
-            taken, spent = self._of(Key(shape, place.homes, place.loaded), machine)
+        for key in found.keys:
+            taken, spent = self._of(key, machine)
             cycles, energy = cycles + taken, energy + spent
         return cycles, energy
 

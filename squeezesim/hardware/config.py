@@ -529,6 +529,8 @@ def to_dict(accelerator: Specification) -> dict[str, Any]:
     data = accelerator.model_dump(exclude={"provenance"})
     memory = accelerator.memory  # whose keys files leave out where they say nothing
     data["memory"] = {"prefetch": memory.prefetch, "stays": memory.stays.model_dump(), **data["memory"]}
+    buffer = data["memory"]["global_buffer"]
+    data["memory"]["global_buffer"] = {"layout": memory.global_buffer.layout, **buffer}
     return data
 
 

@@ -341,6 +341,11 @@ class GlobalBuffer(Part):
         description="what may live in the buffer whole, beside the tiles: feature maps from layer to layer, weights "
         "from one inference to the next; by default nothing",
     )
+    layout: Literal["paged", "contiguous"] = Field(
+        "paged",
+        description="how what lives in the buffer takes room there beside tiles: `paged`: wherever there is some; "
+        "`contiguous`: each tensor, and the tiles of a layer, in one range of addresses",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -388,6 +393,8 @@ class GlobalBuffer(Part):
         data: dict[str, Any] = handler(self)
         for key in ("size_kib", "double_buffered") if self.parts else ("parts",):
             data.pop(key, None)
+        if self.layout == "paged":
+            data.pop("layout", None)
         return data
 
     def slots(self, operand: str) -> int:
@@ -460,6 +467,14 @@ class Memory(Part):
         if text := mistake_of_stores(stores):
             raise ValueError(text)
         return stores
+
+    @model_validator(mode="after")
+    def _ahead_of_pages(self) -> Self:
+        if self.prefetch == "weights" and self.global_buffer.layout == "contiguous":
+            raise ValueError(
+                "has prefetch weights with global_buffer.layout contiguous; allowed: prefetch none, or layout paged"
+            )
+        return self
 
     @model_serializer(mode="wrap", return_type=dict[str, Any])
     def _without_stores(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from squeezesim.report.data import ReportData
 
 
+_OBJECTIVE = {"latency": "time", "energy": "energy", "edp": "time and energy as it weighs them"}
+
+
 def homes_in(report: ReportData, operand: str) -> list[str] | None:
     """Return where an operand of each layer lives.
 
@@ -91,6 +94,14 @@ def _maps(report: ReportData) -> Iterable[str]:
         yield (
             f"before {layers[found.drops].name} more than {MOST_DROPPED} feature maps can be in both homes, of which "
             "none, one or all were dropped at once: another placement may be better"
+        )
+
+    if report.machine.contiguous and not report.mapped:
+        what = _OBJECTIVE[report.machine.objective]
+        best = f"another placement may take up to {units.share(found.share)} less {what}"
+        yield (
+            "tensors and tiles have addresses, each in one piece (memory.global_buffer.layout); "
+            + (best if found.share else "no placement that has some is better")
         )
 
 

@@ -64,6 +64,8 @@ def test_built_in_networks_need_no_torch_pandas_or_matplotlib() -> None:
 
 
 def test_help_loads_nothing_that_computes() -> None:
-    for command, code, loaded in loaded_by([["--help"], ["profile", "--help"], ["serve", "--help"], ["--version"]]):
+    for command, code, loaded in loaded_by(
+        [["--help"], ["profile", "--help"], ["serve", "--help"], ["--version"]]
+    ):
         assert code == 0, command
         assert not (HEAVY | {"numpy", "yaml", "rich"}) & loaded, command
