@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import commands, exploring, growth, peers, simulating
+from benchmarks import commands, exploring, growth, peers, serving, simulating
 from benchmarks.block import Block
 from benchmarks.machine import machine
 from benchmarks.measure import ROOT
@@ -31,6 +31,7 @@ PARTS: dict[str, Part] = {
     "commands": commands.measure,
     "simulating": simulating.measure,
     "exploring": exploring.measure,
+    "serving": serving.measure,
     "growth": growth.measure,
 }
 

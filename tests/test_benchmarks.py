@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import squeezesim as sq
-from benchmarks import commands, exploring, growth, machine, measure, page, simulating
+from benchmarks import commands, exploring, growth, machine, measure, page, serving, simulating
 from benchmarks.block import Block, duration, times
 from squeezesim.cli import app
 
@@ -100,6 +100,26 @@ def test_a_command_is_run_where_it_is_told_and_measured(tmp_path: Path) -> None:
     assert 64 < run.mib < 512
     with pytest.raises(subprocess.CalledProcessError):
         measure.command(["-c", "raise SystemExit(3)"], tmp_path)
+
+
+def test_moves_are_of_single_sliders_and_none_is_of_the_value_that_stands() -> None:
+    class Answering(serving.Served):
+        def ask(self, what: str, asked: object = None) -> None:
+            said.append((what, asked))
+
+        def computed(self) -> float:
+            return 0.0
+
+    said: list[tuple[str, object]] = []
+    controls = [
+        {"path": "array.rows", "value": 8, "values": [4, 8, 16]},
+        {"path": "clock_mhz", "value": 1, "values": [1]},
+    ]
+    found = serving._moved(Answering(0, "", 0), {"network": "alexnet"}, "changes", controls, 10)
+    assert len(found) == 2
+    assert sorted(str(asked) for _, asked in said) == [
+        f"{{'network': 'alexnet', 'changes': {{'array.rows': {rows}}}}}" for rows in (16, 4)
+    ]
 
 
 def test_commands_that_begin_cold_keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,7 @@ def bound(port: int) -> Iterator[socket.socket]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, port))
+            listening.listen()  # so that whoever is told the address can connect at once
         except OSError as error:
             reason = error.strerror or str(error)
             raise UsageError(

@@ -198,7 +198,6 @@ def test_there_is_nothing_else(path: str) -> None:
 def test_a_port_that_is_taken_is_named() -> None:
     with bound(0) as first:
         assert first.getsockname()[0] == "127.0.0.1"
-        first.listen()
         port = first.getsockname()[1]
         with pytest.raises(SqueezesimError, match=f"--port {port}: Address already in use"), bound(port):
             pass
