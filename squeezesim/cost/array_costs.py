@@ -14,6 +14,7 @@ from squeezesim.cost.energy import AccessBits, Bits, access_bits, layer_energy, 
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Floats, Ints, Workload
 from squeezesim.cost.rates import Rates
+from squeezesim.cost.traffic import C
 from squeezesim.cost.views import Products
 
 _ROUNDING = 1e-13  # of the magnitudes that a sum with negative parts is made of
@@ -89,9 +90,13 @@ class DataflowCosts:
 
     def _tiles(self, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, Workload, Tile]:
         """Different tiles of the tilings: the tiling of each, how many there are, their problems and sizes."""
-        _, *tiles = zip(*self.space.tiles(pixel, channel), strict=True)
+        last, *tiles = zip(*self.space.tiles(pixel, channel), strict=True)
         owner, count, sizes = (np.concatenate(part, axis=-1) for part in tiles)
-        return owner, count, self.space.work.take(self.space.pixels.owner[pixel[owner]]), Tile(*sizes)
+        tile = Tile(*sizes)
+        if self.space.machine.accumulators:
+            unfinished = np.repeat([not axes[C] for axes in last], list(map(len, tiles[0])))
+            tile = tile._replace(unfinished=unfinished)
+        return owner, count, self.space.work.take(self.space.pixels.owner[pixel[owner]]), tile
 
     def _tile_costs(self, pixel: Ints, channel: Ints) -> tuple[Ints, Ints, TileCost]:
         """Different tiles of the tilings: the tiling of each, how many there are, and what one costs."""

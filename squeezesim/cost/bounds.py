@@ -49,7 +49,8 @@ class OptionSpace:
     """All tilings of all problems for one family of machines, by their options.
 
     The tilings are those of *options*, by default ``every_option``, in modes of loop *orders* in which each element of
-    *required* operands is loaded once, those of outputs where these live in the buffer: all problems are alike in that.
+    *required* operands is loaded once, those of outputs where these live in the buffer, in which all problems are
+    alike, or where their sums wait in the array.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class OptionSpace:
         if not machine.stays and {"PKC", "KCP"} <= {*orders}:
             # It saves the traffic of what stays for an image, and is one of these two elsewhere.
             orders = [order for order in orders if order != "NKCP"]
-        if not work.output_bits.all() and "outputs" not in required:
+        if (machine.accumulators or not work.output_bits.all()) and "outputs" not in required:
             required = (*required, "outputs")
         self.work, self.machine, self.orders, self.required = work, machine, orders, required
         self.has_every_option = options is None

@@ -50,7 +50,7 @@ class _Array(ctypes.Structure):
 
 class _Unit(ctypes.Structure):
     _fields_ = _fields(_Integer, " ".join(_LOOPS)) + _fields(
-        _Integer, "stationary interval ports preload output_words latency psums_stay blocks"
+        _Integer, "stationary interval ports preload output_words latency psums_stay accumulates blocks"
     )
 
 
@@ -62,7 +62,7 @@ class _Memory(ctypes.Structure):
     _fields_ = [
         *_fields(_Integer, "stays skip_rows skip_columns compressed weights_bits is_limited"),
         *_fields(_Integers, "is_double home"),
-        *_fields(_Integer, "memories several orders required is_plain is_finished parts"),
+        *_fields(_Integer, "memories several orders required accumulators is_plain is_finished parts"),
         ("part", _Part * _MOST_PARTS),
         ("whole", _Real),
     ]
@@ -282,6 +282,7 @@ def _memory(space: OptionSpace) -> _Memory:
         several=len(machine.memories) > 1,
         orders=sum(1 << ORDERS.index(order) for order in space.orders),
         required=sum(1 << operands.index(operand) for operand in space.required),
+        accumulators=machine.accumulators,
         is_plain=shares.is_plain,
         is_finished=shares.is_finished,
         parts=len(shares.parts),
@@ -345,6 +346,7 @@ def _flow(flow: DataflowCosts, given: _Given) -> _Flow:
                 unit.output_words,
                 unit.latency,
                 machine.psums_stay,
+                machine.accumulators > 0,
                 machine.chooses_blocks * (1 if machine.moves_least else 2),
             )
         )

@@ -21,11 +21,25 @@ from squeezesim.cost.alternatives import Alternatives, Part
 from squeezesim.cost.dataflow import Dataflow, flows_of
 from squeezesim.cost.layings import layings
 from squeezesim.cost.machine import Machine
-from squeezesim.cost.mapspace import combined, option_counts, options_of, tried_sizes
+from squeezesim.cost.mapspace import accumulated, combined, option_counts, options_of, tried_sizes
 from squeezesim.cost.pipeline import played_steps
 from squeezesim.cost.problem import Bools, Homes, Ints, Workload, workload_of
 from squeezesim.cost.search import Search
-from squeezesim.cost.traffic import AXES, LOOP_AXES, LOOPS, MODE_NUMBERS, ORDERS, G, Mode, N, X, Y, fetches
+from squeezesim.cost.traffic import (
+    AXES,
+    LOOP_AXES,
+    LOOPS,
+    MODE_NUMBERS,
+    ORDERS,
+    C,
+    G,
+    Mode,
+    N,
+    X,
+    Y,
+    fetches,
+    held_whole,
+)
 from squeezesim.hardware.constraint import MOST, Constraint, SizeBounds
 from squeezesim.hardware.unit import KINDS as UNIT_KINDS
 from squeezesim.network.layer import Layer
@@ -150,7 +164,7 @@ class Limits:
             stays |= set(each.stays or ())
             for axis, own in each.bounds():
                 bounds[axis].append(own)
-        if machine.psums_stay:
+        if machine.psums_stay and not machine.accumulators:
             bounds["c"].append(_WHOLE)
         return cls(
             tuple(name for name in machine.flows if name in dataflows),
@@ -160,10 +174,7 @@ class Limits:
             " and ".join(
                 [
                     *(name_of(number, each) for number, each in numbered),
-                    *(
-                        ["memory.global_buffer.psums array (a tile has all input channels)"]
-                        * machine.psums_stay
-                    ),
+                    *([_sums_text(machine)] * machine.psums_stay),
                 ]
             ),
             "" if runs(layer, machine) else kind_of(layer),
@@ -173,16 +184,46 @@ class Limits:
         """Return the search of what is left of each problem, of which there is some; *room* as for ``Search``."""
         parts = []
         for laying, flows, seen in self._layings(work, machine):
-            own, rows, options = seen, np.arange(len(work)), None
-            if any(self.bounds):
-                sizes = self._sizes(seen, laying)
-                rows = np.flatnonzero([not text for text in self._texts(seen, sizes)])
-                own = seen.take(rows)
-                options = options_of(own, laying, [sizes[row] for row in rows.tolist()])
-            if len(rows):
-                search = Search(own, laying, room, flows, options, self.orders, self.stays)
-                parts.append(Part(search, rows))
+            if not (any(self.bounds) or machine.whole_channels):
+                search = Search(seen, laying, room, flows, None, self.orders, self.stays)
+                parts.append(Part(search, np.arange(len(work))))
+                continue
+            sizes, cut = self._sizes(seen, laying), np.arange(len(work))
+            if machine.whole_channels:
+                whole = [
+                    [*of_row[:C], of_row[C][of_row[C] == c]] for of_row, c in zip(sizes, seen.c, strict=True)
+                ]
+                found = self._of_sizes(seen, cut, whole, laying, flows, room)
+                least = [part.search.space.least_footprint <= room for part in found]
+                fits = np.concatenate(
+                    [cut[:0], *(part.rows[rows] for part, rows in zip(found, least, strict=True))]
+                )
+                if not all(rows.all() for rows in least):
+                    found = self._of_sizes(seen, fits, whole, laying, flows, room)
+                parts += found
+                cut = np.setdiff1d(cut, fits)
+            parts += self._of_sizes(seen, cut, sizes, laying, flows, room)
         return Alternatives(len(work), parts)
+
+    def _of_sizes(
+        self,
+        work: Workload,
+        rows: Ints,
+        sizes: Sequence[Sequence[Ints]],
+        laying: Machine,
+        flows: Sequence[Dataflow],
+        room: float,
+    ) -> list[Part]:
+        """The search over tiles of *sizes* of those of the problems *rows* that have some; none where none has."""
+        texts = (
+            self._texts(work.take(rows), [sizes[row] for row in rows.tolist()], laying) if len(rows) else []
+        )
+        left = rows[np.array([not text for text in texts], np.bool_)]
+        if len(left) == 0:
+            return []
+        own = work.take(left)
+        options = options_of(own, laying, [sizes[row] for row in left.tolist()])
+        return [Part(Search(own, laying, room, flows, options, self.orders, self.stays), left)]
 
     def _layings(
         self, work: Workload, machine: Machine
@@ -212,15 +253,18 @@ class Limits:
         if not any(self.bounds):
             return [""] * len(work)
         each = [
-            self._texts(seen, self._sizes(seen, laying)) for laying, _, seen in self._layings(work, machine)
+            self._texts(seen, self._sizes(seen, laying), laying)
+            for laying, _, seen in self._layings(work, machine)
         ]
         return [texts[0] if all(texts) else "" for texts in zip(*each, strict=True)]
 
     @staticmethod
-    def _texts(work: Workload, sizes: Sequence[Sequence[Ints]]) -> list[str]:
+    def _texts(work: Workload, sizes: Sequence[Sequence[Ints]], machine: Machine) -> list[str]:
         """Why no tiling of the *sizes* of each problem is left; empty where there are some."""
         extents = np.stack([getattr(work, axis) for axis in AXES])
-        return [_refusal(each, extents[:, [row]], work.take([row])) for row, each in enumerate(sizes)]
+        return [
+            _refusal(each, extents[:, [row]], work.take([row]), machine) for row, each in enumerate(sizes)
+        ]
 
     def _sizes(self, work: Workload, machine: Machine) -> list[list[Ints]]:
         """Candidate sizes of each problem along ``AXES``."""
@@ -234,7 +278,14 @@ class Limits:
         return found
 
 
-def _refusal(sizes: Sequence[Ints], extents: Ints, problem: Workload) -> str:
+def _sums_text(machine: Machine) -> str:
+    """What messages call the constraint that partial sums stay in the array."""
+    if not machine.accumulators:
+        return "memory.global_buffer.psums array (a tile has all input channels)"
+    return f"array.accumulators {machine.accumulators} (a tile has all input channels, or no more outputs)"
+
+
+def _refusal(sizes: Sequence[Ints], extents: Ints, problem: Workload, machine: Machine) -> str:
     """Why no tiling of *sizes* is left of the only row of *problem*."""
     for axis, left, extent in zip(AXES, sizes, extents[:, 0].tolist(), strict=True):
         if len(left) == 0:
@@ -243,6 +294,9 @@ def _refusal(sizes: Sequence[Ints], extents: Ints, problem: Workload) -> str:
         axes = slice(outer, outer + 3)
         if len(combined(sizes[axes], extents[axes, 0].tolist())[1]) == 0:
             return f"no tile is left, since one of several {what} holds them whole"
+    channels = extents[3:, 0].tolist()
+    if len(accumulated(combined(sizes[3:], channels), channels[2], machine).a) == 0:
+        return "no tile is left that has all input channels, or whose sums fit array.accumulators"
     largest = np.array([[left[-1]] for left in sizes])
     if (steps := played_steps(problem, largest, extents)[0]) > _PLAYED:
         return f"tiles are so small that {steps:,.0f} of them differ; allowed: {_PLAYED:,}"
@@ -284,7 +338,10 @@ def violation(
     tiles = {loop: prod(along[axis] for axis in axes) for loop, axes in LOOP_AXES.items()}
     size, extent = tile["c"]
     if machine.psums_stay and size < extent:
-        return f"c {size} is not allowed by memory.global_buffer.psums array, so that it must be {extent}"
+        if not machine.accumulators:
+            return f"c {size} is not allowed by memory.global_buffer.psums array, so that it must be {extent}"
+        if text := _unaccumulated(machine, mode, tile, tiles):
+            return text
     for number, each in _numbered(layer, machine):
         name = name_of(number, each)
         for key, value, words in (("dataflow", dataflow, each.dataflow), ("order", mode.order, each.order)):
@@ -299,6 +356,20 @@ def violation(
             size, extent = tile[axis]
             if not allowed(np.array([size]), extent, bounds)[0]:
                 return f"{axis} {size} is not allowed by {name}"
+    return ""
+
+
+def _unaccumulated(
+    machine: Machine, mode: Mode, tile: Mapping[str, tuple[int, int]], tiles: Mapping[str, int]
+) -> str:
+    """Say why partial sums of a mapping cannot wait in the array; empty where they can."""
+    if int(fetches("outputs", MODE_NUMBERS[mode], tiles)) > 1:
+        return "partial sums that leave the array are not allowed by memory.global_buffer.psums array"
+    whole = held_whole("outputs", mode.order) if "outputs" in mode.stays else ""
+    along = {axis for loop in whole for axis in LOOP_AXES[loop]}
+    waiting = prod(tile[axis][AXES.index(axis) in along] for axis in "nyxgk")
+    if waiting > machine.accumulators:
+        return f"{waiting:,} partial sums wait in the array, where array.accumulators is {machine.accumulators:,}"
     return ""
 
 

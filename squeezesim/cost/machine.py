@@ -161,6 +161,8 @@ class Machine:
     constraints: tuple[Constraint, ...] = ()  # on what is chosen, by layer
     parts: tuple[BufferPart, ...] = ()  # of the buffer; none: all operands share the whole
     psums_stay: bool = False  # in the array: no partial sums leave it
+    whole_channels: bool = False  # whether tiles have all input channels wherever such a tile fits
+    accumulators: int = 0  # sums that wait there between tiles; 0: a tile has all input channels
     keeps_maps: bool = False  # whether whole feature maps may live in the buffer
     loads_ahead: bool = False  # whether first weights of a layer are loaded beside the layer before
     contiguous: bool = False  # whether what lives there, and tiles, each need one range of addresses
@@ -282,7 +284,7 @@ class Machine:
         joins = self.lanes_beside
         return replace(
             self,
-            buffer_bits=0,
+            buffer_bits=self.buffer_bits * self.whole_channels,  # what fits decides which tiles there are
             buffer_bits_per_cycle=math.inf if math.isinf(self.buffer_bits_per_cycle) else 1.0,
             dram_bytes_per_cycle=1.0,
             dram_latency=0,
@@ -332,6 +334,7 @@ class Machine:
             double_outputs=buffer.slots("outputs") > 1,
             parts=parts,
             psums_stay=buffer.psums == "array",
+            accumulators=array.accumulators or 0,
             keeps_maps="activations" in buffer.keeps and memory.placement == "best",
             contiguous=buffer.layout == "contiguous",
             keeps_weights="weights" in buffer.keeps,
@@ -345,6 +348,7 @@ class Machine:
             stays=accelerator.mapper.residency == "best",
             leaks=energy_costs(accelerator).leakage_mw > 0,
             whole_blocks=accelerator.mapper.blocks == "whole",
+            whole_channels=accelerator.mapper.input_channels == "whole",
             skip_rows=accelerator.dma.granularity in ("row", "element"),
             skip_columns=accelerator.dma.granularity == "element",
             weight_density=1.0 - accelerator.sparsity.weights,

@@ -289,7 +289,17 @@ def channel_options(work: Workload, machine: Machine) -> Options:
     """Return the channel tiles of every problem, K and C rounded to the array."""
     multiples = _multiples(machine, "gkc")
     columns = zip(work.g.tolist(), work.k.tolist(), work.c.tolist(), strict=True)
-    return _options(Sizes(work.g, work.k, work.c), [_sizes(extents, multiples) for extents in columns])
+    found = [accumulated(_sizes(extents, multiples), extents[2], machine) for extents in columns]
+    return _options(Sizes(work.g, work.k, work.c), found)
+
+
+def accumulated(sizes: Sizes, channels: int, machine: Machine) -> Sizes:
+    """Return the channel tiles without those of a part of the input *channels* whose sums cannot wait in the array."""
+    if not machine.accumulators:
+        return sizes
+    g, k, c = sizes
+    fits = (c == channels) | (g * k <= machine.accumulators)
+    return Sizes(*(axis[fits] for axis in sizes))
 
 
 def option_counts(work: Workload, machine: Machine) -> Ints:
@@ -476,7 +486,7 @@ def options_of(work: Workload, machine: Machine, sizes: Sequence[Sequence[Ints]]
         if is_cut:
             tiles = Sizes(*(np.append(axis, extent) for axis, extent in zip(tiles, (n, y, x), strict=True)))
         pixels.append(tiles)
-        channels.append(combined(axes[3:], (g, k, c)))
+        channels.append(accumulated(combined(axes[3:], (g, k, c)), c, machine))
     of_pixels = _options(Sizes(work.n, work.y, work.x), pixels)
     of_channels = _options(Sizes(work.g, work.k, work.c), channels)
     return MapSpace(of_pixels, of_channels, _traffic_of_any(work, of_pixels, machine), np.array(cut))

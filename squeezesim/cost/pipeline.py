@@ -581,15 +581,19 @@ def _array(tiles: _Tiles, steps: Steps, flow: Dataflow, machine: Machine) -> tup
     """What each step costs on the array, and the bits that it moves to and from the buffer."""
     first, number = _distinct_tiles(steps)
     problem, tile = tiles.problem.take(first), Tile(*tiles.sizes[:, first])
+    finished = steps.this[C] == np.repeat(steps.end[C], steps.counts)
+    if machine.accumulators:
+        tile = tile._replace(unfinished=~finished[first])
     cost = flow.tile_cost(problem, tile, machine)
     if problem.post_cycles.any():
         outputs = tile.n * tile.y * tile.x * tile.g * tile.k
-        finished = steps.this[C, first] == np.repeat(steps.end[C], steps.counts)[first]
-        cost = cost.lasting(problem.passed(outputs) * finished)
+        cost = cost.lasting(problem.passed(outputs) * finished[first])
     cost = cost.take(number)
     if not np.isfinite(machine.buffer_bits_per_cycle):
         return cost, None
-    started = np.where(steps.this[C] == 0, tiles.outputs(), 0).astype(np.float64)
+    # Sums that wait in the array are written to the buffer when they are finished, and never read.
+    starts = finished if machine.accumulators else steps.this[C] == 0
+    started = np.where(starts, tiles.outputs(), 0).astype(np.float64)
     bits = level_bits(access_bits(tiles.problem, cost.accesses(), started))
     return cost, np.asarray(buffer_bits(bits), np.float64)
 

@@ -338,6 +338,10 @@ class Residency:
                 large = (slots[operand] > machine.weights_bits) & self._reused(mode, tiles)
                 levels = [exceeds, in_one, *[np.where(large, np.inf, 0.0)] * 2]
                 second = np.zeros_like(second)
+            if operand == "outputs" and machine.accumulators:  # sums that wait have a place each
+                waiting = (*[sums * g] * 2, *[n * y * x * k * g] * 2)
+                exceed = [(tiles["C"] > 1) & (number > machine.accumulators) for number in waiting]
+                levels = [np.where(each, np.inf, bits) for each, bits in zip(exceed, levels, strict=True)]
             if canonical:
                 less = levels[STAY_SINGLE] < levels[STAY]
                 levels[STAY_SINGLE] = np.where(useful & less, levels[STAY_SINGLE], np.inf)

@@ -14,7 +14,6 @@ from squeezesim.hardware.config import (
     LIKE,
     OVERRIDES,
     PARTS,
-    RATES,
     STORES,
     UNITS,
     Parameter,
@@ -313,7 +312,9 @@ def _lanes(accelerator: Specification) -> str:
 def _value(data: dict[str, Any], path: str) -> object:
     value: Any = data
     for key in path.split("."):
-        value = value.get(key, ()) if path == RATES else value[key]
+        if key not in value:  # left out of files where it is the default
+            return parameters()[path].default
+        value = value[key]
     return value
 
 

@@ -25,8 +25,8 @@ from pydantic_core import PydanticCustomError
 from squeezesim.errors import nearest
 from squeezesim.hardware import dataflows
 from squeezesim.hardware.buffer_part import BufferPart, mistake
-from squeezesim.hardware.constraint import Constraint
 from squeezesim.hardware.dataflows import OneOf
+from squeezesim.hardware.mapper import Mapper
 from squeezesim.hardware.part import FINITE as _FINITE
 from squeezesim.hardware.part import WHOLE, FrozenDict, Integer, Part, Real, unique
 from squeezesim.hardware.rate import MacRate, once
@@ -47,6 +47,7 @@ Operand = Literal["inputs", "weights", "outputs"]
 # pydantic's schema of an optional value shows only the bounds that stand before the BeforeValidator.
 Ports = Annotated[int, Field(strict=True, ge=1, le=65536), WHOLE]
 Lanes = Ports
+Accumulators = Annotated[int, Field(strict=True, ge=1, le=4194304), WHOLE]
 Cycles = Annotated[int, Field(strict=True, ge=0, le=10**9), WHOLE]
 Nanoseconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e6), _FINITE]
 Rate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.001, le=1e6), _FINITE]
@@ -175,6 +176,12 @@ class Array(Part):
         description="words per cycle for preload and drain of the array; null: one for each column",
         json_schema_extra={"unit": "words/cycle"},
     )
+    accumulators: Accumulators | None = Field(
+        None,
+        description="partial sums that the units hold from tile to tile, with `psums: array` of `global_buffer`; "
+        "null: none, so that a tile has all input channels",
+        json_schema_extra={"unit": "words"},
+    )
     post_ops: PostOps = Field(
         (),
         description="what the array does to outputs on their way out: `add` joins the addition of another map, `pool` "
@@ -210,8 +217,15 @@ class Array(Part):
     @model_serializer(mode="wrap", return_type=dict[str, Any])
     def _brief(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
-        left_out = ("units",) if not self.units else () if self.dataflows else SHARED
+        left_out = {"units"} if not self.units else set() if self.dataflows else {*SHARED}
+        left_out |= {"accumulators"} if self.accumulators is None else set()
         return {key: value for key, value in data.items() if key not in left_out}
+
+    @model_validator(mode="after")
+    def _of_units(self) -> Self:
+        if self.accumulators and self.dataflows:
+            raise ValueError("has accumulators beside dataflows; allowed: with units alone")
+        return self
 
     @property
     def flows(self) -> tuple[str, ...]:
@@ -509,45 +523,6 @@ class Control(Part):
     )
 
 
-class Mapper(Part):
-    """How the tiling and dataflow of a layer are chosen."""
-
-    objective: Literal["latency", "energy", "edp"] = Field(
-        "latency", description="what is minimised; `edp` is energy × latency of the whole network"
-    )
-    latency_slack: Real = Field(
-        0.0,
-        ge=0,
-        le=10,
-        description="with the objective latency, of the tilings within this share of the fastest that with the least "
-        "DRAM traffic is taken",
-        json_schema_extra={"unit": "1"},
-    )
-    residency: Literal["order", "best"] = Field(
-        "best",
-        description="what the buffer keeps of a layer: `order`: what its loop order keeps, double-buffered where the "
-        "buffer is; `best`: whole operands may stay too, or have one slot, and weights of recurrences stay from step "
-        "to step",
-    )
-    blocks: Literal["best", "whole"] = Field(
-        "best",
-        description="how much of the array a tile uses, but in SCALE-Sim's dataflows: `whole`: all of it, in `rs` the "
-        "longest strips and the largest blocks; `best`: what is best by the objective",
-    )
-    constraints: tuple[Constraint, ...] = Field(
-        (),
-        max_length=100,
-        description="what may be chosen, by layer and operation; all that are about a layer hold together",
-    )
-
-    @model_serializer(mode="wrap", return_type=dict[str, Any])
-    def _without_no_constraints(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        data: dict[str, Any] = handler(self)
-        if not self.constraints:
-            data.pop("constraints", None)
-        return data
-
-
 class Dma(Part):
     """What a transfer from DRAM has to load."""
 
@@ -714,6 +689,16 @@ class Specification(Part):
     notes: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(
         (), max_length=100, description="what a reader of the results must know of the accelerator"
     )
+
+    @field_validator("memory")
+    @classmethod
+    def _accumulated(cls, memory: Memory, info: ValidationInfo) -> Memory:
+        waits = "array" in info.data and info.data["array"].accumulators
+        if waits and memory.global_buffer.psums != "array":
+            raise ValueError(
+                "has global_buffer.psums buffer, but array.accumulators is given; allowed with it: psums: array"
+            )
+        return memory
 
     @field_validator("precision")
     @classmethod

@@ -31,10 +31,13 @@ def simulate_array(
     dataflow: str,
     sums: Any = None,
     mapping: Sequence[int] = (),
+    *,
+    unfinished: bool = False,
 ) -> tuple[Ints, Counts]:
     """Run a layer, or a tile as a layer of its own, on the array: its output (N, G·K, OY, OX), and what happened.
 
-    *sums* are partial sums that the buffer holds already. *mapping* is what `rs` needs, e, p, q, r, t and taps; or what
+    *sums* are partial sums that are there already; with accumulators those of an *unfinished* tile wait in the array.
+    *mapping* is what `rs` needs, e, p, q, r, t and taps; or what
     is used of the array, by default all: of `ws` rows and columns, of `os` those, output channels of a chunk, and
     pixels of a block of a matrix product, of a unit iterations of each of its loops.
 
@@ -49,7 +52,7 @@ def simulate_array(
     elif unit := _unit_named(dataflow, machine):
         sizes = mapping or [size for _, size in unit.unroll]
         unroll = tuple((loop, size) for (loop, _), size in zip(unit.unroll, sizes, strict=True))
-        run_unit(unit._replace(unroll=unroll), layer, buffer, machine)
+        run_unit(unit._replace(unroll=unroll), layer, buffer, machine, unfinished=unfinished)
     else:
         used: dict[str, Any] = dict(zip(_USED, mapping, strict=False))
         on = dataclasses.replace(machine, **used)
@@ -81,7 +84,10 @@ class Tile(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Case:
-    """A tile of a layer, on a machine, with a dataflow; *resumed* where the buffer holds partial sums already."""
+    """A tile of a layer, on a machine, with a dataflow; *resumed* where there are partial sums already.
+
+    With accumulators those of an *unfinished* tile do not leave the array.
+    """
 
     layer: Layer
     tile: Tile
@@ -89,6 +95,7 @@ class Case:
     dataflow: str
     resumed: bool
     seed: int
+    unfinished: bool = False
 
     def as_layer(self) -> Layer:
         """The tile as a layer of its own, at the first pixels and channels of its layer."""
@@ -117,7 +124,9 @@ def simulated(case: Case) -> tuple[bool, Counts]:
     sums: Ints | None = None
     if case.resumed:
         sums = rng.integers(-99, 100, (tile.n, tile.g * tile.k, tile.oy, tile.ox))
-    outputs, counts = simulate_array(tile, inputs, weights, case.machine, case.dataflow, sums, mapping)
+    outputs, counts = simulate_array(
+        tile, inputs, weights, case.machine, case.dataflow, sums, mapping, unfinished=case.unfinished
+    )
     expected = convolution(tile, inputs, weights) + (0 if sums is None else sums)
     return np.array_equal(outputs, expected), counts
 
@@ -144,7 +153,8 @@ def found_mapping(case: Case) -> tuple[int, ...]:
 
 def _problem_and_tile(case: Case) -> tuple[Workload, Tiles]:
     work = workload_of([case.layer], case.machine)[0]
-    return work, Tiles(*(np.array([size]) for size in case.tile))
+    unfinished = np.array([case.unfinished and case.machine.accumulators > 0])
+    return work, Tiles(*(np.array([size]) for size in case.tile))._replace(unfinished=unfinished)
 
 
 def closed_form(case: Case) -> dict[str, int]:
@@ -153,7 +163,10 @@ def closed_form(case: Case) -> dict[str, int]:
     cost = flows[case.dataflow].tile_cost(*_problem_and_tile(case), case.machine)
     n, y, x, g, k, _ = case.tile
     words = {_count(access): value for access, value in cost.accesses().items()}
-    words["buffer_psums_read"] = words["buffer_psums_read"] - (0 if case.resumed else n * y * x * g * k)
+    read = words["buffer_psums_read"]
+    waits = case.machine.accumulators > 0
+    begun = not (case.unfinished if waits else case.resumed)
+    words["buffer_psums_read"] = read - n * y * x * g * k * begun
     numbers = dict.fromkeys(ACCESSES, 0) | words
     numbers |= {"cycles": cost.cycles, "stream": cost.stream, "busy": cost.busy}
     return {name: int(np.asarray(value).reshape(-1)[0]) for name, value in numbers.items()}

@@ -58,15 +58,19 @@ def _nest(unit: Unit, layer: Layer, order: Sequence[str]) -> Iterator[Part]:
         yield dict(zip(loops, parts, strict=True))
 
 
-def run_unit(unit: Unit, layer: Layer, buffer: Buffer, machine: Machine) -> None:
-    """Run a layer; what happened is in the buffer's counts."""
-    _Array(unit, layer, buffer, machine).run()
+def run_unit(unit: Unit, layer: Layer, buffer: Buffer, machine: Machine, *, unfinished: bool = False) -> None:
+    """Run a layer; what happened is in the buffer's counts.
+
+    Where sums wait in accumulators of the array, those of an *unfinished* tile do not leave it.
+    """
+    _Array(unit, layer, buffer, machine, unfinished).run()
 
 
 class _Array:
     """A unit at work: what its operands were in the step before, and what its ports and outputs still have to do."""
 
-    def __init__(self, unit: Unit, layer: Layer, buffer: Buffer, machine: Machine) -> None:
+    def __init__(self, unit: Unit, layer: Layer, buffer: Buffer, machine: Machine, unfinished: bool) -> None:
+        self.accumulates, self.unfinished = machine.accumulators > 0, unfinished
         self.unit, self.layer, self.buffer, self.counts = unit, layer, buffer, buffer.counts
         self.rate = rate_of(layer, machine)
         self.last: dict[str, object] = {}
@@ -79,12 +83,14 @@ class _Array:
         blocks = list(_nest(unit, self.layer, outer))
         steps = list(_nest(unit, self.layer, inner))
         stays = unit.stationary != "outputs"
+        unfinished = self.unfinished and self.accumulates
+        leaves = unit.output_words and not unfinished
         if stays:
             self.order(blocks[0])
             self.wait()
         for number, block in enumerate(blocks):
             if stays:
-                self.leaving = self.made(block, steps) if unit.output_words else 0
+                self.leaving = self.made(block, steps) if leaves else 0
                 if number + 1 < len(blocks):
                     self.order(blocks[number + 1])
             several, cycles = self.rate
@@ -99,10 +105,12 @@ class _Array:
                 self.cycle(streams=True)
             self.wait()
             if not stays:
-                self.leaving = len(self.sums) if unit.output_words else 0
+                self.leaving = len(self.sums) if leaves else 0
                 for (pixel, channel), value in self.sums.items():
-                    self.buffer.accumulate(pixel, channel, value)
+                    self.add(pixel, channel, value)
                 self.sums.clear()
+        if self.accumulates and not unfinished:
+            self.counts.buffer_psums_written += self.buffer.outputs.size
         self.wait()
         for _ in range(unit.latency):
             self.cycle(streams=False)
@@ -151,7 +159,15 @@ class _Array:
                 counts.register_psums += 2
                 self.sums[pixel, channel] = self.sums.get((pixel, channel), 0) + value
             else:
-                buffer.accumulate(pixel, channel, value)
+                counts.register_psums += 2 * self.accumulates
+                self.add(pixel, channel, value)
+
+    def add(self, pixel: Pixel, channel: int, value: int) -> None:
+        """Add *value* to an output, in the buffer or where its sums wait."""
+        if self.accumulates:
+            self.buffer.outputs[pixel.n, channel, pixel.y, pixel.x] += value
+        else:
+            self.buffer.accumulate(pixel, channel, value)
 
     def new(self, operand: str, part: Part) -> int:
         """Words of *operand* that the step before did not have: all, or none where its loops did not go on."""

@@ -24,6 +24,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -224,6 +225,8 @@ class Tiling:
         that it ever remembers, and those of the next period that arrive while the last tile of one still reads others
         in their place. What a part for weights alone has to hold, ``Machine.weights_bits``, is not among them.
         """
+        if self.machine.accumulators and self.waiting() > self.machine.accumulators:
+            return sys.maxsize
         bits, kept = {operand: self._held(operand) for operand in READS}, self.kept()
         if not (self.machine.parts or self.machine.psums_stay):
             return sum(bits.values()) + kept + self.one["resident"]
@@ -241,6 +244,20 @@ class Tiling:
             Fraction(sum(bits[operand] for operand in part.holds), part.bits) for part in self.machine.parts
         ]
         return ceil(max(filled) * whole)
+
+    def waiting(self) -> int:
+        """Partial sums that are there at once at the most: begun, and with input channels of other tiles to come."""
+        waiting: dict[tuple[int, ...], int] = {}
+        most = 0
+        for index in itertools.product(*(range(self.tiles[axis]) for axis in self.axes)):
+            place = dict(zip(self.axes, index, strict=True))
+            outputs = tuple(place[axis] for axis in READS["outputs"])
+            if self.tiles["c"] > 1:
+                waiting[outputs] = self.bits(place, "outputs")
+                most = max(most, sum(waiting.values()))
+            if place["c"] == self.tiles["c"] - 1:
+                waiting.pop(outputs, None)
+        return most
 
     def _held(self, operand: str) -> int:
         """Bits that the buffer has of *operand* at once."""
@@ -571,14 +588,17 @@ class ArrayCycles:
 
     def _cycles(self, step: Step) -> int:
         n, y, x, g, k, c = (np.array([step.sizes[axis]]) for axis in AXES)
-        cost = self.flow.tile_cost(self.problem, Tile(n, y, x, g, k, c), self.machine)
+        waits = self.machine.accumulators > 0  # for the tiles with its other input channels
+        tile = Tile(n, y, x, g, k, c, np.array([waits and not step.ends]))
+        cost = self.flow.tile_cost(self.problem, tile, self.machine)
         cycles = int(cost.cycles[0])
         if step.ends:
             pace = Fraction(int(self.problem.post_cycles[0]), int(self.problem.post_outputs[0]))
             cycles = max(cycles, ceil(int((n * y * x * g * k)[0]) * pace))
         if math.isinf(self.machine.buffer_bits_per_cycle):
             return cycles
-        started = (n * y * x * g * k).astype(np.float64) if step.starts else np.zeros(1)
+        unread = step.ends if waits else step.starts
+        started = (n * y * x * g * k).astype(np.float64) if unread else np.zeros(1)
         bits = float(buffer_bits(level_bits(access_bits(self.problem, cost.accesses(), started)))[0])
         return max(cycles, math.ceil(bits / self.machine.buffer_bits_per_cycle))
 

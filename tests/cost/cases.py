@@ -441,10 +441,15 @@ def _of_array(
 ) -> tuple[AccessBits, Any]:
     """Bits that the array moves of all tiles, and MACs that it does."""
     steps = Tiling(problem, sizes, Mode("PKC"), machine).steps()
-    tiles = Counter((*(step.sizes[axis] for axis in AXES), int(step.starts)) for step in steps)
-    *axes, starts = np.array(list(tiles)).T
+    waits = machine.accumulators > 0  # sums are written when they are finished, and not read
+    tiles = Counter(
+        (*(step.sizes[axis] for axis in AXES), int(step.ends if waits else step.starts)) for step in steps
+    )
+    *axes, unread = np.array(list(tiles)).T
     tile, several = Tile(*axes), problem.repeat(np.array([len(tiles)]))
-    started = tile.n * tile.y * tile.x * tile.g * tile.k * starts
+    if waits:
+        tile = tile._replace(unfinished=unread == 0)
+    started = tile.n * tile.y * tile.x * tile.g * tile.k * unread
     of_array = access_bits(several, flow.tile_cost(several, tile, machine).accesses(), started)
     summed = {key: np.sum(part * list(tiles.values())) for key, part in of_array.items()}
     skipping = flow.skips_zeros and flow.name in machine.skips_zeros

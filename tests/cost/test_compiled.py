@@ -44,13 +44,18 @@ def families(draw: st.DrawFn) -> Machine:
     if draw(st.booleans()):
         fixed["units"] = (draw(units()),)
         fixed["dataflows"] = draw(among((), (), ("ws",), ("os",)))
+    accumulators = 0 if fixed["dataflows"] else draw(among(0, 1, 7, 64))
     if draw(st.booleans()):
         fixed["rows"], fixed["cols"] = draw(st.tuples(*[st.sampled_from([4, 8, 9, 14, 16, 20, 32])] * 2))
         fixed["ports"] = draw(among(1, 4, 16, 40))
         fixed["psum_words"] = draw(among(1, 4, 16, 64))
     if draw(among(False, False, True)):
         fixed |= draw(buffer_parts())
-        fixed["psums_stay"] = False  # tiles of all channels alone: a search is told so by constraints
+        fixed["parts"] = tuple(
+            part for part in fixed["parts"] if part.holds != ("psums",) or not accumulators
+        )
+    # Without accumulators tiles have all channels: a search is told so by constraints.
+    fixed |= {"psums_stay": accumulators > 0, "accumulators": accumulators}
     return draw(machines_with_lanes(**fixed))
 
 
@@ -102,7 +107,7 @@ def cases(draw: st.DrawFn) -> Case:
         weights = [draw(among((1.0, 0.0), (1.0, 1.0), (0.02, 1.0), (1.0, 0.03))) for _ in several]
         rates = rates.weighted(np.array(weights))
     options = None
-    if draw(among(False, False, True)):
+    if not family.accumulators and draw(among(False, False, True)):
         sizes = [
             [axis[: draw(st.integers(1, len(axis)))] for axis in axes] for axes in tried_sizes(work, family)
         ]

@@ -65,7 +65,9 @@ def enumerate_all(problem: Workload, machine: Machine, flow: Dataflow, nests: Ne
             mode
             for mode in modes
             if Tiling(problem, sizes, mode, machine).footprint() <= machine.buffer_bits
-            and (problem.output_bits[0] or not spills(problem, machine, sizes, mode))
+            and not (
+                (machine.accumulators or not problem.output_bits[0]) and spills(problem, machine, sizes, mode)
+            )
         ]
         found += measures_of(problem, machine, flow, sizes, fitting)
     return found
@@ -229,7 +231,8 @@ def check_units_against_enumeration(layer: Layer, drawn: list[Unit], data: st.Da
     on = data.draw(
         machines(slack=slack, buffer_bits=bits, objective=objective, dataflows=()), label="machine"
     )
-    on = dataclasses.replace(on, units=named)
+    waits = data.draw(among(0, 0, 1, 2, 6, 40), label="accumulators")
+    on = dataclasses.replace(on, units=named, psums_stay=waits > 0, accumulators=waits)
     problem = problem_of(layer, on)
     nests = nests_of(problem, on, 8)
     assume(len(nests) * len(named) <= 8)

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from squeezesim.hardware import DATAFLOWS
+from squeezesim.hardware.config import parameters
 from squeezesim.hardware.dataflows import skipping
 from squeezesim.hardware.parts import LEVELS, tables
 from squeezesim.network.compress.storage import FORMS
@@ -96,6 +97,7 @@ ACCELERATORS = section(
                 "objective": st.sampled_from(["latency", "energy", "edp"]),
                 "latency_slack": reals(0, 10),
                 "residency": st.sampled_from(["order", "best"]),
+                "input_channels": st.sampled_from(["best", "whole"]),
                 "constraints": st.lists(CONSTRAINTS, max_size=2),
             },
         ),
@@ -141,7 +143,11 @@ def annotate(data: dict[str, Any], path: str, provenance: str, source: str) -> N
     *above, key = path.split(".")
     for name in above:
         data = data[name]
-    data[key] = {"value": data.get(key, []), "provenance": provenance, "source": source}
+    data[key] = {
+        "value": data[key] if key in data else parameters()[path].default,
+        "provenance": provenance,
+        "source": source,
+    }
 
 
 @st.composite

@@ -246,8 +246,10 @@ def cut_layers(draw: st.DrawFn, unit: Unit) -> Layer:
 
 @st.composite
 def unit_cases(draw: st.DrawFn) -> Case:
-    """A tile on a unit."""
-    on = machine(dataflows=(), units=(unit := draw(units()),), paces=draw(paces()))
+    """A tile on a unit, whose sums may wait in it for other tiles."""
+    waits = draw(among(0, 0, 1000))
+    unit = draw(units())
+    on = machine(dataflows=(), units=(unit,), paces=draw(paces()), psums_stay=waits > 0, accumulators=waits)
     any_layer = draw(among(True, False, False))
     layer = draw(small_layers(macs=1500) if any_layer else cut_layers(unit))
     return Case(
@@ -257,6 +259,7 @@ def unit_cases(draw: st.DrawFn) -> Case:
         dataflow="unit",
         resumed=draw(st.booleans()),
         seed=draw(st.integers(0, 1 << 16)),
+        unfinished=waits > 0 and draw(st.booleans()),
     )
 
 
@@ -287,5 +290,7 @@ def waiting_unit_cases(draw: st.DrawFn) -> Case:
         fy=1,
         fx=1,
     )
-    on = machine(dataflows=(), units=(unit,))
-    return Case(layer, whole(layer, on), on, "unit", draw(st.booleans()), draw(st.integers(0, 99)))
+    waits = draw(among(0, 0, 1000))
+    on = machine(dataflows=(), units=(unit,), psums_stay=waits > 0, accumulators=waits)
+    resumed, seed = draw(st.booleans()), draw(st.integers(0, 99))
+    return Case(layer, whole(layer, on), on, "unit", resumed, seed, waits > 0 and draw(st.booleans()))

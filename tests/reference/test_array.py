@@ -102,6 +102,7 @@ def unit_classes(case: Case) -> set[str]:
         "taps": tile.fy * tile.fx > 1 and bool({"t", "fy", "fx"} & {*unroll}),
         "pixels in one": unit.by("p") > 1,
         f"{unit.stationary} stay": True,
+        "unfinished": case.unfinished,
     }
     return {name for name, hit in found.items() if hit}
 
@@ -116,7 +117,7 @@ def check_units(count: int) -> None:
         hit.update(unit_classes(case))
 
     check()
-    assert len(hit) == 9
+    assert len(hit) == 10
     assert min(hit.values()) > count / 20
 
 

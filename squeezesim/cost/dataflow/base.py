@@ -52,7 +52,7 @@ def buffer_words(*, inputs: Any, weights: Any, psums: Any) -> dict[Access, Any]:
 
 
 class Tile(NamedTuple):
-    """Sizes of tiles along the axes of a layer."""
+    """Sizes of tiles along the axes of a layer, and where their sums go on in the array in the tile after."""
 
     n: Ints
     y: Ints
@@ -60,6 +60,12 @@ class Tile(NamedTuple):
     g: Ints
     k: Ints
     c: Ints
+    unfinished: Any = False
+
+    @property
+    def sizes(self) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
+        """Along n, y, x, g, k, c."""
+        return self.n, self.y, self.x, self.g, self.k, self.c
 
 
 class TileCost(NamedTuple):

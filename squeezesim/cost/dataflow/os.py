@@ -406,7 +406,7 @@ def _least(problem: Workload, tile: Tile, machine: Machine) -> Floats:
     """
     if not machine.chooses_blocks:
         return cost_of_use(problem, tile, _whole(problem, tile.y, tile.x, tile.k, machine), machine)[0] * 1.0
-    n, y, x, g, k, c = tile
+    n, y, x, g, k, c = tile.sizes
     flat, ports = problem.pointwise, machine.ports
     whole = _whole(problem, y, x, k, machine)
     blocks = blocks_of(Filters.of(problem), tile, whole, ports)

@@ -84,8 +84,9 @@ def distinct(problem: Workload, tile: Tile, machine: Machine) -> tuple[list[byte
         weights += (problem.nonzeros, problem.slices)
     if machine.paces:
         weights += (problem.macs_at_once, problem.cycles_at_once)
-    table = np.empty((len(tile) + len(shape) + len(weights), len(tile.n)), np.int64)
-    for row, column in zip(table, (*tile, *shape, *weights), strict=True):
+    sizes = tile.sizes
+    table = np.empty((len(sizes) + len(shape) + len(weights), len(tile.n)), np.int64)
+    for row, column in zip(table, (*sizes, *shape, *weights), strict=True):
         row[:] = column
     mixed = _ODD[: len(table)] @ table.view(np.uint64)
     _, first, number = np.unique(mixed ^ (mixed >> np.uint64(29)), return_index=True, return_inverse=True)
@@ -101,7 +102,7 @@ _ODD = np.array([_DRAW.getrandbits(64) | 1 for _ in range(32)], np.uint64)
 
 def take(tile: Tile, index: Ints) -> Tile:
     """Those of the tiles *index*."""
-    return Tile(*(axis[index] for axis in tile))
+    return Tile(*(axis[index] for axis in tile.sizes))
 
 
 class _Terms(NamedTuple):
@@ -139,7 +140,7 @@ class _Best:
         self.chunks = ceil_div(tiles.tile.k, whole.words)
         self.filters = Filters.of(tiles.problem)
         self.blocks = blocks_of(self.filters, tiles.tile, whole, machine.ports).count
-        problem, (_, _, _, g, k, c) = tiles.problem, tiles.tile
+        problem, (_, _, _, g, k, c) = tiles.problem, tiles.tile.sizes
         numbers = (g, k, c, tiles.stream, tiles.weights, problem.macs_at_once, problem.cycles_at_once)
         self._numbers = np.stack(numbers)
 
@@ -273,7 +274,7 @@ def _windows(best: _Best) -> Iterator[tuple[Ints, Used]]:
     if len(windows) == 0:
         return
     ports, filters = best.machine.ports, best.filters.take(windows)
-    n, y, x, g, k, c = take(tile, windows)
+    n, y, x, g, k, c = take(tile, windows).sizes
     high, wide = ceil_div(y, whole.rows[windows]), ceil_div(x, whole.cols[windows])
     spare = best.most[windows] - 1
     stream, loads, drained = n * best.tiles.stream[windows], n * g * best.chunks[windows] * c, n * y * g * k
@@ -326,7 +327,7 @@ def _products(best: _Best) -> Iterator[tuple[Ints, Used]]:
     if len(products) == 0:
         return
     array = machine.rows, machine.cols, machine.ports, machine.systolic
-    _, _, x, g, k, c = take(tile, products)
+    _, _, x, g, k, c = take(tile, products).sizes
     stream, spare = best.tiles.stream[products], best.most[products] - 1
     beside = spare - ceil_div(x, machine.ports) * g * best.chunks[products] * c
     pixels, cols = _steps(*array)

@@ -193,7 +193,7 @@ def _tile_cost(problem: Workload, tile: Tile, machine: Machine) -> TileCost:
 
     A word that the network delivers to several PEs is read from the buffer once and moved to each of them.
     """
-    n, y, x, g, k, c = tile
+    n, y, x, g, k, c = tile.sizes
     mapped, pixels = mapping(problem, tile, machine), n * y * x
     weights = g * k * c * problem.taps
     macs = pixels * weights

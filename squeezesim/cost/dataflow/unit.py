@@ -19,7 +19,7 @@ at least ``preload_cycles``, and o(b) cycles in which its outputs leave, ⌈outp
 
 and ``latency``. Outputs that stay have a second set of accumulators, what else stays a second set of registers. Sums
 that a block ends leave while it runs. Outputs are the tile's: where it does not hold all input channels, partial sums
-leave likewise.
+leave likewise, unless they wait in ``array.accumulators`` (``Tile.unfinished``): then o(b) is 0 and nothing leaves.
 
 A block need not fill the unit: where blocks would wait for what they preload or for outputs that leave, ⌈D⌉ is ⌈D/u⌉
 with the u ≤ U of the fewest cycles along the loops that cut blocks (``unit_blocks``); in steps U iterations go on.
@@ -74,7 +74,8 @@ def tile_cost(unit: Unit, problem: Workload, tile: Tile, machine: Machine) -> Ti
     def accesses() -> Accesses:
         pixel, channel = _pixel_terms(unit, problem, loops), _channel_terms(unit, problem, loops, machine)
         terms = [np.asarray(term) * 1.0 for term in pixel], [np.asarray(term) * 1.0 for term in channel]
-        return _accesses(unit, *terms, machine)
+        finished = terms[1][_Channel._fields.index("outputs")] * loops.finished
+        return _accesses(unit, *terms, machine, finished)
 
     macs = tile.n * tile.y * tile.x * tile.g * tile.k * tile.c * problem.taps
     return TileCost(stream, cycles + unit.latency - stream, macs, accesses)
@@ -105,6 +106,7 @@ class _Channel(NamedTuple):
     inputs_alone: Any  # where nothing is, for pixels of one part and of several
     inputs_others: Any
     outputs: Any
+    leaving: Any  # outputs, where all tiles of their pixels finish them
     sums: Any  # outputs, once for each block that adds to them
     added: Any  # between PEs, for each pixel
     first: Any  # iterations of the first block but for pixels
@@ -122,7 +124,7 @@ def _pixel_terms(unit: Unit, problem: Workload, loops: Loops) -> _Pixel:
 
 
 def _channel_terms(unit: Unit, problem: Workload, loops: Loops, machine: Machine) -> _Channel:
-    _, groups, filters, summed = loops
+    groups, filters, summed = loops.g, loops.k, loops.summed
     g, k, of_sum = groups.extent, filters.extent, reduce(mul, (cut.extent for cut in summed))
     parts, slices = count_of(summed), g * k * of_sum
     blocks = groups.parts * filters.parts * parts
@@ -160,6 +162,7 @@ def _channel_terms(unit: Unit, problem: Workload, loops: Loops, machine: Machine
         inputs_alone=0 * inputs if only_once else np.where(in_space, inputs, 0),
         inputs_others=0 * inputs if only_once else np.where(in_space, by_filter, 0),
         outputs=g * k,
+        leaving=np.where(loops.summed[0].extent < problem.c, 0, g * k) if machine.accumulators else g * k,
         sums=g * k * (1 if unit.stationary == "outputs" else parts),
         added=slices - g * k * parts,
         first=first,
@@ -174,7 +177,7 @@ def _cycles(unit: Unit, pixel: Sequence[Any], channel: Sequence[Any]) -> Sequenc
     streaming = [(p.stream, c.cycles), (p.tiles, c.latency)]
     found = [streaming]
     if unit.output_words:
-        found.append([(p.pixels, c.outputs / unit.output_words), (p.tiles, c.latency)])
+        found.append([(p.pixels, c.leaving / unit.output_words), (p.tiles, c.latency)])
     if unit.stationary == "weights":
         streaming.append((p.tiles, c.exposed))
         found.append([(p.tiles, c.preloads + c.latency), (p.stream, np.ones_like(c.cycles))])
@@ -187,10 +190,12 @@ def _cycles(unit: Unit, pixel: Sequence[Any], channel: Sequence[Any]) -> Sequenc
     return found
 
 
-def _accesses(unit: Unit, pixel: Sequence[Floats], channel: Sequence[Floats], machine: Machine) -> Accesses:
+def _accesses(
+    unit: Unit, pixel: Sequence[Floats], channel: Sequence[Floats], machine: Machine, finished: Any
+) -> Accesses:
     """Words of whole layers: PEs read what stays from registers; sums of loops in space go from PE to PE.
 
-    Sums that stay in the array are in registers, and leave it once.
+    Sums that stay in the array are in registers, and leave it once, *finished* of each pixel.
     """
     p, c = _Pixel(*pixel), _Channel(*channel)
     inputs = p.pixels * c.inputs_again + p.alone * c.inputs_alone + p.others * c.inputs_others
@@ -203,11 +208,14 @@ def _accesses(unit: Unit, pixel: Sequence[Floats], channel: Sequence[Floats], ma
     }
     stays = {"outputs": "psums"}.get(unit.stationary, unit.stationary)
     within = machine.psums_stay and unit.stationary != "outputs"
+    leaving = c.outputs if within else c.sums
     return {
         Access("register_file", stays): registers[unit.stationary],
         **({Access("register_file", "psums"): 2.0 * p.pixels * c.sums} if within else {}),
         Access("inter_pe", "psums"): p.pixels * c.added,
-        **buffer_words(inputs=inputs, weights=weights, psums=p.pixels * (c.outputs if within else c.sums)),
+        **buffer_words(
+            inputs=inputs, weights=weights, psums=p.pixels * (finished if machine.accumulators else leaving)
+        ),
     }
 
 
@@ -217,10 +225,12 @@ def _moves_more(unit: Unit, machine: Machine) -> bool:
 
 
 def _least_accesses(
-    unit: Unit, pixel: Sequence[Floats], channel: Sequence[Floats], machine: Machine
+    unit: Unit, problem: Workload, pixel: Sequence[Floats], channel: Sequence[Floats], machine: Machine
 ) -> Accesses:
     """Words of whole layers; smaller blocks move more of them, but for sums that go from PE to PE."""
-    words = dict(_accesses(unit, pixel, channel, machine))
+    # Of all tiles along C together there are all weights of their outputs.
+    finished = _Channel(*channel).weights / (problem.c * problem.taps)
+    words = dict(_accesses(unit, pixel, channel, machine, finished))
     if _moves_more(unit, machine) and unit.stationary != "outputs":
         words[Access("inter_pe", "psums")] = 0.0 * words[Access("inter_pe", "psums")]
     return words
@@ -238,7 +248,7 @@ def dataflow_of(unit: Unit) -> Dataflow:
 
     def whole(problem: Workload, **sizes: Ints) -> Loops:
         one = np.ones_like(next(iter(sizes.values())))
-        return Loops.of(unit, problem, Tile(**(dict.fromkeys(Tile._fields, one) | sizes)))
+        return Loops.of(unit, problem, Tile(**(dict.fromkeys("nyxgkc", one) | sizes)))
 
     bounds = Bounds(
         pixel_terms=lambda problem, n, y, x, _: _pixel_terms(unit, problem, whole(problem, n=n, y=y, x=x)),
@@ -246,7 +256,9 @@ def dataflow_of(unit: Unit) -> Dataflow:
             unit, problem, whole(problem, g=g, k=k, c=c), machine
         ),
         cycles=lambda pixel, channel: _cycles(unit, pixel, channel),
-        accesses=lambda _, pixel, channel, machine: [_least_accesses(unit, pixel, channel, machine)],
+        accesses=lambda problem, pixel, channel, machine: [
+            _least_accesses(unit, problem, pixel, channel, machine)
+        ],
         exact=lambda _, tile, machine: np.full(tile.n.shape, not _moves_more(unit, machine)),
     )
     declared = Declaration(unit.name, SpatialMap((), ()), unit.stationary, ports="none")

@@ -107,17 +107,18 @@ def _successions(nest: Nest) -> Iterator[tuple[Any, Any, Any]]:
 
 
 class Loops(NamedTuple):
-    """The loops of tiles on a unit, cut: pixels, groups, output channels, and what is summed up."""
+    """The loops of tiles on a unit, cut: pixels, groups, output channels, and what is summed up; whose sums leave."""
 
     pixels: tuple[Cut, ...]  # n, y, x, or p
     g: Cut
     k: Cut
     summed: tuple[Cut, ...]  # c and fy, fx, or t
+    finished: Any = True
 
     @classmethod
     def of(cls, unit: Unit, problem: Workload, tile: Tile) -> Loops:
         """Cut the loops of tiles into parts of what the unit does at once."""
-        n, y, x, g, k, c = tile
+        n, y, x, g, k, c, unfinished = tile
         pixels = [Cut.of(extent, unit.by(loop)) for loop, extent in zip("nyx", (n, y, x), strict=True)]
         if unit.by("p") > 1:
             pixels = [Cut.of(n * y * x, unit.by("p"))]
@@ -125,7 +126,13 @@ class Loops(NamedTuple):
         if unit.by("t") > 1:
             taps = [Cut.of(problem.taps, unit.by("t"))]
         summed = Cut.of(c, unit.by("c")), *taps
-        return cls(tuple(pixels), Cut.of(g, unit.by("g")), Cut.of(k, unit.by("k")), summed)
+        return cls(
+            tuple(pixels),
+            Cut.of(g, unit.by("g")),
+            Cut.of(k, unit.by("k")),
+            summed,
+            np.logical_not(unfinished),
+        )
 
     @property
     def every(self) -> list[Cut]:
@@ -135,7 +142,11 @@ class Loops(NamedTuple):
     def replaced(self, every: Nest) -> Loops:
         """Return these loops with other cuts."""
         n = len(self.pixels)
-        return Loops(tuple(every[:n]), every[n], every[n + 1], tuple(every[n + 2 :]))
+        return Loops(tuple(every[:n]), every[n], every[n + 1], tuple(every[n + 2 :]), self.finished)
+
+    def leaving(self, unit: Unit, outputs: Any) -> Any:
+        """Cycles in which *outputs* leave; none where their sums go on in the tile after."""
+        return ceil_div(outputs, unit.output_words) * self.finished if unit.output_words else 0 * outputs
 
     def cutting(self, stationary: str) -> list[int]:
         """Return which of ``every`` loop cut what stays into blocks, the outermost first; in the others steps go on."""
@@ -169,8 +180,8 @@ def _outputs(unit: Unit, problem: Workload, loops: Loops) -> tuple[Ints, Ints]:
         return stream, stream
     cycles = stream
     for count, outputs in classes_of(nest):
-        cycles = cycles + count * np.maximum(ceil_div(outputs, unit.output_words) - m, 0)
-    last = ceil_div(last_of(nest), unit.output_words)
+        cycles = cycles + count * np.maximum(loops.leaving(unit, outputs) - m, 0)
+    last = loops.leaving(unit, last_of(nest))
     return cycles - np.maximum(last - m, 0) + last, stream
 
 
@@ -178,26 +189,27 @@ def _weights(unit: Unit, problem: Workload, loops: Loops) -> tuple[Ints, Ints]:
     """The same where weights stay."""
     pixels = reduce(mul, (cut.extent for cut in loops.pixels))
     m = cycles_of_block(unit, problem, loops)
-    return _preloaded(unit, (loops.g, loops.k), loops.summed, m, pixels)
+    return _preloaded(unit, loops, (loops.g, loops.k), m, pixels)
 
 
 def _inputs(unit: Unit, problem: Workload, loops: Loops) -> tuple[Ints, Ints]:
     """The same where inputs stay."""
     m = cycles_of_block(unit, problem, loops)
-    return _preloaded(unit, (*loops.pixels, loops.g), loops.summed, m, loops.k.extent)
+    return _preloaded(unit, loops, (*loops.pixels, loops.g), m, loops.k.extent)
 
 
-def _preloaded(unit: Unit, kept: Nest, summed: Nest, m: Ints, made: Ints) -> tuple[Ints, Ints]:
-    """Cycles where blocks of *kept* × *summed* words are preloaded, each for *m* cycles.
+def _preloaded(unit: Unit, loops: Loops, kept: Nest, m: Ints, made: Ints) -> tuple[Ints, Ints]:
+    """Cycles where blocks of *kept* × what is summed up are preloaded, each for *m* cycles.
 
     One of *kept* makes *made* outputs.
     """
+    summed = loops.summed
 
     def preload(words: Any) -> Any:
         return np.maximum(arrive(unit, words), unit.preload)
 
     def leave(iterations: Any) -> Any:
-        return ceil_div(iterations * made, unit.output_words) if unit.output_words else 0 * iterations
+        return loops.leaving(unit, iterations * made)
 
     stream = count_of(kept) * count_of(summed) * m
     cycles = stream + preload(first_of(kept) * first_of(summed))
@@ -262,7 +274,8 @@ def used(unit: Unit, problem: Workload, tile: Tile, machine: Machine) -> Loops:
         few = problem if len(problem) == 1 else problem.take(rows)
         extents = [np.broadcast_to(cut.extent, whole.shape)[rows] for cut in every]
         cuts = [Cut.of(extent, cut.size) for extent, cut in zip(extents, every, strict=True)]
-        m = np.broadcast_to(cycles_of_block(unit, few, loops.replaced(cuts)), rows.shape)
+        of_rows = loops._replace(finished=np.broadcast_to(loops.finished, whole.shape)[rows])
+        m = np.broadcast_to(cycles_of_block(unit, few, of_rows.replaced(cuts)), rows.shape)
         parts = [ceil_div(extents[place][:, None], size) for place, size in zip(places, blocks, strict=True)]
         count = reduce(mul, parts)
         fits: Bools = count * m[:, None] < whole[rows, None]
@@ -274,7 +287,7 @@ def used(unit: Unit, problem: Workload, tile: Tile, machine: Machine) -> Loops:
         for place, size in zip(places, blocks, strict=True):
             cuts[place] = Cut.of(extents[place][row], size[block])
         taken = few if len(few) == 1 else few.take(row)
-        cycles = times_of(unit, taken, loops.replaced(cuts))[0]
+        cycles = times_of(unit, taken, of_rows._replace(finished=of_rows.finished[row]).replaced(cuts))[0]
         ranked = np.lexsort((block, count[row, block], cycles, row))
         best = ranked[np.unique(row[ranked], return_index=True)[1]]
         best = best[cycles[best] < whole[rows[row[best]]]]
@@ -288,9 +301,9 @@ def _least(unit: Unit, problem: Workload, loops: Loops) -> Ints:
     m, every = cycles_of_block(unit, problem, loops), loops.every
     nest = [every[place] for place in loops.cutting(unit.stationary)]
     outputs = reduce(mul, (cut.extent for cut in (*loops.pixels, loops.g, loops.k)))
-    leaving = ceil_div(outputs, unit.output_words) if unit.output_words else 0 * outputs
+    leaving = loops.leaving(unit, outputs)
     if unit.stationary == "outputs":
-        return np.asarray(np.maximum(count_of(nest) * m + (unit.output_words > 0), m + leaving))
+        return np.asarray(np.maximum(count_of(nest) * m + (leaving > 0), m + leaving))
     preload = max(unit.preload, unit.ports > 0)
     words = reduce(mul, (cut.extent for cut in nest))
     waiting = preload + (count_of(nest) - 1) * np.maximum(m, preload) + m

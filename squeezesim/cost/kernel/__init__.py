@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from ctypes import CDLL
 
-ABI = 8
+ABI = 9
 """The version of the exported functions that Python calls, ``SQUEEZESIM_ABI`` of kernel.h."""
 
 PACKAGE, LIBRARY = "squeezesim_kernel", "libsqueezesim.so"

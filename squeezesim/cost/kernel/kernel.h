@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* The version of the functions below, as ABI in __init__.py: raise both when a signature or a meaning changes. */
-#define SQUEEZESIM_ABI 8
+#define SQUEEZESIM_ABI 9
 
 /* The digest of the sources, which the build passes: the loader takes no library of other sources. */
 #ifndef SQUEEZESIM_SOURCE
@@ -63,12 +63,14 @@ typedef struct {
     int64_t output_words; /* a cycle; 0: never limiting */
     int64_t latency;      /* cycles for each tile */
     int64_t psums_stay;   /* boolean: no partial sums leave the array */
+    int64_t accumulates;  /* boolean: they wait there for other tiles of their outputs */
     int64_t blocks;       /* those that may be chosen */
 } Unit;
 
-/* Sizes of a tile. */
+/* Sizes of a tile, and whether its sums go on in the array in the tile after. */
 typedef struct {
     int64_t n, y, x, g, k, c;
+    int64_t unfinished;
 } Tile;
 
 /* What words are moved for. Partial sums are read from the buffer as often as they are written. */

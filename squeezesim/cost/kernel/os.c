@@ -721,7 +721,7 @@ static const double FLATTEST = 1.25;
 void os_pixels(const Problem *p, const Array *a, const Sides *sides, Terms *terms) {
     double (*found)[TOGETHER] = terms->of;
     for (int64_t at = 0; at < sides->count; at++) {
-        const Work w = work_of(p, a, &(Tile){sides->a, sides->b, sides->c[at], 1, 1, 1});
+        const Work w = work_of(p, a, &(Tile){sides->a, sides->b, sides->c[at], 1, 1, 1, 0});
         const Used whole = whole_of(&w);
         const Blocks b = blocks_of(&w, &whole);
         found[OS_BLOCKS][at] = (double)count_of(&b);
@@ -760,7 +760,7 @@ void os_channels(const Problem *p, const Array *a, const Sides *sides, Terms *te
     const int64_t words = least(sides->b, a->psum_words), chunks = ceil_div(sides->b, words);
     const double last = (double)(sides->b - (chunks - 1) * words), outputs = (double)(sides->a * sides->b);
     const double groups = (double)sides->a, windows = (double)(sides->a * chunks);
-    Work w = work_of(p, a, &(Tile){p->n, p->y, p->x, 1, 1, 1});
+    Work w = work_of(p, a, &(Tile){p->n, p->y, p->x, 1, 1, 1, 0});
     const Used whole = whole_of(&w);
     const int64_t line = ceil_div(p->pointwise ? whole.pixels : whole.cols, a->ports);
     const double longest = (double)(p->pointwise ? line : whole.rows * line);

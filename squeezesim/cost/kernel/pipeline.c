@@ -139,7 +139,7 @@ static void prepare(Played *d, const State *s, const Tiling *t, int order, const
 }
 
 static Tile tile_at(const Played *d, const int64_t *index) {
-    Tile tile;
+    Tile tile = {.unfinished = 0};
     for (int axis = 0; axis < AXES; axis++) (&tile.n)[axis] = size_at(&d->axes[axis], index[axis]);
     return tile;
 }

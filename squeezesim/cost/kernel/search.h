@@ -60,6 +60,7 @@ typedef struct {
     int64_t memories; /* that hold operands */
     int64_t several;  /* whether the machine has more than one */
     int64_t orders, required; /* sets */
+    int64_t accumulators; /* sums that wait in the array between tiles; 0: a tile has all input channels */
     int64_t is_plain, is_finished;      /* `Shares` */
     int64_t parts;
     Part part[MOST_PARTS];

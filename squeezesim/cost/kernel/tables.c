@@ -93,18 +93,20 @@ static double buffer_bits(const Problem *p, const TileCost *cost) {
 }
 
 /* Axes whose last tile differs from the others. */
-static unsigned uneven_of(const Problem *p, const Tiling *t) {
+static unsigned uneven_of(const State *s, const Tiling *t) {
     /* Outputs are finished with the last input channels. */
-    unsigned uneven = (unsigned)(p->post_cycles && t->tiles[AXIS_C] > 1) << AXIS_C;
+    bool finishes = s->problem.post_cycles || s->in->memory->accumulators;
+    unsigned uneven = (unsigned)(finishes && t->tiles[AXIS_C] > 1) << AXIS_C;
     for (int axis = 0; axis < AXES; axis++)
         uneven |= (unsigned)((&t->size.n)[axis] != (&t->last.n)[axis]) << axis;
     return uneven;
 }
 
 /* The tile that is the last along axes *last*, and how many there are. */
-static double tile_of(const Tiling *t, unsigned uneven, unsigned last, Tile *tile) {
+static double tile_of(const State *s, const Tiling *t, unsigned uneven, unsigned last, Tile *tile) {
     double count = 1;
     *tile = t->size;
+    tile->unfinished = s->in->memory->accumulators && t->tiles[AXIS_C] > 1 && !(last >> AXIS_C & 1);
     for (int axis = 0; axis < AXES; axis++) {
         double tiles = (double)t->tiles[axis];
         if (last >> axis & 1) (&tile->n)[axis] = (&t->last.n)[axis];
@@ -118,10 +120,10 @@ bool array_at_least(const State *s, int flow, const Tiling *t, OnArray *array) {
     int64_t kind = s->in->flow[flow].kind;
     if (kind == OF_UNIT ? !unit_chooses(unit) : !s->in->array->chooses_blocks) return false;
     array->total = 0;
-    array->uneven = uneven_of(&s->problem, t);
+    array->uneven = uneven_of(s, t);
     for (unsigned last = array->uneven;; last = (last - 1) & array->uneven) {
         Tile tile;
-        double count = tile_of(t, array->uneven, last, &tile);
+        double count = tile_of(s, t, array->uneven, last, &tile);
         double cycles = kind == OF_UNIT ? unit_least(&s->problem, unit, &tile)
                                         : (kind == OF_OS ? os_least : ws_least)(&s->problem, s->in->array, &tile);
         array->count[last] = count;
@@ -134,11 +136,11 @@ bool array_at_least(const State *s, int flow, const Tiling *t, OnArray *array) {
 void array_of(State *s, int flow, const Tiling *t, OnArray *array) {
     const Problem *p = &s->problem;
     array->total = 0;
-    array->uneven = uneven_of(p, t);
+    array->uneven = uneven_of(s, t);
     memset(array->words, 0, sizeof array->words);
     for (unsigned last = array->uneven;; last = (last - 1) & array->uneven) {
         Tile tile;
-        double count = tile_of(t, array->uneven, last, &tile);
+        double count = tile_of(s, t, array->uneven, last, &tile);
         const TileCost *cost = tile_cost(s, flow, &tile);
         array->count[last] = count;
         double cycles = (double)cost->cycles;
@@ -147,6 +149,10 @@ void array_of(State *s, int flow, const Tiling *t, OnArray *array) {
         if (s->in->memory->is_limited) {
             double bits = buffer_bits(p, cost), rate = s->rates->buffer_bits_per_cycle;
             double started = (double)(tile.n * tile.y * tile.x * tile.g * tile.k) * (double)p->accumulator_bits;
+            if (s->in->memory->accumulators) { /* sums that wait in the array are never read from the buffer */
+                bits -= tile.unfinished ? 0 : started;
+                started = 0;
+            }
             array->cycles[last] = larger(array->cycles[last], rounded_to_integer(bits / rate));
             array->begins[last] = larger(array->begins[last], rounded_to_integer((bits - started) / rate));
         }

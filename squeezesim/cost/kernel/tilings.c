@@ -110,18 +110,26 @@ static bool collides(int operand, unsigned whole, const Tiling *t) {
     return given_up && (!several || shared);
 }
 
+/* Partial sums that stay. */
+static int64_t waiting_of(const State *s, const Tiling *t, const Order *order) {
+    const Problem *p = &s->problem;
+    const Tile *z = &t->size;
+    unsigned sums = order->whole[OUTPUTS];
+    int64_t pixels = (sums & IN_N ? p->n : z->n) * (sums & IN_S ? p->y * p->x : z->y * z->x);
+    return pixels * (sums & IN_K ? p->k : z->k) * z->g;
+}
+
 /* Bits of each operand that stays. */
 static void held_of(const State *s, const Tiling *t, const Order *order, double *held) {
     const Problem *p = &s->problem;
     const Tile *z = &t->size;
-    unsigned inputs = order->whole[INPUTS], sums = order->whole[OUTPUTS];
+    unsigned inputs = order->whole[INPUTS];
     int64_t images = inputs & IN_N ? p->n : z->n;
     int64_t pixels = inputs & IN_S ? t->once / p->n * images : t->largest;
     held[INPUTS] = (double)(pixels * (inputs & IN_C ? p->c : z->c) * z->g) * (double)p->input_bits;
     double all_weights = (double)(z->g * p->k * p->c) * (double)(taps_of(p) * p->factor_bits);
     held[WEIGHTS] = order->whole[WEIGHTS] ? all_weights : t->slots[WEIGHTS];
-    pixels = (sums & IN_N ? p->n : z->n) * (sums & IN_S ? p->y * p->x : z->y * z->x);
-    held[OUTPUTS] = (double)(pixels * (sums & IN_K ? p->k : z->k) * z->g) * (double)p->accumulator_bits;
+    held[OUTPUTS] = (double)waiting_of(s, t, order) * (double)p->accumulator_bits;
 }
 
 bool nest_of(const State *s, const Tiling *t, int number, Nest *nest) {
@@ -165,6 +173,11 @@ bool nest_of(const State *s, const Tiling *t, int number, Nest *nest) {
                 bits[SLOTS] = bits[SINGLE] = slot > part && nest->reused ? INFINITY : 0;
                 second = false;
             }
+        }
+        if (operand == OUTPUTS && memory->accumulators && (t->several & IN_C)) { /* sums that wait have a place each */
+            if (waiting_of(s, t, order) > memory->accumulators) bits[STAYS] = INFINITY;
+            if (t->size.n * t->size.y * t->size.x * t->size.g * t->size.k > memory->accumulators)
+                bits[SLOTS] = bits[SINGLE] = INFINITY;
         }
         if (!(useful && bits[STAYS_SINGLE] < bits[STAYS])) bits[STAYS_SINGLE] = INFINITY;
         if (!useful) bits[STAYS] = INFINITY;

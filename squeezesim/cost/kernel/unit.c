@@ -38,6 +38,7 @@ typedef struct {
     Cut pixels[3]; /* n, y, x; or p */
     Cut g, k;
     Cut summed[3]; /* c, fy, fx; or c, t */
+    bool unfinished; /* no outputs leave */
 } Loops;
 
 /* Blocks of kept × summed words that are preloaded. */
@@ -45,6 +46,7 @@ typedef struct {
     Nest kept, summed;
     int64_t m;    /* cycles of a block */
     int64_t made; /* outputs of an iteration of `kept` */
+    bool unfinished;
 } Preloaded;
 
 static Cut cut_of(int64_t extent, int64_t by) {
@@ -66,6 +68,7 @@ static Loops loops_of(const Problem *p, const Unit *u, const Tile *t) {
         .g = cut_of(t->g, u->g),
         .k = cut_of(t->k, u->k),
         .summed = {cut_of(t->c, u->c), cut_of(p->fy, u->fy), cut_of(p->fx, u->fx)},
+        .unfinished = t->unfinished,
     };
     if (u->p > 1) {
         found.pixels[0] = cut_of(t->n * t->y * t->x, u->p);
@@ -145,9 +148,9 @@ static int64_t preload(const Unit *u, int64_t words) {
     return most(u->ports ? ceil_div(words, u->ports) : 0, u->preload);
 }
 
-/* Cycles in which outputs leave. */
-static int64_t leave(const Unit *u, int64_t outputs) {
-    return u->output_words ? ceil_div(outputs, u->output_words) : 0;
+/* Cycles in which outputs leave; none where their sums go on in the tile after. */
+static int64_t leave(const Unit *u, bool unfinished, int64_t outputs) {
+    return u->output_words && !unfinished ? ceil_div(outputs, u->output_words) : 0;
 }
 
 /* Cycles of a block: of its steps. */
@@ -162,11 +165,11 @@ static int64_t outputs_stay(const Problem *p, const Unit *u, const Loops *l) {
     Nest nest = {5, {l->g, l->k, l->pixels[0], l->pixels[1], l->pixels[2]}};
     int64_t m = cycles_of_block(p, u, l);
     int64_t cycles = count_of(&nest) * m;
-    if (!u->output_words) return cycles;
+    if (!u->output_words || l->unfinished) return cycles;
     Class blocks[CLASSES];
     int classes = classes_of(&nest, nest.loops, blocks);
-    for (int i = 0; i < classes; i++) cycles += blocks[i].count * most(leave(u, blocks[i].size) - m, 0);
-    int64_t last = leave(u, last_block(&nest, 0));
+    for (int i = 0; i < classes; i++) cycles += blocks[i].count * most(leave(u, false, blocks[i].size) - m, 0);
+    int64_t last = leave(u, false, last_block(&nest, 0));
     return cycles - most(last - m, 0) + last;
 }
 
@@ -187,10 +190,10 @@ static int64_t preloaded(const Unit *u, const Preloaded *of) {
         }
     kinds = successions_of(kept, between);
     for (int j = 0; j < kinds; j++) {
-        int64_t left = leave(u, between[j].before * of->made), loaded = preload(u, between[j].after * first);
+        int64_t left = leave(u, of->unfinished, between[j].before * of->made), loaded = preload(u, between[j].after * first);
         cycles += between[j].count * most(most(left, loaded) - m, 0);
     }
-    return cycles + most(leave(u, last_block(kept, 0) * of->made) - m, 0);
+    return cycles + most(leave(u, of->unfinished, last_block(kept, 0) * of->made) - m, 0);
 }
 
 static int64_t weights_stay(const Problem *p, const Unit *u, const Loops *l) {
@@ -199,6 +202,7 @@ static int64_t weights_stay(const Problem *p, const Unit *u, const Loops *l) {
         .summed = {3, {l->summed[0], l->summed[1], l->summed[2]}},
         .m = cycles_of_block(p, u, l),
         .made = extent_of(l->pixels[0]) * extent_of(l->pixels[1]) * extent_of(l->pixels[2]),
+        .unfinished = l->unfinished,
     };
     return preloaded(u, &of);
 }
@@ -209,6 +213,7 @@ static int64_t inputs_stay(const Problem *p, const Unit *u, const Loops *l) {
         .summed = {3, {l->summed[0], l->summed[1], l->summed[2]}},
         .m = cycles_of_block(p, u, l),
         .made = extent_of(l->k),
+        .unfinished = l->unfinished,
     };
     return preloaded(u, &of);
 }
@@ -238,7 +243,7 @@ static void accesses(const Problem *p, const Unit *u, const Tile *t, const Loops
     words[BETWEEN_PSUMS] = macs - sums;
     words[BUFFER_INPUTS] = inputs_again ? pixels * (double)again : inputs;
     words[BUFFER_WEIGHTS] = weights_again ? (double)parts * weights : weights;
-    words[BUFFER_PSUMS] = leaving;
+    words[BUFFER_PSUMS] = l->unfinished ? 0 : leaving;
 }
 
 static int64_t cycles_of(const Problem *p, const Unit *u, const Loops *l) {
@@ -293,8 +298,8 @@ static int64_t least_of(const Blocks *b) {
     const Loops *l = &b->loops;
     int64_t outputs = extent_of(l->g) * extent_of(l->k), words = 1, count = b->fewest[0];
     for (int i = 0; i < 3; i++) outputs *= extent_of(l->pixels[i]);
-    int64_t leaving = leave(u, outputs);
-    if (u->stationary == OUTPUTS_STAY) return most(count * b->m + (u->output_words > 0), b->m + leaving);
+    int64_t leaving = leave(u, l->unfinished, outputs);
+    if (u->stationary == OUTPUTS_STAY) return most(count * b->m + (leaving > 0), b->m + leaving);
     for (int at = 0; at < b->cuts; at++) words *= extent_of(*b->cut[at]);
     int64_t least = most(u->preload, u->ports > 0), arriving = u->ports ? ceil_div(words, u->ports) : 0;
     int64_t waiting = least + (count - 1) * most(b->m, least) + b->m;
@@ -360,7 +365,7 @@ void unit_tile(const Problem *p, const Unit *u, const Tile *t, TileCost *cost) {
 void unit_pixels(const Problem *p, const Unit *u, const Sides *sides, Terms *terms) {
     double (*found)[TOGETHER] = terms->of;
     for (int64_t at = 0; at < sides->count; at++) {
-        const Loops loops = loops_of(p, u, &(Tile){sides->a, sides->b, sides->c[at], 1, 1, 1});
+        const Loops loops = loops_of(p, u, &(Tile){sides->a, sides->b, sides->c[at], 1, 1, 1, 0});
         const int64_t parts = blocks_of(loops.pixels);
         const Nest pixels = {3, {loops.pixels[0], loops.pixels[1], loops.pixels[2]}};
         found[UNIT_PARTS][at] = (double)parts;
@@ -392,13 +397,14 @@ void unit_channels(const Problem *p, const Unit *u, const Sides *sides, Terms *t
     const bool weights = u->stationary == WEIGHTS_STAY;
     double (*found)[TOGETHER] = terms->of;
     for (int64_t at = 0; at < sides->count; at++) {
-        const Loops l = loops_of(p, u, &(Tile){1, 1, 1, sides->a, sides->b, sides->c[at]});
+        const Loops l = loops_of(p, u, &(Tile){1, 1, 1, sides->a, sides->b, sides->c[at], 0});
         const Nest summed = {3, {l.summed[0], l.summed[1], l.summed[2]}};
         const int64_t first = first_of(l.g) * first_block(&summed, 0) * (weights ? first_of(l.k) : 1);
         found[UNIT_CYCLES][at] = (double)cycles_of_part(p, u, &l);
         found[UNIT_BLOCKS][at] = (double)(parts_of(l.g) * blocks_of(l.summed));
         found[UNIT_INPUTS][at] = (double)(sides->a * sides->c[at] * taps_of(p));
-        found[UNIT_OUTPUTS][at] = (double)(sides->a * sides->b);
+        /* Where sums wait in the array, only the last tile along c lets outputs leave. */
+        found[UNIT_OUTPUTS][at] = u->accumulates && sides->c[at] < p->c ? 0 : (double)(sides->a * sides->b);
         int64_t exposed = weights ? preload(u, first) : u->preload, preloads = weights ? preloads_of(u, &l) : 0;
         if (unit_chooses(u) && weights) { /* a block may be a word */
             int64_t blocks = parts_of(l.g) * parts_of(l.k) * blocks_of(l.summed);
