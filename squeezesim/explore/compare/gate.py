@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from squeezesim.report import units
 from squeezesim.report.metrics import mac_unit, units_by_name
 
 _LARGE = 1e6  # from which on digits after the point say nothing
+_FEWEST = 2  # results, of which one can be the most accurate
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,12 @@ class Verdict:
 
     Attributes:
         failures: for each result of which it holds: its name, and the numbers.
+        places: of these results.
     """
 
     condition: Condition
     failures: tuple[str, ...]
+    places: tuple[int, ...] = ()
 
     @property
     def has_failed(self) -> bool:
@@ -66,7 +69,8 @@ def judge(comparison: Comparison, wanted: Iterable[Condition]) -> list[Verdict]:
 
 
 def _verdict(comparison: Comparison, condition: Condition) -> Verdict:
-    failures, rows, is_checked = [], comparison.rows(), False
+    rows, is_checked = comparison.rows(), False
+    failures: dict[int, str] = {}
     for place in range(comparison.saved, len(rows)):
         row, other = rows[place], comparison.baselines[place]
         before = None
@@ -81,13 +85,27 @@ def _verdict(comparison: Comparison, condition: Condition) -> Verdict:
             _check_energies(comparison, condition, place)
         if condition.holds(row, before):
             numbers = ", ".join(_number(name, row, before) for name in condition.names)
-            failures.append(f"{comparison.results[place]}: {numbers}")
+            failures[place] = f"{comparison.results[place]}: {numbers}"
     if not is_checked:
         raise UsageError(
             f"{condition.text!r} compares with a baseline, and there is none; allowed: a saved report or "
             "another result to compare with"
         )
-    return Verdict(condition, tuple(failures))
+    return Verdict(condition, tuple(failures.values()), tuple(failures))
+
+
+def most_accurate(comparison: Comparison, verdicts: Sequence[Verdict]) -> str:
+    """Return which of the results that no condition holds of is the most accurate; empty where fewer than two are known."""
+    failed = {place for verdict in verdicts for place in verdict.places}
+    left = [
+        result
+        for place, result in enumerate(comparison.results)
+        if place >= comparison.saved and place not in failed and result.top1_percent is not None
+    ]
+    if len(left) < _FEWEST:
+        return ""
+    best = max(left, key=lambda result: result.top1_percent or 0.0)
+    return f"of those that pass, {best} has the highest top-1, {units.per_cent(best.top1_percent)} %"
 
 
 def _check_known(condition: Condition, row: Mapping[str, Any]) -> None:

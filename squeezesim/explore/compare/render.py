@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from squeezesim.errors import UsageError
 from squeezesim.explore.compare.comparison import Comparison
-from squeezesim.explore.compare.gate import Verdict, budgets
+from squeezesim.explore.compare.gate import Verdict, budgets, most_accurate
 from squeezesim.files import json_page, round_floats
 from squeezesim.hardware.config import CONSTRAINTS
 from squeezesim.hardware.display import ideal_text, ideals
@@ -164,7 +164,8 @@ def sections(
             title = f"the {units.plural(len(side.cells) - 1, by)} whose latency differs most"
         parts.append(Section(title, side if width is None else _fitted(side, width)))
     if verdicts:
-        parts.append(Section("conditions", condition_lines(verdicts)))
+        best = most_accurate(comparison, verdicts)
+        parts.append(Section("conditions", [*condition_lines(verdicts), *filter(None, [best])]))
     if told := notes(comparison):
         parts.append(Section("notes", told))
     return parts

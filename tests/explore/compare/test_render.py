@@ -11,7 +11,7 @@ import pytest
 from squeezesim.errors import UsageError
 from squeezesim.explore.compare.compare import comparison
 from squeezesim.explore.compare.comparison import Comparison, of_report
-from squeezesim.explore.compare.gate import Verdict, conditions, judge
+from squeezesim.explore.compare.gate import Verdict, conditions, judge, most_accurate
 from squeezesim.explore.compare.render import (
     accuracy_figure,
     draw,
@@ -209,6 +209,16 @@ def test_every_circle_has_a_name_unless_there_are_too_many() -> None:
     shown = [text.get_text() for text in accuracy_figure(networks(many)).axes[0].texts]
     assert shown[0] == "net00"  # on the front
     assert len(shown) <= 25
+
+
+def test_the_most_accurate_of_those_that_pass_is_named() -> None:
+    made = networks({"a": 50, "b": 60})
+    whole = {row["network"]: row for row in made.rows()}
+    passed = most_accurate(made, judge(made, conditions(["params > 1T"])))
+    assert passed == "of those that pass, b on x has the highest top-1, 60.00 %"
+    failing = judge(made, conditions([f"latency_us >= {min(row['latency_us'] for row in whole.values())}"]))
+    assert len(failing[0].places) == len(failing[0].failures) > 0
+    assert not most_accurate(made, failing)
 
 
 def test_budgets_are_lines() -> None:
