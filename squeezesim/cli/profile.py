@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from squeezesim.report.report import Report
 
 _DEFAULT_FILES = ("layers.csv", "report.json", "utilization.png")
-_BY = ("layer", "stage", "op")
+_BY = ("shape", "layer", "stage", "op")
 
-SHORT = "Say how long MODEL takes on an accelerator, and why."
+SHORT = "Simulate MODEL on an accelerator, layer by layer."
 EXAMPLES = """\b
 Examples:
   squeezesim profile squeezenext_23 --hw os_32x32
@@ -75,8 +75,12 @@ def profile(
         ),
     ] = None,
     by: Annotated[
-        str, typer.Option(metavar="|".join(_BY), help="Rows of the table and of --format csv.")
-    ] = "layer",
+        str | None,
+        typer.Option(
+            metavar="|".join(_BY),
+            help="Rows; shape: the layers of one shape in a stage together.  [default: shape in tables, layer in CSV]",
+        ),
+    ] = None,
     format: options.Format = "table",
     stages: options.Stages = None,
     no_files: Annotated[bool, typer.Option("--no-files", help="Write no files.")] = False,
@@ -84,7 +88,7 @@ def profile(
     strict: options.Strict = False,
     debug: options.Debug = False,
 ) -> None:
-    """Say how long MODEL takes on an accelerator, how busy its PEs are, and where cycles and energy go.
+    """Simulate MODEL on an accelerator: latency, utilization, energy and DRAM traffic of each layer.
 
     Cycles are of the accelerator's clock, latency is in µs, energy in µJ or, where the energy table is relative, in
     units of one MAC, DRAM traffic in bytes. The table abbreviates (k, M, G are SI, KiB and MiB IEC); --format csv and
@@ -94,8 +98,8 @@ def profile(
     utilization.png to reports/MODEL__HW/.
     """
     del debug
-    output.choice("--by", by, _BY)
     output.choice("--format", format, output.FORMATS)
+    by = output.choice("--by", by or ("shape" if format == "table" else "layer"), _BY)
     if format == "json" and (sort is not None or top is not None or by != "layer"):
         raise UsageError("--sort, --top and --by are for tables and CSV; --format json is the whole report")
     request = options.Request(

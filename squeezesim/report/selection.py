@@ -17,14 +17,24 @@ def select(
 ) -> list[dict[str, Any]]:
     """Return the rows of *report*, sorted by a column (numbers descending, texts ascending), the first *top* of them.
 
-    The first rows are those that take longest where *sort* does not say otherwise.
+    *by* is ``shape``, for layers of one shape in a stage together, or one of ``metrics.GROUPS``. The first rows are
+    those that take longest where *sort* does not say otherwise.
 
     Raises:
         UsageError: there is no such column.
     """
-    rows = metrics.rows(report, by)
+    rows = rows_by(report, by)
     key = "cycles" if sort is None and top is not None else sort
     return rows if key is None else sort_rows(rows, key)[:top]
+
+
+def rows_by(report: ReportData, by: str) -> list[dict[str, Any]]:
+    """Return all rows of *report* by shape, layer, stage or operator."""
+    if by != "shape":
+        return metrics.rows(report, by)
+    from squeezesim.report import shapes
+
+    return shapes.rows(report)
 
 
 def sort_rows(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from squeezesim.markup import Html, block, escaped, markdown_table, table
 from squeezesim.report import diagnosis, metrics, units
 from squeezesim.report.grid import Column, Grid, meter
 from squeezesim.report.metrics import METRICS, format_value, header
-from squeezesim.report.selection import select
+from squeezesim.report.selection import rows_by, select
 from squeezesim.report.stays import least_dram_bytes
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ Row = Mapping[str, Any]
 Shown = tuple[Column, Callable[[Row], str]]
 """A column, and what writes it in a row."""
 
+LAYERS = ("shape", "layer")
+"""Tables of layers: of those of one shape in a stage together, or of each."""
 NAME_WIDTH = 28
 """Columns beyond the first six are shown only where they leave a layer's name this much."""
 
@@ -44,7 +46,7 @@ def grid(
     shown = columns(report, by, bars)
     cells = [[cell(row) for _, cell in shown.values()] for row in rows]
     whole = Grid([column for column, _ in shown.values()], cells, part)
-    return whole if width is None else whole.fit(width, NAME_WIDTH if by == "layer" else 0)
+    return whole if width is None else whole.fit(width, NAME_WIDTH if by in LAYERS else 0)
 
 
 # The columns in the order in which they stand, each with its rank; those of rank 0 are there at 80 characters.
@@ -65,7 +67,7 @@ def columns(report: ReportData, by: str, bars: int = 0) -> dict[str, Shown]:
     hidden = {"energy_uj", "energy_mac_equiv"} - {metrics.shown_energy(report)}
     if all(layer.repeat == 1 for layer in report.network.layers):
         hidden.add("repeat")
-    ranks = LAYER_COLUMNS if by == "layer" else {by: 0, "layers": 1, **_COSTS}
+    ranks = LAYER_COLUMNS if by in LAYERS else {by: 0, "layers": 1, **_COSTS}
     hidden |= {name for name in ranks if METRICS[name].is_optional and METRICS[name].column(report) is None}
     share = partial(meter, width=bars) if bars else units.share
     cells: dict[str, Callable[[Row], str]] = {
@@ -73,7 +75,7 @@ def columns(report: ReportData, by: str, bars: int = 0) -> dict[str, Shown]:
         "taps": _filter,
         "utilization": lambda row: share(row["utilization"] if row["macs"] else None),
         "efficiency": lambda row: units.share(row["efficiency"] if row["macs"] else None),
-        **({} if by == "layer" else {by: lambda row: row[by] or units.EMPTY}),
+        **({"name": _name} if by in LAYERS else {by: lambda row: row[by] or units.EMPTY}),
     }
     shown = {name: shown_as(name, rank) for name, rank in ranks.items() if name not in hidden}
     return {name: (column, cells.get(name, cell)) for name, (column, cell) in shown.items()}
@@ -83,6 +85,12 @@ def shown_as(name: str, rank: int = 0) -> Shown:
     """Return the column of the metric *name*, and what writes it in each row."""
     column = Column(header(name), rank, left=METRICS[name].kind == "text")
     return column, lambda row: format_value(name, row[name])
+
+
+def _name(row: Row) -> str:
+    """The layer's name, with how many there are of its shape."""
+    count = row.get("layers", 1)
+    return f"{row['name']} ×{count}" if count > 1 else format_value("name", row["name"])
 
 
 def _filter(row: Row) -> str:
@@ -116,7 +124,7 @@ class Section:
             object.__setattr__(self, "body", tuple(map(visible, self.body)))
 
 
-def text(report: ReportData, *, by: str = "layer", sort: str | None = None, top: int | None = None) -> str:
+def text(report: ReportData, *, by: str = "shape", sort: str | None = None, top: int | None = None) -> str:
     """Return *report* as plain text with all columns, whatever the width.
 
     Raises:
@@ -129,7 +137,7 @@ def show(
     report: ReportData,
     console: Console,
     *,
-    by: str = "layer",
+    by: str = "shape",
     sort: str | None = None,
     top: int | None = None,
 ) -> None:
@@ -178,15 +186,15 @@ def sections(
 ) -> list[Section]:
     """Return the parts of the text in their order, tables at most *width* wide, bars of *bars* characters in them."""
     rows = select(report, by, sort, top)
-    shown = [row for row in rows if row["cycles"]] if by == "layer" else rows
-    part = units.part(len(rows), len(metrics.rows(report, by)), by) if top is not None else ""
+    shown = [row for row in rows if row["cycles"]] if by in LAYERS else rows
+    part = units.part(len(rows), len(rows_by(report, by)), by) if top is not None else ""
     parts = [
         Section(f"{report.network.name} on {report.accelerator.name}", subject(report)),
         Section(_heading(by, len(shown), sort, top), grid(report, shown, by, width, bars, part)),
     ]
-    if by == "layer" and (ops := zero_cost_ops(rows)):
+    if by in LAYERS and (ops := zero_cost_ops(rows)):
         parts.append(Section(f"not shown, for they take no time: {ops}", ()))
-    if by == "layer":
+    if by in LAYERS:
         parts.append(Section("stages", grid(report, metrics.rows(report, "stage"), "stage", width, bars)))
     parts.append(Section("total", _totals(report)))
     worst = [f"{place}. {finding}" for place, finding in enumerate(diagnosis.findings(report, WORST), 1)]
@@ -210,14 +218,18 @@ def caveats(report: ReportData) -> list[Section]:
 
 def zero_cost_ops(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return the operators of the layers that take no time, with how many there are of each."""
-    counts = Counter(row["op"] for row in rows if not row["cycles"])
+    counts: Counter[str] = Counter()
+    for row in rows:
+        if not row["cycles"]:
+            counts[row["op"]] += row.get("layers", 1)
     return ", ".join(f"{count} {op}" for op, count in counts.most_common())
 
 
 def _heading(by: str, count: int, sort: str | None, top: int | None) -> str:
     if top is not None and sort is None:
-        return f"the {units.plural(count, by)} that {'takes' if count == 1 else 'take'} longest"
-    return f"{by}s" + (f" by {sort}" if sort else "")
+        of_layers = " of layers" if by == "shape" else ""
+        return f"the {units.plural(count, by)}{of_layers} that {'takes' if count == 1 else 'take'} longest"
+    return ("layers" if by in LAYERS else f"{by}s") + (f" by {sort}" if sort else "")
 
 
 def subject(report: ReportData) -> list[str]:
@@ -287,7 +299,7 @@ _NUMBERED = re.compile(r"\d+\. ")
 def report_markdown(report: ReportData) -> str:
     """Return *report* as GitHub's Markdown: what ``profile`` prints, with all columns."""
 
-    return markdown(sections(report, by="layer", sort=None, top=None, width=None))
+    return markdown(sections(report, by="shape", sort=None, top=None, width=None))
 
 
 def markdown(parts: Iterable[Section]) -> str:

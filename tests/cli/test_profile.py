@@ -216,7 +216,7 @@ def test_a_built_in_network_by_name(run: Run) -> None:
             [*SMALL, "--objective", "latncy"],
             "--objective 'latncy'; allowed: latency, energy, edp; did you mean 'latency'?",
         ),
-        ([*SMALL, "--by", "lyer"], "--by 'lyer'; allowed: layer, stage, op; did you mean 'layer'?"),
+        ([*SMALL, "--by", "lyer"], "--by 'lyer'; allowed: shape, layer, stage, op; did you mean 'layer'?"),
         ([*SMALL, "--format", "cvs"], "--format 'cvs'; allowed: table, csv, json; did you mean 'csv'?"),
         (
             [*SMALL, "--by", "op", "--sort", "cycle"],

@@ -96,8 +96,8 @@ def test_rows_by_operator() -> None:
 
 
 def test_top_names_what_it_shows() -> None:
-    assert "the 2 layers that take longest" in text(REPORT, top=2)
-    assert "the 1 layer that takes longest" in text(REPORT, top=1)
+    assert "the 2 shapes of layers that take longest" in text(REPORT, top=2)
+    assert "the 1 shape of layers that takes longest" in text(REPORT, top=1)
     assert "layers by energy_mac_equiv" in text(REPORT, sort="energy_mac_equiv", top=2)
 
 
