@@ -13,7 +13,7 @@ from squeezesim.cli import options, output
 if TYPE_CHECKING:
     from squeezesim.explore.allocate.study import Budget, Study
 
-SHORT = "Spread the blocks of MODEL over its stages in every way."
+SHORT = "Evaluate every way to distribute MODEL's blocks over stages."
 EXAMPLES = """\b
 Examples:
   squeezesim allocate squeezenext_23_v5 --hw squeezelerator_16x16
@@ -92,11 +92,11 @@ def allocate(
     no_cache: options.NoCache = False,
     debug: options.Debug = False,
 ) -> None:
-    """Spread the blocks of MODEL over its stages in every way, and say what each way costs.
+    """Evaluate every way to distribute the blocks of MODEL over its stages.
 
-    Every layer is costed once and an allocation is a sum, exact but for the rounding of energy. Allocations within the
-    budgets are ranked; those that no other beats in any objective are the Pareto front. Beside them: published networks
-    of the same family, and the moves of blocks between two stages that gain the most.
+    Each layer is costed once; an allocation is a sum of layers, exact but for the rounding of energy. Allocations
+    within the budgets are ranked, with their Pareto front. Published networks of the family are listed beside them, and
+    the moves of a block from one stage to another that gain the most.
     """
     del debug
     from squeezesim.explore.allocate.additive import parse_choices

@@ -43,9 +43,9 @@ def calibrate(
     format: options.Format = "table",
     debug: options.Debug = False,
 ) -> None:
-    """Print simulated beside measured times, and on which values without a source they depend; fit those named.
+    """Compare simulated with measured times, list the unsourced values that they depend on, and fit some.
 
-    Values of a paper or a data sheet are never touched. The left-out error of a row is that of a fit without it.
+    Values from a paper or a data sheet are never changed. The left-out error of a row is that of a fit without it.
     """
     del debug
     from squeezesim.errors import UsageError

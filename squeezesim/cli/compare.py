@@ -74,7 +74,10 @@ def compare(
         ),
     ] = None,
     by: Annotated[
-        str, typer.Option(metavar="|".join(_BY), help="Beside the results, their stages or layers.")
+        str,
+        typer.Option(
+            metavar="|".join(_BY), help="Compare the networks alone, or stage by stage or layer by layer too."
+        ),
     ] = "result",
     top: Annotated[
         int | None,

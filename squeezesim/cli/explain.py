@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _FORMATS = ("text", "json", "markdown")
 _SUFFIXES = {".txt": "text", ".json": "json", ".md": "markdown"}
 
-SHORT = "Say in sentences why MODEL takes that long on an accelerator, and what would save time."
+SHORT = "Explain where MODEL loses time on an accelerator, and propose changes."
 EXAMPLES = """\b
 Examples:
   squeezesim explain squeezenext_23 --hw squeezelerator_16x16
@@ -41,7 +41,7 @@ def explain(
     ] = None,
     layer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Explain this layer, and only what would make it faster."),
+        typer.Option(metavar="NAME", help="Explain this layer, with proposals that make it faster."),
     ] = None,
     input: options.Input = None,
     batch: options.Batch = None,
@@ -64,7 +64,7 @@ def explain(
     strict: options.Strict = False,
     debug: options.Debug = False,
 ) -> None:
-    """Say in sentences why MODEL takes as long as it does on an accelerator, and what would save time.
+    """Explain where MODEL loses time on an accelerator, and propose changes that save some.
 
     The layers that take longest are explained from the loss accounting. Changes to the accelerator and to the network
     are proposed only after they were simulated: what one saves is the difference of two simulations. The first call

@@ -38,7 +38,7 @@ def export(
     no_cache: options.NoCache = False,
     debug: options.Debug = False,
 ) -> None:
-    """Write the layers of MODEL for another tool, and say on stderr what the tool cannot be told."""
+    """Export the layers of MODEL for another tool; what it cannot represent is listed on stderr."""
     del debug
     output.choice("--to", to, _TOOLS)
     if out is not None:

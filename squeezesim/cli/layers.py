@@ -14,6 +14,7 @@ from squeezesim.errors import UsageError
 if TYPE_CHECKING:
     from squeezesim.network import Layer, Network
 
+SHORT = "List the layers of MODEL with loop sizes and counts."
 EXAMPLES = """\b
 Examples:
   squeezesim layers squeezenext_23

@@ -72,8 +72,8 @@ Stages = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PATTERN|resolution",
-        help="Stages: modules that PATTERN matches, as 'blocks.*' or 'early=blocks.[0-3]', once for each; or where the "
-        "resolution falls.  [default: as modules are named, else the children of the model]",
+        help="Stages by module, as 'blocks.*' or 'early=blocks.[0-3]', once for each; resolution: a stage ends where "
+        "feature maps shrink.  [default: as modules are named, else the children of the model]",
     ),
 ]
 Batch = Annotated[int | None, typer.Option(metavar="N", help="Images at once, 1 by default.")]
@@ -131,7 +131,7 @@ PruneChannels = Annotated[
     typer.Option(
         "--prune-channels",
         metavar="[PATTERN=]SHARE",
-        help=f"Share of the filters that stays, as 0.5, with the channels of who reads them; {_EACH}",
+        help=f"Share of the filters that stays, as 0.5; layers that read them lose those channels too; {_EACH}",
     ),
 ]
 LowRank = Annotated[
@@ -153,7 +153,10 @@ Quantize = Annotated[
 Compress = Annotated[
     Path | None,
     typer.Option(
-        "--compress", metavar="FILE", parser=output.path, help="A recipe in YAML; options go before it."
+        "--compress",
+        metavar="FILE",
+        parser=output.path,
+        help="A compression recipe in YAML; options override it.",
     ),
 ]
 

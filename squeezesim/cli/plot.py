@@ -47,7 +47,9 @@ def plot(
     ] = None,
     input: options.Input = None,
     batch: options.Batch = None,
-    theme: Annotated[str, typer.Option(metavar="light|dark", help="Colours of the paper.")] = "light",
+    theme: Annotated[
+        str, typer.Option(metavar="light|dark", help="Colours for a light or a dark background.")
+    ] = "light",
     equal: Annotated[
         bool, typer.Option("--equal", help="utilization: sum layers with equal channels and filters.")
     ] = False,

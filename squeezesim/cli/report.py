@@ -12,7 +12,7 @@ from squeezesim.errors import UsageError, nearest
 
 _SUFFIX = ".html"
 
-SHORT = "Write one HTML file with charts, tables and reasons; of several results, a comparison."
+SHORT = "Write an HTML report, of several results a comparison."
 EXAMPLES = """\b
 Examples:
   squeezesim report squeezenext_23 --hw os_32x32 -o report.html
@@ -52,7 +52,7 @@ def report(
         bool,
         typer.Option(
             "--no-advice",
-            help="Do not simulate what could be changed; it is tried for one network on one accelerator.",
+            help="Leave out the proposals, which a page of one network on one accelerator has.",
         ),
     ] = False,
     stages: options.Stages = None,

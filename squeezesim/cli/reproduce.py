@@ -19,6 +19,7 @@ _TABLES = ("table3.csv", "layers.csv", "stages.csv")
 _FIGURES = ("layers_squeezelerator_16x16", "layers_squeezelerator_8x8", "stages", "accuracy")
 _IMAGES = ("png", "svg")
 
+SHORT = "Recompute the tables and figures of PAPER."
 EXAMPLES = """\b
 Examples:
   squeezesim reproduce squeezenext
@@ -35,7 +36,7 @@ def reproduce(
     format: options.Format = "table",
     debug: options.Debug = False,
 ) -> None:
-    """Compute the tables and figures of PAPER, beside the printed values.
+    """Recompute the tables and figures of PAPER, next to the printed values.
 
     Writes tables as CSV and figures as PNG and SVG; with --format csv (Table 3) or json (all tables) only where -o
     says so.

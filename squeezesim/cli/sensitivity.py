@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from squeezesim.network import Network
     from squeezesim.report.text import Section
 
-SHORT = "Say how much each parameter of an accelerator matters to MODEL."
+SHORT = "Rank an accelerator's parameters by their effect on MODEL."
 EXAMPLES = """\b
 Examples:
   squeezesim sensitivity squeezenext_23 --hw squeezelerator_16x16
@@ -59,10 +59,12 @@ def sensitivity(
     no_cache: options.NoCache = False,
     debug: options.Debug = False,
 ) -> None:
-    """Say by how many per cent latency and energy change for each per cent of a parameter, prices of accesses included.
+    """Rank an accelerator's parameters, access energies included, by their effect on latency and energy.
 
-    Also the bandwidth from which on DRAM is not the bottleneck of the most cycles, and, of several
-    networks, how they rank by energy under each energy table.
+    An elasticity is the change of latency or energy in per cent for one per cent more of the parameter.
+
+    Also printed: the DRAM bandwidth below which the network is DRAM-bound and, for several networks, their ranks by
+    energy under each energy table.
     """
     del debug
     from squeezesim.files import atomic_write

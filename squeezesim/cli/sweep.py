@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from squeezesim.explore.sweep.execute import Progress, Store
     from squeezesim.explore.sweep.plan import Planned
 
-SHORT = "Cost MODEL on every accelerator that parameters make."
+SHORT = "Evaluate MODEL over a design space."
 EXAMPLES = """\b
 Examples:
   squeezesim sweep squeezenext_23 --hw os_32x32 --set array.rows=8,16,32,64 --set array.cols=array.rows
@@ -51,7 +51,9 @@ def sweep(
     ] = None,
     samples: Annotated[
         int | None,
-        typer.Option("--sample", metavar="N", help="Draw N designs instead of every combination."),
+        typer.Option(
+            "--samples", "--sample", metavar="N", help="Draw N designs instead of every combination."
+        ),
     ] = None,
     search: Annotated[
         int | None,
@@ -63,7 +65,7 @@ def sweep(
         str | None,
         typer.Option(
             metavar="COLUMN,…",
-            help="What --search looks for, and what the front of --front is of.  [default: latency and energy]",
+            help="Objectives of --search, and of the front of --front and --plot.  [default: latency and energy]",
         ),
     ] = None,
     seed: Annotated[
@@ -110,8 +112,8 @@ def sweep(
     plot: Annotated[
         Path | None,
         options.plot_option(
-            "Draw the designs by latency and energy, or by two --objectives such as array.pes,latency_us, with their "
-            "front, and the column of --sort over the two parameters that it follows most."
+            "Scatter plot of latency and energy, or of two --objectives such as array.pes,latency_us, with the Pareto "
+            "front, and a heatmap of --sort over the two parameters with the largest effect."
         ),
     ] = None,
     input_: options.Input = None,

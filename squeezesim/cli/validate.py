@@ -30,7 +30,7 @@ def validate(
         list[str] | None,
         typer.Argument(metavar="SOURCE", help="What to check against; by default every source."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out what takes long.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Skip the slow checks.")] = False,
     format: Annotated[str, options.format_option(_FORMATS, "Print tables, a page, or only data.")] = "table",
     out: Annotated[
         Path | None,
@@ -38,7 +38,7 @@ def validate(
     ] = None,
     debug: options.Debug = False,
 ) -> None:
-    """Compute what published results and simulators of the array say, and print reference beside ours.
+    """Compare the model with published results and with simulations of every cycle.
 
     Exit code 1 where a stated bound is broken.
     """

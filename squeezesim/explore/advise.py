@@ -187,7 +187,11 @@ class Proposal:
     def layer_text(self) -> str:
         """What becomes of the layer that was asked for, empty where none was."""
         cycles = self.saved_layer_cycles
-        return "" if cycles is None else self._of_layer(cycles)
+        return (
+            ""
+            if cycles is None
+            else self._of_layer(cycles).replace(" of them in ", " of the saved cycles in ")
+        )
 
     def _saving(self) -> str:
         """What becomes of the cycles of the network."""
@@ -603,7 +607,7 @@ VERSION = 1
 ALIKE = "dataflows of a layer are compared each in its best tiling, on the array as it is"
 APART = "each proposal is simulated by itself: what two of them save together is not the sum of both"
 _LAYERS = "layers run one after the other, and each reads from {memory} and writes to it"
-_KEPT = "layers run one after the other; what the buffer keeps of them passes no {memory}"
+_KEPT = "layers run one after the other; feature maps that stay in the buffer cause no {memory} traffic"
 NOTHING = "none of the changes that are tried saves 0.1 % of the cycles"
 
 
@@ -630,7 +634,11 @@ def sections(
         Section(f"{report.network.name} on {report.accelerator.name}", summary(report)),
         Section("what takes the time", _time_table(report, timed, width) if timed else _numbered(explained)),
         *([Section("why", reasons)] if timed and reasons else []),
-        *([Section("feature maps that pass DRAM", _numbered(passing[:MOST_PASSING]))] if passing else []),
+        *(
+            [Section("feature maps that go through DRAM", _numbered(passing[:MOST_PASSING]))]
+            if passing
+            else []
+        ),
         *(proposed or [Section("proposals", [NOTHING])]),
         Section("assumptions", assumptions(report, proposals)),
         *caveats(report),

@@ -67,7 +67,7 @@ class Passing:
     def __str__(self) -> str:
         text = (
             f"{display_name(self.layer)}: {units.size(self.size)}, read {_times(self.readers)}, "
-            f"{units.size(self.moved)} of DRAM traffic at least"
+            f"at least {units.size(self.moved)} of DRAM traffic"
         )
         if self.beside:
             text += f"; beside it the buffer keeps {units.size(self.kept)} of {_named(self.beside)}"
@@ -75,7 +75,7 @@ class Passing:
             return f"{text}; no buffer up to {SIZES[-1]:g} times as large keeps it"
         faster = "faster" if self.saved_cycles >= 0 else "slower"
         return (
-            f"{text}; a buffer of {self.size_kib:g} KiB keeps it, with which the network is "
+            f"{text}; a buffer of {self.size_kib:g} KiB keeps it and makes the network "
             f"{quantity('latency_us', abs(self.latency_us))} ({units.share(abs(self.share))}) {faster}"
         )
 

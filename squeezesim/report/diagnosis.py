@@ -330,7 +330,7 @@ def _edge(case: Case) -> str:
     array = case.report.accelerator.array
     if case.dataflow in array.units and (pes := array.units[case.dataflow].pes) < array.pes:
         own_unit = f"unit {case.dataflow} has {pes:,} of the array's {array.pes:,} PEs"
-        return f"{own_unit}, so that {empty} of {case.its} PE-cycles are idle"
+        return f"{own_unit}, leaving {empty} of {case.its} PE-cycles idle"
     reason = (
         _listed([f"{case.its} {text}" for text in partly])
         if partly
@@ -338,7 +338,7 @@ def _edge(case: Case) -> str:
     )
     if not partly and (limits := _limits(case)):
         reason = f"{limits}, and {case.its} blocks are smaller than it"
-    return f"{reason}, so that {empty} of {case.its} PE-cycles are idle"
+    return f"{reason}, leaving {empty} of {case.its} PE-cycles idle"
 
 
 def _zeros(case: Case) -> str:
@@ -355,7 +355,7 @@ def _fill(case: Case) -> str:
     work, _ = workload_of([case.ran], case.report.machine)
     passing = int(work.passed(work.g * work.k * work.pixels)[0])
     if passing > (1 - case.lost_share("fill")) * case.cycles:
-        return f"{text}, for what joins {case.it} takes the vector lanes {passing:,} cycles"
+        return f"{text}, since what joins {case.it} occupies the vector lanes for {passing:,} cycles"
     return f"{text}: {limits}" if (limits := _limits(case)) else text
 
 
@@ -382,7 +382,7 @@ def _memory(case: Case, name: str) -> str:
         waits = f"{case.it} waits for {label_of(name, LEVELS)}"
         return f"{waits} for {units.share(case.lost_share(name))} of its cycles, {what}"
     return (
-        f"{what} takes {units.share(case.bound_share(name))} of {case.its} cycles, beside which {case.its} "
+        f"{what} takes {units.share(case.bound_share(name))} of {case.its} cycles; in parallel, {case.its} "
         f"{_on_lanes(case)} take "
         f"{units.share(case.lost_share('vector'))}"
     )

@@ -103,8 +103,8 @@ def summary(report: ReportData) -> list[str]:
     names, stages = groups(report, "stage")
     causes = [cause_named(name) for name in tally.causes]
     lines = [
-        f"it takes {units.count(cycles)} cycles ({quantity('latency_us', totals['latency_us'])}), layer after "
-        f"layer, at {units.share(totals['utilization'])} utilization",
+        f"latency {quantity('latency_us', totals['latency_us'])} ({units.count(cycles)} cycles) at "
+        f"{units.share(totals['utilization'])} utilization",
         "lost PE-cycles: " + _list_shares([cause.summary or spaced(cause.name) for cause in causes], lost),
         "time by stage: " + _list_shares([name or "none" for name in names], stages.cycles / cycles),
         "time by bottleneck: "
@@ -136,7 +136,7 @@ def explain(report: ReportData, layer: str | None = None, most: int = MOST) -> l
         if layer not in names:
             raise UsageError(
                 f"network {report.network.name!r} has no layer {show(layer)}; allowed: a name that squeezesim profile "
-                f"prints{nearest(layer, names)}"
+                f"--by layer prints{nearest(layer, names)}"
             )
         first = names.index(layer)
         members = next(members for members in shapes if first in members)

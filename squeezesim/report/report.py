@@ -130,8 +130,8 @@ class Report(ReportData):
         Example:
             >>> import squeezesim as sq
             >>> print(sq.simulate("squeezenext_23", "os_32x32").bottlenecks(1)[0])
-            head.fc takes 9.4 % of the time at 0.1 % utilization: its 1 output pixel fills 1 of 1,024 PEs, so that \
-96.8 % of its PE-cycles are idle
+            head.fc takes 9.4 % of the time at 0.1 % utilization: its 1 output pixel fills 1 of 1,024 PEs, leaving \
+96.8 % of its PE-cycles idle
         """
         from squeezesim.report.diagnosis import findings
 

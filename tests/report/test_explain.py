@@ -215,7 +215,7 @@ def test_a_layer_that_is_not_there_is_one_line() -> None:
     with pytest.raises(UsageError) as caught:
         explain(report(), "stage1.dephwise")
     assert str(caught.value) == (
-        "network 'small' has no layer 'stage1.dephwise'; allowed: a name that squeezesim profile prints; "
+        "network 'small' has no layer 'stage1.dephwise'; allowed: a name that squeezesim profile --by layer prints; "
         "did you mean 'stage1.depthwise' or 'stage1.add' or 'stage1.b'?"
     )
 
@@ -224,7 +224,7 @@ def test_a_layer_that_is_not_there_is_one_line() -> None:
 @given(reports())
 def test_the_summary_has_the_network_s_numbers(made: Report) -> None:
     lines = summary(made)
-    assert lines[0].startswith("it takes ")
+    assert lines[0].startswith("latency ")
     whole = made.tally.total()
     shares = whole.losses[0] / (made.machine.pes * int(whole.cycles[0]))
     listed = [line for line in lines if line.startswith("lost PE-cycles: ")]
@@ -236,7 +236,7 @@ def test_the_summary_has_the_network_s_numbers(made: Report) -> None:
 
 def test_summary_of_a_known_network() -> None:
     lines = summary(simulate(network(), accelerator()))
-    assert [line.partition(" ")[0] for line in lines] == ["it", "lost", "time", "time"]
+    assert [line.partition(" ")[0] for line in lines] == ["latency", "lost", "time", "time"]
     made = report()
     whole = made.tally.total()
     bounds = whole.time[0] / whole.cycles[0]
