@@ -27,7 +27,7 @@ from squeezesim.load import load
 from squeezesim.markup import block as titled
 from squeezesim.markup import table
 from squeezesim.network import Network
-from squeezesim.network.checks import derive, show
+from squeezesim.network.checks import show
 from squeezesim.network.compress.pruning import Spaces, depthwise, prune_channels
 from squeezesim.network.compress.rules import learnt
 from squeezesim.report import units
@@ -301,44 +301,10 @@ def blocks(report: Report, runs: Runs, own: BuiltIn, *, cache: bool) -> Iterator
         else:
             sums = Sums.of(pieces, runs.report(pieces.network).costs, report.accelerator)
         best = moves[int(sums.tally(np.array(moves, np.int64)).cycles.argmin())]
-        after = runs.report(composed(pieces, best, _at(own.spec, best)))
+        spec = _at(own.spec, best)
+        after = runs.report(pieces.assembled(best, str(spec), spec.notes))
         change = f"option depth {option.format(depth)} → {option.format(best)}, {_words(depth, best)}"
         yield Proposal("blocks", change, RETRAINED, report, after)
-
-
-def composed(pieces: Pieces, depth: Depth, spec: Spec) -> Network:
-    """Return the network of *depth* blocks in each stage, which is called *spec*: what is left of that of *pieces*.
-
-    What read the last block of a stage reads the one that is the last.
-
-    Raises:
-        ModelError: what is read then is not there.
-    """
-    layers = pieces.at(depth)
-    there = {layer.name for layer in layers}
-    children: dict[int, list[str]] = {}
-    for layer, (stage, block) in zip(pieces.network.layers, pieces.owner, strict=True):
-        if block >= 0 and _child(layer) not in children.setdefault(stage, []):
-            children[stage].append(_child(layer))
-    renamed: dict[str, str] = {}
-    for layer, (stage, _) in zip(pieces.network.layers, pieces.owner, strict=True):
-        if layer.name not in there:
-            own, blocks = children[stage], pieces.depth[stage]
-            last = own.index(_child(layer)) - len(own) // blocks * (blocks - depth[stage])
-            renamed[layer.name] = own[last] + layer.name.removeprefix(_child(layer))
-    return replace(
-        pieces.network,
-        name=str(spec),
-        notes=spec.notes,
-        layers=tuple(
-            derive(layer, inputs=tuple(renamed.get(name, name) for name in layer.inputs)) for layer in layers
-        ),
-    )
-
-
-def _child(layer: Layer) -> str:
-    """The child of a stage that a layer is in, as ``stage1.block3``."""
-    return ".".join(layer.module.split(".")[:2])
 
 
 def _pieces(network: Network, spec: Spec, depth: Depth, *, cache: bool) -> Pieces:

@@ -18,7 +18,6 @@ from squeezesim.explore.advise import (
     advise,
     blocks,
     channels,
-    composed,
 )
 from squeezesim.explore.allocate.additive import cut
 from squeezesim.hardware.accelerator import Accelerator
@@ -230,7 +229,7 @@ def test_a_network_of_fewer_blocks_is_the_one_that_is_built(deep: str, shallow: 
     depths = [spec.options["depth"] for spec in specs]
     networks = [load(name).fused for name in (deep, shallow, wanted)]
     pieces = cut(networks[0], depths[0], networks[1], depths[1])  # type: ignore[arg-type]
-    made = composed(pieces, depths[2], specs[2])  # type: ignore[arg-type]
+    made = pieces.assembled(depths[2], str(specs[2]), specs[2].notes)  # type: ignore[arg-type]
     assert made == replace(networks[2], notes=specs[2].notes)
 
 
