@@ -83,6 +83,8 @@ def test_files_that_pages_name_exist() -> None:
 def test_every_command_is_shown() -> None:
     lines = [f"{example.command} " for shown in SHOWN.values() for example in shown]
     for name, command in root().commands.items():
+        if name == "serve":  # goes on until it is ended, and is at another address each time
+            continue
         for inner in getattr(command, "commands", {"": None}):
             start = f"squeezesim {name} {inner}".rstrip() + " "
             assert any(line.startswith(start) for line in lines), start

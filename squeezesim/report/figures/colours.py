@@ -55,6 +55,8 @@ _SAME |= {"memory": "dram", "read": "inputs", "written": "outputs", "kept": "buf
 _GRID = np.linspace(0, 1, 9)  # of each part of further colours
 _PALEST = 40.0  # of the distance to the paper
 _BRIGHTEST = 65.0  # of the distance to grey, so that none shouts
+_MIDDLE = 50.0  # of lightness, from black to white
+_DARKEST = 30.0  # of the lightness above dark paper, on which a dark blue is not seen, however blue it is
 _XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 _WHITE = np.array([0.95047, 1, 1.08883])
 
@@ -73,8 +75,11 @@ def further_colours(theme: Theme, count: int) -> tuple[str, ...]:
     rgb = np.round(rgb * 255) / 255
     seen = _lab(rgb)
     taken = _lab(np.array([_rgb(colour) for colour in (theme.paper, *theme.parts.values(), *theme.series)]))
+    paper = taken[0, 0]
     apart = np.linalg.norm(seen[:, np.newaxis] - taken, axis=-1)
     free = (apart[:, 0] > _PALEST) & (np.hypot(seen[:, 1], seen[:, 2]) < _BRIGHTEST)
+    if paper < _MIDDLE:
+        free &= seen[:, 0] > paper + _DARKEST
     nearest = apart.min(axis=1)
     found: list[str] = []
     for _ in range(min(count, int(free.sum()))):

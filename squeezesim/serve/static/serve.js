@@ -141,7 +141,7 @@ function show(about, answer) {
   answer.numbers.energy = answer.numbers[energy];
   shown = { asked: about, answer };
   colours.now.replaceSync(answer.colours);
-  if (!pinned) pin();
+  if (!pinned || pinned.asked.network !== about.network) pin(); // another network is no change of this one
   byId("network-name").textContent = answer.network;
   byId("accelerator-name").textContent = about.accelerator;
   byId("is-changed").hidden = !Object.keys(about.changes).length;

@@ -12,7 +12,7 @@ from squeezesim.cost.machine import LEVELS
 from squeezesim.errors import UsageError
 from squeezesim.network import network
 from squeezesim.report.figures.charts import cause_labels
-from squeezesim.report.figures.colours import THEMES, Theme, theme_named
+from squeezesim.report.figures.colours import THEMES, Theme, further_colours, theme_named
 from squeezesim.report.figures.tensors import HELD
 
 # Machado, Oliveira, Fernandes, A Physiologically-based Model for Simulation of Color Vision Deficiency, IEEE TVCG
@@ -144,3 +144,16 @@ def test_there_are_two_themes() -> None:
     with pytest.raises(UsageError) as caught:
         theme_named("drak")
     assert str(caught.value) == "there is no theme 'drak'; allowed: light, dark; did you mean 'dark'?"
+
+
+def test_on_dark_paper_further_colours_are_light_enough() -> None:
+    """Contrast as the W3C defines it, (L + 0.05) / (L' + 0.05) of relative luminances, at least 2."""
+    theme = theme_named("dark")
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+    for colour in further_colours(theme, 24):
+        assert (luminance(colour) + 0.05) / (luminance(theme.paper) + 0.05) >= 2, colour

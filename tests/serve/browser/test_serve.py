@@ -113,9 +113,14 @@ def test_other_networks_and_accelerators_are_chosen(served: Served, visit: Open)
     page.locator("#network").select_option("alexnet")
     expect(page.locator("#network-name")).to_have_text("alexnet", timeout=WAIT)
     assert page.locator('input[data-path="depth.1"]').count() == 0
-    page.locator("#pin").click()
     assert page.locator("dd[data-number=latency_us] .change").inner_text() == "as pinned"
     assert "profile alexnet --hw os_32x32" in page.locator("#pinned").inner_text()
+    slide(page, "memory.dram.bandwidth_gb_s")
+    assert "from " in page.locator("dd[data-number=latency_us] .change").inner_text()
+    page.locator("#pin").click()
+    assert page.locator("dd[data-number=latency_us] .change").inner_text() == "as pinned"
+    page.locator("#back").click()
+    expect(page.locator("#command")).not_to_contain_text("--set", timeout=WAIT)
     report = sq.simulate("alexnet", "os_32x32")
     assert shown(page) == f"{report.totals['latency_us']:,.0f} µs"
 
