@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from squeezesim.errors import UsageError, nearest
+from squeezesim.errors import UsageError
+from squeezesim.explore.objectives import check_column, check_objectives
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,13 +45,7 @@ def pareto(
         array([ True,  True,  True, False])
     """
     names = [*minimise, *maximise]
-    if not names:
-        raise UsageError(
-            "a Pareto front needs an objective; allowed: names of columns in minimise or maximise"
-        )
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"objective {twice!r} is named twice; allowed: once")
+    check_objectives(names)
     columns = [_numbers(table, name) for name in names]
     known = np.asarray(~np.isnan(columns).any(axis=0))
     ranks = [np.unique(column[known], return_inverse=True)[1].reshape(-1) for column in columns]
@@ -62,9 +57,7 @@ def pareto(
 
 
 def _numbers(table: pd.DataFrame | Mapping[str, ArrayLike], name: str) -> NDArray[np.float64]:
-    if name not in table:
-        known = [str(column) for column in table]
-        raise UsageError(f"there is no column {name!r}; allowed: {', '.join(known)}{nearest(name, known)}")
+    check_column("column", name, map(str, table))
     try:
         numbers = np.asarray(table[name], np.float64)
     except (TypeError, ValueError):

@@ -88,7 +88,7 @@ class Numbers:
                 "  global_buffer:",
                 f"    size_kib: {size:.10g}  # 1 KiB = 1024 bytes; tiles of all operands share it",
                 "    double_buffered: [inputs, weights, outputs]  # transferred while the array works",
-                "    keeps: [activations]  # feature maps may stay from layer to layer; []: all pass DRAM",
+                "    keeps: [activations]  # feature maps may stay from layer to layer; []: all go through DRAM",
                 "  dram:",
                 '    # A value may say where it comes from: {value: 12.8, provenance: datasheet, source: "…"}',
                 f"    bandwidth_gb_s: {rate:.10g}  # peak, 1 GB = 1e9 bytes",

@@ -11,7 +11,7 @@ import numpy as np
 from squeezesim.arguments import formerly
 from squeezesim.cost.evaluate import evaluate
 from squeezesim.cost.machine import Machine
-from squeezesim.errors import UsageError, nearest
+from squeezesim.errors import UsageError
 from squeezesim.explore.allocate import additive as networks
 from squeezesim.explore.allocate.additive import Sums, costs_of, totals_of
 from squeezesim.explore.allocate.allocations import Depth, Space
@@ -28,13 +28,13 @@ from squeezesim.explore.allocate.candidates import (
 )
 from squeezesim.explore.allocate.fitting import fitting, with_all_weights, without_sizes
 from squeezesim.explore.allocate.placed import Paths
+from squeezesim.explore.objectives import check_column, check_objectives, without_joules
 from squeezesim.expressions import Condition, parse, quantity
 from squeezesim.inputs import GivenAccelerator, accelerators_of
 from squeezesim.load import load
 from squeezesim.report import units
 from squeezesim.report.frame import results
 from squeezesim.report.metrics import to_rows, units_by_name
-from squeezesim.report.tally import Scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ class Budget:
         names = candidates.names
         if "energy_uj" in self.condition.names and np.isnan(names["energy_uj"]).all():
             raise UsageError(
-                f"{self.label}: the energy table of {candidates.accelerator.name} is relative, without joules; "
+                f"{self.label}: {without_joules(candidates.accelerator)}; "
                 "allowed: energy in MAC-equivalents (energy_mac_equiv), such as 2G"
             )
         blocks = {name: None for name in names if name not in measure_names()}
@@ -182,26 +182,19 @@ def aims(
         found = tuple(name for name in OBJECTIVES if name != "late_share" or stages > 1)
     else:
         found = (objectives,) if isinstance(objectives, str) else tuple(objectives)
-    if not found:
-        raise UsageError(f"a Pareto front needs an objective; allowed: {', '.join(measure_names())}")
+    check_column("column to sort by", sort, measure_names())
+    check_objectives(found, measure_names())
     for what, name in (("column to sort by", sort), *(("objective", name) for name in found)):
-        if name not in measure_names():
-            raise UsageError(
-                f"there is no {what} {name!r}; allowed: {', '.join(measure_names())}{nearest(name, measure_names())}"
-            )
         if why := _without_values(name, accelerators, stages):
             raise UsageError(f"{what} {name!r}: {why}")
-    twice = next((name for name in found if found.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"objective {twice!r} is named twice; allowed: once")
     return found
 
 
 def _without_values(name: str, accelerators: Sequence[Accelerator], stages: int) -> str:
     """Why no allocation has a value of *name*; empty where they have."""
-    relative = [each.name for each in accelerators if not Scale.of([each]).has_joules]
+    relative = [*filter(None, map(without_joules, accelerators))]
     if name == "energy_uj" and relative:
-        return f"the energy table of {relative[0]} is relative, without joules; allowed: energy_mac_equiv"
+        return f"{relative[0]}; allowed: energy_mac_equiv"
     if name == "late_share" and stages == 1:
         others = ", ".join(each for each in measure_names() if each != name)
         return f"a network of one stage has no late ones; allowed: {others}"

@@ -95,7 +95,7 @@ def _verdict(comparison: Comparison, condition: Condition) -> Verdict:
 
 
 def most_accurate(comparison: Comparison, verdicts: Sequence[Verdict]) -> str:
-    """Return which of the results that no condition holds of is the most accurate; empty where fewer than two are known."""
+    """Return which result is the most accurate of those that no condition holds of; empty of fewer than two."""
     failed = {place for verdict in verdicts for place in verdict.places}
     left = [
         result

@@ -15,6 +15,7 @@ from squeezesim._version import __version__
 from squeezesim.cost.costs import Costs
 from squeezesim.cost.evaluate import Advance, evaluate_each, ignore
 from squeezesim.errors import HardwareError, UsageError
+from squeezesim.explore.objectives import check_objectives, without_joules
 from squeezesim.explore.pareto import Mask, pareto
 from squeezesim.explore.sweep.design_space import (
     PES,
@@ -319,9 +320,8 @@ def split_objectives(objectives: Sequence[str]) -> tuple[list[str], list[str]]:
     Raises:
         UsageError: one is none of ``column_names`` or is named twice, or there is none.
     """
-    least, most = split_by_better(objectives)
-    pareto({name: np.zeros(0) for name in column_names()}, least, most)
-    return least, most
+    check_objectives(objectives, column_names())
+    return split_by_better(objectives)
 
 
 def resolve_objectives(
@@ -359,10 +359,7 @@ def check_priced(what: str, name: str, base: Accelerator, paths: Iterable[str]) 
             f"allowed: an energy table that has, as {with_area}"
         )
     if name == "energy_uj" and not _has_joules(base) and not _varies_joules(varying):
-        raise UsageError(
-            f"{what} 'energy_uj': the energy table of {base.name} is relative, without joules; "
-            "allowed: energy_mac_equiv"
-        )
+        raise UsageError(f"{what} 'energy_uj': {without_joules(base)}; allowed: energy_mac_equiv")
     other = next((path for path in varying if path.startswith(_MAC)), None)
     if name == "energy_mac_equiv" and other is not None:
         raise UsageError(
