@@ -39,6 +39,7 @@ from squeezesim.cost.traffic import (
     fetches,
     held_whole,
     refetches,
+    sums_last,
 )
 from squeezesim.cost.views import NEVER, Products, View
 
@@ -303,9 +304,10 @@ class Residency:
             "weights": (work.k * work.c)[row] * slices if own["weights"] else k * c * slices,
             "outputs": sums * per_sum,
         }
-        # The second operand of outputs has as many slots as inputs have.
+        # The second operand of outputs has as many slots as inputs have, where two tiles of it are wanted in a row.
         beside = n * y * x * g * k * work.second[row]
-        two_beside = beside * (1.0 + (machine.double("inputs") & changes("outputs", tiles)))
+        in_a_row = changes("outputs", tiles) & ~sums_last(ORDERS[order], tiles)
+        two_beside = beside * (1.0 + (machine.double("inputs") & in_a_row))
         result = []
         for operand in LOOPS:
             in_one = (

@@ -201,6 +201,12 @@ def changes(operand: str, tiles: Mapping[str, Any]) -> Bools:
     return np.asarray(reduce(np.logical_or, iterate))
 
 
+def sums_last(order: str, tiles: Mapping[str, Any]) -> Bools:
+    """Whether the innermost loop that iterates is that of input channels: no two steps in a row finish outputs."""
+    inside = (np.asarray(tiles[loop]) > 1 for loop in LOOPS["outputs"] if _inside("C", loop, order))
+    return np.asarray(reduce(np.bitwise_and, map(np.logical_not, inside), np.asarray(tiles["C"]) > 1))
+
+
 def axes_of(operand: str) -> list[int]:
     """Axes along which a step to another tile makes it one of *operand*."""
     return [axis for loop in ("G", *LOOPS[operand]) for axis in LOOP_AXES[loop]]

@@ -264,9 +264,10 @@ class Tiling:
         double = self.machine.double(operand)
         beside = 0
         if operand == "inputs":
-            outputs = any(self.tiles[axis] > 1 for axis in READS["outputs"])
+            innermost = [axis for axis in self.axes if self.tiles[axis] > 1][-1:]
+            in_a_row = innermost not in ([], ["c"])  # two steps finish outputs
             one = self.bits(dict.fromkeys(self.axes, 0), "outputs") * self.one["second"]
-            beside = one * (1 + (double and outputs and operand not in self.mode.single))
+            beside = one * (1 + (double and in_a_row and operand not in self.mode.single))
         if operand in self.mode.stays:
             two = double and operand not in self.mode.single and self._collides(operand)
             return self._remembered(operand) + self.slot(operand) * two + beside
@@ -425,7 +426,8 @@ class _Pipeline:
             operand: math.inf for operand in mode.stays if operand not in self.single or operand == "outputs"
         }
         self.free["inputs anew"] = 0
-        self.free["second"] = math.inf
+        in_a_row = any(one.ends and other.ends for one, other in itertools.pairwise(steps))
+        self.free["second"] = 1 + in_a_row - steps[0].ends
         if "inputs" in self.single | {*mode.single}:
             self.single.add("second")
             self.free["second"] = 0  # the first comes with the inputs
@@ -539,9 +541,10 @@ class _Pipeline:
         self.computing = False
         last = number + 1 == len(self.steps)
         coming = set() if last else {transfer.slot for transfer in self.steps[number + 1].loads}
-        for slot in ("inputs", "inputs anew", "weights", "second"):
+        for slot in ("inputs", "inputs anew", "weights"):
             if slot in coming:
                 self.free[slot] += 1
+        self.free["second"] += "second" in coming if "second" in self.single else self.steps[number].ends
         store = self.steps[number].store
         if store is not None and not store.bits:  # no window is finished, or outputs live in the buffer
             self.free[store.operand] += 1

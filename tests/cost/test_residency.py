@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from squeezesim.cost.bounds import Space
 from squeezesim.cost.dataflow import DATAFLOWS
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.pipeline import Points, play
@@ -21,6 +22,7 @@ from squeezesim.cost.traffic import AXES, LOOPS, MODE_NUMBERS, MODES, Mode, capa
 from squeezesim.network.layer import Layer
 from squeezesim.reference.pipeline import READS, Tiling
 from tests.cost.cases import layers, machines, problem_of, usual_layers
+from tests.cost.cases import machine as one_machine
 from tests.reference.cases import tiles
 
 
@@ -75,6 +77,31 @@ def test_what_stays_fits_its_place(layer: Layer, machine: Machine, data: st.Data
             if other != operand
         )
         assert occupied(tiling, operand) <= place
+
+
+@pytest.mark.parametrize(("order", "slots"), [("PKC", 1), ("PCK", 2), ("KCP", 2)])
+def test_what_is_added_has_a_slot_more_where_two_tiles_in_a_row_finish_outputs(
+    order: str, slots: int
+) -> None:
+    """Of 3 inputs and outputs of 16 bits in tiles of one, in three pixels; other operands have two slots each."""
+    layer = Layer.conv("layer", c=3, k=3, oy=3, ox=1, fy=1, fx=1)
+    on = one_machine(double_inputs=True, double_weights=True, double_outputs=True)
+    with_sum = problem_of(replace(layer, second_elements=9), on)
+    sizes = dict.fromkeys(AXES, 1)
+    for mode in (Mode(order), Mode(order, ("weights",))):
+        alone, beside = (
+            Tiling(each, sizes, mode, on).footprint() for each in (problem_of(layer, on), with_sum)
+        )
+        assert beside - alone == 16 * slots
+        space = Space(with_sum, on)
+        found = [
+            (pixel, channel)
+            for pixel in range(len(space.pixels.owner))
+            for channel in range(len(space.channels.owner))
+            if not np.any(space.tile_sizes(np.array([pixel]), np.array([channel]))[:, 0] != 1)
+        ]
+        pixel, channel = (np.array([each]) for each in found[0])
+        assert space.residency.footprint(np.array([MODE_NUMBERS[mode]]), pixel, channel) == beside
 
 
 def _lacked(tiling: Tiling, operand: str) -> int:

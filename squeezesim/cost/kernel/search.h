@@ -235,7 +235,7 @@ typedef struct {
     bool apart, halos;
     bool changes[OPERANDS];      /* whether several tiles pass the buffer */
     double slots[OPERANDS];      /* bits of the largest tile of each operand */
-    double beside, two_beside;   /* the same of what is added to outputs, in one slot and in those that it has */
+    double beside;               /* the same of what is added to outputs, in one slot */
     double startup[OPERANDS];    /* bits of the first loads and the last store */
 } Tiling;
 

@@ -83,7 +83,6 @@ void tiling_of(const State *s, int64_t pixel, int64_t channel, Tiling *t) {
     t->slots[WEIGHTS] = weights * (double)(taps_of(p) * p->factor_bits);
     t->slots[OUTPUTS] = outputs * (double)p->accumulator_bits;
     t->beside = outputs * (double)p->second;
-    t->two_beside = t->beside * (1.0 + (s->in->memory->is_double[INPUTS] && t->changes[OUTPUTS]));
     double windows = (double)s->pixels[LAST_WINDOWS][pixel] * (double)(t->last.g * t->last.k);
     t->startup[INPUTS] = (double)(t->first * z->g * z->c) * (double)p->input_bits;
     t->startup[WEIGHTS] = weights * s->stored_slice + (double)p->constants;
@@ -144,6 +143,9 @@ bool nest_of(const State *s, const Tiling *t, int number, Nest *nest) {
     int64_t channels = order->pixels_outside ? s->problem.k : t->size.k;
     double windows = (double)(s->pixels[KEPT][t->pixel] * s->pooling.open_bits);
     nest->open = windows * (double)(t->size.g * channels);
+    /* Where input channels are the innermost loop that iterates, no two steps in a row finish outputs. */
+    bool sums_last = (t->several & IN_C) && !(order->inside[C] & t->several);
+    double two_beside = t->beside * (1.0 + (memory->is_double[INPUTS] && t->changes[OUTPUTS] && !sums_last));
     for (int operand = 0; operand < OPERANDS; operand++) {
         double *bits = nest->bits[operand], slot = t->slots[operand];
         bool second = memory->is_double[operand] && t->changes[operand];
@@ -155,10 +157,10 @@ bool nest_of(const State *s, const Tiling *t, int number, Nest *nest) {
         bits[SLOTS] = slot * (1.0 + second);
         bits[SINGLE] = slot;
         if (operand == INPUTS) {
-            bits[STAYS] += t->two_beside;
-            bits[SLOTS] += t->two_beside;
+            bits[STAYS] += two_beside;
+            bits[SLOTS] += two_beside;
             bits[SINGLE] += t->beside;
-            second = second || t->two_beside > t->beside;
+            second = second || two_beside > t->beside;
             if (whole & IN_S) {
                 bool saved = t->halos && memory->stays;
                 if (!is_new) bits[SLOTS] = bits[SINGLE] = INFINITY;
