@@ -19,7 +19,7 @@ _MARKERS = "osD^vP"
 
 
 def figure(found: Iterable[Compared], *, theme: str = "light") -> Figure:
-    """Draw ours over what was measured, a mark for each layer and network, and the band of ±10 %.
+    """Draw simulated over measured times, a mark for each layer and network, and the band of ±10 %.
 
     Both axes are times in µs; frames a second count as the time of one, cycles as that at the device's clock.
     """
@@ -56,8 +56,8 @@ def figure(found: Iterable[Compared], *, theme: str = "light") -> Figure:
         )
     log_axes(axes, limits, limits)
     draw_grid_lines(axes, sheet.theme, "both")
-    axes.set_xlabel("measured, µs", fontsize=NORMAL)
-    axes.set_ylabel("ours, µs", fontsize=NORMAL)
+    axes.set_xlabel("measured (µs)", fontsize=NORMAL)
+    axes.set_ylabel("simulated (µs)", fontsize=NORMAL)
     axes.legend(fontsize=SMALL, loc="upper left", frameon=False, labelcolor=sheet.theme.ink)
     sheet.title("Layers and networks on devices, measured and simulated")
     sheet.finish()
