@@ -37,9 +37,9 @@ from squeezesim.cost.traffic import (
     changes,
     distinct,
     fetches,
+    finish_in_a_row,
     held_whole,
     refetches,
-    sums_last,
 )
 from squeezesim.cost.views import NEVER, Products, View
 
@@ -306,8 +306,7 @@ class Residency:
         }
         # The second operand of outputs has as many slots as inputs have, where two tiles of it are wanted in a row.
         beside = n * y * x * g * k * work.second[row]
-        in_a_row = changes("outputs", tiles) & ~sums_last(ORDERS[order], tiles)
-        two_beside = beside * (1.0 + (machine.double("inputs") & in_a_row))
+        two_beside = beside * (1.0 + (machine.double("inputs") & finish_in_a_row(ORDERS[order], tiles)))
         result = []
         for operand in LOOPS:
             in_one = (

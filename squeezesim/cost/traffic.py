@@ -201,10 +201,17 @@ def changes(operand: str, tiles: Mapping[str, Any]) -> Bools:
     return np.asarray(reduce(np.logical_or, iterate))
 
 
-def sums_last(order: str, tiles: Mapping[str, Any]) -> Bools:
-    """Whether the innermost loop that iterates is that of input channels: no two steps in a row finish outputs."""
+def finish_in_a_row(order: str, tiles: Mapping[str, Any]) -> Bools:
+    """Whether two steps in a row finish outputs: outputs change, and C is not the innermost loop that iterates.
+
+    Example:
+        >>> tiles = {"G": 1, "N": 1, "S": 4, "K": 2, "C": 3}
+        >>> [bool(finish_in_a_row(order, tiles)) for order in ("PKC", "PCK")]
+        [False, True]
+    """
     inside = (np.asarray(tiles[loop]) > 1 for loop in LOOPS["outputs"] if _inside("C", loop, order))
-    return np.asarray(reduce(np.bitwise_and, map(np.logical_not, inside), np.asarray(tiles["C"]) > 1))
+    whole: Any = np.asarray(tiles["C"]) == 1
+    return np.asarray(changes("outputs", tiles) & reduce(np.logical_or, inside, whole))
 
 
 def axes_of(operand: str) -> list[int]:
