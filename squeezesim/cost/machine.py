@@ -175,8 +175,13 @@ class Machine:
     @property
     def pes(self) -> int:
         """Number of processing elements: rows × columns, or those of the largest unit if it has more."""
-        shared = self.rows * self.cols if self.dataflows else 0
+        shared = self.array_pes if self.dataflows else 0
         return max(shared, *(unit.pes for unit in self.units), 0)
+
+    @property
+    def array_pes(self) -> int:
+        """Those of the array that dataflows run on: rows × columns."""
+        return self.rows * self.cols
 
     @property
     def flows(self) -> tuple[str, ...]:
@@ -223,7 +228,7 @@ class Machine:
         Of whole arrays, and of units, those that fill them. Where tiles may use less, the same of every array and unit,
         so that the tiles of a larger one are those of a smaller one too.
         """
-        whole = self.rows * self.cols
+        whole = self.array_pes
         shared = {"y": self.rows, "x": whole if pointwise else self.cols, "k": self.cols, "c": self.rows}
         if not self.whole_blocks and {*self.dataflows} <= {"ws", "os", "rs"}:
             shared = dict.fromkeys(shared, _ROUNDED)

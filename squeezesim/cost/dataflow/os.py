@@ -259,7 +259,7 @@ def _passed(problem: Workload, slices: Ints, machine: Machine) -> Ints:
 def _whole(problem: Workload, y: Ints, x: Ints, k: Ints, machine: Machine) -> Used:
     """All of the array, as far as a tile has pixels and channels for it."""
     flat, cols = problem.pointwise, np.minimum(x, machine.cols)
-    pixels = np.where(flat, np.minimum(x, machine.rows * machine.cols), 0)
+    pixels = np.where(flat, np.minimum(x, machine.array_pes), 0)
     rows = np.where(flat, ceil_div(pixels, cols), np.minimum(y, machine.rows))
     return Used(rows, cols, np.where(flat, pixels, rows * cols), np.minimum(k, machine.psum_words))
 

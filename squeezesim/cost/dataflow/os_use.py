@@ -336,7 +336,7 @@ def _products(best: _Best) -> Iterator[tuple[Ints, Used]]:
         (ceil_div(pixels, cols) + cols - 2) * machine.systolic,
     )
     begins = np.searchsorted(pixels, ceil_div(x, np.maximum(beside // np.maximum(stream, 1), 1)))
-    ends = np.searchsorted(pixels, np.minimum(x, machine.pes + 1))
+    ends = np.searchsorted(pixels, np.minimum(x, machine.array_pes + 1))
     counts = np.maximum(ends - begins, 0)
     for part in _parts(counts):
         of, number = ragged(counts[part])
@@ -348,7 +348,7 @@ def _products(best: _Best) -> Iterator[tuple[Ints, Used]]:
         useful = (work <= beside[of]) & (drains * g[of] * k[of] + c[of] + skew[number] <= spare[of])
         of, number = of[useful], number[useful]
         yield _product(products[of], pixels[number], cols[number], best)
-    single = np.flatnonzero(x <= machine.pes)
+    single = np.flatnonzero(x <= machine.array_pes)
     of, lines = _lines(x[single], *array)
     yield _product(products[single[of]], x[single[of]], lines, best)
 

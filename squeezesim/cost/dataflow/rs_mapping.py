@@ -468,7 +468,7 @@ def _candidates(laid: _Laid, machine: Machine) -> _Mappings:
 def map_tiles(problem: Workload, n: Ints, y: Ints, x: Ints, k: Ints, c: Ints, machine: Machine) -> Mapped:
     """Choose the mapping of tiles, by ``laid_by`` or else the objective; cycles and words are those of one group."""
     parts = []
-    size = max(_CHUNK // len(_distinct(machine.rows * machine.cols)), 1)
+    size = max(_CHUNK // len(_distinct(machine.array_pes)), 1)
     for start in range(0, len(k), size):
         some = np.arange(start, min(start + size, len(k)))
         laid = _lay(problem.take(some), n[some], y[some], x[some], k[some], c[some], machine)

@@ -174,7 +174,7 @@ def printed(flow: Dataflow, problem: Workload, machine: Machine) -> Printed:
     used = cost.accesses()
     return Printed(
         total_cycles=cost.cycles - problem.g,
-        mapping_efficiency=cost.busy / (machine.pes * cost.stream),
+        mapping_efficiency=cost.busy / (machine.array_pes * cost.stream),
         ifmap_reads=used[Access("buffer", "inputs", "read")],
         filter_reads=used[Access("buffer", "weights", "read")],
         ofmap_writes=used[Access("buffer", "psums", "write")],

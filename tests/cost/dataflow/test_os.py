@@ -13,7 +13,7 @@ from squeezesim.cost.dataflow import DATAFLOWS, Tile, os
 from squeezesim.cost.dataflow.base import slice_cycles
 from squeezesim.cost.dataflow.os_blocks import Used
 from squeezesim.cost.dataflow.os_use import take
-from squeezesim.cost.machine import Machine
+from squeezesim.cost.machine import Machine, Unit
 from squeezesim.cost.problem import Workload
 from squeezesim.network.layer import Layer
 from tests.cost.cases import layers, machine, machines, macs_at_most, problem_of
@@ -51,6 +51,16 @@ def test_hand_worked_drain_that_is_waited_for() -> None:
     assert whole(OS, layer, on).cycles == 4 + 256
     # As many blocks and chunks as of the whole array: eight lines of two do not drain faster.
     assert whole(OS, layer, replace(on, objective="energy")).cycles == work.cycles
+
+
+@pytest.mark.parametrize("systolic", [False, True])
+def test_a_unit_beside_it_does_not_change_the_array(systolic: bool) -> None:
+    """A tile of more pixels than the array has PEs, beside a unit that has them."""
+    on = machine(rows=1, cols=2, ports=4, psum_words=1, systolic=systolic)
+    layer = Layer.matmul("a", m=8, k=3, n=2)
+    beside = replace(on, units=(Unit("unit", (("p", 24),)),))
+    assert beside.pes == 24
+    assert whole(OS, layer, beside).cycles == whole(OS, layer, on).cycles
 
 
 @st.composite
