@@ -185,11 +185,9 @@ static void fill(const Of *of, bool channels, const int64_t *const *columns, int
 }
 
 bool take_forms(State *s, int number) {
-    const Input *in = s->in;
-    const Forms *energy = &in->flow[number].energy;
     Of of = of_flow(s, number);
     int64_t sums = of.alternatives * of.products;
-    Closed *cycles = &s->forms[number][0], *priced = &s->forms[number][1];
+    Closed *cycles = &s->forms[number][0];
     double *own = realloc(cycles->own, (size_t)(sums * (s->pixel_count + s->channel_count)) * sizeof(double));
     if (!own) return false;
     cycles->own = own;
@@ -198,13 +196,17 @@ bool take_forms(State *s, int number) {
     cycles->channels = s->channel_count;
     fill(&of, false, s->pixels, s->pixel_count, s->pixel_count, own);
     fill(&of, true, s->channels, s->channel_count, s->channel_count, own + sums * s->pixel_count);
-    if (in->objective == LATENCY) return true;
-    priced->of = *energy;
+    return true;
+}
+
+void take_prices(State *s, int number) {
+    const Input *in = s->in;
+    Closed *priced = &s->forms[number][1];
+    priced->of = in->flow[number].energy;
     priced->of.rows += in->pixel_offsets[s->row];
     priced->of.columns += in->channel_offsets[s->row];
     priced->pixels = in->pixel_offsets[in->problems];
     priced->channels = in->channel_offsets[in->problems];
-    return true;
 }
 
 /* Enter closed forms of cycles of a dataflow into *rows* and *columns*, of so many products with those of all

@@ -288,18 +288,24 @@ static void take_kept(State *s) {
     }
 }
 
-bool screen_problem(State *s) {
-    const int64_t *const *c = s->channels;
-    s->least_g = s->least_k = INT64_MAX;
-    for (int64_t at = 0; at < s->channel_count; at++) {
-        s->least_g = least(s->least_g, c[SIZE][at]);
-        s->least_k = least(s->least_k, c[SIZE + 1][at]);
+bool screen_problem(State *s, bool alike) {
+    bool there = true;
+    if (!alike) {
+        const int64_t *const *c = s->channels;
+        s->least_g = s->least_k = INT64_MAX;
+        for (int64_t at = 0; at < s->channel_count; at++) {
+            s->least_g = least(s->least_g, c[SIZE][at]);
+            s->least_k = least(s->least_k, c[SIZE + 1][at]);
+        }
+        there = fill_terms(s);
     }
-    bool there = fill_terms(s);
     take_kept(s);
     for (int flow = 0; flow < s->in->flows && there; flow++) {
-        there = take_forms(s, flow) && fill_runs(s, &s->forms[flow][0]);
-        if (there && s->in->objective != LATENCY) there = fill_runs(s, &s->forms[flow][1]);
+        if (!alike) there = take_forms(s, flow) && fill_runs(s, &s->forms[flow][0]);
+        if (there && s->in->objective != LATENCY) {
+            take_prices(s, flow);
+            there = fill_runs(s, &s->forms[flow][1]);
+        }
     }
     return there;
 }

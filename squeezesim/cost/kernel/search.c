@@ -8,6 +8,7 @@
 #include "search.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int squeezesim_abi(void) { return SQUEEZESIM_ABI; }
 
@@ -430,28 +431,68 @@ void take_row(State *s, int64_t row) {
         s->channels[column] = in->channels + column * channels + in->channel_offsets[row];
 }
 
-static bool take_problem(State *s, int64_t row) {
-    take_row(s, row);
-    s->fastest.found = s->leanest.found = false;
-    for (int flow = 0; flow < s->in->flows; flow++) table_clear(&s->tables[flow]);
-    return screen_problem(s);
+/* Whether tiles of two problems cost the same on the array: they differ in where operands live alone. */
+static bool same_on_array(const Problem *a, const Problem *b) {
+    size_t shape = offsetof(Problem, weight_bits);
+    return !memcmp(a, b, shape) && a->weight_bits == b->weight_bits && a->activation_bits == b->activation_bits &&
+           a->accumulator_bits == b->accumulator_bits && a->macs_at_once == b->macs_at_once &&
+           a->cycles_at_once == b->cycles_at_once && a->nonzeros == b->nonzeros && a->block_kept == b->block_kept &&
+           a->block_size == b->block_size && a->valid == b->valid && a->pointwise == b->pointwise &&
+           a->is_product == b->is_product;
 }
 
-/* Search all problems on all machines; 0, or 1 where there was no memory. */
+/* Whether the problem of *row* has the tiles of the one that is there, at the same cost on the array. */
+static bool is_alike(const State *s, int64_t row) {
+    State other = {.in = s->in};
+    take_row(&other, row);
+    if (other.pixel_count != s->pixel_count || other.channel_count != s->channel_count) return false;
+    if (!same_on_array(&s->problem, &other.problem)) return false;
+    for (int axis = 0; axis < 3; axis++) {
+        size_t pixels = (size_t)s->pixel_count * sizeof(int64_t), channels = (size_t)s->channel_count * sizeof(int64_t);
+        if (memcmp(s->pixels[SIZE + axis], other.pixels[SIZE + axis], pixels)) return false;
+        if (memcmp(s->channels[SIZE + axis], other.channels[SIZE + axis], channels)) return false;
+    }
+    return true;
+}
+
+/* Begin with the problem of *row*; of one that *alike* says is like the one before, what tiles cost is known, and the
+ * best tiling is promising. */
+static bool take_problem(State *s, int64_t row, bool alike) {
+    take_row(s, row);
+    if (!alike) {
+        s->fastest.found = s->leanest.found = false;
+        for (int flow = 0; flow < s->in->flows; flow++) table_clear(&s->tables[flow]);
+    }
+    return screen_problem(s, alike);
+}
+
+static bool search_problem(State *s, int64_t row, bool alike) {
+    if (!take_problem(s, row, alike)) return false;
+    for (int64_t machine = 0; machine < s->in->machines && !s->failed; machine++) {
+        take_machine(s, machine);
+        if (s->rates->room != s->kept_room) screen_forget(s);
+        seen_clear(&s->seen);
+        choose(s, machine);
+    }
+    return !s->failed;
+}
+
+/* Search all problems on all machines, those that are alike one after the other; 0, or 1 where there was no memory. */
 int squeezesim_search(const Input *in) {
     State state = {.failed = false};
-    bool there = begin(&state, in);
-    for (int64_t row = 0; there && row < in->problems && !state.failed; row++) {
-        there = take_problem(&state, row);
-        for (int64_t machine = 0; there && machine < in->machines && !state.failed; machine++) {
-            take_machine(&state, machine);
-            if (state.rates->room != state.kept_room) screen_forget(&state);
-            seen_clear(&state.seen);
-            choose(&state, machine);
+    bool *done = calloc((size_t)in->problems, sizeof(bool)), there = begin(&state, in) && done;
+    for (int64_t row = 0; there && row < in->problems; row++) {
+        if (done[row]) continue;
+        there = search_problem(&state, row, false);
+        for (int64_t other = row + 1; there && other < in->problems; other++) {
+            if (done[other] || !is_alike(&state, other)) continue;
+            done[other] = true;
+            there = search_problem(&state, other, true);
         }
     }
     end(&state);
-    return !there || state.failed;
+    free(done);
+    return !there;
 }
 
 /* Bits of the buffer that each problem takes at its smallest tile, in `measures`; 0, or 1 where there was no memory. */
@@ -459,7 +500,7 @@ int squeezesim_least_footprints(const Input *in) {
     State state = {.failed = false};
     bool there = begin(&state, in);
     for (int64_t row = 0; there && row < in->problems; row++) {
-        there = take_problem(&state, row);
+        there = take_problem(&state, row, false);
         if (there) in->measures[row] = least_footprint(&state);
     }
     end(&state);

@@ -278,7 +278,8 @@ SQUEEZESIM_EXPORT int squeezesim_forms(
 /* ---- its parts --------------------------------------------------------------------------------------------------- */
 
 void take_row(State *s, int64_t row);
-bool take_forms(State *s, int number);
+bool take_forms(State *s, int number); /* of cycles */
+void take_prices(State *s, int number); /* forms of energy */
 
 bool table_init(Table *table);
 void table_clear(Table *table);
@@ -331,7 +332,7 @@ static inline double least_value(const State *s, double cycles, double energy, d
 
 bool refine(const State *s, Pair *pair, double limit);
 
-bool screen_problem(State *s);
+bool screen_problem(State *s, bool alike);
 void screen_forget(State *s);
 void take_pixel(State *s, int number, int64_t pixel);
 int64_t screen_runs(State *s, int number);
