@@ -217,7 +217,9 @@ class Proposal:
         is_network_changed = self.before.accelerator == self.after.accelerator and self.kind != "mapping"
         names = (energy, "params", "macs") if is_network_changed else (energy,)
         return {
-            words(name): _amount(name, saved) for name in names if (saved := self.saved(name)) is not None
+            words(name): _amount(name, saved, self.before.totals[name] or 0)
+            for name in names
+            if (saved := self.saved(name)) is not None
         }
 
 
@@ -238,9 +240,11 @@ def _cycles_text(report: Report, name: str) -> int:
     return sum(count for layer, count in cycles if layer.name == name)
 
 
-def _amount(name: str, saved: float) -> str:
-    """The change of a metric with its sign, which is that of an amount that grows."""
-    return f"{'−' if saved > 0 else '+'}{quantity(name, abs(saved))}" if saved else "unchanged"
+def _amount(name: str, saved: float, before: float) -> str:
+    """The change of a metric with its sign, which is that of an amount that grows; a trace of it is none."""
+    if abs(saved) <= _TRACE * before:
+        return "unchanged"
+    return f"{'−' if saved > 0 else '+'}{quantity(name, abs(saved))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,6 +495,7 @@ LEAST = 0.001
 """Part of the cycles, of the network or of the layer asked for, that a proposal saves at least."""
 
 _EACH = 2  # of each kind
+_TRACE = 1e-5  # of a total: changes up to it are not worth a number
 
 
 def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bool = True) -> list[Proposal]:

@@ -324,10 +324,10 @@ def _meters(report: ReportData) -> list[list[Piece]]:
 
 
 def _dotted(name: str) -> Markup:
-    """Return *name* as markup that may be broken after a dot or a slash."""
+    """Return *name* as markup that may be broken after a slash or a dot, but in no number."""
     from markupsafe import Markup
 
-    return Markup("<wbr>").join(re.split(r"(?<=[./])", name))
+    return Markup("<wbr>").join(re.split(r"(?<=/)|(?<=\.)(?!\d)", name))
 
 
 def _sentence(text: str) -> str:
