@@ -22,6 +22,7 @@ def worker() -> Iterator[Worker]:
     made.stop()
 
 
+@pytest.mark.torch
 def test_a_process_answers_is_stopped_and_is_there_again(worker: Worker) -> None:
     kind, text = worker.ask("result", ASKED)
     assert kind == OK
