@@ -21,6 +21,7 @@ from squeezesim.errors import HardwareError, ModelError, UsageError
 from squeezesim.explore.allocate.additive import Base, Pieces, Sums, cut, depth_of, option_of
 from squeezesim.explore.allocate.placed import Paths
 from squeezesim.explore.buffers import best_share, sizes_that_keep
+from squeezesim.explore.changes import AS_IN_THE_TABLE, changes_of
 from squeezesim.explore.passing import Passing, passing_of
 from squeezesim.files import json_page, round_floats
 from squeezesim.load import load
@@ -86,6 +87,10 @@ class Runs:
 KINDS = (
     "mapping",
     "dataflow",
+    "array",
+    "unit",
+    "post_ops",
+    "lanes",
     "keeps",
     "prefetch",
     "buffer",
@@ -410,85 +415,21 @@ def mappings(report: Report, layer: str = "") -> Iterator[Proposal]:
 
 def accelerators(report: Report, layer: str = "") -> Iterator[Proposal]:
     """Yield the proposals that change the accelerator of *report*, whether or not they save anything."""
-    for kind, changes, change, assumption in _changes(report):
+    for kind, values, text, assumption in changes_of(report):
         with suppress(HardwareError):  # a value beyond what an accelerator or its energy table can have
-            changed = report.accelerator.replace(changes)
-            yield Proposal(kind, change, assumption, report, simulate(report.network, changed), layer)
+            changed = report.accelerator.replace(values)
+            yield Proposal(kind, text, assumption, report, simulate(report.network, changed), layer)
 
 
 def buffers(report: Report, passing: Sequence[Passing], layer: str = "") -> Iterator[Proposal]:
     """Yield buffers that keep the maps of *passing* that move most, and another share of one of the same size."""
     for change in islice(sizes_that_keep(report, passing), _EACH):
         after = simulate(report.network, report.accelerator.replace(change.values))
-        yield Proposal("size", change.text, _AS_IN_THE_TABLE, report, after, layer)
+        yield Proposal("size", change.text, AS_IN_THE_TABLE, report, after, layer)
     if share := best_share(report):
         after = simulate(report.network, report.accelerator.replace(share.values))
         assumption = "assumes the same size in all; energy per access as in the table"
         yield Proposal("share", share.text, assumption, report, after, layer)
-
-
-_AS_IN_THE_TABLE = "assumes the same clock; energy per access as in the table"
-
-
-def _changes(report: Report) -> Iterator[tuple[str, Mapping[str, object], str, str]]:
-    accelerator = report.accelerator
-    own = accelerator.array.dataflows
-    families = {DATAFLOWS[name].declared.family for name in own} - {""}
-    for name, flow in DATAFLOWS.items():
-        if name not in own and flow.declared.family in families:
-            text = f"array.dataflows {' or '.join(own)} → {' or '.join((*own, name))}, by layer"
-            yield (
-                "dataflow",
-                {"array.dataflows": [*own, name]},
-                text,
-                "assumes the same size, clock and energy per access",
-            )
-    memory, buffer = accelerator.memory, accelerator.memory.global_buffer
-    if not ("activations" in buffer.keeps or buffer.parts):
-        kept = ["activations", *buffer.keeps]
-        yield (
-            "keeps",
-            {"memory.global_buffer.keeps": kept},
-            f"memory.global_buffer.keeps [{', '.join(buffer.keeps)}] → [{', '.join(kept)}]",
-            "assumes software that leaves feature maps in the buffer from layer to layer",
-        )
-    if memory.prefetch == "none" and int(report.tally.total().part("losses", "startup")[0]):
-        yield (
-            "prefetch",
-            {"memory.prefetch": "weights"},
-            "memory.prefetch none → weights",
-            "assumes a DMA that loads the first weights of a layer beside the one before",
-        )
-    parts = {f"memory.global_buffer.parts.{name}": part.size_kib for name, part in buffer.parts.items()}
-    for name, size in (parts or {"memory.global_buffer": buffer.size_kib}).items():
-        yield (
-            "buffer",
-            {f"{name}.size_kib": 2 * size},
-            f"{name}.size_kib {size:g} → {2 * size:g}",
-            _AS_IN_THE_TABLE,
-        )
-    if int(report.tally.total().part("losses", "fill")[0]):
-        ran = {*dataflows(report.costs)}
-        for name, unit in accelerator.array.units.items():
-            for key in ("ports", "output_words"):
-                if name in ran and (words := getattr(unit, key)):
-                    path = f"array.units.{name}.{key}"
-                    yield "unit", {path: 2 * words}, f"{path} {words} → {2 * words}", "assumes the same clock"
-    if int(report.tally.total().part("time", "buffer")[0]) and buffer.bytes_per_cycle:
-        yield (
-            "bandwidth",
-            {"memory.global_buffer.bytes_per_cycle": 2 * buffer.bytes_per_cycle},
-            f"memory.global_buffer.bytes_per_cycle {buffer.bytes_per_cycle:g} → {2 * buffer.bytes_per_cycle:g}",
-            "assumes the same energy per access",
-        )
-    stores = ((f"memory.stores.{name}", store.bandwidth_gb_s) for name, store in memory.stores.items())
-    for name, rate in (("memory.dram", memory.dram.bandwidth_gb_s), *stores):
-        yield (
-            "bandwidth",
-            {f"{name}.bandwidth_gb_s": 2 * rate},
-            f"{name}.bandwidth_gb_s {rate:g} → {2 * rate:g}",
-            "assumes the same latency, usable fraction and energy per byte",
-        )
 
 
 LEAST = 0.001
@@ -501,7 +442,8 @@ _TRACE = 1e-5  # of a total: changes up to it are not worth a number
 def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bool = True) -> list[Proposal]:
     """Return the *most* changes that save most cycles of the network, or of *layer* and some of it, the best first.
 
-    Tried are another dataflow beside the array's own, feature maps that stay in the buffer, twice the buffer or
+    Tried are another dataflow beside the array's own, as many PEs in another shape, additions and poolings on the way
+    out of the array, twice the vector lanes, feature maps that stay in the buffer, twice the buffer or
     each part of it, the sizes that keep feature maps which do not stay, another share of a buffer in parts, twice
     the bandwidth of each memory, twice the ports and output words of units; channels down to a multiple of the
     array's columns; and, of a built-in network, a first filter that is smaller by two, where its size is an option,

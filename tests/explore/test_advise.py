@@ -370,6 +370,65 @@ def test_a_notebook_shows_proposals_and_explanations_as_tables_with_names_escape
 
 def test_a_change_is_proposed_once_as_the_size_that_keeps_a_map() -> None:
     """Twice the buffer is the smallest size that keeps the first map: 1,024 KiB."""
-    found = advise(simulate("squeezenext_23", "ws_32x32"))
+    found = advise(simulate("squeezenext_23", "ws_32x32"), most=20)
     sizes = [each.kind for each in found if each.after.accelerator.memory.global_buffer.size_kib == 1024]
     assert sizes == ["size"]
+
+
+def first_of(module: object, shape: str, machine: Accelerator) -> Proposal:
+    """The first proposal for a module of one's own."""
+    made = simulate(load(module, input_shape=shape), machine)
+    found = advise(made)[0]
+    confirm(found)
+    return found
+
+
+@pytest.mark.torch
+def test_filters_that_are_fewer_than_the_columns_want_fewer_columns() -> None:
+    """8 filters of 64 channels leave 24 of 32 columns idle in ws, which is bound by compute: 64 × 16 PEs hold all
+    channels of a tap at once, and leave half of the columns idle instead of three quarters."""
+    from torch import nn
+
+    module = nn.Sequential(nn.Conv2d(64, 8, 3, padding=1), nn.Conv2d(8, 64, 1))
+    found = first_of(module, "64x28x28", Accelerator.named("ws_32x32"))
+    assert found.before.rows()[0]["bound"] == "compute"
+    assert (found.kind, found.change) == ("array", "array 32×32 → 64×16, rows × columns")
+    assert found.after.accelerator.array.pes == found.before.accelerator.array.pes
+
+
+@pytest.mark.torch
+def test_additions_that_take_a_third_of_the_time_want_to_join() -> None:
+    """Each addition reads two maps and writes one, after the layer before has written its own: on the way out of the
+    array it loads one map, beside the array's work."""
+    import torch
+    from torch import nn
+
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convs = nn.ModuleList([nn.Conv2d(64, 64, 1, bias=False) for _ in range(4)])
+            self.norms = nn.ModuleList([nn.BatchNorm2d(64) for _ in range(4)])
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for conv, norm in zip(self.convs, self.norms, strict=True):
+                x = x + norm(conv(x))
+            return x
+
+    found = first_of(Residual(), "64x28x28", Accelerator.named("hybrid_32x32"))
+    spent = sum(row["share"] for row in found.before.rows() if row["op"] == "add")
+    assert spent > 1 / 3
+    assert (found.kind, found.change) == ("post_ops", "array.post_ops none → add")
+    assert len(found.after.joined) == 4
+
+
+@pytest.mark.torch
+def test_norms_that_take_a_third_of_the_time_want_lanes() -> None:
+    """A norm over features cannot join a product: its sums need all outputs of a row. It waits for 8 lanes."""
+    from torch import nn
+
+    layers = [layer for _ in range(3) for layer in (nn.Linear(128, 128), nn.LayerNorm(128))]
+    machine = Accelerator.named("hybrid_32x32").replace({"vector.lanes": 8})
+    found = first_of(nn.Sequential(*layers), "256x128", machine)
+    spent = sum(row["share"] for row in found.before.rows() if row["op"] == "layer_norm")
+    assert spent > 1 / 3
+    assert (found.kind, found.change) == ("lanes", "vector.lanes 8 → 16")
