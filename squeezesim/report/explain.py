@@ -83,7 +83,7 @@ class Explanations(list[Explained]):
     def _repr_html_(self) -> str:
         rows = [
             (
-                display_names(part.layers[0], len(part.layers)),
+                part.layers[0] + (f" ×{len(part.layers)}" if len(part.layers) > 1 else ""),
                 units.share(part.share),
                 units.count(part.cycles),
                 part.dataflow or units.EMPTY,

@@ -315,7 +315,7 @@ def test_a_working_directory_that_is_gone_is_found_before_costing(
         (("--set", "array.rows=8", "--sort", "problem"), "--sort 'problem'; allowed: design, network, "),
         (
             ("--set", "array.rows=8", "--front", "--objectives", "latency"),
-            "there is no column 'latency'; allowed: params, macs, ",
+            "there is no objective 'latency'; allowed: params, macs, ",
         ),
         (
             ("--set", "array.rows=8", "--search", "9", "--sample", "9"),
