@@ -27,6 +27,7 @@ from squeezesim.hardware.config import OVERRIDES, allowed_text, is_path, unknown
 from squeezesim.inputs import GivenAccelerator, accelerator_of, network_of
 from squeezesim.report import units
 from squeezesim.report.grid import Column, Grid
+from squeezesim.report.host import host_work
 from squeezesim.report.text import Section, html
 
 if TYPE_CHECKING:
@@ -255,6 +256,8 @@ class _Bench:
                     continue
                 cycles = costs.cycles.sum(axis=1) if place is None else costs.cycles[:, place]
                 times = cycles / (1.0 if row.in_cycles else clocks)
+                if place is None and not row.in_cycles:  # an inference has its host's work
+                    times = times + [host_work(network, each).us for each in accelerators]
                 found[:, number] = np.where(fits, times, np.nan)
         return found
 

@@ -536,7 +536,15 @@ def to_dict(accelerator: Specification) -> dict[str, Any]:
 
 def to_yaml(accelerator: Specification) -> str:
     """Return YAML text that reads back as an equal accelerator, in schema order, nulls left out."""
-    written = _written(accelerator.model_dump(exclude={"provenance"}), "", accelerator)
+    data = accelerator.model_dump(exclude={"provenance"})
+    for path in accelerator.provenance:  # a default with a source is written
+        *above, key = path.split(".")
+        section = data
+        for name in above:
+            section = section.setdefault(name, {})
+        if path in parameters():
+            section.setdefault(key, parameters()[path].default)
+    written = _written(data, "", accelerator)
     return yaml.dump(written, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
 
 

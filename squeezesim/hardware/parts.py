@@ -26,6 +26,7 @@ from squeezesim.errors import nearest
 from squeezesim.hardware import dataflows
 from squeezesim.hardware.buffer_part import BufferPart, mistake
 from squeezesim.hardware.dataflows import OneOf
+from squeezesim.hardware.host import Host
 from squeezesim.hardware.mapper import Mapper
 from squeezesim.hardware.part import FINITE as _FINITE
 from squeezesim.hardware.part import WHOLE, FrozenDict, Integer, Part, Real, unique
@@ -682,6 +683,7 @@ class Specification(Part):
     dma: Dma = Field(default_factory=Dma, description="transfers")
     sparsity: Sparsity = Field(default_factory=Sparsity, description="zero weights")
     vector: Vector = Field(default_factory=Vector, description="vector unit")
+    host: Host = Field(default_factory=Host, description="work beside the accelerator, for each inference")
     energy: Energy = Field(default_factory=Energy, description="energy per access")
     provenance: Annotated[dict[str, Provenance], AfterValidator(FrozenDict)] = Field(
         default_factory=FrozenDict, description="dotted path of a parameter → where its value comes from"
@@ -726,10 +728,12 @@ class Specification(Part):
 
     # The type is given as a value: some versions of pydantic look up a written one where a subclass is defined.
     @model_serializer(mode="wrap", return_type=dict[str, Any])
-    def _without_empty_notes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _brief(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = handler(self)
         if not self.notes:
             data.pop("notes", None)
+        if not self.host.is_given:
+            data.pop("host", None)
         return data
 
     def bytes_per_cycle(self, memory: Port) -> float:

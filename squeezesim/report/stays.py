@@ -10,7 +10,7 @@ import numpy as np
 
 from squeezesim.cost.costs import HOMED, HOMES
 from squeezesim.cost.placement import MOST_DROPPED, MOST_STATES
-from squeezesim.cost.problem import workload_of
+from squeezesim.cost.problem import operands_of, workload_of
 from squeezesim.cost.recurrence import staying
 from squeezesim.cost.residents import left_out
 from squeezesim.cost.weights import has_weights, own_bits, weight_bits
@@ -18,7 +18,9 @@ from squeezesim.report import units
 from squeezesim.report.names import display_name
 
 if TYPE_CHECKING:
+    from squeezesim.cost.machine import Machine
     from squeezesim.cost.problem import Ints
+    from squeezesim.network.network import Network
     from squeezesim.report.data import ReportData
 
 
@@ -144,17 +146,23 @@ def least_dram_bytes(report: ReportData) -> int:
 
     Weights that stay from one inference to the next are not loaded.
     """
-    layers, operands, stay = report.network.layers, report.operands, _lasting(report)
-    read = {name for layer in layers for name in (*layer.inputs, *layer.carried)}
-    outputs = sum(
-        -(-layer.output_elements * layer.repeat * each.activation_bits // 8)
-        for layer, each in zip(layers, operands, strict=True)
-        if layer.kind != "view" and layer.name not in read
-    )
-    inputs = sum(prod(shape) for _, shape in report.network.inputs) * report.machine.activation_bits
+    layers, stay = report.network.layers, _lasting(report)
     mac = [layer for number, layer in enumerate(layers) if has_weights(layer) and number not in stay]
     work, rows = workload_of(mac, report.machine)
     weights = int((-(-(work.stored_weights + work.constants) // 8))[rows].sum()) if mac else 0
     others = [number for number, layer in enumerate(layers) if layer.kind != "mac"]
     weights += int(report.tally.part("dram", "weights").reshape(-1)[others].sum())
-    return outputs + -(-inputs // 8) + weights
+    return sum(network_bytes(report.network, report.machine)) + weights
+
+
+def network_bytes(network: Network, machine: Machine) -> tuple[int, int]:
+    """Return the bytes of the inputs of a network, and of its outputs: those that no layer reads."""
+    layers = network.layers
+    read = {name for layer in layers for name in (*layer.inputs, *layer.carried)}
+    outputs = sum(
+        -(-layer.output_elements * layer.repeat * operands_of(layer, machine).activation_bits // 8)
+        for layer in layers
+        if layer.kind != "view" and layer.name not in read
+    )
+    inputs = sum(prod(shape) for _, shape in network.inputs) * machine.activation_bits
+    return -(-inputs // 8), outputs

@@ -17,6 +17,7 @@ from squeezesim.hardware.display import dram_text, setup_text
 from squeezesim.markup import Html, block, escaped, markdown_table, table
 from squeezesim.report import diagnosis, metrics, units
 from squeezesim.report.grid import Column, Grid, meter
+from squeezesim.report.host import host_work, inference_us
 from squeezesim.report.metrics import METRICS, format_value, header
 from squeezesim.report.selection import rows_by, select
 from squeezesim.report.stays import least_dram_bytes
@@ -267,6 +268,10 @@ def _totals(report: ReportData) -> list[str]:
     compressed = values.pop(metrics.words("weights_values_bytes"))
     if totals["weights_values_bytes"] != totals["weights_bytes"]:
         values["weights"] += f" compressed, {compressed} of it values"
+    if report.accelerator.host.is_given:
+        host = host_work(report.network, report.accelerator)
+        inference = metrics.quantity("latency_us", inference_us(report))
+        values |= {"host": str(host), "inference": f"{inference}, latency and host"}
     width = max(map(len, values))
     return [f"{label:<{width}}  {value}" for label, value in values.items()]
 

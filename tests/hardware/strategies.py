@@ -142,7 +142,7 @@ def annotate(data: dict[str, Any], path: str, provenance: str, source: str) -> N
     """Wrap the value at *path* into ``{value, provenance, source}``."""
     *above, key = path.split(".")
     for name in above:
-        data = data[name]
+        data = data.setdefault(name, {})
     data[key] = {
         "value": data[key] if key in data else parameters()[path].default,
         "provenance": provenance,

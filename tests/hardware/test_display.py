@@ -128,7 +128,7 @@ def test_every_key_is_described() -> None:
     assert all(parameter.description for parameter in parameters().values())
     assert sections()[""] == (
         *("name", "description", "source", "clock_mhz", "array", "precision", "memory", "control"),
-        *("mapper", "dma", "sparsity", "vector", "energy"),
+        *("mapper", "dma", "sparsity", "vector", "host", "energy"),
     )
 
 
