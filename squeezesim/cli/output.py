@@ -326,5 +326,7 @@ def _advice(report: Report, *, cache: bool) -> Advice:
     from squeezesim.explore.advise import APART, NOTHING, advise
     from squeezesim.report.html.page import Advice, Proposed
 
-    rows = [Proposed(*proposal.cells()) for proposal in advise(report, cache=cache)]
-    return Advice(f"{APART[0].upper()}{APART[1:]}." if rows else NOTHING, rows)
+    found = advise(report, cache=cache)
+    rows = [Proposed(*proposal.cells()) for proposal in found]
+    texts = [APART, *([str(found.together)] if found.together else [])]
+    return Advice(" ".join(f"{text[0].upper()}{text[1:]}." for text in texts) if rows else NOTHING, rows)

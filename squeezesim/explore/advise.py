@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice, permutations
 from operator import gt
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,7 @@ class Proposal:
         before: the report as it is.
         after: the report of the changed network or accelerator.
         layer: the layer that was asked for, empty where none was.
+        values: what is changed in the accelerator, by dotted path.
     """
 
     kind: str
@@ -125,6 +126,7 @@ class Proposal:
     before: Report
     after: Report
     layer: str = ""
+    values: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def saved_cycles(self) -> int:
@@ -229,9 +231,13 @@ class Proposal:
 
 
 class Proposals(list[Proposal]):
-    """Proposals that a notebook shows as a table."""
+    """Proposals that a notebook shows as a table; ``together`` is what the function of that name makes of them."""
 
-    __slots__ = ()
+    __slots__ = ("together",)
+
+    def __init__(self, found: Iterable[Proposal] = (), together: Proposal | None = None) -> None:
+        super().__init__(found)
+        self.together = together
 
     def _repr_html_(self) -> str:
         if not self:
@@ -418,18 +424,19 @@ def accelerators(report: Report, layer: str = "") -> Iterator[Proposal]:
     for kind, values, text, assumption in changes_of(report):
         with suppress(HardwareError):  # a value beyond what an accelerator or its energy table can have
             changed = report.accelerator.replace(values)
-            yield Proposal(kind, text, assumption, report, simulate(report.network, changed), layer)
+            after = simulate(report.network, changed)
+            yield Proposal(kind, text, assumption, report, after, layer, values)
 
 
 def buffers(report: Report, passing: Sequence[Passing], layer: str = "") -> Iterator[Proposal]:
     """Yield buffers that keep the maps of *passing* that move most, and another share of one of the same size."""
     for change in islice(sizes_that_keep(report, passing), _EACH):
         after = simulate(report.network, report.accelerator.replace(change.values))
-        yield Proposal("size", change.text, AS_IN_THE_TABLE, report, after, layer)
+        yield Proposal("size", change.text, AS_IN_THE_TABLE, report, after, layer, change.values)
     if share := best_share(report):
         after = simulate(report.network, report.accelerator.replace(share.values))
         assumption = "assumes the same size in all; energy per access as in the table"
-        yield Proposal("share", share.text, assumption, report, after, layer)
+        yield Proposal("share", share.text, assumption, report, after, layer, share.values)
 
 
 LEAST = 0.001
@@ -439,7 +446,7 @@ _EACH = 2  # of each kind
 _TRACE = 1e-5  # of a total: changes up to it are not worth a number
 
 
-def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bool = True) -> list[Proposal]:
+def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bool = True) -> Proposals:
     """Return the *most* changes that save most cycles of the network, or of *layer* and some of it, the best first.
 
     Tried are another dataflow beside the array's own, as many PEs in another shape, additions and poolings on the way
@@ -468,12 +475,12 @@ def advise(report: Report, layer: str | None = None, most: int = 8, *, cache: bo
     """
     if not isinstance(report, Report):
         raise UsageError(f"report {show(report)}; allowed: a Report, as simulate returns it")
-    return Proposals(proposals_of(report, layer, passing_of(report), most, cache=cache))
+    return proposals_of(report, layer, passing_of(report), most, cache=cache)
 
 
 def proposals_of(
     report: Report, layer: str | None, passing: Sequence[Passing], most: int = 8, *, cache: bool = True
-) -> list[Proposal]:
+) -> Proposals:
     """Return what ``advise`` does, of a report whose maps that pass a memory are known."""
     explained = explain(report, layer)  # raises where there is no such layer
     longest = {name for part in explained[:MOST] for name in part.layers}
@@ -485,7 +492,37 @@ def proposals_of(
         of_kind = sum(other.kind == each.kind for other in best)
         if of_kind < _EACH and _gain(each) >= LEAST * _cycles(each) and not any(map(each.is_same, best)):
             best.append(each)
-    return best[:most]
+    return Proposals(best[:most], together(best[:most]))
+
+
+_TOGETHER = 3
+
+
+def together(proposals: Sequence[Proposal]) -> Proposal | None:
+    """Return the best three of *proposals* that go together as one, simulated; None of fewer than two.
+
+    Two changes of one parameter, or of the network, do not go together: the first counts.
+    """
+    if not proposals:
+        return None
+    first = proposals[0]
+    network, values, used = first.before.network, dict[str, object](), list[int]()
+    for number, each in enumerate(proposals, 1):
+        is_free = values.keys().isdisjoint(each.values) if each.values else network == first.before.network
+        if is_free and each.kind != "mapping" and len(used) < _TOGETHER:
+            values |= each.values
+            network = network if each.values else each.after.network
+            used.append(number)
+    if len(used) < 2:
+        return None
+    with suppress(HardwareError):  # values that each can have, and not all of them
+        after = simulate(network, first.before.accelerator.replace(values))
+        which = f"{', '.join(map(str, used[:-1]))} and {used[-1]}"
+        assumption = "assumes what each of them does"
+        return Proposal(
+            "together", f"proposals {which} together", assumption, first.before, after, first.layer
+        )
+    return None
 
 
 def _tried(
@@ -531,7 +568,7 @@ MOST_PASSING = 5
 def sections(
     report: Report,
     explained: Sequence[Explained],
-    proposals: Sequence[Proposal],
+    proposals: Proposals,
     passing: Sequence[Passing] = (),
     width: int | None = None,
 ) -> list[Section]:
@@ -553,6 +590,7 @@ def sections(
             else []
         ),
         *(proposed or [Section("proposals", [NOTHING])]),
+        *([Section("together", [str(proposals.together)])] if proposals.together else []),
         Section("assumptions", assumptions(report, proposals)),
         *caveats(report),
     ]
@@ -630,7 +668,7 @@ def assumptions(report: Report, proposals: Sequence[Proposal]) -> list[str]:
 def document(
     report: Report,
     explained: Sequence[Explained],
-    proposals: Sequence[Proposal],
+    proposals: Proposals,
     passing: Sequence[Passing] = (),
 ) -> str:
     """Return the same as JSON; floats have ten significant digits."""
@@ -655,6 +693,7 @@ def document(
         ],
         "passing": [each.row() for each in passing],
         "proposals": [proposal.row() for proposal in proposals],
+        "together": proposals.together and proposals.together.row(),
         "assumptions": assumptions(report, proposals),
         "unmodelled": [
             {"op": item.op, "count": item.count, "module": item.module} for item in report.unmodelled

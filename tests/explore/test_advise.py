@@ -18,6 +18,7 @@ from squeezesim.explore.advise import (
     advise,
     blocks,
     channels,
+    together,
 )
 from squeezesim.explore.allocate.additive import cut
 from squeezesim.hardware.accelerator import Accelerator
@@ -381,6 +382,36 @@ def first_of(module: object, shape: str, machine: Accelerator) -> Proposal:
     found = advise(made)[0]
     confirm(found)
     return found
+
+
+def test_the_best_three_that_go_together_are_simulated_in_one() -> None:
+    found = advise(simulate("squeezenext_23", "squeezelerator_16x16"))
+    assert [each.kind for each in found[:3]] == ["bandwidth", "keeps", "kernel"]
+    joint = found.together
+    assert joint is not None
+    assert joint.change == "proposals 1, 2 and 3 together"
+    memory = {"memory.dram.bandwidth_gb_s": 32.0, "memory.global_buffer.keeps": ["activations"]}
+    assert joint.after == simulate(load("squeezenext_23", conv1=5), SQUEEZE.replace(memory))
+    assert joint.saved_cycles > found[0].saved_cycles
+
+
+def test_of_changes_of_one_parameter_or_of_the_network_the_first_counts() -> None:
+    made = simulate("squeezenext_23", SQUEEZE)
+    sizes = [
+        Proposal("size", "", "", made, made, values={"memory.global_buffer.size_kib": kib})
+        for kib in (256, 512)
+    ]
+    nets = [
+        Proposal("kernel", "", "", made, simulate(load("squeezenext_23", conv1=size), SQUEEZE))
+        for size in (5, 3)
+    ]
+    joint = together([sizes[0], sizes[1], nets[0], nets[1]])
+    assert joint is not None
+    assert joint.change == "proposals 1 and 3 together"
+    larger = SQUEEZE.replace({"memory.global_buffer.size_kib": 256})
+    assert joint.after == simulate(load("squeezenext_23", conv1=5), larger)
+    assert together(sizes) is None
+    assert together([]) is None
 
 
 @pytest.mark.torch

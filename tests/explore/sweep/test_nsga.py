@@ -241,7 +241,10 @@ def test_optuna_is_needed_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objectives": ["latency"]}, "there is no objective 'latency'; allowed: params, macs, .*did you mean"),
+        (
+            {"objectives": ["latency"]},
+            "there is no objective 'latency'; allowed: params, macs, .*did you mean",
+        ),
         ({"objectives": ["bound"]}, "there is no objective 'bound'"),
         ({"objectives": []}, "a Pareto front needs an objective"),
         ({"objectives": ["cycles", "cycles"]}, "objective 'cycles' is named twice"),
