@@ -5,27 +5,22 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
-from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from squeezesim.cost.addresses import Range, pack
-from squeezesim.cost.contiguous import Contiguous
 from squeezesim.cost.costs import Axes
 from squeezesim.cost.evaluate import evaluate_each
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.occupancy import occupancy
-from squeezesim.cost.placement import Key, KeyCosts, Value, best_placements, graph_of
-from squeezesim.cost.problem import Homes
 from squeezesim.cost.rates import Rates
-from squeezesim.cost.residents import maps_on, ways_through
+from squeezesim.cost.residents import ways_through
 from squeezesim.cost.traffic import room_for_maps
 from squeezesim.errors import HardwareError, UsageError
 from squeezesim.hardware.accelerator import Accelerator
@@ -33,7 +28,7 @@ from squeezesim.network import Network
 from squeezesim.network.layer import Layer
 from squeezesim.simulate import simulate
 from tests.cost.test_occupancy import check
-from tests.cost.test_placement import Plain, Run, costs_of, networks, small, vector
+from tests.cost.test_placement import Plain, Run, costs_of, networks, small
 from tests.draws import among
 
 Piece = tuple[int, int, int]
@@ -301,157 +296,6 @@ def test_the_placement_is_the_best_of_all_with_addresses_of_200_networks(
     check_against_every_address(layers, on)
 
 
-class Drawn:
-    """What layers cost in places by chance: less with larger tiles, and less for each operand in the buffer."""
-
-    def __init__(self, seed: int, room: int, tiles: Mapping[str, int]) -> None:
-        self.seed, self.room, self.tiles = seed, room, tiles
-
-    def steps(self, layer: Layer, homes: Homes, loaded: int) -> list[Step]:
-        """Sizes of tiles, the largest first, and costs."""
-        random = Random(f"{self.seed} {layer.name}")
-        waits = [random.randint(1, 12) for _ in range(4)]
-        outside = float(sum(each for each, inside in zip(waits, homes[:4], strict=True) if not inside))
-        if layer.kind != "mac":
-            return [(0, (outside + loaded / 4, 1.0))]
-        most = self.tiles.get(layer.name, 12)
-        sizes = sorted(random.sample(range(1, most + 1), min(most, 3)), reverse=True)
-        sizes[:1] = [most]
-        costs = sorted(random.sample(range(10), len(sizes)))
-        return [(UNIT * size, (outside + cost, 1.0)) for size, cost in zip(sizes, costs, strict=True)]
-
-    def best(self, layer: Layer, homes: Homes, loaded: int) -> list[Step]:
-        """Those that fit beside whole tensors."""
-        return [step for step in self.steps(layer, homes, loaded) if step[0] <= self.room - homes.resident]
-
-
-@cache
-def of_small() -> Machine:
-    return Machine.of(small())
-
-
-NO_TILES: Mapping[str, int] = {}
-
-
-def check_drawn_costs(
-    layers: list[Layer], seed: int, room: int, tiles: Mapping[str, int] = NO_TILES, *, has_addresses: bool
-) -> bool:
-    """Whether addresses were in the way of the best placement."""
-    machine = of_small()
-    plain, drawn = Plain(layers, machine), Drawn(seed, room, tiles)
-    assume(math.prod(len(choices(plain, group)) for group in plain.groups) <= 400)
-    steps = {
-        run: drawn.best(run[0], run[1], run[2].loaded) for _, runs in placements(plain, room) for run in runs
-    }
-    maps = maps_on(layers, machine)
-    numbers = range(len(layers))
-    fixed = [layer.kind != "mac" for layer in maps.layers]
-
-    def search(keys: Sequence[Key]) -> list[Value]:
-        found = []
-        for key in keys:
-            layer = maps.layers[key.shape]
-            bits, cost = 0, (math.inf, math.inf)
-            if layer.kind == "view":
-                cost = (0.0, 0.0)
-            elif best := drawn.best(layer, key.homes, key.loaded):
-                bits, cost = best[0]
-            found.append(Value(np.array([cost[0]]), np.array([cost[1]]), np.array([float(room - bits)])))
-        return found
-
-    graph = graph_of(maps, numbers, room, by_held=has_addresses)
-    expected = best_by_hand(plain, steps, room, UNIT, has_addresses=has_addresses)
-    if has_addresses:
-        costs = KeyCosts([graph], fixed, search)
-        found = Contiguous([(graph, maps)], costs, 0, room).best()
-        cut = Contiguous([(graph, maps)], costs, 0, room, most_paths=1).best()
-        assert (cut is None) == (expected is None)
-        assert cut is None or expected is None or cut.least <= expected[0] + 1e-9 <= cut.cost + 2e-9
-    else:
-        (found,) = best_placements([[graph]], fixed, search)
-    assert (expected is None) == (found is None)
-    if expected is None or found is None:
-        return False
-    assert found.least == pytest.approx(expected[0])
-    got = [drawn.best(maps.layers[key.shape], key.homes, key.loaded) for key in found.keys]
-    spent = [
-        of[0][1][0] for of, key in zip(got, found.keys, strict=True) if maps.layers[key.shape].kind != "view"
-    ]
-    assert sum(spent) == pytest.approx(expected[0])
-    for place, key in zip(found.places, found.keys, strict=True):
-        assert place.homes.resident + place.homes.lost <= room
-        if maps.layers[key.shape].kind == "mac":  # no worse in the piece that is left
-            at = place.homes._replace(resident=place.homes.resident + place.homes.lost)
-            one, two = (drawn.best(maps.layers[key.shape], each, key.loaded)[0] for each in (at, key.homes))
-            assert one[1] == two[1]
-    return has_addresses and best_by_hand(plain, steps, room, UNIT, has_addresses=False) != expected
-
-
-@st.composite
-def branches(draw: st.DrawFn) -> list[Layer]:
-    """Convolutions of maps of several sizes, each of which is read once, in any order; sums of two of a size."""
-    waiting: dict[str, int] = {}
-    layers: list[Layer] = []
-    for number in range(draw(st.integers(5, 7))):
-        name = f"l{number}"
-        source = draw(st.sampled_from([*waiting, *(("x",) if number < 4 else ())]))
-        read = waiting.pop(source, 4)
-        alike = [each for each, channels in waiting.items() if channels == read]
-        if alike and source != "x":
-            waiting.pop(alike[0])
-            layers.append(vector(name, "add", (source, alike[0]), 8 * read, 4 * read))
-            waiting[name] = read
-            continue
-        waiting[name] = draw(among(1, 2, 3, 4))
-        layer = Layer.conv(name, c=read, k=waiting[name], oy=2, ox=2, fy=1, fx=1)
-        layers.append(replace(layer, inputs=(source,)))
-    return layers
-
-
-UNIT = 2 * 2 * 8
-"""Bits of a channel of a map in drawn networks."""
-
-
-@cache
-def hard(seed: int) -> tuple[list[Layer], int, dict[str, int]]:
-    """A network whose maps and tiles have room as a sum, and no addresses, with the room and the tiles."""
-    random = Random(seed)
-    while True:
-        count = random.randint(5, 6)
-        maps = [
-            Range(first, min(count - 1, first + random.choice([1, 1, 2, 3, 4])), random.randint(1, 5))
-            for first in range(count - 1)
-        ]
-        used = [sum(each.bits for each in maps if each.first <= at <= each.last) for at in range(count)]
-        room = max(used) + random.randint(0, 1)
-        tiles = [Range(at, at, room - bits) for at, bits in enumerate(used) if bits < room]
-        found = pack(maps + tiles, room)
-        if found.addresses is None and found.is_proven:
-            break
-    layers = []
-    for number in range(count):
-        inputs = [f"l{at}" for at, each in enumerate(maps) if each.last == number]
-        k = maps[number].bits if number < count - 1 else 1
-        c = sum(maps[int(name[1:])].bits for name in inputs) or 4
-        layer = Layer.conv(f"l{number}", c=c, k=k, oy=2, ox=2, fy=1, fx=1)
-        layers.append(replace(layer, inputs=tuple(inputs) or ("x",)))
-    return layers, room * UNIT, {f"l{each.first}": each.bits for each in tiles}
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 39), st.integers(0, 10**6))
-def test_with_drawn_costs_it_is_the_best_with_addresses(which: int, seed: int) -> None:
-    """Of networks in which everything together has none."""
-    layers, room, tiles = hard(which)
-    event(f"in the way: {check_drawn_costs(layers, seed, room, tiles, has_addresses=True)}")
-
-
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-@given(branches() | networks(most=5), st.integers(0, 10**6), st.integers(6, 15))
-def test_with_drawn_costs_it_is_the_best_of_all_sums(layers: list[Layer], seed: int, room: int) -> None:
-    check_drawn_costs(layers, seed, room * UNIT, has_addresses=False)
-
-
 def test_blocks_and_loads_ahead_need_pages() -> None:
     on = small(**{"memory.global_buffer.layout": "contiguous"})
     with pytest.raises(HardwareError, match="allowed: prefetch none, or layout paged"):
@@ -462,7 +306,10 @@ def test_blocks_and_loads_ahead_need_pages() -> None:
 
 def test_a_mapping_keeps_what_has_addresses() -> None:
     """A mapping of a paged buffer, whose maps happen to have some."""
-    layers, _, _ = hard(0)
+    layers = [
+        replace(Layer.conv(f"l{n}", c=4, k=4, oy=2, ox=2, fy=1, fx=1), inputs=(f"l{n - 1}" if n else "x",))
+        for n in range(4)
+    ]
     values = {"memory.global_buffer.size_kib": 0.5}
     network = Network(name="n", layers=tuple(layers), inputs=(("x", (4, 2, 2)),))
     paged = simulate(network, small(**values))
