@@ -83,7 +83,7 @@ def stays_of(maps: Maps, held: Sequence[frozenset[int]]) -> list[Stay]:
         if of in held[first] and of not in maps.apart:
             bits = maps.alive[first][of]
             found.append(Stay(first, of, is_weights=True, range=Range(first, maps.classes[of].last, bits)))
-    if maps.lasting.bits:
+    if maps.lasting.resident:
         bits, layer = maps.lasting.bits, max(maps.lasting.layers)
         found.append(Stay(layer, OUTSIDE, is_weights=True, range=Range(0, end, bits)))
     found.sort(key=lambda stay: (stay.range.first, stay.is_weights))

@@ -184,6 +184,11 @@ class Machine:
         return self.rows * self.cols
 
     @property
+    def apart_bits(self) -> int:
+        """Bits of the part of the buffer that holds weights and no inputs; 0: they share one."""
+        return sum(part.bits for part in self.parts if "weights" in part.holds and "inputs" not in part.holds)
+
+    @property
     def flows(self) -> tuple[str, ...]:
         """What a layer can run on: the dataflows, then the units."""
         return (*self.dataflows, *(unit.name for unit in self.units))

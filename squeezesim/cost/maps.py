@@ -147,7 +147,7 @@ def maps_of(
             alive[each][number] = stays.bits
         for owner in stays.owners:
             read_of[owner] += (Reads(number, "weights", 0),)
-    apart = frozenset(begun.values() if machine.parts else ())
+    apart = frozenset(begun.values() if machine.apart_bits else ())
     return Maps(run, classes, of, read_of, alive, over, begun, bits, last, weights, apart)
 
 

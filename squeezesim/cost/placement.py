@@ -167,7 +167,8 @@ def places_after(
             held = {**kept, written: how} if how and begins else kept
             every = sum(alive.get(home, 0) for home in held)
             beside = sum(alive.get(home, 0) for home in held if home in maps.apart)
-            resident = maps.lasting.bits + every - beside
+            resident = maps.lasting.resident + every - beside
+            beside += maps.lasting.bits - maps.lasting.resident
             if how and any(home in held for home in maps.overwritten[number]):
                 resident -= maps.bits[number]
             if resident > capacity:
@@ -223,11 +224,17 @@ def _place(maps: Maps, number: int, held: Mapping[int, int], how: int, resident:
 
 
 class Value(NamedTuple):
-    """What a layer costs on each machine, by the objective and by what breaks its ties; the largest maps beside it."""
+    """What a layer costs on each machine, by the objective and by what breaks its ties; the most beside it.
+
+    Attributes:
+        most: bits of maps beside which it costs no more.
+        apart: the same of weights in a part of the buffer apart from that of maps; None: any.
+    """
 
     first: Floats
     second: Floats
-    most: Floats  # bits of maps beside which it costs no more
+    most: Floats
+    apart: Floats | None = None
 
 
 Search = Callable[[Sequence[Key]], Sequence[Value]]
@@ -235,28 +242,46 @@ Search = Callable[[Sequence[Key]], Sequence[Value]]
 
 
 @dataclass(slots=True)
-class _Known:
-    """Values found so far of a shape with given operands in the buffer, by the bits of maps, ascending."""
+class _Beside:
+    """Values beside some bits of weights in a part of their own, by the bits of maps, ascending."""
 
     resident: list[int] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
 
-    def enter(self, resident: int, value: Value) -> None:
-        place = int(np.searchsorted(self.resident, resident))
-        self.resident.insert(place, resident)
-        self.values.insert(place, value)
 
-    def bound(self, resident: int, machine: int) -> tuple[tuple[float, float], bool]:
-        """What it costs at least beside maps of *resident* bits, and whether it costs that."""
-        place = int(np.searchsorted(self.resident, resident, side="right")) - 1
-        value = self.values[place]
-        pair = float(value.first[machine]), float(value.second[machine])
-        return pair, self.resident[place] == resident or resident <= value.most[machine]
+@dataclass(slots=True)
+class _Known:
+    """Values found so far of a shape with given operands in the buffer, by the bits of weights apart from maps."""
 
-    def most(self, resident: int, machine: int) -> float:
-        """Bits of maps beside which the tiling holds that was found beside those of *resident* bits."""
-        place = int(np.searchsorted(self.resident, resident, side="right")) - 1
-        return float(self.values[place].most[machine])
+    beside: dict[int, _Beside] = field(default_factory=dict)
+
+    def enter(self, homes: Homes, value: Value) -> None:
+        of = self.beside.setdefault(homes.beside, _Beside())
+        place = int(np.searchsorted(of.resident, homes.resident))
+        of.resident.insert(place, homes.resident)
+        of.values.insert(place, value)
+
+    def at(self, homes: Homes, machine: int) -> tuple[Value, bool]:
+        """What is no more than it costs in *homes*, the most of what is known, and whether it costs that."""
+        best: Value | None = None
+        for beside, of in self.beside.items():
+            place = int(np.searchsorted(of.resident, homes.resident, side="right")) - 1
+            if beside > homes.beside or place < 0:
+                continue
+            value = of.values[place]
+            fits = of.resident[place] == homes.resident or homes.resident <= value.most[machine]
+            is_alike = beside == homes.beside or value.apart is None or homes.beside <= value.apart[machine]
+            if fits and is_alike:
+                return value, True
+            if best is None or _pair(value, machine) > _pair(best, machine):
+                best = value
+        if best is None:
+            raise KeyError(homes)
+        return best, False
+
+
+def _pair(value: Value, machine: int) -> tuple[float, float]:
+    return float(value.first[machine]), float(value.second[machine])
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,29 +317,33 @@ class KeyCosts:
     def __init__(self, graphs: Iterable[Graph], fixed: Sequence[bool], search: Search) -> None:
         self._fixed, self._search = fixed, search
         self._known: dict[Key, _Known] = {}
-        least: dict[Key, Key] = {}  # of keys that differ in the bits of maps alone, that of the fewest
+        least: dict[
+            Key, Key
+        ] = {}  # of keys that differ in bits of maps and weights alone, that of the fewest
         for graph in {id(graph): graph for graph in graphs}.values():
             for key in graph.keys:
-                fewest = least.setdefault(_alike(key), key)
-                if key.homes.resident < fewest.homes.resident:
-                    least[_alike(key)] = key
+                homes = least.setdefault(_alike(key), key).homes
+                if key.homes.resident < homes.resident or key.homes.beside < homes.beside:
+                    fewest = min(key.homes.resident, homes.resident), min(key.homes.beside, homes.beside)
+                    homes = key.homes._replace(resident=fewest[0], beside=fewest[1])
+                    least[_alike(key)] = key._replace(homes=homes)
         self.search([*dict.fromkeys(least.values())])
 
     def search(self, keys: Sequence[Key]) -> None:
         """Search *keys*, of which there are some."""
         for key, value in zip(keys, self._search(keys) if keys else (), strict=True):
-            self._known.setdefault(_alike(key), _Known()).enter(key.homes.resident, value)
+            self._known.setdefault(_alike(key), _Known()).enter(key.homes, value)
 
     def most(self, key: Key, machine: int) -> float:
         """Bits of maps beside which the tiling holds that *key* has."""
-        return self._known[_alike(key)].most(key.homes.resident, machine)
+        return float(self._known[_alike(key)].at(key.homes, machine)[0].most[machine])
 
     def bounds(self, graph: Graph, machine: int) -> list[tuple[tuple[float, float], bool]]:
         """What each key of a graph costs on a machine at least, and whether it costs that."""
         found = []
         for key in graph.keys:
-            pair, is_known = self._known[_alike(key)].bound(key.homes.resident, machine)
-            found.append((pair, is_known or self._fixed[key.shape]))
+            value, is_known = self._known[_alike(key)].at(key.homes, machine)
+            found.append((_pair(value, machine), is_known or self._fixed[key.shape]))
         return found
 
 
@@ -400,7 +429,7 @@ def passages_of(
 
 
 def _alike(key: Key) -> Key:
-    return key._replace(homes=key.homes._replace(resident=0))
+    return key._replace(homes=key.homes._replace(resident=0, beside=0))
 
 
 Bounded = Sequence[tuple[tuple[float, float], bool]]

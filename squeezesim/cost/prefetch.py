@@ -24,9 +24,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from squeezesim.cost.bounds import OptionSpace
-from squeezesim.cost.costs import Axes, homes_in, pe_slots
+from squeezesim.cost.costs import HOMES, Axes, homes_in, pe_slots
 from squeezesim.cost.dataflow import flows_of
 from squeezesim.cost.energy import leakage
+from squeezesim.cost.given import LayerHomes
 from squeezesim.cost.layings import LAID_BY, laying_of
 from squeezesim.cost.lowering import as_run
 from squeezesim.cost.machine import Machine
@@ -34,6 +35,7 @@ from squeezesim.cost.mapspace import given_options
 from squeezesim.cost.pipeline import Points, StepTrace, Transfer, trace_steps, transfer_cycles
 from squeezesim.cost.problem import Floats, Ints, Workload, workload_of
 from squeezesim.cost.rates import Rates
+from squeezesim.cost.residents import given_places
 from squeezesim.cost.traffic import capacity
 from squeezesim.cost.weights import has_weights
 from squeezesim.network.layer import Layer
@@ -84,9 +86,14 @@ def load_ahead(
 
 def _of_machine(layers: Sequence[Layer], columns: Columns, family: Machine, rates: Rates, axes: Axes) -> None:
     run = as_run(layers, family, columns["cycles"].tolist())
-    homes = [
-        homes_in(*row) for row in zip(columns["homes"].tolist(), columns["kept_bytes"].tolist(), strict=True)
-    ]
+    rows = [*zip(columns["homes"].tolist(), columns["kept_bytes"].tolist(), strict=True)]
+    homes = [homes_in(*row) for row in rows]
+    if family.parts and any(at.kept for at in homes):  # what each part has of it
+        given = {
+            number: LayerHomes(tuple(HOMES[code] for code in codes), kept)
+            for number, (codes, kept) in enumerate(rows)
+        }
+        homes = [held.place.homes for held in given_places(layers, family, given)]
     there = np.flatnonzero(columns["cycles"]).tolist()
     pairs = [
         (one, two)
@@ -100,10 +107,10 @@ def _of_machine(layers: Sequence[Layer], columns: Columns, family: Machine, rate
         return
     numbers = sorted({number for pair in pairs for number in pair})
     place = {number: index for index, number in enumerate(numbers)}
-    work, rows = workload_of(
+    work, which = workload_of(
         [run[number] for number in numbers], family, [homes[number] for number in numbers]
     )
-    work = work.take(rows).flattened(columns["pointwise"][numbers])
+    work = work.take(which).flattened(columns["pointwise"][numbers])
     mode, sizes = columns["mode"][numbers], columns["tile"][numbers].T
     flows, laid_by = (columns[key][numbers].tolist() for key in ("dataflow", "laid_by"))
     on = [

@@ -95,6 +95,12 @@ class Shares:
             next(holds for _, holds in self.parts if "inputs" in holds), bits, row, open_windows
         )
 
+    def beside_weights(self, bits: Sequence[Any], row: Ints, open_windows: Any = 0.0) -> Any:
+        """Bits that tiles take of the part that holds weights."""
+        return self._taken(
+            next(holds for _, holds in self.parts if "weights" in holds), bits, row, open_windows
+        )
+
     def _taken(self, holds: Container[str], bits: Sequence[Any], row: Ints, open_windows: Any) -> Any:
         """Bits that tiles take of a part of the buffer."""
         inputs, weights, sums = bits
@@ -194,6 +200,10 @@ class Residency:
     def tile_bits(self, mode: Ints, pixel: Ints, channel: Ints) -> Floats:
         """Bits that tilings take in *mode* of the room that feature maps may have."""
         return self._summed(self.shares.beside_maps, mode, pixel, channel)
+
+    def weight_tile_bits(self, mode: Ints, pixel: Ints, channel: Ints) -> Floats:
+        """Bits that tilings take in *mode* of the part of the buffer that holds weights."""
+        return self._summed(self.shares.beside_weights, mode, pixel, channel)
 
     def last_footprint(self, mode: Ints, pixel: Ints, channel: Ints, weights: Ints) -> Floats:
         """Bits of the buffer in the last step of tilings with *weights* of another layer beside their own.

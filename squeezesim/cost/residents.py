@@ -88,7 +88,7 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
         bits: [
             graph_of(way, shapes, bits, _ample(way, family, rates, bits), by_held=family.contiguous)
             for way in ways
-            if way.lasting.bits <= bits
+            if way.lasting.resident <= bits
         ]
         for bits in dict.fromkeys(room.tolist())
     }
@@ -311,7 +311,7 @@ def _ample(maps: Maps, family: Machine, rates: Rates, capacity: float) -> frozen
         weights = run.g * run.k * run.c * run.fy * run.fx * operands.weight_bits
         outputs = run.n * run.g * run.k * run.oy * run.ox
         tile = 2 * (read + weights + (outputs + run.output_elements) * operands.accumulator_bits)
-        if maps.lasting.bits + sum(alive.values()) + tile * (run.kind == "mac") > capacity:
+        if maps.lasting.resident + sum(alive.values()) + tile * (run.kind == "mac") > capacity:
             full |= alive.keys()
     return frozenset(range(len(maps.classes))) - full - {*maps.begun.values()}
 
@@ -384,6 +384,15 @@ class _Searches:
         return rows, len(work), found
 
 
+class _Measured(NamedTuple):
+    """What a layer costs in a place on each machine, and the bits of its tiles beside maps and beside weights."""
+
+    cycles: Floats
+    energy: Floats
+    tile: Floats
+    apart: Floats
+
+
 class _Values:
     """What layers cost in places, on each machine of *rates*."""
 
@@ -393,7 +402,8 @@ class _Values:
         self.maps, self.examples, self.searches, self.rates, self.axes = maps, examples, searches, rates, axes
         self.family = searches.family
         self.room = capacity(self.family, rates)
-        self._measured: dict[Key, tuple[Floats, Floats, Floats]] = {}  # cycles, energy, bits of a tile
+        self._room = room_for_maps(self.family, rates)
+        self._measured: dict[Key, _Measured] = {}
 
     def search(self, keys: Sequence[Key]) -> list[Value]:
         """Values of *keys* by the objective of the family."""
@@ -401,11 +411,11 @@ class _Values:
         mac = [number for number, layer in enumerate(layers) if layer.kind == "mac"]
         vector = [number for number, layer in enumerate(layers) if layer.kind == "vector"]
         shape = (len(self.rates), len(keys))
-        cycles, energy, tile = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        cycles, energy, tile, apart = (np.zeros(shape) for _ in range(4))
         if vector:
             self._on_lanes([layers[number] for number in vector], keys, vector, cycles, energy)
         if mac:
-            self._on_the_array([layers[number] for number in mac], keys, mac, cycles, energy, tile)
+            self._on_the_array([layers[number] for number in mac], keys, mac, (cycles, energy, tile, apart))
         repeat = np.array([layer.repeat for layer in layers])
         cycles, energy = cycles * repeat, energy * repeat
         stay = [number for number in mac if load_once(layers[number], keys[number].homes)]
@@ -414,14 +424,16 @@ class _Values:
             cycles[:, stay] += loads["cycles"]
             energy[:, stay] += loads["energy"].sum(axis=-1)
         for number, key in enumerate(keys):
-            self._measured[key] = cycles[:, number], energy[:, number], tile[:, number]
+            self._measured[key] = _Measured(*(each[:, number] for each in (cycles, energy, tile, apart)))
         first, second = {
             LATENCY: (cycles, energy),
             ENERGY: (energy, cycles),
             EDP: (self._weighted(cycles, energy), cycles),
         }[self.family.objective]
-        most = room_for_maps(self.family, self.rates)[:, None] - tile
-        return [Value(first[:, each], second[:, each], most[:, each]) for each in range(len(keys))]
+        most, beside = room_for_maps(self.family, self.rates)[:, None] - tile, self.family.apart_bits - apart
+        of_weights = beside if self.family.apart_bits else np.full(shape, np.inf)
+        every = (first, second, most, of_weights)
+        return [Value(*(each[:, number] for each in every)) for number in range(len(keys))]
 
     def sums(self, machine: int, found: Placement | None) -> tuple[float, float]:
         """Σ cycles and Σ energy of a placement; of a network that does not fit nothing is spent."""
@@ -434,19 +446,27 @@ class _Values:
         return cycles, energy
 
     def _of(self, key: Key, machine: int) -> tuple[float, float]:
-        """Cycles and energy in a place: those beside the largest maps that were searched, if not those themselves."""
+        """Cycles and energy in a place: as searched, or beside less, in the tiling that was found and fits here too."""
         if key not in self._measured:
             alike = [
                 each
-                for each in self._measured
-                if each.shape == key.shape
-                and each.homes._replace(resident=0) == key.homes._replace(resident=0)
-                and each.loaded == key.loaded
+                for each, measured in self._measured.items()
+                if each._replace(homes=key.homes) == key
+                and each.homes._replace(resident=0, beside=0) == key.homes._replace(resident=0, beside=0)
                 and each.homes.resident <= key.homes.resident
+                and each.homes.beside <= key.homes.beside
+                and self._holds(measured, key.homes, machine)
             ]
-            key = max(alike, key=lambda each: each.homes.resident)
-        cycles, energy, _ = self._measured[key]
-        return float(cycles[machine]), float(energy[machine])
+            key = max(alike, key=lambda each: each.homes.kept)
+        found = self._measured[key]
+        return float(found.cycles[machine]), float(found.energy[machine])
+
+    def _holds(self, measured: _Measured, homes: Homes, machine: int) -> bool:
+        """Whether a tiling fits beside whole tensors."""
+        beside = (
+            not self.family.apart_bits or homes.beside + measured.apart[machine] <= self.family.apart_bits
+        )
+        return bool(beside and homes.resident + measured.tile[machine] <= self._room[machine])
 
     def _weighted(self, cycles: Floats, energy: Floats) -> Floats:
         columns = self.rates.take(np.arange(len(self.rates))[:, None])
@@ -471,16 +491,14 @@ class _Values:
         layers: Sequence[Layer],
         keys: Sequence[Key],
         which: Sequence[int],
-        cycles: Floats,
-        energy: Floats,
-        tile: Floats,
+        measured: Sequence[Floats],
     ) -> None:
         homes = [keys[number].homes for number in which]
         rows, count, searches = self.searches.of(layers, homes, self.room)
-        found = np.full((3, len(self.rates), count), np.inf)
+        found = np.full((len(measured), len(self.rates), count), np.inf)
         for search in searches:
             self._choose(*search, found)
-        for values, by_row in zip((cycles, energy, tile), found, strict=True):
+        for values, by_row in zip(measured, found, strict=True):
             values[:, which] = by_row[:, rows]
 
     def _choose(self, searches: Alternatives, machines: Ints, rows: Ints, found: Floats) -> None:
@@ -488,12 +506,13 @@ class _Values:
         for cluster in clusters(self.rates.take(machines)):
             index = machines[cluster]
             taken = searches.choose(self.rates.take(index))
-            bits = np.full(taken.part.shape, np.inf)
+            bits, apart = np.full(taken.part.shape, np.inf), np.zeros(taken.part.shape)
             for search, _, machine, row, tilings in searches.tilings(taken):
-                bits[machine, row] = search.space.residency.tile_bits(
-                    tilings.mode, tilings.pixel, tilings.channel
-                )
-            measured = taken.measures[LATENCY], taken.measures[ENERGY], bits
+                residency, which = search.space.residency, (tilings.mode, tilings.pixel, tilings.channel)
+                bits[machine, row] = residency.tile_bits(*which)
+                if self.family.apart_bits:
+                    apart[machine, row] = residency.weight_tile_bits(*which)
+            measured = taken.measures[LATENCY], taken.measures[ENERGY], bits, apart
             for values, each in zip(found, measured, strict=True):
                 values[np.ix_(index, rows)] = each
 

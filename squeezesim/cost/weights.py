@@ -71,10 +71,17 @@ class Lasting(NamedTuple):
     Attributes:
         layers: whose they are, by number.
         bits: of the buffer that they take, without those in ``memory.stays``.
+        apart: whether they are in another part of the buffer than feature maps.
     """
 
     layers: frozenset[int]
     bits: int = 0
+    apart: bool = False
+
+    @property
+    def resident(self) -> int:
+        """Bits of the room that feature maps have."""
+        return 0 if self.apart else self.bits
 
 
 def lasting(layers: Sequence[Layer], machine: Machine) -> Lasting:
@@ -85,7 +92,7 @@ def lasting(layers: Sequence[Layer], machine: Machine) -> Lasting:
         >>> on = Accelerator.named("os_32x32").replace({"precision.weight_bits": 8, "memory.stays.size_kib": 64})
         >>> layers = [Layer.matmul(f"fc{n}", m=1, n=n, k=1024) for n in (30, 50, 10)]
         >>> lasting(layers, Machine.of(on))
-        Lasting(layers=frozenset({0}), bits=0)
+        Lasting(layers=frozenset({0}), bits=0, apart=False)
     """
     return next(splits(layers, machine))
 
@@ -93,8 +100,10 @@ def lasting(layers: Sequence[Layer], machine: Machine) -> Lasting:
 def splits(layers: Sequence[Layer], machine: Machine, room: float = 0.0) -> Iterator[Lasting]:
     """Yield what may stay: what ``memory.stays`` holds; and where the buffer keeps weights, those of further layers.
 
-    They follow in the order of the network, a layer at a time, as far as they fit *room*, bits of the buffer.
+    They follow in the order of the network, a layer at a time, as far as they fit *room*, bits of the buffer, or the
+    part of it that holds weights and no inputs.
     """
+    room, is_apart = machine.apart_bits or room, machine.apart_bits > 0
     sizes = own_bits(layers, machine) if machine.lasting_bits or machine.keeps_weights else {}
     found, elsewhere, bits = set[int](), 0, 0
     numbers = iter(sizes.items())
@@ -108,7 +117,7 @@ def splits(layers: Sequence[Layer], machine: Machine, room: float = 0.0) -> Iter
         bits += further[1]
         found.add(further[0])
         further = next(numbers, None)
-        yield Lasting(frozenset(found), bits)
+        yield Lasting(frozenset(found), bits, is_apart)
 
 
 def load_once(layer: Layer, homes: Homes) -> bool:

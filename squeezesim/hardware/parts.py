@@ -387,11 +387,8 @@ class GlobalBuffer(Part):
             raise ValueError("has weights_kib beside parts; allowed: a part that holds weights")
         if "double_buffered" in self.model_fields_set:
             raise ValueError("has double_buffered beside parts; allowed: slots of a part")
-        if "weights" in self.keeps:
-            raise ValueError(
-                "has keeps weights beside parts; allowed: activations, or weights in memory.stays"
-            )
-        if self.keeps and not any({"inputs", "outputs"} <= {*part.holds} for part in self.parts.values()):
+        of_maps = any({"inputs", "outputs"} <= {*part.holds} for part in self.parts.values())
+        if "activations" in self.keeps and not of_maps:
             raise ValueError("has keeps activations; allowed with parts: where one holds inputs and outputs")
         total = sum(part.size_kib for part in self.parts.values())
         if total > MOST_KIB:

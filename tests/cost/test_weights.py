@@ -25,7 +25,7 @@ from squeezesim.load import load
 from squeezesim.network.layer import Layer
 from squeezesim.reference.pipeline import Case, simulated
 from tests.cost.cases import among
-from tests.cost.test_placement import designs, networks, small
+from tests.cost.test_placement import designs, designs_of_parts, networks, small
 
 SIZE = "memory.stays.size_kib"
 WEIGHTS = 1
@@ -199,13 +199,24 @@ def in_the_buffer(on: Accelerator, **changes: Any) -> Accelerator:
 
 
 def split(layers: list[Layer], on: Accelerator, count: int, bits: int) -> tuple[float, float]:
-    """Cycles and energy where weights of the first *count* layers with some are in *bits* of the buffer's size."""
-    size = on.memory.global_buffer.size_kib - bits / 8192
+    """Cycles and energy where weights of the first *count* layers with some are in *bits* of the buffer's size.
+
+    Of a buffer in parts it is that of the part of weights, which may be full where all of them stay.
+    """
+    buffer, key = on.memory.global_buffer, "memory.global_buffer.size_kib"
+    size = buffer.size_kib - bits / 8192
+    for name, part in buffer.parts.items():
+        if "weights" in part.holds:
+            key, size = f"memory.global_buffer.parts.{name}.size_kib", part.size_kib - bits / 8192
+            is_full = (
+                size == 0 and "inputs" not in part.holds and count == len(own_bits(layers, Machine.of(on)))
+            )
+            size = 0.001 if is_full else size
     if size < 0.001:
         return np.inf, np.inf
-    rest = [each for each in on.memory.global_buffer.keeps if each != "weights"]
+    rest = [each for each in buffer.keeps if each != "weights"]
     changes = {
-        "memory.global_buffer.size_kib": size,
+        key: size,
         "memory.global_buffer.keeps": rest,
         SIZE: bits / 8192,
     }
@@ -257,8 +268,23 @@ def test_the_buffer_keeps_as_many_weights_as_is_best_of_200_networks(
     check_against_every_split(layers, on.replace({"memory.global_buffer.keeps": [*keeps]}))
 
 
+@settings(max_examples=20, deadline=None)
+@given(networks(most=4), designs_of_parts())
+def test_a_part_keeps_as_many_weights_as_is_best(layers: list[Layer], on: Accelerator) -> None:
+    check_against_every_split(layers, on)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(networks(most=6), designs_of_parts())
+def test_a_part_keeps_as_many_weights_as_is_best_of_200_networks(
+    layers: list[Layer], on: Accelerator
+) -> None:
+    check_against_every_split(layers, on)
+
+
 @settings(max_examples=6, deadline=None)
-@given(networks(most=6), designs(), among(0.0, 0.4))
+@given(networks(most=6), designs() | designs_of_parts(), among(0.0, 0.4))
 def test_what_the_buffer_keeps_ends_with_its_timelines_and_is_read_back(
     layers: list[Layer], on: Accelerator, share: float
 ) -> None:
