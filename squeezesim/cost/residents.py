@@ -108,6 +108,8 @@ def residents_of(layers: Sequence[Layer], family: Machine, rates: Rates, axes: A
             ]
         else:
             found = best_placements(own, fixed, values.search)
+        if family.objective != EDP:  # which alone looks at them
+            return found, np.zeros((len(found), 2))
         sums = [values.sums(number, path) for number, path in enumerate(found)]
         return found, np.array(sums).reshape(-1, 2)
 
