@@ -36,7 +36,7 @@ def errors_of(found: Iterable[Compared], checks: Sequence[Check]) -> list[Error]
         if ours := [row.error for row in of_check if row.quantity == quantity]:
             errors.append(mean_of(accelerator, rows, ours))
     for each in found:
-        for group in ("networks", "layers", "points"):
+        for group in ("networks", "calibrated networks", "layers", "points"):
             rows = each.of(group)
             for accelerator in dict.fromkeys(one.item.accelerator for one in rows):
                 own = [one.error for one in rows if one.item.accelerator == accelerator]

@@ -87,10 +87,19 @@ def test_aims_of_the_dpu_and_vta(cheap: list[Compared]) -> None:
 
 
 def test_the_dpu_is_slower_than_the_model_says(cheap: list[Compared]) -> None:
-    """What no key says, waits and starts, is missing from all large layers: none is slower here than it is."""
+    """Without the calibrated start all large layers lack it, and waits: none is slower here than it is."""
     large = cheap[0].of("large layers")
     assert len(large) == 21
-    assert max(one.error for one in large) <= 0.01
+    without = run([one.item for one in large], DPU.mechanisms["start of a layer"])
+    assert max(one.error for one in without) <= 0.01
+
+
+def test_the_start_of_a_layer_helps_networks_that_it_was_not_fitted_to(cheap: list[Compared]) -> None:
+    """The value is the least squares of 25 layers on one board; five networks were measured on another."""
+    networks = cheap[0].of("networks")
+    without = run([one.item for one in networks], DPU.mechanisms["start of a layer"])
+    assert mean_error(networks) < 0.06
+    assert mean_error(without) > 0.15
 
 
 def test_committed_errors_are_current(cheap: list[Compared]) -> None:
@@ -133,7 +142,7 @@ def test_weights_without_room_for_two_slots_are_loaded_before_they_are_used() ->
 
 
 def test_a_mechanism_that_is_taken_away_is_gone() -> None:
-    dpu = Accelerator.named("dpu_b4096")
+    dpu = Accelerator.named("dpu_b4096").replace({"control.layer_setup_cycles": 0})
     without = DPU.mechanisms["depthwise engine"](dpu)
     assert [*without.array.units] == ["conv"]
     assert DPU.mechanisms["additions and poolings on the way out"](dpu).array.post_ops == ()

@@ -16,6 +16,7 @@ from squeezesim.hardware.accelerator import Accelerator
 from squeezesim.load import load
 from squeezesim.network import Network
 from squeezesim.reference.record import Row, Table
+from squeezesim.report.host import inference_us
 from squeezesim.report.report import Report
 from squeezesim.simulate import simulate
 
@@ -41,6 +42,8 @@ class Quantity:
 
 
 MILLISECONDS = Quantity("latency", "ms", lambda ours: ours["latency_us"] / 1e3, lambda ms, _: ms * 1e3)
+INFERENCE = Quantity("inference", "ms", lambda ours: ours["inference_us"] / 1e3, lambda ms, _: ms * 1e3)
+"""With the host's work."""
 FRAMES = Quantity(
     "throughput", "frames/s", lambda ours: 1e6 / ours["latency_us"], lambda frames, _: 1e6 / frames
 )
@@ -205,7 +208,11 @@ def run(items: Iterable[Measured], change: Change | None = None) -> list[Ran]:
         if item.layer:
             ours = next(row for row in rows if row["name"] == item.layer)
         else:
-            ours = {**report.totals, **{key: sum(row[key] for row in rows) for key in _SUMMED}}
+            ours = {
+                **report.totals,
+                "inference_us": inference_us(report),
+                **{key: sum(row[key] for row in rows) for key in _SUMMED},
+            }
         found.append(Ran(item, float(item.quantity.of(ours)), report.accelerator.clock_mhz))
     return found
 
