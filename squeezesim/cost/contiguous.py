@@ -8,7 +8,8 @@ these ways is a set of paths that is searched further, from that of the shortest
 
     tiles t₁ … tₙ of a conflict, d the most for which tiles of tᵢ − d + 1 have no addresses: some tᵢ is tᵢ − d or less
 
-More than ``MOST_PATHS`` paths are not taken. Then from the shortest that is left one conflict after the other is
+More than ``MOST_PATHS`` paths are not taken, nor more than a few for which nothing was found. Then
+ from the shortest that is left one conflict after the other is
 resolved in the way that costs least, and no placement is better than that shortest path; nor than a path for which
 neither addresses nor a conflict were found.
 
@@ -40,8 +41,12 @@ from squeezesim.cost.placement import (
 MOST_PATHS = 300
 """Paths whose addresses are looked for."""
 
-_WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24)  # layers in which conflicts are looked for
-_NODES = 2_000  # of an exact search for a conflict
+_MOST_LEFT_OUT = 3  # tensors of a conflict that is not proven, of which one is left out
+
+_MOST_GIVEN_UP = 2  # paths without addresses and without a conflict that is proven
+
+_WIDTHS = (2, 3, 4, 6, 8, 12)  # layers in which conflicts are looked for
+_NODES = 500  # of an exact search for a conflict
 
 Length = tuple[float, float]
 
@@ -96,7 +101,7 @@ class Contiguous:
 
         for number in range(len(self._ways)):
             push(_Paths(number))
-        least, taken = float("inf"), 0  # no path that was given up is shorter
+        least, taken, given_up = float("inf"), 0, 0  # no path that was given up is shorter
         while heap:
             length, _, paths = heappop(heap)
             taken += 1
@@ -105,7 +110,8 @@ class Contiguous:
                 return replace(found, least=min(least, length[0]))
             is_proven, branches = self._branches(paths, path)
             least = least if is_proven else min(least, length[0])
-            if taken > self._most_paths:
+            given_up += not is_proven
+            if taken > self._most_paths or given_up > _MOST_GIVEN_UP:
                 return replace(self._dive(branches), least=min(least, length[0]))
             for each in branches:
                 push(each)
@@ -119,7 +125,11 @@ class Contiguous:
             path = self._found(paths)
             if (found := self._addressed(paths, path)) is not None:
                 return found
-            stack += self._ranked(self._branches(paths, path)[1])
+            is_proven, branches = self._branches(paths, path)
+            without = [each for each in branches if each.barred != paths.barred]
+            if not is_proven and without:  # one of the largest tensors less
+                branches = without[:_MOST_LEFT_OUT]
+            stack += self._ranked(branches)
 
     def _ranked(self, branches: Sequence[_Paths]) -> list[_Paths]:
         """Those that have a path, the shortest last."""
@@ -213,7 +223,7 @@ class Contiguous:
         stays, ranges = self._ranges(paths, path)
         is_proven, last, conflict = self._conflict(ranges, len(path.tiles))
         found = []
-        for kind, number in conflict:
+        for kind, number in sorted(conflict, key=lambda each: -conflict[each].bits):
             if kind == "stay" and stays[number].home != OUTSIDE:
                 stay = stays[number]
                 barred = min(stay.range.last, last), stay.home
