@@ -82,7 +82,7 @@ def test_a_given_mapping_is_refused_where_sums_have_no_place_and_costs_what_happ
 
 
 @ON_MACHINES
-@settings(max_examples=60, suppress_health_check=FIXTURE)
+@settings(max_examples=30, suppress_health_check=FIXTURE)
 @given(st.data(), layers(largest=4, most=12), units(), among(1, 5, 20))
 def test_input_channels_are_cut_only_where_no_tile_with_all_of_them_fits(
     data: st.DataObject, layer: Layer, unit: Unit, places: int

@@ -275,7 +275,7 @@ DPU = Device(
             "frame traffic",
             largest_error,
             (_RESNET50_MB[1] - _RESNET50_MB[0]) / sum(_RESNET50_MB),
-            "0.2 MB: parts of maps that stay, and of two tensors in one place",
+            "0.2 MB: not explained",
         ),
     ),
     missing=(

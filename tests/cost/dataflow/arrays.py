@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from squeezesim.cost.dataflow import Access, Dataflow, Tile, TileCost
 from squeezesim.cost.machine import Machine
 from squeezesim.cost.problem import Workload
+from squeezesim.cost.traffic import AXES
 from squeezesim.network.layer import Layer
 from tests.cost.cases import problem_of
 
@@ -27,10 +28,8 @@ def whole(flow: Dataflow, layer: Layer, on: Machine) -> TileCost:
 
 def drawn_tile(problem: Workload, data: st.DataObject) -> Tile:
     """A tile of any size."""
-    most = untiled(problem)._asdict()
-    return Tile(
-        *(np.array([data.draw(st.integers(1, int(size[0])), label=axis)]) for axis, size in most.items())
-    )
+    most = zip(AXES, untiled(problem).sizes, strict=True)
+    return Tile(*(np.array([data.draw(st.integers(1, int(size[0])), label=axis)]) for axis, size in most))
 
 
 class Words:

@@ -186,10 +186,13 @@ def test_a_better_array_is_never_slower_on_3000_tiles(drawn: Callable[[int], int
 @given(st.lists(small_tiles(), min_size=2, max_size=6))
 def test_tiles_cost_what_each_does_alone(cases: list[tuple[Machine, Workload, Tile]]) -> None:
     (on, problem, tile), *_ = cases
-    sizes = [Tile(*(np.minimum(*sides) for sides in zip(tile, other, strict=True))) for _, _, other in cases]
+    sizes = [
+        Tile(*(np.minimum(*sides) for sides in zip(tile.sizes, other.sizes, strict=True)))
+        for _, _, other in cases
+    ]
     together = OS.tile_cost(
         problem.take(np.zeros(len(sizes), np.int64)),
-        Tile(*(np.concatenate(axis) for axis in zip(*sizes, strict=True))),
+        Tile(*(np.concatenate(axis) for axis in zip(*(size.sizes for size in sizes), strict=True))),
         on,
     )
     alone = [OS.tile_cost(problem, size, on) for size in sizes]

@@ -159,7 +159,7 @@ def test_a_mapping_fits_the_array(layer: Layer, on: Machine, data: st.DataObject
     assert q * taps <= on.input_words
     assert p * q * taps <= on.filter_words
     assert e * filter_parts(problem, on).rows.size[0] * r * t <= on.pes
-    macs = math.prod(numbers((*tile, problem.taps)))
+    macs = math.prod(numbers((*tile.sizes, problem.taps)))
     assert work.busy[0] == macs <= macs_at_most(problem, on, work.stream[0])
 
 
@@ -208,7 +208,7 @@ def check_better_arrays(field: str, count: int) -> None:
         layer, on = any_layer(rng), any_array(rng)
         better = replace(on, **{field: getattr(on, field) + int(rng.choice([1, 2, 5, 16]))})
         problem = problem_of(layer, on)
-        tile = Tile(*(rng.integers(1, size + 1, 20) for size in untiled(problem)))
+        tile = Tile(*(rng.integers(1, size + 1, 20) for size in untiled(problem).sizes))
         several = problem.take(np.zeros(20, np.int64))
         before, after = (RS.tile_cost(several, tile, machine).cycles for machine in (on, better))
         assert (after <= before).all(), (layer, on, better, tile)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from squeezesim.cost.dataflow import DATAFLOWS, Tile, flows_of
 from squeezesim.cost.machine import Machine, Unit
+from squeezesim.cost.traffic import AXES
 from squeezesim.errors import HardwareError, UsageError
 from squeezesim.explore.sweep.design_space import Designs, numeric_column
 from squeezesim.explore.sweep.plan import ranking_column
@@ -206,7 +207,7 @@ def test_only_pixels_that_a_unit_flattens_stand_in_one() -> None:
         on = machine(dataflows=(), units=several, setup=0, dram_latency=0)
         work = problem_of(POINTWISE, on)
         assert bool(work.pointwise[0]) is pointwise
-        sizes = Tile(*(getattr(work, axis) for axis in Tile._fields))
+        sizes = Tile(*(getattr(work, axis) for axis in AXES))
         blocks = flows_of(on)[several[0].name].tile_cost(work, sizes, on).stream[0] / (16 * 3)
         assert blocks == cycles
 
@@ -281,7 +282,7 @@ def test_more_places_along_a_loop_make_no_step_more() -> None:
 
 def _tile(layer: Layer, on: Machine) -> Tile:
     work = problem_of(layer, on)
-    return Tile(*(getattr(work, axis) for axis in Tile._fields))
+    return Tile(*(getattr(work, axis) for axis in AXES))
 
 
 def test_sweeps_rank_by_the_pes_of_units() -> None:

@@ -103,7 +103,7 @@ def waiting_tiles(draw: st.DrawFn) -> tuple[Machine, Workload, Tile]:
 def test_no_other_blocks_are_better(case: tuple[Machine, Workload, Tile]) -> None:
     """By latency none take fewer cycles; by energy none of those that move as few words do."""
     on, problem, tile = case
-    _, _, x, g, k, c = (int(size[0]) for size in tile)
+    _, _, x, g, k, c = (int(size[0]) for size in tile.sizes)
     best = min(
         (
             (len(cols) * c + 2 * len(rows) * k) * (on.objective == "energy"),
