@@ -59,6 +59,7 @@ def test_names_alone_give_nothing_of_their_own() -> None:
     assert given.network is given.accelerator is None
 
 
+@pytest.mark.torch
 def test_options_and_files_are_what_the_command_line_says(tmp_path: Path) -> None:
     from squeezesim.hardware.accelerator import Accelerator
 

@@ -384,6 +384,7 @@ def first_of(module: object, shape: str, machine: Accelerator) -> Proposal:
     return found
 
 
+@pytest.mark.torch
 def test_the_best_three_that_go_together_are_simulated_in_one() -> None:
     found = advise(simulate("squeezenext_23", "squeezelerator_16x16"))
     assert [each.kind for each in found[:3]] == ["bandwidth", "keeps", "kernel"]
@@ -395,6 +396,7 @@ def test_the_best_three_that_go_together_are_simulated_in_one() -> None:
     assert joint.saved_cycles > found[0].saved_cycles
 
 
+@pytest.mark.torch
 def test_of_changes_of_one_parameter_or_of_the_network_the_first_counts() -> None:
     made = simulate("squeezenext_23", SQUEEZE)
     sizes = [

@@ -38,6 +38,7 @@ def test_a_sweep_has_its_parameters_and_problems() -> None:
     assert f"{table.latency_us[3]:,.0f}" in text
 
 
+@pytest.mark.torch
 def test_allocations_are_cut_and_counted() -> None:
     table = sq.allocate("squeezenext_23", "squeezelerator_16x16", blocks=21)
     text = shown(table)
