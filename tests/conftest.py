@@ -1,13 +1,20 @@
+from __future__ import annotations
+
 import gc
 import importlib.util
 import os
 import random
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Tests run beside each other: threads of torch that wait for one another take longer than the work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -118,3 +125,19 @@ def _same_costs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         from tests.costed import costed_once
 
         monkeypatch.setattr("squeezesim.cost.evaluate._family_costs", costed_once)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window, one for all tests. In CI a missing one is a failure, elsewhere a skip that says so."""
+    from playwright.sync_api import sync_playwright
+
+    executable = shutil.which("chromium")
+    if executable is None:
+        message = "chromium is not installed: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    with sync_playwright() as playwright:
+        # Without the sandbox, since containers run the tests as root; the pages are the tests' own.
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,33 +1,18 @@
-"""Pages in headless Chromium: slow tests. In CI a missing browser is a failure, elsewhere a skip that says so."""
+"""Pages in headless Chromium: slow tests."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from squeezesim.report.html.page import Advice
 from squeezesim.report.html.page import page as html
 from squeezesim.report.report import Report
 
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        message = "chromium is not installed: apt-get install chromium"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    with sync_playwright() as playwright:
-        # Without the sandbox, since containers run the tests as root; the pages are the tests' own.
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

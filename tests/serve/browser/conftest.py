@@ -14,10 +14,7 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.report.browser.conftest import browser
 from tests.serve import extra
-
-__all__ = ["browser"]
 
 extra.require()
 
