@@ -93,7 +93,7 @@ def measure(moves: int = 200) -> list[Block]:
     with serving() as served:
         for accelerator in ACCELERATORS:
             cells += _rows(served, accelerator, moves)
-    return [Block.of(f"Sliders of `squeezesim serve`, {NETWORK}", COLUMNS, cells, HOW.format(moves=moves))]
+    return [Block.of(f"Sliders of squeezesim serve, {NETWORK}", COLUMNS, cells, HOW.format(moves=moves))]
 
 
 def _rows(served: Served, accelerator: str, moves: int) -> list[list[str]]:

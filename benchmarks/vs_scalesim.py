@@ -5,6 +5,7 @@ an environment of its own, since it does not run with numpy 2.4. In the folder o
 
     python3 -m venv /tmp/scalesim
     /tmp/scalesim/bin/pip install scalesim==3.0.0 'numpy<2.4' pydantic PyYAML typer rich platformdirs
+    /tmp/scalesim/bin/pip install --no-deps .
     /tmp/scalesim/bin/python -m benchmarks.vs_scalesim [--model NAME] [--array 32x32] [--layers 20] [--gemm]
 
 SCALE-Sim's writes of outputs in `os` are less the R + S that it counts too many for each fold, as docs/dataflows.md

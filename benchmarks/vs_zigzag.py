@@ -5,6 +5,7 @@ written by the project's, which has torch. In the folder of the checkout:
 
     python3 -m venv /tmp/zigzag
     /tmp/zigzag/bin/pip install zigzag-dse==3.9.1 six onnx pydantic PyYAML typer rich platformdirs
+    /tmp/zigzag/bin/pip install --no-deps .
     .venv/bin/python -m benchmarks.onnx_file squeezenet_1_0 /tmp/squeezenet.onnx
     /tmp/zigzag/bin/python -m benchmarks.vs_zigzag /tmp/squeezenet.onnx [--lpf-limit 6]
 
