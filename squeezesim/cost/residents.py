@@ -348,7 +348,7 @@ class _Search(NamedTuple):
 
 
 class _Searches:
-    """Searches of layers in places on machines of a family; the last are kept, since ``edp`` weighs them anew."""
+    """Searches of layers in places on machines of a family; the last are kept by ``edp``, which weighs them anew."""
 
     def __init__(self, family: Machine) -> None:
         self.family = family
@@ -358,6 +358,8 @@ class _Searches:
         self, layers: Sequence[Layer], homes: Sequence[Homes], room: Ints
     ) -> tuple[Ints, int, list[_Search]]:
         """Return the problem of each of *layers*, how many problems there are, and their searches in *room*."""
+        if self.family.objective != EDP:
+            return self._made(layers, homes, room)
         key = (*map(id, layers), *homes, room.tobytes())
         if key in self._kept:
             self._kept.move_to_end(key)

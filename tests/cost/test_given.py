@@ -202,6 +202,10 @@ def test_equal_layers_with_different_mappings_cost_each_its_own() -> None:
             "order 'pkc'; allowed here: PKC, PCK, KCP, NKCP; did you mean 'PKC'?",
         ),
         ({"stays": ("inputs", "inputs")}, "stays names inputs twice; allowed: each name once"),
+        (
+            {"stays": ("weights",), "single": ("weights",)},
+            "weights both stays and has a single slot; only inputs can",
+        ),
         ({"tile": (1, 0, 12, 1, 16, 8)}, "y must be an integer from 1 to 12, found 0"),
         ({"tile": (1, 12, 12, 1, 17, 8)}, "k must be an integer from 1 to 16, found 17"),
         ({"tile": (True, 12, 12, 1, 16, 8)}, "n must be an integer from 1 to 2, found True"),
